@@ -1,0 +1,2 @@
+//! Moves records between a topic and a pipe.
+fn main() {}

@@ -1,0 +1,13 @@
+//! What the five programs share. The map, each room using only those below it:
+//!
+//! - [`cli`]: what a program of this toolkit is made of: exit codes, signals, checked stdout, progress, shared options.
+//! - [`kafka`]: everything that talks to a cluster; the only place that knows librdkafka.
+//! - [`record`]: records to bytes and back, in four formats. Pure.
+//! - [`partition`]: from a key to a partition, as each client and database does it. Pure.
+//! - [`units`]: durations, sizes and times, parsed and printed. Pure.
+
+pub mod cli;
+pub mod kafka;
+pub mod partition;
+pub mod record;
+pub mod units;

@@ -1,0 +1,1 @@
+//! Durations, sizes and times, parsed and printed. Pure.
