@@ -1,0 +1,23 @@
+//! CRC-32, as librdkafka's `consistent` and `MySQL`'s `CRC32()` use it.
+
+/// IEEE CRC-32, as zlib computes it.
+pub fn hash(key: &[u8]) -> u32 {
+    crc32fast::hash(key)
+}
+
+/// `crc32(key) % count`, unsigned: librdkafka's `rd_kafka_msg_partitioner_consistent`,
+/// Sarama's `NewConsistentCRCHashPartitioner` and `MySQL`'s `CRC32(key) MOD count`.
+pub(super) fn place(key: &[u8], count: u32) -> u32 {
+    hash(key) % count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_check_value_of_the_catalogue_holds() {
+        assert_eq!(hash(b"123456789"), 0xcbf4_3926);
+        assert_eq!(hash(b""), 0);
+    }
+}
