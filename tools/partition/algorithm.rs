@@ -125,36 +125,34 @@ impl fmt::Display for Algorithm {
                 out.write_str("postgres")?;
                 for (at, kind) in types.iter().enumerate() {
                     out.write_str(if at == 0 { ":" } else { "," })?;
-                    out.write_str(name_of(&Type::NAMES, *kind))?;
+                    out.write_str(name_of(&Type::NAMES, kind))?;
                 }
                 Ok(())
             }
             Self::ClickHouse(function) => write!(out, "clickhouse:{function}"),
             Self::JumpOf(function) => write!(out, "jump:{function}"),
-            word => out.write_str(name_of(&WORDS, word.clone())),
+            word => out.write_str(name_of(&WORDS, word)),
         }
     }
 }
 
 /// What a name stands for in a table of names.
 pub(super) fn named<T: Clone>(names: &[(&str, T)], name: &str, kind: &str) -> Result<T, NameError> {
-    match names.iter().find(|(known, _)| *known == name) {
-        Some((_, value)) => Ok(value.clone()),
-        None => {
-            let known: Vec<&str> = names.iter().map(|(known, _)| *known).collect();
-            Err(NameError(format!(
-                "{name:?} is no {kind}; there are {}",
-                known.join(", ")
-            )))
-        }
-    }
+    let found = names.iter().find(|(known, _)| *known == name);
+    found.map(|(_, value)| value.clone()).ok_or_else(|| {
+        let known: Vec<&str> = names.iter().map(|(known, _)| *known).collect();
+        NameError(format!(
+            "{name:?} is no {kind}; there are {}",
+            known.join(", ")
+        ))
+    })
 }
 
 /// The name of a value in a table of names that has every value.
-pub(super) fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
+pub(super) fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
     names
         .iter()
-        .find(|(_, known)| *known == value)
+        .find(|(_, known)| known == value)
         .map(|(name, _)| *name)
         .expect("the table of names is complete, which a test of each table holds")
 }

@@ -9,7 +9,7 @@ const C2: u64 = 0x4cf5_ad43_2745_937f;
 /// bytes of the tail are sign-extended (`MurmurHash.hash3_x64_128` in Cassandra reads
 /// Java's signed bytes), so that a plain Murmur3 disagrees on most keys that are not ASCII.
 /// The smallest number is no token: `Murmur3Partitioner.normalize` turns it into the largest.
-pub fn token(key: &[u8]) -> i64 {
+pub(super) fn token(key: &[u8]) -> i64 {
     match first_half(key) as i64 {
         i64::MIN => i64::MAX,
         token => token,

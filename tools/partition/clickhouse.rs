@@ -9,11 +9,11 @@ use twox_hash::{XxHash32, XxHash64};
 
 use super::algorithm::{NameError, name_of, named};
 use super::number::{self, Integer};
-use super::{KeyError, crc, murmur2};
+use super::{KeyError, cityhash, crc, murmur2};
 
 /// A hash function of `ClickHouse`'s SQL, under its name there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
+pub(super) enum Function {
     /// `cityHash64`: `CityHash` 1.0.2 of bytes; `intHash64` of a number.
     CityHash64,
     /// `xxHash64`.
@@ -36,7 +36,7 @@ pub enum Function {
 
 /// The type of the column; a value hashes by its memory, so the type decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
+pub(super) enum Type {
     /// `String`: the bytes.
     String,
     /// `Int8` to `UInt64`; `Date` is `uint16`, `DateTime` `uint32`.
@@ -104,7 +104,7 @@ fn zero_extended(memory: &[u8]) -> u64 {
 
 fn hash_bytes(function: Function, mut key: &[u8]) -> u64 {
     match function {
-        Function::CityHash64 => naive_cityhash::cityhash64(key),
+        Function::CityHash64 => cityhash::hash(key),
         Function::XxHash64 => XxHash64::oneshot(0, key),
         Function::XxHash32 => u64::from(XxHash32::oneshot(0, key)),
         Function::SipHash64 => {
@@ -175,11 +175,11 @@ impl FromStr for ShardingKey {
 
 impl fmt::Display for ShardingKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(name_of(&FUNCTIONS, self.function))?;
+        out.write_str(name_of(&FUNCTIONS, &self.function))?;
         match self.column {
             Type::String => Ok(()),
             Type::Uuid => out.write_str(":uuid"),
-            Type::Integer(kind) => write!(out, ":{}", name_of(&Integer::NAMES, kind)),
+            Type::Integer(kind) => write!(out, ":{}", name_of(&Integer::NAMES, &kind)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! CRC-32, as librdkafka's `consistent` and `MySQL`'s `CRC32()` use it.
 
 /// IEEE CRC-32, as zlib computes it.
-pub fn hash(key: &[u8]) -> u32 {
+pub(super) fn hash(key: &[u8]) -> u32 {
     crc32fast::hash(key)
 }
 

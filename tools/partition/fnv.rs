@@ -1,7 +1,7 @@
 //! FNV-1a in 32 bits, and the two ways in which it becomes a partition.
 
 /// FNV-1a, 32 bits (draft-eastlake-fnv, section 2). The crate `fnv` has only the 64-bit form.
-pub fn hash(key: &[u8]) -> u32 {
+pub(super) fn hash(key: &[u8]) -> u32 {
     const OFFSET_BASIS: u32 = 0x811c_9dc5;
     const PRIME: u32 = 0x0100_0193;
     key.iter().fold(OFFSET_BASIS, |hash, &byte| {

@@ -5,7 +5,7 @@
 /// `jumpConsistentHash` and Guava's `Hashing.consistentHash` follow.
 ///
 /// The crate `jumphash` hashes the number first with a key of its own and agrees with neither.
-pub fn bucket(mut key: u64, count: u32) -> u32 {
+pub(super) fn bucket(mut key: u64, count: u32) -> u32 {
     const TWO_TO_31: f64 = (1_u64 << 31) as f64;
     let (mut bucket, mut next) = (0_i64, 0_i64);
     while next < i64::from(count) {

@@ -17,6 +17,7 @@
 
 mod algorithm;
 mod cassandra;
+mod cityhash;
 mod clickhouse;
 mod crc;
 mod fnv;
@@ -156,7 +157,7 @@ impl Partitioner {
             (Some(count), true) => count,
         };
         let count = NonZeroU32::new(count)
-            .filter(|count| count.get() <= i32::MAX as u32)
+            .filter(|count| i32::try_from(count.get()).is_ok())
             .ok_or(SetupError::CountOutOfRange(count))?;
         let weights = match weights {
             [] => None,

@@ -11,7 +11,7 @@ fn hash(key: &[u8]) -> u32 {
 /// `Utils.toPositive(Utils.murmur2(key))`, which is also `ClickHouse`'s `kafkaMurmurHash`.
 ///
 /// `toPositive` clears the sign bit; it is no absolute value.
-pub fn positive(key: &[u8]) -> u32 {
+pub(super) fn positive(key: &[u8]) -> u32 {
     hash(key) & 0x7fff_ffff
 }
 

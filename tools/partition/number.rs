@@ -4,7 +4,7 @@ use super::KeyError;
 
 /// The width and sign of an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Integer {
+pub(super) enum Integer {
     /// 8 bits, signed.
     I8,
     /// 16 bits, signed.

@@ -79,7 +79,7 @@ fn combine(row: u64, hash: u64) -> u64 {
 
 /// `hashtext()` of a database whose collation is deterministic: 32 bits, signed.
 /// Citus cuts this range into shards; PL/Proxy takes its low bits.
-pub fn hashtext(key: &[u8]) -> i32 {
+pub(super) fn hashtext(key: &[u8]) -> i32 {
     let mut state = Lookup3::new(key.len(), 0);
     state.absorb(key);
     state.c as i32

@@ -3,13 +3,13 @@
 use crc::{CRC_16_XMODEM, Crc, Table};
 
 /// Slots of a cluster, whatever the number of its nodes.
-pub const SLOTS: u32 = 16_384;
+pub(super) const SLOTS: u32 = 16_384;
 
 const XMODEM: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_XMODEM);
 
 /// The slot of a key: CRC16 of its hash tag modulo 16384 (Redis Cluster
 /// specification, "Key distribution model" and "Hash tags"; `keyHashSlot` in `cluster.c`).
-pub fn slot(key: &[u8]) -> u32 {
+pub(super) fn slot(key: &[u8]) -> u32 {
     u32::from(XMODEM.checksum(hash_tag(key))) % SLOTS
 }
 

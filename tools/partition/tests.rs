@@ -5,6 +5,12 @@ use super::*;
 /// `tests/vectors/README.md` says which implementation answered each row.
 const VECTORS: &str = include_str!("../../tests/vectors/partitions.tsv");
 
+/// Further keys, every length among them; `tests/vectors/more.py` made it.
+const MORE: &str = include_str!("../../tests/vectors/more.tsv");
+
+/// The shards that a Distributed table with weights chose.
+const DISTRIBUTED: &str = include_str!("../../tests/vectors/distributed.tsv");
+
 /// The `--algo` that stands for a row's algorithm. `None` fails the test: every row has to be known.
 fn algo_of(row: &str) -> Option<&'static str> {
     Some(match row {
@@ -44,20 +50,24 @@ fn algo_of(row: &str) -> Option<&'static str> {
     })
 }
 
-/// The key that the column `key_hex` writes down.
+/// The key that a column of either table writes down.
 fn key_of(column: &str) -> Option<Vec<u8>> {
-    match column {
-        "\\N" => None,
-        "-" => Some(Vec::new()),
-        _ => Some(match column.split_once(':') {
-            Some(("int" | "uuid", text)) => text.as_bytes().to_vec(),
-            Some(_) => panic!("an unknown kind of key: {column}"),
-            None => (0..column.len())
-                .step_by(2)
-                .map(|at| u8::from_str_radix(&column[at..at + 2], 16).unwrap())
-                .collect(),
-        }),
-    }
+    let spread = |length: &str| {
+        let length: usize = length.parse().unwrap();
+        (0..length).map(move |i| (i * i * 31 + i * 7 + length * 13 + 5) as u8)
+    };
+    Some(match column.split_once(':') {
+        None if column == "\\N" => return None,
+        None if column == "-" => Vec::new(),
+        None => (0..column.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&column[at..at + 2], 16).unwrap())
+            .collect(),
+        Some(("int" | "uuid", text)) => text.as_bytes().to_vec(),
+        Some(("bytes", length)) => spread(length).collect(),
+        Some(("ascii", length)) => spread(length).map(|byte| 33 + byte % 94).collect(),
+        Some(_) => panic!("an unknown kind of key: {column}"),
+    })
 }
 
 fn partitioner(algo: &str, count: Option<u32>) -> Partitioner {
@@ -97,6 +107,36 @@ fn every_recorded_answer_is_given_again() {
         rows += 1;
     }
     assert_eq!(rows, 828);
+}
+
+#[test]
+fn further_keys_are_placed_as_the_real_implementations_place_them() {
+    let mut rows = 0;
+    for line in MORE.lines().skip(1) {
+        let [algo, _, key, count, _, wanted] = *line.split('\t').collect::<Vec<_>>() else {
+            panic!("six columns: {line}");
+        };
+        let key: Vec<_> = key.split(',').map(key_of).collect();
+        let key: Vec<_> = key.iter().map(Option::as_deref).collect();
+        let found = partitioner(algo, count.parse().ok()).place(&key).unwrap();
+        assert_eq!(found.label().to_string(), wanted, "{line}");
+        rows += 1;
+    }
+    assert_eq!(rows, 5981);
+}
+
+#[test]
+fn weighted_shards_are_those_of_a_distributed_table() {
+    let algorithm = "clickhouse:cityHash64".parse().unwrap();
+    let partitioner = Partitioner::new(algorithm, None, &[9, 0, 10, 1]).unwrap();
+    let mut rows = 0;
+    for line in DISTRIBUTED.lines().skip(1) {
+        let (key, shard) = line.split_once('\t').unwrap();
+        let found = partitioner.place(&[Some(key.as_bytes())]).unwrap();
+        assert_eq!(found.label().to_string(), shard, "{key}");
+        rows += 1;
+    }
+    assert_eq!(rows, 400);
 }
 
 #[test]
