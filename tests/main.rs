@@ -1,1 +1,12 @@
 //! The integration tests, one binary.
+//!
+//! Each module is one subject; `testkit` is what they all stand on. A test that needs a server asks the testkit
+//! for one and is skipped by name where there is none; `KAFKAUTILS_REQUIRE_KAFKA=1` makes every skip a failure.
+
+// A test that unwraps an error says where and what: that is all a test's error handling has to do.
+#![allow(clippy::unwrap_used)]
+
+/// Real brokers, mock clusters, commands with deadlines, foreign clients as witnesses.
+// A kit is complete before each of its parts has a user.
+#[allow(dead_code)]
+mod testkit;

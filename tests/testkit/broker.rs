@@ -1,0 +1,495 @@
+//! A real Apache Kafka, started by the tests: KRaft, free ports on 127.0.0.1, data in the run's temporary folder.
+
+use super::cluster::Cluster;
+use super::java::{self, JVM};
+use super::session::{self, Group};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rustix::process::Signal;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+/// A broker answers after 3 s on an idle machine; the tests run beside it.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The settings of every broker of the tests: one machine, no waiting.
+const SETTINGS: [(&str, &str); 20] = [
+    // kcat's own tests expect at least three partitions of a topic made by use.
+    ("num.partitions", "4"),
+    ("auto.create.topics.enable", "true"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("group.min.session.timeout.ms", "500"),
+    ("group.consumer.min.session.timeout.ms", "500"),
+    ("group.consumer.min.heartbeat.interval.ms", "100"),
+    ("group.consumer.heartbeat.interval.ms", "500"),
+    // 50 partitions of each internal topic would cost the first test of a group a second.
+    ("offsets.topic.num.partitions", "3"),
+    ("offsets.topic.replication.factor", "1"),
+    ("transaction.state.log.num.partitions", "3"),
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("share.coordinator.state.topic.num.partitions", "3"),
+    ("share.coordinator.state.topic.replication.factor", "1"),
+    ("share.coordinator.state.topic.min.isr", "1"),
+    ("num.network.threads", "2"),
+    ("num.io.threads", "4"),
+    ("log.cleaner.dedupe.buffer.size", "16777216"),
+    ("controlled.shutdown.enable", "false"),
+    ("delete.topic.enable", "true"),
+];
+
+/// What kind of Kafka a test wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    version: &'static str,
+    brokers: u16,
+    listeners: Vec<String>,
+    settings: Vec<(String, String)>,
+    racks: Vec<String>,
+    format: Vec<String>,
+}
+
+impl Spec {
+    /// One broker of the usual release, one plain listener.
+    pub(crate) fn new() -> Self {
+        Self {
+            version: java::KAFKA,
+            brokers: 1,
+            listeners: Vec::new(),
+            settings: Vec::new(),
+            racks: Vec::new(),
+            format: Vec::new(),
+        }
+    }
+
+    /// Another release, fetched when first asked for.
+    pub(crate) fn version(mut self, version: &'static str) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// So many brokers, each of them a controller too: any one of three may die.
+    pub(crate) fn brokers(mut self, brokers: u16) -> Self {
+        self.brokers = brokers;
+        self
+    }
+
+    /// One more listener besides `PLAINTEXT`: `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`; its settings are the caller's.
+    pub(crate) fn listener(mut self, protocol: &str) -> Self {
+        self.listeners.push(protocol.to_owned());
+        self
+    }
+
+    /// A line of server.properties.
+    pub(crate) fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The racks of the brokers, in their order.
+    pub(crate) fn racks(mut self, racks: &[&str]) -> Self {
+        self.racks = racks.iter().map(|&rack| rack.to_owned()).collect();
+        self
+    }
+
+    /// A word more for `StorageTool format`, such as `--add-scram` and its value.
+    pub(crate) fn format(mut self, words: &[&str]) -> Self {
+        self.format
+            .extend(words.iter().map(|&word| word.to_owned()));
+        self
+    }
+
+    /// Starts it and waits until every broker answers. `None`: no Java or no Maven, the test is skipped.
+    ///
+    /// A Kafka that is there and does not start is a failure, not a skip.
+    #[track_caller]
+    pub(crate) fn start(self) -> Option<Kafka> {
+        match java::class_path(self.version) {
+            Ok(class_path) => Some(Kafka::start(&self, class_path)),
+            Err(reason) => {
+                super::skip(&reason);
+                None
+            }
+        }
+    }
+}
+
+/// The one broker that most tests share. `None`: no Java or no Maven, the test is skipped.
+#[track_caller]
+pub(crate) fn shared() -> Option<&'static Kafka> {
+    static SHARED: OnceLock<Result<Kafka, String>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| {
+        java::class_path(java::KAFKA).map(|class_path| Kafka::start(&Spec::new(), class_path))
+    });
+    shared.as_ref().map_err(|reason| super::skip(reason)).ok()
+}
+
+/// A running Kafka. Dropped, or left by the end of the run, it is killed.
+pub(crate) struct Kafka {
+    nodes: Vec<Node>,
+    listeners: Vec<String>,
+    class_path: String,
+    admin: OnceLock<AdminClient<DefaultClientContext>>,
+}
+
+struct Node {
+    id: u16,
+    folder: PathBuf,
+    /// PLAINTEXT, then the extra listeners.
+    ports: Vec<u16>,
+    process: Mutex<Option<Group>>,
+}
+
+impl Kafka {
+    fn start(spec: &Spec, class_path: String) -> Self {
+        let folder = session::folder("kafka");
+        let mut listeners = vec!["PLAINTEXT".to_owned()];
+        listeners.extend(spec.listeners.iter().cloned());
+        let nodes: Vec<Node> = (1..=spec.brokers)
+            .map(|id| Node {
+                id,
+                folder: folder.join(id.to_string()),
+                ports: listeners.iter().map(|_| free_port()).collect(),
+                process: Mutex::new(None),
+            })
+            .collect();
+        let controllers: Vec<u16> = nodes.iter().map(|_| free_port()).collect();
+        let kafka = Self {
+            nodes,
+            listeners,
+            class_path,
+            admin: OnceLock::new(),
+        };
+        std::thread::scope(|scope| {
+            for node in &kafka.nodes {
+                let properties = kafka.properties(spec, node, &controllers);
+                let (class_path, spec) = (&kafka.class_path, &spec);
+                scope.spawn(move || node.format(&properties, class_path, &spec.format));
+            }
+        });
+        for node in &kafka.nodes {
+            node.spawn(&kafka.class_path);
+        }
+        kafka.wait_until_ready();
+        kafka
+    }
+
+    fn properties(&self, spec: &Spec, node: &Node, controllers: &[u16]) -> String {
+        let index = usize::from(node.id - 1);
+        let listening: Vec<String> = self
+            .listeners
+            .iter()
+            .zip(&node.ports)
+            .map(|(name, port)| format!("{name}://127.0.0.1:{port}"))
+            .collect();
+        let protocols: Vec<String> = self
+            .listeners
+            .iter()
+            .map(|name| format!("{name}:{name}"))
+            .collect();
+        let voters: Vec<String> = self
+            .nodes
+            .iter()
+            .zip(controllers)
+            .map(|(node, port)| format!("{}@127.0.0.1:{port}", node.id))
+            .collect();
+        let mut settings: Vec<(String, String)> = [
+            ("process.roles", "broker,controller".to_owned()),
+            ("node.id", node.id.to_string()),
+            ("controller.quorum.voters", voters.join(",")),
+            (
+                "listeners",
+                format!(
+                    "{},CONTROLLER://127.0.0.1:{}",
+                    listening.join(","),
+                    controllers[index]
+                ),
+            ),
+            ("advertised.listeners", listening.join(",")),
+            ("controller.listener.names", "CONTROLLER".to_owned()),
+            (
+                "listener.security.protocol.map",
+                format!("CONTROLLER:PLAINTEXT,{}", protocols.join(",")),
+            ),
+            ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
+            ("log.dirs", node.folder.join("data").display().to_string()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        settings.extend(
+            SETTINGS
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        settings.extend(
+            spec.racks
+                .get(index)
+                .map(|rack| ("broker.rack".to_owned(), rack.clone())),
+        );
+        // The last of two lines wins: a test may say otherwise.
+        settings.extend(spec.settings.iter().cloned());
+        settings
+            .iter()
+            .fold(String::new(), |mut text, (name, value)| {
+                let _ = writeln!(text, "{name}={value}");
+                text
+            })
+    }
+
+    /// The addresses of one of the extra listeners.
+    pub(crate) fn bootstrap_of(&self, listener: &str) -> String {
+        let index = self
+            .listeners
+            .iter()
+            .position(|name| name == listener)
+            .expect("a listener of this Kafka");
+        let addresses: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| format!("127.0.0.1:{}", node.ports[index]))
+            .collect();
+        addresses.join(",")
+    }
+
+    /// Kills broker `id` (from 1) as a power cut would.
+    pub(crate) fn kill(&self, id: u16) {
+        self.node(id)
+            .process
+            .lock()
+            .unwrap()
+            .take()
+            .expect("a running broker")
+            .kill();
+    }
+
+    /// Stops broker `id` as an operator would.
+    pub(crate) fn stop(&self, id: u16) {
+        let mut process = self
+            .node(id)
+            .process
+            .lock()
+            .unwrap()
+            .take()
+            .expect("a running broker");
+        process.signal(Signal::TERM);
+        let ended = process.wait_until(Instant::now() + PATIENCE);
+        assert!(
+            ended.is_some(),
+            "broker {id} does not stop:\n{}",
+            self.node(id).log()
+        );
+    }
+
+    /// Starts broker `id` again, same ports, same data, and waits until it answers.
+    pub(crate) fn start_again(&self, id: u16) {
+        self.node(id).spawn(&self.class_path);
+        self.wait_until_ready();
+    }
+
+    /// Broker `id` holds still: connections stay open, nothing answers.
+    pub(crate) fn pause(&self, id: u16) {
+        self.node(id).signal(Signal::STOP);
+    }
+
+    /// Broker `id` goes on.
+    pub(crate) fn resume(&self, id: u16) {
+        self.node(id).signal(Signal::CONT);
+    }
+
+    /// The end of broker `id`'s log.
+    pub(crate) fn log(&self, id: u16) -> String {
+        self.node(id).log()
+    }
+
+    /// A client for administration, one for all tests that share this Kafka.
+    pub(crate) fn admin(&self) -> &AdminClient<DefaultClientContext> {
+        self.admin.get_or_init(|| self.config().create().unwrap())
+    }
+
+    fn node(&self, id: u16) -> &Node {
+        &self.nodes[usize::from(id - 1)]
+    }
+
+    /// Waits until every running broker has told every other one, and us, that it is there.
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let running = self
+            .nodes
+            .iter()
+            .filter(|node| node.process.lock().unwrap().is_some());
+        let running: Vec<&Node> = running.collect();
+        for node in &running {
+            let address = format!("127.0.0.1:{}", node.ports[0]);
+            let client: BaseConsumer = ClientConfig::new()
+                .set("bootstrap.servers", address)
+                .create()
+                .unwrap();
+            let ready = || {
+                let metadata = client
+                    .fetch_metadata(None, Duration::from_millis(500))
+                    .ok()?;
+                let ids: Vec<i32> = metadata
+                    .brokers()
+                    .iter()
+                    .map(rdkafka::metadata::MetadataBroker::id)
+                    .collect();
+                running
+                    .iter()
+                    .all(|node| ids.contains(&i32::from(node.id)))
+                    .then_some(())
+            };
+            while ready().is_none() {
+                let ended = node.process.lock().unwrap().as_mut().and_then(Group::ended);
+                assert!(
+                    ended.is_none(),
+                    "broker {} ended, {}:\n{}",
+                    node.id,
+                    ended.unwrap(),
+                    node.log()
+                );
+                assert!(
+                    Instant::now() < deadline,
+                    "broker {} does not answer:\n{}",
+                    node.id,
+                    node.log()
+                );
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+}
+
+impl Node {
+    fn format(&self, properties: &str, class_path: &str, words: &[String]) {
+        std::fs::create_dir_all(&self.folder).unwrap();
+        std::fs::write(self.folder.join("server.properties"), properties).unwrap();
+        std::fs::write(self.folder.join("log4j2.properties"), LOG4J).unwrap();
+        let mut command = self.java(class_path);
+        command
+            .args([
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                CLUSTER,
+                "-c",
+                "server.properties",
+            ])
+            .args(words);
+        let mut process = Group::spawn(&mut command).unwrap();
+        let status = process.wait_until(Instant::now() + PATIENCE);
+        assert!(
+            status.is_some_and(|status| status.success()),
+            "StorageTool format: {status:?}\n{}",
+            self.log()
+        );
+    }
+
+    fn spawn(&self, class_path: &str) {
+        let mut command = self.java(class_path);
+        command.args(["kafka.Kafka", "server.properties"]);
+        *self.process.lock().unwrap() = Some(Group::spawn(&mut command).unwrap());
+    }
+
+    /// A JVM in this node's folder, printing to its log.
+    fn java(&self, class_path: &str) -> Command {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))
+            .unwrap();
+        let mut command = Command::new("java");
+        command.args(JVM).args([
+            "-Dlog4j2.configurationFile=log4j2.properties",
+            "-cp",
+            class_path,
+        ]);
+        command
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        command
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.process
+            .lock()
+            .unwrap()
+            .as_ref()
+            .expect("a running broker")
+            .signal(signal);
+    }
+
+    fn log(&self) -> String {
+        tail(&self.folder.join("log"))
+    }
+}
+
+/// Any id will do, all nodes having the same.
+const CLUSTER: &str = "a2Fma2F1dGlscy10ZXN0cw";
+
+/// All that a failed start needs: warnings, and the lines that say what was started.
+const LOG4J: &str = "\
+rootLogger.level = WARN
+rootLogger.appenderRef.console.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %p %c{1}: %m%n
+";
+
+fn tail(path: &Path) -> String {
+    let text = std::fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// A port nobody listens on, below the range the kernel gives to outgoing connections.
+///
+/// In that range a client that keeps connecting to the port of a dead broker ends up connected to itself one day,
+/// and the broker cannot come back.
+fn free_port() -> u16 {
+    const FIRST: u16 = 15000;
+    const COUNT: u16 = 15000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    static SEED: OnceLock<u16> = OnceLock::new();
+    // Other runs of the tests start elsewhere.
+    let seed =
+        *SEED.get_or_init(|| (std::process::id().wrapping_mul(7919) % u32::from(COUNT)) as u16);
+    loop {
+        let port = FIRST + (seed + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Cluster for Kafka {
+    fn bootstrap(&self) -> String {
+        self.bootstrap_of("PLAINTEXT")
+    }
+
+    fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let replicas = self.nodes.len().min(3) as i32;
+        let topic = settings.iter().fold(
+            NewTopic::new(name, partitions, TopicReplication::Fixed(replicas)),
+            |topic, (name, value)| topic.set(name, value),
+        );
+        let created =
+            futures_executor::block_on(self.admin().create_topics([&topic], &AdminOptions::new()))
+                .unwrap();
+        assert_eq!(created, [Ok(name.to_owned())]);
+        self.wait_for_leaders(name, partitions as usize);
+    }
+}

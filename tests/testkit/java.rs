@@ -1,0 +1,92 @@
+//! Kafka's jars, fetched once from Maven Central into `target/testkit`, and the console tools in them.
+
+use super::command::{Cmd, cmd};
+use super::session::on_path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The release that the tests run against unless they name another.
+pub(crate) const KAFKA: &str = "4.3.0";
+
+/// Kafka 4 brokers need this Java.
+const JAVA: u32 = 17;
+
+/// Small and quick to start: no test gains from the optimising compiler, and a killed JVM must leave no file in /tmp.
+pub(crate) const JVM: [&str; 5] = [
+    "-Xmx512m",
+    "-Xss512k",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+];
+
+/// The class path of this Kafka, or why there is none.
+pub(crate) fn class_path(version: &str) -> Result<String, String> {
+    enough_java()?;
+    let folder = super::cached(&format!("kafka-{version}"), |folder| {
+        download(version, folder)
+    })?;
+    Ok(format!("{}/*", folder.display()))
+}
+
+fn enough_java() -> Result<(), String> {
+    // `java -version` speaks on stderr: `openjdk version "17.0.15" 2025-04-15`.
+    let output = Command::new("java")
+        .arg("-version")
+        .output()
+        .map_err(|_| "no Java on the path".to_owned())?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let major = text
+        .split('"')
+        .nth(1)
+        .and_then(|version| version.split(['.', '-']).next()?.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= JAVA => Ok(()),
+        _ => Err(format!(
+            "Kafka needs Java {JAVA}, this is {}",
+            text.lines().next().unwrap_or("none")
+        )),
+    }
+}
+
+fn download(version: &str, folder: &Path) -> Result<(), String> {
+    if !on_path("mvn") {
+        return Err("no Maven on the path to fetch Kafka with".to_owned());
+    }
+    let pom = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/testkit/pom.xml");
+    let output = Command::new("mvn")
+        .args([
+            "--quiet",
+            "--batch-mode",
+            "dependency:copy-dependencies",
+            "-DincludeScope=runtime",
+            "--file",
+        ])
+        .arg(pom)
+        .arg(format!("-Dkafka.version={version}"))
+        .arg(format!("-DoutputDirectory={}", folder.display()))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("mvn: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = text
+        .lines()
+        .find(|line| line.contains("ERROR"))
+        .unwrap_or("it failed");
+    Err(format!("Maven could not fetch Kafka {version}: {error}"))
+}
+
+/// One of Kafka's own console tools, such as `org.apache.kafka.tools.TopicCommand`; a skipped test where there is no Java.
+#[track_caller]
+pub(crate) fn tool(class: &str) -> Option<Cmd> {
+    match class_path(KAFKA) {
+        Ok(class_path) => Some(cmd("java").args(JVM).args(["-cp", &class_path, class])),
+        Err(reason) => {
+            super::skip(&reason);
+            None
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The testkit, tested on itself: what the other tests rely on.
+
+use super::broker;
+use super::cluster::{Cluster, Record};
+use super::command::{Terminal, cmd, shell};
+use super::java;
+use super::mock::Mock;
+use super::witness;
+use rustix::process::Signal;
+use std::time::Duration;
+
+#[test]
+fn a_real_broker_takes_records_and_shows_them_to_the_java_consumer() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic_of("java", ["one", "two", "three"]);
+    let Some(consumer) = java::tool("org.apache.kafka.tools.consumer.ConsoleConsumer") else {
+        return;
+    };
+    let bootstrap = kafka.bootstrap();
+    let args = [
+        "--bootstrap-server",
+        &bootstrap,
+        "--topic",
+        &topic,
+        "--from-beginning",
+        "--max-messages",
+        "3",
+    ];
+    consumer
+        .args(args)
+        .run()
+        .succeeds()
+        .stdout_is("one\ntwo\nthree\n");
+}
+
+#[test]
+fn a_record_comes_back_with_all_its_parts() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("parts", 2, &[("cleanup.policy", "compact")]);
+    let headers = vec![
+        ("a".to_owned(), Some(b"\0\xff".to_vec())),
+        ("a".to_owned(), None),
+        ("b".to_owned(), Some(Vec::new())),
+    ];
+    let sent = [
+        Record {
+            timestamp_ms: Some(1_000),
+            headers,
+            ..Record::keyed("k", "v")
+        },
+        Record {
+            offset: 1,
+            timestamp_ms: Some(2_000),
+            value: None,
+            ..Record::keyed("k", "")
+        },
+        Record {
+            partition: Some(1),
+            timestamp_ms: Some(3_000),
+            ..Record::keyed("", "")
+        },
+    ];
+    kafka.produce(&topic, &sent);
+    assert_eq!(kafka.records(&topic), sent);
+    assert_eq!(kafka.watermarks(&topic, 0), (0, 2));
+}
+
+#[test]
+fn an_aborted_transaction_is_seen_only_by_those_who_ask_for_it() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("aborted", 1, &[]);
+    let producer = kafka.producer(&[("transactional.id", &topic)]);
+    producer.begin();
+    producer.send(&topic, &[Record::of("aborted")]);
+    producer.abort();
+    producer.begin();
+    producer.send(&topic, &[Record::of("committed")]);
+    producer.commit();
+    assert_eq!(kafka.values(&topic), ["committed"]);
+    assert_eq!(
+        kafka
+            .records_with(&topic, &[("isolation.level", "read_uncommitted")])
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn a_killed_broker_comes_back_with_its_data() {
+    let Some(kafka) = broker::Spec::new().start() else {
+        return;
+    };
+    let topic = kafka.topic_of("killed", ["before"]);
+    kafka.kill(1);
+    kafka.start_again(1);
+    kafka.produce(&topic, &[Record::of("between")]);
+    kafka.stop(1);
+    kafka.start_again(1);
+    assert_eq!(kafka.values(&topic), ["before", "between"]);
+}
+
+#[test]
+fn a_mock_cluster_takes_records_and_gives_them_back() {
+    let mock = Mock::start(1);
+    let topic = mock.topic_of("mock", ["one", "two"]);
+    assert_eq!(mock.values(&topic), ["one", "two"]);
+}
+
+#[test]
+fn kcat_and_python_see_the_same_records() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let (Some(kcat), Some(python)) = (witness::kcat(), witness::python()) else {
+        return;
+    };
+    let topic = kafka.topic_of("witness", ["one", "two"]);
+    let bootstrap = kafka.bootstrap();
+    kcat.args(["-C", "-e", "-q", "-b", &bootstrap, "-t", &topic])
+        .run()
+        .succeeds()
+        .stdout_is("one\ntwo\n");
+    let script = "import sys, confluent_kafka as c\n\
+        k = c.Consumer({'bootstrap.servers': sys.argv[1], 'group.id': 'x', 'auto.offset.reset': 'earliest'})\n\
+        k.assign([c.TopicPartition(sys.argv[2], 0, 0)])\n\
+        print([m.value() for m in k.consume(2, 20)])";
+    python
+        .args(["-c", script, &bootstrap, &topic])
+        .run()
+        .succeeds()
+        .stdout_is("[b'one', b'two']\n");
+}
+
+#[test]
+fn a_command_is_judged_by_its_status_and_its_streams() {
+    cmd("cat")
+        .stdin("a\nb")
+        .run()
+        .succeeds()
+        .stdout_is("a\nb")
+        .stderr_is("");
+    shell("echo no >&2; exit 3")
+        .run()
+        .fails_with(3)
+        .stderr_has("no");
+    shell("seq 1000000 | head -1").run().stdout_is("1\n");
+    shell("false | cat").run().fails_with(1);
+    shell("kill -TERM $$").run().dies_by(Signal::TERM);
+}
+
+#[test]
+fn a_command_past_its_limit_is_killed_with_all_its_children() {
+    let started = std::time::Instant::now();
+    let stuck = shell("echo printed; sleep 1000 | sleep 1000").limit(Duration::from_millis(300));
+    let failure = std::panic::catch_unwind(|| stuck.run()).unwrap_err();
+    let message = failure.downcast_ref::<String>().unwrap();
+    assert!(
+        message.contains("killed") && message.contains("printed"),
+        "{message}"
+    );
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_running_command_is_spoken_with() {
+    let mut cat = cmd("cat").stdin_open().start();
+    cat.write("hello\n")
+        .stdout_until("hello\n", Duration::from_secs(5));
+    cat.close_stdin();
+    cat.wait().succeeds().stdout_is("hello\n");
+    let mut cat = cmd("cat").stdin_open().start();
+    assert!(cat.runs());
+    cat.signal(Signal::TERM);
+    cat.wait().dies_by(Signal::TERM);
+}
+
+#[test]
+fn a_terminal_is_a_terminal_for_the_streams_that_were_asked_for() {
+    let script = "for n in 0 1 2; do test -t $n && echo $n; done; stty size <&2; echo shown >&2";
+    let output = shell(script)
+        .on_terminal(Terminal {
+            stderr: true,
+            ..Terminal::default()
+        })
+        .run()
+        .succeeds();
+    assert_eq!(String::from_utf8_lossy(&output.screen), "shown\r\n");
+    output.stdout_is("2\n24 80\n");
+}

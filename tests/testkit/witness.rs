@@ -1,0 +1,57 @@
+//! Other people's programs that judge the same data. Where one is missing the test is skipped by name.
+
+use super::command::{Cmd, cmd};
+use super::session::on_path;
+use std::process::{Command, Stdio};
+
+/// Edenhill's kcat, whose habits kcat-lite keeps where they are sound.
+#[track_caller]
+pub(crate) fn kcat() -> Option<Cmd> {
+    installed("kcat")
+}
+
+/// A program of the machine: `jq`, `psql`, `kcat`.
+#[track_caller]
+pub(crate) fn installed(program: &str) -> Option<Cmd> {
+    if on_path(program) {
+        return Some(cmd(program));
+    }
+    super::skip(&format!("no {program} on the path"));
+    None
+}
+
+/// Python with confluent-kafka from PyPI, in a virtual environment of its own in `target/testkit`: `python().args(["-c", SCRIPT])`.
+#[track_caller]
+pub(crate) fn python() -> Option<Cmd> {
+    let made = super::cached("python", |folder| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        run(Command::new(folder.join("bin/python")).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "confluent-kafka==2.12.1",
+        ]))
+    });
+    match made {
+        // The scripts in it name the folder it was made in, but the interpreter finds its libraries by its own place.
+        Ok(folder) => Some(cmd(&folder.join("bin/python").display().to_string())),
+        Err(reason) => {
+            super::skip(&format!("no Python with confluent-kafka: {reason}"));
+            None
+        }
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(text.lines().last().unwrap_or("it failed").to_owned())
+    }
+}
