@@ -5,9 +5,10 @@ use super::cluster::{Cluster, Record};
 use super::command::{Terminal, cmd, shell};
 use super::java;
 use super::mock::Mock;
+use super::session;
 use super::witness;
 use rustix::process::Signal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_real_broker_takes_records_and_shows_them_to_the_java_consumer() {
@@ -192,4 +193,43 @@ fn a_terminal_is_a_terminal_for_the_streams_that_were_asked_for() {
         .succeeds();
     assert_eq!(String::from_utf8_lossy(&output.screen), "shown\r\n");
     output.stdout_is("2\n24 80\n");
+}
+
+#[test]
+fn a_killed_test_run_leaves_no_process_and_no_file() {
+    let Some(_java) = java::tool("") else { return };
+    let temp = session::folder("victim");
+    let test = "testkit::selftest::a_killed_broker_comes_back_with_its_data";
+    let victim = cmd(&std::env::current_exe().unwrap().display().to_string());
+    let mut victim = victim.args([test, "--exact"]).env("TMPDIR", &temp).start();
+    let alive = until("a process of the run", || {
+        let alive =
+            std::fs::read_dir(temp.read_dir().ok()?.next()?.ok()?.path().join("alive")).ok()?;
+        let groups: Vec<i32> = alive
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        (!groups.is_empty()).then_some(groups)
+    });
+    victim.signal(Signal::KILL);
+    victim.wait().dies_by(Signal::KILL);
+    until("the run's folder to go", || {
+        temp.read_dir().unwrap().next().is_none().then_some(())
+    });
+    for group in alive {
+        let group = rustix::process::Pid::from_raw(group).unwrap();
+        until("the run's processes to go", || {
+            rustix::process::test_kill_process_group(group).err()
+        });
+    }
+}
+
+fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(ready) = ready() {
+            return ready;
+        }
+        assert!(Instant::now() < deadline, "waited for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// just ended, which is no error. Java may still write while it dies, hence the second removal.
 const KEEPER: &str = r#"
 cat >/dev/null
-for group in "$1"/alive/*; do kill -KILL -- "-${group##*/}" 2>/dev/null; done
+for group in "$1"/alive/*; do kill -s KILL -- "-${group##*/}" 2>/dev/null; done
 rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }
 "#;
 
