@@ -2,9 +2,40 @@
 //!
 //! A [`Record`] borrows its bytes from wherever they are, a response of the
 //! broker or a line of stdin, so that moving one costs no allocation. Each
-//! format has one file that both encodes and decodes; what [`Encoder`] writes,
-//! [`Decoder`] reads back byte for byte, except where raw output is ambiguous,
-//! which [`Encoder::ambiguous`] counts.
+//! format has one file or folder that both encodes and decodes; what
+//! [`Encoder`] writes, [`Decoder`] reads back byte for byte, except where the
+//! output is ambiguous, which [`Encoder::ambiguous`] counts.
+
+mod decode;
+mod encode;
+mod error;
+mod escape;
+pub mod json;
+pub mod raw;
+mod scan;
+pub mod template;
+mod terminal;
+#[cfg(test)]
+mod tests;
+pub mod tsv;
+
+pub use decode::{Decoded, DecodedRecord, Decoder};
+pub use encode::Encoder;
+pub use error::{DecodeError, EncodeError, FormatError};
+pub use escape::unescape_delimiter;
+
+/// Which format, parsed once from the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The value between delimiters, kcat's habit.
+    Raw(raw::Raw),
+    /// kcat's `%` tokens.
+    Template(template::Template),
+    /// One line of tab-separated columns.
+    Tsv(tsv::Tsv),
+    /// One JSON object a line, as `kcat -J`.
+    Json(json::Json),
+}
 
 /// What set a record's timestamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,371 @@
+//! From a line of TSV to a record.
+
+use std::ops::Range;
+
+use super::headers::{self, Span};
+use super::{ByteStyle, Column, Tsv, Utf8};
+use crate::units;
+
+use super::super::decode::{Decoded, DecodedRecord};
+use super::super::escape::hex_digit;
+use super::super::scan::Splitter;
+use super::super::{DecodeError, Header, Record};
+
+/// Reads lines of TSV.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Reader {
+    format: Tsv,
+    splitter: Splitter,
+    /// Fields whose escapes had to be undone; other fields are slices of the line.
+    scratch: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+/// Where the bytes of a field are.
+#[derive(Clone, Debug, Default)]
+enum Field {
+    #[default]
+    Null,
+    Line(Range<usize>),
+    Scratch(Range<usize>),
+}
+
+/// What a line says, before anything borrows from it.
+#[derive(Default)]
+struct Line {
+    topic: Field,
+    partition: Option<i32>,
+    offset: Option<i64>,
+    timestamp_ms: Option<i64>,
+    time_ms: Option<i64>,
+    key: Field,
+    value: Field,
+}
+
+impl Reader {
+    pub(in super::super) fn new(format: Tsv) -> Reader {
+        Reader {
+            format,
+            splitter: Splitter::new(b"\n"),
+            scratch: Vec::new(),
+            spans: Vec::new(),
+        }
+    }
+
+    pub(in super::super) fn read<'a>(
+        &'a mut self,
+        input: &'a [u8],
+        at_end: bool,
+    ) -> Result<Decoded<'a>, DecodeError> {
+        let Some(cut) = self.splitter.cut(input, at_end) else {
+            return Ok(Decoded::Incomplete);
+        };
+        let text = &input[..cut.end];
+        let line = self.read_line(text)?;
+        let this: &'a Reader = self;
+        let scratch = &this.scratch;
+        let fields = Record {
+            topic: topic(line.topic.bytes(text, scratch))?,
+            partition: line.partition,
+            offset: line.offset,
+            timestamp_ms: line.timestamp_ms.or(line.time_ms),
+            key: line.key.bytes(text, scratch),
+            value: line.value.bytes(text, scratch),
+            ..Record::default()
+        };
+        let headers = this.spans.iter().map(|span| Header {
+            name: &scratch[span.name.clone()],
+            value: span.value.clone().map(|range| &scratch[range]),
+        });
+        Ok(Decoded::Record {
+            record: DecodedRecord::with_headers(fields, headers.collect()),
+            used: cut.used,
+        })
+    }
+
+    fn read_line(&mut self, text: &[u8]) -> Result<Line, DecodeError> {
+        self.scratch.clear();
+        self.spans.clear();
+        if text.last() == Some(&b'\r') {
+            let problem = "the line ends in CRLF, and it is not known whether the CR is data \
+                           (remove it with tr -d '\\r', or write \\r where it is data)";
+            return Err(DecodeError::new("", problem).at(text.len() - 1));
+        }
+        let mut line = Line::default();
+        let mut start = 0;
+        let columns = self.format.columns.0.len();
+        for index in 0..columns {
+            let column = self.format.columns.0[index];
+            let (end, escaped) = field_end(text, start);
+            if (end == text.len()) != (index + 1 == columns) {
+                return Err(self.wrong_count(text));
+            }
+            self.read_column(column, text, start..end, escaped, &mut line)?;
+            start = end + 1;
+        }
+        if let (Some(timestamp), Some(time)) = (line.timestamp_ms, line.time_ms)
+            && timestamp != time
+        {
+            let problem = format!("says {time} ms, but column timestamp says {timestamp}");
+            return Err(DecodeError::new("column time", problem));
+        }
+        Ok(line)
+    }
+
+    fn wrong_count(&self, text: &[u8]) -> DecodeError {
+        let expected = self.format.columns.0.len();
+        let found = memchr::memchr_iter(b'\t', text).count() + 1;
+        DecodeError::new(
+            "",
+            format!(
+                "{found} column{} where {expected} {} expected ({})",
+                if found == 1 { "" } else { "s" },
+                if expected == 1 { "was" } else { "were" },
+                self.format.columns.names()
+            ),
+        )
+    }
+
+    fn read_column(
+        &mut self,
+        column: Column,
+        text: &[u8],
+        place: Range<usize>,
+        escaped: bool,
+        line: &mut Line,
+    ) -> Result<(), DecodeError> {
+        let start = place.start;
+        let mut field = match &text[place.clone()] {
+            b"\\N" => Field::Null,
+            raw if escaped => Field::Scratch(unescape(column, raw, start, &mut self.scratch)?),
+            _ => Field::Line(place),
+        };
+        if matches!(column, Column::Key | Column::Value) {
+            self.check_bytes(column, text, start, &mut field)?;
+        }
+        let bytes = field.bytes(text, &self.scratch);
+        match column {
+            Column::Topic => line.topic = field,
+            Column::Key => line.key = field,
+            Column::Value => line.value = field,
+            Column::Headers => return self.read_headers(text, start, &field),
+            Column::Partition => {
+                let number = position(column, bytes, start)?;
+                line.partition = number
+                    .map(i32::try_from)
+                    .transpose()
+                    .map_err(|_| bad_number(column, bytes, start))?;
+            }
+            Column::Offset => line.offset = position(column, bytes, start)?,
+            // -1 is how Kafka says "no timestamp".
+            Column::Timestamp => {
+                line.timestamp_ms = whole(column, bytes, start)?.filter(|ms| *ms != -1);
+            }
+            Column::Time => line.time_ms = time(bytes, start)?,
+        }
+        Ok(())
+    }
+
+    /// Undoes `--bytes=hex` and keeps `--utf8=strict`.
+    fn check_bytes(
+        &mut self,
+        column: Column,
+        text: &[u8],
+        start: usize,
+        field: &mut Field,
+    ) -> Result<(), DecodeError> {
+        if self.format.bytes == ByteStyle::Hex && !matches!(field, Field::Null) {
+            *field = Field::Scratch(unhex(column, text, start, field, &mut self.scratch)?);
+        }
+        if self.format.utf8 == Utf8::Strict
+            && let Some(bytes) = field.bytes(text, &self.scratch)
+            && std::str::from_utf8(bytes).is_err()
+        {
+            return Err(fail(column, "is not UTF-8").at(start));
+        }
+        Ok(())
+    }
+
+    fn read_headers(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        field: &Field,
+    ) -> Result<(), DecodeError> {
+        let read = match field {
+            Field::Null => Ok(()),
+            Field::Line(range) => {
+                headers::read(&text[range.clone()], &mut self.scratch, &mut self.spans)
+            }
+            // Rare: what we write has no backslash in this column.
+            Field::Scratch(range) => {
+                let unescaped = self.scratch[range.clone()].to_owned();
+                headers::read(&unescaped, &mut self.scratch, &mut self.spans)
+            }
+        };
+        read.map_err(|error| error.moved_by(start))
+    }
+}
+
+impl Field {
+    fn bytes<'a>(&self, text: &'a [u8], scratch: &'a [u8]) -> Option<&'a [u8]> {
+        match self {
+            Field::Null => None,
+            Field::Line(range) => Some(&text[range.clone()]),
+            Field::Scratch(range) => Some(&scratch[range.clone()]),
+        }
+    }
+}
+
+fn fail(column: Column, problem: impl Into<String>) -> DecodeError {
+    DecodeError::new(format!("column {}", column.name()), problem)
+}
+
+/// Where the field that starts at `start` ends, and whether it holds a backslash.
+#[inline]
+fn field_end(text: &[u8], start: usize) -> (usize, bool) {
+    let field = &text[start..];
+    match memchr::memchr2(b'\t', b'\\', field) {
+        None => (text.len(), false),
+        Some(found) if field[found] == b'\t' => (start + found, false),
+        Some(found) => {
+            let tab = memchr::memchr(b'\t', &field[found..]);
+            (tab.map_or(text.len(), |tab| start + found + tab), true)
+        }
+    }
+}
+
+/// Appends the field without its escapes to `scratch`.
+fn unescape(
+    column: Column,
+    field: &[u8],
+    start: usize,
+    scratch: &mut Vec<u8>,
+) -> Result<Range<usize>, DecodeError> {
+    let begin = scratch.len();
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', &field[at..]) {
+        scratch.extend_from_slice(&field[at..at + found]);
+        at += found;
+        let Some(&kind) = field.get(at + 1) else {
+            let problem = "a backslash at the end escapes nothing (write \\\\ for a backslash)";
+            return Err(fail(column, problem).at(start + at));
+        };
+        let (byte, used) = match kind {
+            b'\\' | b'\'' => (kind, 2),
+            b't' => (b'\t', 2),
+            b'n' => (b'\n', 2),
+            b'r' => (b'\r', 2),
+            b'0' => (0, 2),
+            b'b' => (8, 2),
+            b'f' => (12, 2),
+            b'v' => (11, 2),
+            b'x' => match field
+                .get(at + 2..at + 4)
+                .map(|pair| hex_pair(pair[0], pair[1]))
+            {
+                Some(Some(byte)) => (byte, 4),
+                _ => {
+                    let problem = "\\x needs two hexadecimal digits";
+                    return Err(fail(column, problem).at(start + at));
+                }
+            },
+            b'N' => {
+                let problem =
+                    "\\N is NULL only where it is the whole field (write \\\\N for the text)";
+                return Err(fail(column, problem).at(start + at));
+            }
+            other => {
+                let problem = format!("unknown escape \\{}", other.escape_ascii());
+                return Err(fail(column, problem).at(start + at));
+            }
+        };
+        scratch.push(byte);
+        at += used;
+    }
+    scratch.extend_from_slice(&field[at..]);
+    Ok(begin..scratch.len())
+}
+
+fn hex_pair(high: u8, low: u8) -> Option<u8> {
+    Some(hex_digit(high)? << 4 | hex_digit(low)?)
+}
+
+/// Appends the bytes that a field of `--bytes=hex` says to `scratch`.
+fn unhex(
+    column: Column,
+    text: &[u8],
+    start: usize,
+    field: &Field,
+    scratch: &mut Vec<u8>,
+) -> Result<Range<usize>, DecodeError> {
+    let digits = match field.bytes(text, scratch) {
+        Some([b'\\', b'x', digits @ ..]) if digits.len().is_multiple_of(2) => digits,
+        _ => {
+            let problem = "--bytes=hex needs \\\\x and an even number of hexadecimal digits";
+            return Err(fail(column, problem).at(start));
+        }
+    };
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    for (index, pair) in digits.chunks_exact(2).enumerate() {
+        match hex_pair(pair[0], pair[1]) {
+            Some(byte) => bytes.push(byte),
+            None => {
+                let problem = format!("{} is not hexadecimal", pair.escape_ascii());
+                // In the line the prefix is \\x, one byte longer than here.
+                return Err(fail(column, problem).at(start + 3 + 2 * index));
+            }
+        }
+    }
+    let begin = scratch.len();
+    scratch.extend_from_slice(&bytes);
+    Ok(begin..scratch.len())
+}
+
+/// A whole number; `None` for NULL and for the empty field.
+fn whole(column: Column, bytes: Option<&[u8]>, start: usize) -> Result<Option<i64>, DecodeError> {
+    match bytes {
+        None | Some([]) => Ok(None),
+        Some(digits) => std::str::from_utf8(digits)
+            .ok()
+            .and_then(|digits| units::parse_whole(digits).ok())
+            .map(Some)
+            .ok_or_else(|| bad_number(column, bytes, start)),
+    }
+}
+
+/// A partition or offset: -1 too says that it is not given.
+fn position(
+    column: Column,
+    bytes: Option<&[u8]>,
+    start: usize,
+) -> Result<Option<i64>, DecodeError> {
+    match whole(column, bytes, start)? {
+        Some(-1) => Ok(None),
+        Some(number) if number < 0 => Err(bad_number(column, bytes, start)),
+        number => Ok(number),
+    }
+}
+
+fn bad_number(column: Column, bytes: Option<&[u8]>, start: usize) -> DecodeError {
+    let shown = bytes.unwrap_or_default().escape_ascii();
+    let problem = format!("{shown} is not a {}", column.name());
+    fail(column, problem).at(start)
+}
+
+fn time(bytes: Option<&[u8]>, start: usize) -> Result<Option<i64>, DecodeError> {
+    let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
+        return Ok(None);
+    };
+    let ms = std::str::from_utf8(bytes)
+        .map_err(|_| "is not UTF-8".to_owned())
+        .and_then(units::parse_instant_ms)
+        .map_err(|problem| fail(Column::Time, problem).at(start))?;
+    Ok(Some(ms))
+}
+
+fn topic(bytes: Option<&[u8]>) -> Result<Option<&str>, DecodeError> {
+    let topic = bytes.map(std::str::from_utf8).transpose();
+    let topic = topic.map_err(|_| fail(Column::Topic, "is not UTF-8"))?;
+    Ok(topic.filter(|topic| !topic.is_empty()))
+}

@@ -1,0 +1,143 @@
+//! From a record to a line of TSV.
+
+use std::io::Write as _;
+
+use super::{ByteStyle, Column, Tsv, Utf8, headers};
+use crate::units;
+
+use super::super::scan::clean_len;
+use super::super::terminal::{self, Escape};
+use super::super::{EncodeError, Record};
+
+/// Writes lines of TSV.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Writer {
+    format: Tsv,
+}
+
+impl Writer {
+    pub(in super::super) fn new(format: Tsv) -> Writer {
+        Writer { format }
+    }
+
+    /// Appends one line. After an error a part of it may be there.
+    pub(in super::super) fn write(
+        &self,
+        record: &Record<'_>,
+        terminal: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        let start = out.len();
+        for (index, column) in self.format.columns.as_slice().iter().enumerate() {
+            if index > 0 {
+                out.push(b'\t');
+            }
+            self.write_column(*column, record, out)?;
+        }
+        out.push(b'\n');
+        if terminal {
+            // A tab or newline of the data is escaped already; those left are the line's own.
+            terminal::show_tail(out, start, Escape::Hex);
+        }
+        Ok(())
+    }
+
+    fn write_column(
+        &self,
+        column: Column,
+        record: &Record<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        match column {
+            Column::Topic => match record.topic {
+                Some(topic) => escape(topic.as_bytes(), out),
+                None => write_null(out),
+            },
+            Column::Partition => write_number(record.partition.map(i64::from), out),
+            Column::Offset => write_number(record.offset, out),
+            Column::Timestamp => write_number(record.timestamp_ms, out),
+            Column::Time => match record.timestamp_ms {
+                Some(ms) => out.extend_from_slice(units::format_time_ms(ms).as_bytes()),
+                None => write_null(out),
+            },
+            Column::Key => self.write_bytes(column, record.key, out)?,
+            Column::Value => self.write_bytes(column, record.value, out)?,
+            Column::Headers => headers::write(record.headers, out),
+        }
+        Ok(())
+    }
+
+    fn write_bytes(
+        &self,
+        column: Column,
+        bytes: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        let Some(bytes) = bytes else {
+            write_null(out);
+            return Ok(());
+        };
+        if self.format.utf8 == Utf8::Strict
+            && let Err(error) = std::str::from_utf8(bytes)
+        {
+            return Err(EncodeError::NotUtf8 {
+                column: column.name(),
+                byte: error.valid_up_to() + 1,
+            });
+        }
+        match self.format.bytes {
+            ByteStyle::Plain => escape(bytes, out),
+            ByteStyle::Hex => write_hex(bytes, out),
+        }
+        Ok(())
+    }
+}
+
+fn write_null(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\\N");
+}
+
+fn write_number(number: Option<i64>, out: &mut Vec<u8>) {
+    match number {
+        Some(number) => write!(out, "{number}").expect("a Vec takes all that is written to it"),
+        None => write_null(out),
+    }
+}
+
+fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut rest = bytes;
+    loop {
+        let clean = clean_len(rest, is_escaped);
+        out.extend_from_slice(&rest[..clean]);
+        let Some(&byte) = rest.get(clean) else { return };
+        out.extend_from_slice(&[
+            b'\\',
+            match byte {
+                b'\t' => b't',
+                b'\n' => b'n',
+                b'\r' => b'r',
+                0 => b'0',
+                other => other,
+            },
+        ]);
+        rest = &rest[clean + 1..];
+    }
+}
+
+/// Without short-circuits, so that [`clean_len`] becomes vector code.
+#[inline]
+fn is_escaped(byte: u8) -> bool {
+    (byte == b'\\') | (byte == b'\t') | (byte == b'\n') | (byte == b'\r') | (byte == 0)
+}
+
+/// In COPY's text format `\\` stands for the backslash of bytea's `\x`.
+fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend_from_slice(b"\\\\x");
+    out.extend(
+        bytes
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|digit| DIGITS[usize::from(digit)]),
+    );
+}
