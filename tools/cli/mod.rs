@@ -1,1 +1,16 @@
 //! What a program of this toolkit is made of: exit codes, signals, checked stdout, progress, shared options.
+//!
+//! A program is one call of [`run`]. What it returns is the only way out, so
+//! that the exit code has one place and cron can trust it.
+
+pub mod connection;
+pub mod exit;
+
+pub mod message;
+pub mod progress;
+pub mod signals;
+pub mod stdin;
+pub mod stdout;
+
+pub use exit::{Exit, run};
+pub use message::{message, visible};

@@ -1,1 +1,15 @@
 //! Everything that talks to a cluster; hides librdkafka and all `unsafe` behind safe types.
+//!
+//! - [`options`]: properties from the command line, the environment and files, one validated set.
+//! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody.
+//! - [`produce`]: records to delivery reports.
+//! - [`error`]: an error code of Kafka or librdkafka with its text.
+
+pub mod client;
+pub mod error;
+mod ffi;
+pub mod options;
+
+pub use client::{Client, Role};
+pub use error::KafkaError;
+pub use options::Options;

@@ -1,0 +1,99 @@
+//! The options that say where the cluster is and how to get in; the same in every program.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::kafka::options::{Options, OptionsError, Source};
+
+/// As typed.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// Brokers to start from, as HOST[:PORT],...
+    ///
+    /// Where this is not given, the first of these that says where the
+    /// cluster is: -X bootstrap.servers, -F FILE, the environment's
+    /// KAFKA_BROKERS, the file named by KCAT_CONFIG, ~/.config/kcat.conf.
+    #[arg(short = 'b', long = "brokers", value_name = "HOST,...")]
+    pub brokers: Option<String>,
+
+    /// Set a librdkafka property; `list` lists them, `dump` shows those in force
+    ///
+    /// VALUE may be @FILE: the file's content, without its last newline, is
+    /// the value, so that a secret need not be on the command line. @@ begins
+    /// a value with a plain @.
+    #[arg(short = 'X', long = "property", value_name = "NAME=VALUE")]
+    pub properties: Vec<String>,
+
+    /// Read properties from a file, librdkafka's or Java's; `none` reads no file at all
+    #[arg(short = 'F', long = "config", value_name = "FILE")]
+    pub config_files: Vec<PathBuf>,
+
+    /// Give up the first contact with the cluster after this many seconds
+    #[arg(short = 'm', long = "timeout", value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    pub timeout: Duration,
+
+    /// Log these parts of librdkafka to stderr: broker,topic,msg,cgrp,... or all
+    #[arg(short = 'd', long = "debug", value_name = "PART,...")]
+    pub debug: Option<String>,
+
+    /// Say more on stderr; twice also logs what librdkafka does
+    #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Say only what failed
+    #[arg(short = 'q', long = "quiet")]
+    pub quiet: bool,
+}
+
+impl Connection {
+    /// What of `-X` asks for a listing instead of setting a property.
+    pub fn wants_listing(&self) -> Option<Listing> {
+        self.properties
+            .iter()
+            .find_map(|property| match property.as_str() {
+                "list" => Some(Listing::Known),
+                "dump" => Some(Listing::InForce),
+                _ => None,
+            })
+    }
+
+    /// All sources put together, the first that names a property winning. Reads the environment and the files.
+    pub fn options(&self) -> Result<Options, OptionsError> {
+        let mut options = Options::default();
+        if let Some(brokers) = &self.brokers {
+            options.set("bootstrap.servers", brokers, &Source::Option("-b"))?;
+        }
+        if let Some(debug) = &self.debug {
+            options.set("debug", debug, &Source::Option("-d"))?;
+        }
+        let typed = |p: &&String| !matches!(p.as_str(), "list" | "dump");
+        options.add_typed(self.properties.iter().filter(typed))?;
+        options.add_files_and_environment(&self.config_files)?;
+        options.verbosity = if self.quiet {
+            -1
+        } else {
+            i32::from(self.verbose)
+        };
+        options.first_contact = self.timeout;
+        Ok(options)
+    }
+}
+
+/// What `-X list` and `-X dump` show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// Every property that librdkafka knows.
+    Known,
+    /// Every property with its value, as this command line sets it; secrets are masked.
+    InForce,
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("a number of seconds above 0 is expected".to_owned()),
+    }
+}

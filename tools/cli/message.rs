@@ -1,0 +1,68 @@
+//! Messages on stderr: `PROGRAM: text`, one write each, never driving the terminal.
+
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use super::progress;
+
+static PROGRAM: OnceLock<&'static str> = OnceLock::new();
+
+/// Sets the name that [`message`] puts in front; the first call counts.
+pub fn set_program(name: &'static str) {
+    let _ = PROGRAM.set(name);
+}
+
+/// The program's name, as [`set_program`] was told.
+pub fn program() -> &'static str {
+    PROGRAM.get().copied().unwrap_or("kafkautils")
+}
+
+/// Writes `PROGRAM: text` to stderr as one line, beside a progress bar if there is one.
+///
+/// A broker's reason, a topic's name or a line of input may be in the text:
+/// control characters are shown, not obeyed. Line feeds are kept, because
+/// usage errors have several lines.
+pub fn message(text: impl Display) {
+    let line = format!("{}: {}\n", program(), visible(&text.to_string()));
+    progress::suspend(|| {
+        // Nobody can be told that stderr is gone.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    });
+}
+
+/// `text` with control characters, but for line feed and tab, as `\xHH` or `\u{H}`.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let unsafe_char = |c: char| (c.is_control() && c != '\n' && c != '\t') || is_bidi_control(c);
+    if !text.contains(unsafe_char) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if !unsafe_char(c) {
+            shown.push(c);
+        } else if (c as u32) < 0x100 {
+            let _ = write!(shown, "\\x{:02x}", c as u32);
+        } else {
+            let _ = write!(shown, "\\u{{{:x}}}", c as u32);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// The characters that reorder what a terminal shows (Unicode TR9, "explicit directional formatting").
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn an_escape_sequence_is_shown_and_plain_text_is_kept() {
+        assert_eq!(visible("a\x1b[31mb\tc\n"), "a\\x1b[31mb\tc\n");
+        assert_eq!(visible("gr\u{fc}n \u{202e}x"), "gr\u{fc}n \\u{202e}x");
+    }
+}

@@ -1,0 +1,101 @@
+//! Signals that ask a program to end: noticed at once, obeyed at a safe place.
+//!
+//! The first SIGINT, SIGTERM or SIGHUP is noted and wakes whoever waits on
+//! [`Signals::as_fd`]; the second one of a kind kills, so that a program that
+//! waits for something that never comes can still be stopped.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// The signals caught so far.
+pub struct Signals {
+    /// The number of the last signal caught, 0 for none.
+    caught: Arc<AtomicUsize>,
+    wake: OwnedFd,
+}
+
+impl Signals {
+    /// Catches SIGINT, SIGTERM and SIGHUP from now on; one that the parent ignores (nohup) stays ignored.
+    pub fn catch() -> io::Result<Signals> {
+        let caught = Arc::new(AtomicUsize::new(0));
+        let (wake, waker) = std::os::unix::net::UnixStream::pair()?;
+        let ignored = ignored_signals();
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            if ignored & (1 << (signal - 1)) != 0 {
+                continue;
+            }
+            let again = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&again))?;
+            signal_hook::flag::register(signal, again)?;
+            signal_hook::flag::register_usize(signal, Arc::clone(&caught), signal as usize)?;
+            signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
+        }
+        Ok(Signals {
+            caught,
+            wake: wake.into(),
+        })
+    }
+
+    /// The signal that asks this program to end, if one came.
+    pub fn caught(&self) -> Option<i32> {
+        match self.caught.load(Ordering::Relaxed) {
+            0 => None,
+            signal => Some(signal as i32),
+        }
+    }
+
+    /// Waits until `fd` is ready for `flags`, a signal was caught, or `timeout_ms` is over; says whether `fd` is ready.
+    pub fn wait(
+        &self,
+        fd: BorrowedFd<'_>,
+        flags: PollFlags,
+        timeout_ms: Option<u64>,
+    ) -> io::Result<bool> {
+        if self.caught().is_some() {
+            // The wake pipe stays readable from the first signal on; it would end every wait at once.
+            return poll(&mut [PollFd::from_borrowed_fd(fd, flags)], timeout_ms);
+        }
+        let mut both = [
+            PollFd::from_borrowed_fd(fd, flags),
+            PollFd::new(&self.wake, PollFlags::IN),
+        ];
+        poll(&mut both, timeout_ms)
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+/// poll(2) that goes on after a signal handler ran; says whether the first descriptor has an event.
+pub(crate) fn poll(fds: &mut [PollFd<'_>], timeout_ms: Option<u64>) -> io::Result<bool> {
+    let timeout = timeout_ms.map(|ms| Timespec {
+        tv_sec: (ms / 1000) as i64,
+        tv_nsec: (ms % 1000 * 1_000_000) as i64,
+    });
+    match rustix::event::poll(fds, timeout.as_ref()) {
+        Ok(_) => Ok(!fds[0].revents().is_empty()),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The set of ignored signals, as Linux shows it; nothing is ignored where it is not shown.
+fn ignored_signals() -> u64 {
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigIgn:"))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        })
+        .unwrap_or(0)
+}

@@ -1,0 +1,403 @@
+//! A librdkafka handle: created from [`Options`], heard through one queue of events, closed when dropped.
+//!
+//! Errors that librdkafka only logs (refused, not resolved, TLS, wrong
+//! password) are kept as causes, so that a failed first contact says why and
+//! not only "timed out".
+#![allow(unsafe_code)]
+
+use std::ffi::{c_char, c_int};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::error::{KafkaError, code};
+use super::ffi;
+use super::options::{Conf, Options, OptionsError};
+
+/// What a handle is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Sends records.
+    Producer,
+    /// Reads records, or only asks.
+    Consumer,
+}
+
+/// Why there is no contact with the cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ContactError {
+    /// The properties don't fit together.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// librdkafka refuses the properties as a whole.
+    #[error("{0}")]
+    Refused(String),
+    /// No broker answered in time.
+    #[error("no contact with {brokers} within {seconds} s: {cause}")]
+    Unreachable {
+        /// The bootstrap list.
+        brokers: String,
+        /// How long it was tried.
+        seconds: f64,
+        /// What librdkafka saw last.
+        cause: String,
+    },
+    /// A broker answered, with an error.
+    #[error("{0}")]
+    Answered(KafkaError),
+    /// A signal came first.
+    #[error("interrupted before the first contact with the cluster")]
+    Interrupted,
+}
+
+/// What the callbacks of librdkafka's threads can reach.
+struct Shared {
+    verbosity: i32,
+    /// The last causes of trouble, oldest first, no two alike.
+    causes: Mutex<Vec<KafkaError>>,
+}
+
+impl Shared {
+    fn note(&self, error: KafkaError) {
+        let mut causes = self
+            .causes
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        causes.retain(|known| *known != error);
+        causes.push(error);
+        let surplus = causes.len().saturating_sub(8);
+        causes.drain(..surplus);
+    }
+}
+
+/// A handle of librdkafka with its main queue.
+pub struct Client {
+    rk: *mut ffi::rd_kafka_t,
+    queue: *mut ffi::rd_kafka_queue_t,
+    shared: Box<Shared>,
+    brokers: String,
+    first_contact: Duration,
+}
+
+// SAFETY: librdkafka's handle and queues may be used from any thread (INTRODUCTION.md, "Threads and callbacks").
+unsafe impl Send for Client {}
+// SAFETY: as above; what the callbacks change is behind a mutex.
+unsafe impl Sync for Client {}
+
+impl Client {
+    /// Creates the handle; connecting goes on in the background.
+    pub fn new(options: &Options, role: Role) -> Result<Client, ContactError> {
+        let brokers = options.brokers()?.to_owned();
+        let mut options = options.clone();
+        options.set_default("client.id", crate::cli::message::program());
+        options.set_default("ssl.ca.location", "probe");
+        // Without this, librdkafka waits 50 ms before it opens its second connection.
+        options.set_default("enable.sparse.connections", "false");
+        if options.verbosity >= 2 {
+            options.set_default("log_level", "7");
+        }
+        let conf = Conf::build(&options)?;
+        let shared = Box::new(Shared {
+            // `-d` asks for the log, and gets it.
+            verbosity: if options.get("debug").is_some() {
+                2
+            } else {
+                options.verbosity
+            },
+            causes: Mutex::new(Vec::new()),
+        });
+        let mut client = Client::create(conf, role, shared)?;
+        client.brokers = brokers;
+        client.first_contact = options.first_contact;
+        Ok(client)
+    }
+
+    fn create(conf: Conf, role: Role, shared: Box<Shared>) -> Result<Client, ContactError> {
+        let rk_type = match role {
+            Role::Producer => ffi::rd_kafka_type_t::RD_KAFKA_PRODUCER,
+            Role::Consumer => ffi::rd_kafka_type_t::RD_KAFKA_CONSUMER,
+        };
+        let events = ffi::RD_KAFKA_EVENT_DR
+            | ffi::RD_KAFKA_EVENT_ERROR
+            | ffi::RD_KAFKA_EVENT_FETCH
+            | ffi::RD_KAFKA_EVENT_REBALANCE
+            | ffi::RD_KAFKA_EVENT_OFFSET_COMMIT;
+        let mut reason = [0u8; 512];
+        // SAFETY: the configuration is live; `shared` is boxed, so its address
+        // holds as long as the handle, which is destroyed before it. On
+        // success librdkafka owns the configuration, on failure we still do.
+        unsafe {
+            let conf_ptr = conf.as_ptr();
+            ffi::rd_kafka_conf_set_opaque(
+                conf_ptr,
+                std::ptr::from_ref::<Shared>(&shared).cast_mut().cast(),
+            );
+            ffi::rd_kafka_conf_set_log_cb(conf_ptr, Some(log_callback));
+            ffi::rd_kafka_conf_set_events(conf_ptr, events);
+            let rk = ffi::rd_kafka_new(rk_type, conf_ptr, reason.as_mut_ptr().cast(), reason.len());
+            if rk.is_null() {
+                return Err(ContactError::Refused(ffi::buffer_text(&reason)));
+            }
+            let _ = conf.release();
+            let queue = ffi::rd_kafka_queue_get_main(rk);
+            Ok(Client {
+                rk,
+                queue,
+                shared,
+                brokers: String::new(),
+                first_contact: Duration::ZERO,
+            })
+        }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_t {
+        self.rk
+    }
+
+    /// The bootstrap list.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// How long the first contact may take.
+    pub fn first_contact(&self) -> Duration {
+        self.first_contact
+    }
+
+    /// The next event of the main queue, waited for at most `timeout_ms`.
+    pub(crate) fn poll(&self, timeout_ms: i32) -> Option<Event> {
+        // SAFETY: the queue lives as long as `self`.
+        unsafe { Event::poll(self.queue, timeout_ms) }
+    }
+
+    /// Keeps what an error event says, and tells whether it was one.
+    pub(crate) fn note(&self, event: &Event) -> Option<KafkaError> {
+        let error = event.error()?;
+        if error.code != code::PARTITION_EOF {
+            self.shared.note(error.clone());
+        }
+        Some(error)
+    }
+
+    /// Takes the events off the main queue that only say what is wrong.
+    pub(crate) fn drain_errors(&self) {
+        while let Some(event) = self.poll(0) {
+            self.note(&event);
+        }
+    }
+
+    /// Calls `ask` with growing time-outs (milliseconds) until it is answered, the first contact's time is over, or `interrupted`.
+    ///
+    /// Short at first, because a request that was queued before a connection
+    /// stood is only repeated by a timer of librdkafka's, seconds later.
+    pub(crate) fn ask_first<T>(
+        &self,
+        interrupted: &dyn Fn() -> bool,
+        mut ask: impl FnMut(i32) -> Result<T, KafkaError>,
+    ) -> Result<T, ContactError> {
+        let started = Instant::now();
+        let mut slice = Duration::from_millis(500);
+        loop {
+            let left = self.first_contact.saturating_sub(started.elapsed());
+            let wait = slice.min(left).max(Duration::from_millis(1));
+            match ask(wait.as_millis() as i32) {
+                Ok(answer) => return Ok(answer),
+                Err(error) if !is_no_answer(error.code) => {
+                    return Err(ContactError::Answered(error));
+                }
+                Err(_) if interrupted() => return Err(ContactError::Interrupted),
+                Err(_) => {}
+            }
+            self.drain_errors();
+            if self.is_refused_for_good() || started.elapsed() >= self.first_contact {
+                return Err(self.unreachable(started.elapsed()));
+            }
+            // A refused connection fails at once; asking again at once would spin.
+            let left = self.first_contact.saturating_sub(started.elapsed());
+            std::thread::sleep(left.min(Duration::from_millis(20)));
+            slice *= 2;
+        }
+    }
+
+    /// A wrong password does not get right by waiting.
+    fn is_refused_for_good(&self) -> bool {
+        let causes = self
+            .shared
+            .causes
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        causes
+            .iter()
+            .any(|cause| cause.code == code::AUTHENTICATION)
+    }
+
+    /// The error for a cluster that did not answer, with the cause that says most.
+    pub(crate) fn unreachable(&self, tried: Duration) -> ContactError {
+        let causes = self
+            .shared
+            .causes
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        ContactError::Unreachable {
+            brokers: self.brokers.clone(),
+            seconds: (tried.as_secs_f64() * 10.0).round() / 10.0,
+            cause: explain(&causes),
+        }
+    }
+
+    /// The last cause of trouble in words, if there was any.
+    pub fn cause(&self) -> Option<String> {
+        self.drain_errors();
+        let causes = self
+            .shared
+            .causes
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        (!causes.is_empty()).then(|| explain(&causes))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // SAFETY: both are live and ours. A consumer in a group has left it
+        // before (`group::Member`), so that closing waits for nobody.
+        unsafe {
+            ffi::rd_kafka_queue_destroy(self.queue);
+            ffi::rd_kafka_destroy_flags(
+                self.rk,
+                ffi::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int,
+            );
+        }
+    }
+}
+
+/// Whether a code says that nobody answered, rather than what somebody answered.
+fn is_no_answer(code: i32) -> bool {
+    matches!(
+        code,
+        code::TRANSPORT
+            | code::TIMED_OUT
+            | code::ALL_BROKERS_DOWN
+            | code::RESOLVE
+            | code::SSL
+            | code::AUTHENTICATION
+    )
+}
+
+/// The cause that says most: "all brokers are down" and "timed out" say nothing where another is known.
+fn explain(causes: &[KafkaError]) -> String {
+    let says_little =
+        |cause: &&KafkaError| matches!(cause.code, code::ALL_BROKERS_DOWN | code::TIMED_OUT);
+    let rank = |cause: &&KafkaError| match cause.code {
+        code::AUTHENTICATION => 3,
+        code::SSL => 2,
+        _ => 1,
+    };
+    let telling = causes.iter().filter(|c| !says_little(c)).max_by_key(rank);
+    match telling.or(causes.last()) {
+        Some(cause) => shorten(&cause.to_string()),
+        None => "connected or connecting, but no answer; is it a Kafka broker, and is security.protocol right?".to_owned(),
+    }
+}
+
+/// librdkafka's words without its bookkeeping: `(after 0ms in state CONNECT, 3 identical error(s) suppressed)`.
+fn shorten(reason: &str) -> String {
+    let end = reason.rfind(" (after ").unwrap_or(reason.len());
+    reason[..end].replace("/bootstrap", "")
+}
+
+/// librdkafka logs on threads of its own; a line is shown where the user asked for it.
+unsafe extern "C" fn log_callback(
+    rk: *const ffi::rd_kafka_t,
+    level: c_int,
+    facility: *const c_char,
+    line: *const c_char,
+) {
+    // SAFETY: librdkafka passes its handle, or NULL while it is being made; the opaque pointer is our boxed `Shared`.
+    let shared = unsafe {
+        if rk.is_null() {
+            return;
+        }
+        ffi::rd_kafka_opaque(rk).cast::<Shared>().as_ref()
+    };
+    let Some(shared) = shared else { return };
+    // Levels are syslog's: 3 is an error, 4 a warning, 7 debug.
+    let wanted = match shared.verbosity {
+        ..=0 => false,
+        1 => level <= 4,
+        _ => true,
+    };
+    if wanted {
+        // SAFETY: both are NUL-terminated for the time of the call.
+        let (facility, line) = unsafe { (ffi::text(facility), ffi::text(line)) };
+        crate::cli::message(format_args!("librdkafka: {facility}: {line}"));
+    }
+}
+
+/// One event of a queue; freed when dropped.
+pub(crate) struct Event {
+    ptr: *mut ffi::rd_kafka_event_t,
+}
+
+impl Event {
+    /// The next event of `queue`, waited for at most `timeout_ms`.
+    ///
+    /// # Safety
+    /// `queue` is live.
+    pub(crate) unsafe fn poll(queue: *mut ffi::rd_kafka_queue_t, timeout_ms: i32) -> Option<Event> {
+        // SAFETY: the caller's promise.
+        let ptr = unsafe { ffi::rd_kafka_queue_poll(queue, timeout_ms) };
+        (!ptr.is_null()).then_some(Event { ptr })
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_event_t {
+        self.ptr
+    }
+
+    /// One of the `RD_KAFKA_EVENT_*` constants.
+    pub(crate) fn kind(&self) -> i32 {
+        // SAFETY: the event is live.
+        unsafe { ffi::rd_kafka_event_type(self.ptr) }
+    }
+
+    /// What an error event says; `None` for other kinds.
+    pub(crate) fn error(&self) -> Option<KafkaError> {
+        if self.kind() != ffi::RD_KAFKA_EVENT_ERROR {
+            return None;
+        }
+        // SAFETY: the event is live and an error; its text lives as long.
+        unsafe {
+            let code = ffi::event_error(self.ptr);
+            let reason = ffi::text(ffi::rd_kafka_event_error_string(self.ptr));
+            Some(KafkaError::new(code, reason))
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: live, ours, and not used after this.
+        unsafe { ffi::rd_kafka_event_destroy(self.ptr) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KafkaError, explain, shorten};
+
+    #[test]
+    fn the_cause_that_says_most_is_told() {
+        let causes = [
+            KafkaError::new(
+                -195,
+                "h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
+            ),
+            KafkaError::new(-187, "1/1 brokers are down"),
+        ];
+        assert_eq!(
+            explain(&causes),
+            "h:1: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
+        );
+        assert!(explain(&[]).contains("no answer"));
+        assert_eq!(shorten("plain"), "plain");
+    }
+}

@@ -1,0 +1,81 @@
+//! An error code of Kafka or librdkafka, with what is known about it.
+
+use std::fmt;
+
+use super::ffi;
+
+/// An error of the cluster (code above 0) or of librdkafka itself (below 0).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaError {
+    /// The code: Kafka's protocol errors are positive, librdkafka's own negative (rdkafka.h).
+    pub code: i32,
+    /// What there is to say, in words.
+    pub reason: String,
+}
+
+/// The codes that code decides by, under the names of rdkafka.h and the Kafka protocol.
+pub mod code {
+    /// No error.
+    pub const NONE: i32 = 0;
+    /// The record batch is larger than the topic or the broker takes.
+    pub const MESSAGE_TOO_LARGE: i32 = 10;
+    /// No such topic or partition at the broker.
+    pub const UNKNOWN_TOPIC_OR_PARTITION: i32 = 3;
+    /// librdkafka: the broker is not reachable or the connection broke.
+    pub const TRANSPORT: i32 = -195;
+    /// librdkafka: no such partition in the topic.
+    pub const UNKNOWN_PARTITION: i32 = -190;
+    /// librdkafka: no such topic.
+    pub const UNKNOWN_TOPIC: i32 = -188;
+    /// librdkafka: all brokers are down.
+    pub const ALL_BROKERS_DOWN: i32 = -187;
+    /// librdkafka: no answer in time.
+    pub const TIMED_OUT: i32 = -185;
+    /// librdkafka: the producer's queue is full.
+    pub const QUEUE_FULL: i32 = -184;
+    /// librdkafka: the broker's name does not resolve.
+    pub const RESOLVE: i32 = -193;
+    /// librdkafka: end of a partition.
+    pub const PARTITION_EOF: i32 = -191;
+    /// librdkafka: TLS failed.
+    pub const SSL: i32 = -181;
+    /// librdkafka: SASL failed.
+    pub const AUTHENTICATION: i32 = -169;
+    /// librdkafka: the record was taken back from the queue before it was sent.
+    pub const PURGE_QUEUE: i32 = -152;
+    /// librdkafka: the client can't go on; the reason is kept apart.
+    pub const FATAL: i32 = -150;
+    /// Not authorised for the topic.
+    pub const TOPIC_AUTHORIZATION_FAILED: i32 = 29;
+    /// Not authorised for the group.
+    pub const GROUP_AUTHORIZATION_FAILED: i32 = 30;
+}
+
+impl KafkaError {
+    /// The error with librdkafka's own words for `code`.
+    pub fn of(code: i32) -> KafkaError {
+        KafkaError {
+            code,
+            reason: ffi::err2str(code),
+        }
+    }
+
+    /// The error with a reason of its own.
+    pub fn new(code: i32, reason: impl Into<String>) -> KafkaError {
+        KafkaError {
+            code,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for KafkaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // librdkafka puts "Broker: " or "Local: " in front, which says nothing to a user.
+        let text = self.reason.as_str();
+        let text = text.strip_prefix("Broker: ").unwrap_or(text);
+        f.write_str(text.strip_prefix("Local: ").unwrap_or(text))
+    }
+}
+
+impl std::error::Error for KafkaError {}

@@ -1,0 +1,92 @@
+//! librdkafka's C interface, with error codes as plain integers.
+//!
+//! The bindings declare `rd_kafka_resp_err_t` as a Rust enum with holes
+//! (98, 101-109, ...): a broker that answers with one of those codes would be
+//! undefined behaviour. So functions that return a code, and fields that hold
+//! one, are read as `i32` through what is declared here.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_int};
+
+pub(crate) use rdkafka::bindings::*;
+
+unsafe extern "C" {
+    #[link_name = "rd_kafka_err2str"]
+    fn err2str_c(code: c_int) -> *const c_char;
+    #[link_name = "rd_kafka_last_error"]
+    fn last_error_c() -> c_int;
+    #[link_name = "rd_kafka_metadata"]
+    pub(crate) fn metadata(
+        rk: *mut rd_kafka_t,
+        all_topics: c_int,
+        only_rkt: *mut rd_kafka_topic_t,
+        metadatap: *mut *const rd_kafka_metadata,
+        timeout_ms: c_int,
+    ) -> c_int;
+    #[link_name = "rd_kafka_flush"]
+    pub(crate) fn flush(rk: *mut rd_kafka_t, timeout_ms: c_int) -> c_int;
+    #[link_name = "rd_kafka_event_error"]
+    pub(crate) fn event_error(event: *mut rd_kafka_event_t) -> c_int;
+    #[link_name = "rd_kafka_error_code"]
+    pub(crate) fn error_code(error: *const rd_kafka_error_t) -> c_int;
+    #[link_name = "rd_kafka_fatal_error"]
+    pub(crate) fn fatal_error(
+        rk: *mut rd_kafka_t,
+        errstr: *mut c_char,
+        errstr_size: usize,
+    ) -> c_int;
+    #[link_name = "rd_kafka_message_headers"]
+    pub(crate) fn message_headers(
+        message: *const rd_kafka_message_t,
+        headers: *mut *mut rd_kafka_headers_t,
+    ) -> c_int;
+    #[link_name = "rd_kafka_header_get_all"]
+    pub(crate) fn header_get_all(
+        headers: *const rd_kafka_headers_t,
+        index: usize,
+        name: *mut *const c_char,
+        value: *mut *const std::ffi::c_void,
+        size: *mut usize,
+    ) -> c_int;
+}
+
+/// What librdkafka says of an error code.
+pub(crate) fn err2str(code: i32) -> String {
+    // SAFETY: librdkafka answers any integer with a static or thread-local NUL-terminated text.
+    unsafe { text(err2str_c(code)) }
+}
+
+/// The error of the last call on this thread, for the few functions that set one.
+pub(crate) fn last_error() -> i32 {
+    // SAFETY: reads a thread-local integer.
+    unsafe { last_error_c() }
+}
+
+/// The error code of a message, read as an integer.
+///
+/// # Safety
+/// `message` points to a live message.
+pub(crate) unsafe fn message_error(message: *const rd_kafka_message_t) -> i32 {
+    // SAFETY: the caller's promise; a C enum is an `int`, and no enum value is made of it.
+    unsafe { std::ptr::addr_of!((*message).err).cast::<i32>().read() }
+}
+
+/// A C string as text, empty for NULL.
+///
+/// # Safety
+/// `chars` is NULL or NUL-terminated.
+pub(crate) unsafe fn text(chars: *const c_char) -> String {
+    if chars.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(chars) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The text that a function left in an error buffer of ours.
+pub(crate) fn buffer_text(buffer: &[u8]) -> String {
+    let end = buffer.iter().position(|&b| b == 0).unwrap_or(buffer.len());
+    String::from_utf8_lossy(&buffer[..end]).into_owned()
+}

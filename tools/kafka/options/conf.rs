@@ -1,0 +1,135 @@
+//! librdkafka's configuration object.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+
+use super::{Options, OptionsError, Source};
+use crate::kafka::ffi;
+
+/// A configuration that is not yet a client.
+pub(crate) struct Conf {
+    ptr: *mut ffi::rd_kafka_conf_t,
+}
+
+impl Conf {
+    /// librdkafka's defaults.
+    fn new() -> Conf {
+        // SAFETY: allocates; librdkafka ends the process when it can't.
+        let ptr = unsafe { ffi::rd_kafka_conf_new() };
+        Conf { ptr }
+    }
+
+    /// All of `options`, each checked again in the company of the others.
+    pub(crate) fn build(options: &Options) -> Result<Conf, OptionsError> {
+        let conf = Conf::new();
+        for (name, value, source) in options.iter() {
+            let fail = |reason| OptionsError::Property(Source::clone(source), reason);
+            conf.set(name, value).map_err(fail)?;
+        }
+        Ok(conf)
+    }
+
+    fn set(&self, name: &str, value: &str) -> Result<(), String> {
+        let nul = |_| format!("{name}: a NUL byte can't be in a property");
+        let name_c = CString::new(name).map_err(nul)?;
+        let value_c = CString::new(value).map_err(nul)?;
+        let mut reason = [0u8; 512];
+        // SAFETY: `ptr` is a live configuration, the strings are NUL-terminated, the buffer's size is told.
+        let result = unsafe {
+            ffi::rd_kafka_conf_set(
+                self.ptr,
+                name_c.as_ptr(),
+                value_c.as_ptr(),
+                reason.as_mut_ptr().cast(),
+                reason.len(),
+            )
+        };
+        match result {
+            ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK => Ok(()),
+            ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN => {
+                Err(format!("no such property: {name} (-X list shows all)"))
+            }
+            ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID => Err(ffi::buffer_text(&reason)),
+        }
+    }
+
+    /// Every property with its value; topic properties behind the global ones.
+    pub(super) fn dump(&self) -> Vec<(String, String)> {
+        let mut count = 0;
+        let mut rows = Vec::new();
+        // SAFETY: `ptr` is live; dump returns `count` strings, name and value in turn, freed below.
+        unsafe {
+            let topic = ffi::rd_kafka_conf_get_default_topic_conf(self.ptr);
+            let global = ffi::rd_kafka_conf_dump(self.ptr, &raw mut count);
+            take_rows(global, count, &mut rows);
+            if !topic.is_null() {
+                let of_topic = ffi::rd_kafka_topic_conf_dump(topic, &raw mut count);
+                take_rows(of_topic, count, &mut rows);
+            }
+        }
+        rows
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_conf_t {
+        self.ptr
+    }
+
+    /// Gives the configuration away, to `rd_kafka_new`.
+    pub(crate) fn release(self) -> *mut ffi::rd_kafka_conf_t {
+        let ptr = self.ptr;
+        std::mem::forget(self);
+        ptr
+    }
+}
+
+impl Drop for Conf {
+    fn drop(&mut self) {
+        // SAFETY: `ptr` is live and ours; `release` forgets `self`.
+        unsafe { ffi::rd_kafka_conf_destroy(self.ptr) }
+    }
+}
+
+/// # Safety
+/// `dump` holds `count` strings and comes from one of the dump functions.
+unsafe fn take_rows(
+    dump: *mut *const std::ffi::c_char,
+    count: usize,
+    rows: &mut Vec<(String, String)>,
+) {
+    for pair in 0..count / 2 {
+        // SAFETY: the caller's promise: both indices are below `count`.
+        let (name, value) = unsafe {
+            (
+                ffi::text(*dump.add(2 * pair)),
+                ffi::text(*dump.add(2 * pair + 1)),
+            )
+        };
+        rows.push((name, value));
+    }
+    // SAFETY: allocated by the dump function, and not used after this.
+    unsafe { ffi::rd_kafka_conf_dump_free(dump, count) }
+}
+
+/// Says whether librdkafka takes this property with this value.
+pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
+    Conf::new().set(name, value)
+}
+
+/// librdkafka's own table of properties.
+pub(super) fn list() -> String {
+    let mut text: *mut libc::c_char = std::ptr::null_mut();
+    let mut size: libc::size_t = 0;
+    // SAFETY: the stream writes into memory that it allocates, and which is freed after it was copied.
+    unsafe {
+        let stream = libc::open_memstream(&raw mut text, &raw mut size);
+        if stream.is_null() {
+            return String::new();
+        }
+        ffi::rd_kafka_conf_properties_show(stream.cast());
+        libc::fclose(stream);
+        let copy = String::from_utf8_lossy(std::slice::from_raw_parts(text.cast::<u8>(), size))
+            .into_owned();
+        libc::free(text.cast());
+        copy
+    }
+}

@@ -1,0 +1,286 @@
+//! Properties from `-b`, `-X`, `-F`, the environment and files, put together into one validated set.
+//!
+//! Whoever names a property first wins, in the order in which the sources are
+//! asked: the command line, a typed `-F`, `KAFKA_BROKERS`, `KCAT_CONFIG`, the
+//! file in the home folder. kcat reads its default file last and lets it
+//! override `-X`; that is not repeated here.
+
+mod conf;
+mod file;
+mod java;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use conf::Conf;
+
+/// Where a property was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// An option of the command line.
+    Option(&'static str),
+    /// A variable of the environment.
+    Environment(&'static str),
+    /// A line of a file, counted from 1.
+    File(PathBuf, usize),
+    /// Nobody: what this toolkit sets where the user says nothing.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Option(name) | Source::Environment(name) => f.write_str(name),
+            Source::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Source::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// What is wrong with the properties.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// librdkafka does not know it, or not with this value.
+    #[error("{0}: {1}")]
+    Property(Source, String),
+    /// `-X` without `=`.
+    #[error("-X {0}: NAME=VALUE is expected (or `list`, or `dump`)")]
+    NoEquals(String),
+    /// A file that was asked for can't be read.
+    #[error("{0}: {1}")]
+    Read(String, #[source] std::io::Error),
+    /// Nobody says where the cluster is.
+    #[error(
+        "where is the cluster? Say -b HOST:PORT, or set KAFKA_BROKERS, or put bootstrap.servers=HOST:PORT into ~/.config/kcat.conf"
+    )]
+    NoBrokers,
+}
+
+#[derive(Clone, Debug)]
+struct Property {
+    value: String,
+    source: Source,
+}
+
+/// One validated set of librdkafka properties, and how to deal with the cluster.
+#[derive(Clone, Debug)]
+pub struct Options {
+    properties: BTreeMap<String, Property>,
+    /// -1 quiet, 0 normal, 1 verbose, 2 with librdkafka's log.
+    pub verbosity: i32,
+    /// How long the first contact with the cluster may take.
+    pub first_contact: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            properties: BTreeMap::new(),
+            verbosity: 0,
+            first_contact: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Names that mean the same property; the second is the one kept (librdkafka's CONFIGURATION.md, "Alias for").
+const ALIASES: &[(&str, &str)] = &[
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("request.required.acks", "acks"),
+    ("queue.buffering.max.ms", "linger.ms"),
+    ("compression.codec", "compression.type"),
+    ("message.send.max.retries", "retries"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    ("sasl.mechanism", "sasl.mechanisms"),
+];
+
+/// The one name of a property: aliases and kcat's `topic.` prefix resolved.
+fn canonical(name: &str) -> &str {
+    let name = name.strip_prefix("topic.").unwrap_or(name);
+    ALIASES
+        .iter()
+        .find_map(|&(alias, kept)| (alias == name).then_some(kept))
+        .unwrap_or(name)
+}
+
+impl Options {
+    /// Sets a property unless an earlier source has set it.
+    pub fn set(&mut self, name: &str, value: &str, source: &Source) -> Result<(), OptionsError> {
+        let name = canonical(name.trim());
+        conf::check(name, value)
+            .map_err(|reason| OptionsError::Property(source.clone(), reason))?;
+        self.properties
+            .entry(name.to_owned())
+            .or_insert_with(|| Property {
+                value: value.to_owned(),
+                source: source.clone(),
+            });
+        Ok(())
+    }
+
+    /// Sets what holds where the user says nothing. `name` and `value` are ours, and right.
+    pub fn set_default(&mut self, name: &str, value: &str) {
+        debug_assert_eq!(conf::check(name, value), Ok(()));
+        self.properties
+            .entry(canonical(name).to_owned())
+            .or_insert_with(|| Property {
+                value: value.to_owned(),
+                source: Source::Default,
+            });
+    }
+
+    /// Sets a property whatever the user says; for what a mode can't do without.
+    pub fn force(&mut self, name: &str, value: &str) {
+        debug_assert_eq!(conf::check(name, value), Ok(()));
+        let property = Property {
+            value: value.to_owned(),
+            source: Source::Default,
+        };
+        self.properties.insert(canonical(name).to_owned(), property);
+    }
+
+    /// The value of a property that was said or set, under any of its names.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.properties
+            .get(canonical(name))
+            .map(|p| p.value.as_str())
+    }
+
+    /// Whether the user, not a default of ours, says this property.
+    pub fn is_said(&self, name: &str) -> bool {
+        self.properties
+            .get(canonical(name))
+            .is_some_and(|p| p.source != Source::Default)
+    }
+
+    /// The brokers to start from.
+    pub fn brokers(&self) -> Result<&str, OptionsError> {
+        self.get("bootstrap.servers")
+            .filter(|brokers| !brokers.trim().is_empty())
+            .ok_or(OptionsError::NoBrokers)
+    }
+
+    /// Properties as they were typed with `-X`: the last of a name wins among them; `@FILE` is the file's content.
+    pub fn add_typed<'a>(
+        &mut self,
+        typed: impl DoubleEndedIterator<Item = &'a String>,
+    ) -> Result<(), OptionsError> {
+        for property in typed.rev() {
+            let (name, value) = property
+                .split_once('=')
+                .ok_or_else(|| OptionsError::NoEquals(property.clone()))?;
+            let value = match value.strip_prefix('@') {
+                Some(literal) if literal.starts_with('@') => literal.to_owned(),
+                Some(path) => read_secret(name, path)?,
+                None => value.to_owned(),
+            };
+            self.set(name, &value, &Source::Option("-X"))?;
+        }
+        Ok(())
+    }
+
+    /// Adds `-F` files, the environment, and the files that are read without being asked for.
+    pub fn add_files_and_environment(&mut self, typed: &[PathBuf]) -> Result<(), OptionsError> {
+        for path in typed.iter().rev().filter(|path| !means_no_file(path)) {
+            file::read(self, path, true)?;
+        }
+        let brokers = std::env::var("KAFKA_BROKERS").unwrap_or_default();
+        if !brokers.is_empty() {
+            self.set(
+                "bootstrap.servers",
+                &brokers,
+                &Source::Environment("KAFKA_BROKERS"),
+            )?;
+        }
+        if typed.is_empty() {
+            self.add_default_file()?;
+        }
+        Ok(())
+    }
+
+    fn add_default_file(&mut self) -> Result<(), OptionsError> {
+        for variable in ["KCAT_CONFIG", "KAFKACAT_CONFIG"] {
+            if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
+                return file::read(self, Path::new(&path), true);
+            }
+        }
+        let Some(home) = std::env::var_os("HOME") else {
+            return Ok(());
+        };
+        let config = Path::new(&home).join(".config");
+        for name in ["kcat.conf", "kafkacat.conf"] {
+            let path = config.join(name);
+            if path.exists() {
+                return file::read(self, &path, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every property in force with its value and source, for `-X dump`; secrets are masked.
+    pub fn dump(&self) -> Vec<(String, String, String)> {
+        let conf = Conf::build(self);
+        let said = |name: &str| {
+            self.properties
+                .get(canonical(name))
+                .map(|p| p.source.to_string())
+        };
+        let mask = |name: &str, value: String| {
+            if is_secret(name) && !value.is_empty() {
+                "[secret]".to_owned()
+            } else {
+                value
+            }
+        };
+        let rows = conf.map(|conf| conf.dump()).unwrap_or_default();
+        rows.into_iter()
+            .map(|(name, value)| {
+                let source = said(&name).unwrap_or_default();
+                let value = mask(&name, value);
+                (name, value, source)
+            })
+            .collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, &Source)> {
+        self.properties
+            .iter()
+            .map(|(name, p)| (name.as_str(), p.value.as_str(), &p.source))
+    }
+}
+
+/// Whether a property's value must not be shown.
+fn is_secret(name: &str) -> bool {
+    name.contains("password")
+        || name.contains("secret")
+        || name.contains(".pem")
+        || name == "sasl.oauthbearer.config"
+}
+
+/// kcat's `-F none` and `-F -`: no file at all.
+fn means_no_file(path: &Path) -> bool {
+    path == Path::new("none") || path == Path::new("-")
+}
+
+fn read_secret(name: &str, path: &str) -> Result<String, OptionsError> {
+    let mut text = std::fs::read_to_string(path)
+        .map_err(|e| OptionsError::Read(format!("-X {name}=@{path}"), e))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+/// The table of every property that librdkafka knows, for `-X list`.
+pub fn list() -> String {
+    conf::list()
+}
+
+#[cfg(test)]
+mod tests;

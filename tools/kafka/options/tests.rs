@@ -1,0 +1,66 @@
+//! Who wins, and what is refused.
+
+use super::{Options, Source};
+
+fn typed(properties: &[&str]) -> Options {
+    let properties: Vec<String> = properties.iter().map(|&p| p.to_owned()).collect();
+    let mut options = Options::default();
+    options
+        .add_typed(properties.iter())
+        .expect("valid properties");
+    options
+}
+
+#[test]
+fn the_last_typed_property_of_a_name_wins_and_no_file_overrides_it() {
+    let mut options = typed(&["linger.ms=1", "queue.buffering.max.ms=7"]);
+    options
+        .set("linger.ms", "9", &Source::File("x".into(), 1))
+        .expect("valid");
+    assert_eq!(options.get("linger.ms"), Some("7"));
+}
+
+#[test]
+fn an_alias_and_kcats_topic_prefix_name_the_same_property() {
+    let options = typed(&["metadata.broker.list=a:1", "topic.request.required.acks=1"]);
+    assert_eq!(options.brokers().expect("brokers"), "a:1");
+    assert_eq!(options.get("acks"), Some("1"));
+}
+
+#[test]
+fn an_unknown_property_or_value_is_refused_by_name() {
+    let mut options = Options::default();
+    let error = options
+        .add_typed([&"no.such=1".to_owned()].into_iter())
+        .expect_err("unknown");
+    assert!(
+        error.to_string().contains("no such property: no.such"),
+        "{error}"
+    );
+    let error = options
+        .add_typed([&"linger.ms=x".to_owned()].into_iter())
+        .expect_err("invalid");
+    assert!(error.to_string().contains("linger.ms"), "{error}");
+}
+
+#[test]
+fn a_value_from_a_file_loses_its_last_newline_and_a_doubled_at_sign_is_one() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), "s3cret\n").expect("written");
+    let secret = format!("sasl.password=@{}", file.path().display());
+    assert_eq!(typed(&[&secret]).get("sasl.password"), Some("s3cret"));
+    assert_eq!(
+        typed(&["sasl.password=@@x"]).get("sasl.password"),
+        Some("@x")
+    );
+}
+
+#[test]
+fn a_dump_masks_secrets() {
+    let dump = typed(&["sasl.password=hidden"]).dump();
+    let row = dump
+        .iter()
+        .find(|row| row.0 == "sasl.password")
+        .expect("the row");
+    assert_eq!((row.1.as_str(), row.2.as_str()), ("[secret]", "-X"));
+}
