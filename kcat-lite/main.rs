@@ -1,2 +1,21 @@
-//! Moves records between a topic and a pipe.
-fn main() {}
+//! Moves records between a Kafka topic and a pipe.
+//!
+//! ```text
+//! kcat-lite -C -t orders -e --tsv | sort | kcat-lite -P -t sorted --tsv
+//! ```
+
+mod cli;
+mod config;
+mod offset;
+mod unpack;
+
+use std::process::ExitCode;
+
+use config::Config;
+use tools::cli::{Exit, run};
+
+fn main() -> ExitCode {
+    run("kcat-lite", || match config::from_command_line()? {
+        _ => Ok(Exit::Done),
+    })
+}

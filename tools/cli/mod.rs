@@ -5,6 +5,7 @@
 
 pub mod connection;
 pub mod exit;
+pub mod format;
 
 pub mod message;
 pub mod progress;

@@ -1,0 +1,207 @@
+//! The command line as it is typed. What it means is settled in [`config`](crate::config).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+use clap_complete::Shell;
+use tools::cli::connection::Connection;
+use tools::cli::format::FormatArgs;
+
+/// Moves records between a Kafka topic and a pipe.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kcat-lite",
+    disable_version_flag = true,
+    override_usage = "kcat-lite -P -t TOPIC [FILE]...\n       \
+                      kcat-lite -C -t TOPIC [-p PARTITION] [-o OFFSET] [-e]\n       \
+                      kcat-lite -G GROUP TOPIC...\n       \
+                      kcat-lite -L [-t TOPIC]\n       \
+                      kcat-lite -Q -t TOPIC:PARTITION:TIME\n       \
+                      kcat-lite -M BROKERS [-- COMMAND...]",
+    after_help = "Without a mode, a terminal as standard input means -C, a pipe means -P.\n\
+                  Exit codes: 0 done; 2 usage, or something failed and stderr says what.\n\
+                  See kcat-lite(1) and kafka-records(5)."
+)]
+pub struct Cli {
+    /// Produce: standard input, or each FILE as one record, to a topic
+    #[arg(short = 'P', long = "produce", help_heading = "Modes", group = "mode")]
+    pub produce: bool,
+
+    /// Consume topics, or one partition
+    #[arg(short = 'C', long = "consume", help_heading = "Modes", group = "mode")]
+    pub consume: bool,
+
+    /// Consume topics as a member of GROUP; `^regex` names many
+    #[arg(
+        short = 'G',
+        long = "group",
+        value_name = "GROUP",
+        help_heading = "Modes",
+        group = "mode"
+    )]
+    pub group: Option<String>,
+
+    /// List brokers, topics, partitions
+    #[arg(short = 'L', long = "list", help_heading = "Modes", group = "mode")]
+    pub list: bool,
+
+    /// Query the offset of a time: -t TOPIC:PARTITION:TIME
+    #[arg(short = 'Q', long = "query", help_heading = "Modes", group = "mode")]
+    pub query: bool,
+
+    /// Run COMMAND with a throw-away cluster of N brokers; without one, until standard input ends
+    #[arg(
+        short = 'M',
+        long = "mock",
+        value_name = "N",
+        help_heading = "Modes",
+        group = "mode"
+    )]
+    pub mock: Option<u32>,
+
+    /// Check this program's own parts, without a cluster
+    #[arg(
+        short = 'U',
+        long = "self-test",
+        help_heading = "Modes",
+        group = "mode"
+    )]
+    pub self_test: bool,
+
+    /// Print the version, and librdkafka's
+    #[arg(short = 'V', long = "version", help_heading = "Modes", group = "mode")]
+    pub version: bool,
+
+    /// Topic; repeat it to consume several
+    #[arg(
+        short = 't',
+        long = "topic",
+        value_name = "TOPIC",
+        help_heading = "What to move"
+    )]
+    pub topics: Vec<String>,
+
+    /// Partition; -1 when producing lets the partitioner choose
+    #[arg(
+        short = 'p',
+        long = "partition",
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "What to move"
+    )]
+    pub partition: Option<i32>,
+
+    /// Where to begin: beginning, end, stored, N, -N from the end, s@TIME; and where to stop: e@TIME
+    ///
+    /// TIME is ISO 8601, now-2h, or milliseconds since 1970. Repeat it to say
+    /// both a beginning and an end.
+    #[arg(
+        short = 'o',
+        long = "offset",
+        value_name = "OFFSET",
+        allow_hyphen_values = true,
+        help_heading = "What to move"
+    )]
+    pub offsets: Vec<String>,
+
+    /// Stop after N records
+    #[arg(short = 'c', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What to move")]
+    pub count: Option<u64>,
+
+    /// Stop at the end, as it was when reading began
+    #[arg(short = 'e', long = "exit-at-end", help_heading = "What to move")]
+    pub exit_at_end: bool,
+
+    /// Send lines of FILE, as standard input is sent, instead of each FILE as one record
+    #[arg(short = 'l', long = "lines", help_heading = "What to move")]
+    pub lines: bool,
+
+    /// Key of every record that brings none
+    #[arg(
+        short = 'k',
+        long = "key",
+        value_name = "KEY",
+        allow_hyphen_values = true,
+        help_heading = "What to move"
+    )]
+    pub key: Option<OsString>,
+
+    /// Header of every record: NAME=VALUE, or NAME for a NULL value; repeatable
+    #[arg(
+        short = 'H',
+        long = "header",
+        value_name = "NAME=VALUE",
+        allow_hyphen_values = true,
+        help_heading = "What to move"
+    )]
+    pub headers: Vec<OsString>,
+
+    /// Compress with gzip, snappy, lz4 or zstd
+    #[arg(
+        short = 'z',
+        long = "compression",
+        value_name = "CODEC",
+        help_heading = "What to move"
+    )]
+    pub compression: Option<String>,
+
+    /// Copy standard input to standard output, record by record
+    #[arg(short = 'T', long = "tee", help_heading = "What to move")]
+    pub tee: bool,
+
+    /// Write each record at once, instead of in blocks that go out when idle
+    #[arg(short = 'u', long = "unbuffered", help_heading = "What to move")]
+    pub unbuffered: bool,
+
+    /// Wait for the cluster however long it takes, also at first
+    #[arg(short = 'E', long = "keep-trying", help_heading = "What to move")]
+    pub keep_trying: bool,
+
+    #[command(flatten)]
+    pub format: FormatArgs,
+
+    /// Raw records: put the offset and the -K delimiter (or a tab) before each
+    #[arg(
+        short = 'O',
+        long = "print-offset",
+        help_heading = "Record format: see kafka-records(5)"
+    )]
+    pub print_offset: bool,
+
+    /// Unpack binary keys or values into text, as kcat does: [key=|value=]PACK
+    ///
+    /// PACK is made of b B h H i I q Q (integers of 1, 2, 4, 8 bytes, signed
+    /// and unsigned), c (a character), s (the rest as text), < and > (byte
+    /// order), $ (the end).
+    #[arg(
+        short = 's',
+        long = "unpack",
+        value_name = "PACK",
+        help_heading = "Record format: see kafka-records(5)"
+    )]
+    pub unpack: Vec<String>,
+
+    /// Send exact bytes to a terminal too, control characters and all
+    #[arg(long = "raw", help_heading = "Record format: see kafka-records(5)")]
+    pub raw: bool,
+
+    /// kcat's schema registry, which is not supported
+    #[arg(short = 'r', long = "registry", value_name = "URL", hide = true)]
+    pub registry: Option<String>,
+
+    #[command(flatten)]
+    pub connection: Connection,
+
+    /// Files to produce, or topics to consume
+    #[arg(value_name = "FILE|TOPIC")]
+    pub operands: Vec<PathBuf>,
+
+    /// With -M: what to run
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+
+    /// Print a completion script for this shell
+    #[arg(long = "generate-completions", value_name = "SHELL", hide = true, action = ArgAction::Set)]
+    pub completions: Option<Shell>,
+}
