@@ -7,6 +7,7 @@
 mod cli;
 mod config;
 mod offset;
+mod produce;
 mod unpack;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use tools::cli::{Exit, run};
 
 fn main() -> ExitCode {
     run("kcat-lite", || match config::from_command_line()? {
+        Config::Produce(config) => produce::run(config),
         _ => Ok(Exit::Done),
     })
 }

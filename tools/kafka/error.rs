@@ -29,6 +29,8 @@ pub mod code {
     pub const UNKNOWN_TOPIC: i32 = -188;
     /// librdkafka: all brokers are down.
     pub const ALL_BROKERS_DOWN: i32 = -187;
+    /// librdkafka: an argument that it can't take.
+    pub const INVALID_ARG: i32 = -186;
     /// librdkafka: no answer in time.
     pub const TIMED_OUT: i32 = -185;
     /// librdkafka: the producer's queue is full.

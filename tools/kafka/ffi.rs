@@ -10,6 +10,9 @@ use std::ffi::{CStr, c_char, c_int};
 
 pub(crate) use rdkafka::bindings::*;
 
+/// rdkafka.h: the partitioner chooses.
+pub(crate) const RD_KAFKA_PARTITION_UA: i32 = -1;
+
 unsafe extern "C" {
     #[link_name = "rd_kafka_err2str"]
     fn err2str_c(code: c_int) -> *const c_char;
@@ -34,6 +37,16 @@ unsafe extern "C" {
         rk: *mut rd_kafka_t,
         errstr: *mut c_char,
         errstr_size: usize,
+    ) -> c_int;
+    #[link_name = "rd_kafka_purge"]
+    pub(crate) fn purge(rk: *mut rd_kafka_t, flags: c_int) -> c_int;
+    #[link_name = "rd_kafka_header_add"]
+    pub(crate) fn header_add(
+        headers: *mut rd_kafka_headers_t,
+        name: *const c_char,
+        name_size: isize,
+        value: *const std::ffi::c_void,
+        value_size: isize,
     ) -> c_int;
     #[link_name = "rd_kafka_message_headers"]
     pub(crate) fn message_headers(
@@ -89,4 +102,21 @@ pub(crate) unsafe fn text(chars: *const c_char) -> String {
 pub(crate) fn buffer_text(buffer: &[u8]) -> String {
     let end = buffer.iter().position(|&b| b == 0).unwrap_or(buffer.len());
     String::from_utf8_lossy(&buffer[..end]).into_owned()
+}
+
+/// Takes an error object apart and frees it; `None` for NULL, which is success.
+///
+/// # Safety
+/// `error` is NULL or ours.
+pub(crate) unsafe fn take_error(error: *mut rd_kafka_error_t) -> Option<super::error::KafkaError> {
+    if error.is_null() {
+        return None;
+    }
+    // SAFETY: live until it is destroyed in the last line.
+    unsafe {
+        let taken =
+            super::error::KafkaError::new(error_code(error), text(rd_kafka_error_string(error)));
+        rd_kafka_error_destroy(error);
+        Some(taken)
+    }
 }

@@ -9,7 +9,9 @@ pub mod client;
 pub mod error;
 mod ffi;
 pub mod options;
+pub mod produce;
 
 pub use client::{Client, Role};
 pub use error::KafkaError;
 pub use options::Options;
+pub use produce::Producer;

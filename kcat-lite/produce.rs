@@ -1,0 +1,452 @@
+//! `-P`: bytes of stdin become records, and acknowledgements become the exit code.
+
+use std::path::Path;
+
+use anyhow::Context;
+use tools::cli::Exit;
+use tools::cli::message;
+use tools::cli::progress::Progress;
+use tools::cli::signals::Signals;
+use tools::cli::stdin::{Filled, Input};
+use tools::cli::stdout::{Out, OutError};
+use tools::kafka::Producer;
+use tools::kafka::client::ContactError;
+use tools::kafka::produce::{Sent, TopicId, Totals};
+use tools::record::{Decoded, Decoder, Format, Header, Record};
+
+use crate::config::{self, Source};
+
+/// How long an idle input is waited for before reports are looked at again.
+const IDLE_MS: u64 = 100;
+
+/// Why the input was left.
+enum End {
+    /// All of it was sent, or as much as `-c` asks for.
+    Input,
+    /// A signal; the complete records that were read were sent.
+    Signal(i32),
+}
+
+/// Sends everything and waits until each record was delivered or given up.
+pub fn run(config: config::Produce) -> anyhow::Result<Exit> {
+    let signals = Signals::catch()?;
+    let mut sender = Sender::open(&config, signals)?;
+    let fed = sender.feed(&config);
+    sender.finish(fed)
+}
+
+struct Sender {
+    producer: Producer,
+    signals: Signals,
+    progress: Progress,
+    /// The topic of `-t`.
+    topic: Option<TopicId>,
+    partition: Option<i32>,
+    key: Option<Vec<u8>>,
+    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    left: u64,
+    tee: Option<Tee>,
+    is_in_contact: bool,
+    is_quiet: bool,
+    is_verbose: bool,
+    /// What the numbers that failures carry count: lines or files.
+    unit: &'static str,
+    bytes: u64,
+    skipped: u64,
+    /// Something failed that the producer's totals don't show.
+    has_failed: bool,
+}
+
+impl Sender {
+    fn open(config: &config::Produce, signals: Signals) -> anyhow::Result<Sender> {
+        let mut producer = Producer::new(&config.options)?;
+        let topic = match &config.topic {
+            Some(topic) => Some(producer.topic(topic)?),
+            None => None,
+        };
+        let verbosity = config.options.verbosity;
+        // Somebody who types records does not want a bar between the lines.
+        let typed = std::io::IsTerminal::is_terminal(&std::io::stdin())
+            && config.source == Source::Lines(Vec::new());
+        Ok(Sender {
+            producer,
+            signals,
+            progress: Progress::new(verbosity >= 0 && !typed && !config.tee, None),
+            topic,
+            partition: config.partition,
+            key: config.key.clone(),
+            headers: config.headers.clone(),
+            left: config.count.unwrap_or(u64::MAX),
+            tee: config.tee.then(Tee::open).transpose()?,
+            is_in_contact: false,
+            is_quiet: verbosity < 0,
+            is_verbose: verbosity > 0,
+            unit: match config.source {
+                Source::Lines(_) if is_framed_by_length(&config.format) => "record",
+                Source::Lines(_) => "line",
+                Source::Whole(_) => "file",
+            },
+            bytes: 0,
+            skipped: 0,
+            has_failed: false,
+        })
+    }
+
+    fn feed(&mut self, config: &config::Produce) -> anyhow::Result<End> {
+        if self.producer.is_transactional() {
+            self.contact()?;
+            self.producer
+                .begin()
+                .context("cannot begin the transaction")?;
+        }
+        match &config.source {
+            Source::Lines(files) if files.is_empty() => {
+                self.send_lines(Path::new("-"), &config.format)
+            }
+            Source::Lines(files) => self.send_each(files, |sender, path, _| {
+                sender.send_lines(path, &config.format)
+            }),
+            Source::Whole(files) => self.send_each(files, Sender::send_whole),
+        }
+    }
+
+    /// Sends from each file; one that can't be read is named, and the others are sent all the same.
+    fn send_each(
+        &mut self,
+        files: &[std::path::PathBuf],
+        mut send: impl FnMut(&mut Sender, &Path, u64) -> anyhow::Result<End>,
+    ) -> anyhow::Result<End> {
+        for (index, path) in files.iter().enumerate() {
+            match send(self, path, index as u64 + 1) {
+                Ok(End::Input) => {}
+                Err(error) if error.is::<std::io::Error>() => {
+                    message(format_args!(
+                        "{}: {error}; nothing of it was sent",
+                        path.display()
+                    ));
+                    self.has_failed = true;
+                }
+                other => return other,
+            }
+        }
+        Ok(End::Input)
+    }
+
+    /// A whole file is one record, also when it is empty.
+    fn send_whole(&mut self, path: &Path, number: u64) -> anyhow::Result<End> {
+        let value = if path == Path::new("-") {
+            let mut value = Vec::new();
+            std::io::Read::read_to_end(&mut std::io::stdin(), &mut value)?;
+            value
+        } else {
+            std::fs::read(path)?
+        };
+        if let Some(tee) = &mut self.tee {
+            self.has_failed |= !tee.copy(&value, &self.signals);
+        }
+        let record = Record {
+            value: Some(&value),
+            ..Record::default()
+        };
+        if self.left > 0 {
+            self.send(&record, value.len(), number)?;
+        }
+        Ok(self.signals.caught().map_or(End::Input, End::Signal))
+    }
+
+    /// Reads blocks and sends each record as soon as it is complete.
+    fn send_lines(&mut self, path: &Path, format: &Format) -> anyhow::Result<End> {
+        let mut decoder = Decoder::new(format.clone()).map_err(config::usage)?;
+        let mut input = Input::open(path)?;
+        let mut buffer = Vec::new();
+        let mut line = 0;
+        let place = |line: u64, unit: &str| match path.to_str() {
+            Some("-") | None => format!("standard input, {unit} {line}"),
+            Some(name) => format!("{name}, {unit} {line}"),
+        };
+        loop {
+            let filled = input
+                .fill(&mut buffer, &self.signals, IDLE_MS)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let at_end = filled == Filled::End;
+            let used = self
+                .send_block(&mut decoder, &buffer, at_end, &mut line)
+                .map_err(
+                    |error| match error.downcast::<tools::record::DecodeError>() {
+                        Ok(malformed) => anyhow::anyhow!("{}: {malformed}", place(line, self.unit)),
+                        Err(other) => other,
+                    },
+                )?;
+            buffer.drain(..used);
+            self.skipped = decoder.skipped();
+            if at_end || self.left == 0 {
+                return Ok(End::Input);
+            }
+            if filled == Filled::Idle || self.producer.in_flight() == 0 {
+                self.contact()?;
+            }
+            if let Filled::Signal = filled {
+                let signal = self.signals.caught().unwrap_or_default();
+                if !buffer.is_empty() {
+                    message(format_args!(
+                        "{}: incomplete, and not sent",
+                        place(line + 1, self.unit)
+                    ));
+                }
+                return Ok(End::Signal(signal));
+            }
+            self.after_block()?;
+        }
+    }
+
+    /// Sends the records of `buffer` that are complete; says how many bytes they took.
+    fn send_block(
+        &mut self,
+        decoder: &mut Decoder,
+        buffer: &[u8],
+        at_end: bool,
+        line: &mut u64,
+    ) -> anyhow::Result<usize> {
+        let mut used_bytes = 0;
+        while self.left > 0 {
+            let rest = &buffer[used_bytes..];
+            if rest.is_empty() {
+                break;
+            }
+            *line += 1;
+            match decoder.decode(rest, at_end)? {
+                Decoded::Record { record, used } => {
+                    if let Some(tee) = &mut self.tee {
+                        self.has_failed |= !tee.copy(&rest[..used], &self.signals);
+                    }
+                    self.send(&record.record(), used, *line)?;
+                    used_bytes += used;
+                }
+                Decoded::Skipped { used } => used_bytes += used,
+                Decoded::Incomplete => {
+                    *line -= 1;
+                    break;
+                }
+            }
+        }
+        Ok(used_bytes)
+    }
+
+    #[inline]
+    fn send(&mut self, record: &Record<'_>, bytes: usize, number: u64) -> anyhow::Result<()> {
+        let topic = match (self.topic, record.topic) {
+            (Some(topic), _) => topic,
+            (None, Some(name)) => self.producer.topic(name)?,
+            (None, None) => {
+                anyhow::bail!("{} {number} names no topic, and there is no -t", self.unit)
+            }
+        };
+        let partition = self.partition.or(record.partition);
+        self.left -= 1;
+        self.bytes += bytes as u64;
+        if self.key.is_none() && self.headers.is_empty() {
+            return self.push(topic, partition, record, number);
+        }
+        let fixed = self.headers.clone();
+        let added = fixed.iter().map(|(name, value)| Header {
+            name,
+            value: value.as_deref(),
+        });
+        let headers: Vec<Header<'_>> = record.headers.iter().copied().chain(added).collect();
+        let key = self.key.clone();
+        let whole = Record {
+            key: record.key.or(key.as_deref()),
+            headers: &headers,
+            ..*record
+        };
+        self.push(topic, partition, &whole, number)
+    }
+
+    fn push(
+        &mut self,
+        topic: TopicId,
+        partition: Option<i32>,
+        record: &Record<'_>,
+        number: u64,
+    ) -> anyhow::Result<()> {
+        while self.producer.send(topic, partition, record, number) == Sent::Full {
+            self.contact()?;
+            self.producer.poll(50);
+            self.check_fatal()?;
+        }
+        Ok(())
+    }
+
+    fn after_block(&mut self) -> anyhow::Result<()> {
+        self.producer.poll(0);
+        self.progress
+            .update(self.producer.totals().accepted, self.bytes);
+        if let Some(tee) = &mut self.tee {
+            self.has_failed |= !tee.flush(&self.signals);
+        }
+        self.check_fatal()
+    }
+
+    fn check_fatal(&self) -> anyhow::Result<()> {
+        match self.producer.fatal_error() {
+            Some(error) => Err(error).context("the producer can't go on"),
+            None => Ok(()),
+        }
+    }
+
+    /// The first contact, made once there is something to send and time to wait.
+    fn contact(&mut self) -> anyhow::Result<()> {
+        if !self.is_in_contact {
+            let signals = &self.signals;
+            self.producer
+                .contact(self.topic, &|| signals.caught().is_some())?;
+            self.is_in_contact = true;
+        }
+        Ok(())
+    }
+
+    /// Waits for the reports, says what became of the records, and turns that into the exit code.
+    fn finish(mut self, fed: anyhow::Result<End>) -> anyhow::Result<Exit> {
+        let fed = fed.and_then(|end| match self.contact() {
+            Ok(()) => Ok(end),
+            Err(error) => Err(error),
+        });
+        let fed = self.settle(fed);
+        if let Some(tee) = &mut self.tee {
+            self.has_failed |= !tee.flush(&self.signals);
+        }
+        let totals = self.producer.totals();
+        drop(self.progress);
+        for failure in self.producer.failures() {
+            message(format_args!(
+                "{} {}, topic {}: {}",
+                self.unit, failure.origin, failure.topic, failure.error
+            ));
+        }
+        if let Err(error) = &fed {
+            message(format_args!("{error:#}"));
+        }
+        if self.skipped > 0 && !self.is_quiet {
+            message(format_args!(
+                "{} skipped (--tsv and -J send them)",
+                count(self.skipped, "empty line")
+            ));
+        }
+        tell_totals(totals, self.is_verbose);
+        match fed {
+            Err(_) => Ok(Exit::Failed),
+            Ok(_) if totals.failed > 0 || self.has_failed => Ok(Exit::Failed),
+            Ok(End::Signal(signal)) => Ok(Exit::Signal(signal)),
+            Ok(End::Input) => Ok(Exit::Done),
+        }
+    }
+
+    /// Delivers, commits or aborts what was accepted.
+    fn settle(&mut self, fed: anyhow::Result<End>) -> anyhow::Result<End> {
+        if fed.as_ref().is_err_and(is_without_contact) {
+            self.producer.purge();
+            return fed;
+        }
+        let progress = &mut self.progress;
+        let bytes = self.bytes;
+        let mut waiting = |totals: Totals| {
+            progress.update(totals.delivered, bytes);
+            true
+        };
+        if !self.producer.is_transactional() {
+            self.producer.finish(&mut waiting);
+            return fed;
+        }
+        match fed {
+            Ok(End::Input) => {
+                let committed = self.producer.commit(&mut waiting);
+                if let Err(error) = committed {
+                    // What can't be committed may still be taken back at once, instead of by the coordinator's time-out.
+                    let _ = self.producer.abort();
+                    return Err(error).context("the transaction was not committed");
+                }
+                fed
+            }
+            Ok(End::Signal(_)) | Err(_) => {
+                if let Err(error) = self.producer.abort() {
+                    message(format_args!("cannot abort the transaction: {error}"));
+                } else if self.is_in_contact {
+                    message("the transaction was aborted: no record of it is visible");
+                }
+                self.has_failed = true;
+                fed
+            }
+        }
+    }
+}
+
+fn is_without_contact(error: &anyhow::Error) -> bool {
+    error.is::<ContactError>()
+}
+
+fn is_framed_by_length(format: &Format) -> bool {
+    matches!(format, Format::Template(_))
+}
+
+fn tell_totals(totals: Totals, is_verbose: bool) {
+    let open = totals.accepted - totals.delivered;
+    if open > 0 {
+        message(format_args!(
+            "{} not delivered ({} accepted, {} delivered)",
+            count(open, "record"),
+            totals.accepted,
+            totals.delivered
+        ));
+    } else if is_verbose {
+        message(format_args!(
+            "{} delivered",
+            count(totals.delivered, "record")
+        ));
+    }
+}
+
+fn count(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `-T`: what is sent also goes to stdout. A reader that leaves, or a full disk, does not stop the sending.
+struct Tee {
+    out: Option<Out>,
+}
+
+impl Tee {
+    fn open() -> Result<Tee, OutError> {
+        Ok(Tee {
+            out: Some(Out::stdout()?),
+        })
+    }
+
+    /// Appends `bytes`; false when that failed (and was told).
+    fn copy(&mut self, bytes: &[u8], signals: &Signals) -> bool {
+        let Some(out) = &mut self.out else {
+            return true;
+        };
+        out.buffer().extend_from_slice(bytes);
+        !out.is_full() || self.flush(signals)
+    }
+
+    fn flush(&mut self, signals: &Signals) -> bool {
+        let Some(out) = &mut self.out else {
+            return true;
+        };
+        match out.flush(signals) {
+            Ok(()) => true,
+            Err(error) => {
+                self.out = None;
+                let is_closed = matches!(error, OutError::Closed);
+                if !is_closed {
+                    message(format_args!(
+                        "{:#}; records are still sent",
+                        anyhow::Error::new(error)
+                    ));
+                }
+                is_closed
+            }
+        }
+    }
+}

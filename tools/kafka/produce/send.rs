@@ -1,0 +1,253 @@
+//! Handing a record to librdkafka's queue.
+
+use std::collections::HashMap;
+use std::ffi::{CString, c_void};
+use std::ptr;
+
+use crate::kafka::client::Client;
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::ffi;
+use crate::record::Record;
+
+/// A topic that this producer has a handle for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicId(usize);
+
+/// librdkafka's handles of topics; they have to go before the client does.
+#[derive(Default)]
+pub(super) struct Topics {
+    handles: Vec<Handle>,
+    ids: HashMap<String, TopicId>,
+}
+
+struct Handle {
+    rkt: *mut ffi::rd_kafka_topic_t,
+    name: String,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: ours, not used after this, and its client is still there.
+        unsafe { ffi::rd_kafka_topic_destroy(self.rkt) }
+    }
+}
+
+impl Topics {
+    pub(super) fn id(&mut self, client: &Client, name: &str) -> Result<TopicId, KafkaError> {
+        if let Some(&id) = self.ids.get(name) {
+            return Ok(id);
+        }
+        let invalid = || KafkaError::new(17, format!("{name:?} is no name for a topic"));
+        let name_c = CString::new(name).map_err(|_| invalid())?;
+        // SAFETY: the client is live, the name NUL-terminated; NULL means the default topic configuration.
+        let rkt =
+            unsafe { ffi::rd_kafka_topic_new(client.as_ptr(), name_c.as_ptr(), ptr::null_mut()) };
+        if rkt.is_null() {
+            return Err(invalid());
+        }
+        let id = TopicId(self.handles.len());
+        self.handles.push(Handle {
+            rkt,
+            name: name.to_owned(),
+        });
+        self.ids.insert(name.to_owned(), id);
+        Ok(id)
+    }
+
+    pub(super) fn handle(&self, id: TopicId) -> *mut ffi::rd_kafka_topic_t {
+        self.handles[id.0].rkt
+    }
+
+    pub(super) fn name(&self, id: TopicId) -> String {
+        self.handles[id.0].name.clone()
+    }
+
+    /// Asks the cluster for `topic`, or only for itself; the topic's own error counts.
+    pub(super) fn ask(
+        client: &Client,
+        topic: Option<*mut ffi::rd_kafka_topic_t>,
+        timeout_ms: i32,
+    ) -> Result<(), KafkaError> {
+        let mut metadata: *const ffi::rd_kafka_metadata = ptr::null();
+        let topic = topic.unwrap_or(ptr::null_mut());
+        // SAFETY: the client is live, the topic one of its handles or NULL; the answer is read before it is destroyed.
+        unsafe {
+            let error = ffi::metadata(client.as_ptr(), 0, topic, &raw mut metadata, timeout_ms);
+            if error != code::NONE {
+                return Err(KafkaError::of(error));
+            }
+            let mut error = code::NONE;
+            if !topic.is_null() && (*metadata).topic_cnt == 1 {
+                error = ptr::addr_of!((*(*metadata).topics).err)
+                    .cast::<i32>()
+                    .read();
+            }
+            ffi::rd_kafka_metadata_destroy(metadata);
+            match error {
+                code::NONE => Ok(()),
+                error => Err(KafkaError::new(
+                    error,
+                    format!(
+                        "topic {}: {}",
+                        ffi::text(ffi::rd_kafka_topic_name(topic)),
+                        KafkaError::of(error)
+                    ),
+                )),
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn send(
+        &self,
+        client: &Client,
+        topic: TopicId,
+        partition: Option<i32>,
+        record: &Record<'_>,
+        origin: u64,
+    ) -> Result<(), KafkaError> {
+        let rkt = self.handle(topic);
+        if record.headers.is_empty() && record.timestamp_ms.is_none() {
+            return send_plain(rkt, partition, record, origin);
+        }
+        send_whole(client, rkt, partition, record, origin)
+    }
+}
+
+/// NULL for an absent field, and never NULL for an empty one.
+fn pointer(field: Option<&[u8]>) -> (*mut c_void, usize) {
+    field.map_or((ptr::null_mut(), 0), |bytes| {
+        (bytes.as_ptr().cast_mut().cast(), bytes.len())
+    })
+}
+
+fn send_plain(
+    rkt: *mut ffi::rd_kafka_topic_t,
+    partition: Option<i32>,
+    record: &Record<'_>,
+    origin: u64,
+) -> Result<(), KafkaError> {
+    let (value, value_bytes) = pointer(record.value);
+    let (key, key_bytes) = pointer(record.key);
+    // SAFETY: the topic is live; key and value are copied before the call returns.
+    let result = unsafe {
+        ffi::rd_kafka_produce(
+            rkt,
+            partition.unwrap_or(ffi::RD_KAFKA_PARTITION_UA),
+            ffi::RD_KAFKA_MSG_F_COPY,
+            value,
+            value_bytes,
+            key,
+            key_bytes,
+            origin as *mut c_void,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(KafkaError::of(ffi::last_error())),
+    }
+}
+
+/// As [`send_plain`], with headers and timestamp, which need the slower call.
+fn send_whole(
+    client: &Client,
+    rkt: *mut ffi::rd_kafka_topic_t,
+    partition: Option<i32>,
+    record: &Record<'_>,
+    origin: u64,
+) -> Result<(), KafkaError> {
+    use ffi::rd_kafka_vtype_t::{
+        RD_KAFKA_VTYPE_HEADERS, RD_KAFKA_VTYPE_KEY, RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_VTYPE_OPAQUE,
+        RD_KAFKA_VTYPE_PARTITION, RD_KAFKA_VTYPE_RKT, RD_KAFKA_VTYPE_TIMESTAMP,
+        RD_KAFKA_VTYPE_VALUE,
+    };
+    type Value = ffi::rd_kafka_vu_s__bindgen_ty_1;
+    let bytes = |field: Option<&[u8]>| {
+        let (ptr, size) = pointer(field);
+        Value {
+            mem: ffi::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size },
+        }
+    };
+    let entry = |vtype, u| ffi::rd_kafka_vu_t { vtype, u };
+    if record.timestamp_ms == Some(0) {
+        return Err(KafkaError::new(
+            code::INVALID_ARG,
+            "the timestamp 0 can't be sent: librdkafka takes it for \"now\"",
+        ));
+    }
+    let headers = copy_headers(record)?;
+    let partition = partition.unwrap_or(ffi::RD_KAFKA_PARTITION_UA);
+    let fields = [
+        entry(RD_KAFKA_VTYPE_RKT, Value { rkt }),
+        entry(RD_KAFKA_VTYPE_PARTITION, Value { i32_: partition }),
+        entry(
+            RD_KAFKA_VTYPE_MSGFLAGS,
+            Value {
+                i: ffi::RD_KAFKA_MSG_F_COPY,
+            },
+        ),
+        entry(RD_KAFKA_VTYPE_VALUE, bytes(record.value)),
+        entry(RD_KAFKA_VTYPE_KEY, bytes(record.key)),
+        // 0 is librdkafka's "now".
+        entry(
+            RD_KAFKA_VTYPE_TIMESTAMP,
+            Value {
+                i64_: record.timestamp_ms.unwrap_or(0),
+            },
+        ),
+        entry(
+            RD_KAFKA_VTYPE_OPAQUE,
+            Value {
+                ptr: origin as *mut c_void,
+            },
+        ),
+        entry(RD_KAFKA_VTYPE_HEADERS, Value { headers }),
+    ];
+    // The headers come last, so that a record without any leaves them out.
+    let count = fields.len() - usize::from(headers.is_null());
+    // SAFETY: everything pointed to lives through the call; key and value are
+    // copied, and the headers are librdkafka's if it accepts the record.
+    unsafe {
+        let error = ffi::take_error(ffi::rd_kafka_produceva(
+            client.as_ptr(),
+            fields.as_ptr(),
+            count,
+        ));
+        match error {
+            None => Ok(()),
+            Some(error) => {
+                if !headers.is_null() {
+                    ffi::rd_kafka_headers_destroy(headers);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// librdkafka's copy of the headers; NULL where there are none.
+fn copy_headers(record: &Record<'_>) -> Result<*mut ffi::rd_kafka_headers_t, KafkaError> {
+    if record.headers.is_empty() {
+        return Ok(ptr::null_mut());
+    }
+    // SAFETY: name and value are copied by each call; the list is freed on failure.
+    unsafe {
+        let headers = ffi::rd_kafka_headers_new(record.headers.len());
+        for header in record.headers {
+            let (value, value_bytes) = pointer(header.value);
+            let name = header.name;
+            let added = ffi::header_add(
+                headers,
+                name.as_ptr().cast(),
+                name.len() as isize,
+                value,
+                value_bytes as isize,
+            );
+            if added != code::NONE {
+                ffi::rd_kafka_headers_destroy(headers);
+                return Err(KafkaError::of(added));
+            }
+        }
+        Ok(headers)
+    }
+}
