@@ -156,3 +156,113 @@ impl Reader {
         (keep(&text[..at]), keep(&text[at + len..]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Decoder, Encoder, Format};
+    use super::*;
+
+    type Bytes<'a> = Option<&'a [u8]>;
+
+    fn raw(delimiter: &str, key_delimiter: Option<&str>, null_empty: bool) -> Raw {
+        Raw {
+            delimiter: delimiter.into(),
+            key_delimiter: key_delimiter.map(Into::into),
+            null_empty,
+        }
+    }
+
+    fn written(format: Raw, key: Bytes<'_>, value: Bytes<'_>) -> (Vec<u8>, u64) {
+        let mut encoder = Encoder::new(Format::Raw(format));
+        let mut out = Vec::new();
+        let record = Record {
+            key,
+            value,
+            ..Record::default()
+        };
+        encoder
+            .encode(&record, &mut out)
+            .expect("raw output refuses nothing");
+        (out, encoder.ambiguous())
+    }
+
+    /// Key and value of the first record of `text`.
+    fn decoded(format: Raw, text: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let mut decoder = Decoder::new(Format::Raw(format)).expect("the format can be read");
+        match decoder.decode(text, true) {
+            Ok(Decoded::Record { record, .. }) => {
+                let record = record.record();
+                let owned = |bytes: Bytes<'_>| bytes.map(<[u8]>::to_owned);
+                (owned(record.key), owned(record.value))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_key_ends_at_its_first_delimiter() {
+        let some = |text: &str| Some(text.as_bytes().to_owned());
+        let format = || raw("\n", Some(":"), false);
+        assert_eq!(decoded(format(), b"k:v:w\n"), (some("k"), some("v:w")));
+        assert_eq!(decoded(format(), b"no key\n"), (None, some("no key")));
+        assert_eq!(decoded(format(), b"k:\n"), (some("k"), some("")));
+        assert_eq!(decoded(format(), b":v"), (some(""), some("v")));
+        let z = || raw("\n", Some(":"), true);
+        assert_eq!(decoded(z(), b"k:\n"), (some("k"), None));
+        assert_eq!(decoded(z(), b":v\n"), (None, some("v")));
+    }
+
+    #[test]
+    fn empty_lines_are_skipped_and_counted() {
+        let format = Format::Raw(raw("\r\n", None, false));
+        let mut decoder = Decoder::new(format).expect("the format can be read");
+        assert!(matches!(
+            decoder.decode(b"\r\n\r\na", true),
+            Ok(Decoded::Skipped { used: 2 })
+        ));
+        assert!(matches!(
+            decoder.decode(b"\r\na", true),
+            Ok(Decoded::Skipped { used: 2 })
+        ));
+        assert_eq!(decoder.skipped(), 2);
+    }
+
+    #[test]
+    fn null_is_nothing_or_the_word() {
+        let format = |z: bool| raw("\n", Some("\t"), z);
+        assert_eq!(written(format(false), None, None).0, b"\t\n");
+        assert_eq!(written(format(true), None, None).0, b"NULL\tNULL\n");
+        assert_eq!(written(format(true), Some(b""), Some(b"")).0, b"\t\n");
+    }
+
+    #[test]
+    fn a_value_that_would_be_cut_elsewhere_is_counted() {
+        let count =
+            |format: Raw, key: &[u8], value: &[u8]| written(format, Some(key), Some(value)).1;
+        assert_eq!(count(raw("\n", None, false), b"a\nb", b"v"), 0);
+        assert_eq!(count(raw("\n", None, false), b"", b"v\nw"), 1);
+        assert_eq!(count(raw("\n", Some("\t"), false), b"a\nb", b"v"), 1);
+        assert_eq!(count(raw("\n", Some("\t"), false), b"a\tb", b"v"), 1);
+        assert_eq!(count(raw("\n", Some("\t"), false), b"a", b"v\tw"), 0);
+        // The value and its delimiter make `a:MSG:MSG:`, which ends after `a`.
+        assert_eq!(count(raw(":MSG:", None, false), b"", b"a:MSG"), 1);
+        assert_eq!(count(raw(":MSG:", None, false), b"", b"a:"), 0);
+        assert_eq!(
+            count(raw("", None, false), b"", b"one value and no more"),
+            0
+        );
+    }
+
+    #[test]
+    fn an_empty_delimiter_reads_nothing() {
+        let refused = |format: Raw| Decoder::new(Format::Raw(format)).map(|_| ());
+        assert_eq!(
+            refused(raw("", None, false)),
+            Err(FormatError::EmptyDelimiter)
+        );
+        assert_eq!(
+            refused(raw("\n", Some(""), false)),
+            Err(FormatError::EmptyKeyDelimiter)
+        );
+    }
+}

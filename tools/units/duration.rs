@@ -53,3 +53,98 @@ pub fn format_duration_ms(ms: i64) -> String {
         ms => pair(ms, DAY, "d", HOUR, "h"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(text: &str) -> Result<u128, String> {
+        parse_duration(text).map(|duration| duration.as_millis())
+    }
+
+    #[test]
+    fn units_add_up() {
+        for (text, expected) in [
+            ("0s", 0),
+            ("250ms", 250),
+            ("90s", 90_000),
+            ("1.5h", 5_400_000),
+            ("10m", 600_000),
+            ("7d", 604_800_000),
+            ("1w", 604_800_000),
+            ("2d12h", 216_000_000),
+            ("1h30m", 5_400_000),
+            ("1d 2h", 93_600_000),
+        ] {
+            assert_eq!(ms(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_one_meaning_is_refused() {
+        for text in [
+            "",
+            "d",
+            "1x",
+            "7d!",
+            "1mo",
+            "1y",
+            "-7d",
+            "7d ago",
+            "1.5d",
+            "five minutes",
+        ] {
+            assert!(ms(text).is_err(), "{text}: {:?}", ms(text));
+        }
+        for text in ["90", "1.5", "-1"] {
+            assert_eq!(
+                ms(text),
+                Err(format!(
+                    "{text:?} is not a duration, its unit is missing (write it as 250ms, 90s, 1.5h, 2d12h or 1w)"
+                ))
+            );
+        }
+    }
+
+    #[test]
+    fn the_two_largest_units_are_shown() {
+        for (ms, text) in [
+            (0, "0ms"),
+            (999, "999ms"),
+            (1_000, "1s"),
+            (1_250, "1.25s"),
+            (59_999, "59.999s"),
+            (60_000, "1m"),
+            (245_900, "4m5s"),
+            (5_400_000, "1h30m"),
+            (86_400_000, "1d"),
+            (216_059_000, "2d12h"),
+            (-1_500, "-1.5s"),
+        ] {
+            assert_eq!(format_duration_ms(ms), text);
+        }
+        assert_eq!(format_duration_ms(i64::MIN), "-106751991167d7h");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_back_to_its_precision(shown_ms in 0..10_000_000_000i64) {
+            let text = format_duration_ms(shown_ms);
+            let read_ms = ms(&text).map(|ms| ms as i64);
+            let precision_ms = match shown_ms {
+                0..60_000 => 1,
+                60_000..3_600_000 => 1_000,
+                3_600_000..86_400_000 => 60_000,
+                _ => 3_600_000,
+            };
+            prop_assert_eq!(read_ms, Ok(shown_ms / precision_ms * precision_ms));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[-+0-9.a-z ]{0,12}") {
+            let _ = ms(&text);
+        }
+    }
+}

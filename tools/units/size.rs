@@ -73,3 +73,78 @@ pub fn format_size(bytes: u64) -> String {
         format!("{whole}.{tenths}{letter}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn letters_are_powers_of_1024_as_gnu_has_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("4096B", 4096),
+            ("100k", 102_400),
+            ("64M", 67_108_864),
+            ("1KiB", 1024),
+            ("1KB", 1000),
+            ("1kb", 1000),
+            ("1GB", 1_000_000_000),
+            ("1.5GiB", 1_610_612_736),
+            ("0.5", 0),
+            ("2T", 2_199_023_255_552),
+            ("15E", 17_293_822_569_102_704_640),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_its_reason() {
+        for text in [
+            "", "M", "1x", "1MM", "-1", "+1", "1 M", "1.", ".5M", "1.5.5", "1Mi", "1e3",
+        ] {
+            assert_eq!(
+                parse_size(text),
+                Err(format!(
+                    "{text:?} is not a size (write it as 4096, 100k, 64M, 1GB or 1.5GiB)"
+                ))
+            );
+        }
+        for text in [
+            "16E",
+            "18446744073709551616",
+            "99999999999999999999999999999999999999999",
+        ] {
+            assert_eq!(parse_size(text), Err(format!("{text} is too large")));
+        }
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        for (bytes, text) in [
+            (0, "0"),
+            (1023, "1023"),
+            (1024, "1K"),
+            (1536, "1.5K"),
+            (10_239, "9.9K"),
+            (67_108_864, "64M"),
+            (1_048_575, "1023K"),
+            (u64::MAX, "15E"),
+        ] {
+            assert_eq!(format_size(bytes), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_at_most_a_tenth_below(bytes: u64) {
+            let read = parse_size(&format_size(bytes)).expect("what is printed is read");
+            prop_assert!(read <= bytes);
+            prop_assert!(bytes - read <= bytes / 10, "{} {}", bytes, format_size(bytes));
+        }
+    }
+}

@@ -349,7 +349,8 @@ fn position(
 
 fn bad_number(column: Column, bytes: Option<&[u8]>, start: usize) -> DecodeError {
     let shown = bytes.unwrap_or_default().escape_ascii();
-    let problem = format!("{shown} is not a {}", column.name());
+    let article = if column == Column::Offset { "an" } else { "a" };
+    let problem = format!("{shown} is not {article} {}", column.name());
     fail(column, problem).at(start)
 }
 
@@ -369,3 +370,6 @@ fn topic(bytes: Option<&[u8]>) -> Result<Option<&str>, DecodeError> {
     let topic = topic.map_err(|_| fail(Column::Topic, "is not UTF-8"))?;
     Ok(topic.filter(|topic| !topic.is_empty()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,5 @@
 //! From a record to a line of TSV.
 
-use std::io::Write as _;
-
 use super::{ByteStyle, Column, Tsv, Utf8, headers};
 use crate::units;
 
@@ -99,7 +97,7 @@ fn write_null(out: &mut Vec<u8>) {
 
 fn write_number(number: Option<i64>, out: &mut Vec<u8>) {
     match number {
-        Some(number) => write!(out, "{number}").expect("a Vec takes all that is written to it"),
+        Some(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
         None => write_null(out),
     }
 }
@@ -140,4 +138,70 @@ fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
             .flat_map(|byte| [byte >> 4, byte & 15])
             .map(|digit| DIGITS[usize::from(digit)]),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Encoder, Format, Header};
+    use super::*;
+
+    fn written(format: Tsv, record: &Record<'_>) -> Result<String, EncodeError> {
+        let mut out = b"before ".to_vec();
+        let result = Encoder::new(Format::Tsv(format)).encode(record, &mut out);
+        let text = String::from_utf8(out.split_off(7)).expect("the line is text here");
+        assert_eq!(text.is_empty(), result.is_err());
+        result.map(|()| text)
+    }
+
+    #[test]
+    fn a_line_is_what_the_manual_says() {
+        let record = Record {
+            topic: Some("t"),
+            partition: Some(0),
+            offset: Some(7),
+            timestamp_ms: Some(1_795_373_046_123),
+            key: None,
+            value: Some(b"a\tb\nc\rd\0e\\Nf"),
+            headers: &[Header {
+                name: b"n",
+                value: Some(b"v"),
+            }],
+            ..Record::default()
+        };
+        let all = "topic,partition,offset,timestamp,key,value,headers,time";
+        let format = |bytes: ByteStyle| Tsv {
+            columns: all.parse().expect("the columns exist"),
+            bytes,
+            utf8: Utf8::Strict,
+        };
+        assert_eq!(
+            written(format(ByteStyle::Plain), &record),
+            Ok("t\t0\t7\t1795373046123\t\\N\ta\\tb\\nc\\rd\\0e\\\\Nf\tn=v\t2026-11-22T18:44:06.123Z\n".into())
+        );
+        assert_eq!(
+            written(
+                format(ByteStyle::Hex),
+                &Record {
+                    value: Some(b"\0az"),
+                    ..Record::default()
+                }
+            ),
+            Ok("\\N\t\\N\t\\N\t\\N\t\\N\t\\\\x00617a\t\\N\t\\N\n".into())
+        );
+    }
+
+    #[test]
+    fn strict_utf8_refuses_and_appends_nothing() {
+        let strict = Tsv {
+            utf8: Utf8::Strict,
+            ..Tsv::default()
+        };
+        let record = Record {
+            key: Some(b"k"),
+            value: Some(b"ab\xffc"),
+            ..Record::default()
+        };
+        let error = written(strict, &record).map_err(|error| error.to_string());
+        assert_eq!(error, Err("the value is not UTF-8 (at byte 3)".into()));
+    }
 }

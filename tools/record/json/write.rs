@@ -1,0 +1,245 @@
+//! From a record to a JSON object.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::scan::{Needle, clean_len};
+use super::super::terminal::{self, Escape};
+use super::super::{Header, Record, TimestampType};
+use super::Json;
+
+/// Writes JSON objects.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Writer {
+    delimiter: Vec<u8>,
+    /// Searched for in objects; `None` where no object can hold the delimiter.
+    needle: Option<Needle>,
+}
+
+impl Writer {
+    pub(in super::super) fn new(format: Json) -> Writer {
+        // Control characters are always escaped, so most delimiters need no search.
+        let never_inside = format.delimiter.iter().any(u8::is_ascii_control);
+        let searched = !format.delimiter.is_empty() && !never_inside;
+        Writer {
+            needle: searched.then(|| Needle::new(&format.delimiter)),
+            delimiter: format.delimiter,
+        }
+    }
+
+    /// Appends the object; true means that a reader would cut it elsewhere.
+    pub(in super::super) fn write(
+        &self,
+        record: &Record<'_>,
+        terminal: bool,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let start = out.len();
+        write_object(record, out);
+        if terminal {
+            terminal::show_tail(out, start, Escape::Json);
+        }
+        let end = out.len();
+        out.extend_from_slice(&self.delimiter);
+        self.needle
+            .as_ref()
+            .is_some_and(|needle| needle.find(&out[start..]) != Some(end - start))
+    }
+}
+
+fn write_object(record: &Record<'_>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    if let Some(topic) = record.topic {
+        out.extend_from_slice(b"\"topic\":");
+        write_string(topic.as_bytes(), out);
+        out.push(b',');
+    }
+    write_number("partition", record.partition.map(i64::from), out);
+    write_number("offset", record.offset, out);
+    match record.timestamp_type {
+        TimestampType::None => {}
+        TimestampType::CreateTime => out.extend_from_slice(b"\"tstype\":\"create\","),
+        TimestampType::LogAppendTime => out.extend_from_slice(b"\"tstype\":\"logappend\","),
+    }
+    write_number("ts", record.timestamp_ms, out);
+    write_number("broker", record.broker.map(i64::from), out);
+    if !record.headers.is_empty() {
+        write_headers(record.headers, out);
+        out.push(b',');
+    }
+    write_bytes("key", record.key, out);
+    out.push(b',');
+    write_bytes("payload", record.value, out);
+    out.push(b'}');
+}
+
+/// A field and its comma; nothing where the number is not known.
+fn write_number(field: &str, number: Option<i64>, out: &mut Vec<u8>) {
+    let Some(number) = number else { return };
+    out.push(b'"');
+    out.extend_from_slice(field.as_bytes());
+    out.extend_from_slice(b"\":");
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    out.push(b',');
+}
+
+fn write_bytes(field: &str, bytes: Option<&[u8]>, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(field.as_bytes());
+    match bytes {
+        None => out.extend_from_slice(b"\":null"),
+        Some(text) if std::str::from_utf8(text).is_ok() => {
+            out.extend_from_slice(b"\":");
+            write_string(text, out);
+        }
+        Some(binary) => {
+            out.extend_from_slice(b"_base64\":");
+            write_base64(binary, out);
+        }
+    }
+}
+
+fn write_headers(headers: &[Header<'_>], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"headers\":[");
+    for (index, header) in headers.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
+        let name_is_text = std::str::from_utf8(header.name).is_ok();
+        let (text, binary) = match header.value {
+            Some(value) if std::str::from_utf8(value).is_err() => (None, Some(value)),
+            value => (value, None),
+        };
+        write_or_null(name_is_text.then_some(header.name), write_string, out);
+        out.push(b',');
+        write_or_null(text, write_string, out);
+        if binary.is_some() || !name_is_text {
+            out.push(b',');
+            write_or_null(binary, write_base64, out);
+        }
+        if !name_is_text {
+            out.push(b',');
+            write_base64(header.name, out);
+        }
+        out.push(b']');
+    }
+    out.push(b']');
+}
+
+fn write_or_null(bytes: Option<&[u8]>, write: fn(&[u8], &mut Vec<u8>), out: &mut Vec<u8>) {
+    match bytes {
+        Some(bytes) => write(bytes, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// `text` is UTF-8. The escapes are those that kcat's library (yajl) writes.
+fn write_string(text: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.push(b'"');
+    let mut rest = text;
+    loop {
+        let clean = clean_len(rest, |byte| {
+            (byte < b' ') | (byte == b'"') | (byte == b'\\')
+        });
+        out.extend_from_slice(&rest[..clean]);
+        let Some(&byte) = rest.get(clean) else { break };
+        let short = match byte {
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x08 => b'b',
+            0x0c => b'f',
+            b'"' | b'\\' => byte,
+            _ => 0,
+        };
+        if short == 0 {
+            out.extend_from_slice(b"\\u00");
+            out.push(DIGITS[usize::from(byte >> 4)]);
+            out.push(DIGITS[usize::from(byte & 15)]);
+        } else {
+            out.extend_from_slice(&[b'\\', short]);
+        }
+        rest = &rest[clean + 1..];
+    }
+    out.push(b'"');
+}
+
+fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let start = out.len();
+    // Four characters for every three bytes begun.
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let written = STANDARD
+        .encode_slice(bytes, &mut out[start..])
+        .expect("the space is as large as base64 needs");
+    out.truncate(start + written);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Encoder, Format};
+    use super::*;
+
+    fn written(record: &Record<'_>) -> String {
+        let mut out = Vec::new();
+        Encoder::new(Format::Json(Json::default()))
+            .encode(record, &mut out)
+            .expect("JSON output refuses nothing");
+        String::from_utf8(out).expect("JSON is text")
+    }
+
+    #[test]
+    fn the_fields_are_kcats_in_kcats_order() {
+        let record = Record {
+            topic: Some("t"),
+            partition: Some(0),
+            offset: Some(7),
+            timestamp_ms: Some(1500),
+            timestamp_type: TimestampType::CreateTime,
+            broker: Some(1),
+            key: None,
+            value: Some("a\"\\/\n\r\t\u{8}\u{c}\u{1b}\u{7f}ü\u{2028}".as_bytes()),
+            headers: &[],
+        };
+        assert_eq!(
+            written(&record),
+            "{\"topic\":\"t\",\"partition\":0,\"offset\":7,\"tstype\":\"create\",\"ts\":1500,\"broker\":1,\
+             \"key\":null,\"payload\":\"a\\\"\\\\/\\n\\r\\t\\b\\f\\u001B\u{7f}ü\u{2028}\"}\n"
+        );
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_base64() {
+        let header = |name, value| Header { name, value };
+        let headers: [Header<'_>; 5] = [
+            header(b"n", Some(b"v")),
+            header(b"n", None),
+            header(b"n", Some(b"\xff")),
+            header(b"\xfe", Some(b"v")),
+            header(b"\xfe", Some(b"\xff")),
+        ];
+        let record = Record {
+            key: Some(b"\xff"),
+            value: Some(b"\xc3\x28"),
+            headers: &headers,
+            ..Record::default()
+        };
+        assert_eq!(
+            written(&record),
+            "{\"headers\":[[\"n\",\"v\"],[\"n\",null],[\"n\",null,\"/w==\"],[null,\"v\",null,\"/g==\"],\
+             [null,null,\"/w==\",\"/g==\"]],\"key_base64\":\"/w==\",\"payload_base64\":\"wyg=\"}\n"
+        );
+    }
+
+    #[test]
+    fn an_object_that_holds_its_delimiter_is_counted() {
+        let format = Json {
+            delimiter: b",".to_vec(),
+        };
+        let mut encoder = Encoder::new(Format::Json(format));
+        encoder
+            .encode(&Record::default(), &mut Vec::new())
+            .expect("JSON output refuses nothing");
+        assert_eq!(encoder.ambiguous(), 1);
+    }
+}
