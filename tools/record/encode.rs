@@ -24,7 +24,7 @@ impl Encoder {
         Encoder {
             writer: match format {
                 Format::Raw(raw) => Writer::Raw(raw::Writer::new(raw)),
-                Format::Template(template) => Writer::Template(template::Writer::new(template)),
+                Format::Template(template) => Writer::Template(template::Writer::new(&template)),
                 Format::Tsv(tsv) => Writer::Tsv(tsv::Writer::new(tsv)),
                 Format::Json(json) => Writer::Json(json::Writer::new(json)),
             },

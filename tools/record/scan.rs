@@ -6,14 +6,15 @@ use memchr::memmem::Finder;
 #[derive(Clone, Debug)]
 pub(super) enum Needle {
     Byte(u8),
-    Bytes(Finder<'static>),
+    /// Boxed, because a prepared search is large and formats are moved about.
+    Bytes(Box<Finder<'static>>),
 }
 
 impl Needle {
     pub(super) fn new(needle: &[u8]) -> Needle {
         match needle {
             [byte] => Needle::Byte(*byte),
-            _ => Needle::Bytes(Finder::new(needle).into_owned()),
+            _ => Needle::Bytes(Box::new(Finder::new(needle).into_owned())),
         }
     }
 

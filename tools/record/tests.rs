@@ -171,8 +171,11 @@ fn json() -> Format {
     Format::Json(Json::default())
 }
 
+/// What a format carries of a record.
+type Carried = fn(Owned) -> Owned;
+
 /// Every format that promises to carry whatever a record holds.
-fn lossless() -> Vec<(Format, fn(Owned) -> Owned)> {
+fn lossless() -> Vec<(Format, Carried)> {
     let tsv_carries = |record: Owned| Owned {
         timestamp_type: TimestampType::None,
         broker: None,
@@ -210,7 +213,7 @@ fn lossless() -> Vec<(Format, fn(Owned) -> Owned)> {
 }
 
 /// Formats that carry all records but those they count as ambiguous.
-fn countable() -> Vec<(Format, fn(Owned) -> Owned)> {
+fn countable() -> Vec<(Format, Carried)> {
     let or_empty = |record: Owned| {
         let record = record.key_and_value();
         Owned {
@@ -325,7 +328,7 @@ proptest! {
             let text = written(&mut encoder, std::slice::from_ref(&record));
             let object: serde_json::Value = serde_json::from_slice(&text).expect("valid JSON");
             prop_assert_eq!(object.get("payload").is_some(), object.get("payload_base64").is_none());
-            prop_assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 1);
+            prop_assert_eq!(memchr::memchr_iter(b'\n', &text).count(), 1);
         }
     }
 
@@ -353,8 +356,8 @@ fn a_long_record_in_many_reads_takes_linear_time() {
     for format in formats {
         let mut decoder = Decoder::new(format).expect("the format can be read");
         for end in (0..input.len()).step_by(8) {
-            let decoded = decoder.decode(&input[..end], false).expect("no error yet");
-            assert!(matches!(decoded, Decoded::Incomplete));
+            let found = decoder.decode(&input[..end], false).expect("no error yet");
+            assert!(matches!(found, Decoded::Incomplete));
         }
     }
     // Quadratic search would look at 5 * 2^36 bytes.

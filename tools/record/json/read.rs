@@ -49,7 +49,7 @@ impl Reader {
             ));
         }
         self.scratch.clear();
-        let fields = parse(text, &mut self.scratch).map_err(explain)?;
+        let fields = parse(text, &mut self.scratch).map_err(|error| explain(&error))?;
         Ok(Decoded::Record {
             record: record(fields, &self.scratch)?,
             used: cut.used,
@@ -74,8 +74,8 @@ fn parse<'de>(text: &'de [u8], scratch: &mut Vec<u8>) -> Result<Fields<'de>, ser
     Ok(fields)
 }
 
-/// serde_json counts lines within the object, which is one line; only the byte is of use.
-fn explain(error: serde_json::Error) -> DecodeError {
+/// `serde_json` counts lines within the object, which is one line; only the byte is of use.
+fn explain(error: &serde_json::Error) -> DecodeError {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     match (text.strip_suffix(&place), error.line(), error.column()) {

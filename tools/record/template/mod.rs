@@ -123,23 +123,8 @@ impl Template {
         }
         let steps = self.steps();
         for (index, step) in steps.iter().enumerate() {
-            let (field, framed_by) = match step {
-                Step::Run(field) => (*field, ""),
-                Step::Until(field @ Field::Key) => (
-                    *field,
-                    " (put its length %K before it, or a separator between them)",
-                ),
-                Step::Until(field @ Field::Value) => (
-                    *field,
-                    " (put its length %S or %R before it, or a separator between them)",
-                ),
-                Step::Until(field) => (*field, ""),
-                Step::Literal(..) | Step::Length32 | Step::Framed(_) => continue,
-            };
-            let hint = if framed_by.is_empty() {
-                " (put a separator between them)"
-            } else {
-                framed_by
+            let (Step::Run(field) | Step::Until(field)) = step else {
+                continue;
             };
             match steps.get(index + 1) {
                 None => return Err(TemplateError::OpenEnd(field.token())),
@@ -155,7 +140,7 @@ impl Template {
                     return Err(TemplateError::Neighbours {
                         first: field.token(),
                         second: other.token(),
-                        hint,
+                        hint: field.separation(),
                     });
                 }
             }
@@ -235,6 +220,15 @@ impl Field {
             Field::Value => "%s",
             Field::ValueLen => "%S",
             Field::ValueLen32 => "%R",
+        }
+    }
+
+    /// How to say where the field ends.
+    fn separation(self) -> &'static str {
+        match self {
+            Field::Key => " (put its length %K before it, or a separator between them)",
+            Field::Value => " (put its length %S or %R before it, or a separator between them)",
+            _ => " (put a separator between them)",
         }
     }
 

@@ -1,11 +1,12 @@
 //! From the text of a template to a record.
 
-use std::ops::Range;
+mod progress;
 
 use super::super::decode::{Decoded, DecodedRecord};
 use super::super::{DecodeError, FormatError, Header, Record};
 use super::{Field, NULL_TEXT, Step, Template};
 use crate::units;
+use progress::{Part, Progress};
 
 /// No number or time is longer; what goes on without end is neither.
 const MAX_RUN: usize = 64;
@@ -16,30 +17,6 @@ pub(in super::super) struct Reader {
     steps: Vec<Step>,
     null_text: bool,
     progress: Progress,
-}
-
-/// How far the first record of the input was read; places count from its start.
-#[derive(Clone, Debug, Default)]
-struct Progress {
-    step: usize,
-    at: usize,
-    /// How much behind `at` was searched for the text that ends a field.
-    searched: usize,
-    topic: Option<Range<usize>>,
-    partition: Option<i64>,
-    offset: Option<i64>,
-    timestamp_ms: Option<i64>,
-    headers: Option<Range<usize>>,
-    key: Part,
-    value: Part,
-}
-
-/// A key or value.
-#[derive(Clone, Debug, Default)]
-struct Part {
-    place: Option<Range<usize>>,
-    /// The length that was said before or after, -1 for NULL.
-    said_len: Option<i64>,
 }
 
 /// Whether there is more to do before more bytes are needed.
@@ -273,71 +250,6 @@ impl Reader {
             None if self.null_text && bytes == NULL_TEXT => Ok(None),
             _ => Ok(Some(bytes)),
         }
-    }
-}
-
-impl Progress {
-    fn part(&mut self, field: Field) -> &mut Part {
-        match field {
-            Field::Key | Field::KeyLen => &mut self.key,
-            _ => &mut self.value,
-        }
-    }
-
-    fn set_len(&mut self, field: Field, len: i64) -> Result<(), DecodeError> {
-        // Kafka's own lengths are 32 bits wide.
-        if !(-1..=i64::from(i32::MAX)).contains(&len) {
-            return Err(DecodeError::new(
-                field.token(),
-                format!("{len} is not a length"),
-            ));
-        }
-        let at = self.at;
-        agree(field, &mut self.part(field).said_len, len, at)
-    }
-
-    fn set_number(&mut self, field: Field, number: i64) -> Result<(), DecodeError> {
-        let slot = match field {
-            Field::Partition => &mut self.partition,
-            Field::Offset => &mut self.offset,
-            Field::Timestamp | Field::Time => &mut self.timestamp_ms,
-            _ => return self.set_len(field, number),
-        };
-        agree(field, slot, number, self.at)
-    }
-
-    fn set_place(
-        &mut self,
-        field: Field,
-        place: Range<usize>,
-        input: &[u8],
-    ) -> Result<(), DecodeError> {
-        let slot = match field {
-            Field::Topic => &mut self.topic,
-            Field::Headers => &mut self.headers,
-            _ => &mut self.part(field).place,
-        };
-        match slot {
-            Some(before) if input[before.clone()] != input[place.clone()] => {
-                let problem = "differs from what it was before in the same record";
-                Err(DecodeError::new(field.token(), problem).at(place.start))
-            }
-            _ => {
-                *slot = Some(place);
-                Ok(())
-            }
-        }
-    }
-}
-
-/// A number that the template has twice, or as two tokens, must be the same.
-fn agree(field: Field, slot: &mut Option<i64>, new: i64, at: usize) -> Result<(), DecodeError> {
-    match slot.replace(new) {
-        Some(before) if before != new => {
-            let problem = format!("{new}, but it was {before} before in the same record");
-            Err(DecodeError::new(field.token(), problem).at(at))
-        }
-        _ => Ok(()),
     }
 }
 

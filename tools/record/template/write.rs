@@ -13,7 +13,7 @@ pub(in super::super) struct Writer {
 }
 
 impl Writer {
-    pub(in super::super) fn new(template: Template) -> Writer {
+    pub(in super::super) fn new(template: &Template) -> Writer {
         Writer {
             steps: template.steps(),
             null: if template.null_text { NULL_TEXT } else { b"" },

@@ -1,8 +1,8 @@
 //! TSV: one line a record, one column a field, and every byte survives.
 //!
 //! `\`, tab, newline, carriage return and NUL are escaped, NULL is `\N`, an
-//! empty field is the empty byte string. This is what PostgreSQL's COPY,
-//! ClickHouse's TabSeparated and MySQL's LOAD DATA read, and what `cut`,
+//! empty field is the empty byte string. This is what `PostgreSQL`'s COPY,
+//! `ClickHouse`'s `TabSeparated` and `MySQL`'s LOAD DATA read, and what `cut`,
 //! `sort`, `awk` and `join` keep intact. Not carried: what set the timestamp,
 //! and the broker.
 
@@ -141,7 +141,7 @@ pub enum ByteStyle {
     /// As they are, escaped where needed.
     #[default]
     Plain,
-    /// `\\x` and hexadecimal digits, which PostgreSQL's COPY reads into a bytea column.
+    /// `\\x` and hexadecimal digits, which `PostgreSQL`'s COPY reads into a bytea column.
     Hex,
 }
 

@@ -2,14 +2,16 @@
 
 use std::ops::Range;
 
+mod unescape;
+
 use super::headers::{self, Span};
 use super::{ByteStyle, Column, Tsv, Utf8};
 use crate::units;
 
 use super::super::decode::{Decoded, DecodedRecord};
-use super::super::escape::hex_digit;
 use super::super::scan::Splitter;
 use super::super::{DecodeError, Header, Record};
+use unescape::{unescape, unhex};
 
 /// Reads lines of TSV.
 #[derive(Clone, Debug)]
@@ -175,7 +177,7 @@ impl Reader {
         field: &mut Field,
     ) -> Result<(), DecodeError> {
         if self.format.bytes == ByteStyle::Hex && !matches!(field, Field::Null) {
-            *field = Field::Scratch(unhex(column, text, start, field, &mut self.scratch)?);
+            *field = Field::Scratch(unhex(column, field, start, &mut self.scratch)?);
         }
         if self.format.utf8 == Utf8::Strict
             && let Some(bytes) = field.bytes(text, &self.scratch)
@@ -233,93 +235,6 @@ fn field_end(text: &[u8], start: usize) -> (usize, bool) {
             (tab.map_or(text.len(), |tab| start + found + tab), true)
         }
     }
-}
-
-/// Appends the field without its escapes to `scratch`.
-fn unescape(
-    column: Column,
-    field: &[u8],
-    start: usize,
-    scratch: &mut Vec<u8>,
-) -> Result<Range<usize>, DecodeError> {
-    let begin = scratch.len();
-    let mut at = 0;
-    while let Some(found) = memchr::memchr(b'\\', &field[at..]) {
-        scratch.extend_from_slice(&field[at..at + found]);
-        at += found;
-        let Some(&kind) = field.get(at + 1) else {
-            let problem = "a backslash at the end escapes nothing (write \\\\ for a backslash)";
-            return Err(fail(column, problem).at(start + at));
-        };
-        let (byte, used) = match kind {
-            b'\\' | b'\'' => (kind, 2),
-            b't' => (b'\t', 2),
-            b'n' => (b'\n', 2),
-            b'r' => (b'\r', 2),
-            b'0' => (0, 2),
-            b'b' => (8, 2),
-            b'f' => (12, 2),
-            b'v' => (11, 2),
-            b'x' => match field
-                .get(at + 2..at + 4)
-                .map(|pair| hex_pair(pair[0], pair[1]))
-            {
-                Some(Some(byte)) => (byte, 4),
-                _ => {
-                    let problem = "\\x needs two hexadecimal digits";
-                    return Err(fail(column, problem).at(start + at));
-                }
-            },
-            b'N' => {
-                let problem =
-                    "\\N is NULL only where it is the whole field (write \\\\N for the text)";
-                return Err(fail(column, problem).at(start + at));
-            }
-            other => {
-                let problem = format!("unknown escape \\{}", other.escape_ascii());
-                return Err(fail(column, problem).at(start + at));
-            }
-        };
-        scratch.push(byte);
-        at += used;
-    }
-    scratch.extend_from_slice(&field[at..]);
-    Ok(begin..scratch.len())
-}
-
-fn hex_pair(high: u8, low: u8) -> Option<u8> {
-    Some(hex_digit(high)? << 4 | hex_digit(low)?)
-}
-
-/// Appends the bytes that a field of `--bytes=hex` says to `scratch`.
-fn unhex(
-    column: Column,
-    text: &[u8],
-    start: usize,
-    field: &Field,
-    scratch: &mut Vec<u8>,
-) -> Result<Range<usize>, DecodeError> {
-    let digits = match field.bytes(text, scratch) {
-        Some([b'\\', b'x', digits @ ..]) if digits.len().is_multiple_of(2) => digits,
-        _ => {
-            let problem = "--bytes=hex needs \\\\x and an even number of hexadecimal digits";
-            return Err(fail(column, problem).at(start));
-        }
-    };
-    let mut bytes = Vec::with_capacity(digits.len() / 2);
-    for (index, pair) in digits.chunks_exact(2).enumerate() {
-        match hex_pair(pair[0], pair[1]) {
-            Some(byte) => bytes.push(byte),
-            None => {
-                let problem = format!("{} is not hexadecimal", pair.escape_ascii());
-                // In the line the prefix is \\x, one byte longer than here.
-                return Err(fail(column, problem).at(start + 3 + 2 * index));
-            }
-        }
-    }
-    let begin = scratch.len();
-    scratch.extend_from_slice(&bytes);
-    Ok(begin..scratch.len())
 }
 
 /// A whole number; `None` for NULL and for the empty field.

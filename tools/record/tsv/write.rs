@@ -122,7 +122,10 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Without short-circuits, so that [`clean_len`] becomes vector code.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch for each byte would keep `clean_len` from vector code"
+)]
 #[inline]
 fn is_escaped(byte: u8) -> bool {
     (byte == b'\\') | (byte == b'\t') | (byte == b'\n') | (byte == b'\r') | (byte == 0)
