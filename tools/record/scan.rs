@@ -88,21 +88,57 @@ impl Splitter {
 /// How many bytes at the front of `bytes` are not `special`.
 ///
 /// Most data has nothing to escape, so whole blocks are tested without a
-/// branch for each byte; the compiler makes vector code of the inner loop.
+/// branch for each byte; the compiler makes vector code of each test.
 #[inline]
 pub(super) fn clean_len(bytes: &[u8], special: impl Fn(u8) -> bool) -> usize {
-    const BLOCK: usize = 32;
+    let (blocks, rest) = bytes.as_chunks::<32>();
     let mut clean = 0;
-    for block in bytes.chunks_exact(BLOCK) {
-        if block.iter().fold(false, |any, &byte| any | special(byte)) {
+    for block in blocks {
+        if !is_clean(block, &special) {
             break;
         }
-        clean += BLOCK;
+        clean += block.len();
+    }
+    // The last block may overlap the one before it: cheaper than its bytes one by one.
+    if clean + rest.len() == bytes.len() && ends_clean(bytes, rest.len(), &special) {
+        return bytes.len();
     }
     bytes[clean..]
         .iter()
         .position(|&byte| special(byte))
         .map_or(bytes.len(), |found| clean + found)
+}
+
+#[inline]
+fn is_clean<const N: usize>(block: &[u8; N], special: impl Fn(u8) -> bool) -> bool {
+    !block.iter().fold(false, |any, &byte| any | special(byte))
+}
+
+/// Whether the last `len` bytes, fewer than 32, are clean; false also where blocks cannot tell.
+#[inline]
+fn ends_clean(bytes: &[u8], len: usize, special: impl Fn(u8) -> bool) -> bool {
+    let tail = &bytes[bytes.len() - len..];
+    match (
+        bytes.last_chunk::<32>(),
+        tail.first_chunk::<16>(),
+        tail.first_chunk::<8>(),
+    ) {
+        _ if len == 0 => true,
+        (Some(last), _, _) => is_clean(last, special),
+        (_, Some(first), _) => {
+            is_clean(first, &special)
+                && tail
+                    .last_chunk::<16>()
+                    .is_some_and(|last| is_clean(last, &special))
+        }
+        (_, _, Some(first)) => {
+            is_clean(first, &special)
+                && tail
+                    .last_chunk::<8>()
+                    .is_some_and(|last| is_clean(last, &special))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -111,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_first_special_byte_is_found_wherever_it_is() {
-        for len in [0, 1, 31, 32, 33, 64, 100] {
+        for len in [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 100] {
             let mut bytes = vec![b'a'; len];
             assert_eq!(clean_len(&bytes, |b| b == b'x'), len);
             for at in (0..len).rev() {

@@ -105,7 +105,8 @@ impl Reader {
             let problem = format!(
                 "expected \"{}\", found \"{}\"",
                 text.escape_ascii(),
-                here.escape_ascii()
+                // No more than is needed, so that it does not depend on how much is there.
+                here[..=same].escape_ascii()
             );
             return Err(DecodeError::new("", problem).at(self.progress.at + same));
         }
