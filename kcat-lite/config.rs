@@ -79,6 +79,8 @@ pub struct Output {
     pub offset_delimiter: Option<Vec<u8>>,
     pub unpack: Unpack,
     pub unbuffered: bool,
+    /// `-E`: a record that can't be written is skipped, an error of a partition does not end the program.
+    pub keep_trying: bool,
 }
 
 /// `-C`
@@ -335,6 +337,7 @@ fn output(cli: &Cli) -> anyhow::Result<Output> {
             .then(|| key_delimiter.unwrap_or_else(|| b"\t".to_vec())),
         unpack: Unpack::parse(&cli.unpack).map_err(usage)?,
         unbuffered: cli.unbuffered,
+        keep_trying: cli.keep_trying,
     })
 }
 

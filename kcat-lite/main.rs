@@ -6,8 +6,10 @@
 
 mod cli;
 mod config;
+mod consume;
 mod offset;
 mod produce;
+mod output;
 mod unpack;
 
 use std::process::ExitCode;
@@ -18,6 +20,7 @@ use tools::cli::{Exit, run};
 fn main() -> ExitCode {
     run("kcat-lite", || match config::from_command_line()? {
         Config::Produce(config) => produce::run(config),
+        Config::Consume(config) => consume::run(&config),
         _ => Ok(Exit::Done),
     })
 }

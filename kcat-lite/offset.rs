@@ -1,23 +1,7 @@
 //! `-o`: where to begin and where to stop.
 
+pub use tools::kafka::consume::Start;
 use tools::units::parse_time;
-
-/// Where a partition is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// The oldest record.
-    Beginning,
-    /// Only what comes from now on.
-    End,
-    /// The group's committed offset.
-    Stored,
-    /// This offset.
-    At(i64),
-    /// This many offsets before the end, but not before the beginning.
-    Tail(i64),
-    /// The first record at or after this time, milliseconds since 1970.
-    Time(i64),
-}
 
 /// What all `-o` options say together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,14 +2,17 @@
 //!
 //! - [`options`]: properties from the command line, the environment and files, one validated set.
 //! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody.
+//! - [`consume`]: assigned partitions to records.
 //! - [`produce`]: records to delivery reports.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 
 pub mod client;
+pub mod consume;
 pub mod error;
 mod ffi;
 pub mod options;
 pub mod produce;
+mod partitions;
 
 pub use client::{Client, Role};
 pub use error::KafkaError;

@@ -1,0 +1,178 @@
+//! `-C`: partitions to standard output.
+
+use std::ops::ControlFlow;
+
+use tools::cli::progress::Progress;
+use tools::cli::signals::Signals;
+use tools::cli::stdout::OutError;
+use tools::cli::{Exit, message};
+use tools::kafka::consume::{Item, Reader, Start, Wanted, tune};
+use tools::kafka::error::code;
+use tools::kafka::{Client, Role};
+
+use crate::config::Consume;
+use crate::output::{Writer, shows_headers};
+
+/// How long an idle reader waits before it looks at signals and at the reader of the pipe.
+const IDLE_MS: i32 = 100;
+
+/// Reads until the end, the count, a signal, or nobody listens.
+pub fn run(config: &Consume) -> anyhow::Result<Exit> {
+    let signals = Signals::catch()?;
+    let wanted = wanted(config);
+    let mut options = config.options.clone();
+    tune(&mut options, &wanted);
+    let client = Client::new(&options, Role::Consumer)?;
+    let interrupted = || signals.caught().is_some();
+    let reader = match Reader::start(client, &wanted, &interrupted) {
+        Err(_) if interrupted() => return Ok(Exit::Done),
+        other => other?,
+    };
+    let writer = Writer::new(&config.output)?;
+    let quiet = options.verbosity < 0;
+    let progress = Progress::new(
+        !quiet && !writer.out().is_terminal(),
+        config.count.or(reader.expected_records()),
+    );
+    let mut run = Run {
+        signals: &signals,
+        writer,
+        progress,
+        left: config.count.unwrap_or(u64::MAX),
+        quiet,
+        keeps_trying: config.output.keep_trying,
+        is_cut_off: false,
+    };
+    let result = run.read_all(reader);
+    drop(run.progress);
+    run.writer.say_what_was_odd(quiet);
+    result.map(|()| Exit::Done)
+}
+
+fn wanted(config: &Consume) -> Wanted {
+    let options = &config.options;
+    Wanted {
+        topics: config.topics.clone(),
+        partition: config.partition,
+        start: config.range.start.unwrap_or(Start::Beginning),
+        range_is_checked: !options.is_said("auto.offset.reset"),
+        stop_time_ms: config.range.stop_time_ms,
+        stop_at_end: config.exit_at_end,
+        read_uncommitted: options.get("isolation.level") == Some("read_uncommitted"),
+        wants_headers: shows_headers(&config.output.format),
+    }
+}
+
+struct Run<'a> {
+    signals: &'a Signals,
+    writer: Writer,
+    progress: Progress,
+    /// Records still to be written; `-c`.
+    left: u64,
+    quiet: bool,
+    keeps_trying: bool,
+    /// Whether the user knows that no broker is there.
+    is_cut_off: bool,
+}
+
+impl Run<'_> {
+    fn read_all(&mut self, mut reader: Reader) -> anyhow::Result<()> {
+        let mut timeout_ms = 0;
+        while self.left > 0 && !reader.is_done() && self.signals.caught().is_none() {
+            let Some(items) = self.read(&mut reader, timeout_ms)? else {
+                break;
+            };
+            self.progress
+                .update(self.writer.written(), self.writer.out().total_bytes());
+            timeout_ms = 0;
+            if items == 0 {
+                // Idle: nothing is held back, and nobody is waited for in vain.
+                self.writer.flush(self.signals)?;
+                if !self.writer.out().has_reader() {
+                    break;
+                }
+                self.look_at_cluster(&reader);
+                timeout_ms = IDLE_MS;
+            }
+        }
+        self.writer.flush(self.signals)?;
+        Ok(())
+    }
+
+    /// Writes what has arrived; `None` means that the reader of the pipe is gone.
+    fn read(&mut self, reader: &mut Reader, timeout_ms: i32) -> anyhow::Result<Option<usize>> {
+        let mut failed = None;
+        let arrived = reader.read(timeout_ms, |item| {
+            let flow = self.take(&item);
+            match flow {
+                Ok(flow) => flow,
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        });
+        match failed {
+            Some(error) if is_closed(&error) => Ok(None),
+            Some(error) => {
+                // What came before the bad record is good.
+                self.writer.flush(self.signals)?;
+                Err(error)
+            }
+            None => match arrived {
+                Ok(items) => Ok(Some(items)),
+                Err(error) if self.keeps_trying => {
+                    message(&error);
+                    Ok(Some(1))
+                }
+                Err(error) => {
+                    self.writer.flush(self.signals)?;
+                    Err(error.into())
+                }
+            },
+        }
+    }
+
+    fn take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
+        self.is_cut_off = false;
+        match item {
+            Item::Record(record) => {
+                self.writer.write(record, self.signals)?;
+                self.left -= 1;
+            }
+            Item::End {
+                topic,
+                partition,
+                offset,
+            } => {
+                if !self.quiet {
+                    self.writer.flush(self.signals)?;
+                    message(format_args!(
+                        "reached the end of {topic} [{partition}] at offset {offset}"
+                    ));
+                }
+            }
+        }
+        Ok(if self.left == 0 || self.signals.caught().is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// After first contact the cluster may go and come back; that is said once.
+    fn look_at_cluster(&mut self, reader: &Reader) {
+        let Some(trouble) = reader.trouble() else {
+            return;
+        };
+        if trouble.code == code::ALL_BROKERS_DOWN && !self.is_cut_off {
+            self.is_cut_off = true;
+            let cause = reader.client().cause().unwrap_or_default();
+            message(format_args!("all brokers are down, waiting: {cause}"));
+        }
+    }
+}
+
+fn is_closed(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(OutError::Closed))
+}

@@ -1,0 +1,161 @@
+//! Consumed records on their way to standard output: unpacked, encoded, written in blocks.
+
+use std::io::Write;
+
+use tools::cli::message;
+use tools::cli::signals::Signals;
+use tools::cli::stdout::{Out, OutError};
+use tools::record::tsv::Column;
+use tools::record::{EncodeError, Encoder, Format, Record};
+
+use crate::config::Output;
+use crate::unpack::{Unpack, UnpackError};
+
+/// Why a record was not written. Nothing of it is in the output.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The pack of `-s` does not fit.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// The format can't hold it.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// A record that stops the program.
+#[derive(Debug, thiserror::Error)]
+#[error("{topic} [{partition}] offset {offset}: {reason}")]
+pub struct BadRecord {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    reason: Refused,
+}
+
+/// Writes records.
+pub struct Writer {
+    encoder: Encoder,
+    out: Out,
+    offset_delimiter: Option<Vec<u8>>,
+    unpack: Unpack,
+    /// Each record goes out at once.
+    by_record: bool,
+    /// `-E`: what can't be written is counted, not fatal.
+    skips_bad: bool,
+    skipped: u64,
+    written: u64,
+}
+
+impl Writer {
+    /// A writer to standard output.
+    pub fn new(output: &Output) -> Result<Writer, OutError> {
+        let out = Out::stdout()?;
+        let for_terminal = out.is_terminal() && !output.raw;
+        Ok(Writer {
+            encoder: Encoder::new(output.format.clone()).for_terminal(for_terminal),
+            offset_delimiter: output.offset_delimiter.clone(),
+            unpack: output.unpack.clone(),
+            by_record: output.unbuffered || out.is_terminal(),
+            skips_bad: output.keep_trying,
+            skipped: 0,
+            written: 0,
+            out,
+        })
+    }
+
+    /// Encodes a record; it goes out with its block, or at once where that is wanted.
+    pub fn write(&mut self, record: &Record<'_>, signals: &Signals) -> anyhow::Result<()> {
+        if let Err(reason) = self.encode(record) {
+            let bad = BadRecord {
+                topic: record.topic.unwrap_or_default().to_owned(),
+                partition: record.partition.unwrap_or(-1),
+                offset: record.offset.unwrap_or(-1),
+                reason,
+            };
+            if !self.skips_bad {
+                return Err(bad.into());
+            }
+            message(&bad);
+            self.skipped += 1;
+            return Ok(());
+        }
+        self.written += 1;
+        if self.by_record || self.out.is_full() {
+            self.out.flush(signals)?;
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, record: &Record<'_>) -> Result<(), Refused> {
+        let Writer {
+            encoder,
+            out,
+            offset_delimiter,
+            unpack,
+            ..
+        } = self;
+        let buffer = out.buffer();
+        let start = buffer.len();
+        if let (Some(delimiter), Some(offset)) = (offset_delimiter, record.offset) {
+            // Writing into memory does not fail.
+            let _ = write!(buffer, "{offset}");
+            buffer.extend_from_slice(delimiter);
+        }
+        let result = if unpack.is_empty() {
+            encoder.encode(record, buffer).map_err(Refused::from)
+        } else {
+            match unpack.apply(record, |text| encoder.encode(text, buffer)) {
+                Ok(encoded) => encoded.map_err(Refused::from),
+                Err(error) => Err(error.into()),
+            }
+        };
+        if result.is_err() {
+            buffer.truncate(start);
+        }
+        result
+    }
+
+    /// Writes what is in the block.
+    pub fn flush(&mut self, signals: &Signals) -> Result<(), OutError> {
+        self.out.flush(signals)
+    }
+
+    /// Where it is written to.
+    pub fn out(&self) -> &Out {
+        &self.out
+    }
+
+    /// Records written so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Says at the end of the run what a reader of the output should know.
+    pub fn say_what_was_odd(&self, quiet: bool) {
+        let ambiguous = self.encoder.ambiguous();
+        if ambiguous > 0 && !quiet {
+            message(format_args!(
+                "{} held the delimiter and can't be told apart in the output; --tsv is lossless",
+                records(ambiguous)
+            ));
+        }
+        if self.skipped > 0 {
+            message(format_args!("{} not written", records(self.skipped)));
+        }
+    }
+}
+
+/// `1 record`, `2 records`.
+pub fn records(count: u64) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} record{plural}")
+}
+
+/// Whether a format shows headers; else they need not be read.
+pub fn shows_headers(format: &Format) -> bool {
+    match format {
+        Format::Raw(_) => false,
+        Format::Tsv(tsv) => tsv.columns.contains(Column::Headers),
+        Format::Template(_) | Format::Json(_) => true,
+    }
+}

@@ -1,0 +1,147 @@
+//! Reads assigned partitions: records in their order, each partition from its start to its end.
+//!
+//! librdkafka's simple consumer, all partitions on one queue, served by a
+//! callback: it needs no group, and of librdkafka's ways to hand out records
+//! it costs least. Bounds are settled before the first record is read
+//! ([`span`]), so that reading to the end waits for nothing.
+
+pub(crate) mod message;
+pub(crate) mod offsets;
+mod reader;
+mod span;
+mod topics;
+mod visit;
+
+pub use reader::Reader;
+pub use span::Start;
+
+use super::Options;
+use super::client::ContactError;
+use super::error::KafkaError;
+use crate::record::Record;
+
+/// What is to be read.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Names, or `^regex`, which is settled once.
+    pub topics: Vec<String>,
+    /// One partition of each topic, or all.
+    pub partition: Option<i32>,
+    /// Where each partition begins.
+    pub start: Start,
+    /// Whether an offset out of range is refused; else `auto.offset.reset` says what it means.
+    pub range_is_checked: bool,
+    /// A partition stops before its first record at or after this time, milliseconds since 1970.
+    pub stop_time_ms: Option<i64>,
+    /// A partition stops at its end, as it was when reading began.
+    pub stop_at_end: bool,
+    /// `isolation.level=read_uncommitted`: the end is the high watermark, not the last stable offset.
+    pub read_uncommitted: bool,
+    /// Whether records are handed out with their headers, which costs.
+    pub wants_headers: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        Wanted {
+            topics: Vec::new(),
+            partition: None,
+            start: Start::Beginning,
+            range_is_checked: true,
+            stop_time_ms: None,
+            stop_at_end: false,
+            read_uncommitted: false,
+            wants_headers: true,
+        }
+    }
+}
+
+/// Why reading failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumeError {
+    /// No contact with the cluster.
+    #[error(transparent)]
+    Contact(#[from] ContactError),
+    /// There is no such topic.
+    #[error("topic {0}: there is no such topic")]
+    NoTopic(String),
+    /// No topic matches.
+    #[error("no topic matches {0}")]
+    NothingMatches(String),
+    /// A regular expression that is none.
+    #[error("topic {0}: not a regular expression")]
+    BadPattern(String),
+    /// The cluster refuses the topic.
+    #[error("topic {0}: {1}")]
+    Topic(String, #[source] KafkaError),
+    /// The topic has no such partition.
+    #[error("topic {topic}: there is no partition {partition}; it has {count}")]
+    NoPartition {
+        /// The topic.
+        topic: String,
+        /// The partition that was asked for.
+        partition: i32,
+        /// How many there are.
+        count: usize,
+    },
+    /// The offset was never there, or is not there any more.
+    #[error("{topic} [{partition}]: offset {offset} is out of range, which is {first} to {next}")]
+    OutOfRange {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset that was asked for.
+        offset: i64,
+        /// The log start.
+        first: i64,
+        /// The high watermark: the next record's offset.
+        next: i64,
+    },
+    /// The partition can't be read any further.
+    #[error("{topic} [{partition}]: {error}")]
+    Partition {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Why.
+        error: KafkaError,
+    },
+    /// Reading can't go on at all.
+    #[error("{0}")]
+    Failed(KafkaError),
+}
+
+/// What reading brings.
+pub enum Item<'a> {
+    /// A record.
+    Record(&'a Record<'a>),
+    /// Everything that there is of a partition was read; more may come unless the partition has a bound.
+    End {
+        /// The topic.
+        topic: &'a str,
+        /// The partition.
+        partition: i32,
+        /// The offset of the next record.
+        offset: i64,
+    },
+}
+
+/// Sets what reading partitions needs of librdkafka, where the user says nothing else.
+pub fn tune(options: &mut Options, wanted: &Wanted) {
+    // The default of 1 s makes a full queue stand still for as long.
+    options.set_default("fetch.queue.backoff.ms", "5");
+    if wanted.stop_at_end {
+        // Behind the last record may be transaction markers; the broker need not wait for more there.
+        options.set_default("fetch.wait.max.ms", "10");
+    }
+    if wanted.start != Start::Stored {
+        // Records that are gone are never passed over in silence.
+        options.set_default("auto.offset.reset", "error");
+    }
+    options.force("enable.partition.eof", "true");
+    options.force("enable.auto.commit", "false");
+    options.force("auto.commit.enable", "false");
+    options.force("enable.auto.offset.store", "false");
+}

@@ -1,0 +1,208 @@
+//! Partitions being read, and one queue on which all their messages come.
+#![allow(unsafe_code)]
+
+use std::ops::ControlFlow;
+
+use super::message::HeaderSpace;
+use super::span::{self, Plan, Span};
+use super::topics::TopicHandle;
+use super::visit::{Visit, on_message};
+use super::{ConsumeError, Item, Wanted};
+use crate::kafka::error::KafkaError;
+use crate::kafka::{Client, ffi};
+
+/// How far one partition is to be read.
+pub(super) struct PartitionState {
+    /// The offset before which reading stops.
+    pub(super) end: Option<i64>,
+    pub(super) is_done: bool,
+}
+
+/// A topic with those of its partitions that are read.
+pub(super) struct TopicState {
+    pub(super) name: String,
+    /// By partition number; `None` is not read.
+    pub(super) partitions: Vec<Option<PartitionState>>,
+    pub(super) handle: TopicHandle,
+}
+
+/// Reads partitions.
+pub struct Reader {
+    topics: Vec<TopicState>,
+    queue: *mut ffi::rd_kafka_queue_t,
+    active: usize,
+    expected_records: Option<u64>,
+    stop_time_ms: Option<i64>,
+    wants_headers: bool,
+    headers: HeaderSpace,
+    // The last field: librdkafka's topics are given back before their client.
+    client: Client,
+}
+
+// SAFETY: librdkafka's queues and topics may be used from any thread.
+unsafe impl Send for Reader {}
+
+impl Reader {
+    /// Finds the partitions, settles their bounds and starts reading.
+    ///
+    /// `client` is a consumer whose options were [tuned](tune).
+    pub fn start(
+        client: Client,
+        wanted: &Wanted,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Reader, ConsumeError> {
+        let plans = span::plan(&client, wanted, interrupted)?;
+        let expected: Option<Vec<u64>> = plans
+            .iter()
+            .flat_map(|plan| plan.spans.iter().map(|span| span.expected_records))
+            .collect();
+        // SAFETY: the handle is live; the queue is given back in `drop`.
+        let queue = unsafe { ffi::rd_kafka_queue_new(client.as_ptr()) };
+        let mut reader = Reader {
+            topics: Vec::with_capacity(plans.len()),
+            queue,
+            active: 0,
+            expected_records: expected.map(|counts| counts.iter().sum()),
+            stop_time_ms: wanted.stop_time_ms,
+            wants_headers: wanted.wants_headers,
+            headers: HeaderSpace::default(),
+            client,
+        };
+        for plan in plans {
+            reader.start_topic(plan)?;
+        }
+        Ok(reader)
+    }
+
+    fn start_topic(&mut self, plan: Plan) -> Result<(), ConsumeError> {
+        let count = plan.topic.partitions.iter().max().map_or(0, |&p| p + 1);
+        let mut topic = TopicState {
+            name: plan.topic.name,
+            partitions: (0..count).map(|_| None).collect(),
+            handle: plan.topic.handle,
+        };
+        for span in &plan.spans {
+            let is_empty = span.end.is_some_and(|end| end == 0 || span.start >= end);
+            topic.partitions[span.partition as usize] = Some(PartitionState {
+                end: span.end,
+                is_done: is_empty,
+            });
+            if !is_empty {
+                start_partition(&topic, span, self.queue)?;
+                self.active += 1;
+            }
+        }
+        self.topics.push(topic);
+        Ok(())
+    }
+
+    /// Whether every partition has reached its bound.
+    pub fn is_done(&self) -> bool {
+        self.active == 0
+    }
+
+    /// How many offsets lie between the starts and the bounds, where all are known.
+    pub fn expected_records(&self) -> Option<u64> {
+        self.expected_records
+    }
+
+    /// Hands what has arrived to `take`, in order, after waiting for it at most `timeout_ms`; says how many items there were.
+    ///
+    /// `Break` ends the call; what has arrived stays for the next.
+    pub fn read<F>(&mut self, timeout_ms: i32, take: F) -> Result<usize, ConsumeError>
+    where
+        F: FnMut(Item<'_>) -> ControlFlow<()>,
+    {
+        let mut visit = Visit {
+            rk: self.client.as_ptr(),
+            topics: &mut self.topics,
+            current: 0,
+            stop_time_ms: self.stop_time_ms,
+            wants_headers: self.wants_headers,
+            headers: &mut self.headers,
+            taken: 0,
+            ended: Vec::new(),
+            failed: None,
+            stopped: false,
+            take,
+        };
+        // SAFETY: the queue is live and holds only what partitions send; the
+        // callback gets `visit`, which lives for the call, on this thread.
+        unsafe {
+            ffi::rd_kafka_consume_callback_queue(
+                self.queue,
+                timeout_ms,
+                Some(on_message::<F>),
+                std::ptr::from_mut(&mut visit).cast(),
+            );
+        }
+        let Visit {
+            taken,
+            ended,
+            failed,
+            ..
+        } = visit;
+        for (topic, partition) in ended {
+            self.stop(topic, partition);
+            self.active -= 1;
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(taken),
+        }
+    }
+
+    /// What is wrong with the cluster as a whole, if something new is.
+    pub fn trouble(&self) -> Option<KafkaError> {
+        let mut last = None;
+        while let Some(event) = self.client.poll(0) {
+            last = self.client.note(&event).or(last);
+        }
+        last
+    }
+
+    /// The client, for what it knows of the cluster.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn stop(&self, topic: usize, partition: i32) {
+        // SAFETY: the topic is live; an error means that it is not read, which is what is wanted.
+        unsafe {
+            ffi::rd_kafka_consume_stop(self.topics[topic].handle.as_ptr(), partition);
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        for (index, topic) in self.topics.iter().enumerate() {
+            for (partition, state) in topic.partitions.iter().enumerate() {
+                if state.as_ref().is_some_and(|state| !state.is_done) {
+                    self.stop(index, partition as i32);
+                }
+            }
+        }
+        // SAFETY: live, ours, and nobody reads from it any more.
+        unsafe { ffi::rd_kafka_queue_destroy(self.queue) }
+    }
+}
+
+fn start_partition(
+    topic: &TopicState,
+    span: &Span,
+    queue: *mut ffi::rd_kafka_queue_t,
+) -> Result<(), ConsumeError> {
+    // SAFETY: topic and queue are live.
+    let result = unsafe {
+        ffi::rd_kafka_consume_start_queue(topic.handle.as_ptr(), span.partition, span.start, queue)
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    Err(ConsumeError::Partition {
+        topic: topic.name.clone(),
+        partition: span.partition,
+        error: KafkaError::of(ffi::last_error()),
+    })
+}

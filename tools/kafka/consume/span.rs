@@ -1,0 +1,251 @@
+//! Where each partition begins and ends, settled before the first record is read.
+
+use std::collections::HashMap;
+
+use super::offsets::{EARLIEST, Isolation, LATEST, Place, list_offsets};
+use super::topics::{self, Topic};
+use super::{ConsumeError, Wanted};
+use crate::kafka::{Client, ffi};
+
+/// Where a partition is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The oldest record.
+    Beginning,
+    /// Only what comes from now on.
+    End,
+    /// The group's committed offset.
+    Stored,
+    /// This offset.
+    At(i64),
+    /// This many offsets before the end, but not before the beginning.
+    Tail(i64),
+    /// The first record at or after this time, milliseconds since 1970.
+    Time(i64),
+}
+
+/// One partition with its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) partition: i32,
+    /// An offset, or one of librdkafka's names for one.
+    pub(super) start: i64,
+    /// The offset before which reading stops.
+    pub(super) end: Option<i64>,
+    /// About how many records there are, where that is known.
+    pub(super) expected_records: Option<u64>,
+}
+
+/// A topic with the spans to read of it.
+pub(super) struct Plan {
+    pub(super) topic: Topic,
+    pub(super) spans: Vec<Span>,
+}
+
+/// The answers that the plan of a partition depends on; those not asked for are empty.
+#[derive(Default)]
+struct Known {
+    first: HashMap<Place, i64>,
+    end: HashMap<Place, i64>,
+    high: HashMap<Place, i64>,
+    start_time: HashMap<Place, i64>,
+    stop_time: HashMap<Place, i64>,
+}
+
+/// Asks the cluster what it takes, and settles each partition's bounds.
+pub(super) fn plan(
+    client: &Client,
+    wanted: &Wanted,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Vec<Plan>, ConsumeError> {
+    let mut topics = topics::find(client, &wanted.topics, interrupted)?;
+    for topic in &mut topics {
+        let count = topic.partitions.len();
+        if let Some(wanted) = wanted.partition {
+            topic.partitions.retain(|&partition| partition == wanted);
+            if topic.partitions.is_empty() {
+                return Err(ConsumeError::NoPartition {
+                    topic: topic.name.clone(),
+                    partition: wanted,
+                    count,
+                });
+            }
+        }
+    }
+    let known = ask(client, wanted, &topics, interrupted)?;
+    let plans = topics.into_iter().map(|topic| {
+        let spans = topic.partitions.iter().map(|&partition| {
+            let place = (topic.name.clone(), partition);
+            span(wanted, &known, &place)
+        });
+        let spans = spans.collect::<Result<Vec<_>, _>>()?;
+        Ok(Plan { topic, spans })
+    });
+    plans.collect()
+}
+
+fn ask(
+    client: &Client,
+    wanted: &Wanted,
+    topics: &[Topic],
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Known, ConsumeError> {
+    let places: Vec<Place> = topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|&p| (topic.name.clone(), p)))
+        .collect();
+    let isolation = if wanted.read_uncommitted {
+        Isolation::ReadUncommitted
+    } else {
+        Isolation::ReadCommitted
+    };
+    let list = |is_needed: bool, spec: i64, isolation| {
+        if !is_needed {
+            return Ok(HashMap::new());
+        }
+        client.ask_first(interrupted, |timeout_ms| {
+            list_offsets(client, &places, spec, isolation, timeout_ms)
+        })
+    };
+    let start = wanted.start;
+    let checks_range = matches!(start, Start::At(_)) && wanted.range_is_checked;
+    let is_tail = matches!(start, Start::Tail(_));
+    let times_from = match start {
+        Start::Time(ms) => Some(ms),
+        _ => None,
+    };
+    let needs_end = wanted.stop_at_end || is_tail || start == Start::End || times_from.is_some();
+    let needs_first = wanted.stop_at_end || is_tail || checks_range;
+    let by_time = |time_ms: Option<i64>| {
+        // Times before 1970 would be taken for ListOffsets' special values.
+        list(
+            time_ms.is_some(),
+            time_ms.unwrap_or(0).max(0),
+            Isolation::ReadUncommitted,
+        )
+    };
+    Ok(Known {
+        first: list(needs_first, EARLIEST, Isolation::ReadUncommitted)?,
+        end: list(needs_end, LATEST, isolation)?,
+        high: list(checks_range, LATEST, Isolation::ReadUncommitted)?,
+        start_time: by_time(times_from)?,
+        stop_time: by_time(wanted.stop_time_ms)?,
+    })
+}
+
+/// The bounds of one partition, from what is known of it.
+fn span(wanted: &Wanted, known: &Known, place: &Place) -> Result<Span, ConsumeError> {
+    let of = |offsets: &HashMap<Place, i64>| offsets.get(place).copied();
+    let first = of(&known.first);
+    let end = of(&known.end);
+    let start = match wanted.start {
+        Start::Beginning => first.unwrap_or(i64::from(ffi::RD_KAFKA_OFFSET_BEGINNING)),
+        Start::Stored => i64::from(ffi::RD_KAFKA_OFFSET_STORED),
+        Start::End => end.unwrap_or(i64::from(ffi::RD_KAFKA_OFFSET_END)),
+        Start::Tail(count) => end
+            .unwrap_or(0)
+            .saturating_sub(count)
+            .max(first.unwrap_or(0)),
+        Start::Time(_) => match of(&known.start_time) {
+            Some(offset) if offset >= 0 => offset,
+            _ => end.unwrap_or(i64::from(ffi::RD_KAFKA_OFFSET_END)),
+        },
+        Start::At(offset) => {
+            let high = of(&known.high);
+            if let (Some(first), Some(high)) = (first, high)
+                && wanted.range_is_checked
+                && !(first..=high).contains(&offset)
+            {
+                return Err(ConsumeError::OutOfRange {
+                    topic: place.0.clone(),
+                    partition: place.1,
+                    offset,
+                    first,
+                    next: high,
+                });
+            }
+            offset
+        }
+    };
+    let stop_at_end = end.filter(|_| wanted.stop_at_end);
+    let stop_at_time = of(&known.stop_time).filter(|&offset| offset >= 0);
+    let stop = match (stop_at_end, stop_at_time) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    Ok(Span {
+        partition: place.1,
+        start,
+        end: stop,
+        expected_records: stop
+            .filter(|_| start >= 0)
+            .map(|stop| stop.saturating_sub(start).max(0) as u64),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: (&str, i32) = ("t", 3);
+
+    fn at(offset: i64) -> HashMap<Place, i64> {
+        HashMap::from([((PLACE.0.to_owned(), PLACE.1), offset)])
+    }
+
+    fn bounds(wanted: &Wanted, known: &Known) -> Result<(i64, Option<i64>), String> {
+        span(wanted, known, &(PLACE.0.to_owned(), PLACE.1))
+            .map(|span| (span.start, span.end))
+            .map_err(|error| error.to_string())
+    }
+
+    fn known() -> Known {
+        Known {
+            first: at(10),
+            end: at(20),
+            high: at(25),
+            ..Known::default()
+        }
+    }
+
+    #[test]
+    fn a_tail_is_clamped_to_the_log_start() {
+        let wanted = |count| Wanted {
+            start: Start::Tail(count),
+            stop_at_end: true,
+            ..Wanted::default()
+        };
+        assert_eq!(bounds(&wanted(3), &known()), Ok((17, Some(20))));
+        assert_eq!(bounds(&wanted(99), &known()), Ok((10, Some(20))));
+    }
+
+    #[test]
+    fn an_offset_out_of_range_is_refused_with_the_range() {
+        let wanted = |offset, range_is_checked| Wanted {
+            start: Start::At(offset),
+            range_is_checked,
+            ..Wanted::default()
+        };
+        assert_eq!(bounds(&wanted(25, true), &known()), Ok((25, None)));
+        let told = bounds(&wanted(26, true), &known()).unwrap_err();
+        assert!(told.contains("26") && told.contains("10 to 25"), "{told}");
+        assert!(bounds(&wanted(9, true), &known()).is_err());
+        assert_eq!(bounds(&wanted(9, false), &known()), Ok((9, None)));
+    }
+
+    #[test]
+    fn a_time_after_the_last_record_is_the_end() {
+        let wanted = Wanted {
+            start: Start::Time(5),
+            stop_time_ms: Some(6),
+            ..Wanted::default()
+        };
+        let by_time = |start, stop| Known {
+            start_time: at(start),
+            stop_time: at(stop),
+            ..known()
+        };
+        assert_eq!(bounds(&wanted, &by_time(-1, -1)), Ok((20, None)));
+        assert_eq!(bounds(&wanted, &by_time(12, 15)), Ok((12, Some(15))));
+    }
+}
