@@ -4,9 +4,11 @@
 //! kcat-lite -C -t orders -e --tsv | sort | kcat-lite -P -t sorted --tsv
 //! ```
 
+mod answer;
 mod cli;
 mod config;
 mod consume;
+mod list;
 mod offset;
 mod produce;
 mod output;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     run("kcat-lite", || match config::from_command_line()? {
         Config::Produce(config) => produce::run(config),
         Config::Consume(config) => consume::run(&config),
+        Config::List(c) => list::run(&c),
         _ => Ok(Exit::Done),
     })
 }

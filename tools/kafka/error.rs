@@ -21,14 +21,24 @@ pub mod code {
     pub const MESSAGE_TOO_LARGE: i32 = 10;
     /// No such topic or partition at the broker.
     pub const UNKNOWN_TOPIC_OR_PARTITION: i32 = 3;
-    /// The partition has no leader at the moment.
-    pub const LEADER_NOT_AVAILABLE: i32 = 5;
-    /// The broker that was asked does not lead the partition any more.
-    pub const NOT_LEADER: i32 = 6;
-    /// librdkafka: nothing was found, such as a leader.
-    pub const NO_ENTITY: i32 = -156;
     /// librdkafka: the offset is out of range, and `auto.offset.reset` is `error`.
     pub const AUTO_OFFSET_RESET: i32 = -140;
+    /// The partition has no leader just now.
+    pub const LEADER_NOT_AVAILABLE: i32 = 5;
+    /// The partition is led by another broker.
+    pub const NOT_LEADER: i32 = 6;
+    /// The broker does not keep this partition, or not yet.
+    pub const REPLICA_NOT_AVAILABLE: i32 = 9;
+    /// No topic can have this name.
+    pub const INVALID_TOPIC: i32 = 17;
+    /// The client's knowledge of the leader is older than the broker's.
+    pub const FENCED_LEADER_EPOCH: i32 = 74;
+    /// The client's knowledge of the leader is newer than the broker's.
+    pub const UNKNOWN_LEADER_EPOCH: i32 = 75;
+    /// A new leader does not know the high watermark yet.
+    pub const OFFSET_NOT_AVAILABLE: i32 = 78;
+    /// librdkafka: none of the partitions asked for has a leader (`_NOENT`).
+    pub const NO_ENTITY: i32 = -156;
     /// librdkafka: the broker is not reachable or the connection broke.
     pub const TRANSPORT: i32 = -195;
     /// librdkafka: no such partition in the topic.

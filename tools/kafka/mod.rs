@@ -3,11 +3,13 @@
 //! - [`options`]: properties from the command line, the environment and files, one validated set.
 //! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody.
 //! - [`consume`]: assigned partitions to records.
+//! - [`cluster`]: metadata and offsets, plain rows.
 //! - [`produce`]: records to delivery reports.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 
 pub mod client;
 pub mod consume;
+pub mod cluster;
 pub mod error;
 mod ffi;
 pub mod options;

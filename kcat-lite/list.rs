@@ -1,0 +1,272 @@
+//! `-L`: brokers, topics and partitions, in kcat's words, in kcat's JSON, or as TSV.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+use tools::cli::{Exit, message};
+use tools::kafka::cluster::{Metadata, Topic, Topics, metadata};
+use tools::kafka::{Client, KafkaError, Role};
+
+use crate::answer::{Asker, push_line};
+use crate::config::{Answer, List};
+
+/// Asks the cluster and prints what it answers; a topic that was asked for and is not there is a failure.
+pub fn run(config: &List) -> anyhow::Result<Exit> {
+    let asker = Asker::new()?;
+    let client = Client::new(&config.options, Role::Consumer)?;
+    let topics = if config.topics.is_empty() {
+        Topics::All
+    } else {
+        Topics::Named(&config.topics)
+    };
+    let cluster = match asker.ask(|interrupted| metadata(&client, topics, interrupted))? {
+        Ok(cluster) => cluster,
+        Err(exit) => return Ok(exit),
+    };
+    let text = match config.answer {
+        Answer::Text => text(&cluster, &config.topics),
+        Answer::Json => format!("{}\n", json(&cluster, &config.topics)),
+        Answer::Tsv => tsv(&cluster),
+    };
+    asker.print(&text)?;
+    Ok(complain(&cluster, &config.topics))
+}
+
+/// Says which of the topics asked for are not there.
+fn complain(cluster: &Metadata, asked: &[String]) -> Exit {
+    let mut exit = Exit::Done;
+    for topic in cluster.topics.iter().filter(|t| asked.contains(&t.name)) {
+        if let Some(error) = &topic.error {
+            message(format_args!("{}: {error}", topic.name));
+            exit = Exit::Failed;
+        }
+    }
+    exit
+}
+
+/// As kcat's `metadata_print` has it, to the byte.
+fn text(cluster: &Metadata, asked: &[String]) -> String {
+    let mut text = String::new();
+    let what = match asked {
+        [] => "all topics".to_owned(),
+        names => names.join(", "),
+    };
+    let (id, name) = &cluster.origin;
+    let _ = writeln!(text, "Metadata for {what} (from broker {id}: {name}):");
+    let _ = writeln!(text, " {} brokers:", cluster.brokers.len());
+    for broker in &cluster.brokers {
+        let mark = if cluster.controller == Some(broker.id) {
+            " (controller)"
+        } else {
+            ""
+        };
+        let (id, host, port) = (broker.id, &broker.host, broker.port);
+        let _ = writeln!(text, "  broker {id} at {host}:{port}{mark}");
+    }
+    let _ = writeln!(text, " {} topics:", cluster.topics.len());
+    for topic in &cluster.topics {
+        push_topic(&mut text, topic);
+    }
+    text
+}
+
+fn push_topic(text: &mut String, topic: &Topic) {
+    /// The broker's code while a topic is being made.
+    const LEADER_NOT_AVAILABLE: i32 = 5;
+    let partitions = topic.partitions.len();
+    let _ = write!(
+        text,
+        "  topic \"{}\" with {partitions} partitions:",
+        topic.name
+    );
+    if let Some(error) = &topic.error {
+        let _ = write!(text, " {}", error.reason);
+        if error.code == LEADER_NOT_AVAILABLE {
+            text.push_str(" (try again)");
+        }
+    }
+    text.push('\n');
+    for partition in &topic.partitions {
+        let _ = write!(
+            text,
+            "    partition {}, leader {}, replicas: {}, isrs: {}",
+            partition.id,
+            partition.leader.unwrap_or(-1),
+            join(&partition.replicas),
+            join(&partition.isrs),
+        );
+        if let Some(error) = &partition.error {
+            let _ = write!(text, ", {}", error.reason);
+        }
+        text.push('\n');
+    }
+}
+
+fn join(ids: &[i32]) -> String {
+    let ids: Vec<String> = ids.iter().map(i32::to_string).collect();
+    ids.join(",")
+}
+
+/// As kcat's `metadata_print_json` has it: the same fields in the same order.
+fn json(cluster: &Metadata, asked: &[String]) -> Value {
+    let (id, name) = &cluster.origin;
+    let query = match asked {
+        [] => "*".to_owned(),
+        names => names.join(","),
+    };
+    let brokers: Vec<Value> = cluster
+        .brokers
+        .iter()
+        .map(|b| json!({"id": b.id, "name": format!("{}:{}", b.host, b.port)}))
+        .collect();
+    let topics: Vec<Value> = cluster.topics.iter().map(json_of_topic).collect();
+    json!({
+        "originating_broker": {"id": id, "name": name},
+        "query": {"topic": query},
+        "controllerid": cluster.controller.unwrap_or(-1),
+        "brokers": brokers,
+        "topics": topics,
+    })
+}
+
+fn json_of_topic(topic: &Topic) -> Value {
+    let ids = |ids: &[i32]| -> Value { ids.iter().map(|id| json!({"id": id})).collect() };
+    let partitions = topic.partitions.iter().map(|partition| {
+        let mut row = Map::new();
+        row.insert("partition".to_owned(), partition.id.into());
+        insert_error(&mut row, partition.error.as_ref());
+        row.insert("leader".to_owned(), partition.leader.unwrap_or(-1).into());
+        row.insert("replicas".to_owned(), ids(&partition.replicas));
+        row.insert("isrs".to_owned(), ids(&partition.isrs));
+        Value::Object(row)
+    });
+    let partitions: Value = partitions.collect();
+    let mut row = Map::new();
+    row.insert("topic".to_owned(), topic.name.as_str().into());
+    insert_error(&mut row, topic.error.as_ref());
+    row.insert("partitions".to_owned(), partitions);
+    Value::Object(row)
+}
+
+fn insert_error(row: &mut Map<String, Value>, error: Option<&KafkaError>) {
+    if let Some(error) = error {
+        row.insert("error".to_owned(), error.reason.as_str().into());
+    }
+}
+
+/// A line for each partition: topic, partition, leader, replicas, isrs, error.
+fn tsv(cluster: &Metadata) -> String {
+    let mut text = String::new();
+    for topic in &cluster.topics {
+        let of_topic = topic.error.as_ref().map(ToString::to_string);
+        if topic.partitions.is_empty() {
+            let name = Some(topic.name.as_str());
+            push_line(
+                &mut text,
+                [name, None, None, None, None, of_topic.as_deref()],
+            );
+        }
+        for partition in &topic.partitions {
+            let error = partition.error.as_ref().map(ToString::to_string);
+            push_line(
+                &mut text,
+                [
+                    Some(topic.name.as_str()),
+                    Some(partition.id.to_string().as_str()),
+                    partition.leader.map(|id| id.to_string()).as_deref(),
+                    Some(join(&partition.replicas).as_str()),
+                    Some(join(&partition.isrs).as_str()),
+                    error.as_deref().or(of_topic.as_deref()),
+                ],
+            );
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{json, text, tsv};
+    use tools::kafka::KafkaError;
+    use tools::kafka::cluster::metadata::Broker;
+    use tools::kafka::cluster::{Metadata, Partition, Topic};
+
+    /// Two brokers, a topic with one partition led and one not, and a name that no topic has.
+    fn cluster() -> Metadata {
+        let broker = |id, port| Broker {
+            id,
+            host: "kafka".to_owned(),
+            port,
+        };
+        let partition = |id, leader, error| Partition {
+            id,
+            leader,
+            replicas: vec![1, 2],
+            isrs: vec![2],
+            error,
+        };
+        let offline = KafkaError::new(5, "Broker: Leader not available");
+        Metadata {
+            origin: (2, "kafka:9093/2".to_owned()),
+            controller: Some(1),
+            brokers: vec![broker(2, 9093), broker(1, 9092)],
+            topics: vec![
+                Topic {
+                    name: "orders".to_owned(),
+                    error: None,
+                    partitions: vec![
+                        partition(0, Some(2), None),
+                        partition(1, None, Some(offline)),
+                    ],
+                },
+                Topic {
+                    name: "none".to_owned(),
+                    error: Some(KafkaError::new(3, "Broker: Unknown topic or partition")),
+                    partitions: vec![],
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn the_text_is_kcats() {
+        assert_eq!(
+            text(&cluster(), &[]),
+            "Metadata for all topics (from broker 2: kafka:9093/2):
+ 2 brokers:
+  broker 2 at kafka:9093
+  broker 1 at kafka:9092 (controller)
+ 2 topics:
+  topic \"orders\" with 2 partitions:
+    partition 0, leader 2, replicas: 1,2, isrs: 2
+    partition 1, leader -1, replicas: 1,2, isrs: 2, Broker: Leader not available
+  topic \"none\" with 0 partitions: Broker: Unknown topic or partition
+"
+        );
+        let asked = ["orders".to_owned(), "none".to_owned()];
+        assert!(text(&cluster(), &asked).starts_with("Metadata for orders, none (from"));
+    }
+
+    #[test]
+    fn the_json_has_kcats_fields_in_kcats_order() {
+        let expected = concat!(
+            r#"{"originating_broker":{"id":2,"name":"kafka:9093/2"},"query":{"topic":"*"},"controllerid":1,"#,
+            r#""brokers":[{"id":2,"name":"kafka:9093"},{"id":1,"name":"kafka:9092"}],"#,
+            r#""topics":[{"topic":"orders","partitions":["#,
+            r#"{"partition":0,"leader":2,"replicas":[{"id":1},{"id":2}],"isrs":[{"id":2}]},"#,
+            r#"{"partition":1,"error":"Broker: Leader not available","leader":-1,"replicas":[{"id":1},{"id":2}],"isrs":[{"id":2}]}]},"#,
+            r#"{"topic":"none","error":"Broker: Unknown topic or partition","partitions":[]}]}"#,
+        );
+        assert_eq!(json(&cluster(), &[]).to_string(), expected);
+    }
+
+    #[test]
+    fn tsv_has_a_line_for_each_partition_and_for_each_topic_without() {
+        assert_eq!(
+            tsv(&cluster()),
+            "orders\t0\t2\t1,2\t2\t\\N\n\
+             orders\t1\t\\N\t1,2\t2\tLeader not available\n\
+             none\t\\N\t\\N\t\\N\t\\N\tUnknown topic or partition\n"
+        );
+    }
+}
