@@ -1,4 +1,4 @@
-//! A real Apache Kafka, started by the tests: KRaft, free ports on 127.0.0.1, data in the run's temporary folder.
+//! A real Apache Kafka, started by the tests: `KRaft`, free ports on 127.0.0.1, data in the run's temporary folder.
 
 use super::cluster::Cluster;
 use super::java::{self, JVM};
@@ -125,11 +125,20 @@ impl Spec {
 /// The one broker that most tests share. `None`: no Java or no Maven, the test is skipped.
 #[track_caller]
 pub(crate) fn shared() -> Option<&'static Kafka> {
+    match shared_or_reason() {
+        Ok(kafka) => Some(kafka),
+        Err(reason) => {
+            super::skip(reason);
+            None
+        }
+    }
+}
+
+/// The shared broker, or why there is none.
+pub(crate) fn shared_or_reason() -> Result<&'static Kafka, &'static str> {
     static SHARED: OnceLock<Result<Kafka, String>> = OnceLock::new();
-    let shared = SHARED.get_or_init(|| {
-        java::class_path(java::KAFKA).map(|class_path| Kafka::start(&Spec::new(), class_path))
-    });
-    shared.as_ref().map_err(|reason| super::skip(reason)).ok()
+    let start = || Ok(Kafka::start(&Spec::new(), java::class_path(java::KAFKA)?));
+    SHARED.get_or_init(start).as_ref().map_err(String::as_str)
 }
 
 /// A running Kafka. Dropped, or left by the end of the run, it is killed.

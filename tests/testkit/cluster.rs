@@ -76,12 +76,9 @@ pub(crate) trait Cluster {
     }
 
     /// A new topic of one partition that holds these values.
-    fn topic_of<V: AsRef<[u8]>>(&self, hint: &str, values: impl IntoIterator<Item = V>) -> String {
+    fn topic_of(&self, hint: &str, values: &[&str]) -> String {
         let topic = self.topic(hint, 1, &[]);
-        let records: Vec<Record> = values
-            .into_iter()
-            .map(|value| Record::of(value.as_ref()))
-            .collect();
+        let records: Vec<Record> = values.iter().map(|&value| Record::of(value)).collect();
         self.produce(&topic, &records);
         topic
     }
@@ -186,6 +183,24 @@ pub(crate) trait Cluster {
             assert!(Instant::now() < deadline, "{topic} gets no leader");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+impl<T: Cluster + ?Sized> Cluster for &T {
+    fn bootstrap(&self) -> String {
+        (**self).bootstrap()
+    }
+
+    fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        (**self).create_topic(name, partitions, settings);
+    }
+}
+
+/// The shared real broker where there is Java, else a mock cluster: for what both can do, so that it is always tested.
+pub(crate) fn any() -> Box<dyn Cluster> {
+    match super::broker::shared_or_reason() {
+        Ok(kafka) => Box::new(kafka),
+        Err(_) => Box::new(super::mock::Mock::start(1)),
     }
 }
 

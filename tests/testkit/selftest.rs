@@ -15,7 +15,7 @@ fn a_real_broker_takes_records_and_shows_them_to_the_java_consumer() {
     let Some(kafka) = broker::shared() else {
         return;
     };
-    let topic = kafka.topic_of("java", ["one", "two", "three"]);
+    let topic = kafka.topic_of("java", &["one", "two", "three"]);
     let Some(consumer) = java::tool("org.apache.kafka.tools.consumer.ConsoleConsumer") else {
         return;
     };
@@ -97,7 +97,7 @@ fn a_killed_broker_comes_back_with_its_data() {
     let Some(kafka) = broker::Spec::new().start() else {
         return;
     };
-    let topic = kafka.topic_of("killed", ["before"]);
+    let topic = kafka.topic_of("killed", &["before"]);
     kafka.kill(1);
     kafka.start_again(1);
     kafka.produce(&topic, &[Record::of("between")]);
@@ -109,7 +109,7 @@ fn a_killed_broker_comes_back_with_its_data() {
 #[test]
 fn a_mock_cluster_takes_records_and_gives_them_back() {
     let mock = Mock::start(1);
-    let topic = mock.topic_of("mock", ["one", "two"]);
+    let topic = mock.topic_of("mock", &["one", "two"]);
     assert_eq!(mock.values(&topic), ["one", "two"]);
 }
 
@@ -121,7 +121,7 @@ fn kcat_and_python_see_the_same_records() {
     let (Some(kcat), Some(python)) = (witness::kcat(), witness::python()) else {
         return;
     };
-    let topic = kafka.topic_of("witness", ["one", "two"]);
+    let topic = kafka.topic_of("witness", &["one", "two"]);
     let bootstrap = kafka.bootstrap();
     kcat.args(["-C", "-e", "-q", "-b", &bootstrap, "-t", &topic])
         .run()

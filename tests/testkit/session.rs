@@ -6,7 +6,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,8 +20,8 @@ rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }
 
 struct Session {
     folder: PathBuf,
-    /// The keeper waits for this to close.
-    _lifeline: ChildStdin,
+    /// Waits for its input to close, which is this value's; it outlives us, so nobody waits for it.
+    _keeper: Child,
 }
 
 fn session() -> &'static Session {
@@ -33,7 +33,7 @@ fn session() -> &'static Session {
             .unwrap()
             .keep();
         std::fs::create_dir(folder.join("alive")).unwrap();
-        let mut keeper = Command::new("sh")
+        let keeper = Command::new("sh")
             .args(["-c", KEEPER, "keeper"])
             .arg(&folder)
             .stdin(Stdio::piped())
@@ -43,10 +43,9 @@ fn session() -> &'static Session {
             .process_group(0)
             .spawn()
             .unwrap();
-        let lifeline = keeper.stdin.take().unwrap();
         Session {
             folder,
-            _lifeline: lifeline,
+            _keeper: keeper,
         }
     })
 }

@@ -20,7 +20,7 @@ pub(crate) fn installed(program: &str) -> Option<Cmd> {
     None
 }
 
-/// Python with confluent-kafka from PyPI, in a virtual environment of its own in `target/testkit`: `python().args(["-c", SCRIPT])`.
+/// Python with confluent-kafka from `PyPI`, in a virtual environment of its own in `target/testkit`: `python().args(["-c", SCRIPT])`.
 #[track_caller]
 pub(crate) fn python() -> Option<Cmd> {
     let made = super::cached("python", |folder| {
