@@ -10,3 +10,6 @@
 // A kit is complete before each of its parts has a user.
 #[allow(dead_code)]
 mod testkit;
+
+/// kcat-lite: produce, consume, groups, listings, the mock, and what must never be lost.
+mod kcat_lite;

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The settings of every broker of the tests: one machine, no waiting.
-const SETTINGS: [(&str, &str); 20] = [
+const SETTINGS: [(&str, &str); 21] = [
     // kcat's own tests expect at least three partitions of a topic made by use.
     ("num.partitions", "4"),
     ("auto.create.topics.enable", "true"),
@@ -41,6 +41,7 @@ const SETTINGS: [(&str, &str); 20] = [
     ("share.coordinator.state.topic.min.isr", "1"),
     ("num.network.threads", "2"),
     ("num.io.threads", "4"),
+    ("log.cleaner.backoff.ms", "100"),
     ("log.cleaner.dedupe.buffer.size", "16777216"),
     ("controlled.shutdown.enable", "false"),
     ("delete.topic.enable", "true"),

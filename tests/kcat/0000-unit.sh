@@ -1,0 +1,10 @@
+#!/bin/bash
+#
+
+# Run builtin unittests
+#
+
+set -e
+source helpers.sh
+
+$KCAT -U

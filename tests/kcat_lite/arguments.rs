@@ -1,0 +1,290 @@
+//! What is refused before any connection, and who says where the cluster is.
+
+use crate::testkit::cluster::{Record, any};
+use crate::testkit::command::cmd;
+use crate::testkit::session;
+
+/// Nobody listens there, and the answer comes at once.
+const NOWHERE: &str = "127.0.0.1:1";
+
+#[test]
+fn a_value_that_is_not_wholly_what_its_option_takes_is_a_usage_error() {
+    let wrong: [&[&str]; 12] = [
+        &["-C", "-p", "abc"],
+        &["-C", "-p", "1x"],
+        &["-P", "-p", "0x1"],
+        &["-C", "-c", "1x"],
+        &["-P", "-c", "many"],
+        &["-C", "-o", "earliestt"],
+        &["-C", "-o", "s@yesterday"],
+        &["-C", "-o", "1-"],
+        &["-L", "-m", "5x"],
+        &["-M", "x"],
+        &["-P", "-z", "gzipp"],
+        &["-C", "-f", "%y"],
+    ];
+    for args in wrong {
+        let output = cmd("kcat-lite")
+            .args(["-b", NOWHERE, "-t", "t"])
+            .args(args)
+            .run();
+        let value = *args.last().unwrap();
+        output
+            .fails_with(2)
+            .stdout_is("")
+            .stderr_has(value)
+            .stderr_has(args[args.len() - 2]);
+    }
+}
+
+#[test]
+fn what_is_not_here_says_so() {
+    let registry = ["-C", "-b", NOWHERE, "-t", "t", "-r", "http://127.0.0.1:1"];
+    cmd("kcat-lite")
+        .args(registry)
+        .run()
+        .fails_with(2)
+        .stderr_has("registry");
+    cmd("kcat-lite")
+        .args(["-C", "-b", NOWHERE, "-t", "t", "-s", "value=avro"])
+        .run()
+        .fails_with(2)
+        .stderr_has("vro");
+    cmd("kcat-lite")
+        .args(["-C", "-b", NOWHERE, "-t", "t", "-s", "avro"])
+        .run()
+        .fails_with(2)
+        .stderr_has("vro");
+}
+
+#[test]
+fn modes_do_not_mix_and_options_belong_to_a_mode() {
+    let wrong: [&[&str]; 6] = [
+        &["-C", "-P", "-t", "t"],
+        &["-C", "-L", "-t", "t"],
+        &["-P", "-e", "-t", "t"],
+        &["-C", "-T", "-t", "t"],
+        &["-L", "-K", ":"],
+        &["-C", "-J", "--tsv", "-t", "t"],
+    ];
+    for args in wrong {
+        cmd("kcat-lite")
+            .args(["-b", NOWHERE])
+            .args(args)
+            .run()
+            .fails_with(2)
+            .stdout_is("");
+    }
+}
+
+#[test]
+fn a_missing_topic_or_cluster_is_a_usage_error_that_names_the_option() {
+    cmd("kcat-lite")
+        .args(["-P", "-b", NOWHERE])
+        .stdin("a\n")
+        .run()
+        .fails_with(2)
+        .stderr_has("-t");
+    cmd("kcat-lite")
+        .args(["-C", "-b", NOWHERE])
+        .run()
+        .fails_with(2)
+        .stderr_has("-t");
+    cmd("kcat-lite")
+        .args(["-L"])
+        .run()
+        .fails_with(2)
+        .stderr_has("-b")
+        .stderr_has("KAFKA_BROKERS");
+    cmd("kcat-lite")
+        .args(["--no-such-option"])
+        .run()
+        .fails_with(2)
+        .stderr_has("--no-such-option");
+    cmd("kcat-lite")
+        .args(["-L", "-b", NOWHERE, "-X", "no.such=1"])
+        .run()
+        .fails_with(2)
+        .stderr_has("no.such");
+    cmd("kcat-lite")
+        .args(["-L", "-b", NOWHERE, "-X", "acks"])
+        .run()
+        .fails_with(2)
+        .stderr_has("acks");
+    cmd("kcat-lite")
+        .args(["-L", "-F", "/no/such/file"])
+        .run()
+        .fails_with(2)
+        .stderr_has("/no/such/file");
+}
+
+#[test]
+fn help_version_and_property_lists_go_to_stdout() {
+    cmd("kcat-lite")
+        .arg("-h")
+        .run()
+        .succeeds()
+        .stdout_has("-P")
+        .stderr_is("");
+    cmd("kcat-lite")
+        .arg("--help")
+        .run()
+        .succeeds()
+        .stdout_has("--tsv")
+        .stderr_is("");
+    cmd("kcat-lite")
+        .arg("-V")
+        .run()
+        .succeeds()
+        .stdout_has("kcat-lite")
+        .stdout_has("librdkafka")
+        .stderr_is("");
+    cmd("kcat-lite")
+        .args(["-X", "list"])
+        .run()
+        .succeeds()
+        .stdout_has("bootstrap.servers");
+    let dump = cmd("kcat-lite")
+        .args([
+            "-X",
+            "dump",
+            "-X",
+            "client.id=me",
+            "-X",
+            "sasl.password=secret",
+        ])
+        .run()
+        .succeeds();
+    dump.stdout_has("client.id")
+        .stdout_has("me")
+        .expect(|it| !it.text().contains("secret"), "no secret on stdout");
+}
+
+#[test]
+fn the_first_that_says_where_the_cluster_is_wins() {
+    let cluster = any();
+    let topic = cluster.topic_of("where", &["here"]);
+    let bootstrap = cluster.bootstrap();
+    let folder = session::folder("config");
+    let file = |name: &str, bootstrap: &str| {
+        let path = folder.join(name);
+        std::fs::write(
+            &path,
+            format!("# a comment\nbootstrap.servers = {bootstrap}\n"),
+        )
+        .unwrap();
+        path.display().to_string()
+    };
+    let (right, wrong) = (file("right", &bootstrap), file("wrong", NOWHERE));
+    let (x_right, x_wrong) = (
+        format!("bootstrap.servers={bootstrap}"),
+        format!("bootstrap.servers={NOWHERE}"),
+    );
+    let consume = || cmd("kcat-lite").args(["-C", "-e", "-q", "-m", "2", "-t", &topic]);
+    let found = [
+        consume()
+            .args(["-b", &bootstrap])
+            .env("KAFKA_BROKERS", NOWHERE)
+            .env("KCAT_CONFIG", &wrong),
+        consume()
+            .args(["-X", &x_right])
+            .env("KAFKA_BROKERS", NOWHERE)
+            .env("KCAT_CONFIG", &wrong),
+        consume().args(["-X", &x_right, "-F", &wrong]),
+        consume().args(["-F", &wrong, "-X", &x_right]),
+        consume()
+            .args(["-F", &right])
+            .env("KAFKA_BROKERS", NOWHERE)
+            .env("KCAT_CONFIG", &wrong),
+        consume()
+            .env("KAFKA_BROKERS", &bootstrap)
+            .env("KCAT_CONFIG", &wrong),
+        consume().env("KCAT_CONFIG", &right),
+    ];
+    for command in found {
+        command.run().succeeds().stdout_is("here\n");
+    }
+    consume()
+        .args(["-X", &x_wrong])
+        .env("KAFKA_BROKERS", &bootstrap)
+        .run()
+        .fails_with(2)
+        .stderr_has("refused");
+    let home = session::folder("home-with-config");
+    std::fs::create_dir(home.join(".config")).unwrap();
+    std::fs::copy(&right, home.join(".config/kcat.conf")).unwrap();
+    consume()
+        .env("HOME", &home)
+        .run()
+        .succeeds()
+        .stdout_is("here\n");
+    consume()
+        .args(["-F", "none"])
+        .env("HOME", &home)
+        .run()
+        .fails_with(2)
+        .stderr_has("-b");
+}
+
+#[test]
+fn a_property_can_come_from_a_file_of_its_own() {
+    let cluster = any();
+    let topic = cluster.topic_of("at-file", &["here"]);
+    let path = session::folder("at-file").join("brokers");
+    std::fs::write(&path, format!("{}\n", cluster.bootstrap())).unwrap();
+    let property = format!("bootstrap.servers=@{}", path.display());
+    cmd("kcat-lite")
+        .args(["-C", "-e", "-q", "-t", &topic, "-X", &property])
+        .run()
+        .succeeds()
+        .stdout_is("here\n");
+    let missing = ["-L", "-b", NOWHERE, "-X", "sasl.password=@/no/such/file"];
+    cmd("kcat-lite")
+        .args(missing)
+        .run()
+        .fails_with(2)
+        .stderr_has("/no/such/file");
+    let literal = ["-X", "dump", "-X", "client.id=@@me"];
+    cmd("kcat-lite")
+        .args(literal)
+        .run()
+        .succeeds()
+        .stdout_has("@me")
+        .expect(|it| !it.text().contains("@@"), "one @");
+}
+
+#[test]
+fn the_mode_is_chosen_by_what_stdin_is() {
+    use crate::testkit::command::Terminal;
+    let cluster = any();
+    let topic = cluster.topic("mode", 1, &[]);
+    super::at(&*cluster, &["-t", &topic])
+        .stdin("typed\n")
+        .run()
+        .succeeds()
+        .stdout_is("");
+    assert_eq!(cluster.values(&topic), ["typed"]);
+    let terminal = Terminal {
+        stdin: true,
+        ..Terminal::default()
+    };
+    super::at(&*cluster, &["-t", &topic, "-e"])
+        .on_terminal(terminal)
+        .run()
+        .succeeds()
+        .stdout_is("typed\n");
+}
+
+#[test]
+fn the_message_offset_option_is_honoured_or_refused() {
+    let cluster = any();
+    let topic = cluster.topic("offsets", 1, &[]);
+    cluster.produce(&topic, &[Record::keyed("k", "v")]);
+    let output = super::consume(&*cluster, &topic).arg("-O").run();
+    let honoured =
+        output.status.success() && output.text().contains('0') && output.text().contains('v');
+    output.expect(
+        |it| honoured || it.status.code() == Some(2),
+        "the offset, or a usage error",
+    );
+}

@@ -1,0 +1,49 @@
+//! kcat-lite as its users meet it: command lines, pipes, exit codes.
+//!
+//! - [`arguments`]: what is refused before any connection, and who says where the cluster is.
+//! - [`produce`], [`lines`]: from stdin and files to records; [`delivery`]: what happens when one is not delivered.
+//! - [`consume`], [`offsets`], [`log`]: from records to stdout; where it starts and ends; logs that are not plain.
+//! - [`group`]: balanced consumers, and what they commit.
+//! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`.
+//! - [`losses`]: full disks, readers that leave, signals; [`roundtrip`]: topic -> pipe -> topic.
+//! - [`peer`]: the same command lines typed with kcat; [`own`]: kcat's own tests.
+
+mod arguments;
+mod consume;
+mod delivery;
+mod group;
+mod lines;
+mod list;
+mod log;
+mod losses;
+mod mock;
+mod offsets;
+mod own;
+mod peer;
+mod produce;
+mod query;
+mod roundtrip;
+
+use crate::testkit::cluster::Cluster;
+use crate::testkit::command::{Cmd, cmd};
+use std::time::Duration;
+
+/// What may take long on a loaded machine, and must come in the end.
+const SOON: Duration = Duration::from_secs(15);
+
+/// `kcat-lite` with this cluster.
+fn at(cluster: &dyn Cluster, args: &[&str]) -> Cmd {
+    cmd("kcat-lite")
+        .args(args)
+        .args(["-b", &cluster.bootstrap()])
+}
+
+/// `kcat-lite -P` into this topic.
+fn produce(cluster: &dyn Cluster, topic: &str) -> Cmd {
+    at(cluster, &["-P", "-t", topic])
+}
+
+/// `kcat-lite -C` of this topic to its end.
+fn consume(cluster: &dyn Cluster, topic: &str) -> Cmd {
+    at(cluster, &["-C", "-e", "-q", "-t", topic])
+}

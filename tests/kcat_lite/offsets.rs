@@ -1,0 +1,167 @@
+//! Where consumption starts and ends: every form of `-o`.
+
+use super::{at, consume};
+use crate::testkit::broker;
+use crate::testkit::cluster::{Cluster as _, Record, any};
+use crate::testkit::session;
+
+#[test]
+fn an_offset_is_absolute_or_counted_from_the_end() {
+    let cluster = any();
+    let topic = cluster.topic_of("absolute", &["0", "1", "2", "3"]);
+    let cases = [
+        ("beginning", "0\n1\n2\n3\n"),
+        ("end", ""),
+        ("2", "2\n3\n"),
+        ("-1", "3\n"),
+        ("-3", "1\n2\n3\n"),
+        ("-100", "0\n1\n2\n3\n"),
+        ("4", ""),
+    ];
+    for (offset, expected) in cases {
+        consume(&*cluster, &topic)
+            .args(["-o", offset])
+            .run()
+            .succeeds()
+            .stdout_is(expected);
+        let joined = format!("-o{offset}");
+        consume(&*cluster, &topic)
+            .args([joined])
+            .run()
+            .succeeds()
+            .stdout_is(expected);
+    }
+}
+
+#[test]
+fn a_tail_is_counted_in_each_partition() {
+    let cluster = any();
+    let topic = cluster.topic("tail", 2, &[]);
+    let record = |partition: i32, n: u32| Record {
+        partition: Some(partition),
+        ..Record::of(format!("{partition}-{n}"))
+    };
+    cluster.produce(
+        &topic,
+        &[record(0, 0), record(0, 1), record(0, 2), record(1, 0)],
+    );
+    let output = consume(&*cluster, &topic)
+        .args(["-o", "-2"])
+        .run()
+        .succeeds();
+    let mut lines = output.lines();
+    lines.sort_unstable();
+    assert_eq!(lines, ["0-1", "0-2", "1-0"]);
+}
+
+#[test]
+fn an_offset_that_the_log_does_not_have_says_so() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic_of("out-of-range", &["0", "1", "2"]);
+    super::log::delete_before(kafka, &topic, 0, 2);
+    // Deleted: what is left is read, and the gap is told.
+    at(kafka, &["-C", "-e", "-o", "0", "-t", &topic])
+        .run()
+        .succeeds()
+        .stdout_is("2\n")
+        .stderr_has("2");
+    consume(kafka, &topic)
+        .args(["-o", "1000"])
+        .run()
+        .succeeds()
+        .stdout_is("");
+}
+
+#[test]
+fn a_time_starts_and_ends_consumption() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("times", 1, &[]);
+    let at_time = |ms: i64| Record {
+        timestamp_ms: Some(ms),
+        ..Record::of(ms.to_string())
+    };
+    let records: Vec<Record> = [1_000, 2_000, 3_000, 4_000].map(at_time).to_vec();
+    kafka.produce(&topic, &records);
+    let cases: [(&[&str], &str); 9] = [
+        (&["-o", "s@2000"], "2000\n3000\n4000\n"),
+        (&["-o", "s@2001"], "3000\n4000\n"),
+        (&["-o", "s@0"], "1000\n2000\n3000\n4000\n"),
+        (&["-o", "s@5000"], ""),
+        (&["-o", "e@3000"], "1000\n2000\n"),
+        (&["-o", "s@2000", "-o", "e@4000"], "2000\n3000\n"),
+        (&["-o", "s@1970-01-01T00:00:02Z"], "2000\n3000\n4000\n"),
+        (
+            &[
+                "-o",
+                "s@1970-01-01T00:00:02.500Z",
+                "-o",
+                "e@1970-01-01T00:00:04Z",
+            ],
+            "3000\n",
+        ),
+        (&["-o", "s@now-1h"], ""),
+    ];
+    for (offset, expected) in cases {
+        consume(kafka, &topic)
+            .args(offset)
+            .run()
+            .succeeds()
+            .stdout_is(expected);
+    }
+}
+
+#[test]
+fn a_time_to_stop_at_waits_for_a_record_of_that_time() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("stop", 1, &[]);
+    let at_time = |ms: i64| Record {
+        timestamp_ms: Some(ms),
+        ..Record::of(ms.to_string())
+    };
+    kafka.produce(&topic, &[at_time(1_000)]);
+    let mut program = at(
+        kafka,
+        &["-C", "-q", "-o", "beginning", "-o", "e@2000", "-t", &topic],
+    )
+    .start();
+    program.stdout_until("1000\n", super::SOON);
+    assert!(program.runs());
+    kafka.produce(&topic, &[at_time(1_500), at_time(2_500)]);
+    program.wait().succeeds().stdout_is("1000\n1500\n");
+}
+
+#[test]
+fn the_stored_offset_is_the_groups() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic_of("stored", &["0", "1", "2", "3"]);
+    let group = session::unique("stored");
+    at(
+        kafka,
+        &[
+            "-G",
+            &group,
+            &topic,
+            "-c",
+            "2",
+            "-X",
+            "auto.offset.reset=earliest",
+        ],
+    )
+    .run()
+    .succeeds()
+    .stdout_is("0\n1\n");
+    let id = format!("group.id={group}");
+    consume(kafka, &topic)
+        .args(["-o", "stored", "-X", &id])
+        .run()
+        .succeeds()
+        .stdout_is("2\n3\n");
+}
