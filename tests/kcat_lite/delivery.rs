@@ -5,9 +5,9 @@ use crate::testkit::broker::{self, Spec};
 use crate::testkit::cluster::{Cluster as _, any};
 use crate::testkit::command::cmd;
 use crate::testkit::mock::Mock;
+use crate::testkit::output::lines;
 use crate::testkit::session;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 #[test]
@@ -241,12 +241,9 @@ fn a_broker_away_for_five_seconds_loses_nothing_and_doubles_nothing() {
     let mut consumer = consume(&kafka, &topic).limit(Duration::from_secs(150));
     consumer.args.retain(|arg| arg != "-e");
     let consumer = consumer.args(["-c", "6000"]).start();
-    let mut expected = String::new();
-    let mut feed = |lines: std::ops::Range<u32>| {
-        for line in lines {
-            let text = format!("{line}\n");
-            producer.write(&text);
-            expected += &text;
+    let mut feed = |range: std::ops::Range<u32>| {
+        for line in range {
+            producer.write(format!("{line}\n"));
             std::thread::sleep(Duration::from_micros(500));
         }
     };
@@ -258,19 +255,9 @@ fn a_broker_away_for_five_seconds_loses_nothing_and_doubles_nothing() {
     feed(4000..6000);
     producer.close_stdin();
     producer.wait().succeeds();
-    let arrived = kafka
-        .values(&topic)
-        .iter()
-        .fold(String::new(), |mut text, value| {
-            let _ = writeln!(text, "{value}");
-            text
-        });
-    assert!(
-        arrived == expected,
-        "{} lines sent, {} arrived",
-        expected.lines().count(),
-        arrived.lines().count()
-    );
+    let (arrived, expected) = (lines(kafka.values(&topic)), lines(0..6000));
+    let count = arrived.lines().count();
+    assert!(arrived == expected, "6000 lines sent, {count} arrived");
     consumer.wait().succeeds().stdout_is(&expected);
 }
 

@@ -4,6 +4,7 @@ use super::{SOON, at};
 use crate::testkit::broker::{self, Kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, shell};
+use crate::testkit::output::ended_lines;
 use crate::testkit::session;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -133,7 +134,7 @@ fn topics_are_named_or_matched() {
         kafka.produce(topic, &[Record::of(topic.as_str())]);
     }
     let expected = format!("{}\n{}\n", topics[0], topics[1]);
-    let sorted = |output: crate::testkit::command::Output| {
+    let sorted = |output: crate::testkit::output::Output| {
         let mut lines = output.lines();
         lines.sort_unstable();
         lines.join("\n") + "\n"
@@ -163,7 +164,7 @@ fn members_share_the_partitions_and_hand_over_without_loss_or_double() {
         .start();
     let producer = kafka.producer(&[]);
     let mut sent = 0;
-    let mut send = || {
+    let mut produce_round = || {
         let records: Vec<Record> = (0..4)
             .map(|partition| Record {
                 partition: Some(partition),
@@ -178,25 +179,26 @@ fn members_share_the_partitions_and_hand_over_without_loss_or_double() {
     let deadline = Instant::now() + Duration::from_secs(60);
     while first.stdout_so_far().is_empty() {
         assert!(Instant::now() < deadline, "the first member shows nothing");
-        send();
+        produce_round();
     }
     let mut second = group(kafka, &name, &topic)
         .limit(Duration::from_secs(90))
         .start();
     while second.stdout_so_far().is_empty() {
         assert!(Instant::now() < deadline, "the second member shows nothing");
-        send();
+        produce_round();
     }
-    (0..20).for_each(|_| drop(send()));
+    for _ in 0..20 {
+        produce_round();
+    }
     second.signal(Signal::TERM);
     let second = second.wait().succeeds();
-    let sent = send();
-    let count = |bytes: &[u8]| bytes.iter().filter(|&&b| b == b'\n').count();
-    while count(&first.stdout_so_far()) + count(&second.stdout) < sent as usize {
+    let sent = produce_round();
+    while ended_lines(&first.stdout_so_far()) + ended_lines(&second.stdout) < sent as usize {
         assert!(
             Instant::now() < deadline,
             "{} records of {sent} after the second member left",
-            count(&first.stdout_so_far())
+            ended_lines(&first.stdout_so_far())
         );
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -285,11 +287,7 @@ fn a_killed_member_has_committed_no_more_than_is_in_its_file() {
     }
     program.signal(Signal::KILL);
     program.wait().dies_by(Signal::KILL);
-    let written = std::fs::read(&file)
-        .unwrap()
-        .iter()
-        .filter(|&&b| b == b'\n')
-        .count() as i64;
+    let written = ended_lines(&std::fs::read(&file).unwrap()) as i64;
     let committed = committed(kafka, &name, &topic);
     assert!(
         committed > 0 && committed <= written,
@@ -340,5 +338,5 @@ fn a_start_is_not_asked_for_by_time_in_a_group() {
         .args(["-o", "s@1000"])
         .run()
         .fails_with(2)
-        .stderr_has("s@1000");
+        .stderr_has("-o");
 }

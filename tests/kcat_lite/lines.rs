@@ -3,8 +3,11 @@
 use super::produce;
 use crate::testkit::cluster::{Cluster, Record, any};
 
+/// NULL, or bytes.
+type Bytes = Option<Vec<u8>>;
+
 /// Key and value of each record, by offset.
-fn pairs(cluster: &dyn Cluster, topic: &str) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+fn pairs(cluster: &dyn Cluster, topic: &str) -> Vec<(Bytes, Bytes)> {
     cluster
         .records(topic)
         .into_iter()
@@ -12,8 +15,10 @@ fn pairs(cluster: &dyn Cluster, topic: &str) -> Vec<(Option<Vec<u8>>, Option<Vec
         .collect()
 }
 
-fn some(bytes: &str) -> Option<Vec<u8>> {
-    Some(bytes.as_bytes().to_vec())
+// What it is compared with may be NULL.
+#[allow(clippy::unnecessary_wraps)]
+fn some(bytes: &str) -> Bytes {
+    Some(bytes.into())
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::consume;
 use crate::testkit::broker::{self, Kafka, Spec};
 use crate::testkit::cluster::{Cluster as _, Record};
+use crate::testkit::output::lines;
 use rdkafka::admin::AdminOptions;
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
@@ -89,31 +90,24 @@ fn aborted_records_between_others_are_left_out() {
         kafka.produce(&topic, &[Record::of(format!("plain {round}"))]);
         first.send(&topic, &[Record::of(format!("first again {round}"))]);
         if round % 3 == 0 {
-            first.commit()
+            first.commit();
         } else {
-            first.abort()
+            first.abort();
         }
         if round % 2 == 0 {
-            second.abort()
+            second.abort();
         } else {
-            second.commit()
+            second.commit();
         }
     }
-    let expected: String = kafka
-        .values(&topic)
-        .iter()
-        .map(|value| format!("{value}\n"))
-        .collect();
+    let expected = lines(kafka.values(&topic));
     assert_eq!(expected.lines().count(), 20 + 7 * 2 + 10);
     consume(kafka, &topic).run().succeeds().stdout_is(&expected);
     // Starting in the middle of a batch, of a transaction, at a marker: the same answer as librdkafka's.
     for offset in [1, 2, 3, 4, 5, 6, 50, 119] {
         let records = kafka.records(&topic);
-        let rest: String = records
-            .iter()
-            .filter(|r| r.offset >= offset)
-            .map(|r| format!("{}\n", r.text()))
-            .collect();
+        let rest = records.iter().filter(|record| record.offset >= offset);
+        let rest = lines(rest.map(Record::text));
         consume(kafka, &topic)
             .args(["-o", &offset.to_string()])
             .run()
@@ -134,9 +128,9 @@ fn deleted_records_are_not_shown_though_their_batch_is_still_there() {
             .producer(&[("compression.codec", codec), ("linger.ms", "200")])
             .send(&topic, &records);
         delete_before(kafka, &topic, 0, 42);
-        let expected: String = (42..100).map(|n| format!("{n}\n")).collect();
+        let expected = lines(42..100);
         consume(kafka, &topic).run().succeeds().stdout_is(&expected);
-        let middle: String = (77..100).map(|n| format!("{n}\n")).collect();
+        let middle = lines(77..100);
         consume(kafka, &topic)
             .args(["-o", "77"])
             .run()
@@ -180,11 +174,8 @@ fn a_compacted_log_has_holes_and_an_end() {
         assert!(Instant::now() < deadline, "the log is never compacted");
         std::thread::sleep(Duration::from_millis(100));
     }
-    let expected: String = kafka
-        .records(&topic)
-        .iter()
-        .map(|r| format!("{} {}\n", r.offset, r.text()))
-        .collect();
+    let records = kafka.records(&topic);
+    let expected = lines(records.iter().map(|r| format!("{} {}", r.offset, r.text())));
     consume(kafka, &topic)
         .args(["-f", "%o %s\\n"])
         .run()

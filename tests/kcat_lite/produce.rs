@@ -3,6 +3,7 @@
 use super::{SOON, produce};
 use crate::testkit::broker;
 use crate::testkit::cluster::{Cluster as _, Record, any};
+use crate::testkit::output::lines;
 use crate::testkit::session;
 use std::time::Duration;
 
@@ -187,7 +188,7 @@ fn keys_are_placed_as_java_places_them() {
     cluster
         .producer(&[("partitioner", "murmur2_random")])
         .send(&theirs, &records);
-    let input: String = keys.iter().map(|key| format!("{key}:v\n")).collect();
+    let input = lines(keys.iter().map(|key| format!("{key}:v")));
     produce(&*cluster, &ours)
         .args(["-K", ":"])
         .stdin(&input)
@@ -219,9 +220,7 @@ fn keys_are_placed_as_java_places_them() {
 #[test]
 fn every_codec_is_readable_by_others() {
     let cluster = any();
-    let input: String = (0..1000)
-        .map(|n| format!("a line that compresses well {n}\n"))
-        .collect();
+    let input = lines((0..1000).map(|n| format!("a line that compresses well {n}")));
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let topic = cluster.topic(codec, 1, &[]);
         produce(&*cluster, &topic)
@@ -229,12 +228,7 @@ fn every_codec_is_readable_by_others() {
             .stdin(&input)
             .run()
             .succeeds();
-        let values: String = cluster
-            .values(&topic)
-            .iter()
-            .map(|value| format!("{value}\n"))
-            .collect();
-        assert_eq!(values, input, "-z {codec}");
+        assert_eq!(lines(cluster.values(&topic)), input, "-z {codec}");
         super::consume(&*cluster, &topic)
             .run()
             .succeeds()

@@ -76,7 +76,7 @@ fn json_has_kcats_shape() {
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
         answer,
-        json!({topic: {"0": {"partition": 0, "offset": 1}, "1": {"partition": 1, "offset": 0}}})
+        json!({topic.as_str(): {"topic": topic, "0": {"partition": 0, "offset": 1}, "1": {"partition": 1, "offset": 0}}})
     );
 }
 

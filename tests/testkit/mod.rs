@@ -1,8 +1,9 @@
 //! What the tests stand on: servers, commands and witnesses.
 //!
 //! - [`session`]: whatever a test run starts or writes is gone when the run is gone, even by `kill -9`.
-//! - [`command`]: run a program with a deadline and judge what it printed; [`running`]: talk to one that is running.
-//! - [`broker`]: a real Apache Kafka, one shared by all tests or one of your own; [`java`]: its jars and its tools.
+//! - [`command`]: run a program with a deadline; [`output`]: judge what it printed; [`running`]: talk to one that runs.
+//! - [`broker`]: a real Apache Kafka, one shared by all tests or one of your own; [`node`]: one process of it;
+//!   [`java`]: its jars and its tools.
 //! - [`mock`]: librdkafka's mock cluster, in this process or lent by `kcat-lite -M`.
 //! - [`cluster`]: topics and records of any of them, written and read by a foreign client.
 //! - [`witness`]: other people's programs that the same data is shown to.
@@ -12,6 +13,8 @@ pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod java;
 pub(crate) mod mock;
+mod node;
+pub(crate) mod output;
 pub(crate) mod running;
 pub(crate) mod session;
 pub(crate) mod witness;

@@ -1,6 +1,7 @@
 //! A command while it runs: write to it, wait for what it prints, send it signals. Every wait has a deadline.
 
-use super::command::{Cmd, Input, Output, has};
+use super::command::{Cmd, Input};
+use super::output::{Output, has};
 use super::session::Group;
 use rustix::process::Signal;
 use std::fs::File;
