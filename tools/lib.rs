@@ -4,10 +4,12 @@
 //! - [`kafka`]: everything that talks to a cluster; the only place that knows librdkafka.
 //! - [`record`]: records to bytes and back, in four formats. Pure.
 //! - [`partition`]: from a key to a partition, as each client and database does it. Pure.
+//! - [`report`]: columns and rows to table, TSV, CSV, JSON and Prometheus text. Pure.
 //! - [`units`]: durations, sizes and times, parsed and printed. Pure.
 
 pub mod cli;
 pub mod kafka;
 pub mod partition;
 pub mod record;
+pub mod report;
 pub mod units;

@@ -1,0 +1,239 @@
+//! Columns and rows, and the five ways of writing them. Pure.
+//!
+//! A program fills a [`Report`] with typed cells and never formats one itself:
+//! people see `2d12h` and `1.5G` in a table, machines see plain numbers in the
+//! unit that the column's name ends with (`age_ms`, `size_bytes`). What is not
+//! known is `-` in a table, `\N` in TSV, empty in CSV, `null` in JSON, and
+//! left out of the metrics.
+
+mod csv;
+mod json;
+mod prometheus;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tsv;
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+/// One value, in the unit that its column's name says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Any text.
+    Text(String),
+    /// A count, an offset, a number of messages.
+    Integer(i64),
+    /// A ratio, a rate.
+    Float(f64),
+    /// A point in time, milliseconds since 1970-01-01 UTC.
+    TimeMs(i64),
+    /// A length of time in milliseconds.
+    DurationMs(i64),
+    /// A size.
+    Bytes(u64),
+    /// Not known; a column `note` of the row says why.
+    Unknown,
+}
+
+impl Cell {
+    /// A number as far as it goes: a float that is none (a ratio to nothing) is unknown.
+    fn normal(&self) -> &Cell {
+        match self {
+            Cell::Float(value) if !value.is_finite() => &Cell::Unknown,
+            cell => cell,
+        }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Cell {
+        Cell::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Cell {
+        Cell::Text(text)
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(number: i64) -> Cell {
+        Cell::Integer(number)
+    }
+}
+
+impl From<i32> for Cell {
+    fn from(number: i32) -> Cell {
+        Cell::Integer(number.into())
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(number: f64) -> Cell {
+        Cell::Float(number)
+    }
+}
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Cell {
+        value.map_or(Cell::Unknown, Into::into)
+    }
+}
+
+/// What a column is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Says what the row is about: a label of every metric of the row.
+    Label,
+    /// A measured number: one metric, with this help text.
+    Value(&'static str),
+    /// For readers only; no metric.
+    Remark,
+}
+
+/// A column: its name in every format, with the unit last (`lag_messages`, `age_ms`), and its role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Lower case, digits and underscores.
+    pub name: &'static str,
+    /// What it is for.
+    pub role: Role,
+}
+
+impl Column {
+    /// A column that says what a row is about.
+    pub const fn label(name: &'static str) -> Column {
+        let role = Role::Label;
+        Column { name, role }
+    }
+
+    /// A column of numbers, with the help text of its metric.
+    pub const fn value(name: &'static str, help: &'static str) -> Column {
+        let role = Role::Value(help);
+        Column { name, role }
+    }
+
+    /// A column for readers, `note` among them.
+    pub const fn remark(name: &'static str) -> Column {
+        let role = Role::Remark;
+        Column { name, role }
+    }
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns for people, with a header.
+    Table,
+    /// Tab-separated lines as kafka-records(5) has them, without a header unless it is asked for.
+    Tsv,
+    /// RFC 4180 with a header.
+    Csv,
+    /// One JSON object a line.
+    Json,
+    /// The text format of Prometheus, version 0.0.4.
+    Prometheus,
+}
+
+impl Format {
+    /// Every format with its name.
+    pub const NAMES: [(&'static str, Format); 5] = [
+        ("table", Format::Table),
+        ("tsv", Format::Tsv),
+        ("csv", Format::Csv),
+        ("json", Format::Json),
+        ("prometheus", Format::Prometheus),
+    ];
+
+    /// What is written when nothing was asked for: a table for people, TSV into a pipe.
+    pub fn default_for(terminal: bool) -> Format {
+        if terminal { Format::Table } else { Format::Tsv }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Format, String> {
+        let found = Format::NAMES.iter().find(|(known, _)| *known == name);
+        found
+            .map(|(_, format)| *format)
+            .ok_or_else(|| format!("{name:?} is none of table, tsv, csv, json, prometheus"))
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = Format::NAMES.iter().find(|(_, format)| format == self);
+        out.write_str(found.map_or("", |(name, _)| name))
+    }
+}
+
+/// How to write a report: the format, and what some formats leave open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// The format.
+    pub format: Format,
+    /// Whether TSV has a header line; table and CSV always have one, JSON and Prometheus name every value anyway.
+    pub header: bool,
+}
+
+/// Columns and rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// What metrics are called after, the program's name usually: `klag` makes `klag_lag_messages`.
+    prefix: &'static str,
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Report {
+    /// An empty report; `prefix` is in front of the names of its metrics.
+    pub fn new(prefix: &'static str, columns: &[Column]) -> Report {
+        Report {
+            prefix,
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Appends a row, which has a cell for each column.
+    pub fn push(&mut self, row: Vec<Cell>) {
+        assert_eq!(row.len(), self.columns.len(), "a cell for each column");
+        self.rows.push(row);
+    }
+
+    /// Whether there is nothing to show but the names of the columns.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Writes it all.
+    ///
+    /// # Errors
+    /// Only what `out` refuses.
+    pub fn write(&self, style: Style, out: &mut impl io::Write) -> io::Result<()> {
+        match style.format {
+            Format::Table => table::write(self, out),
+            Format::Tsv => tsv::write(self, style.header, out),
+            Format::Csv => csv::write(self, out),
+            Format::Json => json::write(self, out),
+            Format::Prometheus => prometheus::write(self, out),
+        }
+    }
+}
+
+/// A cell as machines read it, where it is a number.
+fn machine_number(cell: &Cell) -> Option<String> {
+    Some(match cell.normal() {
+        Cell::Integer(number) | Cell::TimeMs(number) | Cell::DurationMs(number) => {
+            number.to_string()
+        }
+        Cell::Bytes(number) => number.to_string(),
+        Cell::Float(number) => number.to_string(),
+        Cell::Text(_) | Cell::Unknown => return None,
+    })
+}

@@ -1,0 +1,74 @@
+//! The text format of Prometheus, version 0.0.4.
+//!
+//! Every [`Role::Value`] column is one gauge, labelled with the row's
+//! [`Role::Label`] columns. Prometheus counts time in seconds, so `age_ms`
+//! is exported as `age_seconds`.
+
+use std::io;
+
+use super::{Cell, Column, Report, Role, machine_number};
+
+pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
+    for (at, column) in report.columns.iter().enumerate() {
+        let Role::Value(help) = column.role else {
+            continue;
+        };
+        let values: Vec<(String, String)> = report
+            .rows
+            .iter()
+            .filter_map(|row| Some((labels(&report.columns, row), value(&row[at])?)))
+            .collect();
+        if values.is_empty() {
+            continue;
+        }
+        let name = metric_name(report.prefix, column.name);
+        let help = help.replace('\\', "\\\\").replace('\n', "\\n");
+        writeln!(out, "# HELP {name} {help}")?;
+        writeln!(out, "# TYPE {name} gauge")?;
+        for (labels, value) in values {
+            writeln!(out, "{name}{labels} {value}")?;
+        }
+    }
+    Ok(())
+}
+
+fn metric_name(prefix: &str, column: &str) -> String {
+    match column.strip_suffix("_ms") {
+        Some(name) => format!("{prefix}_{name}_seconds"),
+        None => format!("{prefix}_{column}"),
+    }
+}
+
+fn value(cell: &Cell) -> Option<String> {
+    match cell {
+        Cell::TimeMs(ms) | Cell::DurationMs(ms) => Some((*ms as f64 / 1000.0).to_string()),
+        cell => machine_number(cell),
+    }
+}
+
+/// `{group="a",topic="b"}`; nothing where no label is known.
+fn labels(columns: &[Column], row: &[Cell]) -> String {
+    let labels: Vec<String> = columns
+        .iter()
+        .zip(row)
+        .filter(|(column, _)| column.role == Role::Label)
+        .filter_map(|(column, cell)| {
+            let text = match cell {
+                Cell::Text(text) => escape(text),
+                cell => machine_number(cell)?,
+            };
+            Some(format!("{}=\"{text}\"", column.name))
+        })
+        .collect();
+    if labels.is_empty() {
+        return String::new();
+    }
+    format!("{{{}}}", labels.join(","))
+}
+
+/// A label's value: backslash, quote and line feed are escaped, nothing else.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
