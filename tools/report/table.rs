@@ -54,8 +54,8 @@ fn title(name: &str) -> String {
 }
 
 /// A column of numbers is set to the right; one that knows nothing at all too, as numbers would be.
-fn is_numeric<'a>(cells: impl Iterator<Item = &'a Cell>) -> bool {
-    cells.fold(true, |all, cell| all && !matches!(cell, Cell::Text(_)))
+fn is_numeric<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> bool {
+    cells.all(|cell| !matches!(cell, Cell::Text(_)))
 }
 
 fn cell_text(cell: &Cell) -> String {

@@ -1,0 +1,259 @@
+//! The command line: [`Cli`] as it is typed, [`Config`] as the rest of the program wants it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail, ensure};
+use clap::Parser;
+use tools::partition::{Algorithm, Partitioner};
+use tools::report::{Format, Style};
+
+use crate::exec::Exec;
+use crate::keys::KeyPlace;
+use crate::split::Pattern;
+
+/// Say which partition or database shard each record belongs to, and route it there
+///
+/// Reads lines and writes each with its partition and a tab in front. The
+/// partition is the one that the Java client, a librdkafka or Sarama client,
+/// `PostgreSQL`, `ClickHouse`, `MySQL`, Redis or Cassandra would choose for the key.
+#[derive(Parser, Debug)]
+#[command(name = "kpart", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Number of partitions
+    #[arg(short = 'n', long = "partitions", value_name = "N")]
+    count: Option<u32>,
+
+    /// How keys are placed: java, consistent, `consistent_random`, murmur2, `murmur2_random`, fnv1a, ...
+    ///
+    /// Kafka clients: java, consistent, `consistent_random`, murmur2, `murmur2_random`,
+    /// fnv1a, `fnv1a_random`, sarama, sarama-reference. Databases: mysql-crc32,
+    /// mysql-hash, postgres:TYPE[,TYPE...] (text, bytea, bigint, int, smallint, uuid),
+    /// clickhouse:FUNCTION[:TYPE] (cityHash64, xxHash64, xxHash32, sipHash64,
+    /// `murmurHash3_32`, intHash32, intHash64, kafkaMurmurHash, CRC32; string, int64,
+    /// uint64 ..., uuid), redis (the slot, without -n). jump (of a number),
+    /// jump:FUNCTION[:TYPE]. Tokens, without -n: cassandra, hashtext.
+    #[arg(long = "algo", value_name = "NAME", default_value = "java")]
+    algorithm: Algorithm,
+
+    /// Weights of the shards of a `ClickHouse` Distributed table, in their order
+    #[arg(long, value_name = "W,...", value_delimiter = ',')]
+    weights: Vec<u32>,
+
+    /// Columns that make the key, from 1; with -J a JSON pointer, once for each column
+    #[arg(
+        short = 'k',
+        long = "key",
+        value_name = "COLUMNS",
+        allow_hyphen_values = true
+    )]
+    key: Vec<String>,
+
+    /// Lines are JSON objects; the key is the record's, as kcat-lite -J writes it
+    #[arg(short = 'J', long)]
+    json: bool,
+
+    /// Write lines to a file for each partition; {} in its name is the partition
+    #[arg(
+        long,
+        value_name = "NAME",
+        group = "route",
+        help_heading = "Where lines go"
+    )]
+    split: Option<Pattern>,
+
+    /// Pipe lines into a command for each partition; {} in it is the partition
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        group = "route",
+        help_heading = "Where lines go"
+    )]
+    exec: Option<String>,
+
+    /// Refuse to start more commands than this
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        requires = "exec",
+        help_heading = "Where lines go"
+    )]
+    max_children: u32,
+
+    /// Count instead: how even each of these numbers of partitions would be, and the heaviest keys
+    #[arg(long, value_name = "N,...", value_delimiter = ',', group = "route", conflicts_with_all = ["count", "weights"], help_heading = "Report")]
+    skew: Vec<u32>,
+
+    /// Format of the report: table, tsv, csv, json, prometheus [default: table on a terminal, else tsv]
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        help_heading = "Report"
+    )]
+    format: Option<Format>,
+
+    /// Begin TSV with a line of column names
+    #[arg(long, help_heading = "Report")]
+    header: bool,
+
+    /// Files to read; none or - is standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// So that counters fit any machine's memory.
+const MOST_COUNTERS: u32 = 1_000_000;
+
+/// What to do, checked and complete.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// What to read, in order; `-` is standard input.
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Where in a line the key is.
+    pub(crate) key: KeyPlace,
+    /// What becomes of a line.
+    pub(crate) mode: Mode,
+}
+
+/// What becomes of a line.
+#[derive(Debug)]
+pub(crate) enum Mode {
+    /// It is written with its partition in front.
+    Label(Partitioner),
+    /// It is written to its partition's file.
+    Split(Partitioner, Pattern),
+    /// It is piped into its partition's command.
+    Exec(Partitioner, Exec),
+    /// It is counted, for each of several numbers of partitions.
+    Skew(Vec<Partitioner>, Style),
+}
+
+impl Config {
+    /// Checks what only makes sense together.
+    ///
+    /// # Errors
+    /// A usage error, which names the options.
+    pub(crate) fn new(cli: Cli, terminal: bool) -> anyhow::Result<Config> {
+        let key = KeyPlace::new(&cli.key, cli.json)?;
+        let (wanted, found) = (cli.algorithm.columns(), key.columns());
+        ensure!(
+            wanted == found,
+            "--algo {} takes {wanted} key column{}, -k gives {found}",
+            cli.algorithm,
+            if wanted == 1 { "" } else { "s" },
+        );
+        let mode = Mode::new(&cli, terminal)?;
+        let mut inputs = cli.files;
+        if inputs.is_empty() {
+            inputs.push("-".into());
+        }
+        Ok(Config { inputs, key, mode })
+    }
+}
+
+impl Mode {
+    fn new(cli: &Cli, terminal: bool) -> anyhow::Result<Mode> {
+        let set_up = |count| Partitioner::new(cli.algorithm.clone(), count, &cli.weights);
+        if !cli.skew.is_empty() {
+            let most = cli.skew.iter().copied().max().unwrap_or(0);
+            ensure!(
+                most <= MOST_COUNTERS,
+                "--skew {most}: at most {MOST_COUNTERS} partitions are counted"
+            );
+            let candidates = cli.skew.iter().map(|&count| set_up(Some(count)));
+            let candidates: Result<Vec<_>, _> = candidates.collect();
+            let style = Style {
+                format: cli.format.unwrap_or_else(|| Format::default_for(terminal)),
+                header: cli.header,
+            };
+            return Ok(Mode::Skew(candidates.context("--skew")?, style));
+        }
+        // clap drops a `requires` that contradicts another option, as --skew does -n.
+        ensure!(
+            cli.format.is_none() && !cli.header,
+            "-o and --header are for the report of --skew"
+        );
+        if cli.algorithm.takes_count() && cli.count.is_none() && cli.weights.is_empty() {
+            bail!("-n N is missing: the number of partitions");
+        }
+        let partitioner = set_up(cli.count)?;
+        let partitions = |option| {
+            let count = partitioner.partitions();
+            count.with_context(|| {
+                format!("{option}: {} gives tokens, not partitions", cli.algorithm)
+            })
+        };
+        if let Some(pattern) = &cli.split {
+            partitions("--split")?;
+            return Ok(Mode::Split(partitioner, pattern.clone()));
+        }
+        if let Some(command) = &cli.exec {
+            let children = partitions("--exec")?;
+            ensure!(
+                children <= cli.max_children,
+                "--exec would start {children} commands, more than --max-children {}",
+                cli.max_children,
+            );
+            let exec = Exec::new(command)?;
+            return Ok(Mode::Exec(partitioner, exec));
+        }
+        Ok(Mode::Label(partitioner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn config(line: &str) -> anyhow::Result<Config> {
+        let words = std::iter::once("kpart").chain(line.split_whitespace());
+        Config::new(Cli::try_parse_from(words)?, false)
+    }
+
+    #[test]
+    fn the_options_contradict_each_other_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_a_usage_error_that_names_it() {
+        for (line, named) in [
+            ("", "-n"),
+            ("-n 0", "0"),
+            ("-n 1x", "1x"),
+            ("-n 12 --algo redis", "redis"),
+            ("-n 12 --algo nothing", "nothing"),
+            ("-n 12 -k 0", "0"),
+            ("-n 12 -k 1,2", "java"),
+            ("-n 12 -k /a", "-J"),
+            ("-n 12 -J -k 2", "pointer"),
+            ("-n 12 --algo postgres:int,text", "-k"),
+            ("-n 2 --weights 1,2", "weights"),
+            ("--algo cassandra --split x{}", "cassandra"),
+            ("-n 12 --split x", "{}"),
+            ("-n 12 --exec cat", "{}"),
+            ("-n 65 --exec c{}", "--max-children"),
+            ("-n 12 --max-children 3", "--exec"),
+            ("-n 12 --split x{} --exec y{}", "--exec"),
+            ("-n 12 --skew 1", "--skew"),
+            ("--skew 1,x", "x"),
+            ("--skew 2,1000001", "1000001"),
+            ("--skew 1 --algo redis", "redis"),
+            ("-n 12 -o json", "--skew"),
+            ("--skew 2 -o yaml", "yaml"),
+        ] {
+            let error = format!("{:#}", config(line).expect_err(line));
+            assert!(error.contains(named), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_commands_may_be_raised() {
+        assert!(config("-n 64 --exec c{}").is_ok());
+        assert!(config("-n 65 --exec c{} --max-children 65").is_ok());
+        assert!(config("--algo redis --exec c{} --max-children 16384").is_ok());
+    }
+}

@@ -1,0 +1,57 @@
+//! Label mode: `partition TAB line` on stdout.
+
+use anyhow::Result;
+use tools::cli::signals::Signals;
+use tools::cli::stdout::Out;
+use tools::partition::Partitioner;
+
+use crate::keys::Key;
+use crate::lines::Sink;
+
+/// Writes each line with its partition in front.
+pub(crate) struct Label<'a> {
+    partitioner: Partitioner,
+    digits: itoa::Buffer,
+    out: Out,
+    signals: &'a Signals,
+}
+
+impl<'a> Label<'a> {
+    /// # Errors
+    /// There is no standard output.
+    pub(crate) fn new(partitioner: Partitioner, signals: &'a Signals) -> Result<Label<'a>> {
+        Ok(Label {
+            partitioner,
+            digits: itoa::Buffer::new(),
+            out: Out::stdout()?,
+            signals,
+        })
+    }
+}
+
+impl Sink for Label<'_> {
+    #[inline]
+    fn line(&mut self, key: Key<'_>, line: &[u8]) -> Result<()> {
+        let partition = self.partitioner.place(key)?;
+        let buffer = self.out.buffer();
+        buffer.extend_from_slice(self.digits.format(partition.label()).as_bytes());
+        buffer.push(b'\t');
+        buffer.extend_from_slice(line);
+        if self.out.is_full() || self.out.is_terminal() {
+            self.out.flush(self.signals)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(self.out.flush(self.signals)?)
+    }
+
+    fn is_wanted(&mut self) -> Result<bool> {
+        Ok(self.out.has_reader())
+    }
+
+    fn finish(mut self, _whole: bool) -> Result<()> {
+        self.flush()
+    }
+}

@@ -1,0 +1,68 @@
+//! Says which partition each record belongs to: `bytes -> lines -> key -> partition -> label, file, command or count`.
+
+mod cli;
+mod exec;
+mod keys;
+mod label;
+mod lines;
+mod sketch;
+mod skew;
+mod split;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use tools::cli::signals::Signals;
+use tools::cli::{Exit, run};
+
+use cli::{Cli, Config, Mode};
+use exec::Children;
+use keys::Keys;
+use label::Label;
+use lines::{Ending, Sink, read_lines};
+use skew::Skew;
+use split::Split;
+
+fn main() -> ExitCode {
+    run("kpart", || {
+        let config = Config::new(Cli::try_parse()?, io::stdout().is_terminal())?;
+        let signals = Signals::catch()?;
+        let input = Input {
+            paths: &config.inputs,
+            keys: Keys::new(&config.key)?,
+            signals: &signals,
+        };
+        match config.mode {
+            Mode::Label(partitioner) => input.pour(Label::new(partitioner, &signals)?),
+            Mode::Split(partitioner, pattern) => input.pour(Split::new(partitioner, pattern)?),
+            Mode::Exec(partitioner, exec) => {
+                input.pour(Children::start(partitioner, &exec, &signals)?)
+            }
+            Mode::Skew(candidates, style) => input.pour(Skew::new(candidates, style, &signals)),
+        }
+    })
+}
+
+/// Where lines come from.
+struct Input<'a> {
+    paths: &'a [std::path::PathBuf],
+    keys: Keys,
+    signals: &'a Signals,
+}
+
+impl Input<'_> {
+    /// Hands every line to `sink`, which is finished even where reading failed: what came before is kept.
+    fn pour(mut self, mut sink: impl Sink) -> Result<Exit> {
+        let read = read_lines(self.paths, &mut self.keys, &mut sink, self.signals);
+        let whole = matches!(read, Ok(Ending::End));
+        let finished = sink.finish(whole);
+        let ending = read?;
+        finished?;
+        Ok(match ending {
+            Ending::End | Ending::Enough => Exit::Done,
+            Ending::Signal(signal) => Exit::Signal(signal),
+        })
+    }
+}
