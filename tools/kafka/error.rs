@@ -63,6 +63,8 @@ pub mod code {
     pub const AUTHENTICATION: i32 = -169;
     /// librdkafka: the record was taken back from the queue before it was sent.
     pub const PURGE_QUEUE: i32 = -152;
+    /// librdkafka: the record was taken back while it was under way; its fate is unknown.
+    pub const PURGE_INFLIGHT: i32 = -151;
     /// librdkafka: the client can't go on; the reason is kept apart.
     pub const FATAL: i32 = -150;
     /// Not authorised for the topic.

@@ -206,7 +206,9 @@ impl Producer {
 
     fn give_up(&mut self, origin: u64, topic: String, error: KafkaError) {
         self.totals.failed += 1;
-        if self.failures.len() < FAILURES_KEPT {
+        // What was taken back failed for a reason that is told apart.
+        let is_taken_back = matches!(error.code, code::PURGE_QUEUE | code::PURGE_INFLIGHT);
+        if !is_taken_back && self.failures.len() < FAILURES_KEPT {
             self.failures.push(Failure {
                 origin,
                 topic,
