@@ -10,8 +10,8 @@ mod config;
 mod consume;
 mod list;
 mod offset;
-mod produce;
 mod output;
+mod produce;
 mod unpack;
 
 use std::process::ExitCode;

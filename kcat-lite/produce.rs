@@ -55,6 +55,8 @@ struct Sender {
     skipped: u64,
     /// Something failed that the producer's totals don't show.
     has_failed: bool,
+    /// The transaction that all records were in is not committed.
+    is_aborted: bool,
 }
 
 impl Sender {
@@ -89,6 +91,7 @@ impl Sender {
             bytes: 0,
             skipped: 0,
             has_failed: false,
+            is_aborted: false,
         })
     }
 
@@ -315,7 +318,11 @@ impl Sender {
         if let Some(tee) = &mut self.tee {
             self.has_failed |= !tee.flush(&self.signals);
         }
-        let totals = self.producer.totals();
+        let mut totals = self.producer.totals();
+        if self.is_aborted {
+            // The brokers had them, and nobody will see them.
+            totals.delivered = 0;
+        }
         drop(self.progress);
         for failure in self.producer.failures() {
             message(format_args!(
@@ -332,10 +339,11 @@ impl Sender {
                 count(self.skipped, "empty line")
             ));
         }
-        tell_totals(totals, self.is_verbose);
+        let has_failed = fed.is_err() || totals.failed > 0 || self.has_failed;
+        tell_totals(totals, has_failed, self.is_verbose);
         match fed {
+            Ok(_) if has_failed => Ok(Exit::Failed),
             Err(_) => Ok(Exit::Failed),
-            Ok(_) if totals.failed > 0 || self.has_failed => Ok(Exit::Failed),
             Ok(End::Signal(signal)) => Ok(Exit::Signal(signal)),
             Ok(End::Input) => Ok(Exit::Done),
         }
@@ -361,6 +369,7 @@ impl Sender {
             Ok(End::Input) => {
                 let committed = self.producer.commit(&mut waiting);
                 if let Err(error) = committed {
+                    self.is_aborted = true;
                     // What can't be committed may still be taken back at once, instead of by the coordinator's time-out.
                     let _ = self.producer.abort();
                     return Err(error).context("the transaction was not committed");
@@ -368,6 +377,7 @@ impl Sender {
                 fed
             }
             Ok(End::Signal(_)) | Err(_) => {
+                self.is_aborted = true;
                 if let Err(error) = self.producer.abort() {
                     message(format_args!("cannot abort the transaction: {error}"));
                 } else if self.is_in_contact {
@@ -388,7 +398,8 @@ fn is_framed_by_length(format: &Format) -> bool {
     matches!(format, Format::Template(_))
 }
 
-fn tell_totals(totals: Totals, is_verbose: bool) {
+/// What became of the records; without a failure only where that was asked for.
+fn tell_totals(totals: Totals, has_failed: bool, is_verbose: bool) {
     let open = totals.accepted - totals.delivered;
     if open > 0 {
         message(format_args!(
@@ -397,7 +408,7 @@ fn tell_totals(totals: Totals, is_verbose: bool) {
             totals.accepted,
             totals.delivered
         ));
-    } else if is_verbose {
+    } else if has_failed || is_verbose {
         message(format_args!(
             "{} delivered",
             count(totals.delivered, "record")

@@ -25,11 +25,22 @@ pub fn program() -> &'static str {
 /// control characters are shown, not obeyed. Line feeds are kept, because
 /// usage errors have several lines.
 pub fn message(text: impl Display) {
-    let line = format!("{}: {}\n", program(), visible(&text.to_string()));
+    let text = text.to_string();
+    let line = format!("{}: {}\n", program(), visible(&without_os_codes(&text)));
     progress::suspend(|| {
         // Nobody can be told that stderr is gone.
         let _ = std::io::stderr().write_all(line.as_bytes());
     });
+}
+
+/// `text` without the "(os error 28)" that Rust adds to the system's words.
+fn without_os_codes(text: &str) -> Cow<'_, str> {
+    let Some((before, after)) = text.split_once(" (os error ") else {
+        return Cow::Borrowed(text);
+    };
+    let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    let after = after.strip_prefix(')').unwrap_or(after);
+    Cow::Owned(format!("{before}{}", without_os_codes(after)))
 }
 
 /// `text` with control characters, but for line feed and tab, as `\xHH` or `\u{H}`.
@@ -58,7 +69,16 @@ fn is_bidi_control(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::visible;
+    use super::{visible, without_os_codes};
+
+    #[test]
+    fn the_systems_words_stand_without_its_number() {
+        assert_eq!(
+            without_os_codes("a: No space (os error 28); b"),
+            "a: No space; b"
+        );
+        assert_eq!(without_os_codes("plain"), "plain");
+    }
 
     #[test]
     fn an_escape_sequence_is_shown_and_plain_text_is_kept() {

@@ -8,13 +8,13 @@
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 
 pub mod client;
-pub mod consume;
 pub mod cluster;
+pub mod consume;
 pub mod error;
 mod ffi;
 pub mod options;
-pub mod produce;
 mod partitions;
+pub mod produce;
 
 pub use client::{Client, Role};
 pub use error::KafkaError;
