@@ -3,7 +3,7 @@
 //!
 //! The first byte of the input chooses the format, the second the size of the
 //! pieces. Run it from the root of the repository:
-//! `cargo +nightly fuzz run --fuzz-dir tests/fuzz decode_records tests/fuzz/corpus tests/fuzz/seeds/decode_records`
+//! `mkdir -p tests/fuzz/corpus; cargo +nightly fuzz run --fuzz-dir tests/fuzz decode_records tests/fuzz/corpus tests/fuzz/seeds/decode_records`
 
 #![no_main]
 #![allow(
