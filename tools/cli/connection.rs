@@ -60,7 +60,9 @@ impl Connection {
             })
     }
 
-    /// All sources put together, the first that names a property winning. Reads the environment and the files.
+    /// All sources put together, the first that names a property winning; starts the log as `-q`, `-v` and `-d` ask for.
+    ///
+    /// Reads the environment and the files.
     pub fn options(&self) -> Result<Options, OptionsError> {
         let mut options = Options::default();
         if let Some(brokers) = &self.brokers {
@@ -72,11 +74,13 @@ impl Connection {
         let typed = |p: &&String| !matches!(p.as_str(), "list" | "dump");
         options.add_typed(self.properties.iter().filter(typed))?;
         options.add_files_and_environment(&self.config_files)?;
+        options.set_default("client.id", super::message::program());
         options.verbosity = if self.quiet {
             -1
         } else {
             i32::from(self.verbose)
         };
+        super::logger::start(options.verbosity, options.get("debug").is_some());
         options.first_contact = self.timeout;
         Ok(options)
     }

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod exit;
 pub mod format;
 
+pub mod logger;
 pub mod message;
 pub mod progress;
 pub mod signals;

@@ -51,7 +51,6 @@ pub enum ContactError {
 
 /// What the callbacks of librdkafka's threads can reach.
 struct Shared {
-    verbosity: i32,
     /// The last causes of trouble, oldest first, no two alike.
     causes: Mutex<Vec<KafkaError>>,
 }
@@ -88,7 +87,6 @@ impl Client {
     pub fn new(options: &Options, role: Role) -> Result<Client, ContactError> {
         let brokers = options.brokers()?.to_owned();
         let mut options = options.clone();
-        options.set_default("client.id", crate::cli::message::program());
         options.set_default("ssl.ca.location", "probe");
         // Without this, librdkafka waits 50 ms before it opens its second connection.
         options.set_default("enable.sparse.connections", "false");
@@ -97,12 +95,6 @@ impl Client {
         }
         let conf = Conf::build(&options)?;
         let shared = Box::new(Shared {
-            // `-d` asks for the log, and gets it.
-            verbosity: if options.get("debug").is_some() {
-                2
-            } else {
-                options.verbosity
-            },
             causes: Mutex::new(Vec::new()),
         });
         let mut client = Client::create(conf, role, shared)?;
@@ -305,31 +297,24 @@ fn shorten(reason: &str) -> String {
     reason[..end].replace("/bootstrap", "")
 }
 
-/// librdkafka logs on threads of its own; a line is shown where the user asked for it.
+/// librdkafka logs on threads of its own; who shows it, and whether, is settled elsewhere.
 unsafe extern "C" fn log_callback(
-    rk: *const ffi::rd_kafka_t,
+    _rk: *const ffi::rd_kafka_t,
     level: c_int,
     facility: *const c_char,
     line: *const c_char,
 ) {
-    // SAFETY: librdkafka passes its handle, or NULL while it is being made; the opaque pointer is our boxed `Shared`.
-    let shared = unsafe {
-        if rk.is_null() {
-            return;
-        }
-        ffi::rd_kafka_opaque(rk).cast::<Shared>().as_ref()
+    // syslog's levels: up to 3 an error, 4 a warning, 7 debug.
+    let level = match level {
+        ..=3 => log::Level::Error,
+        4 => log::Level::Warn,
+        5 | 6 => log::Level::Info,
+        _ => log::Level::Debug,
     };
-    let Some(shared) = shared else { return };
-    // Levels are syslog's: 3 is an error, 4 a warning, 7 debug.
-    let wanted = match shared.verbosity {
-        ..=0 => false,
-        1 => level <= 4,
-        _ => true,
-    };
-    if wanted {
+    if log::log_enabled!(target: "librdkafka", level) {
         // SAFETY: both are NUL-terminated for the time of the call.
         let (facility, line) = unsafe { (ffi::text(facility), ffi::text(line)) };
-        crate::cli::message(format_args!("librdkafka: {facility}: {line}"));
+        log::log!(target: "librdkafka", level, "{facility}: {line}");
     }
 }
 

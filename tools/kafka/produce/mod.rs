@@ -196,11 +196,7 @@ impl Producer {
             return;
         }
         let cause = self.client.cause().unwrap_or_else(|| error.to_string());
-        if self.options.verbosity >= 0 {
-            crate::cli::message(format_args!(
-                "no broker can be reached ({cause}); still trying"
-            ));
-        }
+        log::warn!("no broker can be reached ({cause}); still trying");
         self.outage = Some(cause);
     }
 

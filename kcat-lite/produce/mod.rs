@@ -1,6 +1,9 @@
 //! `-P`: bytes of stdin become records, and acknowledgements become the exit code.
 
-use std::path::Path;
+mod finish;
+mod tee;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tools::cli::Exit;
@@ -8,13 +11,12 @@ use tools::cli::message;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdin::{Filled, Input};
-use tools::cli::stdout::{Out, OutError};
 use tools::kafka::Producer;
-use tools::kafka::client::ContactError;
-use tools::kafka::produce::{Sent, TopicId, Totals};
+use tools::kafka::produce::{Sent, TopicId};
 use tools::record::{Decoded, Decoder, Format, Header, Record};
 
 use crate::config::{self, Source};
+use tee::Tee;
 
 /// How long an idle input is waited for before reports are looked at again.
 const IDLE_MS: u64 = 100;
@@ -116,7 +118,7 @@ impl Sender {
     /// Sends from each file; one that can't be read is named, and the others are sent all the same.
     fn send_each(
         &mut self,
-        files: &[std::path::PathBuf],
+        files: &[PathBuf],
         mut send: impl FnMut(&mut Sender, &Path, u64) -> anyhow::Result<End>,
     ) -> anyhow::Result<End> {
         for (index, path) in files.iter().enumerate() {
@@ -307,157 +309,8 @@ impl Sender {
         }
         Ok(())
     }
-
-    /// Waits for the reports, says what became of the records, and turns that into the exit code.
-    fn finish(mut self, fed: anyhow::Result<End>) -> anyhow::Result<Exit> {
-        let fed = fed.and_then(|end| match self.contact() {
-            Ok(()) => Ok(end),
-            Err(error) => Err(error),
-        });
-        let fed = self.settle(fed);
-        if let Some(tee) = &mut self.tee {
-            self.has_failed |= !tee.flush(&self.signals);
-        }
-        let mut totals = self.producer.totals();
-        if self.is_aborted {
-            // The brokers had them, and nobody will see them.
-            totals.delivered = 0;
-        }
-        drop(self.progress);
-        for failure in self.producer.failures() {
-            message(format_args!(
-                "{} {}, topic {}: {}",
-                self.unit, failure.origin, failure.topic, failure.error
-            ));
-        }
-        if let Err(error) = &fed {
-            message(format_args!("{error:#}"));
-        }
-        if self.skipped > 0 && !self.is_quiet {
-            message(format_args!(
-                "{} skipped (--tsv and -J send them)",
-                count(self.skipped, "empty line")
-            ));
-        }
-        let has_failed = fed.is_err() || totals.failed > 0 || self.has_failed;
-        tell_totals(totals, has_failed, self.is_verbose);
-        match fed {
-            Ok(_) if has_failed => Ok(Exit::Failed),
-            Err(_) => Ok(Exit::Failed),
-            Ok(End::Signal(signal)) => Ok(Exit::Signal(signal)),
-            Ok(End::Input) => Ok(Exit::Done),
-        }
-    }
-
-    /// Delivers, commits or aborts what was accepted.
-    fn settle(&mut self, fed: anyhow::Result<End>) -> anyhow::Result<End> {
-        if fed.as_ref().is_err_and(is_without_contact) {
-            self.producer.purge();
-            return fed;
-        }
-        let progress = &mut self.progress;
-        let bytes = self.bytes;
-        let mut waiting = |totals: Totals| {
-            progress.update(totals.delivered, bytes);
-            true
-        };
-        if !self.producer.is_transactional() {
-            self.producer.finish(&mut waiting);
-            return fed;
-        }
-        match fed {
-            Ok(End::Input) => {
-                let committed = self.producer.commit(&mut waiting);
-                if let Err(error) = committed {
-                    self.is_aborted = true;
-                    // What can't be committed may still be taken back at once, instead of by the coordinator's time-out.
-                    let _ = self.producer.abort();
-                    return Err(error).context("the transaction was not committed");
-                }
-                fed
-            }
-            Ok(End::Signal(_)) | Err(_) => {
-                self.is_aborted = true;
-                if let Err(error) = self.producer.abort() {
-                    message(format_args!("cannot abort the transaction: {error}"));
-                } else if self.is_in_contact {
-                    message("the transaction was aborted: no record of it is visible");
-                }
-                self.has_failed = true;
-                fed
-            }
-        }
-    }
-}
-
-fn is_without_contact(error: &anyhow::Error) -> bool {
-    error.is::<ContactError>()
 }
 
 fn is_framed_by_length(format: &Format) -> bool {
     matches!(format, Format::Template(_))
-}
-
-/// What became of the records; without a failure only where that was asked for.
-fn tell_totals(totals: Totals, has_failed: bool, is_verbose: bool) {
-    let open = totals.accepted - totals.delivered;
-    if open > 0 {
-        message(format_args!(
-            "{} not delivered ({} accepted, {} delivered)",
-            count(open, "record"),
-            totals.accepted,
-            totals.delivered
-        ));
-    } else if has_failed || is_verbose {
-        message(format_args!(
-            "{} delivered",
-            count(totals.delivered, "record")
-        ));
-    }
-}
-
-fn count(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-/// `-T`: what is sent also goes to stdout. A reader that leaves, or a full disk, does not stop the sending.
-struct Tee {
-    out: Option<Out>,
-}
-
-impl Tee {
-    fn open() -> Result<Tee, OutError> {
-        Ok(Tee {
-            out: Some(Out::stdout()?),
-        })
-    }
-
-    /// Appends `bytes`; false when that failed (and was told).
-    fn copy(&mut self, bytes: &[u8], signals: &Signals) -> bool {
-        let Some(out) = &mut self.out else {
-            return true;
-        };
-        out.buffer().extend_from_slice(bytes);
-        !out.is_full() || self.flush(signals)
-    }
-
-    fn flush(&mut self, signals: &Signals) -> bool {
-        let Some(out) = &mut self.out else {
-            return true;
-        };
-        match out.flush(signals) {
-            Ok(()) => true,
-            Err(error) => {
-                self.out = None;
-                let is_closed = matches!(error, OutError::Closed);
-                if !is_closed {
-                    message(format_args!(
-                        "{:#}; records are still sent",
-                        anyhow::Error::new(error)
-                    ));
-                }
-                is_closed
-            }
-        }
-    }
 }
