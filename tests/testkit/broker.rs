@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The settings of every broker of the tests: one machine, no waiting.
-const SETTINGS: [(&str, &str); 21] = [
+const SETTINGS: [(&str, &str); 23] = [
     // kcat's own tests expect at least three partitions of a topic made by use.
     ("num.partitions", "4"),
     ("auto.create.topics.enable", "true"),
@@ -39,6 +39,9 @@ const SETTINGS: [(&str, &str); 21] = [
     ("num.io.threads", "4"),
     ("log.cleaner.backoff.ms", "100"),
     ("log.cleaner.dedupe.buffer.size", "16777216"),
+    // A broker that was killed may not come back before its old session has ended.
+    ("broker.session.timeout.ms", "5000"),
+    ("broker.heartbeat.interval.ms", "500"),
     ("controlled.shutdown.enable", "false"),
     ("delete.topic.enable", "true"),
 ];
