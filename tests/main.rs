@@ -13,3 +13,6 @@ mod testkit;
 
 /// kcat-lite: produce, consume, groups, listings, the mock, and what must never be lost.
 mod kcat_lite;
+
+/// Whole pipelines on the embedded cluster.
+mod pipeline;
