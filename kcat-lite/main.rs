@@ -12,6 +12,8 @@ mod list;
 mod offset;
 mod output;
 mod produce;
+mod offset;
+mod output;
 mod unpack;
 
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Config::Produce(config) => produce::run(config),
         Config::Consume(config) => consume::run(&config),
         Config::List(c) => list::run(&c),
+        Config::Consume(config) => consume::run(&config),
         _ => Ok(Exit::Done),
     })
 }

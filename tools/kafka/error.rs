@@ -39,6 +39,14 @@ pub mod code {
     pub const OFFSET_NOT_AVAILABLE: i32 = 78;
     /// librdkafka: none of the partitions asked for has a leader (`_NOENT`).
     pub const NO_ENTITY: i32 = -156;
+    /// The partition has no leader at the moment.
+    pub const LEADER_NOT_AVAILABLE: i32 = 5;
+    /// The broker that was asked does not lead the partition any more.
+    pub const NOT_LEADER: i32 = 6;
+    /// librdkafka: nothing was found, such as a leader.
+    pub const NO_ENTITY: i32 = -156;
+    /// librdkafka: the offset is out of range, and `auto.offset.reset` is `error`.
+    pub const AUTO_OFFSET_RESET: i32 = -140;
     /// librdkafka: the broker is not reachable or the connection broke.
     pub const TRANSPORT: i32 = -195;
     /// librdkafka: no such partition in the topic.
