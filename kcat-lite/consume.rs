@@ -137,7 +137,8 @@ impl Run<'_> {
         self.is_cut_off = false;
         match item {
             Item::Record(record) => {
-                self.writer.write(record, self.signals)?;
+                self.writer.put(record)?;
+                self.writer.flush_if_due(self.signals)?;
                 self.left -= 1;
             }
             Item::End {

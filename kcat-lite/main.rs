@@ -12,6 +12,8 @@ mod list;
 mod offset;
 mod output;
 mod produce;
+mod group;
+mod ledger;
 mod offset;
 mod output;
 mod unpack;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Config::Consume(config) => consume::run(&config),
         Config::List(c) => list::run(&c),
         Config::Consume(config) => consume::run(&config),
+        Config::Group(config) => group::run(&config),
         _ => Ok(Exit::Done),
     })
 }

@@ -63,8 +63,8 @@ impl Writer {
         })
     }
 
-    /// Encodes a record; it goes out with its block, or at once where that is wanted.
-    pub fn write(&mut self, record: &Record<'_>, signals: &Signals) -> anyhow::Result<()> {
+    /// Encodes a record; [`Writer::flush_if_due`] lets it go out.
+    pub fn put(&mut self, record: &Record<'_>) -> Result<(), BadRecord> {
         if let Err(reason) = self.encode(record) {
             let bad = BadRecord {
                 topic: record.topic.unwrap_or_default().to_owned(),
@@ -73,17 +73,23 @@ impl Writer {
                 reason,
             };
             if !self.skips_bad {
-                return Err(bad.into());
+                return Err(bad);
             }
             message(&bad);
             self.skipped += 1;
             return Ok(());
         }
         self.written += 1;
-        if self.by_record || self.out.is_full() {
+        Ok(())
+    }
+
+    /// Writes a block that is full, or each record where that is wanted.
+    pub fn flush_if_due(&mut self, signals: &Signals) -> Result<bool, OutError> {
+        let is_due = self.by_record || self.out.is_full();
+        if is_due {
             self.out.flush(signals)?;
         }
-        Ok(())
+        Ok(is_due)
     }
 
     fn encode(&mut self, record: &Record<'_>) -> Result<(), Refused> {

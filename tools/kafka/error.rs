@@ -45,6 +45,20 @@ pub mod code {
     pub const NOT_LEADER: i32 = 6;
     /// librdkafka: nothing was found, such as a leader.
     pub const NO_ENTITY: i32 = -156;
+    /// librdkafka: the group gives partitions to this member.
+    pub const ASSIGN_PARTITIONS: i32 = -175;
+    /// librdkafka: the group takes partitions from this member.
+    pub const REVOKE_PARTITIONS: i32 = -174;
+    /// librdkafka: there is nothing to commit.
+    pub const NO_OFFSET: i32 = -168;
+    /// librdkafka: the member did not poll for max.poll.interval.ms.
+    pub const MAX_POLL_EXCEEDED: i32 = -147;
+    /// The coordinator is loading, or has moved (14, 15, 16).
+    pub const COORDINATOR_LOAD_IN_PROGRESS: i32 = 14;
+    /// The group is rebalancing.
+    pub const REBALANCE_IN_PROGRESS: i32 = 27;
+    /// The member commits under an epoch that has passed (KIP-848).
+    pub const STALE_MEMBER_EPOCH: i32 = 113;
     /// librdkafka: the offset is out of range, and `auto.offset.reset` is `error`.
     pub const AUTO_OFFSET_RESET: i32 = -140;
     /// librdkafka: the broker is not reachable or the connection broke.

@@ -47,6 +47,28 @@ unsafe extern "C" {
         name_size: isize,
         value: *const std::ffi::c_void,
         value_size: isize,
+    #[link_name = "rd_kafka_subscribe"]
+    pub(crate) fn subscribe(
+        rk: *mut rd_kafka_t,
+        topics: *const rd_kafka_topic_partition_list_t,
+    ) -> c_int;
+    #[link_name = "rd_kafka_assign"]
+    pub(crate) fn assign(
+        rk: *mut rd_kafka_t,
+        partitions: *const rd_kafka_topic_partition_list_t,
+    ) -> c_int;
+    #[link_name = "rd_kafka_pause_partitions"]
+    pub(crate) fn pause_partitions(
+        rk: *mut rd_kafka_t,
+        partitions: *mut rd_kafka_topic_partition_list_t,
+    ) -> c_int;
+    #[link_name = "rd_kafka_commit_queue"]
+    pub(crate) fn commit_queue(
+        rk: *mut rd_kafka_t,
+        offsets: *const rd_kafka_topic_partition_list_t,
+        queue: *mut rd_kafka_queue_t,
+        callback: *const std::ffi::c_void,
+        opaque: *mut std::ffi::c_void,
     ) -> c_int;
     #[link_name = "rd_kafka_message_headers"]
     pub(crate) fn message_headers(

@@ -4,6 +4,7 @@
 //! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody.
 //! - [`consume`]: assigned partitions to records.
 //! - [`cluster`]: metadata and offsets, plain rows.
+//! - [`group`]: a member of a consumer group: records, rebalances, commits.
 //! - [`produce`]: records to delivery reports.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 
@@ -12,6 +13,7 @@ pub mod cluster;
 pub mod consume;
 pub mod error;
 mod ffi;
+pub mod group;
 pub mod options;
 mod partitions;
 pub mod produce;

@@ -5,12 +5,12 @@
 //! it costs least. Bounds are settled before the first record is read
 //! ([`span`]), so that reading to the end waits for nothing.
 
-pub(crate) mod message;
+pub(crate) mod inbox;
+mod message;
 pub(crate) mod offsets;
 mod reader;
 mod span;
-mod topics;
-mod visit;
+pub(crate) mod topics;
 
 pub use reader::Reader;
 pub use span::Start;

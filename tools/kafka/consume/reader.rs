@@ -1,51 +1,27 @@
-//! Partitions being read, and one queue on which all their messages come.
+//! Partitions read without a group, each from its start to its bound.
 #![allow(unsafe_code)]
 
 use std::ops::ControlFlow;
 
-use super::message::HeaderSpace;
+use super::inbox::{Inbox, PartitionState, Served, TopicState};
 use super::span::{self, Plan, Span};
-use super::topics::TopicHandle;
-use super::visit::{Visit, on_message};
 use super::{ConsumeError, Item, Wanted};
 use crate::kafka::error::KafkaError;
 use crate::kafka::{Client, ffi};
 
-/// How far one partition is to be read.
-pub(super) struct PartitionState {
-    /// The offset before which reading stops.
-    pub(super) end: Option<i64>,
-    pub(super) is_done: bool,
-}
-
-/// A topic with those of its partitions that are read.
-pub(super) struct TopicState {
-    pub(super) name: String,
-    /// By partition number; `None` is not read.
-    pub(super) partitions: Vec<Option<PartitionState>>,
-    pub(super) handle: TopicHandle,
-}
-
 /// Reads partitions.
 pub struct Reader {
-    topics: Vec<TopicState>,
-    queue: *mut ffi::rd_kafka_queue_t,
+    inbox: Inbox,
     active: usize,
     expected_records: Option<u64>,
-    stop_time_ms: Option<i64>,
-    wants_headers: bool,
-    headers: HeaderSpace,
-    // The last field: librdkafka's topics are given back before their client.
+    // The last field: librdkafka's queues and topics are given back before their client.
     client: Client,
 }
-
-// SAFETY: librdkafka's queues and topics may be used from any thread.
-unsafe impl Send for Reader {}
 
 impl Reader {
     /// Finds the partitions, settles their bounds and starts reading.
     ///
-    /// `client` is a consumer whose options were [tuned](tune).
+    /// `client` is a consumer whose options were [tuned](super::tune).
     pub fn start(
         client: Client,
         wanted: &Wanted,
@@ -56,16 +32,12 @@ impl Reader {
             .iter()
             .flat_map(|plan| plan.spans.iter().map(|span| span.expected_records))
             .collect();
-        // SAFETY: the handle is live; the queue is given back in `drop`.
-        let queue = unsafe { ffi::rd_kafka_queue_new(client.as_ptr()) };
+        let mut inbox = Inbox::new(&client, wanted.wants_headers);
+        inbox.stop_time_ms = wanted.stop_time_ms;
         let mut reader = Reader {
-            topics: Vec::with_capacity(plans.len()),
-            queue,
+            inbox,
             active: 0,
             expected_records: expected.map(|counts| counts.iter().sum()),
-            stop_time_ms: wanted.stop_time_ms,
-            wants_headers: wanted.wants_headers,
-            headers: HeaderSpace::default(),
             client,
         };
         for plan in plans {
@@ -88,11 +60,11 @@ impl Reader {
                 is_done: is_empty,
             });
             if !is_empty {
-                start_partition(&topic, span, self.queue)?;
+                start_partition(&topic, span, self.inbox.queue())?;
                 self.active += 1;
             }
         }
-        self.topics.push(topic);
+        self.inbox.topics.push(topic);
         Ok(())
     }
 
@@ -113,42 +85,18 @@ impl Reader {
     where
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
-        let mut visit = Visit {
-            rk: self.client.as_ptr(),
-            topics: &mut self.topics,
-            current: 0,
-            stop_time_ms: self.stop_time_ms,
-            wants_headers: self.wants_headers,
-            headers: &mut self.headers,
-            taken: 0,
-            ended: Vec::new(),
-            failed: None,
-            stopped: false,
-            take,
-        };
-        // SAFETY: the queue is live and holds only what partitions send; the
-        // callback gets `visit`, which lives for the call, on this thread.
-        unsafe {
-            ffi::rd_kafka_consume_callback_queue(
-                self.queue,
-                timeout_ms,
-                Some(on_message::<F>),
-                std::ptr::from_mut(&mut visit).cast(),
-            );
-        }
-        let Visit {
-            taken,
+        let Served {
+            records,
             ended,
             failed,
-            ..
-        } = visit;
+        } = self.inbox.serve(&self.client, timeout_ms, take);
         for (topic, partition) in ended {
             self.stop(topic, partition);
             self.active -= 1;
         }
         match failed {
             Some(error) => Err(error),
-            None => Ok(taken),
+            None => Ok(records),
         }
     }
 
@@ -169,22 +117,20 @@ impl Reader {
     fn stop(&self, topic: usize, partition: i32) {
         // SAFETY: the topic is live; an error means that it is not read, which is what is wanted.
         unsafe {
-            ffi::rd_kafka_consume_stop(self.topics[topic].handle.as_ptr(), partition);
+            ffi::rd_kafka_consume_stop(self.inbox.topics[topic].handle.as_ptr(), partition);
         }
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        for (index, topic) in self.topics.iter().enumerate() {
+        for (index, topic) in self.inbox.topics.iter().enumerate() {
             for (partition, state) in topic.partitions.iter().enumerate() {
                 if state.as_ref().is_some_and(|state| !state.is_done) {
                     self.stop(index, partition as i32);
                 }
             }
         }
-        // SAFETY: live, ours, and nobody reads from it any more.
-        unsafe { ffi::rd_kafka_queue_destroy(self.queue) }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::kafka::partitions::topic_name;
 use crate::kafka::{Client, ffi};
 
 /// A topic in librdkafka; given back when dropped.
-pub(super) struct TopicHandle {
+pub(crate) struct TopicHandle {
     ptr: *mut ffi::rd_kafka_topic_t,
 }
 
@@ -16,7 +16,7 @@ pub(super) struct TopicHandle {
 unsafe impl Send for TopicHandle {}
 
 impl TopicHandle {
-    fn new(client: &Client, name: &str) -> Result<TopicHandle, ConsumeError> {
+    pub(crate) fn new(client: &Client, name: &str) -> Result<TopicHandle, ConsumeError> {
         let refused = |error| ConsumeError::Topic(name.to_owned(), error);
         let name_c = topic_name(name).map_err(refused)?;
         // SAFETY: handle and name are live; without a configuration the client's default one holds.
@@ -29,7 +29,7 @@ impl TopicHandle {
         Ok(TopicHandle { ptr })
     }
 
-    pub(super) fn as_ptr(&self) -> *mut ffi::rd_kafka_topic_t {
+    pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_topic_t {
         self.ptr
     }
 }
@@ -42,17 +42,17 @@ impl Drop for TopicHandle {
 }
 
 /// A topic that exists, with its partitions in their order.
-pub(super) struct Topic {
-    pub(super) name: String,
-    pub(super) handle: TopicHandle,
-    pub(super) partitions: Vec<i32>,
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) handle: TopicHandle,
+    pub(crate) partitions: Vec<i32>,
 }
 
 /// Finds each of `names`; `^regex` names all topics that match now.
 ///
 /// The topics' handles are made before the question is sent, so that
 /// librdkafka knows the leaders when reading starts: else it would wait 500 ms.
-pub(super) fn find(
+pub(crate) fn find(
     client: &Client,
     names: &[String],
     interrupted: &dyn Fn() -> bool,

@@ -1,42 +1,136 @@
-//! What becomes of each message: a record handed out, the end of its partition, or an error.
+//! The messages of many partitions on one queue: records handed out, ends of partitions, errors.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
 use std::ops::ControlFlow;
 
 use super::message::{HeaderSpace, error_text, with_record};
-use super::reader::{PartitionState, TopicState};
+use super::topics::TopicHandle;
 use super::{ConsumeError, Item};
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::ffi;
+use crate::kafka::{Client, ffi};
 
-/// One call of [`Reader::read`], as the callback sees it.
-pub(super) struct Visit<'r, F> {
-    pub(super) rk: *mut ffi::rd_kafka_t,
-    pub(super) topics: &'r mut Vec<TopicState>,
+/// How far one partition is to be read.
+pub(crate) struct PartitionState {
+    /// The offset before which reading stops.
+    pub(crate) end: Option<i64>,
+    pub(crate) is_done: bool,
+}
+
+/// A topic with those of its partitions that are read.
+pub(crate) struct TopicState {
+    pub(crate) name: String,
+    /// By partition number; `None` is not read.
+    pub(crate) partitions: Vec<Option<PartitionState>>,
+    pub(crate) handle: TopicHandle,
+}
+
+/// One queue, with the topics that may send to it.
+pub(crate) struct Inbox {
+    pub(crate) topics: Vec<TopicState>,
+    queue: *mut ffi::rd_kafka_queue_t,
+    /// A partition ends before its first record at or after this time.
+    pub(crate) stop_time_ms: Option<i64>,
+    wants_headers: bool,
+    headers: HeaderSpace,
+}
+
+// SAFETY: librdkafka's queues may be used from any thread.
+unsafe impl Send for Inbox {}
+
+/// What one call of [`Inbox::serve`] did.
+pub(crate) struct Served {
+    /// How many records were handed out.
+    pub(crate) records: usize,
+    /// The partitions that reached their bound, each with its topic's index.
+    pub(crate) ended: Vec<(usize, i32)>,
+    /// Why it ended early.
+    pub(crate) failed: Option<ConsumeError>,
+}
+
+impl Inbox {
+    /// An empty queue, to be dropped before `client` is.
+    pub(crate) fn new(client: &Client, wants_headers: bool) -> Inbox {
+        Inbox {
+            topics: Vec::new(),
+            // SAFETY: the handle is live; the queue is given back in `drop`.
+            queue: unsafe { ffi::rd_kafka_queue_new(client.as_ptr()) },
+            stop_time_ms: None,
+            wants_headers,
+            headers: HeaderSpace::default(),
+        }
+    }
+
+    pub(crate) fn queue(&self) -> *mut ffi::rd_kafka_queue_t {
+        self.queue
+    }
+
+    /// Hands what has arrived to `take`, in order, after waiting for it at most `timeout_ms`.
+    ///
+    /// `Break` ends the call; what has arrived stays for the next.
+    pub(crate) fn serve<F>(&mut self, client: &Client, timeout_ms: i32, take: F) -> Served
+    where
+        F: FnMut(Item<'_>) -> ControlFlow<()>,
+    {
+        let mut visit = Visit {
+            rk: client.as_ptr(),
+            topics: &mut self.topics,
+            current: 0,
+            stop_time_ms: self.stop_time_ms,
+            wants_headers: self.wants_headers,
+            headers: &mut self.headers,
+            served: Served {
+                records: 0,
+                ended: Vec::new(),
+                failed: None,
+            },
+            stopped: false,
+            take,
+        };
+        // SAFETY: the queue is live and holds only what partitions send; the
+        // callback gets `visit`, which lives for the call, on this thread.
+        unsafe {
+            ffi::rd_kafka_consume_callback_queue(
+                self.queue,
+                timeout_ms,
+                Some(on_message::<F>),
+                std::ptr::from_mut(&mut visit).cast(),
+            );
+        }
+        visit.served
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        // SAFETY: live, ours, and nobody reads from it any more.
+        unsafe { ffi::rd_kafka_queue_destroy(self.queue) }
+    }
+}
+
+/// One call of [`Inbox::serve`], as the callback sees it.
+struct Visit<'r, F> {
+    rk: *mut ffi::rd_kafka_t,
+    topics: &'r mut Vec<TopicState>,
     /// The index of the topic of the message before: the next one is likely of the same.
-    pub(super) current: usize,
-    pub(super) stop_time_ms: Option<i64>,
-    pub(super) wants_headers: bool,
-    pub(super) headers: &'r mut HeaderSpace,
-    pub(super) taken: usize,
-    pub(super) ended: Vec<(usize, i32)>,
-    pub(super) failed: Option<ConsumeError>,
-    pub(super) stopped: bool,
-    pub(super) take: F,
+    current: usize,
+    stop_time_ms: Option<i64>,
+    wants_headers: bool,
+    headers: &'r mut HeaderSpace,
+    served: Served,
+    stopped: bool,
+    take: F,
 }
 
 /// librdkafka calls this for each message.
 ///
 /// # Safety
 /// `opaque` is the [`Visit`] of the call that serves the queue.
-pub(super) unsafe extern "C" fn on_message<F>(
-    message: *mut ffi::rd_kafka_message_t,
-    opaque: *mut c_void,
-) where
+unsafe extern "C" fn on_message<F>(message: *mut ffi::rd_kafka_message_t, opaque: *mut c_void)
+where
     F: FnMut(Item<'_>) -> ControlFlow<()>,
 {
-    // SAFETY: `Reader::read` passes its `Visit`, of which it has no other borrow during the call; the message is live.
+    // SAFETY: `Inbox::serve` passes its `Visit`, of which it has no other borrow during the call; the message is live.
     unsafe {
         let visit = &mut *opaque.cast::<Visit<'_, F>>();
         if visit.stopped {
@@ -90,7 +184,7 @@ where
                 offset,
             }),
             (other, _) => {
-                self.failed = Some(ConsumeError::Partition {
+                self.served.failed = Some(ConsumeError::Partition {
                     topic: topic.name.clone(),
                     partition,
                     // SAFETY: the message is live.
@@ -119,7 +213,7 @@ where
         if is_late || end.is_some_and(|end| offset >= end) {
             return self.finish(partition, offset);
         }
-        self.taken += 1;
+        self.served.records += 1;
         let name = self.topics[self.current].name.as_str();
         // SAFETY: the message is live and holds a record.
         let flow = unsafe {
@@ -139,7 +233,7 @@ where
         if let Some(state) = &mut topic.partitions[partition as usize] {
             state.is_done = true;
         }
-        self.ended.push((self.current, partition));
+        self.served.ended.push((self.current, partition));
         (self.take)(Item::End {
             topic: &topic.name,
             partition,
@@ -169,7 +263,7 @@ where
         if error == code::NONE {
             return ControlFlow::Continue(());
         }
-        self.failed = Some(ConsumeError::Failed(KafkaError::new(error, reason)));
+        self.served.failed = Some(ConsumeError::Failed(KafkaError::new(error, reason)));
         ControlFlow::Break(())
     }
 }
