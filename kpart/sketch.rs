@@ -77,9 +77,10 @@ impl Sketch {
         });
     }
 
-    /// The heaviest keys, heaviest first.
+    /// The heaviest keys, heaviest first; none whose count is within the error, which a light key could have too.
     pub(crate) fn heaviest(&self, count: usize) -> Vec<Heavy> {
-        let mut heavy: Vec<&Entry> = self.counts.values().collect();
+        let entries = self.counts.values();
+        let mut heavy: Vec<&Entry> = entries.filter(|entry| entry.records > self.error).collect();
         heavy.sort_unstable_by(|a, b| (b.records, &a.shown).cmp(&(a.records, &b.shown)));
         heavy.truncate(count);
         heavy

@@ -135,13 +135,14 @@ impl Candidate {
             .get((loads.len() - 1) / 2)
             .copied()
             .unwrap_or_default();
-        let fair_share = total.records as f64 / loads.len() as f64;
+        // Of a fair share, total / partitions; multiplied first, so that a plain ratio stays one.
+        let ratio = (fullest.records * loads.len() as u64) as f64 / total.records as f64;
         let mut row = vec!["partitions".into(), count(loads.len() as u64)];
         for load in [total, fullest, emptiest, median] {
             row.push(count(load.records));
             row.push(Cell::Bytes(load.bytes));
         }
-        row.push((fullest.records as f64 / fair_share).into());
+        row.push(ratio.into());
         row.push(count(self.random_records));
         row
     }

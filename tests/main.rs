@@ -6,6 +6,8 @@
 // A test that unwraps an error says where and what: that is all a test's error handling has to do.
 #![allow(clippy::unwrap_used)]
 
+/// kpart: labels, files, commands, counts.
+mod kpart;
 /// Real brokers, mock clusters, commands with deadlines, foreign clients as witnesses.
 // A kit is complete before each of its parts has a user.
 #[allow(dead_code)]

@@ -1,0 +1,10 @@
+//! kpart, as a shell runs it.
+
+/// Commands fed by `--exec`.
+mod exec;
+/// Labels on stdout.
+mod label;
+/// `--skew`.
+mod skew;
+/// Files written by `--split`.
+mod split;
