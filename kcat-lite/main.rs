@@ -8,14 +8,12 @@ mod answer;
 mod cli;
 mod config;
 mod consume;
+mod group;
+mod ledger;
 mod list;
 mod offset;
 mod output;
 mod produce;
-mod group;
-mod ledger;
-mod offset;
-mod output;
 mod unpack;
 
 use std::process::ExitCode;
@@ -28,7 +26,6 @@ fn main() -> ExitCode {
         Config::Produce(config) => produce::run(config),
         Config::Consume(config) => consume::run(&config),
         Config::List(c) => list::run(&c),
-        Config::Consume(config) => consume::run(&config),
         Config::Group(config) => group::run(&config),
         _ => Ok(Exit::Done),
     })

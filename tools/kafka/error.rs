@@ -39,12 +39,6 @@ pub mod code {
     pub const OFFSET_NOT_AVAILABLE: i32 = 78;
     /// librdkafka: none of the partitions asked for has a leader (`_NOENT`).
     pub const NO_ENTITY: i32 = -156;
-    /// The partition has no leader at the moment.
-    pub const LEADER_NOT_AVAILABLE: i32 = 5;
-    /// The broker that was asked does not lead the partition any more.
-    pub const NOT_LEADER: i32 = 6;
-    /// librdkafka: nothing was found, such as a leader.
-    pub const NO_ENTITY: i32 = -156;
     /// librdkafka: the group gives partitions to this member.
     pub const ASSIGN_PARTITIONS: i32 = -175;
     /// librdkafka: the group takes partitions from this member.
@@ -59,8 +53,6 @@ pub mod code {
     pub const REBALANCE_IN_PROGRESS: i32 = 27;
     /// The member commits under an epoch that has passed (KIP-848).
     pub const STALE_MEMBER_EPOCH: i32 = 113;
-    /// librdkafka: the offset is out of range, and `auto.offset.reset` is `error`.
-    pub const AUTO_OFFSET_RESET: i32 = -140;
     /// librdkafka: the broker is not reachable or the connection broke.
     pub const TRANSPORT: i32 = -195;
     /// librdkafka: no such partition in the topic.

@@ -47,6 +47,7 @@ unsafe extern "C" {
         name_size: isize,
         value: *const std::ffi::c_void,
         value_size: isize,
+    ) -> c_int;
     #[link_name = "rd_kafka_subscribe"]
     pub(crate) fn subscribe(
         rk: *mut rd_kafka_t,
