@@ -24,7 +24,7 @@ fn a_record_that_the_topic_refuses_fails_alone() {
         .fails_with(2);
     output
         .stderr_has("1 record not delivered")
-        .stderr_has("8 records delivered")
+        .stderr_has("(9 accepted, 8 delivered)")
         .stderr_has("too large");
     assert_eq!(
         kafka.values(&topic),
@@ -193,7 +193,7 @@ fn records_given_up_after_their_time_are_counted() {
         .wait()
         .fails_with(2)
         .stderr_has("2 records not delivered")
-        .stderr_has("1 record delivered");
+        .stderr_has("(3 accepted, 1 delivered)");
     mock.cluster.broker_up(1).unwrap();
     assert_eq!(mock.values(&topic), ["one"]);
 }

@@ -61,17 +61,25 @@ fn an_offset_that_the_log_does_not_have_says_so() {
     };
     let topic = kafka.topic_of("out-of-range", &["0", "1", "2"]);
     super::log::delete_before(kafka, &topic, 0, 2);
-    // Deleted: what is left is read, and the gap is told.
-    at(kafka, &["-C", "-e", "-o", "0", "-t", &topic])
-        .run()
-        .succeeds()
-        .stdout_is("2\n")
-        .stderr_has("2");
+    for offset in ["0", "1000"] {
+        let output = consume(kafka, &topic).args(["-o", offset]).run();
+        output
+            .fails_with(2)
+            .stdout_is("")
+            .stderr_has("out of range");
+    }
+    let latest = ["-o", "1000", "-X", "auto.offset.reset=latest"];
     consume(kafka, &topic)
-        .args(["-o", "1000"])
+        .args(latest)
         .run()
         .succeeds()
         .stdout_is("");
+    let earliest = ["-o", "0", "-X", "auto.offset.reset=earliest"];
+    consume(kafka, &topic)
+        .args(earliest)
+        .run()
+        .succeeds()
+        .stdout_is("2\n");
 }
 
 #[test]
