@@ -192,6 +192,12 @@ fn integers_are_unpacked() {
         .run()
         .succeeds()
         .stdout_is("42:258text\n");
+    let little = ["-s", "key=<i$", "-s", "value=<hs", "-K:"];
+    consume(&*cluster, &topic)
+        .args(little)
+        .run()
+        .succeeds()
+        .stdout_is("704643072:513text\n");
     // The record is too short for what it should hold: nothing of it is printed.
     let output = consume(&*cluster, &topic)
         .args(["-s", "value=q", "-K:"])

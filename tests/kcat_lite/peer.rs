@@ -139,13 +139,12 @@ fn numbers_are_unpacked_to_the_same() {
     let topic = kafka.topic("pack", 1, &[]);
     let value = b"\x81\x82\x83\x84\x85\x86\x87\x88rest".to_vec();
     kafka.produce(&topic, &[Record::keyed(value.clone(), value)]);
+    // Without `<`, which kcat ignores.
     for pack in [
         "qs",
         "Qs",
         "iis",
         "IIs",
-        "<iis",
-        "<q s",
         ">Is",
         "bBcs",
         ">h Hs",
