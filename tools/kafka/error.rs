@@ -47,8 +47,10 @@ pub mod code {
     pub const NO_OFFSET: i32 = -168;
     /// librdkafka: the member did not poll for max.poll.interval.ms.
     pub const MAX_POLL_EXCEEDED: i32 = -147;
-    /// The coordinator is loading, or has moved (14, 15, 16).
+    /// The group's coordinator is not ready yet.
     pub const COORDINATOR_LOAD_IN_PROGRESS: i32 = 14;
+    /// The member commits under a generation that has passed.
+    pub const ILLEGAL_GENERATION: i32 = 22;
     /// The group is rebalancing.
     pub const REBALANCE_IN_PROGRESS: i32 = 27;
     /// The member commits under an epoch that has passed (KIP-848).

@@ -132,10 +132,7 @@ pub enum Item<'a> {
 pub fn tune(options: &mut Options, wanted: &Wanted) {
     // The default of 1 s makes a full queue stand still for as long.
     options.set_default("fetch.queue.backoff.ms", "5");
-    if wanted.stop_at_end {
-        // Behind the last record may be transaction markers; the broker need not wait for more there.
-        options.set_default("fetch.wait.max.ms", "10");
-    }
+    set_fetch_wait(options, wanted.stop_at_end);
     if wanted.start != Start::Stored {
         // Records that are gone are never passed over in silence.
         options.set_default("auto.offset.reset", "error");
@@ -144,4 +141,14 @@ pub fn tune(options: &mut Options, wanted: &Wanted) {
     options.force("enable.auto.commit", "false");
     options.force("auto.commit.enable", "false");
     options.force("enable.auto.offset.store", "false");
+}
+
+/// Sets how long a broker may hold a fetch back for more bytes.
+///
+/// A partition that is started while a fetch of others is held back waits as
+/// long, so librdkafka's 500 ms would be seen at the start. At the end there
+/// may be transaction markers behind the last record, and nothing to wait for.
+pub(crate) fn set_fetch_wait(options: &mut Options, stop_at_end: bool) {
+    let wait_ms = if stop_at_end { "10" } else { "100" };
+    options.set_default("fetch.wait.max.ms", wait_ms);
 }

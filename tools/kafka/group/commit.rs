@@ -95,7 +95,7 @@ impl Committer {
             self.send(client, positions)?;
             let answer = self.answer(left());
             match answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT))) {
-                Err(error) if passes(error.code) && !left().is_zero() => {
+                Err(error) if passes(client, error.code) && !left().is_zero() => {
                     std::thread::sleep(RETRY.min(left()));
                 }
                 answer => return answer,
@@ -112,14 +112,17 @@ impl Drop for Committer {
 }
 
 /// Whether the same commit may be taken a moment later.
-fn passes(error: i32) -> bool {
-    matches!(
-        error,
-        code::COORDINATOR_LOAD_IN_PROGRESS
-            | code::REBALANCE_IN_PROGRESS
-            | code::STALE_MEMBER_EPOCH
-            | code::TRANSPORT
-    )
+fn passes(client: &Client, error: i32) -> bool {
+    match error {
+        code::COORDINATOR_LOAD_IN_PROGRESS | code::REBALANCE_IN_PROGRESS | code::TRANSPORT => true,
+        // A generation that began while the commit was on its way; but what
+        // belongs to somebody else by now is not committed under a new one.
+        code::ILLEGAL_GENERATION | code::STALE_MEMBER_EPOCH => {
+            // SAFETY: the handle is live.
+            unsafe { ffi::rd_kafka_assignment_lost(client.as_ptr()) == 0 }
+        }
+        _ => false,
+    }
 }
 
 /// A commit's answer: its own error, or that of the first partition with one.

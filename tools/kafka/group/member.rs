@@ -11,7 +11,7 @@ use crate::kafka::client::Event;
 use crate::kafka::consume::inbox::{Inbox, PartitionState, TopicState};
 use crate::kafka::consume::offsets::{Isolation, LATEST, Place, list_offsets};
 use crate::kafka::consume::topics::{self, TopicHandle};
-use crate::kafka::consume::{Item, Start};
+use crate::kafka::consume::{Item, Start, set_fetch_wait};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::partitions::{Entry, PartitionList, entries};
 use crate::kafka::{Client, Options, Role, ffi};
@@ -27,10 +27,7 @@ pub fn tune(options: &mut Options, membership: &Membership) {
     options.force("enable.partition.eof", "true");
     // The default of 1 s makes a full queue stand still for as long.
     options.set_default("fetch.queue.backoff.ms", "5");
-    if membership.stop_at_end {
-        // Behind the last record may be transaction markers; the broker need not wait for more there.
-        options.set_default("fetch.wait.max.ms", "10");
-    }
+    set_fetch_wait(options, membership.stop_at_end);
 }
 
 /// What [`Member::poll`] brought.
@@ -297,16 +294,15 @@ impl Member {
     fn expect(&mut self, place: &Place, end: Option<i64>) -> Result<(), GroupError> {
         let (name, partition) = (&place.0, place.1 as usize);
         let found = self.inbox.topics.iter().position(|t| t.name == *name);
-        let index = match found {
-            Some(index) => index,
-            None => {
-                self.inbox.topics.push(TopicState {
-                    name: name.clone(),
-                    partitions: Vec::new(),
-                    handle: TopicHandle::new(&self.client, name)?,
-                });
-                self.inbox.topics.len() - 1
-            }
+        let index = if let Some(index) = found {
+            index
+        } else {
+            self.inbox.topics.push(TopicState {
+                name: name.clone(),
+                partitions: Vec::new(),
+                handle: TopicHandle::new(&self.client, name)?,
+            });
+            self.inbox.topics.len() - 1
         };
         let states = &mut self.inbox.topics[index].partitions;
         if states.len() <= partition {
