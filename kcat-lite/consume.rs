@@ -11,7 +11,7 @@ use tools::kafka::error::code;
 use tools::kafka::{Client, Role};
 
 use crate::config::Consume;
-use crate::output::{Writer, shows_headers};
+use crate::output::{Writer, say_all_down, shows_headers};
 
 /// How long an idle reader waits before it looks at signals and at the reader of the pipe.
 const IDLE_MS: i32 = 100;
@@ -168,8 +168,8 @@ impl Run<'_> {
         };
         if trouble.code == code::ALL_BROKERS_DOWN && !self.is_cut_off {
             self.is_cut_off = true;
-            let cause = reader.client().cause().unwrap_or_default();
-            message(format_args!("all brokers are down, waiting: {cause}"));
+            let cause = reader.client().cause();
+            say_all_down(cause.as_deref());
         }
     }
 }

@@ -13,7 +13,7 @@ use tools::kafka::group::{Member, Membership, Polled, Positions, tune};
 
 use crate::config::Group;
 use crate::ledger::Ledger;
-use crate::output::{Writer, shows_headers};
+use crate::output::{Writer, say_all_down, shows_headers};
 
 /// How long an idle member waits before it looks at signals and at the reader of the pipe.
 const IDLE_MS: i32 = 100;
@@ -237,8 +237,8 @@ impl Run<'_> {
         match trouble.code {
             code::ALL_BROKERS_DOWN if !self.is_cut_off => {
                 self.is_cut_off = true;
-                let cause = member.cause().unwrap_or_default();
-                message(format_args!("all brokers are down, waiting: {cause}"));
+                let cause = member.cause();
+                say_all_down(cause.as_deref());
             }
             code::MAX_POLL_EXCEEDED => message(trouble),
             _ if self.verbosity > 0 => message(trouble),

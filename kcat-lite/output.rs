@@ -165,3 +165,11 @@ pub fn shows_headers(format: &Format) -> bool {
         Format::Template(_) | Format::Json(_) => true,
     }
 }
+
+/// Says that no broker is left, and why where librdkafka knows more than that.
+pub fn say_all_down(cause: Option<&str>) {
+    match cause.filter(|cause| !cause.ends_with("brokers are down")) {
+        Some(cause) => message(format_args!("all brokers are down, waiting: {cause}")),
+        None => message("all brokers are down, waiting"),
+    }
+}

@@ -19,6 +19,9 @@ use crate::kafka::{Client, Options, Role, ffi};
 /// How long leaving the group and the last commit may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// How long a member without partitions is one that gets none: twice KIP-848's heartbeat interval, and a little.
+const NOTHING_COMES: Duration = Duration::from_secs(12);
+
 /// Sets what a member needs of librdkafka, where the user says nothing else.
 pub fn tune(options: &mut Options, membership: &Membership) {
     options.force("group.id", &membership.group);
@@ -63,6 +66,8 @@ pub struct Member {
     seen: HashSet<Place>,
     /// Whether the group has said what this member has, be it nothing.
     is_assigned: bool,
+    /// Since when the group knows this member.
+    member_since: Option<Instant>,
     has_left: bool,
     // The last field: librdkafka's queues and topics are given back before their client.
     client: Client,
@@ -98,6 +103,7 @@ impl Member {
             revoked: Vec::new(),
             seen: HashSet::new(),
             is_assigned: false,
+            member_since: None,
             has_left: false,
             client,
         };
@@ -153,13 +159,43 @@ impl Member {
     }
 
     /// Whether every assigned partition has reached its end, as it was when it was assigned.
-    pub fn is_done(&self) -> bool {
-        let mut states = self
-            .inbox
-            .topics
-            .iter()
-            .flat_map(|topic| topic.partitions.iter().flatten());
-        self.membership.stop_at_end && self.is_assigned && states.all(|state| state.is_done)
+    pub fn is_done(&mut self) -> bool {
+        if !self.membership.stop_at_end {
+            return false;
+        }
+        if !self.is_assigned {
+            return self.gets_nothing();
+        }
+        self.states().all(|state| state.is_done)
+    }
+
+    /// All partitions that are assigned.
+    fn states(&self) -> impl Iterator<Item = &PartitionState> {
+        let topics = self.inbox.topics.iter();
+        topics.flat_map(|topic| topic.partitions.iter().flatten())
+    }
+
+    /// Under KIP-848 nobody says that a member's assignment is empty: the others have everything.
+    fn gets_nothing(&mut self) -> bool {
+        if self.member_since.is_none() && self.is_incremental() && self.generation() > 0 {
+            self.member_since = Some(Instant::now());
+        }
+        self.member_since
+            .is_some_and(|since| since.elapsed() >= NOTHING_COMES)
+    }
+
+    /// The generation, or the member epoch; -1 before the group knows this member.
+    fn generation(&self) -> i32 {
+        // SAFETY: the handle is live; the metadata, if there is some, is ours.
+        unsafe {
+            let metadata = ffi::rd_kafka_consumer_group_metadata(self.client.as_ptr());
+            if metadata.is_null() {
+                return -1;
+            }
+            let generation = ffi::rd_kafka_consumer_group_metadata_generation_id(metadata);
+            ffi::rd_kafka_consumer_group_metadata_destroy(metadata);
+            generation
+        }
     }
 
     /// Sends a commit unless one is on its way; says whether it was sent. [`Polled::CommitFailed`] tells if it was not taken.
@@ -195,11 +231,16 @@ impl Member {
                 *state = None;
             }
         }
-        if self.is_incremental() {
+        let is_incremental = self.is_incremental();
+        if !is_incremental || self.states().next().is_none() {
+            // What comes next is said by the next assignment.
+            self.is_assigned = false;
+            self.member_since = None;
+        }
+        if is_incremental {
             let list = self.list(&revoked, |entry| entry.offset)?;
             return self.incremental(&list, ffi::rd_kafka_incremental_unassign);
         }
-        self.is_assigned = false;
         self.assign_all(std::ptr::null())
     }
 
