@@ -1,11 +1,15 @@
 //! The command line: [`Cli`] as it is typed, [`Config`] as the rest of the program wants it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
+use tools::cli::connection::Connection;
+use tools::kafka::Options;
 use tools::partition::{Algorithm, Partitioner};
 use tools::report::{Format, Style};
+use tools::units::parse_duration;
 
 use crate::exec::Exec;
 use crate::keys::KeyPlace;
@@ -22,6 +26,19 @@ pub(crate) struct Cli {
     /// Number of partitions
     #[arg(short = 'n', long = "partitions", value_name = "N")]
     count: Option<u32>,
+
+    /// Ask Kafka for the number of partitions of this topic
+    #[arg(
+        short = 't',
+        long = "topic",
+        value_name = "TOPIC",
+        conflicts_with_all = ["count", "weights", "skew"]
+    )]
+    topic: Option<String>,
+
+    /// Ask again this often, and stop if the number has changed
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "topic", value_parser = parse_duration)]
+    recheck: Duration,
 
     /// How keys are placed: java, consistent, `consistent_random`, murmur2, `murmur2_random`, fnv1a, ...
     ///
@@ -97,6 +114,9 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = "Report")]
     header: bool,
 
+    #[command(flatten)]
+    connection: Connection,
+
     /// Files to read; none or - is standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -104,6 +124,45 @@ pub(crate) struct Cli {
 
 /// So that counters fit any machine's memory.
 const MOST_COUNTERS: u32 = 1_000_000;
+
+/// Where the number of partitions comes from if not from the command line.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    /// Its name.
+    pub(crate) name: String,
+    /// How to reach its cluster.
+    pub(crate) options: Options,
+    /// How often to ask.
+    pub(crate) recheck: Duration,
+}
+
+impl Cli {
+    /// The topic of `-t`, once everything else was found to make sense.
+    ///
+    /// # Errors
+    /// A usage error, in any option.
+    pub(crate) fn topic(&self) -> anyhow::Result<Option<Topic>> {
+        let connection = &self.connection;
+        let Some(name) = &self.topic else {
+            let given = !connection.properties.is_empty() || !connection.config_files.is_empty();
+            ensure!(
+                connection.brokers.is_none() && !given,
+                "-b, -X and -F are for -t TOPIC"
+            );
+            return Ok(None);
+        };
+        ensure!(
+            connection.wants_listing().is_none(),
+            "-X list and -X dump are kcat-lite's"
+        );
+        Config::new(self, Some(1), false)?;
+        Ok(Some(Topic {
+            name: name.clone(),
+            options: connection.options()?,
+            recheck: self.recheck,
+        }))
+    }
+}
 
 /// What to do, checked and complete.
 #[derive(Debug)]
@@ -132,9 +191,15 @@ pub(crate) enum Mode {
 impl Config {
     /// Checks what only makes sense together.
     ///
+    /// `topic_count` is the number of partitions of the topic of `-t`.
+    ///
     /// # Errors
     /// A usage error, which names the options.
-    pub(crate) fn new(cli: Cli, terminal: bool) -> anyhow::Result<Config> {
+    pub(crate) fn new(
+        cli: &Cli,
+        topic_count: Option<u32>,
+        terminal: bool,
+    ) -> anyhow::Result<Config> {
         let key = KeyPlace::new(&cli.key, cli.json)?;
         let (wanted, found) = (cli.algorithm.columns(), key.columns());
         ensure!(
@@ -143,8 +208,8 @@ impl Config {
             cli.algorithm,
             if wanted == 1 { "" } else { "s" },
         );
-        let mode = Mode::new(&cli, terminal)?;
-        let mut inputs = cli.files;
+        let mode = Mode::new(cli, cli.count.or(topic_count), terminal)?;
+        let mut inputs = cli.files.clone();
         if inputs.is_empty() {
             inputs.push("-".into());
         }
@@ -153,7 +218,7 @@ impl Config {
 }
 
 impl Mode {
-    fn new(cli: &Cli, terminal: bool) -> anyhow::Result<Mode> {
+    fn new(cli: &Cli, count: Option<u32>, terminal: bool) -> anyhow::Result<Mode> {
         let set_up = |count| Partitioner::new(cli.algorithm.clone(), count, &cli.weights);
         if !cli.skew.is_empty() {
             let most = cli.skew.iter().copied().max().unwrap_or(0);
@@ -174,10 +239,10 @@ impl Mode {
             cli.format.is_none() && !cli.header,
             "-o and --header are for the report of --skew"
         );
-        if cli.algorithm.takes_count() && cli.count.is_none() && cli.weights.is_empty() {
-            bail!("-n N is missing: the number of partitions");
+        if cli.algorithm.takes_count() && count.is_none() && cli.weights.is_empty() {
+            bail!("-n N or -t TOPIC is missing: the number of partitions");
         }
-        let partitioner = set_up(cli.count)?;
+        let partitioner = set_up(count)?;
         let partitions = |option| {
             let count = partitioner.partitions();
             count.with_context(|| {
@@ -210,7 +275,9 @@ mod tests {
 
     fn config(line: &str) -> anyhow::Result<Config> {
         let words = std::iter::once("kpart").chain(line.split_whitespace());
-        Config::new(Cli::try_parse_from(words)?, false)
+        let cli = Cli::try_parse_from(words)?;
+        let topic = cli.topic()?;
+        Config::new(&cli, topic.map(|_| 3), false)
     }
 
     #[test]
@@ -243,6 +310,11 @@ mod tests {
             ("--skew 2,1000001", "1000001"),
             ("--skew 1 --algo redis", "redis"),
             ("-n 12 -o json", "--skew"),
+            ("-n 12 -b host", "-t"),
+            ("-n 12 -t topic -b host", "--topic"),
+            ("-n 12 --recheck 1s", "--topic"),
+            ("-t topic -b host --recheck 1", "unit"),
+            ("-t topic -b host --algo redis", "redis"),
             ("--skew 2 -o yaml", "yaml"),
         ] {
             let error = format!("{:#}", config(line).expect_err(line));

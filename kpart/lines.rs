@@ -8,6 +8,7 @@ use tools::cli::stdin::{Filled, Input};
 use tools::partition::KeyError;
 
 use crate::keys::{Key, Keys};
+use crate::watch::Watch;
 
 /// How long an idle input is waited for before the sink is asked whether anybody still wants it.
 const IDLE_MS: u64 = 1_000;
@@ -57,9 +58,12 @@ pub(crate) fn read_lines(
     paths: &[PathBuf],
     keys: &mut Keys,
     sink: &mut impl Sink,
+    watch: Option<&mut Watch<'_>>,
     signals: &Signals,
 ) -> Result<Ending> {
     let mut lines = Lines {
+        watch,
+        before: 0,
         keys,
         pending: Vec::new(),
         searched: 0,
@@ -78,11 +82,18 @@ pub(crate) fn read_lines(
             ending => return Ok(ending),
         }
     }
+    if let Some(watch) = &mut lines.watch {
+        // The number may have changed since it was asked for the last time.
+        watch.look_now(lines.before + lines.number)?;
+    }
     Ok(Ending::End)
 }
 
-struct Lines<'a> {
+struct Lines<'a, 'w> {
     keys: &'a mut Keys,
+    watch: Option<&'a mut Watch<'w>>,
+    /// Lines of the files before this one.
+    before: u64,
     /// Bytes read and not handed over.
     pending: Vec<u8>,
     /// How far `pending` holds no line feed.
@@ -93,7 +104,7 @@ struct Lines<'a> {
     name: String,
 }
 
-impl Lines<'_> {
+impl Lines<'_, '_> {
     fn read(
         &mut self,
         path: &Path,
@@ -101,10 +112,13 @@ impl Lines<'_> {
         sink: &mut impl Sink,
         signals: &Signals,
     ) -> Result<Ending> {
-        self.number = 0;
+        self.before += std::mem::take(&mut self.number);
         let mut input = Input::open(path).with_context(|| self.name.clone())?;
         let mut flushed = true;
         loop {
+            if let Some(watch) = &mut self.watch {
+                watch.look(self.before + self.number)?;
+            }
             // What is there is taken first; only then does the sink hear that the input is idle.
             let idle_ms = if flushed { IDLE_MS } else { 0 };
             let filled = input.fill(&mut self.pending, signals, idle_ms);

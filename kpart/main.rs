@@ -8,6 +8,7 @@ mod lines;
 mod sketch;
 mod skew;
 mod split;
+mod watch;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -24,12 +25,18 @@ use label::Label;
 use lines::{Ending, Sink, read_lines};
 use skew::Skew;
 use split::Split;
+use watch::Watch;
 
 fn main() -> ExitCode {
     run("kpart", || {
-        let config = Config::new(Cli::try_parse()?, io::stdout().is_terminal())?;
+        let cli = Cli::try_parse()?;
         let signals = Signals::catch()?;
+        let watch = cli.topic()?.map(|topic| Watch::start(&topic, &signals));
+        let watch = watch.transpose()?;
+        let count = watch.as_ref().map(Watch::count);
+        let config = Config::new(&cli, count, io::stdout().is_terminal())?;
         let input = Input {
+            watch,
             paths: &config.inputs,
             keys: Keys::new(&config.key)?,
             signals: &signals,
@@ -49,13 +56,15 @@ fn main() -> ExitCode {
 struct Input<'a> {
     paths: &'a [std::path::PathBuf],
     keys: Keys,
+    watch: Option<Watch<'a>>,
     signals: &'a Signals,
 }
 
 impl Input<'_> {
     /// Hands every line to `sink`, which is finished even where reading failed: what came before is kept.
     fn pour(mut self, mut sink: impl Sink) -> Result<Exit> {
-        let read = read_lines(self.paths, &mut self.keys, &mut sink, self.signals);
+        let watch = self.watch.as_mut();
+        let read = read_lines(self.paths, &mut self.keys, &mut sink, watch, self.signals);
         let whole = matches!(read, Ok(Ending::End));
         let finished = sink.finish(whole);
         let ending = read?;
