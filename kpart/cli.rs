@@ -36,9 +36,9 @@ pub(crate) struct Cli {
     )]
     topic: Option<String>,
 
-    /// Ask again this often, and stop if the number has changed
-    #[arg(long, value_name = "TIME", default_value = "60s", requires = "topic", value_parser = parse_duration)]
-    recheck: Duration,
+    /// Ask again this often, and stop if the number has changed [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    recheck: Option<Duration>,
 
     /// How keys are placed: java, consistent, `consistent_random`, murmur2, `murmur2_random`, fnv1a, ...
     ///
@@ -122,6 +122,9 @@ pub(crate) struct Cli {
     files: Vec<PathBuf>,
 }
 
+/// How often the topic of `-t` is asked for.
+const RECHECK: Duration = Duration::from_secs(60);
+
 /// So that counters fit any machine's memory.
 const MOST_COUNTERS: u32 = 1_000_000;
 
@@ -145,10 +148,8 @@ impl Cli {
         let connection = &self.connection;
         let Some(name) = &self.topic else {
             let given = !connection.properties.is_empty() || !connection.config_files.is_empty();
-            ensure!(
-                connection.brokers.is_none() && !given,
-                "-b, -X and -F are for -t TOPIC"
-            );
+            let given = given || connection.brokers.is_some() || self.recheck.is_some();
+            ensure!(!given, "-b, -X, -F and --recheck are for -t TOPIC");
             return Ok(None);
         };
         ensure!(
@@ -159,7 +160,7 @@ impl Cli {
         Ok(Some(Topic {
             name: name.clone(),
             options: connection.options()?,
-            recheck: self.recheck,
+            recheck: self.recheck.unwrap_or(RECHECK),
         }))
     }
 }
@@ -312,7 +313,7 @@ mod tests {
             ("-n 12 -o json", "--skew"),
             ("-n 12 -b host", "-t"),
             ("-n 12 -t topic -b host", "--topic"),
-            ("-n 12 --recheck 1s", "--topic"),
+            ("-n 12 --recheck 1s", "--recheck"),
             ("-t topic -b host --recheck 1", "unit"),
             ("-t topic -b host --algo redis", "redis"),
             ("--skew 2 -o yaml", "yaml"),
