@@ -94,17 +94,12 @@ fn is_without_contact(error: &anyhow::Error) -> bool {
 /// What became of the records; without a failure only where that was asked for.
 fn tell_totals(totals: Totals, has_failed: bool, is_verbose: bool) {
     let open = totals.accepted - totals.delivered;
-    if open > 0 {
+    if has_failed || open > 0 || is_verbose {
         message(format_args!(
             "{} not delivered ({} accepted, {} delivered)",
             count(open, "record"),
             totals.accepted,
             totals.delivered
-        ));
-    } else if has_failed || is_verbose {
-        message(format_args!(
-            "{} delivered",
-            count(totals.delivered, "record")
         ));
     }
 }

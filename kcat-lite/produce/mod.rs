@@ -187,8 +187,11 @@ impl Sender {
             if at_end || self.left == 0 {
                 return Ok(End::Input);
             }
-            if filled == Filled::Idle || self.producer.in_flight() == 0 {
-                self.contact()?;
+            if filled == Filled::Idle && let Err(error) = self.contact() {
+                // What has come in the meantime is counted among what is lost.
+                input.fill(&mut buffer, &self.signals, 0)?;
+                self.send_block(&mut decoder, &buffer, at_end, &mut line)?;
+                return Err(error);
             }
             if let Filled::Signal = filled {
                 let signal = self.signals.caught().unwrap_or_default();
@@ -301,6 +304,8 @@ impl Sender {
 
     /// The first contact, made once there is something to send and time to wait.
     fn contact(&mut self) -> anyhow::Result<()> {
+        // Who has delivered is in contact, also when the cluster is away just now.
+        self.is_in_contact |= self.producer.totals().delivered > 0;
         if !self.is_in_contact {
             let signals = &self.signals;
             self.producer

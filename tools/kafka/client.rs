@@ -6,7 +6,8 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int};
-use std::sync::Mutex;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{KafkaError, code};
@@ -57,10 +58,7 @@ struct Shared {
 
 impl Shared {
     fn note(&self, error: KafkaError) {
-        let mut causes = self
-            .causes
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut causes = lock(&self.causes);
         causes.retain(|known| *known != error);
         causes.push(error);
         let surplus = causes.len().saturating_sub(8);
@@ -73,6 +71,8 @@ pub struct Client {
     rk: *mut ffi::rd_kafka_t,
     queue: *mut ffi::rd_kafka_queue_t,
     shared: Box<Shared>,
+    /// Events that were met while errors were looked for: delivery reports and the like.
+    set_aside: Mutex<VecDeque<Event>>,
     brokers: String,
     first_contact: Duration,
 }
@@ -135,6 +135,7 @@ impl Client {
                 rk,
                 queue,
                 shared,
+                set_aside: Mutex::new(VecDeque::new()),
                 brokers: String::new(),
                 first_contact: Duration::ZERO,
             })
@@ -157,6 +158,13 @@ impl Client {
 
     /// The next event of the main queue, waited for at most `timeout_ms`.
     pub(crate) fn poll(&self, timeout_ms: i32) -> Option<Event> {
+        if let Some(event) = lock(&self.set_aside).pop_front() {
+            return Some(event);
+        }
+        self.poll_queue(timeout_ms)
+    }
+
+    fn poll_queue(&self, timeout_ms: i32) -> Option<Event> {
         // SAFETY: the queue lives as long as `self`.
         unsafe { Event::poll(self.queue, timeout_ms) }
     }
@@ -170,10 +178,12 @@ impl Client {
         Some(error)
     }
 
-    /// Takes the events off the main queue that only say what is wrong.
+    /// Notes what the queued events say is wrong; every other event stays to be polled.
     pub(crate) fn drain_errors(&self) {
-        while let Some(event) = self.poll(0) {
-            self.note(&event);
+        while let Some(event) = self.poll_queue(0) {
+            if self.note(&event).is_none() {
+                lock(&self.set_aside).push_back(event);
+            }
         }
     }
 
@@ -212,11 +222,7 @@ impl Client {
 
     /// A wrong password does not get right by waiting.
     fn is_refused_for_good(&self) -> bool {
-        let causes = self
-            .shared
-            .causes
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let causes = lock(&self.shared.causes);
         causes
             .iter()
             .any(|cause| cause.code == code::AUTHENTICATION)
@@ -224,11 +230,7 @@ impl Client {
 
     /// The error for a cluster that did not answer, with the cause that says most.
     pub(crate) fn unreachable(&self, tried: Duration) -> ContactError {
-        let causes = self
-            .shared
-            .causes
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let causes = lock(&self.shared.causes);
         ContactError::Unreachable {
             brokers: self.brokers.clone(),
             seconds: (tried.as_secs_f64() * 10.0).round() / 10.0,
@@ -239,17 +241,15 @@ impl Client {
     /// The last cause of trouble in words, if there was any.
     pub fn cause(&self) -> Option<String> {
         self.drain_errors();
-        let causes = self
-            .shared
-            .causes
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let causes = lock(&self.shared.causes);
         (!causes.is_empty()).then(|| explain(&causes))
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
+        // Events belong to the handle.
+        lock(&self.set_aside).clear();
         // SAFETY: both are live and ours. A consumer in a group has left it
         // before (`group::Member`), so that closing waits for nobody.
         unsafe {
@@ -260,6 +260,11 @@ impl Drop for Client {
             );
         }
     }
+}
+
+/// A lock that a panic elsewhere does not take away.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a code says that nobody answered, rather than what somebody answered.

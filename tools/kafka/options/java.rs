@@ -107,7 +107,9 @@ fn login_options(text: &str) -> Vec<(String, String)> {
                 _ => value.push(c),
             }
         }
-        options.push((name.trim().to_owned(), value));
+        // `required` and its like stand before the first name.
+        let name = name.split_whitespace().next_back().unwrap_or_default();
+        options.push((name.to_owned(), value));
     }
 }
 

@@ -109,9 +109,16 @@ fn canonical(name: &str) -> &str {
 impl Options {
     /// Sets a property unless an earlier source has set it.
     pub fn set(&mut self, name: &str, value: &str, source: &Source) -> Result<(), OptionsError> {
-        let name = canonical(name.trim());
-        conf::check(name, value)
-            .map_err(|reason| OptionsError::Property(source.clone(), reason))?;
+        let typed = name.trim();
+        let name = canonical(typed);
+        conf::check(name, value).map_err(|reason| {
+            // librdkafka may know the property by another name than the user does.
+            let reason = match reason.contains(typed) {
+                true => reason,
+                false => format!("{typed}: {reason}"),
+            };
+            OptionsError::Property(source.clone(), reason)
+        })?;
         self.properties
             .entry(name.to_owned())
             .or_insert_with(|| Property {
