@@ -55,6 +55,7 @@ pub struct Cli {
         short = 'M',
         long = "mock",
         value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(tools::kafka::mock::MAX_BROKERS)),
         help_heading = "Modes",
         group = "mode"
     )]

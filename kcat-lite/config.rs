@@ -520,6 +520,11 @@ fn parse_question(text: &str, now_ms: i64) -> Result<Question, String> {
         "-2" | "beginning" | "earliest" => -2,
         time => parse_time(time, now_ms).map_err(bad)?,
     };
+    if time_ms < -2 {
+        return Err(bad(
+            "a time is not negative; -1 is the end, -2 the beginning".to_owned(),
+        ));
+    }
     if topic.is_empty() || partition < 0 {
         return Err(bad("-Q expects TOPIC:PARTITION:TIME".to_owned()));
     }

@@ -208,6 +208,7 @@ mod tests {
         let offline = KafkaError::new(5, "Broker: Leader not available");
         Metadata {
             origin: (2, "kafka:9093/2".to_owned()),
+            cluster_id: None,
             controller: Some(1),
             brokers: vec![broker(2, 9093), broker(1, 9092)],
             topics: vec![

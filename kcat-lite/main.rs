@@ -11,10 +11,13 @@ mod consume;
 mod group;
 mod ledger;
 mod list;
+mod mock;
 mod offset;
 mod output;
 mod produce;
+mod query;
 mod unpack;
+mod version;
 
 use std::process::ExitCode;
 
@@ -27,6 +30,11 @@ fn main() -> ExitCode {
         Config::Consume(config) => consume::run(&config),
         Config::List(c) => list::run(&c),
         Config::Group(config) => group::run(&config),
+        Config::Query(c) => query::run(&c),
+        Config::Mock(c) => mock::run(&c),
+        Config::Version => version::print_version(),
+        Config::Properties(listing, options) => version::print_properties(listing, &options),
+        Config::Completions(shell) => version::print_completions(shell),
         _ => Ok(Exit::Done),
     })
 }

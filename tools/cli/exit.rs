@@ -19,6 +19,8 @@ pub enum Exit {
     No,
     /// Something failed, and stderr has said what: 2.
     Failed,
+    /// The code of a command that this program ran for its user.
+    Code(u8),
     /// This signal ended the program, after a clean end: re-raised.
     Signal(i32),
 }
@@ -29,6 +31,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => ExitCode::SUCCESS,
             Exit::No => ExitCode::from(1),
             Exit::Failed => ExitCode::from(2),
+            Exit::Code(code) => ExitCode::from(code),
             Exit::Signal(signal) => {
                 // Comes back only for a signal whose default is to be ignored.
                 let _ = signal_hook::low_level::emulate_default_handler(signal);

@@ -37,6 +37,8 @@ pub mod code {
     pub const UNKNOWN_LEADER_EPOCH: i32 = 75;
     /// A new leader does not know the high watermark yet.
     pub const OFFSET_NOT_AVAILABLE: i32 = 78;
+    /// librdkafka: the cluster can't do this.
+    pub const UNSUPPORTED_FEATURE: i32 = -165;
     /// librdkafka: none of the partitions asked for has a leader (`_NOENT`).
     pub const NO_ENTITY: i32 = -156;
     /// librdkafka: the group gives partitions to this member.

@@ -5,6 +5,8 @@
 //! - [`consume`]: assigned partitions to records.
 //! - [`cluster`]: metadata and offsets, plain rows.
 //! - [`group`]: a member of a consumer group: records, rebalances, commits.
+//! - [`mock`]: a throw-away cluster in this process.
+//! - [`library`]: which librdkafka this is.
 //! - [`produce`]: records to delivery reports.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 
@@ -14,6 +16,8 @@ pub mod consume;
 pub mod error;
 mod ffi;
 pub mod group;
+pub mod library;
+pub mod mock;
 pub mod options;
 mod partitions;
 pub mod produce;

@@ -21,6 +21,8 @@ pub enum Topics<'a> {
 pub struct Metadata {
     /// The broker that answered: its id, -1 before it has told one, and librdkafka's name for it, `host:port/id`.
     pub origin: (i32, String),
+    /// The cluster's own name, where it has told one.
+    pub cluster_id: Option<String>,
     /// The broker that controls the cluster, where that is known.
     pub controller: Option<i32>,
     /// The brokers that are up, as the answer has them.
@@ -153,9 +155,30 @@ fn request(client: &Client, topic: Option<&str>, timeout_ms: i32) -> Result<Meta
         // From librdkafka's memory of the answer just read: no time is needed.
         let controller = ffi::rd_kafka_controllerid(client.as_ptr(), 0);
         rows.controller = (controller >= 0).then_some(controller);
+        rows.cluster_id = cluster_id(client);
         rows.name_origin();
         Ok(rows)
     }
+}
+
+/// The cluster's name as the last metadata told it, without asking anybody.
+fn cluster_id(client: &Client) -> Option<String> {
+    // SAFETY: the handle is live; the text is ours, copied and then freed.
+    unsafe {
+        let id = ffi::rd_kafka_clusterid(client.as_ptr(), 0);
+        if id.is_null() {
+            return None;
+        }
+        let text = ffi::text(id);
+        ffi::rd_kafka_mem_free(client.as_ptr(), id.cast());
+        Some(text)
+    }
+}
+
+/// Whether the cluster is librdkafka's mock, which has no look-up by time, no groups to list and no log dirs
+/// (rdkafka_mock.c names it so). Known after the first contact.
+pub(crate) fn is_mock(client: &Client) -> bool {
+    cluster_id(client).is_some_and(|id| id.starts_with("mockCluster"))
 }
 
 /// librdkafka's handle of a topic, here only to carry a name.
@@ -201,6 +224,7 @@ unsafe fn copy(answer: &ffi::rd_kafka_metadata) -> Metadata {
         let topics = (0..answer.topic_cnt as usize).map(|at| copy_topic(answer.topics.add(at)));
         Metadata {
             origin: (answer.orig_broker_id, ffi::text(answer.orig_broker_name)),
+            cluster_id: None,
             controller: None,
             brokers: brokers.collect(),
             topics: topics.collect(),

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::time::{Duration, Instant};
 
+use super::metadata::is_mock;
 use crate::kafka::client::{Client, ContactError, Event};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
@@ -87,6 +88,9 @@ pub fn offsets(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Result<Found, KafkaError>>, ContactError> {
     let mut answers: Answers = vec![None; questions.len()];
+    if is_mock(client) {
+        refuse_times(questions, &mut answers);
+    }
     let mut backoff = BACKOFF;
     for attempt in 0..=RETRIES {
         let open: Vec<usize> = (0..questions.len())
@@ -115,6 +119,18 @@ pub fn offsets(
         .into_iter()
         .map(|answer| answer.unwrap_or_else(unanswered))
         .collect())
+}
+
+/// The mock cluster says "nothing so late" to every time, which is not true.
+fn refuse_times(questions: &[Question], answers: &mut Answers) {
+    for (question, answer) in questions.iter().zip(answers) {
+        if matches!(question.spec, Spec::Time(_)) {
+            *answer = Some(Err(KafkaError::new(
+                code::UNSUPPORTED_FEATURE,
+                "the mock cluster does not look up offsets by time",
+            )));
+        }
+    }
 }
 
 /// Not yet asked, or asked in the moment in which a leader moved.

@@ -53,6 +53,12 @@ impl Conf {
         }
     }
 
+    /// The value of one property.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let rows = self.dump();
+        rows.into_iter().find(|row| row.0 == name).map(|row| row.1)
+    }
+
     /// Every property with its value; topic properties behind the global ones.
     pub(super) fn dump(&self) -> Vec<(String, String)> {
         let mut count = 0;
@@ -79,6 +85,12 @@ impl Conf {
         let ptr = self.ptr;
         std::mem::forget(self);
         ptr
+    }
+}
+
+impl Default for Conf {
+    fn default() -> Conf {
+        Conf::new()
     }
 }
 

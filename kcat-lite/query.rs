@@ -1,0 +1,239 @@
+//! `-Q`: the offset of a time, of the beginning or of the end of a partition.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+use tools::cli::{Exit, message};
+use tools::kafka::cluster::{
+    Isolation, Metadata, Question as Lookup, Spec, Topics, metadata, offsets,
+};
+use tools::kafka::error::code;
+use tools::kafka::{Client, KafkaError, Role};
+
+use crate::answer::{Asker, push_line};
+use crate::config::{Answer, Query, Question, usage};
+
+/// What one partition was asked and what came back.
+struct Row {
+    question: Question,
+    /// -1 where no record is so late, as kcat says it.
+    offset: Result<i64, KafkaError>,
+}
+
+/// Asks the cluster and prints what it answers; a partition that can't be asked is a failure, the others are told.
+pub fn run(config: &Query) -> anyhow::Result<Exit> {
+    if config.answer == Answer::Json {
+        refuse_repetition(&config.questions)?;
+    }
+    let asker = Asker::new()?;
+    let client = Client::new(&config.options, Role::Consumer)?;
+    let names = topic_names(&config.questions);
+    let found = asker.ask(|interrupted| metadata(&client, Topics::Named(&names), interrupted))?;
+    let cluster = match found {
+        Ok(cluster) => cluster,
+        Err(exit) => return Ok(exit),
+    };
+    let mut rows: Vec<Row> = config
+        .questions
+        .iter()
+        .map(|q| open_row(q, &cluster))
+        .collect();
+    // kcat's order; questions about the same partition stay as they were typed.
+    rows.sort_by(|a, b| {
+        let (a, b) = (&a.question, &b.question);
+        (&a.topic, a.partition).cmp(&(&b.topic, b.partition))
+    });
+    let isolation = Isolation::of(&config.options);
+    let lookups: Vec<Lookup> = rows
+        .iter()
+        .filter(|r| r.offset.is_ok())
+        .map(lookup)
+        .collect();
+    let answers =
+        match asker.ask(|interrupted| offsets(&client, &lookups, isolation, interrupted))? {
+            Ok(answers) => answers,
+            Err(exit) => return Ok(exit),
+        };
+    let asked = rows.iter_mut().filter(|row| row.offset.is_ok());
+    for (row, answer) in asked.zip(answers) {
+        row.offset = answer.map(|found| found.offset.unwrap_or(-1));
+    }
+    let text = match config.answer {
+        Answer::Text => text(&rows),
+        Answer::Json => format!("{}\n", json(&rows)),
+        Answer::Tsv => tsv(&rows),
+    };
+    asker.print(&text)?;
+    Ok(complain(&rows))
+}
+
+/// kcat's JSON has a place for one offset of a partition.
+fn refuse_repetition(questions: &[Question]) -> anyhow::Result<()> {
+    let mut seen = HashSet::new();
+    for question in questions {
+        if !seen.insert((&question.topic, question.partition)) {
+            let (topic, partition) = (&question.topic, question.partition);
+            return Err(usage(format_args!(
+                "-Q -J has one answer for each partition, and {topic}:{partition} is asked for twice; --tsv has room"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn topic_names(questions: &[Question]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for question in questions {
+        if !names.contains(&question.topic) {
+            names.push(question.topic.clone());
+        }
+    }
+    names
+}
+
+/// The row before its look-up: an error already where there is no such topic or partition.
+fn open_row(question: &Question, cluster: &Metadata) -> Row {
+    let topic = cluster.topic(&question.topic);
+    let failed = match topic.map(|topic| (topic, topic.error.as_ref())) {
+        None => Some(KafkaError::of(code::UNKNOWN_TOPIC)),
+        Some((_, Some(error))) => Some(error.clone()),
+        Some((topic, None)) if topic.partition(question.partition).is_none() => {
+            Some(KafkaError::of(code::UNKNOWN_PARTITION))
+        }
+        Some(_) => None,
+    };
+    Row {
+        question: question.clone(),
+        offset: failed.map_or(Ok(-1), Err),
+    }
+}
+
+fn lookup(row: &Row) -> Lookup {
+    Lookup {
+        topic: row.question.topic.clone(),
+        partition: row.question.partition,
+        spec: match row.question.time_ms {
+            -1 => Spec::Latest,
+            -2 => Spec::Earliest,
+            time_ms => Spec::Time(time_ms),
+        },
+    }
+}
+
+fn complain(rows: &[Row]) -> Exit {
+    let mut exit = Exit::Done;
+    for row in rows {
+        if let Err(error) = &row.offset {
+            let (topic, partition) = (&row.question.topic, row.question.partition);
+            message(format_args!("{topic}:{partition}: {error}"));
+            exit = Exit::Failed;
+        }
+    }
+    exit
+}
+
+/// As kcat's `partition_list_print` has it, to the byte.
+fn text(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let (topic, partition) = (&row.question.topic, row.question.partition);
+        let _ = match &row.offset {
+            Ok(offset) => writeln!(text, "{topic} [{partition}] offset {offset}"),
+            Err(error) => writeln!(text, "{topic} [{partition}] offset -1: {}", error.reason),
+        };
+    }
+    text
+}
+
+/// As kcat's `partition_list_print_json` has it: the same fields in the same order.
+fn json(rows: &[Row]) -> Value {
+    let mut all = Map::new();
+    for row in rows {
+        let name = &row.question.topic;
+        let topic = all.entry(name.clone()).or_insert(json!({"topic": name}));
+        let partition = row.question.partition;
+        let mut answer = json!({"partition": partition, "offset": -1});
+        match &row.offset {
+            Ok(offset) => answer["offset"] = (*offset).into(),
+            Err(error) => answer["error"] = error.reason.as_str().into(),
+        }
+        topic[partition.to_string()] = answer;
+    }
+    Value::Object(all)
+}
+
+/// A line for each question: topic, partition, time, offset (`\N` where nobody could tell).
+fn tsv(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let offset = row.offset.as_ref().ok().map(i64::to_string);
+        push_line(
+            &mut text,
+            [
+                Some(row.question.topic.as_str()),
+                Some(row.question.partition.to_string().as_str()),
+                Some(row.question.time_ms.to_string().as_str()),
+                offset.as_deref(),
+            ],
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KafkaError, Question, Row, json, refuse_repetition, text, tsv};
+
+    fn rows() -> Vec<Row> {
+        let row = |topic: &str, partition, time_ms, offset| Row {
+            question: Question {
+                topic: topic.to_owned(),
+                partition,
+                time_ms,
+            },
+            offset,
+        };
+        let unknown = KafkaError::new(-190, "Local: Unknown partition");
+        vec![
+            row("a", 0, -1, Ok(12)),
+            row("a", 9, 1500, Err(unknown)),
+            row("b", 1, 99, Ok(-1)),
+        ]
+    }
+
+    #[test]
+    fn text_and_json_are_kcats() {
+        assert_eq!(
+            text(&rows()),
+            "a [0] offset 12\na [9] offset -1: Local: Unknown partition\nb [1] offset -1\n"
+        );
+        assert_eq!(
+            json(&rows()).to_string(),
+            concat!(
+                r#"{"a":{"topic":"a","0":{"partition":0,"offset":12},"#,
+                r#""9":{"partition":9,"offset":-1,"error":"Local: Unknown partition"}},"#,
+                r#""b":{"topic":"b","1":{"partition":1,"offset":-1}}}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn tsv_tells_nobody_knows_from_nothing_so_late() {
+        assert_eq!(
+            tsv(&rows()),
+            "a\t0\t-1\t12\na\t9\t1500\t\\N\nb\t1\t99\t-1\n"
+        );
+    }
+
+    #[test]
+    fn a_partition_asked_for_twice_has_no_place_in_kcats_json() {
+        let question = |time_ms| Question {
+            topic: "a".to_owned(),
+            partition: 0,
+            time_ms,
+        };
+        assert!(refuse_repetition(&[question(-1)]).is_ok());
+        assert!(refuse_repetition(&[question(-1), question(-2)]).is_err());
+    }
+}

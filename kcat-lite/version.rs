@@ -1,0 +1,51 @@
+//! What needs no cluster: `-V`, `-X list`, `-X dump`, completion scripts.
+
+use std::fmt::Write as _;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use tools::cli::Exit;
+use tools::cli::connection::Listing;
+use tools::kafka::{Options, library, options};
+
+use crate::answer::Asker;
+use crate::cli::Cli;
+
+/// `kcat-lite 0.1.0 (librdkafka 2.12.1; gzip, snappy, ...)`.
+pub fn print_version() -> anyhow::Result<Exit> {
+    let text = format!(
+        "kcat-lite {} (librdkafka {}; {})\n",
+        env!("CARGO_PKG_VERSION"),
+        library::version(),
+        library::features().join(", "),
+    );
+    Asker::new()?.print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// librdkafka's table of properties, or those in force: a file that `-F` reads back, each source as a comment above.
+pub fn print_properties(listing: Listing, in_force: &Options) -> anyhow::Result<Exit> {
+    let text = match listing {
+        Listing::Known => options::list(),
+        Listing::InForce => {
+            let mut text = String::new();
+            for (name, value, source) in in_force.dump() {
+                if !source.is_empty() {
+                    let _ = writeln!(text, "# {source}");
+                }
+                let _ = writeln!(text, "{name} = {value}");
+            }
+            text
+        }
+    };
+    Asker::new()?.print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// The completion script of `shell`.
+pub fn print_completions(shell: Shell) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "kcat-lite", &mut script);
+    Asker::new()?.print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,46 @@
+//! Which librdkafka this is, and what it was built with.
+#![allow(unsafe_code)]
+
+use super::ffi;
+use super::options::Conf;
+
+/// The version as librdkafka tells it: `2.12.1`.
+pub fn version() -> String {
+    // SAFETY: a static text.
+    unsafe { ffi::text(ffi::rd_kafka_version_str()) }
+}
+
+/// What it was built with, as its property `builtin.features` lists it: `gzip`, `ssl`, `sasl_plain`, ...
+pub fn features() -> Vec<String> {
+    let default = Conf::default().get("builtin.features").unwrap_or_default();
+    default.split(',').map(ToOwned::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{features, version};
+
+    #[test]
+    fn every_codec_and_password_login_are_built_in() {
+        let features = features();
+        for needed in [
+            "gzip",
+            "snappy",
+            "lz4",
+            "zstd",
+            "ssl",
+            "sasl_plain",
+            "sasl_scram",
+        ] {
+            assert!(
+                features.iter().any(|f| f == needed),
+                "{needed}: {features:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_library_is_the_one_that_this_was_written_against() {
+        assert!(version().starts_with("2.12."), "{}", version());
+    }
+}
