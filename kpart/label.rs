@@ -34,6 +34,8 @@ impl Sink for Label<'_> {
     fn line(&mut self, key: Key<'_>, line: &[u8]) -> Result<()> {
         let partition = self.partitioner.place(key)?;
         let buffer = self.out.buffer();
+        // One check of the capacity for all three parts: a label has at most 20 characters and a tab.
+        buffer.reserve(line.len() + 21);
         buffer.extend_from_slice(self.digits.format(partition.label()).as_bytes());
         buffer.push(b'\t');
         buffer.extend_from_slice(line);

@@ -1,10 +1,11 @@
 //! Standard input that wakes up for a signal, and never holds back a line that is complete.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::PollFlags;
 
 use super::signals::Signals;
@@ -69,11 +70,9 @@ impl Input {
                 None => Filled::Idle,
             });
         }
-        let start = buffer.len();
-        buffer.resize(start + self.block_bytes, 0);
-        let read = self.file.read(&mut buffer[start..]);
-        buffer.truncate(start + *read.as_ref().unwrap_or(&0));
-        match read {
+        // Into memory that was never written: to zero it first would cost a pass over all input.
+        buffer.reserve(self.block_bytes);
+        match rustix::io::read(&self.file, spare_capacity(buffer)).map_err(io::Error::from) {
             Ok(0) => Ok(Filled::End),
             Ok(bytes) => Ok(Filled::Bytes(bytes)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Filled::Idle),
