@@ -59,7 +59,24 @@ fn columns_are_picked_as_the_algorithm_needs_them() {
 }
 
 #[test]
-fn a_json_pointer_finds_the_key() {
+fn the_key_of_a_json_line_is_the_records_or_where_a_pointer_leads() {
+    cmd("kpart")
+        .args(["-n", "12", "-J"])
+        .stdin(
+            "{\"key\":\"user-1\",\"payload\":\"v\"}\n{\"key\":null}\n{\"key_base64\":\"gIGC\"}\n",
+        )
+        .run()
+        .succeeds()
+        .expect(
+            // Bytes 80 81 82: see tests/vectors/partitions.tsv.
+            |out| {
+                out.text()
+                    .lines()
+                    .map(|line| line.split_once('\t').unwrap().0)
+                    .eq(["8", "-1", "11"])
+            },
+            "the partitions of the three keys",
+        );
     cmd("kpart")
         .args(["-n", "12", "-J", "-k", "/user/id"])
         .stdin("{\"user\":{\"id\":\"user-1\"}}\n{\"user\": {\"id\": null}}\n")
@@ -169,7 +186,7 @@ fn what_the_options_say_together_makes_sense_or_is_refused() {
     cmd("kpart")
         .run()
         .fails_with(2)
-        .stderr_has("-n N is missing");
+        .stderr_has("-n N or -t TOPIC is missing");
     let none = cmd("kpart").args(["-n", "2", "--algo", "md5"]).run();
     none.fails_with(2)
         .stderr_has("murmur2_random")

@@ -8,3 +8,5 @@ mod label;
 mod skew;
 /// Files written by `--split`.
 mod split;
+/// The number of partitions from Kafka.
+mod topic;
