@@ -21,7 +21,7 @@ fn a_command_without_lines_runs_too() {
         .run();
     let run = run.succeeds();
     let mut lines = run.lines();
-    lines.sort();
+    lines.sort_unstable();
     assert_eq!(lines, ["0:0", "1:0", "2:0"]);
 }
 
