@@ -5,8 +5,8 @@
 //! not only "timed out".
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int};
 use std::collections::VecDeque;
+use std::ffi::{c_char, c_int};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
