@@ -6,6 +6,7 @@ use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
+use tools::kafka::cluster::Isolation;
 use tools::kafka::consume::{Item, Reader, Start, Wanted, tune};
 use tools::kafka::error::code;
 use tools::kafka::{Client, Role};
@@ -17,7 +18,7 @@ use crate::output::{Writer, say_all_down, shows_headers};
 const IDLE_MS: i32 = 100;
 
 /// Reads until the end, the count, a signal, or nobody listens.
-pub fn run(config: &Consume) -> anyhow::Result<Exit> {
+pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
     let wanted = wanted(config);
     let mut options = config.options.clone();
@@ -58,7 +59,7 @@ fn wanted(config: &Consume) -> Wanted {
         range_is_checked: !options.is_said("auto.offset.reset"),
         stop_time_ms: config.range.stop_time_ms,
         stop_at_end: config.exit_at_end,
-        read_uncommitted: options.get("isolation.level") == Some("read_uncommitted"),
+        isolation: Isolation::of(options),
         wants_headers: shows_headers(&config.output.format),
     }
 }

@@ -7,6 +7,7 @@ use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
+use tools::kafka::cluster::Isolation;
 use tools::kafka::consume::Item;
 use tools::kafka::error::{KafkaError, code};
 use tools::kafka::group::{Member, Membership, Polled, Positions, tune};
@@ -21,14 +22,14 @@ const IDLE_MS: i32 = 100;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads as a member of the group until the end, the count, a signal, or nobody listens.
-pub fn run(config: &Group) -> anyhow::Result<Exit> {
+pub(crate) fn run(config: &Group) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
     let membership = Membership {
         group: config.group.clone(),
         topics: config.topics.clone(),
         start: config.start,
         stop_at_end: config.exit_at_end,
-        read_uncommitted: config.options.get("isolation.level") == Some("read_uncommitted"),
+        isolation: Isolation::of(&config.options),
         wants_headers: shows_headers(&config.output.format),
     };
     let mut options = config.options.clone();

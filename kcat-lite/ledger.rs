@@ -10,7 +10,7 @@ use tools::kafka::group::Positions;
 
 /// Positions on their way out, and those that are out.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     places: Vec<Place>,
     /// The index of the place of the record before: the next one is likely of the same.
     current: usize,
@@ -36,7 +36,7 @@ struct Mark {
 
 impl Ledger {
     /// Notes that `position` is reached when `end_byte` bytes are out.
-    pub fn note(&mut self, topic: &str, partition: i32, position: i64, end_byte: u64) {
+    pub(crate) fn note(&mut self, topic: &str, partition: i32, position: i64, end_byte: u64) {
         let place = self.place(topic, partition);
         match self.marks.back_mut() {
             // An end of a partition, or a record that left nothing to be written.
@@ -52,7 +52,7 @@ impl Ledger {
     }
 
     /// Moves the positions that are reached by `taken_bytes`.
-    pub fn settle(&mut self, taken_bytes: u64) {
+    pub(crate) fn settle(&mut self, taken_bytes: u64) {
         while let Some(mark) = self.marks.front()
             && mark.end_byte <= taken_bytes
         {
@@ -62,12 +62,12 @@ impl Ledger {
     }
 
     /// The positions that are out.
-    pub fn taken(&self) -> Positions {
+    pub(crate) fn taken(&self) -> Positions {
         self.positions(|place| place.taken)
     }
 
     /// The positions that are out and were not sent yet.
-    pub fn unsent(&self) -> Positions {
+    pub(crate) fn unsent(&self) -> Positions {
         self.positions(|place| place.taken.filter(|_| place.taken != place.sent))
     }
 
@@ -77,21 +77,21 @@ impl Ledger {
     }
 
     /// Notes that what is out was sent to be committed.
-    pub fn sent(&mut self) {
+    pub(crate) fn sent(&mut self) {
         for place in &mut self.places {
             place.sent = place.taken;
         }
     }
 
     /// Notes that what was sent last was not committed.
-    pub fn send_again(&mut self) {
+    pub(crate) fn send_again(&mut self) {
         for place in &mut self.places {
             place.sent = None;
         }
     }
 
     /// Forgets partitions that belong to others now.
-    pub fn forget(&mut self, places: &[(String, i32)]) {
+    pub(crate) fn forget(&mut self, places: &[(String, i32)]) {
         for (topic, partition) in places {
             let place = self.place(topic, *partition);
             self.places[place].taken = None;

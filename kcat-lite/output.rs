@@ -13,7 +13,7 @@ use crate::unpack::{Unpack, UnpackError};
 
 /// Why a record was not written. Nothing of it is in the output.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// The pack of `-s` does not fit.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
@@ -25,7 +25,7 @@ pub enum Refused {
 /// A record that stops the program.
 #[derive(Debug, thiserror::Error)]
 #[error("{topic} [{partition}] offset {offset}: {reason}")]
-pub struct BadRecord {
+pub(crate) struct BadRecord {
     topic: String,
     partition: i32,
     offset: i64,
@@ -33,7 +33,7 @@ pub struct BadRecord {
 }
 
 /// Writes records.
-pub struct Writer {
+pub(crate) struct Writer {
     encoder: Encoder,
     out: Out,
     offset_delimiter: Option<Vec<u8>>,
@@ -48,7 +48,7 @@ pub struct Writer {
 
 impl Writer {
     /// A writer to standard output.
-    pub fn new(output: &Output) -> Result<Writer, OutError> {
+    pub(crate) fn new(output: &Output) -> Result<Writer, OutError> {
         let out = Out::stdout()?;
         let for_terminal = out.is_terminal() && !output.raw;
         Ok(Writer {
@@ -64,7 +64,7 @@ impl Writer {
     }
 
     /// Encodes a record; [`Writer::flush_if_due`] lets it go out.
-    pub fn put(&mut self, record: &Record<'_>) -> Result<(), BadRecord> {
+    pub(crate) fn put(&mut self, record: &Record<'_>) -> Result<(), BadRecord> {
         if let Err(reason) = self.encode(record) {
             let bad = BadRecord {
                 topic: record.topic.unwrap_or_default().to_owned(),
@@ -84,7 +84,7 @@ impl Writer {
     }
 
     /// Writes a block that is full, or each record where that is wanted.
-    pub fn flush_if_due(&mut self, signals: &Signals) -> Result<bool, OutError> {
+    pub(crate) fn flush_if_due(&mut self, signals: &Signals) -> Result<bool, OutError> {
         let is_due = self.by_record || self.out.is_full();
         if is_due {
             self.out.flush(signals)?;
@@ -122,22 +122,22 @@ impl Writer {
     }
 
     /// Writes what is in the block.
-    pub fn flush(&mut self, signals: &Signals) -> Result<(), OutError> {
+    pub(crate) fn flush(&mut self, signals: &Signals) -> Result<(), OutError> {
         self.out.flush(signals)
     }
 
     /// Where it is written to.
-    pub fn out(&self) -> &Out {
+    pub(crate) fn out(&self) -> &Out {
         &self.out
     }
 
     /// Records written so far.
-    pub fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.written
     }
 
     /// Says at the end of the run what a reader of the output should know.
-    pub fn say_what_was_odd(&self, quiet: bool) {
+    pub(crate) fn say_what_was_odd(&self, quiet: bool) {
         let ambiguous = self.encoder.ambiguous();
         if ambiguous > 0 && !quiet {
             message(format_args!(
@@ -152,13 +152,13 @@ impl Writer {
 }
 
 /// `1 record`, `2 records`.
-pub fn records(count: u64) -> String {
+pub(crate) fn records(count: u64) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} record{plural}")
 }
 
 /// Whether a format shows headers; else they need not be read.
-pub fn shows_headers(format: &Format) -> bool {
+pub(crate) fn shows_headers(format: &Format) -> bool {
     match format {
         Format::Raw(_) => false,
         Format::Tsv(tsv) => tsv.columns.contains(Column::Headers),
@@ -167,7 +167,7 @@ pub fn shows_headers(format: &Format) -> bool {
 }
 
 /// Says that no broker is left, and why where librdkafka knows more than that.
-pub fn say_all_down(cause: Option<&str>) {
+pub(crate) fn say_all_down(cause: Option<&str>) {
     match cause.filter(|cause| !cause.ends_with("brokers are down")) {
         Some(cause) => message(format_args!("all brokers are down, waiting: {cause}")),
         None => message("all brokers are down, waiting"),

@@ -11,14 +11,14 @@ use tools::record::Record;
 
 /// What is unpacked.
 #[derive(Clone, Debug, Default)]
-pub struct Unpack {
+pub(crate) struct Unpack {
     key: Option<Pack>,
     value: Option<Pack>,
 }
 
 /// Why a key or value does not fit its pack.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnpackError {
+pub(crate) enum UnpackError {
     /// Too few bytes.
     #[error(
         "the {what} is too short: {token} needs {needed} bytes at byte {at}, and {left} are left"
@@ -41,7 +41,7 @@ pub enum UnpackError {
 
 impl Unpack {
     /// Parses the values of `-s`: `key=PACK`, `value=PACK`, or `PACK` for both; the last of a kind counts.
-    pub fn parse(values: &[String]) -> Result<Unpack, String> {
+    pub(crate) fn parse(values: &[String]) -> Result<Unpack, String> {
         let mut unpack = Unpack::default();
         for value in values {
             let bad = |reason: String| format!("-s {value}: {reason}");
@@ -59,12 +59,12 @@ impl Unpack {
     }
 
     /// Whether nothing is to be unpacked.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.key.is_none() && self.value.is_none()
     }
 
     /// Calls `use_it` with the record as text. NULL stays NULL.
-    pub fn apply<T>(
+    pub(crate) fn apply<T>(
         &self,
         record: &Record<'_>,
         use_it: impl FnOnce(&Record<'_>) -> T,

@@ -50,12 +50,6 @@ impl PartitionList {
     pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_topic_partition_list_t {
         self.ptr
     }
-
-    /// All of the list.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
-        // SAFETY: the list is live.
-        unsafe { entries(self.ptr) }
-    }
 }
 
 impl Drop for PartitionList {

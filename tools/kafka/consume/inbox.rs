@@ -162,7 +162,7 @@ where
         };
         if !self.find_topic(rkt) {
             // SAFETY: the message is live.
-            return self.fail_whole(error, &unsafe { error_text(message) });
+            return self.fail_whole(error, &unsafe { error_text(message, "", partition) });
         }
         let topic = &self.topics[self.current];
         let state = topic.partitions.get(partition as usize);
@@ -188,7 +188,9 @@ where
                     topic: topic.name.clone(),
                     partition,
                     // SAFETY: the message is live.
-                    error: KafkaError::new(other, unsafe { error_text(message) }),
+                    error: KafkaError::new(other, unsafe {
+                        error_text(message, &topic.name, partition)
+                    }),
                 });
                 ControlFlow::Break(())
             }

@@ -110,11 +110,18 @@ unsafe fn read_headers(message: *const ffi::rd_kafka_message_t, headers: &mut Ve
     }
 }
 
-/// What librdkafka says of a message that is an error.
+/// What librdkafka says of a message that is an error, without the place that it may put in front.
 ///
 /// # Safety
 /// `message` is live.
-pub(crate) unsafe fn error_text(message: *const ffi::rd_kafka_message_t) -> String {
+pub(crate) unsafe fn error_text(
+    message: *const ffi::rd_kafka_message_t,
+    topic: &str,
+    partition: i32,
+) -> String {
     // SAFETY: the caller's promise.
-    unsafe { ffi::text(ffi::rd_kafka_message_errstr(message)) }
+    let text = unsafe { ffi::text(ffi::rd_kafka_message_errstr(message)) };
+    let place = format!("{topic} [{partition}]: ");
+    text.strip_prefix(&place)
+        .map_or(text.clone(), str::to_owned)
 }

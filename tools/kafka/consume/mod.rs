@@ -7,9 +7,8 @@
 
 pub(crate) mod inbox;
 mod message;
-pub(crate) mod offsets;
 mod reader;
-mod span;
+pub(crate) mod span;
 pub(crate) mod topics;
 
 pub use reader::Reader;
@@ -17,8 +16,12 @@ pub use span::Start;
 
 use super::Options;
 use super::client::ContactError;
+use super::cluster::Isolation;
 use super::error::KafkaError;
 use crate::record::Record;
+
+/// Topic and partition.
+pub type Place = (String, i32);
 
 /// What is to be read.
 #[derive(Clone, Debug)]
@@ -35,8 +38,8 @@ pub struct Wanted {
     pub stop_time_ms: Option<i64>,
     /// A partition stops at its end, as it was when reading began.
     pub stop_at_end: bool,
-    /// `isolation.level=read_uncommitted`: the end is the high watermark, not the last stable offset.
-    pub read_uncommitted: bool,
+    /// `isolation.level`: whether the end is the high watermark or the last stable offset.
+    pub isolation: Isolation,
     /// Whether records are handed out with their headers, which costs.
     pub wants_headers: bool,
 }
@@ -50,7 +53,7 @@ impl Default for Wanted {
             range_is_checked: true,
             stop_time_ms: None,
             stop_at_end: false,
-            read_uncommitted: false,
+            isolation: Isolation::ReadCommitted,
             wants_headers: true,
         }
     }

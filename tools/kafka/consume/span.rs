@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::offsets::{EARLIEST, Isolation, LATEST, Place, list_offsets};
 use super::topics::{self, Topic};
-use super::{ConsumeError, Wanted};
+use super::{ConsumeError, Place, Wanted};
+use crate::kafka::cluster::{Isolation, Question, Spec, offsets};
 use crate::kafka::{Client, ffi};
 
 /// Where a partition is read from.
@@ -42,14 +42,17 @@ pub(super) struct Plan {
     pub(super) spans: Vec<Span>,
 }
 
+/// An offset of each place; none where no record is at or after a time.
+type Offsets = HashMap<Place, Option<i64>>;
+
 /// The answers that the plan of a partition depends on; those not asked for are empty.
 #[derive(Default)]
 struct Known {
-    first: HashMap<Place, i64>,
-    end: HashMap<Place, i64>,
-    high: HashMap<Place, i64>,
-    start_time: HashMap<Place, i64>,
-    stop_time: HashMap<Place, i64>,
+    first: Offsets,
+    end: Offsets,
+    high: Offsets,
+    start_time: Offsets,
+    stop_time: Offsets,
 }
 
 /// Asks the cluster what it takes, and settles each partition's bounds.
@@ -94,18 +97,11 @@ fn ask(
         .iter()
         .flat_map(|topic| topic.partitions.iter().map(|&p| (topic.name.clone(), p)))
         .collect();
-    let isolation = if wanted.read_uncommitted {
-        Isolation::ReadUncommitted
-    } else {
-        Isolation::ReadCommitted
-    };
-    let list = |is_needed: bool, spec: i64, isolation| {
+    let list = |is_needed: bool, spec: Spec, isolation: Isolation| {
         if !is_needed {
             return Ok(HashMap::new());
         }
-        client.ask_first(interrupted, |timeout_ms| {
-            list_offsets(client, &places, spec, isolation, timeout_ms)
-        })
+        list_offsets(client, &places, spec, isolation, interrupted)
     };
     let start = wanted.start;
     let checks_range = matches!(start, Start::At(_)) && wanted.range_is_checked;
@@ -116,26 +112,50 @@ fn ask(
     };
     let needs_end = wanted.stop_at_end || is_tail || start == Start::End || times_from.is_some();
     let needs_first = wanted.stop_at_end || is_tail || checks_range;
+    let all = Isolation::ReadUncommitted;
     let by_time = |time_ms: Option<i64>| {
         // Times before 1970 would be taken for ListOffsets' special values.
-        list(
-            time_ms.is_some(),
-            time_ms.unwrap_or(0).max(0),
-            Isolation::ReadUncommitted,
-        )
+        let spec = Spec::Time(time_ms.unwrap_or(0).max(0));
+        list(time_ms.is_some(), spec, all)
     };
     Ok(Known {
-        first: list(needs_first, EARLIEST, Isolation::ReadUncommitted)?,
-        end: list(needs_end, LATEST, isolation)?,
-        high: list(checks_range, LATEST, Isolation::ReadUncommitted)?,
+        first: list(needs_first, Spec::Earliest, all)?,
+        end: list(needs_end, Spec::Latest, wanted.isolation)?,
+        high: list(checks_range, Spec::Latest, all)?,
         start_time: by_time(times_from)?,
         stop_time: by_time(wanted.stop_time_ms)?,
     })
 }
 
+/// One offset of each place.
+pub(crate) fn list_offsets(
+    client: &Client,
+    places: &[Place],
+    spec: Spec,
+    isolation: Isolation,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<HashMap<Place, Option<i64>>, ConsumeError> {
+    let question = |(topic, partition): &Place| Question {
+        topic: topic.clone(),
+        partition: *partition,
+        spec,
+    };
+    let questions: Vec<Question> = places.iter().map(question).collect();
+    let answers = offsets(client, &questions, isolation, interrupted)?;
+    let rows = places.iter().zip(answers).map(|(place, answer)| {
+        let found = answer.map_err(|error| ConsumeError::Partition {
+            topic: place.0.clone(),
+            partition: place.1,
+            error,
+        })?;
+        Ok((place.clone(), found.offset))
+    });
+    rows.collect()
+}
+
 /// The bounds of one partition, from what is known of it.
 fn span(wanted: &Wanted, known: &Known, place: &Place) -> Result<Span, ConsumeError> {
-    let of = |offsets: &HashMap<Place, i64>| offsets.get(place).copied();
+    let of = |offsets: &Offsets| offsets.get(place).copied().flatten();
     let first = of(&known.first);
     let end = of(&known.end);
     let start = match wanted.start {
@@ -146,10 +166,9 @@ fn span(wanted: &Wanted, known: &Known, place: &Place) -> Result<Span, ConsumeEr
             .unwrap_or(0)
             .saturating_sub(count)
             .max(first.unwrap_or(0)),
-        Start::Time(_) => match of(&known.start_time) {
-            Some(offset) if offset >= 0 => offset,
-            _ => end.unwrap_or(i64::from(ffi::RD_KAFKA_OFFSET_END)),
-        },
+        Start::Time(_) => of(&known.start_time)
+            .or(end)
+            .unwrap_or(i64::from(ffi::RD_KAFKA_OFFSET_END)),
         Start::At(offset) => {
             let high = of(&known.high);
             if let (Some(first), Some(high)) = (first, high)
@@ -168,7 +187,7 @@ fn span(wanted: &Wanted, known: &Known, place: &Place) -> Result<Span, ConsumeEr
         }
     };
     let stop_at_end = end.filter(|_| wanted.stop_at_end);
-    let stop_at_time = of(&known.stop_time).filter(|&offset| offset >= 0);
+    let stop_at_time = of(&known.stop_time);
     let stop = match (stop_at_end, stop_at_time) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -189,8 +208,8 @@ mod tests {
 
     const PLACE: (&str, i32) = ("t", 3);
 
-    fn at(offset: i64) -> HashMap<Place, i64> {
-        HashMap::from([((PLACE.0.to_owned(), PLACE.1), offset)])
+    fn at(offset: impl Into<Option<i64>>) -> Offsets {
+        HashMap::from([((PLACE.0.to_owned(), PLACE.1), offset.into())])
     }
 
     fn bounds(wanted: &Wanted, known: &Known) -> Result<(i64, Option<i64>), String> {
@@ -240,12 +259,15 @@ mod tests {
             stop_time_ms: Some(6),
             ..Wanted::default()
         };
-        let by_time = |start, stop| Known {
+        let by_time = |start: Option<i64>, stop: Option<i64>| Known {
             start_time: at(start),
             stop_time: at(stop),
             ..known()
         };
-        assert_eq!(bounds(&wanted, &by_time(-1, -1)), Ok((20, None)));
-        assert_eq!(bounds(&wanted, &by_time(12, 15)), Ok((12, Some(15))));
+        assert_eq!(bounds(&wanted, &by_time(None, None)), Ok((20, None)));
+        assert_eq!(
+            bounds(&wanted, &by_time(Some(12), Some(15))),
+            Ok((12, Some(15)))
+        );
     }
 }

@@ -1,8 +1,11 @@
 //! Which partitions the topics have, as the cluster says.
 #![allow(unsafe_code)]
 
+use std::time::{Duration, Instant};
+
 use super::ConsumeError;
 use crate::kafka::client::ContactError;
+use crate::kafka::cluster::{self, Metadata, Topics};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::partitions::topic_name;
 use crate::kafka::{Client, ffi};
@@ -65,11 +68,10 @@ pub(crate) fn find(
     }
     let patterns = Patterns::new(names)?;
     if !patterns.is_empty() {
-        let all = ask(client, true, interrupted)?;
-        let matching = all.into_iter().filter(|row| patterns.matches(&row.name));
-        for row in matching {
-            if !wanted.contains(&row.name) {
-                wanted.push(row.name);
+        let all = cluster::metadata(client, Topics::All, interrupted)?;
+        for topic in all.topics {
+            if patterns.matches(&topic.name) && !wanted.contains(&topic.name) {
+                wanted.push(topic.name);
             }
         }
         if wanted.is_empty() {
@@ -78,89 +80,54 @@ pub(crate) fn find(
     }
     let handles = wanted.iter().map(|name| TopicHandle::new(client, name));
     let handles = handles.collect::<Result<Vec<_>, _>>()?;
-    let mut rows = ask(client, false, interrupted)?;
-    let mut topics = Vec::new();
-    for (name, handle) in wanted.into_iter().zip(handles) {
-        let row = rows.iter_mut().find(|row| row.name == name);
+    let metadata = ask(client, &wanted, interrupted)?;
+    let topics = wanted.into_iter().zip(handles).map(|(name, handle)| {
+        let row = metadata.topic(&name);
         let row = row.ok_or_else(|| ConsumeError::NoTopic(name.clone()))?;
-        match row.error {
-            code::NONE => {}
-            code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_TOPIC => {
-                return Err(ConsumeError::NoTopic(name));
-            }
-            other => return Err(ConsumeError::Topic(name, KafkaError::of(other))),
+        if let Some(error) = &row.error {
+            return Err(match error.code {
+                code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_TOPIC => {
+                    ConsumeError::NoTopic(name)
+                }
+                _ => ConsumeError::Topic(name, error.clone()),
+            });
         }
-        row.partitions.sort_unstable();
-        topics.push(Topic {
+        let mut partitions: Vec<i32> = row.partitions.iter().map(|p| p.id).collect();
+        partitions.sort_unstable();
+        Ok(Topic {
             name,
             handle,
-            partitions: std::mem::take(&mut row.partitions),
-        });
-    }
-    Ok(topics)
+            partitions,
+        })
+    });
+    topics.collect()
 }
 
-/// What the cluster says of one topic.
-struct Row {
-    name: String,
-    error: i32,
-    partitions: Vec<i32>,
-}
+/// How long a topic that is being created is left alone before it is asked for again.
+const RETRY: Duration = Duration::from_millis(100);
 
-/// Asks for all topics, or for those that have a handle.
+/// Asks for topics; a leader that is being elected is a matter of moments.
 fn ask(
     client: &Client,
-    all: bool,
+    names: &[String],
     interrupted: &dyn Fn() -> bool,
-) -> Result<Vec<Row>, ContactError> {
-    client.ask_first(interrupted, |timeout_ms| {
-        let mut metadata = std::ptr::null();
-        // SAFETY: the handle is live; NULL stands for every topic with a handle.
-        // On success the metadata is ours, read and freed here.
-        unsafe {
-            let error = ffi::metadata(
-                client.as_ptr(),
-                i32::from(all),
-                std::ptr::null_mut(),
-                &raw mut metadata,
-                timeout_ms,
-            );
-            if error != code::NONE {
-                return Err(KafkaError::of(error));
-            }
-            let rows = rows(metadata);
-            ffi::rd_kafka_metadata_destroy(metadata);
-            // A leader that is being elected is a matter of moments.
-            match rows
-                .iter()
-                .find(|row| row.error == code::LEADER_NOT_AVAILABLE)
-            {
-                Some(_) if !all => Err(KafkaError::of(code::TIMED_OUT)),
-                _ => Ok(rows),
-            }
+) -> Result<Metadata, ContactError> {
+    let until = Instant::now() + client.first_contact();
+    loop {
+        let metadata = cluster::metadata(client, Topics::Named(names), interrupted)?;
+        let is_settled = metadata.topics.iter().all(|topic| {
+            topic
+                .error
+                .as_ref()
+                .is_none_or(|error| error.code != code::LEADER_NOT_AVAILABLE)
+        });
+        if is_settled || Instant::now() >= until {
+            return Ok(metadata);
         }
-    })
-}
-
-/// # Safety
-/// `metadata` is live.
-unsafe fn rows(metadata: *const ffi::rd_kafka_metadata) -> Vec<Row> {
-    // SAFETY: the counts are librdkafka's own; codes are read as integers.
-    unsafe {
-        let count = usize::try_from((*metadata).topic_cnt).unwrap_or(0);
-        (0..count)
-            .map(|i| {
-                let topic = (*metadata).topics.add(i);
-                let partitions = usize::try_from((*topic).partition_cnt).unwrap_or(0);
-                Row {
-                    name: ffi::text((*topic).topic),
-                    error: std::ptr::addr_of!((*topic).err).cast::<i32>().read(),
-                    partitions: (0..partitions)
-                        .map(|p| (*(*topic).partitions.add(p)).id)
-                        .collect(),
-                }
-            })
-            .collect()
+        if interrupted() {
+            return Err(ContactError::Interrupted);
+        }
+        std::thread::sleep(RETRY);
     }
 }
 

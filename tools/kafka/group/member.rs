@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use super::commit::Committer;
 use super::{GroupError, Membership, Positions};
 use crate::kafka::client::Event;
+use crate::kafka::cluster::{self, Spec, Topics};
 use crate::kafka::consume::inbox::{Inbox, PartitionState, TopicState};
-use crate::kafka::consume::offsets::{Isolation, LATEST, Place, list_offsets};
+use crate::kafka::consume::span::list_offsets;
 use crate::kafka::consume::topics::{self, TopicHandle};
-use crate::kafka::consume::{Item, Start, set_fetch_wait};
+use crate::kafka::consume::{Item, Place, Start, set_fetch_wait};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::partitions::{Entry, PartitionList, entries};
 use crate::kafka::{Client, Options, Role, ffi};
@@ -67,7 +68,7 @@ pub struct Member {
     /// Whether the group has said what this member has, be it nothing.
     is_assigned: bool,
     /// Since when the group knows this member.
-    member_since: Option<Instant>,
+    known_since: Option<Instant>,
     has_left: bool,
     // The last field: librdkafka's queues and topics are given back before their client.
     client: Client,
@@ -92,7 +93,11 @@ impl Member {
             .filter(|topic| !topic.starts_with('^'))
             .cloned()
             .collect();
-        topics::find(&client, &plain, interrupted)?;
+        if plain.is_empty() {
+            cluster::metadata(&client, Topics::All, interrupted)?;
+        } else {
+            topics::find(&client, &plain, interrupted)?;
+        }
         // SAFETY: the handle is live and has a group; the queue is given back in `drop`.
         let events = unsafe { ffi::rd_kafka_queue_get_consumer(client.as_ptr()) };
         let mut member = Member {
@@ -103,7 +108,7 @@ impl Member {
             revoked: Vec::new(),
             seen: HashSet::new(),
             is_assigned: false,
-            member_since: None,
+            known_since: None,
             has_left: false,
             client,
         };
@@ -177,10 +182,10 @@ impl Member {
 
     /// Under KIP-848 nobody says that a member's assignment is empty: the others have everything.
     fn gets_nothing(&mut self) -> bool {
-        if self.member_since.is_none() && self.is_incremental() && self.generation() > 0 {
-            self.member_since = Some(Instant::now());
+        if self.known_since.is_none() && self.is_incremental() && self.generation() > 0 {
+            self.known_since = Some(Instant::now());
         }
-        self.member_since
+        self.known_since
             .is_some_and(|since| since.elapsed() >= NOTHING_COMES)
     }
 
@@ -235,7 +240,7 @@ impl Member {
         if !is_incremental || self.states().next().is_none() {
             // What comes next is said by the next assignment.
             self.is_assigned = false;
-            self.member_since = None;
+            self.known_since = None;
         }
         if is_incremental {
             let list = self.list(&revoked, |entry| entry.offset)?;
@@ -299,19 +304,13 @@ impl Member {
 
     fn assign(&mut self, partitions: &[Entry], places: &Vec<Place>) -> Result<(), GroupError> {
         let ends = if self.membership.stop_at_end && !places.is_empty() {
-            let isolation = if self.membership.read_uncommitted {
-                Isolation::ReadUncommitted
-            } else {
-                Isolation::ReadCommitted
-            };
-            self.client.ask_first(&|| false, |timeout_ms| {
-                list_offsets(&self.client, places, LATEST, isolation, timeout_ms)
-            })?
+            let isolation = self.membership.isolation;
+            list_offsets(&self.client, places, Spec::Latest, isolation, &|| false)?
         } else {
             std::collections::HashMap::new()
         };
         for place in places {
-            self.expect(place, ends.get(place).copied())?;
+            self.expect(place, ends.get(place).copied().flatten())?;
             self.redirect(place)?;
         }
         let start = self.membership.start.map(override_offset);

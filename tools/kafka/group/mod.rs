@@ -13,16 +13,15 @@ use std::collections::BTreeMap;
 pub use member::{Member, Polled, tune};
 
 use super::client::ContactError;
-use super::consume::ConsumeError;
-use super::consume::offsets::Place;
+use super::cluster::Isolation;
+use super::consume::{ConsumeError, Place, Start};
 use super::error::KafkaError;
-use crate::kafka::consume::Start;
 
 /// For each topic and partition the offset of the next record to be read.
 pub type Positions = BTreeMap<Place, i64>;
 
 /// How to be a member.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Membership {
     /// `group.id`.
     pub group: String,
@@ -32,8 +31,8 @@ pub struct Membership {
     pub start: Option<Start>,
     /// A partition stops at its end, as it was when it was assigned.
     pub stop_at_end: bool,
-    /// `isolation.level=read_uncommitted`: the end is the high watermark, not the last stable offset.
-    pub read_uncommitted: bool,
+    /// `isolation.level`: whether the end is the high watermark or the last stable offset.
+    pub isolation: Isolation,
     /// Whether records are handed out with their headers, which costs.
     pub wants_headers: bool,
 }
