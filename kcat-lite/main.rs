@@ -16,13 +16,14 @@ mod offset;
 mod output;
 mod produce;
 mod query;
+mod selftest;
 mod unpack;
 mod version;
 
 use std::process::ExitCode;
 
 use config::Config;
-use tools::cli::{Exit, run};
+use tools::cli::run;
 
 fn main() -> ExitCode {
     run("kcat-lite", || match config::from_command_line()? {
@@ -35,6 +36,6 @@ fn main() -> ExitCode {
         Config::Version => version::print_version(),
         Config::Properties(listing, options) => version::print_properties(listing, &options),
         Config::Completions(shell) => version::print_completions(shell),
-        _ => Ok(Exit::Done),
+        Config::SelfTest => selftest::run(),
     })
 }
