@@ -63,6 +63,11 @@ unsafe extern "C" {
         rk: *mut rd_kafka_t,
         partitions: *mut rd_kafka_topic_partition_list_t,
     ) -> c_int;
+    #[link_name = "rd_kafka_resume_partitions"]
+    pub(crate) fn resume_partitions(
+        rk: *mut rd_kafka_t,
+        partitions: *mut rd_kafka_topic_partition_list_t,
+    ) -> c_int;
     #[link_name = "rd_kafka_commit_queue"]
     pub(crate) fn commit_queue(
         rk: *mut rd_kafka_t,

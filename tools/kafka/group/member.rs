@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use super::commit::Committer;
 use super::{GroupError, Membership, Positions};
 use crate::kafka::client::Event;
-use crate::kafka::cluster::{self, Spec, Topics};
-use crate::kafka::consume::inbox::{Inbox, PartitionState, TopicState};
-use crate::kafka::consume::span::list_offsets;
-use crate::kafka::consume::topics::{self, TopicHandle};
-use crate::kafka::consume::{Item, Place, Start, set_fetch_wait};
+use crate::kafka::cluster::{self, Topics};
+use crate::kafka::consume::inbox::{Inbox, PartitionState};
+use crate::kafka::consume::topics;
+use crate::kafka::consume::{Item, Place, set_fetch_wait};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::partitions::{Entry, PartitionList, entries};
 use crate::kafka::{Client, Options, Role, ffi};
@@ -56,22 +55,22 @@ pub enum Polled {
 
 /// A member of a group.
 pub struct Member {
-    inbox: Inbox,
-    committer: Committer,
+    pub(super) inbox: Inbox,
+    pub(super) committer: Committer,
     /// Rebalances and errors of the group.
-    events: *mut ffi::rd_kafka_queue_t,
-    membership: Membership,
+    pub(super) events: *mut ffi::rd_kafka_queue_t,
+    pub(super) membership: Membership,
     /// What is to be released.
-    revoked: Vec<Entry>,
+    pub(super) revoked: Vec<Entry>,
     /// Partitions that were assigned once; `start` overrides nothing there any more.
-    seen: HashSet<Place>,
+    pub(super) seen: HashSet<Place>,
     /// Whether the group has said what this member has, be it nothing.
-    is_assigned: bool,
+    pub(super) is_assigned: bool,
     /// Since when the group knows this member.
-    known_since: Option<Instant>,
-    has_left: bool,
+    pub(super) known_since: Option<Instant>,
+    pub(super) has_left: bool,
     // The last field: librdkafka's queues and topics are given back before their client.
-    client: Client,
+    pub(super) client: Client,
 }
 
 // SAFETY: librdkafka's queues may be used from any thread.
@@ -175,7 +174,7 @@ impl Member {
     }
 
     /// All partitions that are assigned.
-    fn states(&self) -> impl Iterator<Item = &PartitionState> {
+    pub(super) fn states(&self) -> impl Iterator<Item = &PartitionState> {
         let topics = self.inbox.topics.iter();
         topics.flat_map(|topic| topic.partitions.iter().flatten())
     }
@@ -225,30 +224,6 @@ impl Member {
             .map_err(|error| self.not_committed(error))
     }
 
-    /// Lets go of the partitions that [`Polled::Revoked`] named.
-    pub fn release(&mut self) -> Result<(), GroupError> {
-        let revoked = std::mem::take(&mut self.revoked);
-        for entry in &revoked {
-            let found = self.inbox.topics.iter_mut().find(|t| t.name == entry.topic);
-            if let Some(topic) = found
-                && let Some(state) = topic.partitions.get_mut(entry.partition as usize)
-            {
-                *state = None;
-            }
-        }
-        let is_incremental = self.is_incremental();
-        if !is_incremental || self.states().next().is_none() {
-            // What comes next is said by the next assignment.
-            self.is_assigned = false;
-            self.known_since = None;
-        }
-        if is_incremental {
-            let list = self.list(&revoked, |entry| entry.offset)?;
-            return self.incremental(&list, ffi::rd_kafka_incremental_unassign);
-        }
-        self.assign_all(std::ptr::null())
-    }
-
     /// Leaves the group, so that it need not wait for the session to time out. Commit before.
     pub fn leave(mut self) {
         self.say_goodbye();
@@ -259,7 +234,7 @@ impl Member {
         self.client.cause()
     }
 
-    fn group_event(&mut self, event: &Event) -> Result<Option<Polled>, GroupError> {
+    pub(super) fn group_event(&mut self, event: &Event) -> Result<Option<Polled>, GroupError> {
         if event.kind() == ffi::RD_KAFKA_EVENT_REBALANCE {
             // SAFETY: the event is live, and with it its list.
             let (kind, partitions) = unsafe {
@@ -279,168 +254,8 @@ impl Member {
         }
     }
 
-    fn rebalance(&mut self, kind: i32, partitions: Vec<Entry>) -> Result<Polled, GroupError> {
-        let places = partitions
-            .iter()
-            .map(|entry| (entry.topic.clone(), entry.partition))
-            .collect();
-        match kind {
-            code::ASSIGN_PARTITIONS => {
-                self.assign(&partitions, &places)?;
-                Ok(Polled::Assigned(places))
-            }
-            code::REVOKE_PARTITIONS => {
-                self.revoked = partitions;
-                // SAFETY: the handle is live.
-                let lost = unsafe { ffi::rd_kafka_assignment_lost(self.client.as_ptr()) } != 0;
-                Ok(Polled::Revoked { places, lost })
-            }
-            other => {
-                self.assign_all(std::ptr::null())?;
-                Ok(Polled::Trouble(KafkaError::of(other)))
-            }
-        }
-    }
-
-    fn assign(&mut self, partitions: &[Entry], places: &Vec<Place>) -> Result<(), GroupError> {
-        let ends = if self.membership.stop_at_end && !places.is_empty() {
-            let isolation = self.membership.isolation;
-            list_offsets(&self.client, places, Spec::Latest, isolation, &|| false)?
-        } else {
-            std::collections::HashMap::new()
-        };
-        for place in places {
-            self.expect(place, ends.get(place).copied().flatten())?;
-            self.redirect(place)?;
-        }
-        let start = self.membership.start.map(override_offset);
-        let list = self.list(partitions, |entry| {
-            let place = (entry.topic.clone(), entry.partition);
-            match start {
-                Some(start) if !self.seen.contains(&place) => start,
-                _ => entry.offset,
-            }
-        })?;
-        self.seen.extend(places.iter().cloned());
-        self.is_assigned = true;
-        if self.is_incremental() {
-            self.incremental(&list, ffi::rd_kafka_incremental_assign)
-        } else {
-            self.assign_all(list.as_ptr())
-        }
-    }
-
-    /// Makes the inbox take the records of a partition.
-    fn expect(&mut self, place: &Place, end: Option<i64>) -> Result<(), GroupError> {
-        let (name, partition) = (&place.0, place.1 as usize);
-        let found = self.inbox.topics.iter().position(|t| t.name == *name);
-        let index = if let Some(index) = found {
-            index
-        } else {
-            self.inbox.topics.push(TopicState {
-                name: name.clone(),
-                partitions: Vec::new(),
-                handle: TopicHandle::new(&self.client, name)?,
-            });
-            self.inbox.topics.len() - 1
-        };
-        let states = &mut self.inbox.topics[index].partitions;
-        if states.len() <= partition {
-            states.resize_with(partition + 1, || None);
-        }
-        states[partition] = Some(PartitionState {
-            end,
-            is_done: end == Some(0),
-        });
-        Ok(())
-    }
-
-    /// Sends a partition's messages to the inbox, where a callback takes them, instead of one by one through the group's queue.
-    fn redirect(&self, place: &Place) -> Result<(), GroupError> {
-        let name = crate::kafka::partitions::topic_name(&place.0).map_err(|e| self.refused(e))?;
-        // SAFETY: handle, name and queues are live; the reference to the partition's queue is given back.
-        unsafe {
-            let queue =
-                ffi::rd_kafka_queue_get_partition(self.client.as_ptr(), name.as_ptr(), place.1);
-            if !queue.is_null() {
-                ffi::rd_kafka_queue_forward(queue, self.inbox.queue());
-                ffi::rd_kafka_queue_destroy(queue);
-            }
-        }
-        Ok(())
-    }
-
-    fn list(
-        &self,
-        partitions: &[Entry],
-        offset: impl Fn(&Entry) -> i64,
-    ) -> Result<PartitionList, GroupError> {
-        let mut list = PartitionList::new();
-        for entry in partitions {
-            list.add(&entry.topic, entry.partition, offset(entry))
-                .map_err(|e| self.refused(e))?;
-        }
-        Ok(list)
-    }
-
-    /// Cooperative and KIP-848 groups hand over the difference, eager ones everything.
-    fn is_incremental(&self) -> bool {
-        // SAFETY: the handle is live; the name is static.
-        let protocol = unsafe { ffi::text(ffi::rd_kafka_rebalance_protocol(self.client.as_ptr())) };
-        protocol == "COOPERATIVE"
-    }
-
-    /// NULL is the empty assignment.
-    fn assign_all(
-        &self,
-        list: *const ffi::rd_kafka_topic_partition_list_t,
-    ) -> Result<(), GroupError> {
-        // SAFETY: handle and list are live; the list is copied.
-        match unsafe { ffi::assign(self.client.as_ptr(), list) } {
-            code::NONE => Ok(()),
-            other => Err(self.refused(self.fatal(KafkaError::of(other)))),
-        }
-    }
-
-    fn incremental(
-        &self,
-        list: &PartitionList,
-        change: unsafe extern "C" fn(
-            *mut ffi::rd_kafka_t,
-            *const ffi::rd_kafka_topic_partition_list_t,
-        ) -> *mut ffi::rd_kafka_error_t,
-    ) -> Result<(), GroupError> {
-        // SAFETY: handle and list are live, the list is copied; the error, if there is one, is ours.
-        unsafe {
-            let error = change(self.client.as_ptr(), list.as_ptr());
-            if error.is_null() {
-                return Ok(());
-            }
-            let told = KafkaError::new(
-                ffi::error_code(error),
-                ffi::text(ffi::rd_kafka_error_string(error)),
-            );
-            ffi::rd_kafka_error_destroy(error);
-            Err(self.refused(told))
-        }
-    }
-
-    /// A partition that has reached its end is fetched no more.
-    fn pause(&self, topic: usize, partition: i32) {
-        let mut list = PartitionList::new();
-        if list
-            .add(&self.inbox.topics[topic].name, partition, 0)
-            .is_ok()
-        {
-            // SAFETY: handle and list are live. What can't be paused is passed over by the inbox.
-            unsafe {
-                ffi::pause_partitions(self.client.as_ptr(), list.as_ptr());
-            }
-        }
-    }
-
     /// What stands behind "fatal error".
-    fn fatal(&self, error: KafkaError) -> KafkaError {
+    pub(super) fn fatal(&self, error: KafkaError) -> KafkaError {
         if error.code != code::FATAL {
             return error;
         }
@@ -456,7 +271,7 @@ impl Member {
         KafkaError::new(code, ffi::buffer_text(&reason))
     }
 
-    fn refused(&self, error: KafkaError) -> GroupError {
+    pub(super) fn refused(&self, error: KafkaError) -> GroupError {
         GroupError::Refused {
             group: self.membership.group.clone(),
             error,
@@ -512,15 +327,4 @@ impl Drop for Member {
 fn is_fatal(event: &Event) -> bool {
     // SAFETY: the event is live.
     unsafe { ffi::rd_kafka_event_error_is_fatal(event.as_ptr()) != 0 }
-}
-
-/// librdkafka's name for a start; times are asked for elsewhere.
-fn override_offset(start: Start) -> i64 {
-    match start {
-        Start::Beginning => i64::from(ffi::RD_KAFKA_OFFSET_BEGINNING),
-        Start::End => i64::from(ffi::RD_KAFKA_OFFSET_END),
-        Start::Stored | Start::Time(_) => i64::from(ffi::RD_KAFKA_OFFSET_INVALID),
-        Start::At(offset) => offset,
-        Start::Tail(count) => i64::from(ffi::RD_KAFKA_OFFSET_TAIL_BASE) - count,
-    }
 }

@@ -7,6 +7,7 @@
 
 mod commit;
 mod member;
+mod rebalance;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,224 @@
+//! What the group gives to a member and takes from it.
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+
+use super::GroupError;
+use super::member::{Member, Polled};
+use crate::kafka::cluster::Spec;
+use crate::kafka::consume::inbox::{PartitionState, TopicState};
+use crate::kafka::consume::span::list_offsets;
+use crate::kafka::consume::topics::TopicHandle;
+use crate::kafka::consume::{Place, Start};
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::ffi;
+use crate::kafka::partitions::{Entry, PartitionList, topic_name};
+
+impl Member {
+    /// Lets go of the partitions that [`Polled::Revoked`] named.
+    pub fn release(&mut self) -> Result<(), GroupError> {
+        let revoked = std::mem::take(&mut self.revoked);
+        for entry in &revoked {
+            let found = self.inbox.topics.iter_mut().find(|t| t.name == entry.topic);
+            if let Some(topic) = found
+                && let Some(state) = topic.partitions.get_mut(entry.partition as usize)
+            {
+                *state = None;
+            }
+        }
+        let is_incremental = self.is_incremental();
+        if !is_incremental || self.states().next().is_none() {
+            // What comes next is said by the next assignment.
+            self.is_assigned = false;
+            self.known_since = None;
+        }
+        if is_incremental {
+            let list = self.list(&revoked, |entry| entry.offset)?;
+            return self.incremental(&list, ffi::rd_kafka_incremental_unassign);
+        }
+        self.assign_all(std::ptr::null())
+    }
+
+    pub(super) fn rebalance(
+        &mut self,
+        kind: i32,
+        partitions: Vec<Entry>,
+    ) -> Result<Polled, GroupError> {
+        let places = partitions
+            .iter()
+            .map(|entry| (entry.topic.clone(), entry.partition))
+            .collect();
+        match kind {
+            code::ASSIGN_PARTITIONS => {
+                self.assign(&partitions, &places)?;
+                Ok(Polled::Assigned(places))
+            }
+            code::REVOKE_PARTITIONS => {
+                self.revoked = partitions;
+                // SAFETY: the handle is live.
+                let lost = unsafe { ffi::rd_kafka_assignment_lost(self.client.as_ptr()) } != 0;
+                Ok(Polled::Revoked { places, lost })
+            }
+            other => {
+                self.assign_all(std::ptr::null())?;
+                Ok(Polled::Trouble(KafkaError::of(other)))
+            }
+        }
+    }
+
+    fn assign(&mut self, partitions: &[Entry], places: &Vec<Place>) -> Result<(), GroupError> {
+        let ends = if self.membership.stop_at_end && !places.is_empty() {
+            let isolation = self.membership.isolation;
+            list_offsets(&self.client, places, Spec::Latest, isolation, &|| false)?
+        } else {
+            HashMap::new()
+        };
+        for place in places {
+            self.expect(place, ends.get(place).copied().flatten())?;
+            self.redirect(place)?;
+        }
+        let start = self.membership.start.map(override_offset);
+        let list = self.list(partitions, |entry| {
+            let place = (entry.topic.clone(), entry.partition);
+            match start {
+                Some(start) if !self.seen.contains(&place) => start,
+                _ => entry.offset,
+            }
+        })?;
+        self.seen.extend(places.iter().cloned());
+        self.is_assigned = true;
+        if self.is_incremental() {
+            self.incremental(&list, ffi::rd_kafka_incremental_assign)?;
+        } else {
+            self.assign_all(list.as_ptr())?;
+        }
+        if self.membership.stop_at_end {
+            // librdkafka remembers that a partition was paused at its end, beyond its revocation.
+            // SAFETY: handle and list are live. What was not paused is left as it is.
+            unsafe {
+                ffi::resume_partitions(self.client.as_ptr(), list.as_ptr());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the inbox take the records of a partition.
+    fn expect(&mut self, place: &Place, end: Option<i64>) -> Result<(), GroupError> {
+        let (name, partition) = (&place.0, place.1 as usize);
+        let found = self.inbox.topics.iter().position(|t| t.name == *name);
+        let index = if let Some(index) = found {
+            index
+        } else {
+            self.inbox.topics.push(TopicState {
+                name: name.clone(),
+                partitions: Vec::new(),
+                handle: TopicHandle::new(&self.client, name)?,
+            });
+            self.inbox.topics.len() - 1
+        };
+        let states = &mut self.inbox.topics[index].partitions;
+        if states.len() <= partition {
+            states.resize_with(partition + 1, || None);
+        }
+        states[partition] = Some(PartitionState {
+            end,
+            is_done: end == Some(0),
+        });
+        Ok(())
+    }
+
+    /// Sends a partition's messages to the inbox, where a callback takes them, instead of one by one through the group's queue.
+    fn redirect(&self, place: &Place) -> Result<(), GroupError> {
+        let name = topic_name(&place.0).map_err(|e| self.refused(e))?;
+        // SAFETY: handle, name and queues are live; the reference to the partition's queue is given back.
+        unsafe {
+            let queue =
+                ffi::rd_kafka_queue_get_partition(self.client.as_ptr(), name.as_ptr(), place.1);
+            if !queue.is_null() {
+                ffi::rd_kafka_queue_forward(queue, self.inbox.queue());
+                ffi::rd_kafka_queue_destroy(queue);
+            }
+        }
+        Ok(())
+    }
+
+    fn list(
+        &self,
+        partitions: &[Entry],
+        offset: impl Fn(&Entry) -> i64,
+    ) -> Result<PartitionList, GroupError> {
+        let mut list = PartitionList::new();
+        for entry in partitions {
+            list.add(&entry.topic, entry.partition, offset(entry))
+                .map_err(|e| self.refused(e))?;
+        }
+        Ok(list)
+    }
+
+    /// Cooperative and KIP-848 groups hand over the difference, eager ones everything.
+    pub(super) fn is_incremental(&self) -> bool {
+        // SAFETY: the handle is live; the name is static.
+        let protocol = unsafe { ffi::text(ffi::rd_kafka_rebalance_protocol(self.client.as_ptr())) };
+        protocol == "COOPERATIVE"
+    }
+
+    /// NULL is the empty assignment.
+    fn assign_all(
+        &self,
+        list: *const ffi::rd_kafka_topic_partition_list_t,
+    ) -> Result<(), GroupError> {
+        // SAFETY: handle and list are live; the list is copied.
+        match unsafe { ffi::assign(self.client.as_ptr(), list) } {
+            code::NONE => Ok(()),
+            other => Err(self.refused(self.fatal(KafkaError::of(other)))),
+        }
+    }
+
+    fn incremental(
+        &self,
+        list: &PartitionList,
+        change: unsafe extern "C" fn(
+            *mut ffi::rd_kafka_t,
+            *const ffi::rd_kafka_topic_partition_list_t,
+        ) -> *mut ffi::rd_kafka_error_t,
+    ) -> Result<(), GroupError> {
+        // SAFETY: handle and list are live, the list is copied; the error, if there is one, is ours.
+        unsafe {
+            let error = change(self.client.as_ptr(), list.as_ptr());
+            if error.is_null() {
+                return Ok(());
+            }
+            let told = KafkaError::new(
+                ffi::error_code(error),
+                ffi::text(ffi::rd_kafka_error_string(error)),
+            );
+            ffi::rd_kafka_error_destroy(error);
+            Err(self.refused(told))
+        }
+    }
+
+    /// A partition that has reached its end is fetched no more.
+    pub(super) fn pause(&self, topic: usize, partition: i32) {
+        let mut list = PartitionList::new();
+        if list
+            .add(&self.inbox.topics[topic].name, partition, 0)
+            .is_ok()
+        {
+            // SAFETY: handle and list are live. What can't be paused is passed over by the inbox.
+            unsafe {
+                ffi::pause_partitions(self.client.as_ptr(), list.as_ptr());
+            }
+        }
+    }
+}
+
+/// librdkafka's name for a start; times are asked for elsewhere.
+fn override_offset(start: Start) -> i64 {
+    match start {
+        Start::Beginning => i64::from(ffi::RD_KAFKA_OFFSET_BEGINNING),
+        Start::End => i64::from(ffi::RD_KAFKA_OFFSET_END),
+        Start::Stored | Start::Time(_) => i64::from(ffi::RD_KAFKA_OFFSET_INVALID),
+        Start::At(offset) => offset,
+        Start::Tail(count) => i64::from(ffi::RD_KAFKA_OFFSET_TAIL_BASE) - count,
+    }
+}
