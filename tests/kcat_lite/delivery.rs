@@ -134,6 +134,22 @@ fn an_unreachable_cluster_says_why_and_how_many_records_were_not_delivered() {
 }
 
 #[test]
+fn a_steady_feed_into_an_unreachable_cluster_is_given_up_too() {
+    let args = ["-P", "-t", "t", "-m", "2", "-b", "127.0.0.1:1"];
+    let mut program = cmd("kcat-lite").args(args).stdin_open().start();
+    let given_up = std::time::Instant::now() + Duration::from_secs(20);
+    while program.offer("line\n") && std::time::Instant::now() < given_up {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(
+        std::time::Instant::now() < given_up,
+        "fed for 20 s, and -m is 2"
+    );
+    let output = program.wait().fails_with(2);
+    output.stderr_has("refused").stderr_has("not delivered");
+}
+
+#[test]
 fn a_peer_that_says_nothing_is_given_up_after_the_time_asked_for() {
     // The kernel completes the connection; nobody ever accepts it.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
