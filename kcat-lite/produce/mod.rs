@@ -4,6 +4,7 @@ mod finish;
 mod tee;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tools::cli::Exit;
@@ -20,6 +21,8 @@ use tee::Tee;
 
 /// How long an idle input is waited for before reports are looked at again.
 const IDLE_MS: u64 = 100;
+/// A feed that never pauses is held up for the first contact if nothing was delivered by then.
+const CONTACT_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the input was left.
 enum End {
@@ -49,6 +52,7 @@ struct Sender {
     left: u64,
     tee: Option<Tee>,
     is_in_contact: bool,
+    opened: Instant,
     is_quiet: bool,
     is_verbose: bool,
     /// What the numbers that failures carry count: lines or files.
@@ -83,6 +87,7 @@ impl Sender {
             left: config.count.unwrap_or(u64::MAX),
             tee: config.tee.then(Tee::open).transpose()?,
             is_in_contact: false,
+            opened: Instant::now(),
             is_quiet: verbosity < 0,
             is_verbose: verbosity > 0,
             unit: match config.source {
@@ -187,7 +192,10 @@ impl Sender {
             if at_end || self.left == 0 {
                 return Ok(End::Input);
             }
-            if filled == Filled::Idle && let Err(error) = self.contact() {
+            let is_overdue = !self.is_in_contact && self.opened.elapsed() > CONTACT_AFTER;
+            if (filled == Filled::Idle || is_overdue)
+                && let Err(error) = self.contact()
+            {
                 // What has come in the meantime is counted among what is lost.
                 input.fill(&mut buffer, &self.signals, 0)?;
                 self.send_block(&mut decoder, &buffer, at_end, &mut line)?;
