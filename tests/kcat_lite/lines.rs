@@ -333,7 +333,7 @@ fn a_malformed_line_ends_with_its_number_and_what_came_before_is_delivered() {
             .stdin(input)
             .run()
             .fails_with(2);
-        output.stderr_has("3").stderr_has("2 records delivered");
+        output.stderr_has("3").stderr_has("2 delivered");
         assert_eq!(cluster.values(&topic), ["one", "two"], "{format:?}");
     }
 }
