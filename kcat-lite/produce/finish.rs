@@ -94,12 +94,16 @@ fn is_without_contact(error: &anyhow::Error) -> bool {
 /// What became of the records; without a failure only where that was asked for.
 fn tell_totals(totals: Totals, has_failed: bool, is_verbose: bool) {
     let open = totals.accepted - totals.delivered;
-    if has_failed || open > 0 || is_verbose {
+    let (accepted, delivered) = (totals.accepted, totals.delivered);
+    if open > 0 {
         message(format_args!(
-            "{} not delivered ({} accepted, {} delivered)",
+            "{} not delivered ({accepted} accepted, {delivered} delivered)",
             count(open, "record"),
-            totals.accepted,
-            totals.delivered
+        ));
+    } else if has_failed || is_verbose {
+        message(format_args!(
+            "{} accepted, {delivered} delivered",
+            count(accepted, "record")
         ));
     }
 }
