@@ -23,14 +23,14 @@ use tools::cli::format::FormatArgs;
                   Exit codes: 0 done; 2 usage, or something failed and stderr says what.\n\
                   See kcat-lite(1) and kafka-records(5)."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Produce: standard input, or each FILE as one record, to a topic
     #[arg(short = 'P', long = "produce", help_heading = "Modes", group = "mode")]
-    pub produce: bool,
+    pub(crate) produce: bool,
 
     /// Consume topics, or one partition
     #[arg(short = 'C', long = "consume", help_heading = "Modes", group = "mode")]
-    pub consume: bool,
+    pub(crate) consume: bool,
 
     /// Consume topics as a member of GROUP; `^regex` names many
     #[arg(
@@ -40,15 +40,15 @@ pub struct Cli {
         help_heading = "Modes",
         group = "mode"
     )]
-    pub group: Option<String>,
+    pub(crate) group: Option<String>,
 
     /// List brokers, topics, partitions
     #[arg(short = 'L', long = "list", help_heading = "Modes", group = "mode")]
-    pub list: bool,
+    pub(crate) list: bool,
 
     /// Query the offset of a time: -t TOPIC:PARTITION:TIME
     #[arg(short = 'Q', long = "query", help_heading = "Modes", group = "mode")]
-    pub query: bool,
+    pub(crate) query: bool,
 
     /// Run COMMAND with a throw-away cluster of N brokers; without one, until standard input ends
     #[arg(
@@ -59,7 +59,7 @@ pub struct Cli {
         help_heading = "Modes",
         group = "mode"
     )]
-    pub mock: Option<u32>,
+    pub(crate) mock: Option<u32>,
 
     /// Check this program's own parts, without a cluster
     #[arg(
@@ -68,11 +68,11 @@ pub struct Cli {
         help_heading = "Modes",
         group = "mode"
     )]
-    pub self_test: bool,
+    pub(crate) self_test: bool,
 
     /// Print the version, and librdkafka's
     #[arg(short = 'V', long = "version", help_heading = "Modes", group = "mode")]
-    pub version: bool,
+    pub(crate) version: bool,
 
     /// Topic; repeat it to consume several
     #[arg(
@@ -81,7 +81,7 @@ pub struct Cli {
         value_name = "TOPIC",
         help_heading = "What to move"
     )]
-    pub topics: Vec<String>,
+    pub(crate) topics: Vec<String>,
 
     /// Partition; -1 when producing lets the partitioner choose
     #[arg(
@@ -91,7 +91,7 @@ pub struct Cli {
         allow_negative_numbers = true,
         help_heading = "What to move"
     )]
-    pub partition: Option<i32>,
+    pub(crate) partition: Option<i32>,
 
     /// Where to begin: beginning, end, stored, N, -N from the end, s@TIME; and where to stop: e@TIME
     ///
@@ -104,19 +104,19 @@ pub struct Cli {
         allow_hyphen_values = true,
         help_heading = "What to move"
     )]
-    pub offsets: Vec<String>,
+    pub(crate) offsets: Vec<String>,
 
     /// Stop after N records
     #[arg(short = 'c', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What to move")]
-    pub count: Option<u64>,
+    pub(crate) count: Option<u64>,
 
     /// Stop at the end, as it was when reading began
     #[arg(short = 'e', long = "exit-at-end", help_heading = "What to move")]
-    pub exit_at_end: bool,
+    pub(crate) exit_at_end: bool,
 
     /// Send lines of FILE, as standard input is sent, instead of each FILE as one record
     #[arg(short = 'l', long = "lines", help_heading = "What to move")]
-    pub lines: bool,
+    pub(crate) lines: bool,
 
     /// Key of every record that brings none
     #[arg(
@@ -126,7 +126,7 @@ pub struct Cli {
         allow_hyphen_values = true,
         help_heading = "What to move"
     )]
-    pub key: Option<OsString>,
+    pub(crate) key: Option<OsString>,
 
     /// Header of every record: NAME=VALUE, or NAME for a NULL value; repeatable
     #[arg(
@@ -136,7 +136,7 @@ pub struct Cli {
         allow_hyphen_values = true,
         help_heading = "What to move"
     )]
-    pub headers: Vec<OsString>,
+    pub(crate) headers: Vec<OsString>,
 
     /// Compress with gzip, snappy, lz4 or zstd
     #[arg(
@@ -145,22 +145,22 @@ pub struct Cli {
         value_name = "CODEC",
         help_heading = "What to move"
     )]
-    pub compression: Option<String>,
+    pub(crate) compression: Option<String>,
 
     /// Copy standard input to standard output, record by record
     #[arg(short = 'T', long = "tee", help_heading = "What to move")]
-    pub tee: bool,
+    pub(crate) tee: bool,
 
     /// Write each record at once, instead of in blocks that go out when idle
     #[arg(short = 'u', long = "unbuffered", help_heading = "What to move")]
-    pub unbuffered: bool,
+    pub(crate) unbuffered: bool,
 
     /// Wait for the cluster however long it takes, also at first
     #[arg(short = 'E', long = "keep-trying", help_heading = "What to move")]
-    pub keep_trying: bool,
+    pub(crate) keep_trying: bool,
 
     #[command(flatten)]
-    pub format: FormatArgs,
+    pub(crate) format: FormatArgs,
 
     /// Raw records: put the offset and the -K delimiter (or a tab) before each
     #[arg(
@@ -168,7 +168,7 @@ pub struct Cli {
         long = "print-offset",
         help_heading = "Record format: see kafka-records(5)"
     )]
-    pub print_offset: bool,
+    pub(crate) print_offset: bool,
 
     /// Unpack binary keys or values into text, as kcat does: [key=|value=]PACK
     ///
@@ -181,28 +181,28 @@ pub struct Cli {
         value_name = "PACK",
         help_heading = "Record format: see kafka-records(5)"
     )]
-    pub unpack: Vec<String>,
+    pub(crate) unpack: Vec<String>,
 
     /// Send exact bytes to a terminal too, control characters and all
     #[arg(long = "raw", help_heading = "Record format: see kafka-records(5)")]
-    pub raw: bool,
+    pub(crate) raw: bool,
 
     /// kcat's schema registry, which is not supported
     #[arg(short = 'r', long = "registry", value_name = "URL", hide = true)]
-    pub registry: Option<String>,
+    pub(crate) registry: Option<String>,
 
     #[command(flatten)]
-    pub connection: Connection,
+    pub(crate) connection: Connection,
 
     /// Files to produce, or topics to consume
     #[arg(value_name = "FILE|TOPIC")]
-    pub operands: Vec<PathBuf>,
+    pub(crate) operands: Vec<PathBuf>,
 
     /// With -M: what to run
     #[arg(last = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
+    pub(crate) command: Vec<OsString>,
 
     /// Print a completion script for this shell
     #[arg(long = "generate-completions", value_name = "SHELL", hide = true, action = ArgAction::Set)]
-    pub completions: Option<Shell>,
+    pub(crate) completions: Option<Shell>,
 }

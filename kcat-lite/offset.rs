@@ -1,20 +1,20 @@
 //! `-o`: where to begin and where to stop.
 
-pub use tools::kafka::consume::Start;
+pub(crate) use tools::kafka::consume::Start;
 use tools::units::parse_time;
 
 /// What all `-o` options say together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Range {
+pub(crate) struct Range {
     /// Where to begin, if that was said.
-    pub start: Option<Start>,
+    pub(crate) start: Option<Start>,
     /// Stop a partition before its first record at or after this time, milliseconds since 1970.
-    pub stop_time_ms: Option<i64>,
+    pub(crate) stop_time_ms: Option<i64>,
 }
 
 impl Range {
     /// Parses the values of `-o` in their order; the last of a kind counts.
-    pub fn parse<'a>(
+    pub(crate) fn parse<'a>(
         values: impl IntoIterator<Item = &'a String>,
         now_ms: i64,
     ) -> Result<Range, String> {

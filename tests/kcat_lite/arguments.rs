@@ -80,6 +80,33 @@ fn modes_do_not_mix_and_options_belong_to_a_mode() {
 }
 
 #[test]
+fn a_format_that_cannot_be_honoured_is_refused_before_any_contact() {
+    let wrong: [(&[&str], &str); 9] = [
+        (&["-f", "%k%s"], "ambiguous"),
+        (&["-f", "a line\\n"], "no field"),
+        (&["-D", ""], "delimiter"),
+        (&["-J", "-Z"], "null"),
+        (&["--tsv", "Cargo.toml"], "-l"),
+        (&["-J", "Cargo.toml"], "-l"),
+        (&["-f", "%s\\n", "Cargo.toml"], "-l"),
+        (&["-K", ":", "Cargo.toml"], "-l"),
+        (&["-D", ":", "Cargo.toml"], "-l"),
+    ];
+    for (args, named) in wrong {
+        let output = cmd("kcat-lite")
+            .args(["-P", "-t", "t", "-b", NOWHERE])
+            .args(args)
+            .stdin("a\n")
+            .run()
+            .fails_with(2)
+            .stdout_is("")
+            .stderr_has(named);
+        let told_once = |stderr: &[u8]| !has(stderr, b"error:") && !has(stderr, b"delivered");
+        output.expect(|it| told_once(&it.stderr), "one usage error");
+    }
+}
+
+#[test]
 fn a_missing_topic_or_cluster_is_a_usage_error_that_names_the_option() {
     cmd("kcat-lite")
         .args(["-P", "-b", NOWHERE])

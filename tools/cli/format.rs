@@ -35,7 +35,7 @@ pub struct FormatArgs {
     pub tsv: Option<Columns>,
 
     /// One JSON object a line, lossless
-    #[arg(short = 'J', long = "json", conflicts_with_all = ["key_delimiter", "template"])]
+    #[arg(short = 'J', long = "json", conflicts_with_all = ["key_delimiter", "null_empty", "template"])]
     pub json: bool,
 
     /// A template: %s value, %k key, %t topic, %p partition, %o offset, %T timestamp, %h headers, ...

@@ -1,0 +1,262 @@
+//! What the command line means: one mode with its facts, settled once.
+//!
+//! An option that the mode can't honour is a usage error that names it.
+
+mod facts;
+mod mode;
+mod value;
+
+use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use tools::cli::format::FormatArgs;
+use tools::kafka::Options;
+use tools::record::Decoder;
+
+use crate::cli::Cli;
+use crate::offset::{Range, Start};
+use crate::unpack::Unpack;
+pub(crate) use facts::*;
+use mode::{Mode, choose_mode, refuse_avro, refuse_what_does_not_fit};
+use value::{parse_header, parse_partition, parse_question};
+
+/// Parses the command line of this process and settles what it means.
+pub(crate) fn from_command_line() -> anyhow::Result<Config> {
+    let cli = Cli::try_parse()?;
+    let config = settle(cli)?;
+    Ok(config)
+}
+
+/// A usage error, as clap words and ends them.
+pub(crate) fn usage(text: impl std::fmt::Display) -> anyhow::Error {
+    Cli::command()
+        .error(ErrorKind::ArgumentConflict, text)
+        .into()
+}
+
+fn settle(cli: Cli) -> anyhow::Result<Config> {
+    if cli.version {
+        return Ok(Config::Version);
+    }
+    if let Some(shell) = cli.completions {
+        return Ok(Config::Completions(shell));
+    }
+    refuse_avro(&cli)?;
+    if let Some(listing) = cli.connection.wants_listing() {
+        return Ok(Config::Properties(
+            listing,
+            Box::new(cli.connection.options()?),
+        ));
+    }
+    let mode = choose_mode(&cli);
+    refuse_what_does_not_fit(&cli, mode)?;
+    match mode {
+        Mode::Produce => produce(cli).map(Config::Produce),
+        Mode::Consume => consume(cli).map(Config::Consume),
+        Mode::Group => group(cli).map(Config::Group),
+        Mode::List => list(cli).map(Config::List),
+        Mode::Query => query(cli).map(Config::Query),
+        Mode::Mock => Ok(Config::Mock(Mock {
+            brokers: cli.mock.unwrap_or(1),
+            command: cli.command,
+            quiet: cli.connection.quiet,
+        })),
+        Mode::SelfTest => Ok(Config::SelfTest),
+    }
+}
+
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_millis() as i64)
+}
+
+fn options(cli: &Cli) -> anyhow::Result<Options> {
+    let mut options = cli.connection.options()?;
+    if cli.keep_trying {
+        options.first_contact = Duration::from_secs(365 * 86_400);
+    }
+    options.brokers()?;
+    Ok(options)
+}
+
+fn output(cli: &Cli) -> anyhow::Result<Output> {
+    let is_raw_format =
+        !cli.format.json && cli.format.tsv.is_none() && cli.format.template.is_none();
+    if cli.print_offset && !is_raw_format {
+        return Err(usage(
+            "-O goes with raw records only; -f has %o, --tsv has offset",
+        ));
+    }
+    let key_delimiter = cli.format.key_delimiter.clone().map(|d| d.0);
+    Ok(Output {
+        format: cli.format.format().map_err(usage)?,
+        raw: cli.raw,
+        offset_delimiter: cli
+            .print_offset
+            .then(|| key_delimiter.unwrap_or_else(|| b"\t".to_vec())),
+        unpack: Unpack::parse(&cli.unpack).map_err(usage)?,
+        unbuffered: cli.unbuffered,
+        keep_trying: cli.keep_trying,
+    })
+}
+
+fn produce(cli: Cli) -> anyhow::Result<Produce> {
+    let mut options = options(&cli)?;
+    if let Some(codec) = &cli.compression {
+        options
+            .set(
+                "compression.type",
+                codec,
+                &tools::kafka::options::Source::Option("-z"),
+            )
+            .map_err(usage)?;
+    }
+    if cli.topics.len() > 1 {
+        return Err(usage(
+            "-P takes one -t; without it each record names its topic",
+        ));
+    }
+    let has_topics = match &cli.format {
+        format if format.json => true,
+        format if format.tsv.is_some() => format
+            .tsv
+            .as_ref()
+            .is_some_and(|columns| columns.contains(tools::record::tsv::Column::Topic)),
+        format => format.template.as_ref().is_some_and(|t| t.contains("%t")),
+    };
+    if cli.topics.is_empty() && !(has_topics && (cli.operands.is_empty() || cli.lines)) {
+        return Err(usage("-P: to which topic? Say -t TOPIC"));
+    }
+    let headers = cli.headers.iter().map(|header| parse_header(header));
+    let headers = headers.collect::<Result<Vec<_>, String>>().map_err(usage)?;
+    let format = cli.format.format().map_err(usage)?;
+    // What can be written can't always be read back; that is known before a cluster is asked for.
+    Decoder::new(format.clone()).map_err(usage)?;
+    let source = if cli.lines || cli.operands.is_empty() {
+        Source::Lines(cli.operands)
+    } else {
+        refuse_format_of_whole_files(&cli.format)?;
+        Source::Whole(cli.operands)
+    };
+    Ok(Produce {
+        options,
+        topic: cli.topics.into_iter().next(),
+        partition: parse_partition(cli.partition)?,
+        source,
+        format,
+        key: cli.key.map(OsStringExt::into_vec),
+        headers,
+        count: cli.count,
+        tee: cli.tee,
+    })
+}
+
+/// A file that is one record has no delimiters, columns or lines; to ignore these options would send it in the wrong shape.
+fn refuse_format_of_whole_files(format: &FormatArgs) -> anyhow::Result<()> {
+    let given = [
+        ("--tsv", format.tsv.is_some()),
+        ("-J", format.json),
+        ("-f", format.template.is_some()),
+        ("-D", format.delimiter.is_some()),
+        ("-K", format.key_delimiter.is_some()),
+        ("-Z", format.null_empty),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(usage(format_args!(
+            "{option} is about lines, and each FILE is one record; -l sends the lines of FILE"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn topics(cli: &Cli, mode: Mode) -> anyhow::Result<Vec<String>> {
+    let operands = cli
+        .operands
+        .iter()
+        .map(|o| o.to_string_lossy().into_owned());
+    let mut topics: Vec<String> = Vec::new();
+    for topic in cli.topics.iter().cloned().chain(operands) {
+        if !topics.contains(&topic) {
+            topics.push(topic);
+        }
+    }
+    if topics.is_empty() {
+        return Err(usage(format_args!("{}: which topic?", mode.option())));
+    }
+    Ok(topics)
+}
+
+fn consume(cli: Cli) -> anyhow::Result<Consume> {
+    let options = options(&cli)?;
+    let range = Range::parse(&cli.offsets, now_ms()).map_err(usage)?;
+    if range.start == Some(Start::Stored) && options.get("group.id").is_none() {
+        return Err(usage(
+            "-o stored: the offsets of which group? Say -X group.id=GROUP",
+        ));
+    }
+    Ok(Consume {
+        topics: topics(&cli, Mode::Consume)?,
+        partition: parse_partition(cli.partition)?,
+        range,
+        count: cli.count,
+        exit_at_end: cli.exit_at_end,
+        output: output(&cli)?,
+        options,
+    })
+}
+
+fn group(cli: Cli) -> anyhow::Result<Group> {
+    let range = Range::parse(&cli.offsets, now_ms()).map_err(usage)?;
+    if range.stop_time_ms.is_some() || matches!(range.start, Some(Start::Time(_))) {
+        return Err(usage(
+            "-G: -o takes beginning, end, stored, N or -N; times go with -C",
+        ));
+    }
+    Ok(Group {
+        options: options(&cli)?,
+        topics: topics(&cli, Mode::Group)?,
+        output: output(&cli)?,
+        group: cli.group.unwrap_or_default(),
+        start: range.start,
+        count: cli.count,
+        exit_at_end: cli.exit_at_end,
+    })
+}
+
+fn answer(cli: &Cli) -> anyhow::Result<Answer> {
+    match (&cli.format.tsv, cli.format.json) {
+        (Some(columns), _) if *columns != tools::record::tsv::Columns::default() => Err(usage(
+            "--tsv=COLUMNS chooses the columns of records; here it is --tsv alone",
+        )),
+        (Some(_), _) => Ok(Answer::Tsv),
+        (None, true) => Ok(Answer::Json),
+        (None, false) => Ok(Answer::Text),
+    }
+}
+
+fn list(cli: Cli) -> anyhow::Result<List> {
+    Ok(List {
+        options: options(&cli)?,
+        answer: answer(&cli)?,
+        topics: cli.topics,
+    })
+}
+
+fn query(cli: Cli) -> anyhow::Result<Query> {
+    if cli.topics.is_empty() {
+        return Err(usage(
+            "-Q: what of which partition? Say -t TOPIC:PARTITION:TIME",
+        ));
+    }
+    let now = now_ms();
+    let questions = cli.topics.iter().map(|text| parse_question(text, now));
+    Ok(Query {
+        questions: questions
+            .collect::<Result<Vec<_>, String>>()
+            .map_err(usage)?,
+        options: options(&cli)?,
+        answer: answer(&cli)?,
+    })
+}
