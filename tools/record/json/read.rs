@@ -85,6 +85,7 @@ fn explain(error: &serde_json::Error) -> DecodeError {
 }
 
 fn record<'a>(fields: Fields<'a>, scratch: &'a [u8]) -> Result<DecodedRecord<'a>, DecodeError> {
+    let has_payload = fields.has_payload;
     let bytes = |text: Option<Text<'a>>| text.map(|text| text.bytes(scratch));
     let topic = bytes(fields.topic).map(std::str::from_utf8);
     let headers = fields.headers.into_iter().map(|(name, value)| Header {
@@ -105,6 +106,11 @@ fn record<'a>(fields: Fields<'a>, scratch: &'a [u8]) -> Result<DecodedRecord<'a>
         value: bytes(fields.payload.or(fields.payload_base64)),
         headers: &[],
     };
+    if !has_payload {
+        // Somebody else's JSON, taken for a record, would delete keys of a compacted topic.
+        let problem = "is missing (null is a tombstone, and has to be written)";
+        return Err(DecodeError::new("payload", problem));
+    }
     Ok(DecodedRecord::with_headers(record, headers.collect()))
 }
 

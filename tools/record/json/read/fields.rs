@@ -21,6 +21,8 @@ pub(super) struct Fields<'de> {
     pub(super) key_base64: Option<Text<'de>>,
     pub(super) payload: Option<Text<'de>>,
     pub(super) payload_base64: Option<Text<'de>>,
+    /// Whether a payload was named, also as null.
+    pub(super) has_payload: bool,
 }
 
 /// The names, in kcat's order; other fields, as `key_schema_id`, are passed over.
@@ -83,6 +85,13 @@ impl<'de> Visitor<'de> for FieldsSeed<'_> {
                 }
             }
         }
+        let named = |name| {
+            NAMES
+                .iter()
+                .position(|n| *n == name)
+                .is_some_and(|i| seen[i])
+        };
+        fields.has_payload = named("payload") || named("payload_base64");
         Ok(fields)
     }
 }

@@ -57,11 +57,22 @@ fn a_payload_alone_is_a_record() {
 
 #[test]
 fn minus_one_and_null_say_not_known() {
-    let text = r#"{"topic":null,"partition":-1,"offset":-1,"ts":-1,"broker":-1,"headers":null,"key":null}"#;
+    let text = r#"{"topic":null,"partition":-1,"offset":-1,"ts":-1,"broker":-1,"headers":null,"key":null,"payload":null}"#;
     assert_eq!(
         decoded(text, |record| record == Record::default()),
         Ok(true)
     );
+}
+
+#[test]
+fn an_object_without_a_payload_is_not_taken_for_a_tombstone() {
+    for text in ["{}", r#"{"key":"k"}"#, r#"{"key":"k","value":"v"}"#] {
+        let reason = "payload: is missing (null is a tombstone, and has to be written)";
+        assert_eq!(refused(text), reason, "{text}");
+    }
+    let null = |text| decoded(text, |record| record.value.is_none());
+    assert_eq!(null(r#"{"payload":null}"#), Ok(true));
+    assert_eq!(null(r#"{"payload_base64":null}"#), Ok(true));
 }
 
 #[test]
@@ -72,7 +83,7 @@ fn other_fields_are_passed_over() {
 
 #[test]
 fn binary_parts_of_headers_are_base64() {
-    let text = r#"{"headers":[["n",null,"/w=="],[null,"v",null,"/g=="],[null,null,null,"/g=="]]}"#;
+    let text = r#"{"headers":[["n",null,"/w=="],[null,"v",null,"/g=="],[null,null,null,"/g=="]],"payload":null}"#;
     decoded(text, |record| {
         let headers = [
             Header {
