@@ -4,6 +4,8 @@
 mod exec;
 /// Labels on stdout.
 mod label;
+/// From a topic into the hash partitions of a PostgreSQL table.
+mod shards;
 /// `--skew`.
 mod skew;
 /// Files written by `--split`.

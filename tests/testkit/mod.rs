@@ -6,6 +6,7 @@
 //!   [`java`]: its jars and its tools.
 //! - [`mock`]: librdkafka's mock cluster, in this process or lent by `kcat-lite -M`.
 //! - [`cluster`]: topics and records of any of them, written and read by a foreign client.
+//! - [`postgres`]: a real PostgreSQL of a test's own.
 //! - [`witness`]: other people's programs that the same data is shown to.
 
 pub(crate) mod broker;
@@ -15,6 +16,7 @@ pub(crate) mod java;
 pub(crate) mod mock;
 mod node;
 pub(crate) mod output;
+pub(crate) mod postgres;
 pub(crate) mod running;
 pub(crate) mod session;
 pub(crate) mod witness;
