@@ -55,8 +55,8 @@ pub fn run(config: &Query) -> anyhow::Result<Exit> {
             Ok(answers) => answers,
             Err(exit) => return Ok(exit),
         };
-    let asked = rows.iter_mut().filter(|row| row.offset.is_ok());
-    for (row, answer) in asked.zip(answers) {
+    let answered = rows.iter_mut().filter(|row| row.offset.is_ok());
+    for (row, answer) in answered.zip(answers) {
         row.offset = answer.map(|found| found.offset.unwrap_or(-1));
     }
     let text = match config.answer {

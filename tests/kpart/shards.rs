@@ -61,7 +61,7 @@ fn every_row_of_a_topic_is_copied_into_the_leaf_that_postgresql_would_choose() {
         return;
     };
     postgres.sql(TABLES).succeeds();
-    let from = produce_rows(&postgres, &kafka);
+    let from = produce_rows(&postgres, kafka);
     let to = kafka.topic("shards", 12, &[]);
     postgres
         .known_to(shell(RECIPE))
@@ -89,7 +89,7 @@ fn rows_placed_by_another_algorithm_are_refused_by_their_leaf() {
         return;
     };
     postgres.sql(TABLES).succeeds();
-    let from = produce_rows(&postgres, &kafka);
+    let from = produce_rows(&postgres, kafka);
     postgres
         .known_to(shell(RECIPE))
         .env("KAFKA_BROKERS", kafka.bootstrap())

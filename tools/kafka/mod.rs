@@ -21,6 +21,7 @@ pub mod mock;
 pub mod options;
 mod partitions;
 pub mod produce;
+mod topic;
 
 pub use client::{Client, Role};
 pub use error::KafkaError;

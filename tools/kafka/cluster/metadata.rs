@@ -1,11 +1,10 @@
 //! Brokers, topics and partitions, as the cluster's metadata has them.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
-
 use crate::kafka::client::{Client, ContactError};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
+use crate::kafka::topic::TopicHandle;
 
 /// Which topics to ask for.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +135,9 @@ pub fn metadata(
 fn request(client: &Client, topic: Option<&str>, timeout_ms: i32) -> Result<Metadata, KafkaError> {
     let handle = topic.map(|name| TopicHandle::new(client, name));
     let handle = handle.transpose()?;
-    let only = handle.as_ref().map_or(std::ptr::null_mut(), |h| h.ptr);
+    let only = handle
+        .as_ref()
+        .map_or(std::ptr::null_mut(), TopicHandle::as_ptr);
     let mut answer = std::ptr::null();
     // SAFETY: both handles are live; on success `answer` is ours, copied and then destroyed.
     unsafe {
@@ -179,33 +180,6 @@ fn cluster_id(client: &Client) -> Option<String> {
 /// (rdkafka_mock.c names it so). Known after the first contact.
 pub(crate) fn is_mock(client: &Client) -> bool {
     cluster_id(client).is_some_and(|id| id.starts_with("mockCluster"))
-}
-
-/// librdkafka's handle of a topic, here only to carry a name.
-struct TopicHandle {
-    ptr: *mut ffi::rd_kafka_topic_t,
-}
-
-impl TopicHandle {
-    fn new(client: &Client, name: &str) -> Result<TopicHandle, KafkaError> {
-        let name_c = CString::new(name)
-            .map_err(|_| KafkaError::new(code::INVALID_TOPIC, "a topic's name holds no NUL"))?;
-        // SAFETY: the client is live, the name NUL-terminated; NULL for no properties of its own.
-        let ptr = unsafe {
-            ffi::rd_kafka_topic_new(client.as_ptr(), name_c.as_ptr(), std::ptr::null_mut())
-        };
-        if ptr.is_null() {
-            return Err(KafkaError::of(ffi::last_error()));
-        }
-        Ok(TopicHandle { ptr })
-    }
-}
-
-impl Drop for TopicHandle {
-    fn drop(&mut self) {
-        // SAFETY: live and ours.
-        unsafe { ffi::rd_kafka_topic_destroy(self.ptr) }
-    }
 }
 
 /// # Safety

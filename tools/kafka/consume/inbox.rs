@@ -5,9 +5,9 @@ use std::ffi::c_void;
 use std::ops::ControlFlow;
 
 use super::message::{HeaderSpace, error_text, with_record};
-use super::topics::TopicHandle;
 use super::{ConsumeError, Item};
 use crate::kafka::error::{KafkaError, code};
+use crate::kafka::topic::TopicHandle;
 use crate::kafka::{Client, ffi};
 
 /// How far one partition is to be read.

@@ -4,45 +4,11 @@
 use std::time::{Duration, Instant};
 
 use super::ConsumeError;
+use crate::kafka::Client;
 use crate::kafka::client::ContactError;
 use crate::kafka::cluster::{self, Metadata, Topics};
-use crate::kafka::error::{KafkaError, code};
-use crate::kafka::partitions::topic_name;
-use crate::kafka::{Client, ffi};
-
-/// A topic in librdkafka; given back when dropped.
-pub(crate) struct TopicHandle {
-    ptr: *mut ffi::rd_kafka_topic_t,
-}
-
-// SAFETY: librdkafka's topics may be used from any thread.
-unsafe impl Send for TopicHandle {}
-
-impl TopicHandle {
-    pub(crate) fn new(client: &Client, name: &str) -> Result<TopicHandle, ConsumeError> {
-        let refused = |error| ConsumeError::Topic(name.to_owned(), error);
-        let name_c = topic_name(name).map_err(refused)?;
-        // SAFETY: handle and name are live; without a configuration the client's default one holds.
-        let ptr = unsafe {
-            ffi::rd_kafka_topic_new(client.as_ptr(), name_c.as_ptr(), std::ptr::null_mut())
-        };
-        if ptr.is_null() {
-            return Err(refused(KafkaError::of(ffi::last_error())));
-        }
-        Ok(TopicHandle { ptr })
-    }
-
-    pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_topic_t {
-        self.ptr
-    }
-}
-
-impl Drop for TopicHandle {
-    fn drop(&mut self) {
-        // SAFETY: live, ours, and not used after this.
-        unsafe { ffi::rd_kafka_topic_destroy(self.ptr) }
-    }
-}
+use crate::kafka::error::code;
+use crate::kafka::topic::TopicHandle;
 
 /// A topic that exists, with its partitions in their order.
 pub(crate) struct Topic {
@@ -78,7 +44,9 @@ pub(crate) fn find(
             return Err(ConsumeError::NothingMatches(names.join(" ")));
         }
     }
-    let handles = wanted.iter().map(|name| TopicHandle::new(client, name));
+    let handles = wanted.iter().map(|name| {
+        TopicHandle::new(client, name).map_err(|error| ConsumeError::Topic(name.clone(), error))
+    });
     let handles = handles.collect::<Result<Vec<_>, _>>()?;
     let metadata = ask(client, &wanted, interrupted)?;
     let topics = wanted.into_iter().zip(handles).map(|(name, handle)| {

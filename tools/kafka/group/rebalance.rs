@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use super::GroupError;
 use super::member::{Member, Polled};
 use crate::kafka::cluster::Spec;
+use crate::kafka::consume::ConsumeError;
 use crate::kafka::consume::inbox::{PartitionState, TopicState};
 use crate::kafka::consume::span::list_offsets;
-use crate::kafka::consume::topics::TopicHandle;
 use crate::kafka::consume::{Place, Start};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
 use crate::kafka::partitions::{Entry, PartitionList, topic_name};
+use crate::kafka::topic::TopicHandle;
 
 impl Member {
     /// Lets go of the partitions that [`Polled::Revoked`] named.
@@ -109,10 +110,12 @@ impl Member {
         let index = if let Some(index) = found {
             index
         } else {
+            let handle = TopicHandle::new(&self.client, name)
+                .map_err(|error| ConsumeError::Topic(name.clone(), error))?;
             self.inbox.topics.push(TopicState {
                 name: name.clone(),
                 partitions: Vec::new(),
-                handle: TopicHandle::new(&self.client, name)?,
+                handle,
             });
             self.inbox.topics.len() - 1
         };

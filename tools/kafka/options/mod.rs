@@ -113,9 +113,10 @@ impl Options {
         let name = canonical(typed);
         conf::check(name, value).map_err(|reason| {
             // librdkafka may know the property by another name than the user does.
-            let reason = match reason.contains(typed) {
-                true => reason,
-                false => format!("{typed}: {reason}"),
+            let reason = if reason.contains(typed) {
+                reason
+            } else {
+                format!("{typed}: {reason}")
             };
             OptionsError::Property(source.clone(), reason)
         })?;

@@ -1,12 +1,13 @@
 //! Handing a record to librdkafka's queue.
 
 use std::collections::HashMap;
-use std::ffi::{CString, c_void};
+use std::ffi::c_void;
 use std::ptr;
 
 use crate::kafka::client::Client;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
+use crate::kafka::topic::TopicHandle;
 use crate::record::Record;
 
 /// A topic that this producer has a handle for.
@@ -16,20 +17,13 @@ pub struct TopicId(usize);
 /// librdkafka's handles of topics; they have to go before the client does.
 #[derive(Default)]
 pub(super) struct Topics {
-    handles: Vec<Handle>,
+    topics: Vec<Named>,
     ids: HashMap<String, TopicId>,
 }
 
-struct Handle {
-    rkt: *mut ffi::rd_kafka_topic_t,
+struct Named {
+    handle: TopicHandle,
     name: String,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // SAFETY: ours, not used after this, and its client is still there.
-        unsafe { ffi::rd_kafka_topic_destroy(self.rkt) }
-    }
 }
 
 impl Topics {
@@ -37,17 +31,10 @@ impl Topics {
         if let Some(&id) = self.ids.get(name) {
             return Ok(id);
         }
-        let invalid = || KafkaError::new(17, format!("{name:?} is no name for a topic"));
-        let name_c = CString::new(name).map_err(|_| invalid())?;
-        // SAFETY: the client is live, the name NUL-terminated; NULL means the default topic configuration.
-        let rkt =
-            unsafe { ffi::rd_kafka_topic_new(client.as_ptr(), name_c.as_ptr(), ptr::null_mut()) };
-        if rkt.is_null() {
-            return Err(invalid());
-        }
-        let id = TopicId(self.handles.len());
-        self.handles.push(Handle {
-            rkt,
+        let handle = TopicHandle::new(client, name)?;
+        let id = TopicId(self.topics.len());
+        self.topics.push(Named {
+            handle,
             name: name.to_owned(),
         });
         self.ids.insert(name.to_owned(), id);
@@ -55,11 +42,11 @@ impl Topics {
     }
 
     pub(super) fn handle(&self, id: TopicId) -> *mut ffi::rd_kafka_topic_t {
-        self.handles[id.0].rkt
+        self.topics[id.0].handle.as_ptr()
     }
 
     pub(super) fn name(&self, id: TopicId) -> String {
-        self.handles[id.0].name.clone()
+        self.topics[id.0].name.clone()
     }
 
     /// Asks the cluster for `topic`, or only for itself; the topic's own error counts.
