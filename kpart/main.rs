@@ -2,6 +2,7 @@
 
 mod cli;
 mod exec;
+mod input;
 mod keys;
 mod label;
 mod lines;
@@ -13,16 +14,15 @@ mod watch;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use anyhow::Result;
 use clap::Parser;
+use tools::cli::run;
 use tools::cli::signals::Signals;
-use tools::cli::{Exit, run};
 
 use cli::{Cli, Config, Mode};
 use exec::Children;
+use input::Input;
 use keys::Keys;
 use label::Label;
-use lines::{Ending, Sink, read_lines};
 use skew::Skew;
 use split::Split;
 use watch::Watch;
@@ -50,28 +50,4 @@ fn main() -> ExitCode {
             Mode::Skew(candidates, style) => input.pour(Skew::new(candidates, style, &signals)),
         }
     })
-}
-
-/// Where lines come from.
-struct Input<'a> {
-    paths: &'a [std::path::PathBuf],
-    keys: Keys,
-    watch: Option<Watch<'a>>,
-    signals: &'a Signals,
-}
-
-impl Input<'_> {
-    /// Hands every line to `sink`, which is finished even where reading failed: what came before is kept.
-    fn pour(mut self, mut sink: impl Sink) -> Result<Exit> {
-        let watch = self.watch.as_mut();
-        let read = read_lines(self.paths, &mut self.keys, &mut sink, watch, self.signals);
-        let whole = matches!(read, Ok(Ending::End));
-        let finished = sink.finish(whole);
-        let ending = read?;
-        finished?;
-        Ok(match ending {
-            Ending::End | Ending::Enough => Exit::Done,
-            Ending::Signal(signal) => Exit::Signal(signal),
-        })
-    }
 }
