@@ -88,7 +88,7 @@ done
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
 bytes=$(wc -c <"$work/rows")
-printf '%s rows of %s bytes from Kafka into %s leaves; PostgreSQL %s, fsync %s, synchronous_commit %s; %s cores; median of %s runs\n' \
+printf '%s rows of %s bytes from Kafka into %s leaves\nPostgreSQL %s, fsync %s, synchronous_commit %s; %s cores; median of %s runs\n' \
     "$rows" "$((bytes / rows))" "$count" "$(sql 'show server_version' | cut -d' ' -f1)" "$(sql 'show fsync')" \
     "$(sql 'show synchronous_commit')" "$(nproc)" "$runs"
 first=$(median "$work/${ways[0]}")
