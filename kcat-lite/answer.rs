@@ -6,19 +6,19 @@ use tools::cli::{Exit, visible};
 use tools::kafka::client::ContactError;
 
 /// A question to the cluster that a signal can end.
-pub struct Asker {
+pub(crate) struct Asker {
     signals: Signals,
 }
 
 impl Asker {
-    pub fn new() -> anyhow::Result<Asker> {
+    pub(crate) fn new() -> anyhow::Result<Asker> {
         Ok(Asker {
             signals: Signals::catch()?,
         })
     }
 
     /// Asks; `Err` is how the program ends because a signal came first.
-    pub fn ask<T>(
+    pub(crate) fn ask<T>(
         &self,
         question: impl FnOnce(&dyn Fn() -> bool) -> Result<T, ContactError>,
     ) -> anyhow::Result<Result<T, Exit>> {
@@ -33,7 +33,7 @@ impl Asker {
     }
 
     /// Writes the whole answer to stdout; on a terminal a broker's words can't drive it.
-    pub fn print(&self, answer: &str) -> Result<(), OutError> {
+    pub(crate) fn print(&self, answer: &str) -> Result<(), OutError> {
         let mut out = Out::stdout()?;
         let text = if out.is_terminal() {
             visible(answer)
@@ -46,7 +46,7 @@ impl Asker {
 }
 
 /// Adds a column to a line of TSV, escaped as in kafka-records(5); what is not known is `\N`.
-pub fn push_field(line: &mut String, field: Option<&str>) {
+pub(crate) fn push_field(line: &mut String, field: Option<&str>) {
     let Some(field) = field else {
         line.push_str("\\N");
         return;
@@ -64,7 +64,7 @@ pub fn push_field(line: &mut String, field: Option<&str>) {
 }
 
 /// A line of TSV of these columns, with its end.
-pub fn push_line<'a>(text: &mut String, fields: impl IntoIterator<Item = Option<&'a str>>) {
+pub(crate) fn push_line<'a>(text: &mut String, fields: impl IntoIterator<Item = Option<&'a str>>) {
     for (column, field) in fields.into_iter().enumerate() {
         if column > 0 {
             text.push('\t');

@@ -25,7 +25,7 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) fn run(config: &Group) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
     let membership = Membership {
-        group: config.group.clone(),
+        group: config.name.clone(),
         topics: config.topics.clone(),
         start: config.start,
         stop_at_end: config.exit_at_end,

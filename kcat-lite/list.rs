@@ -11,7 +11,7 @@ use crate::answer::{Asker, push_line};
 use crate::config::{Answer, List};
 
 /// Asks the cluster and prints what it answers; a topic that was asked for and is not there is a failure.
-pub fn run(config: &List) -> anyhow::Result<Exit> {
+pub(crate) fn run(config: &List) -> anyhow::Result<Exit> {
     let asker = Asker::new()?;
     let client = Client::new(&config.options, Role::Consumer)?;
     let topics = if config.topics.is_empty() {

@@ -27,7 +27,7 @@ use tools::cli::run;
 
 fn main() -> ExitCode {
     run("kcat-lite", || match config::from_command_line()? {
-        Config::Produce(config) => produce::run(config),
+        Config::Produce(config) => produce::run(&config),
         Config::Consume(config) => consume::run(&config),
         Config::List(c) => list::run(&c),
         Config::Group(config) => group::run(&config),

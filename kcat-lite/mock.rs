@@ -20,7 +20,7 @@ use tools::kafka::mock::MockCluster;
 use crate::config::Mock;
 
 /// Starts the cluster and keeps it as long as it is wanted.
-pub fn run(config: &Mock) -> anyhow::Result<Exit> {
+pub(crate) fn run(config: &Mock) -> anyhow::Result<Exit> {
     let cluster = MockCluster::start(config.brokers).map_err(anyhow::Error::msg)?;
     match config.command.split_first() {
         Some((program, arguments)) => lend(&cluster, program, arguments),

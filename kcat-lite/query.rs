@@ -22,7 +22,7 @@ struct Row {
 }
 
 /// Asks the cluster and prints what it answers; a partition that can't be asked is a failure, the others are told.
-pub fn run(config: &Query) -> anyhow::Result<Exit> {
+pub(crate) fn run(config: &Query) -> anyhow::Result<Exit> {
     if config.answer == Answer::Json {
         refuse_repetition(&config.questions)?;
     }

@@ -30,7 +30,7 @@ const CHECKS: [Check; 6] = [
 ];
 
 /// Runs every check and prints a line for each.
-pub fn run() -> anyhow::Result<Exit> {
+pub(crate) fn run() -> anyhow::Result<Exit> {
     let mut report = String::new();
     let mut exit = Exit::Done;
     for (name, check) in CHECKS {

@@ -12,7 +12,7 @@ use crate::answer::Asker;
 use crate::cli::Cli;
 
 /// `kcat-lite 0.1.0 (librdkafka 2.12.1; gzip, snappy, ...)`.
-pub fn print_version() -> anyhow::Result<Exit> {
+pub(crate) fn print_version() -> anyhow::Result<Exit> {
     let text = format!(
         "kcat-lite {} (librdkafka {}; {})\n",
         env!("CARGO_PKG_VERSION"),
@@ -24,7 +24,7 @@ pub fn print_version() -> anyhow::Result<Exit> {
 }
 
 /// librdkafka's table of properties, or those in force: a file that `-F` reads back, each source as a comment above.
-pub fn print_properties(listing: Listing, in_force: &Options) -> anyhow::Result<Exit> {
+pub(crate) fn print_properties(listing: Listing, in_force: &Options) -> anyhow::Result<Exit> {
     let text = match listing {
         Listing::Known => options::list(),
         Listing::InForce => {
@@ -43,7 +43,7 @@ pub fn print_properties(listing: Listing, in_force: &Options) -> anyhow::Result<
 }
 
 /// The completion script of `shell`.
-pub fn print_completions(shell: Shell) -> anyhow::Result<Exit> {
+pub(crate) fn print_completions(shell: Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "kcat-lite", &mut script);
     Asker::new()?.print(&String::from_utf8_lossy(&script))?;

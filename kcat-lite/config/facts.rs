@@ -87,7 +87,7 @@ pub(crate) struct Consume {
 /// `-G`
 pub(crate) struct Group {
     pub(crate) options: Options,
-    pub(crate) group: String,
+    pub(crate) name: String,
     pub(crate) topics: Vec<String>,
     /// `-o`: overrides the committed offsets at the first assignment.
     pub(crate) start: Option<Start>,

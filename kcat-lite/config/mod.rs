@@ -54,10 +54,10 @@ fn settle(cli: Cli) -> anyhow::Result<Config> {
     refuse_what_does_not_fit(&cli, mode)?;
     match mode {
         Mode::Produce => produce(cli).map(Config::Produce),
-        Mode::Consume => consume(cli).map(Config::Consume),
+        Mode::Consume => consume(&cli).map(Config::Consume),
         Mode::Group => group(cli).map(Config::Group),
         Mode::List => list(cli).map(Config::List),
-        Mode::Query => query(cli).map(Config::Query),
+        Mode::Query => query(&cli).map(Config::Query),
         Mode::Mock => Ok(Config::Mock(Mock {
             brokers: cli.mock.unwrap_or(1),
             command: cli.command,
@@ -188,8 +188,8 @@ fn topics(cli: &Cli, mode: Mode) -> anyhow::Result<Vec<String>> {
     Ok(topics)
 }
 
-fn consume(cli: Cli) -> anyhow::Result<Consume> {
-    let options = options(&cli)?;
+fn consume(cli: &Cli) -> anyhow::Result<Consume> {
+    let options = options(cli)?;
     let range = Range::parse(&cli.offsets, now_ms()).map_err(usage)?;
     if range.start == Some(Start::Stored) && options.get("group.id").is_none() {
         return Err(usage(
@@ -197,12 +197,12 @@ fn consume(cli: Cli) -> anyhow::Result<Consume> {
         ));
     }
     Ok(Consume {
-        topics: topics(&cli, Mode::Consume)?,
+        topics: topics(cli, Mode::Consume)?,
         partition: parse_partition(cli.partition)?,
         range,
         count: cli.count,
         exit_at_end: cli.exit_at_end,
-        output: output(&cli)?,
+        output: output(cli)?,
         options,
     })
 }
@@ -218,7 +218,7 @@ fn group(cli: Cli) -> anyhow::Result<Group> {
         options: options(&cli)?,
         topics: topics(&cli, Mode::Group)?,
         output: output(&cli)?,
-        group: cli.group.unwrap_or_default(),
+        name: cli.group.unwrap_or_default(),
         start: range.start,
         count: cli.count,
         exit_at_end: cli.exit_at_end,
@@ -244,7 +244,7 @@ fn list(cli: Cli) -> anyhow::Result<List> {
     })
 }
 
-fn query(cli: Cli) -> anyhow::Result<Query> {
+fn query(cli: &Cli) -> anyhow::Result<Query> {
     if cli.topics.is_empty() {
         return Err(usage(
             "-Q: what of which partition? Say -t TOPIC:PARTITION:TIME",
@@ -256,7 +256,7 @@ fn query(cli: Cli) -> anyhow::Result<Query> {
         questions: questions
             .collect::<Result<Vec<_>, String>>()
             .map_err(usage)?,
-        options: options(&cli)?,
-        answer: answer(&cli)?,
+        options: options(cli)?,
+        answer: answer(cli)?,
     })
 }

@@ -9,7 +9,7 @@ use super::{End, Sender};
 
 impl Sender {
     /// Waits for the reports, says what became of the records, and turns that into the exit code.
-    pub(super) fn finish(mut self, fed: anyhow::Result<End>) -> anyhow::Result<Exit> {
+    pub(super) fn finish(mut self, fed: anyhow::Result<End>) -> Exit {
         let fed = fed.and_then(|end| self.contact().map(|()| end));
         let fed = self.settle(fed);
         if let Some(tee) = &mut self.tee {
@@ -39,10 +39,9 @@ impl Sender {
         let has_failed = fed.is_err() || totals.failed > 0 || self.has_failed;
         tell_totals(totals, has_failed, self.is_verbose);
         match fed {
-            Ok(_) if has_failed => Ok(Exit::Failed),
-            Err(_) => Ok(Exit::Failed),
-            Ok(End::Signal(signal)) => Ok(Exit::Signal(signal)),
-            Ok(End::Input) => Ok(Exit::Done),
+            Ok(End::Input) if !has_failed => Exit::Done,
+            Ok(End::Signal(signal)) if !has_failed => Exit::Signal(signal),
+            _ => Exit::Failed,
         }
     }
 

@@ -33,11 +33,11 @@ enum End {
 }
 
 /// Sends everything and waits until each record was delivered or given up.
-pub fn run(config: config::Produce) -> anyhow::Result<Exit> {
+pub(crate) fn run(config: &config::Produce) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
-    let mut sender = Sender::open(&config, signals)?;
-    let fed = sender.feed(&config);
-    sender.finish(fed)
+    let mut sender = Sender::open(config, signals)?;
+    let fed = sender.feed(config);
+    Ok(sender.finish(fed))
 }
 
 struct Sender {
