@@ -1,4 +1,6 @@
 //! The command line: [`Cli`] as it is typed, [`Config`] as the rest of the program wants it.
+// Doc comments of options are their help text, where brackets are brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 use std::path::PathBuf;
 use std::time::Duration;

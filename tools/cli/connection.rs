@@ -11,7 +11,7 @@ use crate::kafka::options::{Options, OptionsError, Source};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
-    /// Brokers to start from, as HOST[:PORT],...
+    /// Brokers to start from, as HOST or HOST:PORT, separated by commas
     ///
     /// Where this is not given, the first of these that says where the
     /// cluster is: -X bootstrap.servers, -F FILE, the environment's

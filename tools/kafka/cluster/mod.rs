@@ -1,7 +1,7 @@
 //! What a cluster answers when it is asked: plain rows, no type of librdkafka's in sight.
 //!
-//! - [`metadata`]: brokers, topics, partitions; the first contact of every program that asks.
-//! - [`offsets`]: earliest, latest, and by time, for many partitions at once.
+//! - [`mod@metadata`]: brokers, topics, partitions; the first contact of every program that asks.
+//! - [`mod@offsets`]: earliest, latest, and by time, for many partitions at once.
 
 pub mod metadata;
 pub mod offsets;

@@ -3,7 +3,7 @@
 //! librdkafka's simple consumer, all partitions on one queue, served by a
 //! callback: it needs no group, and of librdkafka's ways to hand out records
 //! it costs least. Bounds are settled before the first record is read
-//! ([`span`]), so that reading to the end waits for nothing.
+//! (`span`), so that reading to the end waits for nothing.
 
 pub(crate) mod inbox;
 mod message;
