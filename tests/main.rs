@@ -6,6 +6,8 @@
 // A test that unwraps an error says where and what: that is all a test's error handling has to do.
 #![allow(clippy::unwrap_used)]
 
+/// The documents: what their commands print, and that their options are those of the programs.
+mod docs;
 /// kpart: labels, files, commands, counts.
 mod kpart;
 /// Real brokers, mock clusters, commands with deadlines, foreign clients as witnesses.
