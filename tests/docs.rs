@@ -46,7 +46,7 @@ fn pages() -> Vec<PathBuf> {
 fn examples(document: &Path) -> Vec<Example> {
     let text = std::fs::read_to_string(document).unwrap();
     if document.extension().is_some_and(|e| e == "md") {
-        examples_between(&text, "```console", "```", |line| line.to_owned())
+        examples_between(&text, "```console", "```", str::to_owned)
     } else {
         examples_between(&text, ".Bd -literal", ".Ed", without_roff)
     }
@@ -244,7 +244,7 @@ fn a_page_names_the_options_that_its_programs_help_names() {
 fn commands_are_found_in_a_document_with_what_they_print() {
     let text =
         "```console\n$ echo a\na\n$ echo \\\n> b\nb\n```\n$ not this\n```\n$ nor this\n```\n";
-    let found = examples_between(text, "```console", "```", |line| line.to_owned());
+    let found = examples_between(text, "```console", "```", str::to_owned);
     let example = |line, command: &str, output: &str| Example {
         line,
         command: command.to_owned(),
