@@ -56,6 +56,20 @@ pub enum OptionsError {
         "where is the cluster? Say -b HOST:PORT, or set KAFKA_BROKERS, or put bootstrap.servers=HOST:PORT into ~/.config/kcat.conf"
     )]
     NoBrokers,
+    /// librdkafka would take the port modulo 65536, and ask somebody else.
+    #[error("bootstrap.servers: {0}: a port is a number from 1 to 65535")]
+    Port(String),
+}
+
+/// A port may be left out; a colon without brackets around it is also part of an IPv6 address.
+fn has_valid_port(broker: &str) -> bool {
+    let address = broker.trim().rsplit('/').next().unwrap_or_default();
+    match address.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            port.parse::<u16>().is_ok_and(|port| port > 0)
+        }
+        _ => true,
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -166,9 +180,14 @@ impl Options {
 
     /// The brokers to start from.
     pub fn brokers(&self) -> Result<&str, OptionsError> {
-        self.get("bootstrap.servers")
+        let brokers = self
+            .get("bootstrap.servers")
             .filter(|brokers| !brokers.trim().is_empty())
-            .ok_or(OptionsError::NoBrokers)
+            .ok_or(OptionsError::NoBrokers)?;
+        match brokers.split(',').find(|broker| !has_valid_port(broker)) {
+            Some(wrong) => Err(OptionsError::Port(wrong.trim().to_owned())),
+            None => Ok(brokers),
+        }
     }
 
     /// Properties as they were typed with `-X`: the last of a name wins among them; `@FILE` is the file's content.

@@ -64,3 +64,16 @@ fn a_dump_masks_secrets() {
         .expect("the row");
     assert_eq!((row.1.as_str(), row.2.as_str()), ("[secret]", "-X"));
 }
+
+#[test]
+fn a_port_that_cannot_be_is_refused_and_not_wrapped_around() {
+    for wrong in ["h:99999", "a:1,b:x", "h:0", "h:", "[::1]:70000"] {
+        let options = typed(&[&format!("bootstrap.servers={wrong}")]);
+        let error = options.brokers().expect_err(wrong).to_string();
+        assert!(error.contains("a port is"), "{error}");
+    }
+    for right in ["h", "a:1, b:65535", "ssl://h:9093", "[::1]:9092", "::1"] {
+        let options = typed(&[&format!("bootstrap.servers={right}")]);
+        assert_eq!(options.brokers().ok(), Some(right));
+    }
+}
