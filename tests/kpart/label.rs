@@ -63,7 +63,7 @@ fn the_key_of_a_json_line_is_the_records_or_where_a_pointer_leads() {
     cmd("kpart")
         .args(["-n", "12", "-J"])
         .stdin(
-            "{\"key\":\"user-1\",\"payload\":\"v\"}\n{\"key\":null}\n{\"key_base64\":\"gIGC\"}\n",
+            "{\"key\":\"user-1\",\"payload\":\"v\"}\n{\"key\":null,\"payload\":null}\n{\"key_base64\":\"gIGC\",\"payload\":\"v\"}\n",
         )
         .run()
         .succeeds()
