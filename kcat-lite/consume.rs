@@ -47,7 +47,7 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     let result = run.read_all(reader);
     drop(run.progress);
     run.writer.say_what_was_odd(quiet);
-    result.map(|()| Exit::Done)
+    result.map(|()| run.writer.exit())
 }
 
 fn wanted(config: &Consume) -> Wanted {

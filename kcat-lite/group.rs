@@ -59,7 +59,7 @@ pub(crate) fn run(config: &Group) -> anyhow::Result<Exit> {
     let result = run.read_and_leave(member);
     drop(run.progress);
     run.writer.say_what_was_odd(verbosity < 0);
-    result.map(|()| Exit::Done)
+    result.map(|()| run.writer.exit())
 }
 
 struct Run<'a> {

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use tools::cli::message;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::{Out, OutError};
+use tools::cli::{Exit, message};
 use tools::record::tsv::Column;
 use tools::record::{EncodeError, Encoder, Format, Record};
 
@@ -134,6 +134,15 @@ impl Writer {
     /// Records written so far.
     pub(crate) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Done, or failed where `-E` passed over a record that can't be written.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.skipped > 0 {
+            Exit::Failed
+        } else {
+            Exit::Done
+        }
     }
 
     /// Says at the end of the run what a reader of the output should know.

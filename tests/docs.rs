@@ -116,7 +116,7 @@ fn check(document: &Path) {
         );
     }
     let folder = session::folder("docs");
-    std::os::unix::fs::symlink(root().join("examples"), folder.join("examples")).unwrap();
+    std::os::unix::fs::symlink(root().join("tests"), folder.join("tests")).unwrap();
     std::fs::write(folder.join(".script"), script).unwrap();
     let output = cmd("kcat-lite")
         .args(["-M", "1", "--", "bash", ".script"])

@@ -91,8 +91,10 @@ impl Sender {
             is_quiet: verbosity < 0,
             is_verbose: verbosity > 0,
             unit: match config.source {
-                Source::Lines(_) if is_framed_by_length(&config.format) => "record",
-                Source::Lines(_) => "line",
+                Source::Lines(_) => match &config.format {
+                    Format::Template(template) if !template.is_by_line() => "record",
+                    _ => "line",
+                },
                 Source::Whole(_) => "file",
             },
             bytes: 0,
@@ -322,8 +324,4 @@ impl Sender {
         }
         Ok(())
     }
-}
-
-fn is_framed_by_length(format: &Format) -> bool {
-    matches!(format, Format::Template(_))
 }

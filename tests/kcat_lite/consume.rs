@@ -206,6 +206,20 @@ fn integers_are_unpacked() {
 }
 
 #[test]
+fn a_record_that_cannot_be_unpacked_is_passed_over_where_that_is_asked_for_and_is_still_a_failure()
+{
+    let cluster = any();
+    let topic = cluster.topic("passed-over", 1, &[]);
+    cluster.produce(&topic, &[Record::of("x"), Record::of(b"\x01\x02".to_vec())]);
+    consume(&*cluster, &topic)
+        .args(["-s", "value=h", "-E"])
+        .run()
+        .fails_with(2)
+        .stdout_is("258\n")
+        .stderr_has("1 record not written");
+}
+
+#[test]
 fn a_record_shows_at_once_in_a_pipe() {
     let cluster = any();
     let topic = cluster.topic("at-once", 1, &[]);

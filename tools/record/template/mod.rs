@@ -109,6 +109,19 @@ impl Template {
         }
     }
 
+    /// Whether a record ends with its line and a line feed in a field would end it too, so that lines number the records.
+    pub fn is_by_line(&self) -> bool {
+        let ends_line =
+            matches!(self.tokens.last(), Some(Token::Literal(text)) if text.ends_with(b"\n"));
+        let is_framed = self.tokens.iter().any(|token| {
+            matches!(
+                token,
+                Token::Field(Field::KeyLen | Field::ValueLen | Field::ValueLen32)
+            )
+        });
+        ends_line && !is_framed
+    }
+
     /// Whether records that are written with it can be read back.
     ///
     /// # Errors
