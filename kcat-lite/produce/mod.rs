@@ -265,19 +265,21 @@ impl Sender {
         if self.key.is_none() && self.headers.is_empty() {
             return self.push(topic, partition, record, number);
         }
-        let fixed = self.headers.clone();
+        // Lent for the time of one record, so that none of it is copied for each.
+        let (fixed, key) = (std::mem::take(&mut self.headers), self.key.take());
         let added = fixed.iter().map(|(name, value)| Header {
             name,
             value: value.as_deref(),
         });
         let headers: Vec<Header<'_>> = record.headers.iter().copied().chain(added).collect();
-        let key = self.key.clone();
         let whole = Record {
             key: record.key.or(key.as_deref()),
             headers: &headers,
             ..*record
         };
-        self.push(topic, partition, &whole, number)
+        let pushed = self.push(topic, partition, &whole, number);
+        (self.headers, self.key) = (fixed, key);
+        pushed
     }
 
     fn push(
