@@ -10,7 +10,15 @@ use super::{End, Sender};
 impl Sender {
     /// Waits for the reports, says what became of the records, and turns that into the exit code.
     pub(super) fn finish(mut self, fed: anyhow::Result<End>) -> Exit {
-        let fed = fed.and_then(|end| self.contact().map(|()| end));
+        // Bad input ends the feed perhaps before the first contact, whose time limit holds all the same.
+        let fed = match (fed, self.contact()) {
+            (Err(error), Err(contact)) if !is_without_contact(&error) => {
+                message(format_args!("{error:#}"));
+                Err(contact)
+            }
+            (Ok(_), Err(contact)) => Err(contact),
+            (fed, _) => fed,
+        };
         let fed = self.settle(fed);
         if let Some(tee) = &mut self.tee {
             self.has_failed |= !tee.flush(&self.signals);
