@@ -9,6 +9,7 @@ pub mod format;
 
 pub mod logger;
 pub mod message;
+pub mod names;
 pub mod progress;
 pub mod signals;
 pub mod stdin;

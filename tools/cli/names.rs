@@ -1,0 +1,149 @@
+//! Which topics or groups are meant: plain names, and `^regex` as librdkafka has it in a subscription.
+
+use std::fmt;
+use std::str::FromStr;
+
+use regex::Regex;
+
+/// One word of a command line: a name, or a pattern that begins with `^`.
+#[derive(Clone, Debug)]
+pub enum Name {
+    /// This name and no other.
+    Plain(String),
+    /// Every name that matches; the end is open, as everywhere in librdkafka.
+    Pattern(Regex),
+}
+
+impl Name {
+    /// Whether `name` is meant.
+    pub fn fits(&self, name: &str) -> bool {
+        match self {
+            Name::Plain(plain) => plain == name,
+            Name::Pattern(pattern) => pattern.is_match(name),
+        }
+    }
+}
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Name, String> {
+        if text.is_empty() {
+            return Err("a name is expected".to_owned());
+        }
+        if !text.starts_with('^') {
+            return Ok(Name::Plain(text.to_owned()));
+        }
+        Regex::new(text)
+            .map(Name::Pattern)
+            .map_err(|error| format!("{text:?} is not a regular expression: {error}"))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Plain(name) => out.write_str(name),
+            Name::Pattern(pattern) => out.write_str(pattern.as_str()),
+        }
+    }
+}
+
+/// What is wanted and what is left out of it.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    wanted: Vec<Name>,
+    excluded: Vec<Name>,
+}
+
+impl Selection {
+    /// Names that fit one of `wanted` (all where that is empty) and none of `excluded`.
+    pub fn new(wanted: &[Name], excluded: &[Name]) -> Selection {
+        Selection {
+            wanted: wanted.to_vec(),
+            excluded: excluded.to_vec(),
+        }
+    }
+
+    /// Whether `name` is selected.
+    pub fn takes(&self, name: &str) -> bool {
+        let is_wanted = self.wanted.is_empty() || self.wanted.iter().any(|w| w.fits(name));
+        is_wanted && !self.excluded.iter().any(|e| e.fits(name))
+    }
+
+    /// The names themselves, each once, where they were all named and nothing has to be looked for.
+    pub fn plain_names(&self) -> Option<Vec<String>> {
+        if self.wanted.is_empty() {
+            return None;
+        }
+        let mut names: Vec<String> = Vec::new();
+        for name in &self.wanted {
+            let Name::Plain(name) = name else { return None };
+            if self.takes(name) && !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        Some(names)
+    }
+
+    /// The wanted names and patterns that fit none of `existing`: a misspelt name must not look like an empty answer.
+    pub fn unmet<'a>(&self, existing: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+        let is_unmet = |name: &&Name| !existing.clone().any(|e| name.fits(e));
+        let unmet = self.wanted.iter().filter(is_unmet);
+        unmet.map(ToString::to_string).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(texts: &[&str]) -> Vec<Name> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn nothing_wanted_is_everything_but_what_is_excluded() {
+        let all = Selection::new(&[], &names(&["orders", "^__"]));
+        assert!(all.takes("stock") && all.takes("orders2"));
+        assert!(!all.takes("orders") && !all.takes("__consumer_offsets"));
+        assert_eq!(all.plain_names(), None);
+    }
+
+    #[test]
+    fn a_name_is_itself_and_a_pattern_is_open_at_its_end() {
+        let some = Selection::new(&names(&["a.b", "^shop-", "^x$"]), &names(&["shop-test"]));
+        for (name, taken) in [
+            ("a.b", true),
+            ("a.bc", false),
+            ("axb", false),
+            ("shop-1", true),
+            ("my-shop-1", false),
+            ("shop-test", false),
+            ("x", true),
+            ("xy", false),
+        ] {
+            assert_eq!(some.takes(name), taken, "{name}");
+        }
+        assert_eq!(some.plain_names(), None);
+    }
+
+    #[test]
+    fn plain_names_need_no_listing() {
+        let some = Selection::new(&names(&["b", "a", "b", "c"]), &names(&["^c"]));
+        assert_eq!(some.plain_names(), Some(vec!["b".into(), "a".into()]));
+    }
+
+    #[test]
+    fn what_fits_nothing_is_told() {
+        let some = Selection::new(&names(&["a", "b", "^c", "^d"]), &[]);
+        assert_eq!(some.unmet(["a", "cc"].into_iter()), ["b", "^d"]);
+    }
+
+    #[test]
+    fn no_name_and_no_regular_expression_are_refused() {
+        assert!("".parse::<Name>().is_err());
+        let refused = "^(".parse::<Name>().expect_err("an open group");
+        assert!(refused.contains("\"^(\" is not a regular expression"));
+    }
+}
