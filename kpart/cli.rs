@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use tools::cli::connection::Connection;
+use tools::cli::report::OutputArgs;
 use tools::kafka::Options;
 use tools::partition::{Algorithm, Partitioner};
-use tools::report::{Format, Style};
+use tools::report::Style;
 use tools::units::parse_duration;
 
 use crate::exec::Exec;
@@ -103,18 +104,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N,...", value_delimiter = ',', group = "route", conflicts_with_all = ["count", "weights"], help_heading = "Report")]
     skew: Vec<u32>,
 
-    /// Format of the report: table, tsv, csv, json, prometheus [default: table on a terminal, else tsv]
-    #[arg(
-        short = 'o',
-        long = "output",
-        value_name = "FORMAT",
-        help_heading = "Report"
-    )]
-    format: Option<Format>,
-
-    /// Begin TSV with a line of column names
-    #[arg(long, help_heading = "Report")]
-    header: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 
     #[command(flatten)]
     connection: Connection,
@@ -231,15 +222,12 @@ impl Mode {
             );
             let candidates = cli.skew.iter().map(|&count| set_up(Some(count)));
             let candidates: Result<Vec<_>, _> = candidates.collect();
-            let style = Style {
-                format: cli.format.unwrap_or_else(|| Format::default_for(terminal)),
-                header: cli.header,
-            };
+            let style = cli.output.style(terminal);
             return Ok(Mode::Skew(candidates.context("--skew")?, style));
         }
         // clap drops a `requires` that contradicts another option, as --skew does -n.
         ensure!(
-            cli.format.is_none() && !cli.header,
+            !cli.output.is_given(),
             "-o and --header are for the report of --skew"
         );
         if cli.algorithm.takes_count() && count.is_none() && cli.weights.is_empty() {

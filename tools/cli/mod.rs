@@ -11,9 +11,11 @@ pub mod logger;
 pub mod message;
 pub mod names;
 pub mod progress;
+pub mod report;
 pub mod signals;
 pub mod stdin;
 pub mod stdout;
+pub mod watch;
 
 pub use exit::{Exit, run};
 pub use message::{message, visible};

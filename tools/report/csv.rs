@@ -4,9 +4,11 @@ use std::io;
 
 use super::{Cell, Report, machine_number};
 
-pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
+pub(super) fn write(report: &Report, header: bool, out: &mut impl io::Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(report.columns.iter().map(|column| column.name))?;
+    if header {
+        writer.write_record(report.columns.iter().map(|column| column.name))?;
+    }
     for row in &report.rows {
         writer.write_record(row.iter().map(|cell| match cell {
             Cell::Text(text) => text.clone(),

@@ -22,7 +22,7 @@ fn value(cell: &Cell) -> Value {
         Cell::Integer(number) | Cell::TimeMs(number) | Cell::DurationMs(number) => (*number).into(),
         Cell::Bytes(number) => (*number).into(),
         // A float that is no number becomes null.
-        Cell::Float(number) => (*number).into(),
+        Cell::Float(number) | Cell::ByteRate(number) => (*number).into(),
         Cell::Unknown => Value::Null,
     }
 }

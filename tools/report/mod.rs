@@ -33,6 +33,8 @@ pub enum Cell {
     DurationMs(i64),
     /// A size.
     Bytes(u64),
+    /// Bytes a second.
+    ByteRate(f64),
     /// Not known; a column `note` of the row says why.
     Unknown,
 }
@@ -41,7 +43,7 @@ impl Cell {
     /// A number as far as it goes: a float that is none (a ratio to nothing) is unknown.
     fn normal(&self) -> &Cell {
         match self {
-            Cell::Float(value) if !value.is_finite() => &Cell::Unknown,
+            Cell::Float(value) | Cell::ByteRate(value) if !value.is_finite() => &Cell::Unknown,
             cell => cell,
         }
     }
@@ -217,12 +219,63 @@ impl Report {
     /// Only what `out` refuses.
     pub fn write(&self, style: Style, out: &mut impl io::Write) -> io::Result<()> {
         match style.format {
-            Format::Table => table::write(self, out),
+            Format::Table => table::write(self, None, out),
             Format::Tsv => tsv::write(self, style.header, out),
-            Format::Csv => csv::write(self, out),
+            Format::Csv => csv::write(self, true, out),
             Format::Json => json::write(self, out),
             Format::Prometheus => prometheus::write(self, out),
         }
+    }
+
+    /// Goes on with what another report of the same columns has begun: no names of columns for machines.
+    ///
+    /// # Errors
+    /// Only what `out` refuses.
+    pub fn write_more(&self, style: Style, out: &mut impl io::Write) -> io::Result<()> {
+        match style.format {
+            Format::Tsv => tsv::write(self, false, out),
+            Format::Csv => csv::write(self, false, out),
+            Format::Table | Format::Json | Format::Prometheus => self.write(style, out),
+        }
+    }
+
+    /// Writes a table that also says by how much counts and sizes have changed since `before`.
+    ///
+    /// Rows are the same if their labels are. Times and durations change by
+    /// themselves and are left out.
+    ///
+    /// # Errors
+    /// Only what `out` refuses.
+    pub fn write_changes(
+        &self,
+        before: Option<&Report>,
+        out: &mut impl io::Write,
+    ) -> io::Result<()> {
+        table::write(self, before, out)
+    }
+
+    /// The same report with a first column `time`: when it was taken, milliseconds since 1970.
+    #[must_use]
+    pub fn stamped(&self, time_ms: i64) -> Report {
+        let mut columns = self.columns.clone();
+        columns.insert(0, Column::remark("time"));
+        let stamp = |row: &Vec<Cell>| {
+            let mut row = row.clone();
+            row.insert(0, Cell::TimeMs(time_ms));
+            row
+        };
+        Report {
+            prefix: self.prefix,
+            columns,
+            rows: self.rows.iter().map(stamp).collect(),
+        }
+    }
+
+    /// The labels of a row: what it is about.
+    fn labels<'a>(&'a self, row: &'a [Cell]) -> Vec<&'a Cell> {
+        let pairs = self.columns.iter().zip(row);
+        let labels = pairs.filter(|(column, _)| column.role == Role::Label);
+        labels.map(|(_, cell)| cell).collect()
     }
 }
 
@@ -233,7 +286,7 @@ fn machine_number(cell: &Cell) -> Option<String> {
             number.to_string()
         }
         Cell::Bytes(number) => number.to_string(),
-        Cell::Float(number) => number.to_string(),
+        Cell::Float(number) | Cell::ByteRate(number) => number.to_string(),
         Cell::Text(_) | Cell::Unknown => return None,
     })
 }

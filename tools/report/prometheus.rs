@@ -1,8 +1,8 @@
 //! The text format of Prometheus, version 0.0.4.
 //!
 //! Every [`Role::Value`] column is one gauge, labelled with the row's
-//! [`Role::Label`] columns. Prometheus counts time in seconds, so `age_ms`
-//! is exported as `age_seconds`.
+//! [`Role::Label`] columns. Prometheus counts time in seconds, so a time or a
+//! duration in a column `age_ms` or `age` is exported as `age_seconds`.
 
 use std::io;
 
@@ -21,7 +21,11 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
         if values.is_empty() {
             continue;
         }
-        let name = metric_name(report.prefix, column.name);
+        let is_time = report
+            .rows
+            .iter()
+            .any(|row| matches!(row[at], Cell::TimeMs(_) | Cell::DurationMs(_)));
+        let name = metric_name(report.prefix, column.name, is_time);
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         writeln!(out, "# HELP {name} {help}")?;
         writeln!(out, "# TYPE {name} gauge")?;
@@ -32,11 +36,12 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
     Ok(())
 }
 
-fn metric_name(prefix: &str, column: &str) -> String {
-    match column.strip_suffix("_ms") {
-        Some(name) => format!("{prefix}_{name}_seconds"),
-        None => format!("{prefix}_{column}"),
+fn metric_name(prefix: &str, column: &str, is_time: bool) -> String {
+    if is_time {
+        let name = column.strip_suffix("_ms").unwrap_or(column);
+        return format!("{prefix}_{name}_seconds");
     }
+    format!("{prefix}_{column}")
 }
 
 fn value(cell: &Cell) -> Option<String> {

@@ -63,6 +63,69 @@ fn a_table_counts_the_columns_of_a_terminal_not_bytes() {
 }
 
 #[test]
+fn a_unit_stays_in_a_title_where_two_columns_differ_by_it() {
+    let columns = [
+        Column::value("retention_ms", "Time."),
+        Column::value("retention_bytes", "Size."),
+        Column::value("rate_bytes", "Rate."),
+    ];
+    let mut report = Report::new("x", &columns);
+    report.push(vec![
+        Cell::DurationMs(1000),
+        Cell::Bytes(2048),
+        Cell::ByteRate(1536.7),
+    ]);
+    assert_eq!(
+        written(&report, Format::Table, false),
+        "RETENTION_MS  RETENTION_BYTES    RATE\n          1s               2K  1.5K/s\n"
+    );
+    assert!(written(&report, Format::Json, false).contains("\"rate_bytes\":1536.7"));
+}
+
+#[test]
+fn changes_stand_beside_the_counts_of_the_same_row() {
+    let columns = [
+        Column::label("topic"),
+        Column::value("n", "N."),
+        Column::value("age_ms", "A."),
+        Column::value("size_bytes", "S."),
+    ];
+    let make = |rows: &[(&str, i64, u64)]| {
+        let mut report = Report::new("x", &columns);
+        for (topic, n, size) in rows {
+            report.push(vec![
+                (*topic).into(),
+                (*n).into(),
+                Cell::DurationMs(n * 1000),
+                Cell::Bytes(*size),
+            ]);
+        }
+        report
+    };
+    let before = make(&[("gone", 1, 1), ("b", 7, 4096), ("a", 2, 10)]);
+    let after = make(&[("a", 2, 10), ("b", 4, 1024), ("new", 9, 9)]);
+    let mut out = Vec::new();
+    after.write_changes(Some(&before), &mut out).unwrap();
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        concat!(
+            "TOPIC  N  +/-  AGE  SIZE  +/-\n",
+            "a      2        2s    10\n",
+            "b      4   -3   4s    1K  -3K\n",
+            "new    9        9s     9\n",
+        )
+    );
+}
+
+#[test]
+fn a_time_is_exported_in_seconds_whatever_its_column_is_called() {
+    let mut report = Report::new("x", &[Column::value("age", "Age.")]);
+    report.push(vec![Cell::Unknown]);
+    report.push(vec![Cell::DurationMs(1500)]);
+    assert!(written(&report, Format::Prometheus, false).contains("\nx_age_seconds 1.5\n"));
+}
+
+#[test]
 fn tsv_has_plain_numbers_and_escapes_and_a_header_only_if_asked() {
     let header = "topic\tpartition\tlag_messages\tage_ms\tsize_bytes\trate\tend_ms\tnote\n";
     let rows = concat!(
