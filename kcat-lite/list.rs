@@ -197,6 +197,7 @@ mod tests {
             id,
             host: "kafka".to_owned(),
             port,
+            rack: None,
         };
         let partition = |id, leader, error| Partition {
             id,
@@ -204,6 +205,7 @@ mod tests {
             replicas: vec![1, 2],
             isrs: vec![2],
             error,
+            ..Partition::default()
         };
         let offline = KafkaError::new(5, "Broker: Leader not available");
         Metadata {
@@ -219,11 +221,13 @@ mod tests {
                         partition(0, Some(2), None),
                         partition(1, None, Some(offline)),
                     ],
+                    ..Topic::default()
                 },
                 Topic {
                     name: "none".to_owned(),
                     error: Some(KafkaError::new(3, "Broker: Unknown topic or partition")),
                     partitions: vec![],
+                    ..Topic::default()
                 },
             ],
         }

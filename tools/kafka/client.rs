@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::ffi::{c_char, c_int};
+use std::ffi::{CString, c_char, c_int};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -151,6 +151,27 @@ impl Client {
         &self.brokers
     }
 
+    /// The value of a property as librdkafka has it, its defaults included; `None` for one that it does not know.
+    pub fn property(&self, name: &str) -> Option<String> {
+        let name = CString::new(name).ok()?;
+        let mut size = 0;
+        // SAFETY: the handle is live and its configuration with it; the first
+        // call tells the size that the second one fills, the NUL included.
+        unsafe {
+            let conf = ffi::rd_kafka_conf(self.rk);
+            let get = |value, size| {
+                ffi::rd_kafka_conf_get(conf, name.as_ptr(), value, size)
+                    == ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK
+            };
+            if !get(std::ptr::null_mut(), &raw mut size) {
+                return None;
+            }
+            let mut value = vec![0u8; size.max(1)];
+            get(value.as_mut_ptr().cast(), &raw mut size);
+            Some(ffi::buffer_text(&value))
+        }
+    }
+
     /// How long the first contact may take.
     pub fn first_contact(&self) -> Duration {
         self.first_contact
@@ -221,7 +242,7 @@ impl Client {
     }
 
     /// A wrong password does not get right by waiting.
-    fn is_refused_for_good(&self) -> bool {
+    pub(crate) fn is_refused_for_good(&self) -> bool {
         let causes = lock(&self.shared.causes);
         causes
             .iter()
@@ -268,7 +289,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Whether a code says that nobody answered, rather than what somebody answered.
-fn is_no_answer(code: i32) -> bool {
+pub(crate) fn is_no_answer(code: i32) -> bool {
     matches!(
         code,
         code::TRANSPORT

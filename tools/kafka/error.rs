@@ -29,6 +29,8 @@ pub mod code {
     pub const NOT_LEADER: i32 = 6;
     /// The broker does not keep this partition, or not yet.
     pub const REPLICA_NOT_AVAILABLE: i32 = 9;
+    /// A broker can't read or write one of its disks.
+    pub const KAFKA_STORAGE_ERROR: i32 = 56;
     /// No topic can have this name.
     pub const INVALID_TOPIC: i32 = 17;
     /// The client's knowledge of the leader is older than the broker's.
@@ -63,10 +65,16 @@ pub mod code {
     pub const UNKNOWN_PARTITION: i32 = -190;
     /// librdkafka: no such topic.
     pub const UNKNOWN_TOPIC: i32 = -188;
+    /// librdkafka: this connection is given up: the broker is gone from the metadata, or another connection took its place.
+    pub const DESTROY_BROKER: i32 = -137;
     /// librdkafka: all brokers are down.
     pub const ALL_BROKERS_DOWN: i32 = -187;
     /// librdkafka: an argument that it can't take.
     pub const INVALID_ARG: i32 = -186;
+    /// librdkafka: what came can't be read (`_BAD_MSG`).
+    pub const BAD_MESSAGE: i32 = -199;
+    /// librdkafka: not even sent in time.
+    pub const TIMED_OUT_QUEUE: i32 = -166;
     /// librdkafka: no answer in time.
     pub const TIMED_OUT: i32 = -185;
     /// librdkafka: the producer's queue is full.
@@ -98,6 +106,11 @@ impl KafkaError {
             code,
             reason: ffi::err2str(code),
         }
+    }
+
+    /// The error that a field of an answer tells; `None` for "no error".
+    pub fn of_answer(code: i16) -> Option<KafkaError> {
+        (code != 0).then(|| KafkaError::of(code.into()))
     }
 
     /// The error with a reason of its own.

@@ -112,16 +112,6 @@ pub(crate) unsafe fn message_error(message: *const rd_kafka_message_t) -> i32 {
     unsafe { std::ptr::addr_of!((*message).err).cast::<i32>().read() }
 }
 
-/// The error at `code`, a field of type `rd_kafka_resp_err_t` read as an integer; `None` for "no error".
-///
-/// # Safety
-/// `code` points to such a field of a live object.
-pub(crate) unsafe fn error_at(code: *const i32) -> Option<super::error::KafkaError> {
-    // SAFETY: the caller's promise.
-    let code = unsafe { code.read() };
-    (code != super::error::code::NONE).then(|| super::error::KafkaError::of(code))
-}
-
 /// A C string as text, empty for NULL.
 ///
 /// # Safety

@@ -8,6 +8,7 @@
 //! - [`mock`]: a throw-away cluster in this process.
 //! - [`library`]: which librdkafka this is.
 //! - [`produce`]: records to delivery reports.
+//! - [`wire`]: any request of the protocol over librdkafka's connections.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 
 pub mod client;
@@ -22,6 +23,7 @@ pub mod options;
 mod partitions;
 pub mod produce;
 mod topic;
+pub mod wire;
 
 pub use client::{Client, Role};
 pub use error::KafkaError;

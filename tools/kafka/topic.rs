@@ -2,9 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::ptr;
+use std::time::Duration;
 
 use super::client::Client;
-use super::error::KafkaError;
+use super::error::{KafkaError, code};
 use super::ffi;
 use super::partitions::topic_name;
 
@@ -31,6 +32,26 @@ impl TopicHandle {
 
     pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_topic_t {
         self.ptr
+    }
+}
+
+/// Has librdkafka ask for the topics that it has handles of, so that it knows their leaders when it starts to read:
+/// else it would find out after 500 ms. What goes wrong shows when it reads.
+pub(crate) fn learn_leaders(client: &Client, timeout: Duration) {
+    let mut answer: *const ffi::rd_kafka_metadata = ptr::null();
+    let timeout_ms = timeout.as_millis().min(i32::MAX as u128) as i32;
+    // SAFETY: the handle is live; an answer is ours and destroyed unread.
+    unsafe {
+        let failed = ffi::metadata(
+            client.as_ptr(),
+            0,
+            ptr::null_mut(),
+            &raw mut answer,
+            timeout_ms,
+        );
+        if failed == code::NONE {
+            ffi::rd_kafka_metadata_destroy(answer);
+        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! Brokers, topics and partitions, as the cluster's metadata has them.
-#![allow(unsafe_code)]
+
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
+use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 use crate::kafka::client::{Client, ContactError};
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::ffi;
-use crate::kafka::topic::TopicHandle;
+use crate::kafka::wire::Wire;
 
 /// Which topics to ask for.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +28,9 @@ pub struct Metadata {
     pub cluster_id: Option<String>,
     /// The broker that controls the cluster, where that is known.
     pub controller: Option<i32>,
-    /// The brokers that are up, as the answer has them.
+    /// The brokers that are up, by number.
     pub brokers: Vec<Broker>,
-    /// The topics, as the answer has them.
+    /// The topics: those asked for in the order asked, else by name.
     pub topics: Vec<Topic>,
 }
 
@@ -39,13 +43,19 @@ pub struct Broker {
     pub host: String,
     /// The port that it tells its clients.
     pub port: i32,
+    /// Where it stands (`broker.rack`).
+    pub rack: Option<String>,
 }
 
 /// A topic, or why there is none of this name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topic {
     /// Its name.
     pub name: String,
+    /// What tells it from another of the same name, before or after it; nil from a broker older than 2.8.
+    pub id: Uuid,
+    /// Whether the brokers keep their own books in it.
+    pub is_internal: bool,
     /// Why the broker can't say more of it.
     pub error: Option<KafkaError>,
     /// Its partitions by number.
@@ -53,12 +63,14 @@ pub struct Topic {
 }
 
 /// A partition of a topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partition {
     /// Its number.
     pub id: i32,
     /// The broker that leads it; none while none does.
     pub leader: Option<i32>,
+    /// How often the leader has changed; none from a broker older than 2.1.
+    pub leader_epoch: Option<i32>,
     /// The brokers that are to keep it.
     pub replicas: Vec<i32>,
     /// The brokers that keep it and are in sync.
@@ -68,6 +80,29 @@ pub struct Partition {
 }
 
 impl Metadata {
+    /// Whether the cluster is librdkafka's mock, which has no look-up by time, no groups to list and no log dirs
+    /// (rdkafka_mock.c names it so).
+    pub fn is_mock(&self) -> bool {
+        let id = self.cluster_id.as_deref();
+        id.is_some_and(|id| id.starts_with("mockCluster"))
+    }
+
+    /// The broker that leads this partition, or why none can be asked.
+    pub fn leader(&self, topic: &str, partition: i32) -> Result<i32, KafkaError> {
+        let row = self
+            .topic(topic)
+            .ok_or_else(|| KafkaError::of(code::UNKNOWN_TOPIC))?;
+        if let Some(error) = &row.error {
+            return Err(error.clone());
+        }
+        let row = row
+            .partition(partition)
+            .ok_or_else(|| KafkaError::of(code::UNKNOWN_PARTITION))?;
+        let none = || KafkaError::of(code::LEADER_NOT_AVAILABLE);
+        row.leader
+            .ok_or_else(|| row.error.clone().unwrap_or_else(none))
+    }
+
     /// The topic of this name.
     pub fn topic(&self, name: &str) -> Option<&Topic> {
         self.topics.iter().find(|topic| topic.name == name)
@@ -94,149 +129,109 @@ impl Topic {
     }
 }
 
-/// More topics than this are asked for by one request for all, because librdkafka's interface takes one name or none.
-const ASKED_ONE_BY_ONE: usize = 4;
-
 /// Asks the cluster for its metadata; the first contact, within the time that the client has for it.
-///
-/// Asking for a topic does not create it: a consumer's handle says so to the
-/// broker (`allow.auto.create.topics`, which it leaves off unless told).
 pub fn metadata(
     client: &Client,
     topics: Topics<'_>,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Metadata, ContactError> {
-    let ask = |name: Option<&str>| client.ask_first(interrupted, |ms| request(client, name, ms));
-    let Topics::Named(names) = topics else {
-        return ask(None);
+    metadata_over(&mut Wire::new(client), topics, interrupted)
+}
+
+/// As [`metadata`], over requests that go on after it.
+///
+/// Asking for a topic does not create it, unless `allow.auto.create.topics` says so.
+pub fn metadata_over(
+    wire: &mut Wire<'_>,
+    topics: Topics<'_>,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Metadata, ContactError> {
+    let names = match topics {
+        Topics::All => None,
+        Topics::Named(names) => Some(names.to_vec()),
     };
-    let mut all = if names.len() > ASKED_ONE_BY_ONE {
-        ask(None)?
-    } else {
-        Metadata::default()
+    let creates = wire
+        .client()
+        .property("allow.auto.create.topics")
+        .as_deref()
+        == Some("true");
+    let build = move |_version: i16| {
+        let topic =
+            |name: &String| MetadataRequestTopic::default().with_name(Some(topic_name(name)));
+        let topics = names
+            .as_ref()
+            .map(|names| names.iter().map(topic).collect());
+        MetadataRequest::default()
+            .with_topics(topics)
+            .with_allow_auto_topic_creation(creates)
     };
-    let known = std::mem::take(&mut all.topics);
-    let mut whole = all;
-    let mut found = Vec::with_capacity(names.len());
-    for name in names {
-        if let Some(topic) = known.iter().find(|topic| topic.name == *name) {
-            found.push(topic.clone());
-            continue;
-        }
-        // Only a question for this topic alone brings the reason why it is not there.
-        let mut one = ask(Some(name))?;
-        found.append(&mut one.topics);
-        whole = one;
+    let (response, origin) = wire.ask_first(OLDEST..=i16::MAX, interrupted, build)?;
+    if response.error_code != 0 {
+        return Err(ContactError::Answered(KafkaError::of(
+            response.error_code.into(),
+        )));
     }
-    whole.topics = found;
-    Ok(whole)
+    let mut rows = rows(response);
+    rows.origin = origin;
+    rows.name_origin();
+    if let Topics::Named(names) = topics {
+        let place = |topic: &Topic| names.iter().position(|name| *name == topic.name);
+        rows.topics.sort_by_key(place);
+    }
+    Ok(rows)
 }
 
-fn request(client: &Client, topic: Option<&str>, timeout_ms: i32) -> Result<Metadata, KafkaError> {
-    let handle = topic.map(|name| TopicHandle::new(client, name));
-    let handle = handle.transpose()?;
-    let only = handle
-        .as_ref()
-        .map_or(std::ptr::null_mut(), TopicHandle::as_ptr);
-    let mut answer = std::ptr::null();
-    // SAFETY: both handles are live; on success `answer` is ours, copied and then destroyed.
-    unsafe {
-        let failed = ffi::metadata(
-            client.as_ptr(),
-            i32::from(handle.is_none()),
-            only,
-            &raw mut answer,
-            timeout_ms,
-        );
-        if failed != code::NONE {
-            return Err(KafkaError::of(failed));
-        }
-        let mut rows = copy(&*answer);
-        ffi::rd_kafka_metadata_destroy(answer);
-        // From librdkafka's memory of the answer just read: no time is needed.
-        let controller = ffi::rd_kafka_controllerid(client.as_ptr(), 0);
-        rows.controller = (controller >= 0).then_some(controller);
-        rows.cluster_id = cluster_id(client);
-        rows.name_origin();
-        Ok(rows)
+/// The first version that does not create what it is asked for (Kafka 0.11).
+const OLDEST: i16 = 4;
+
+fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+fn rows(response: MetadataResponse) -> Metadata {
+    let brokers = response.brokers.into_iter().map(|broker| Broker {
+        id: broker.node_id.0,
+        host: broker.host.to_string(),
+        port: broker.port,
+        rack: broker.rack.map(|rack| rack.to_string()),
+    });
+    let mut topics: Vec<Topic> = response.topics.into_iter().map(topic_row).collect();
+    topics.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut brokers: Vec<Broker> = brokers.collect();
+    brokers.sort_by_key(|broker| broker.id);
+    Metadata {
+        origin: (-1, String::new()),
+        cluster_id: response.cluster_id.map(|id| id.to_string()),
+        controller: known(response.controller_id.0),
+        brokers,
+        topics,
     }
 }
 
-/// The cluster's name as the last metadata told it, without asking anybody.
-fn cluster_id(client: &Client) -> Option<String> {
-    // SAFETY: the handle is live; the text is ours, copied and then freed.
-    unsafe {
-        let id = ffi::rd_kafka_clusterid(client.as_ptr(), 0);
-        if id.is_null() {
-            return None;
-        }
-        let text = ffi::text(id);
-        ffi::rd_kafka_mem_free(client.as_ptr(), id.cast());
-        Some(text)
+fn topic_row(topic: MetadataResponseTopic) -> Topic {
+    let ids = |ids: Vec<BrokerId>| ids.into_iter().map(|id| id.0).collect();
+    let partitions = topic.partitions.into_iter().map(|partition| Partition {
+        id: partition.partition_index,
+        leader: known(partition.leader_id.0),
+        leader_epoch: known(partition.leader_epoch),
+        replicas: ids(partition.replica_nodes),
+        isrs: ids(partition.isr_nodes),
+        error: KafkaError::of_answer(partition.error_code),
+    });
+    let mut partitions: Vec<Partition> = partitions.collect();
+    partitions.sort_by_key(|partition| partition.id);
+    Topic {
+        name: topic.name.map(|name| name.to_string()).unwrap_or_default(),
+        id: topic.topic_id,
+        is_internal: topic.is_internal,
+        error: KafkaError::of_answer(topic.error_code),
+        partitions,
     }
 }
 
-/// Whether the cluster is librdkafka's mock, which has no look-up by time, no groups to list and no log dirs
-/// (rdkafka_mock.c names it so). Known after the first contact.
-pub(crate) fn is_mock(client: &Client) -> bool {
-    cluster_id(client).is_some_and(|id| id.starts_with("mockCluster"))
-}
-
-/// # Safety
-/// `answer` comes from `rd_kafka_metadata` and is live.
-unsafe fn copy(answer: &ffi::rd_kafka_metadata) -> Metadata {
-    // SAFETY: the caller's promise: each count tells the length of the array beside it, each name is NUL-terminated.
-    unsafe {
-        let brokers = (0..answer.broker_cnt as usize).map(|index| {
-            let broker = answer.brokers.add(index);
-            Broker {
-                id: (*broker).id,
-                host: ffi::text((*broker).host),
-                port: (*broker).port,
-            }
-        });
-        let topics = (0..answer.topic_cnt as usize).map(|at| copy_topic(answer.topics.add(at)));
-        Metadata {
-            origin: (answer.orig_broker_id, ffi::text(answer.orig_broker_name)),
-            cluster_id: None,
-            controller: None,
-            brokers: brokers.collect(),
-            topics: topics.collect(),
-        }
-    }
-}
-
-/// # Safety
-/// `topic` is one of a live answer's.
-unsafe fn copy_topic(topic: *const ffi::rd_kafka_metadata_topic) -> Topic {
-    // SAFETY: as in `copy`; codes are read as integers, because the enum has holes.
-    unsafe {
-        let partitions = (0..(*topic).partition_cnt as usize).map(|index| {
-            let partition = (*topic).partitions.add(index);
-            let leader = (*partition).leader;
-            Partition {
-                id: (*partition).id,
-                leader: (leader >= 0).then_some(leader),
-                replicas: copy_ids((*partition).replicas, (*partition).replica_cnt),
-                isrs: copy_ids((*partition).isrs, (*partition).isr_cnt),
-                error: ffi::error_at(std::ptr::addr_of!((*partition).err).cast()),
-            }
-        });
-        Topic {
-            name: ffi::text((*topic).topic),
-            error: ffi::error_at(std::ptr::addr_of!((*topic).err).cast()),
-            partitions: partitions.collect(),
-        }
-    }
-}
-
-/// # Safety
-/// `ids` has `count` elements.
-unsafe fn copy_ids(ids: *const i32, count: i32) -> Vec<i32> {
-    // SAFETY: the caller's promise.
-    (0..count.max(0) as usize)
-        .map(|index| unsafe { *ids.add(index) })
-        .collect()
+/// Kafka writes -1 for what there is not.
+fn known(number: i32) -> Option<i32> {
+    (number >= 0).then_some(number)
 }
 
 #[cfg(test)]
@@ -251,6 +246,7 @@ mod tests {
                 id: 7,
                 host: "kafka".to_owned(),
                 port: 9092,
+                rack: None,
             }],
             ..Metadata::default()
         };

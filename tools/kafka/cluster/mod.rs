@@ -6,5 +6,5 @@
 pub mod metadata;
 pub mod offsets;
 
-pub use metadata::{Metadata, Partition, Topic, Topics, metadata};
-pub use offsets::{Isolation, Question, Spec, offsets};
+pub use metadata::{Metadata, Partition, Topic, Topics, metadata, metadata_over};
+pub use offsets::{Found, Isolation, Question, Spec, offsets, offsets_over};

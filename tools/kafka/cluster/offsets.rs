@@ -1,20 +1,20 @@
-//! Offsets of many partitions at once: earliest, latest, by time (librdkafka's `ListOffsets`).
+//! Offsets of many partitions at once: earliest, latest, by time (Kafka's `ListOffsets`).
 //!
-//! librdkafka asks every leader once and tells what came back. What it leaves
-//! to its caller is done here: it merges answers in quadratic time, refuses a
-//! partition named twice, does not ask again after a leader has moved, and
-//! tells a broker that did not answer as offset -1001 without an error.
-#![allow(unsafe_code)]
+//! Every leader is asked once, all side by side. A partition whose leader has
+//! just moved is asked again; every other error stays with its partition.
 
-use std::collections::HashMap;
-use std::ffi::CString;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::metadata::is_mock;
-use crate::kafka::client::{Client, ContactError, Event};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, ListOffsetsResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use super::metadata::{Metadata, Topics, metadata_over};
+use crate::kafka::client::{Client, ContactError};
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::ffi;
 use crate::kafka::options::Options;
+use crate::kafka::wire::{To, Wire};
 
 /// What to look for in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,12 +23,47 @@ pub enum Spec {
     Earliest,
     /// The end: the high watermark, or the last stable offset, by [`Isolation`].
     Latest,
+    /// The high watermark: the end of all that is replicated.
+    HighWatermark,
+    /// The last stable offset: the first of an open transaction, else the high watermark.
+    LastStable,
+    /// The record with the largest timestamp (KIP-734, Kafka 3.0).
+    MaxTimestamp,
     /// The first record at or after this time, milliseconds since 1970, not negative.
     Time(i64),
 }
 
+impl Spec {
+    /// The field `timestamp` of the request (ListOffsetsRequest.json).
+    fn timestamp(self) -> i64 {
+        match self {
+            Spec::Latest | Spec::HighWatermark | Spec::LastStable => -1,
+            Spec::Earliest => -2,
+            Spec::MaxTimestamp => -3,
+            Spec::Time(time_ms) => time_ms,
+        }
+    }
+
+    fn isolation(self, usual: Isolation) -> Isolation {
+        match self {
+            Spec::HighWatermark => Isolation::ReadUncommitted,
+            Spec::LastStable => Isolation::ReadCommitted,
+            _ => usual,
+        }
+    }
+
+    /// The first version of the request that knows it; in v0 an answer was a list.
+    fn first_version(self) -> i16 {
+        match self {
+            Spec::MaxTimestamp => 7,
+            Spec::LastStable => 2,
+            _ => 1,
+        }
+    }
+}
+
 /// What counts as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Isolation {
     /// All that is replicated: up to the high watermark.
     ReadUncommitted,
@@ -42,6 +77,14 @@ impl Isolation {
         match options.get("isolation.level") {
             Some("read_uncommitted") => Isolation::ReadUncommitted,
             _ => Isolation::ReadCommitted,
+        }
+    }
+
+    /// The field `isolation_level` of a request.
+    pub(crate) fn level(self) -> i8 {
+        match self {
+            Isolation::ReadUncommitted => 0,
+            Isolation::ReadCommitted => 1,
         }
     }
 }
@@ -64,54 +107,81 @@ pub struct Found {
     pub offset: Option<i64>,
     /// The time of the record there, milliseconds since 1970; only a look-up by time tells it.
     pub timestamp_ms: Option<i64>,
+    /// The leader's epoch in which the record there was written, where the broker tells it.
+    pub leader_epoch: Option<i32>,
 }
 
-/// The most partitions of one call: librdkafka's work grows with their square, and above 2000 it shows.
-const CHUNK: usize = 1000;
 /// How often a partition whose leader has just moved is asked again; the wait doubles from [`BACKOFF`].
 const RETRIES: u32 = 4;
 const BACKOFF: Duration = Duration::from_millis(100);
-/// librdkafka's `RD_KAFKA_OFFSET_INVALID`.
-const NO_OFFSET: i64 = -1001;
 
 type Answers = Vec<Option<Result<Found, KafkaError>>>;
 
 /// Asks for `questions` and gives an answer for each, in their order.
 ///
-/// The contact should stand before ([`metadata`](super::metadata()) makes it):
-/// a cold handle may lose 3 s to a timer of librdkafka's. Errors of single
-/// partitions are in their answers; `Err` means that nobody was asked.
+/// Errors of single partitions are in their answers; `Err` means that nobody was asked.
 pub fn offsets(
     client: &Client,
     questions: &[Question],
     isolation: Isolation,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Result<Found, KafkaError>>, ContactError> {
+    let mut wire = Wire::new(client);
+    let metadata = metadata_of(&mut wire, questions.iter(), interrupted)?;
+    let deadline = Instant::now() + client.first_contact();
+    offsets_over(
+        &mut wire,
+        &metadata,
+        questions,
+        isolation,
+        deadline,
+        interrupted,
+    )
+}
+
+/// As [`offsets`], over requests that go on after it, of leaders that are known, by `deadline`.
+pub fn offsets_over(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    questions: &[Question],
+    isolation: Isolation,
+    deadline: Instant,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Vec<Result<Found, KafkaError>>, ContactError> {
     let mut answers: Answers = vec![None; questions.len()];
-    if is_mock(client) {
+    if metadata.is_mock() {
         refuse_times(questions, &mut answers);
     }
+    let mut newer = None;
     let mut backoff = BACKOFF;
     for attempt in 0..=RETRIES {
-        let open: Vec<usize> = (0..questions.len())
-            .filter(|&index| wants_asking(answers[index].as_ref()))
-            .collect();
+        let wants_asking = |index: &usize| wants_asking(answers[*index].as_ref());
+        let open: Vec<usize> = (0..questions.len()).filter(wants_asking).collect();
         if open.is_empty() {
             break;
         }
         if attempt > 0 {
+            if Instant::now() + backoff >= deadline {
+                break;
+            }
             std::thread::sleep(backoff);
             backoff *= 2;
+            let asked = open.iter().map(|&index| &questions[index]);
+            newer = Some(metadata_of(wire, asked, interrupted)?);
         }
-        for call in split_into_calls(questions, &open) {
-            ask(
-                client,
-                questions,
-                &call,
-                isolation,
-                interrupted,
-                &mut answers,
-            )?;
+        let metadata = newer.as_ref().unwrap_or(metadata);
+        ask(
+            wire,
+            metadata,
+            questions,
+            &open,
+            isolation,
+            deadline,
+            interrupted,
+            &mut answers,
+        );
+        if interrupted() {
+            return Err(ContactError::Interrupted);
         }
     }
     let unanswered = || Err(KafkaError::of(code::TIMED_OUT));
@@ -121,10 +191,22 @@ pub fn offsets(
         .collect())
 }
 
+/// The metadata of the topics that are asked for.
+fn metadata_of<'q>(
+    wire: &mut Wire<'_>,
+    questions: impl Iterator<Item = &'q Question>,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Metadata, ContactError> {
+    let mut names: Vec<String> = questions.map(|question| question.topic.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    metadata_over(wire, Topics::Named(&names), interrupted)
+}
+
 /// The mock cluster says "nothing so late" to every time, which is not true.
 fn refuse_times(questions: &[Question], answers: &mut Answers) {
     for (question, answer) in questions.iter().zip(answers) {
-        if matches!(question.spec, Spec::Time(_)) {
+        if matches!(question.spec, Spec::Time(_) | Spec::MaxTimestamp) {
             *answer = Some(Err(KafkaError::new(
                 code::UNSUPPORTED_FEATURE,
                 "the mock cluster does not look up offsets by time",
@@ -143,7 +225,7 @@ fn wants_asking(answer: Option<&Result<Found, KafkaError>>) -> bool {
 }
 
 /// Codes of a partition whose leader has moved or is about to (Kafka's protocol, "Error codes", retriable).
-fn is_passing(code: i32) -> bool {
+pub(crate) fn is_passing(code: i32) -> bool {
     matches!(
         code,
         code::LEADER_NOT_AVAILABLE
@@ -152,228 +234,140 @@ fn is_passing(code: i32) -> bool {
             | code::FENCED_LEADER_EPOCH
             | code::UNKNOWN_LEADER_EPOCH
             | code::OFFSET_NOT_AVAILABLE
-            | code::NO_ENTITY
+            | code::KAFKA_STORAGE_ERROR
     )
 }
 
-/// Indices of `open` questions, so that no call names a partition twice or is too long.
-fn split_into_calls(questions: &[Question], open: &[usize]) -> Vec<Vec<usize>> {
-    let mut times_seen: HashMap<(&str, i32), usize> = HashMap::new();
-    let mut rounds: Vec<Vec<usize>> = Vec::new();
+/// What goes into one request: its broker, its isolation, and how often a partition of it was met before,
+/// because no request may name one twice.
+type Call = (i32, Isolation, i16, usize);
+
+/// Which question goes into which request; what has no leader is answered at once.
+fn split_into_calls(
+    questions: &[Question],
+    open: &[usize],
+    isolation: Isolation,
+    mut leader: impl FnMut(&Question) -> Result<i32, KafkaError>,
+    answers: &mut Answers,
+) -> BTreeMap<Call, Vec<usize>> {
+    let mut calls: BTreeMap<Call, Vec<usize>> = BTreeMap::new();
+    let mut met = std::collections::HashMap::new();
     for &index in open {
         let question = &questions[index];
-        let seen = times_seen
-            .entry((&question.topic, question.partition))
-            .or_default();
-        if rounds.len() == *seen {
-            rounds.push(Vec::new());
+        match leader(question) {
+            Ok(broker) => {
+                let spec = question.spec;
+                let key = (question.topic.as_str(), question.partition, broker);
+                let times = met.entry(key).or_insert(0usize);
+                let call = (
+                    broker,
+                    spec.isolation(isolation),
+                    spec.first_version(),
+                    *times,
+                );
+                *times += 1;
+                calls.entry(call).or_default().push(index);
+            }
+            Err(error) => answers[index] = Some(Err(error)),
         }
-        rounds[*seen].push(index);
-        *seen += 1;
     }
-    let chunks = rounds.iter().flat_map(|round| round.chunks(CHUNK));
-    chunks.map(<[usize]>::to_vec).collect()
+    calls
 }
 
-/// One call of librdkafka's: the questions that `call` names, their answers put in their places.
+#[expect(clippy::too_many_arguments, reason = "one round of offsets_over")]
 fn ask(
-    client: &Client,
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
     questions: &[Question],
-    call: &[usize],
+    open: &[usize],
     isolation: Isolation,
+    deadline: Instant,
     interrupted: &dyn Fn() -> bool,
     answers: &mut Answers,
-) -> Result<(), ContactError> {
-    let request = Request::new(client, questions, call, isolation)?;
-    let event = request.wait(client, interrupted)?;
-    // SAFETY: the event is live, and the result of a ListOffsets call or an error.
-    let rows = unsafe {
-        let failed = ffi::event_error(event.as_ptr());
-        if failed == code::NONE {
-            Ok(copy(&event))
-        } else {
-            let reason = ffi::text(ffi::rd_kafka_event_error_string(event.as_ptr()));
-            Err(KafkaError::new(failed, reason))
-        }
-    };
-    match rows {
-        Ok(mut rows) => {
-            for &index in call {
-                let question = &questions[index];
-                // librdkafka promises no order.
-                let row = rows.remove(&(question.topic.clone(), question.partition));
-                answers[index] = Some(row.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT))));
-            }
-        }
-        Err(error) => {
-            for &index in call {
-                answers[index] = Some(Err(error.clone()));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A call under way, with the queue that its answer comes on.
-struct Request {
-    queue: *mut ffi::rd_kafka_queue_t,
-    deadline: Instant,
-}
-
-impl Request {
-    fn new(
-        client: &Client,
-        questions: &[Question],
-        call: &[usize],
-        isolation: Isolation,
-    ) -> Result<Request, ContactError> {
-        // librdkafka takes no longer time-out than an hour.
-        let timeout = client.first_contact().min(Duration::from_secs(3600));
-        let list = PartitionList::new(call.len());
-        for &index in call {
-            list.add(&questions[index])
-                .map_err(ContactError::Answered)?;
-        }
-        let level = match isolation {
-            Isolation::ReadUncommitted => {
-                ffi::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
-            }
-            Isolation::ReadCommitted => {
-                ffi::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
-            }
-        };
-        let mut reason = [0u8; 512];
-        // SAFETY: the client is live; list and settings are copied by the
-        // call and destroyed after it; both settings are valid for it (their
-        // results can only be "no error", destroying a NULL error is allowed).
-        unsafe {
-            let settings = ffi::rd_kafka_AdminOptions_new(
-                client.as_ptr(),
-                ffi::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
-            );
-            ffi::rd_kafka_AdminOptions_set_request_timeout(
-                settings,
-                timeout.as_millis() as i32,
-                reason.as_mut_ptr().cast(),
-                reason.len(),
-            );
-            let refused = ffi::rd_kafka_AdminOptions_set_isolation_level(settings, level);
-            if !refused.is_null() {
-                ffi::rd_kafka_error_destroy(refused);
-            }
-            let queue = ffi::rd_kafka_queue_new(client.as_ptr());
-            ffi::rd_kafka_ListOffsets(client.as_ptr(), list.ptr, settings, queue);
-            ffi::rd_kafka_AdminOptions_destroy(settings);
-            Ok(Request {
-                queue,
-                deadline: Instant::now() + timeout + Duration::from_secs(1),
-            })
-        }
-    }
-
-    /// Waits for the answer; librdkafka's time-out is one, a second behind the deadline nothing else can come.
-    fn wait(&self, client: &Client, interrupted: &dyn Fn() -> bool) -> Result<Event, ContactError> {
-        loop {
-            // SAFETY: the queue lives as long as `self`.
-            if let Some(event) = unsafe { Event::poll(self.queue, 100) } {
-                return Ok(event);
-            }
-            client.drain_errors();
-            if interrupted() {
-                return Err(ContactError::Interrupted);
-            }
-            if Instant::now() > self.deadline {
-                return Err(client.unreachable(client.first_contact()));
+) {
+    let leader = |question: &Question| metadata.leader(&question.topic, question.partition);
+    let calls = split_into_calls(questions, open, isolation, leader, answers);
+    let requests = calls.iter().map(|(call, indices)| {
+        let (broker, isolation, first_version, _) = *call;
+        let request = request(questions, indices, isolation);
+        // A broker that does not know what is asked for must not answer something else.
+        let versions = first_version..=i16::MAX;
+        (To::Broker(broker), versions, move |_: i16| request)
+    });
+    let responses = wire.gather::<ListOffsetsRequest, _>(requests, deadline, interrupted);
+    for (indices, response) in calls.values().zip(responses) {
+        match response {
+            Ok(response) => take(&response, questions, indices, answers),
+            Err(error) => {
+                for &index in indices {
+                    answers[index] = Some(Err(error.clone()));
+                }
             }
         }
     }
 }
 
-impl Drop for Request {
-    fn drop(&mut self) {
-        // SAFETY: live and ours.
-        unsafe { ffi::rd_kafka_queue_destroy(self.queue) }
+fn request(questions: &[Question], indices: &[usize], isolation: Isolation) -> ListOffsetsRequest {
+    let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
+    for &index in indices {
+        let question = &questions[index];
+        let partition = ListOffsetsPartition::default()
+            .with_partition_index(question.partition)
+            .with_current_leader_epoch(-1)
+            .with_timestamp(question.spec.timestamp());
+        topics.entry(&question.topic).or_default().push(partition);
     }
+    let topics = topics.into_iter().map(|(name, partitions)| {
+        ListOffsetsTopic::default()
+            .with_name(TopicName(StrBytes::from_string(name.to_owned())))
+            .with_partitions(partitions)
+    });
+    ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_isolation_level(isolation.level())
+        .with_topics(topics.collect())
 }
 
-/// librdkafka's list of partitions, an offset's specification beside each.
-struct PartitionList {
-    ptr: *mut ffi::rd_kafka_topic_partition_list_t,
-}
-
-impl PartitionList {
-    fn new(capacity: usize) -> PartitionList {
-        // SAFETY: allocates; librdkafka ends the process when it can't.
-        let ptr = unsafe { ffi::rd_kafka_topic_partition_list_new(capacity as i32) };
-        PartitionList { ptr }
+/// Puts the rows of a response in their places.
+fn take(
+    response: &ListOffsetsResponse,
+    questions: &[Question],
+    indices: &[usize],
+    answers: &mut Answers,
+) {
+    let mut places = std::collections::HashMap::new();
+    for &index in indices {
+        let question = &questions[index];
+        places.insert((question.topic.as_str(), question.partition), index);
+        answers[index] = Some(Err(not_known(question)));
     }
-
-    fn add(&self, question: &Question) -> Result<(), KafkaError> {
-        let topic = CString::new(question.topic.as_str())
-            .map_err(|_| KafkaError::new(code::INVALID_TOPIC, "a topic's name holds no NUL"))?;
-        let offset = match question.spec {
-            Spec::Latest => -1,
-            Spec::Earliest => -2,
-            Spec::Time(time_ms) => time_ms,
-        };
-        // SAFETY: the list is live; the element that comes back is too, until the next one is added.
-        unsafe {
-            let element = ffi::rd_kafka_topic_partition_list_add(
-                self.ptr,
-                topic.as_ptr(),
-                question.partition,
-            );
-            (*element).offset = offset;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for PartitionList {
-    fn drop(&mut self) {
-        // SAFETY: live and ours.
-        unsafe { ffi::rd_kafka_topic_partition_list_destroy(self.ptr) }
-    }
-}
-
-type Rows = HashMap<(String, i32), Result<Found, KafkaError>>;
-
-/// # Safety
-/// `event` is the result of a ListOffsets call that succeeded as a whole.
-unsafe fn copy(event: &Event) -> Rows {
-    let mut count = 0;
-    let mut rows = HashMap::new();
-    // SAFETY: the caller's promise; the infos belong to the event, which outlives this.
-    unsafe {
-        let result = ffi::rd_kafka_event_ListOffsets_result(event.as_ptr());
-        let infos = ffi::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
-        for index in 0..count {
-            let info = *infos.add(index);
-            let partition = ffi::rd_kafka_ListOffsetsResultInfo_topic_partition(info);
-            let timestamp_ms = ffi::rd_kafka_ListOffsetsResultInfo_timestamp(info);
-            let failed = ffi::error_at(std::ptr::addr_of!((*partition).err).cast());
-            let key = (ffi::text((*partition).topic), (*partition).partition);
-            rows.insert(key, judge((*partition).offset, timestamp_ms, failed));
+    for topic in &response.topics {
+        for row in &topic.partitions {
+            let Some(&index) = places.get(&(topic.name.as_str(), row.partition_index)) else {
+                continue;
+            };
+            answers[index] = Some(match KafkaError::of_answer(row.error_code) {
+                Some(error) => Err(error),
+                None => Ok(Found {
+                    offset: (row.offset >= 0).then_some(row.offset),
+                    timestamp_ms: (row.timestamp >= 0).then_some(row.timestamp),
+                    leader_epoch: (row.leader_epoch >= 0).then_some(row.leader_epoch),
+                }),
+            });
         }
     }
-    rows
 }
 
-/// What the three fields of an answer mean together.
-fn judge(offset: i64, timestamp_ms: i64, failed: Option<KafkaError>) -> Result<Found, KafkaError> {
-    match failed {
-        Some(error) => Err(error),
-        None if offset == NO_OFFSET => Err(KafkaError::of(code::TIMED_OUT)),
-        None => Ok(Found {
-            offset: (offset >= 0).then_some(offset),
-            timestamp_ms: (timestamp_ms >= 0).then_some(timestamp_ms),
-        }),
-    }
+/// An answer without the row that was asked for.
+fn not_known(question: &Question) -> KafkaError {
+    let (topic, partition) = (&question.topic, question.partition);
+    let reason = format!("the broker's answer has no row for {topic}:{partition}");
+    KafkaError::new(code::BAD_MESSAGE, reason)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK, Found, KafkaError, Question, Spec, code, judge, split_into_calls};
+    use super::{Isolation, KafkaError, Question, Spec, code, split_into_calls};
 
     fn question(topic: &str, partition: i32, spec: Spec) -> Question {
         Question {
@@ -384,39 +378,38 @@ mod tests {
     }
 
     #[test]
-    fn no_call_names_a_partition_twice_or_is_too_long() {
-        let mut questions = vec![
+    fn no_request_names_a_partition_twice_or_mixes_isolations() {
+        let questions = [
             question("a", 0, Spec::Earliest),
             question("a", 0, Spec::Latest),
-            question("b", 0, Spec::Latest),
+            question("b", 0, Spec::HighWatermark),
+            question("b", 1, Spec::Latest),
         ];
-        assert_eq!(
-            split_into_calls(&questions, &[0, 1, 2]),
-            [vec![0, 2], vec![1]]
+        let mut answers = vec![None; 4];
+        let calls = split_into_calls(
+            &questions,
+            &[0, 1, 2, 3],
+            Isolation::ReadCommitted,
+            |question| Ok(question.partition),
+            &mut answers,
         );
-        assert_eq!(split_into_calls(&questions, &[1]), [vec![1]]);
-        questions = (0..2500).map(|p| question("c", p, Spec::Latest)).collect();
-        let open: Vec<usize> = (0..questions.len()).collect();
-        let calls = split_into_calls(&questions, &open);
-        assert!(calls.iter().all(|call| call.len() <= CHUNK));
-        assert_eq!(calls.concat(), open);
+        let calls: Vec<_> = calls.into_values().collect();
+        assert_eq!(calls, [vec![2], vec![0], vec![1], vec![3]]);
     }
 
     #[test]
-    fn a_broker_that_did_not_answer_is_not_an_offset() {
-        let timed_out = KafkaError::of(code::TIMED_OUT);
-        assert_eq!(judge(-1001, -1, None), Err(timed_out));
-        let refused = KafkaError::of(code::TOPIC_AUTHORIZATION_FAILED);
-        assert_eq!(judge(-1001, -1, Some(refused.clone())), Err(refused));
-        let nothing_so_late = Found {
-            offset: None,
-            timestamp_ms: None,
-        };
-        assert_eq!(judge(-1, -1, None), Ok(nothing_so_late));
-        let found = Found {
-            offset: Some(0),
-            timestamp_ms: Some(0),
-        };
-        assert_eq!(judge(0, 0, None), Ok(found));
+    fn a_partition_without_a_leader_is_answered_without_asking() {
+        let questions = [question("a", 0, Spec::Earliest)];
+        let mut answers = vec![None];
+        let none = KafkaError::new(code::LEADER_NOT_AVAILABLE, "no leader");
+        let calls = split_into_calls(
+            &questions,
+            &[0],
+            Isolation::ReadCommitted,
+            |_| Err(none.clone()),
+            &mut answers,
+        );
+        assert!(calls.is_empty());
+        assert_eq!(answers, [Some(Err(none))]);
     }
 }

@@ -8,7 +8,7 @@ use crate::kafka::Client;
 use crate::kafka::client::ContactError;
 use crate::kafka::cluster::{self, Metadata, Topics};
 use crate::kafka::error::code;
-use crate::kafka::topic::TopicHandle;
+use crate::kafka::topic::{TopicHandle, learn_leaders};
 
 /// A topic that exists, with its partitions in their order.
 pub(crate) struct Topic {
@@ -19,8 +19,7 @@ pub(crate) struct Topic {
 
 /// Finds each of `names`; `^regex` names all topics that match now.
 ///
-/// The topics' handles are made before the question is sent, so that
-/// librdkafka knows the leaders when reading starts: else it would wait 500 ms.
+/// librdkafka knows the leaders of all of them afterwards.
 pub(crate) fn find(
     client: &Client,
     names: &[String],
@@ -49,6 +48,7 @@ pub(crate) fn find(
     });
     let handles = handles.collect::<Result<Vec<_>, _>>()?;
     let metadata = ask(client, &wanted, interrupted)?;
+    learn_leaders(client, client.first_contact());
     let topics = wanted.into_iter().zip(handles).map(|(name, handle)| {
         let row = metadata.topic(&name);
         let row = row.ok_or_else(|| ConsumeError::NoTopic(name.clone()))?;

@@ -1,0 +1,63 @@
+//! The first contact with a cluster: asked until somebody answers, or given up with the reason.
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::protocol::Request;
+
+use super::{To, Wire};
+use crate::kafka::client::{ContactError, is_no_answer};
+
+/// How often it is looked whether a signal came, or the broker refuses us for good.
+const SLICE: Duration = Duration::from_millis(20);
+
+impl Wire<'_> {
+    /// Asks any broker, for as long as the first contact may take; gives the
+    /// answer and who gave it: number and name.
+    pub fn ask_first<R: Request>(
+        &mut self,
+        versions: RangeInclusive<i16>,
+        interrupted: &dyn Fn() -> bool,
+        build: impl Fn(i16) -> R + Clone + 'static,
+    ) -> Result<(R::Response, (i32, String)), ContactError> {
+        let started = Instant::now();
+        let deadline = started + self.client.first_contact();
+        for attempt in 0u32.. {
+            self.send_within(To::Any, deadline, versions.clone(), build.clone());
+            let answer = loop {
+                let until = deadline.min(Instant::now() + SLICE);
+                if let Some(answer) = self.next(until) {
+                    break answer;
+                }
+                if interrupted() {
+                    return Err(ContactError::Interrupted);
+                }
+                self.client.drain_errors();
+                if self.client.is_refused_for_good() || Instant::now() >= deadline {
+                    return Err(self.client.unreachable(started.elapsed()));
+                }
+            };
+            let error = match answer.result {
+                Ok(reply) => {
+                    let origin = (reply.broker(), reply.broker_name().to_owned());
+                    let response = reply.decode::<R>().map_err(ContactError::Answered)?;
+                    return Ok((response, origin));
+                }
+                Err(error) => error,
+            };
+            self.client.drain_errors();
+            if !is_no_answer(error.code) {
+                return Err(ContactError::Answered(error));
+            }
+            if Instant::now() >= deadline {
+                return Err(self.client.unreachable(started.elapsed()));
+            }
+            // The first connection is given up by librdkafka as soon as the
+            // brokers' numbers are known; one that always breaks is no reason to spin.
+            if attempt > 0 {
+                std::thread::sleep(SLICE);
+            }
+        }
+        Err(self.client.unreachable(started.elapsed()))
+    }
+}

@@ -1,0 +1,186 @@
+/*
+ * Any Kafka request over librdkafka's own connections.
+ *
+ * librdkafka resolves, connects, encrypts, authenticates and reconnects; what
+ * is here writes a request body that somebody else has encoded, and hands the
+ * body of the response back without a copy. The functions used are private to
+ * librdkafka: Cargo.toml pins its version, and their signatures have been the
+ * same from librdkafka 1.9 to 2.15.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "rd.h"
+#include "rdkafka_int.h"
+#include "rdkafka_broker.h"
+#include "rdkafka_buf.h"
+#include "rdkafka_metadata.h"
+#include "rdkafka_proto.h"
+#include "rdkafka_queue.h"
+
+/* Takes what came back: `reply` is NULL on error, else owned by the taker, and `body` points into it. */
+typedef void (*ku_taker_t)(void *inbox, uint64_t ticket, int error,
+                           void *reply, const void *body, size_t size);
+
+struct ku_pending {
+        ku_taker_t take;
+        void *inbox;
+        uint64_t ticket;
+};
+
+static void ku_answered(rd_kafka_t *rk, rd_kafka_broker_t *rkb,
+                        rd_kafka_resp_err_t err, rd_kafka_buf_t *reply,
+                        rd_kafka_buf_t *request, void *opaque) {
+        struct ku_pending pending = *(struct ku_pending *)opaque;
+        size_t size;
+        const void *body;
+
+        (void)rk;
+        (void)rkb;
+        (void)request;
+        free(opaque);
+        /* The queue is gone and with it the inbox; this may be any thread. */
+        if (err == RD_KAFKA_RESP_ERR__DESTROY)
+                return;
+        if (err || !reply) {
+                pending.take(pending.inbox, pending.ticket,
+                             err ? (int)err : RD_KAFKA_RESP_ERR__TRANSPORT,
+                             NULL, NULL, 0);
+                return;
+        }
+        size = rd_slice_remains(&reply->rkbuf_reader);
+        /* librdkafka receives a body into one segment, so nothing is copied. */
+        body = rd_slice_ensure_contig(&reply->rkbuf_reader, size);
+        if (size > 0 && !body) {
+                pending.take(pending.inbox, pending.ticket,
+                             RD_KAFKA_RESP_ERR__BAD_MSG, NULL, NULL, 0);
+                return;
+        }
+        rd_kafka_buf_keep(reply);
+        pending.take(pending.inbox, pending.ticket, 0, reply, body, size);
+}
+
+void *ku_queue_new(rd_kafka_t *rk) {
+        return rd_kafka_q_new(rk);
+}
+
+void ku_queue_destroy(void *queue) {
+        rd_kafka_q_destroy_owner(queue);
+}
+
+/* Calls the takers of what has come, waiting for the first at most `timeout_ms`; returns how many. */
+int ku_queue_serve(void *queue, int timeout_ms) {
+        return rd_kafka_q_serve(queue, timeout_ms, 0 /* all */,
+                                RD_KAFKA_Q_CB_CALLBACK, NULL, NULL);
+}
+
+/* Any broker that is up, or NULL; to be released. */
+void *ku_broker_any(rd_kafka_t *rk) {
+        rd_kafka_broker_t *rkb;
+        rd_kafka_rdlock(rk);
+        rkb = rd_kafka_broker_any_up(rk, NULL, NULL, NULL, "asking");
+        rd_kafka_rdunlock(rk);
+        return rkb;
+}
+
+/* The broker of this number if it is up, or NULL, and then librdkafka is asked to connect; to be released. */
+void *ku_broker_up(rd_kafka_t *rk, int32_t id) {
+        rd_kafka_broker_t *rkb;
+        rd_kafka_rdlock(rk);
+        rkb = rd_kafka_broker_find_by_nodeid0(rk, id, RD_KAFKA_BROKER_STATE_UP,
+                                              rd_true);
+        rd_kafka_rdunlock(rk);
+        return rkb;
+}
+
+/* Whether librdkafka has heard of a broker of this number. */
+int ku_broker_is_known(rd_kafka_t *rk, int32_t id) {
+        rd_kafka_broker_t *rkb;
+        rd_kafka_rdlock(rk);
+        rkb = rd_kafka_broker_find_by_nodeid(rk, id);
+        rd_kafka_rdunlock(rk);
+        if (!rkb)
+                return 0;
+        rd_kafka_broker_destroy(rkb);
+        return 1;
+}
+
+void ku_broker_release(void *broker) {
+        rd_kafka_broker_destroy((rd_kafka_broker_t *)broker);
+}
+
+int32_t ku_broker_id(void *broker) {
+        return rd_kafka_broker_id(broker);
+}
+
+const char *ku_broker_name(void *broker) {
+        return rd_kafka_broker_name(broker);
+}
+
+/* The newest version of an API within the range that the broker takes, or -1. */
+int16_t ku_broker_version(void *broker, int16_t api, int16_t lowest,
+                          int16_t newest) {
+        return rd_kafka_broker_ApiVersion_supported(broker, api, lowest, newest,
+                                                    NULL);
+}
+
+/* Changes with every change of any broker's state. */
+int ku_state_version(rd_kafka_t *rk) {
+        return rd_kafka_brokers_get_state_version(rk);
+}
+
+/* Waits until the state is another than `seen`, at most `timeout_ms`. */
+void ku_state_wait(rd_kafka_t *rk, int seen, int timeout_ms) {
+        (void)rd_kafka_brokers_wait_state_change(rk, seen, timeout_ms);
+}
+
+/* Has librdkafka ask which brokers there are. */
+void ku_refresh_brokers(rd_kafka_t *rk) {
+        (void)rd_kafka_metadata_refresh_brokers(rk, NULL, "unknown broker");
+}
+
+/*
+ * Sends a request; `take` is called from ku_queue_serve(), once, unless the
+ * queue is destroyed before. Returns 0 without memory.
+ *
+ * `body` is what follows the request header. In a flexible version it ends
+ * with the empty tag list of the outermost structure, which librdkafka writes
+ * itself: the caller leaves that byte out.
+ */
+int ku_send(void *broker, void *queue, int16_t api, int16_t version,
+            int is_flexible, const void *body, size_t size, int timeout_ms,
+            int may_wait_at_broker, ku_taker_t take, void *inbox,
+            uint64_t ticket) {
+        rd_kafka_broker_t *rkb = broker;
+        rd_kafka_buf_t *rkbuf;
+        struct ku_pending *pending = malloc(sizeof(*pending));
+
+        if (!pending)
+                return 0;
+        pending->take   = take;
+        pending->inbox  = inbox;
+        pending->ticket = ticket;
+
+        rkbuf = rd_kafka_buf_new_flexver_request(rkb, api, 1, size,
+                                                 is_flexible ? rd_true
+                                                             : rd_false);
+        rd_kafka_buf_write(rkbuf, body, size);
+        rd_kafka_buf_ApiVersion_set(rkbuf, version, 0);
+        /* The number of the API is in the header by now. Here it is the index
+         * of a counter, of which librdkafka has none for APIs that it does not
+         * know itself. */
+        if (api >= RD_KAFKAP__NUM)
+                rkbuf->rkbuf_reqhdr.ApiKey = RD_KAFKAP_DescribeGroups;
+        /* Whether to ask again is for the asker to say. */
+        rkbuf->rkbuf_max_retries = RD_KAFKA_REQUEST_NO_RETRIES;
+        rd_kafka_buf_set_abs_timeout_force(rkbuf, timeout_ms, 0);
+        if (may_wait_at_broker)
+                rkbuf->rkbuf_flags |= RD_KAFKA_OP_F_BLOCKING;
+        rd_kafka_broker_buf_enq_replyq(rkb, rkbuf, RD_KAFKA_REPLYQ(queue, 0),
+                                       ku_answered, pending);
+        return 1;
+}
+
+void ku_reply_release(void *reply) {
+        rd_kafka_buf_destroy((rd_kafka_buf_t *)reply);
+}

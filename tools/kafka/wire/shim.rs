@@ -1,0 +1,246 @@
+//! The shim's C functions as safe types: a queue of answers, a broker's connection, an answer kept alive.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use crate::kafka::client::Client;
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::ffi::{self, rd_kafka_t};
+
+type Taker = unsafe extern "C" fn(*mut c_void, u64, c_int, *mut c_void, *const c_void, usize);
+
+unsafe extern "C" {
+    fn ku_queue_new(rk: *mut rd_kafka_t) -> *mut c_void;
+    fn ku_queue_destroy(queue: *mut c_void);
+    fn ku_queue_serve(queue: *mut c_void, timeout_ms: c_int) -> c_int;
+    fn ku_broker_any(rk: *mut rd_kafka_t) -> *mut c_void;
+    fn ku_broker_up(rk: *mut rd_kafka_t, id: i32) -> *mut c_void;
+    fn ku_broker_is_known(rk: *mut rd_kafka_t, id: i32) -> c_int;
+    fn ku_broker_release(broker: *mut c_void);
+    fn ku_broker_id(broker: *mut c_void) -> i32;
+    fn ku_broker_name(broker: *mut c_void) -> *const c_char;
+    fn ku_broker_version(broker: *mut c_void, api: i16, lowest: i16, newest: i16) -> i16;
+    fn ku_state_version(rk: *mut rd_kafka_t) -> c_int;
+    fn ku_state_wait(rk: *mut rd_kafka_t, seen: c_int, timeout_ms: c_int);
+    fn ku_refresh_brokers(rk: *mut rd_kafka_t);
+    fn ku_send(
+        broker: *mut c_void,
+        queue: *mut c_void,
+        api: i16,
+        version: i16,
+        is_flexible: c_int,
+        body: *const c_void,
+        size: usize,
+        timeout_ms: c_int,
+        may_wait_at_broker: c_int,
+        take: Taker,
+        inbox: *mut c_void,
+        ticket: u64,
+    ) -> c_int;
+    fn ku_reply_release(reply: *mut c_void);
+}
+
+/// Milliseconds for a C function, rounded up, so that a wait of less than one does not become a spin.
+fn milliseconds(time: Duration) -> c_int {
+    time.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as c_int
+}
+
+/// The body of a response, in the memory that librdkafka received it into.
+pub(super) struct Body {
+    reply: NonNull<c_void>,
+    bytes: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: the buffer is written by nobody after it was received, and its reference count is atomic (rdkafka_buf.h).
+unsafe impl Send for Body {}
+// SAFETY: as above; it is only read.
+unsafe impl Sync for Body {}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: `bytes` points to `size` bytes of the buffer, which `reply` keeps.
+        unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.size) }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // SAFETY: our reference, given up once.
+        unsafe { ku_reply_release(self.reply.as_ptr()) }
+    }
+}
+
+/// What came back for a ticket: a body, or the code of what went wrong.
+pub(super) type Arrival = (u64, Result<Body, i32>);
+
+/// Where the answers come in.
+pub(super) struct Queue {
+    queue: NonNull<c_void>,
+    /// Written by [`take`] while [`Queue::serve`] runs, read after it; boxed, so that its address holds.
+    inbox: Box<UnsafeCell<Vec<Arrival>>>,
+}
+
+impl Queue {
+    pub(super) fn new(client: &Client) -> Queue {
+        // SAFETY: the handle is live.
+        let queue = unsafe { ku_queue_new(client.as_ptr()) };
+        Queue {
+            queue: NonNull::new(queue).expect("librdkafka ends the process where it has no memory"),
+            inbox: Box::default(),
+        }
+    }
+
+    /// Adds what has come to `arrivals`, waiting for the first at most `wait`.
+    pub(super) fn serve(&mut self, wait: Duration, arrivals: &mut impl Extend<Arrival>) {
+        // SAFETY: the queue is live; its takers run in this call, on this thread.
+        unsafe { ku_queue_serve(self.queue.as_ptr(), milliseconds(wait)) };
+        arrivals.extend(self.inbox.get_mut().drain(..));
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: ours, destroyed once. Answers that come later find no queue
+        // and are dropped by the shim without a look at the inbox.
+        unsafe { ku_queue_destroy(self.queue.as_ptr()) }
+    }
+}
+
+/// Called by the shim from [`Queue::serve`].
+///
+/// # Safety
+/// `inbox` is the live inbox of the queue that is served; `reply` is NULL or a reference that is now ours.
+unsafe extern "C" fn take(
+    inbox: *mut c_void,
+    ticket: u64,
+    error: c_int,
+    reply: *mut c_void,
+    body: *const c_void,
+    size: usize,
+) {
+    let result = match NonNull::new(reply) {
+        Some(reply) => Ok(Body {
+            reply,
+            bytes: NonNull::new(body.cast_mut().cast()).unwrap_or(NonNull::dangling()),
+            size,
+        }),
+        None => Err(error),
+    };
+    // SAFETY: the caller's promise; nobody else holds a reference while the queue is served.
+    unsafe { (*inbox.cast::<UnsafeCell<Vec<Arrival>>>()).get_mut() }.push((ticket, result));
+}
+
+/// A broker that was up when it was asked for.
+pub(super) struct Link {
+    broker: NonNull<c_void>,
+}
+
+/// A request, encoded for a version.
+pub(super) struct Encoded<'a> {
+    pub(super) api: i16,
+    pub(super) version: i16,
+    pub(super) is_flexible: bool,
+    /// Without the last tag list, which librdkafka adds.
+    pub(super) body: &'a [u8],
+    pub(super) timeout: Duration,
+    pub(super) may_wait_at_broker: bool,
+}
+
+impl Link {
+    /// The broker of this number, or any for `None`, if it is up.
+    pub(super) fn find(client: &Client, id: Option<i32>) -> Option<Link> {
+        // SAFETY: the handle is live; what comes back is a reference of ours.
+        let broker = unsafe {
+            match id {
+                Some(id) => ku_broker_up(client.as_ptr(), id),
+                None => ku_broker_any(client.as_ptr()),
+            }
+        };
+        NonNull::new(broker).map(|broker| Link { broker })
+    }
+
+    /// The broker's number, -1 while it is not known.
+    pub(super) fn id(&self) -> i32 {
+        // SAFETY: the broker is kept by our reference.
+        unsafe { ku_broker_id(self.broker.as_ptr()) }
+    }
+
+    /// librdkafka's name for it, `host:port/id`, or `/bootstrap` at its end.
+    pub(super) fn name(&self) -> String {
+        // SAFETY: the broker is kept by our reference; the text is this thread's until the next such call.
+        unsafe { ffi::text(ku_broker_name(self.broker.as_ptr())) }
+    }
+
+    /// The newest version of an API within `lowest..=newest` that the broker takes.
+    pub(super) fn version(&self, api: i16, lowest: i16, newest: i16) -> Option<i16> {
+        // SAFETY: the broker is kept by our reference.
+        let version = unsafe { ku_broker_version(self.broker.as_ptr(), api, lowest, newest) };
+        (version >= 0).then_some(version)
+    }
+
+    /// Sends a request; its answer comes to `queue` under `ticket`.
+    pub(super) fn send(
+        &self,
+        queue: &Queue,
+        ticket: u64,
+        request: &Encoded<'_>,
+    ) -> Result<(), KafkaError> {
+        // SAFETY: broker and queue are live; the body is copied; the inbox
+        // outlives the queue, which it is freed after.
+        let sent = unsafe {
+            ku_send(
+                self.broker.as_ptr(),
+                queue.queue.as_ptr(),
+                request.api,
+                request.version,
+                c_int::from(request.is_flexible),
+                request.body.as_ptr().cast(),
+                request.body.len(),
+                milliseconds(request.timeout),
+                c_int::from(request.may_wait_at_broker),
+                take,
+                queue.inbox.get().cast(),
+                ticket,
+            )
+        };
+        if sent == 0 {
+            return Err(KafkaError::new(code::QUEUE_FULL, "out of memory"));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // SAFETY: our reference, given up once.
+        unsafe { ku_broker_release(self.broker.as_ptr()) }
+    }
+}
+
+/// Whether librdkafka has heard of a broker of this number.
+pub(super) fn is_known(client: &Client, id: i32) -> bool {
+    // SAFETY: the handle is live.
+    unsafe { ku_broker_is_known(client.as_ptr(), id) != 0 }
+}
+
+/// Has librdkafka ask which brokers there are.
+pub(super) fn refresh_brokers(client: &Client) {
+    // SAFETY: the handle is live.
+    unsafe { ku_refresh_brokers(client.as_ptr()) }
+}
+
+/// A number that changes with every change of any broker's state.
+pub(super) fn state_version(client: &Client) -> i32 {
+    // SAFETY: the handle is live.
+    unsafe { ku_state_version(client.as_ptr()) }
+}
+
+/// Waits until [`state_version`] is another than `seen`, at most `wait`.
+pub(super) fn wait_for_state(client: &Client, seen: i32, wait: Duration) {
+    // SAFETY: the handle is live.
+    unsafe { ku_state_wait(client.as_ptr(), seen, milliseconds(wait)) }
+}
