@@ -2,6 +2,7 @@
 //!
 //! - [`options`]: properties from the command line, the environment and files, one validated set.
 //! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody.
+//! - [`batch`]: record batches, parsed where they lie.
 //! - [`consume`]: assigned partitions to records.
 //! - [`cluster`]: metadata and offsets, plain rows.
 //! - [`group`]: a member of a consumer group: records, rebalances, commits.
@@ -11,6 +12,7 @@
 //! - [`wire`]: any request of the protocol over librdkafka's connections.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 
+pub mod batch;
 pub mod client;
 pub mod cluster;
 pub mod consume;
