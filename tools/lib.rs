@@ -2,11 +2,13 @@
 //!
 //! - [`cli`]: what a program of this toolkit is made of: exit codes, signals, checked stdout, progress, shared options.
 //! - [`kafka`]: everything that talks to a cluster; the only place that knows librdkafka.
+//! - [`ack`]: both ends of the socket by which a pipe says what was dealt with.
 //! - [`record`]: records to bytes and back, in four formats. Pure.
 //! - [`partition`]: from a key to a partition, as each client and database does it. Pure.
 //! - [`report`]: columns and rows to table, TSV, CSV, JSON and Prometheus text. Pure.
 //! - [`units`]: durations, sizes and times, parsed and printed. Pure.
 
+pub mod ack;
 pub mod cli;
 pub mod kafka;
 pub mod partition;
