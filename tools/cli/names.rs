@@ -87,8 +87,8 @@ impl Selection {
     }
 
     /// The wanted names and patterns that fit none of `existing`: a misspelt name must not look like an empty answer.
-    pub fn unmet<'a>(&self, existing: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
-        let is_unmet = |name: &&Name| !existing.clone().any(|e| name.fits(e));
+    pub fn unmet(&self, existing: &[&str]) -> Vec<String> {
+        let is_unmet = |name: &&Name| !existing.iter().any(|e| name.fits(e));
         let unmet = self.wanted.iter().filter(is_unmet);
         unmet.map(ToString::to_string).collect()
     }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_fits_nothing_is_told() {
         let some = Selection::new(&names(&["a", "b", "^c", "^d"]), &[]);
-        assert_eq!(some.unmet(["a", "cc"].into_iter()), ["b", "^d"]);
+        assert_eq!(some.unmet(&["a", "cc"]), ["b", "^d"]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod code {
     pub const NONE: i32 = 0;
     /// The record batch is larger than the topic or the broker takes.
     pub const MESSAGE_TOO_LARGE: i32 = 10;
+    /// The offset is not between the log start and the end.
+    pub const OFFSET_OUT_OF_RANGE: i32 = 1;
     /// No such topic or partition at the broker.
     pub const UNKNOWN_TOPIC_OR_PARTITION: i32 = 3;
     /// librdkafka: the offset is out of range, and `auto.offset.reset` is `error`.
@@ -53,6 +55,12 @@ pub mod code {
     pub const MAX_POLL_EXCEEDED: i32 = -147;
     /// The group's coordinator is not ready yet.
     pub const COORDINATOR_LOAD_IN_PROGRESS: i32 = 14;
+    /// The group's coordinator is not there.
+    pub const COORDINATOR_NOT_AVAILABLE: i32 = 15;
+    /// Another broker coordinates the group.
+    pub const NOT_COORDINATOR: i32 = 16;
+    /// There is no such group, or none of this type.
+    pub const GROUP_ID_NOT_FOUND: i32 = 69;
     /// The member commits under a generation that has passed.
     pub const ILLEGAL_GENERATION: i32 = 22;
     /// The group is rebalancing.

@@ -1,10 +1,25 @@
 //! What a cluster answers when it is asked: plain rows, no type of librdkafka's in sight.
 //!
+//! - [`mod@committed`]: how far groups have read, many groups at once.
+//! - [`groups`]: which groups there are, and who is in them.
 //! - [`mod@metadata`]: brokers, topics, partitions; the first contact of every program that asks.
 //! - [`mod@offsets`]: earliest, latest, and by time, for many partitions at once.
+//! - [`patience`]: how long all of it may take.
+//! - [`share`]: how far share groups have come.
+//! - [`unread`]: the first record that a reader has not seen yet.
 
+pub mod committed;
+pub mod groups;
 pub mod metadata;
 pub mod offsets;
+pub mod patience;
+pub mod share;
+pub mod unread;
 
+pub use committed::{Committed, committed};
+pub use groups::{GroupKind, coordinators, describe_groups, list_groups};
 pub use metadata::{Metadata, Partition, Topic, Topics, metadata, metadata_over};
 pub use offsets::{Found, Isolation, Question, Spec, offsets, offsets_over};
+pub use patience::Patience;
+pub use share::{SharePosition, share_offsets};
+pub use unread::{FirstRecord, Position, first_unread, times_of};

@@ -1,0 +1,338 @@
+//! How far share groups have come: `DescribeShareGroupOffsets` (KIP-932).
+//!
+//! A share group's records are acknowledged one by one, so its lag is not the
+//! distance to the end: only the broker can count what is left, and it tells
+//! since version 1 (KIP-1226), which kafka-protocol does not have yet. The
+//! messages are small and written out here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use bytes::{BufMut, BytesMut};
+use kafka_protocol::protocol::buf::{ByteBuf, ByteBufMut};
+use kafka_protocol::protocol::{
+    Decodable, Encodable, HeaderVersion, Message, Request, VersionRange,
+};
+
+use super::groups::checked;
+use super::patience::{ANY_VERSION, Patience};
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::wire::Wire;
+
+/// Where a share group is in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharePosition {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition's number.
+    pub partition: i32,
+    /// The first record not yet dealt with; none where nothing was read yet.
+    pub start: Option<i64>,
+    /// How many records are left, where the broker tells.
+    pub lag: Option<i64>,
+    /// Why the broker can't say.
+    pub error: Option<KafkaError>,
+}
+
+/// The most groups in one request.
+const GROUPS_A_REQUEST: usize = 200;
+
+/// Where each of `groups` is, by its name and its coordinator; in their order.
+pub fn share_offsets(
+    wire: &mut Wire<'_>,
+    groups: &[(&str, i32)],
+    patience: &mut Patience<'_>,
+) -> Vec<Result<Vec<SharePosition>, KafkaError>> {
+    let mut by_broker: HashMap<i32, Vec<usize>> = HashMap::new();
+    for (index, (_, broker)) in groups.iter().enumerate() {
+        by_broker.entry(*broker).or_default().push(index);
+    }
+    let mut chunks: Vec<(i32, Vec<usize>)> = Vec::new();
+    for (broker, indices) in by_broker {
+        let parts = indices.chunks(GROUPS_A_REQUEST);
+        chunks.extend(parts.map(|part| (broker, part.to_vec())));
+    }
+    let requests = chunks.iter().map(|(broker, chunk)| {
+        let name = |&index: &usize| groups[index].0.to_owned();
+        let groups = chunk.iter().map(name).collect();
+        (*broker, move |_| ShareOffsetsRequest { groups })
+    });
+    let replies = patience.gather::<ShareOffsetsRequest, _>(wire, &ANY_VERSION, requests.collect());
+    let missing = || Err(KafkaError::of(code::GROUP_ID_NOT_FOUND));
+    let mut answers: Vec<_> = groups.iter().map(|_| missing()).collect();
+    for ((_, chunk), reply) in chunks.iter().zip(replies) {
+        match reply {
+            Ok(reply) => {
+                let named = reply.groups.into_iter();
+                let mut by_name: HashMap<String, Group> =
+                    named.map(|group| (group.id.clone(), group)).collect();
+                for &index in chunk {
+                    if let Some(group) = by_name.remove(groups[index].0) {
+                        answers[index] = checked(group.error_code).map(|()| positions(group));
+                    }
+                }
+            }
+            Err(error) => {
+                for &index in chunk {
+                    answers[index] = Err(error.clone());
+                }
+            }
+        }
+    }
+    answers
+}
+
+fn positions(group: Group) -> Vec<SharePosition> {
+    let mut positions = Vec::new();
+    for topic in group.topics {
+        let name: Arc<str> = topic.name.into();
+        positions.extend(topic.partitions.into_iter().map(|partition| SharePosition {
+            topic: Arc::clone(&name),
+            partition: partition.id,
+            start: (partition.start >= 0).then_some(partition.start),
+            lag: (partition.lag >= 0).then_some(partition.lag),
+            error: checked(partition.error_code).err(),
+        }));
+    }
+    positions
+}
+
+/// The request: all partitions of these groups.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct ShareOffsetsRequest {
+    groups: Vec<String>,
+}
+
+/// The response, without the texts that say what its codes do.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct ShareOffsetsResponse {
+    groups: Vec<Group>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Group {
+    id: String,
+    topics: Vec<Topic>,
+    error_code: i16,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Topic {
+    name: String,
+    partitions: Vec<Partition>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Partition {
+    id: i32,
+    start: i64,
+    lag: i64,
+    error_code: i16,
+}
+
+/// The versions that are understood; version 1 brought the lag.
+const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
+
+impl Message for ShareOffsetsRequest {
+    const VERSIONS: VersionRange = VERSIONS;
+    const DEPRECATED_VERSIONS: Option<VersionRange> = None;
+}
+
+impl HeaderVersion for ShareOffsetsRequest {
+    fn header_version(_version: i16) -> i16 {
+        2
+    }
+}
+
+impl Request for ShareOffsetsRequest {
+    const KEY: i16 = 90;
+    type Response = ShareOffsetsResponse;
+}
+
+impl Encodable for ShareOffsetsRequest {
+    fn encode<B: ByteBufMut>(&self, buf: &mut B, _version: i16) -> Result<()> {
+        put_varint(buf, self.groups.len() as u32 + 1);
+        for group in &self.groups {
+            put_varint(buf, group.len() as u32 + 1);
+            buf.put_slice(group.as_bytes());
+            // No list of topics, which means all of them; and no tags.
+            buf.put_slice(&[0, 0]);
+        }
+        buf.put_u8(0);
+        Ok(())
+    }
+
+    fn compute_size(&self, version: i16) -> Result<usize> {
+        let mut bytes = BytesMut::new();
+        self.encode(&mut bytes, version)?;
+        Ok(bytes.len())
+    }
+}
+
+impl Decodable for ShareOffsetsRequest {
+    fn decode<B: ByteBuf>(_buf: &mut B, _version: i16) -> Result<Self> {
+        bail!("a client is not asked this")
+    }
+}
+
+impl Message for ShareOffsetsResponse {
+    const VERSIONS: VersionRange = VERSIONS;
+    const DEPRECATED_VERSIONS: Option<VersionRange> = None;
+}
+
+impl HeaderVersion for ShareOffsetsResponse {
+    fn header_version(_version: i16) -> i16 {
+        1
+    }
+}
+
+impl Encodable for ShareOffsetsResponse {
+    fn encode<B: ByteBufMut>(&self, _buf: &mut B, _version: i16) -> Result<()> {
+        bail!("a client does not answer this")
+    }
+
+    fn compute_size(&self, _version: i16) -> Result<usize> {
+        bail!("a client does not answer this")
+    }
+}
+
+impl Decodable for ShareOffsetsResponse {
+    fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
+        let _throttle_time_ms = buf.try_get_i32()?;
+        let groups = list(buf, version, group)?;
+        skip_tags(buf)?;
+        Ok(ShareOffsetsResponse { groups })
+    }
+}
+
+fn group<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Group> {
+    let id = text(buf)?;
+    let topics = list(buf, version, topic)?;
+    let error_code = buf.try_get_i16()?;
+    let _error_message = text(buf)?;
+    skip_tags(buf)?;
+    Ok(Group {
+        id,
+        topics,
+        error_code,
+    })
+}
+
+fn topic<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Topic> {
+    let name = text(buf)?;
+    let _topic_id = buf.try_get_bytes(16)?;
+    let partitions = list(buf, version, partition)?;
+    skip_tags(buf)?;
+    Ok(Topic { name, partitions })
+}
+
+fn partition<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Partition> {
+    let id = buf.try_get_i32()?;
+    let start = buf.try_get_i64()?;
+    let _leader_epoch = buf.try_get_i32()?;
+    let lag = if version >= 1 { buf.try_get_i64()? } else { -1 };
+    let error_code = buf.try_get_i16()?;
+    let _error_message = text(buf)?;
+    skip_tags(buf)?;
+    Ok(Partition {
+        id,
+        start,
+        lag,
+        error_code,
+    })
+}
+
+/// The parts of flexible versions (KIP-482), whose encoders kafka-protocol keeps to itself.
+fn put_varint(buf: &mut impl BufMut, mut number: u32) {
+    while number >= 0x80 {
+        buf.put_u8(number as u8 | 0x80);
+        number >>= 7;
+    }
+    buf.put_u8(number as u8);
+}
+
+fn varint<B: ByteBuf>(buf: &mut B) -> Result<u32> {
+    let mut number = 0;
+    for group in 0..5 {
+        let byte = buf.try_get_u8()?;
+        number |= u32::from(byte & 0x7f) << (7 * group);
+        if byte < 0x80 {
+            return Ok(number);
+        }
+    }
+    bail!("a length of more than 32 bits")
+}
+
+/// A text that may be NULL, which is as good as an empty one here.
+fn text<B: ByteBuf>(buf: &mut B) -> Result<String> {
+    let size = varint(buf)?.saturating_sub(1) as usize;
+    Ok(String::from_utf8(buf.try_get_bytes(size)?.to_vec())?)
+}
+
+fn list<B: ByteBuf, T>(
+    buf: &mut B,
+    version: i16,
+    element: impl Fn(&mut B, i16) -> Result<T>,
+) -> Result<Vec<T>> {
+    let count = varint(buf)?.saturating_sub(1);
+    (0..count).map(|_| element(buf, version)).collect()
+}
+
+fn skip_tags<B: ByteBuf>(buf: &mut B) -> Result<()> {
+    for _ in 0..varint(buf)? {
+        let _tag = varint(buf)?;
+        let size = varint(buf)?;
+        buf.try_get_bytes(size as usize)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// One group "g", one topic "t", partition 3 at offset 5 in epoch 2, with `lag` where there is one.
+    fn response(lag: &[u8]) -> Bytes {
+        let mut bytes = b"\0\0\0\0\x02\x02g\x02\x02t".to_vec();
+        bytes.extend([7; 16]);
+        bytes.extend(b"\x02\0\0\0\x03\0\0\0\0\0\0\0\x05\0\0\0\x02");
+        bytes.extend(lag);
+        bytes.extend(b"\0\0\0\0\0\0\0\0\0\0");
+        bytes.into()
+    }
+
+    #[test]
+    fn the_lag_is_told_since_version_1() {
+        for (version, lag, expected) in
+            [(0, &[][..], None), (1, &[0, 0, 0, 0, 0, 0, 0, 9], Some(9))]
+        {
+            let mut bytes = response(lag);
+            let response = ShareOffsetsResponse::decode(&mut bytes, version).unwrap();
+            assert!(bytes.is_empty());
+            let group = response.groups.into_iter().next().unwrap();
+            let position = SharePosition {
+                topic: "t".into(),
+                partition: 3,
+                start: Some(5),
+                lag: expected,
+                error: None,
+            };
+            assert_eq!(positions(group), [position]);
+        }
+        assert!(ShareOffsetsResponse::decode(&mut response(&[]), 1).is_err());
+    }
+
+    #[test]
+    fn all_topics_of_a_group_are_asked_for() {
+        let request = ShareOffsetsRequest {
+            groups: vec!["ab".into(), "c".into()],
+        };
+        let mut bytes = BytesMut::new();
+        request.encode(&mut bytes, 1).unwrap();
+        assert_eq!(&bytes[..], b"\x03\x03ab\0\0\x02c\0\0\0");
+        assert_eq!(request.compute_size(1).unwrap(), bytes.len());
+    }
+}
