@@ -20,3 +20,6 @@ mod kcat_lite;
 
 /// Whole pipelines on the embedded cluster.
 mod pipeline;
+
+/// Who is let in and who is not; what a message says, and what none may show.
+mod security;

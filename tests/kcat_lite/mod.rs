@@ -1,6 +1,6 @@
 //! kcat-lite as its users meet it: command lines, pipes, exit codes.
 //!
-//! - [`arguments`]: what is refused before any connection, and who says where the cluster is; [`access`]: TLS, passwords, rights.
+//! - [`arguments`]: what is refused before any connection, and who says where the cluster is.
 //! - [`produce`], [`lines`]: from stdin and files to records; [`delivery`]: what happens when one is not delivered.
 //! - [`consume`], [`offsets`], [`log`]: from records to stdout; where it starts and ends; logs that are not plain.
 //! - [`group`]: balanced consumers, and what they commit.
@@ -8,7 +8,6 @@
 //! - [`losses`]: full disks, readers that leave, signals; [`roundtrip`]: topic -> pipe -> topic.
 //! - [`peer`]: the same command lines typed with kcat; [`own`]: kcat's own tests.
 
-mod access;
 mod arguments;
 mod consume;
 mod delivery;

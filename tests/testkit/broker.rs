@@ -51,7 +51,7 @@ const SETTINGS: [(&str, &str); 23] = [
 pub(crate) struct Spec {
     version: &'static str,
     brokers: u16,
-    listeners: Vec<String>,
+    listeners: Vec<(String, String)>,
     settings: Vec<(String, String)>,
     racks: Vec<String>,
     format: Vec<String>,
@@ -83,8 +83,13 @@ impl Spec {
     }
 
     /// One more listener besides `PLAINTEXT`: `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`; its settings are the caller's.
-    pub(crate) fn listener(mut self, protocol: &str) -> Self {
-        self.listeners.push(protocol.to_owned());
+    pub(crate) fn listener(self, protocol: &str) -> Self {
+        self.listener_named(protocol, protocol)
+    }
+
+    /// One more listener under a name of its own; its settings are named `listener.name.NAME.…`, in lower case.
+    pub(crate) fn listener_named(mut self, name: &str, protocol: &str) -> Self {
+        self.listeners.push((name.to_owned(), protocol.to_owned()));
         self
     }
 
@@ -144,7 +149,7 @@ pub(crate) fn shared_or_reason() -> Result<&'static Kafka, &'static str> {
 /// A running Kafka. Dropped, or left by the end of the run, it is killed.
 pub(crate) struct Kafka {
     nodes: Vec<Node>,
-    listeners: Vec<String>,
+    listeners: Vec<(String, String)>,
     class_path: String,
     admin: OnceLock<AdminClient<DefaultClientContext>>,
 }
@@ -152,7 +157,7 @@ pub(crate) struct Kafka {
 impl Kafka {
     fn start(spec: &Spec, class_path: String) -> Self {
         let folder = session::folder("kafka");
-        let mut listeners = vec!["PLAINTEXT".to_owned()];
+        let mut listeners = vec![("PLAINTEXT".to_owned(), "PLAINTEXT".to_owned())];
         listeners.extend(spec.listeners.iter().cloned());
         let nodes: Vec<Node> = (1..=spec.brokers)
             .map(|id| Node {
@@ -189,12 +194,12 @@ impl Kafka {
             .listeners
             .iter()
             .zip(&node.ports)
-            .map(|(name, port)| format!("{name}://127.0.0.1:{port}"))
+            .map(|((name, _), port)| format!("{name}://127.0.0.1:{port}"))
             .collect();
         let protocols: Vec<String> = self
             .listeners
             .iter()
-            .map(|name| format!("{name}:{name}"))
+            .map(|(name, protocol)| format!("{name}:{protocol}"))
             .collect();
         let voters: Vec<String> = self
             .nodes
@@ -251,7 +256,7 @@ impl Kafka {
         let index = self
             .listeners
             .iter()
-            .position(|name| name == listener)
+            .position(|(name, _)| name == listener)
             .expect("a listener of this Kafka");
         let addresses: Vec<String> = self
             .nodes

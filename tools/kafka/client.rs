@@ -10,9 +10,11 @@ use std::ffi::{CString, c_char, c_int};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::certificate;
 use super::error::{KafkaError, code};
 use super::ffi;
 use super::options::{Conf, Options, OptionsError};
+use super::token;
 
 /// What a handle is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +35,12 @@ pub enum ContactError {
     #[error("{0}")]
     Refused(String),
     /// No broker answered in time.
-    #[error("no contact with {brokers} within {seconds} s: {cause}")]
+    #[error("no contact with {brokers}{}: {cause}", within(*.seconds))]
     Unreachable {
         /// The bootstrap list.
         brokers: String,
-        /// How long it was tried.
-        seconds: f64,
+        /// For how long it was tried in vain; none where it was clear before that it is in vain.
+        seconds: Option<f64>,
         /// What librdkafka saw last.
         cause: String,
     },
@@ -48,6 +50,10 @@ pub enum ContactError {
     /// A signal came first.
     #[error("interrupted before the first contact with the cluster")]
     Interrupted,
+}
+
+fn within(seconds: Option<f64>) -> String {
+    seconds.map_or_else(String::new, |seconds| format!(" within {seconds} s"))
 }
 
 /// What the callbacks of librdkafka's threads can reach.
@@ -97,7 +103,16 @@ impl Client {
         let shared = Box::new(Shared {
             causes: Mutex::new(Vec::new()),
         });
+        certificate::explain_refusals(&conf);
+        let asks_for_tokens = token::is_wanted(&options);
+        if asks_for_tokens {
+            token::provide(&conf);
+        }
         let mut client = Client::create(conf, role, shared)?;
+        if asks_for_tokens {
+            // SAFETY: just made, of the configuration above.
+            unsafe { token::serve(client.rk) };
+        }
         client.brokers = brokers;
         client.first_contact = options.first_contact;
         Ok(client)
@@ -241,12 +256,12 @@ impl Client {
         }
     }
 
-    /// A wrong password does not get right by waiting.
+    /// A wrong password does not get right by waiting, nor does a certificate.
     pub(crate) fn is_refused_for_good(&self) -> bool {
         let causes = lock(&self.shared.causes);
-        causes
-            .iter()
-            .any(|cause| cause.code == code::AUTHENTICATION)
+        causes.iter().any(|cause| {
+            cause.code == code::AUTHENTICATION || certificate::is_refused(&cause.reason)
+        })
     }
 
     /// The error for a cluster that did not answer, with the cause that says most.
@@ -254,7 +269,8 @@ impl Client {
         let causes = lock(&self.shared.causes);
         ContactError::Unreachable {
             brokers: self.brokers.clone(),
-            seconds: (tried.as_secs_f64() * 10.0).round() / 10.0,
+            seconds: (tried >= self.first_contact)
+                .then(|| (tried.as_secs_f64() * 10.0).round() / 10.0),
             cause: explain(&causes),
         }
     }
@@ -283,6 +299,15 @@ impl Drop for Client {
     }
 }
 
+/// Notes a cause from a callback that librdkafka gives its `opaque`.
+///
+/// # Safety
+/// `opaque` is the one of a live client.
+pub(super) unsafe fn note_cause(opaque: *mut std::ffi::c_void, cause: KafkaError) {
+    // SAFETY: the caller's promise: `Client::create` set it, and the handle goes before what it points to.
+    unsafe { &*opaque.cast::<Shared>() }.note(cause);
+}
+
 /// A lock that a panic elsewhere does not take away.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -306,6 +331,7 @@ fn explain(causes: &[KafkaError]) -> String {
     let says_little =
         |cause: &&KafkaError| matches!(cause.code, code::ALL_BROKERS_DOWN | code::TIMED_OUT);
     let rank = |cause: &&KafkaError| match cause.code {
+        _ if certificate::is_verdict(cause) => 4,
         code::AUTHENTICATION => 3,
         code::SSL => 2,
         _ => 1,
@@ -320,7 +346,9 @@ fn explain(causes: &[KafkaError]) -> String {
 /// librdkafka's words without its bookkeeping: `(after 0ms in state CONNECT, 3 identical error(s) suppressed)`.
 fn shorten(reason: &str) -> String {
     let end = reason.rfind(" (after ").unwrap_or(reason.len());
-    reason[..end].replace("/bootstrap", "")
+    let mut text = reason[..end].replace("/bootstrap", "");
+    certificate::advise(&mut text);
+    text
 }
 
 /// librdkafka logs on threads of its own; who shows it, and whether, is settled elsewhere.

@@ -26,6 +26,22 @@ unsafe extern "C" {
         metadatap: *mut *const rd_kafka_metadata,
         timeout_ms: c_int,
     ) -> c_int;
+    #[link_name = "rd_kafka_oauthbearer_set_token"]
+    pub(crate) fn oauthbearer_set_token(
+        rk: *mut rd_kafka_t,
+        token: *const c_char,
+        expires_ms: i64,
+        principal: *const c_char,
+        extensions: *const *const c_char,
+        extension_count: usize,
+        reason: *mut c_char,
+        reason_size: usize,
+    ) -> c_int;
+    #[link_name = "rd_kafka_oauthbearer_set_token_failure"]
+    pub(crate) fn oauthbearer_set_token_failure(
+        rk: *mut rd_kafka_t,
+        reason: *const c_char,
+    ) -> c_int;
     #[link_name = "rd_kafka_flush"]
     pub(crate) fn flush(rk: *mut rd_kafka_t, timeout_ms: c_int) -> c_int;
     #[link_name = "rd_kafka_event_error"]

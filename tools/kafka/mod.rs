@@ -13,6 +13,7 @@
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 
 pub mod batch;
+mod certificate;
 pub mod client;
 pub mod cluster;
 pub mod consume;
@@ -24,6 +25,7 @@ pub mod mock;
 pub mod options;
 mod partitions;
 pub mod produce;
+mod token;
 mod topic;
 pub mod wire;
 
