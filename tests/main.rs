@@ -23,3 +23,6 @@ mod pipeline;
 
 /// Who is let in and who is not; what a message says, and what none may show.
 mod security;
+
+/// Requests of our own over librdkafka's connections.
+mod wire;

@@ -19,7 +19,7 @@ mod contact;
 mod gather;
 mod shim;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -202,9 +202,8 @@ impl<'c> Wire<'c> {
                 Ok(body)
             }),
         };
-        if let Some(waiting) = self.try_to_send(waiting) {
-            self.waiting.push_back(waiting);
-        }
+        self.waiting.push_back(waiting);
+        self.send_what_waits();
         Ticket(ticket)
     }
 
@@ -275,12 +274,16 @@ impl<'c> Wire<'c> {
         }
     }
 
+    /// Sends what can be sent, in its order for each broker.
     fn send_what_waits(&mut self) {
-        for _ in 0..self.waiting.len() {
-            let Some(waiting) = self.waiting.pop_front() else {
-                return;
-            };
-            if let Some(waiting) = self.try_to_send(waiting) {
+        let mut unreached = HashSet::new();
+        for waiting in std::mem::take(&mut self.waiting) {
+            let to = waiting.to;
+            let is_due = waiting.deadline <= Instant::now();
+            if !is_due && unreached.contains(&to) {
+                self.waiting.push_back(waiting);
+            } else if let Some(waiting) = self.try_to_send(waiting) {
+                unreached.insert(to);
                 self.waiting.push_back(waiting);
             }
         }

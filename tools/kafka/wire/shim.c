@@ -74,11 +74,27 @@ int ku_queue_serve(void *queue, int timeout_ms) {
                                 RD_KAFKA_Q_CB_CALLBACK, NULL, NULL);
 }
 
-/* Any broker that is up, or NULL; to be released. */
+/* Whether a broker is only one of the bootstrap list. */
+static int ku_is_bootstrap(rd_kafka_broker_t *rkb, void *opaque) {
+        (void)opaque;
+        return rkb->rkb_source != RD_KAFKA_LEARNED;
+}
+
+/*
+ * Any broker that is up, or NULL; to be released.
+ *
+ * Once a cluster has told its brokers' numbers, librdkafka gives up the
+ * connections to the bootstrap list, and what is under way there is lost.
+ */
 void *ku_broker_any(rd_kafka_t *rk) {
         rd_kafka_broker_t *rkb;
+        int (*filter)(rd_kafka_broker_t *, void *) = NULL;
         rd_kafka_rdlock(rk);
-        rkb = rd_kafka_broker_any_up(rk, NULL, NULL, NULL, "asking");
+        TAILQ_FOREACH(rkb, &rk->rk_brokers, rkb_link) {
+                if (rkb->rkb_source == RD_KAFKA_LEARNED)
+                        filter = ku_is_bootstrap;
+        }
+        rkb = rd_kafka_broker_any_up(rk, NULL, filter, NULL, "asking");
         rd_kafka_rdunlock(rk);
         return rkb;
 }
