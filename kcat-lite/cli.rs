@@ -8,6 +8,8 @@ use clap_complete::Shell;
 use tools::cli::connection::Connection;
 use tools::cli::format::FormatArgs;
 
+use crate::engine::Engine;
+
 /// Moves records between a Kafka topic and a pipe.
 #[derive(Debug, Parser)]
 #[command(
@@ -158,6 +160,13 @@ pub(crate) struct Cli {
     /// Wait for the cluster however long it takes, also at first
     #[arg(short = 'E', long = "keep-trying", help_heading = "What to move")]
     pub(crate) keep_trying: bool,
+
+    /// How partitions are read: wire, or librdkafka's own consumer [default: wire]
+    ///
+    /// Both give the same records. librdkafka's consumer is slower, and reads
+    /// what Kafka before 0.11 has written (message formats v0 and v1).
+    #[arg(long = "engine", value_name = "ENGINE", help_heading = "What to move")]
+    pub(crate) engine: Option<Engine>,
 
     #[command(flatten)]
     pub(crate) format: FormatArgs,

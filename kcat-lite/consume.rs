@@ -7,11 +7,12 @@ use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::cluster::Isolation;
-use tools::kafka::consume::{Item, Reader, Start, Wanted, tune};
+use tools::kafka::consume::{Item, Start, Wanted};
 use tools::kafka::error::code;
 use tools::kafka::{Client, Role};
 
 use crate::config::Consume;
+use crate::engine::Reader;
 use crate::output::{Writer, say_all_down, shows_headers};
 
 /// How long an idle reader waits before it looks at signals and at the reader of the pipe.
@@ -22,10 +23,11 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
     let wanted = wanted(config);
     let mut options = config.options.clone();
-    tune(&mut options, &wanted);
+    let engine = config.engine;
+    engine.tune(&mut options, &wanted);
     let client = Client::new(&options, Role::Consumer)?;
     let interrupted = || signals.caught().is_some();
-    let reader = match Reader::start(client, &wanted, &interrupted) {
+    let reader = match engine.start(&client, &options, &wanted, &interrupted) {
         Err(_) if interrupted() => return Ok(Exit::Done),
         other => other?,
     };
@@ -43,11 +45,16 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         quiet,
         keeps_trying: config.output.keep_trying,
         is_cut_off: false,
+        client: &client,
+        has_failed: false,
     };
     let result = run.read_all(reader);
     drop(run.progress);
     run.writer.say_what_was_odd(quiet);
-    result.map(|()| run.writer.exit())
+    result.map(|()| match run.has_failed {
+        true => Exit::Failed,
+        false => run.writer.exit(),
+    })
 }
 
 fn wanted(config: &Consume) -> Wanted {
@@ -74,10 +81,13 @@ struct Run<'a> {
     keeps_trying: bool,
     /// Whether the user knows that no broker is there.
     is_cut_off: bool,
+    client: &'a Client,
+    /// `-E`: whether something could not be read and was passed over.
+    has_failed: bool,
 }
 
 impl Run<'_> {
-    fn read_all(&mut self, mut reader: Reader) -> anyhow::Result<()> {
+    fn read_all(&mut self, mut reader: Reader<'_>) -> anyhow::Result<()> {
         let mut timeout_ms = 0;
         while self.left > 0 && !reader.is_done() && self.signals.caught().is_none() {
             let Some(items) = self.read(&mut reader, timeout_ms)? else {
@@ -101,7 +111,7 @@ impl Run<'_> {
     }
 
     /// Writes what has arrived; `None` means that the reader of the pipe is gone.
-    fn read(&mut self, reader: &mut Reader, timeout_ms: i32) -> anyhow::Result<Option<usize>> {
+    fn read(&mut self, reader: &mut Reader<'_>, timeout_ms: i32) -> anyhow::Result<Option<usize>> {
         let mut failed = None;
         let arrived = reader.read(timeout_ms, |item| {
             let flow = self.take(&item);
@@ -124,6 +134,7 @@ impl Run<'_> {
                 Ok(items) => Ok(Some(items)),
                 Err(error) if self.keeps_trying => {
                     message(&error);
+                    self.has_failed = true;
                     Ok(Some(1))
                 }
                 Err(error) => {
@@ -163,13 +174,13 @@ impl Run<'_> {
     }
 
     /// After first contact the cluster may go and come back; that is said once.
-    fn look_at_cluster(&mut self, reader: &Reader) {
+    fn look_at_cluster(&mut self, reader: &Reader<'_>) {
         let Some(trouble) = reader.trouble() else {
             return;
         };
         if trouble.code == code::ALL_BROKERS_DOWN && !self.is_cut_off {
             self.is_cut_off = true;
-            let cause = reader.client().cause();
+            let cause = self.client.cause();
             say_all_down(cause.as_deref());
         }
     }

@@ -8,6 +8,7 @@ mod answer;
 mod cli;
 mod config;
 mod consume;
+mod engine;
 mod group;
 mod ledger;
 mod list;

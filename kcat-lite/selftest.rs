@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use tools::cli::{Exit, message};
-use tools::kafka::consume::{Item, Reader, Wanted, tune};
+use tools::kafka::consume::{Item, Wanted};
 use tools::kafka::mock::MockCluster;
 use tools::kafka::options::{Options, Source};
 use tools::kafka::produce::{Producer, Sent};
@@ -15,6 +15,7 @@ use tools::record::tsv::{ByteStyle, Tsv, Utf8};
 use tools::record::{Decoded, Decoder, Encoder, Format, Header, Record, unescape_delimiter};
 
 use crate::answer::Asker;
+use crate::engine::Engine;
 use crate::offset::{Range, Start};
 
 /// One check by its name; an error is a sentence.
@@ -209,9 +210,24 @@ fn check_cluster() -> Result<(), String> {
         stop_at_end: true,
         ..Wanted::default()
     };
-    tune(&mut options, &wanted);
+    let engines = [Engine::Wire, Engine::Librdkafka];
+    engines
+        .into_iter()
+        .try_for_each(|engine| check_engine(engine, options.clone(), &wanted, &samples))
+}
+
+/// Reading this way brings back what was sent.
+fn check_engine(
+    engine: Engine,
+    mut options: Options,
+    wanted: &Wanted,
+    samples: &[Record<'_>],
+) -> Result<(), String> {
+    engine.tune(&mut options, wanted);
     let client = Client::new(&options, Role::Consumer).map_err(|error| error.to_string())?;
-    let mut reader = Reader::start(client, &wanted, &|| false).map_err(|e| e.to_string())?;
+    let mut reader = engine
+        .start(&client, &options, wanted, &|| false)
+        .map_err(|error| error.to_string())?;
     let mut verdicts = Vec::new();
     while !reader.is_done() {
         let take = |item: Item<'_>| {

@@ -8,6 +8,7 @@ use tools::cli::connection::Listing;
 use tools::kafka::Options;
 use tools::record::Format;
 
+use crate::engine::Engine;
 use crate::offset::{Range, Start};
 use crate::unpack::Unpack;
 
@@ -81,6 +82,7 @@ pub(crate) struct Consume {
     pub(crate) range: Range,
     pub(crate) count: Option<u64>,
     pub(crate) exit_at_end: bool,
+    pub(crate) engine: Engine,
     pub(crate) output: Output,
 }
 

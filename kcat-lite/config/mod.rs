@@ -202,6 +202,7 @@ fn consume(cli: &Cli) -> anyhow::Result<Consume> {
         range,
         count: cli.count,
         exit_at_end: cli.exit_at_end,
+        engine: cli.engine.unwrap_or_default(),
         output: output(cli)?,
         options,
     })

@@ -80,6 +80,7 @@ pub(super) fn refuse_what_does_not_fit(cli: &Cli, mode: Mode) -> anyhow::Result<
         ("-T", cli.tee, &[Produce]),
         ("-u", cli.unbuffered, READ),
         ("-E", cli.keep_trying, ANSWER),
+        ("--engine", cli.engine.is_some(), &[Consume]),
         ("-O", cli.print_offset, READ),
         ("-s", !cli.unpack.is_empty(), READ),
         ("--raw", cli.raw, READ),

@@ -33,6 +33,18 @@ pub mod code {
     pub const REPLICA_NOT_AVAILABLE: i32 = 9;
     /// A broker can't read or write one of its disks.
     pub const KAFKA_STORAGE_ERROR: i32 = 56;
+    /// The offset is not in the log.
+    pub const OFFSET_OUT_OF_RANGE: i32 = 1;
+    /// The broker does not know itself what is wrong.
+    pub const UNKNOWN_SERVER_ERROR: i32 = -1;
+    /// The broker gave up waiting for others.
+    pub const REQUEST_TIMED_OUT: i32 = 7;
+    /// The broker lost its connection to another.
+    pub const NETWORK_EXCEPTION: i32 = 13;
+    /// The client asks more than its quota.
+    pub const THROTTLING_QUOTA_EXCEEDED: i32 = 89;
+    /// librdkafka: records that were read are not in the log any more.
+    pub const LOG_TRUNCATION: i32 = -139;
     /// No topic can have this name.
     pub const INVALID_TOPIC: i32 = 17;
     /// The client's knowledge of the leader is older than the broker's.

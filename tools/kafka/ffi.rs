@@ -84,6 +84,12 @@ unsafe extern "C" {
         rk: *mut rd_kafka_t,
         partitions: *mut rd_kafka_topic_partition_list_t,
     ) -> c_int;
+    #[link_name = "rd_kafka_committed"]
+    pub(crate) fn committed(
+        rk: *mut rd_kafka_t,
+        partitions: *mut rd_kafka_topic_partition_list_t,
+        timeout_ms: c_int,
+    ) -> c_int;
     #[link_name = "rd_kafka_commit_queue"]
     pub(crate) fn commit_queue(
         rk: *mut rd_kafka_t,

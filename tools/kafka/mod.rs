@@ -4,6 +4,7 @@
 //! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody.
 //! - [`batch`]: record batches, parsed where they lie.
 //! - [`consume`]: assigned partitions to records.
+//! - [`fetch`]: assigned partitions to records, over requests of our own.
 //! - [`cluster`]: metadata and offsets, plain rows.
 //! - [`group`]: a member of a consumer group: records, rebalances, commits.
 //! - [`mock`]: a throw-away cluster in this process.
@@ -18,6 +19,7 @@ pub mod client;
 pub mod cluster;
 pub mod consume;
 pub mod error;
+pub mod fetch;
 mod ffi;
 pub mod group;
 pub mod library;

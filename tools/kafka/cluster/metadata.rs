@@ -155,16 +155,7 @@ pub fn metadata_over(
         .property("allow.auto.create.topics")
         .as_deref()
         == Some("true");
-    let build = move |_version: i16| {
-        let topic =
-            |name: &String| MetadataRequestTopic::default().with_name(Some(topic_name(name)));
-        let topics = names
-            .as_ref()
-            .map(|names| names.iter().map(topic).collect());
-        MetadataRequest::default()
-            .with_topics(topics)
-            .with_allow_auto_topic_creation(creates)
-    };
+    let build = move |_version: i16| metadata_request(names.as_deref(), creates);
     let (response, origin) = wire.ask_first(OLDEST..=i16::MAX, interrupted, build)?;
     if response.error_code != 0 {
         return Err(ContactError::Answered(KafkaError::of(
@@ -182,13 +173,21 @@ pub fn metadata_over(
 }
 
 /// The first version that does not create what it is asked for (Kafka 0.11).
-const OLDEST: i16 = 4;
+pub(crate) const OLDEST: i16 = 4;
+
+/// Asks for these topics, or for all.
+pub(crate) fn metadata_request(names: Option<&[String]>, creates: bool) -> MetadataRequest {
+    let topic = |name: &String| MetadataRequestTopic::default().with_name(Some(topic_name(name)));
+    MetadataRequest::default()
+        .with_topics(names.map(|names| names.iter().map(topic).collect()))
+        .with_allow_auto_topic_creation(creates)
+}
 
 fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 
-fn rows(response: MetadataResponse) -> Metadata {
+pub(crate) fn rows(response: MetadataResponse) -> Metadata {
     let brokers = response.brokers.into_iter().map(|broker| Broker {
         id: broker.node_id.0,
         host: broker.host.to_string(),

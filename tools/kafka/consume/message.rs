@@ -59,7 +59,7 @@ fn timestamp_type(kind: ffi::rd_kafka_timestamp_type_t) -> TimestampType {
 }
 
 /// The same list, emptied, for borrows of another lifetime; the standard library keeps the allocation.
-fn recycle<'b>(mut headers: Vec<Header<'_>>) -> Vec<Header<'b>> {
+pub(crate) fn recycle<'b>(mut headers: Vec<Header<'_>>) -> Vec<Header<'b>> {
     headers.clear();
     headers
         .into_iter()

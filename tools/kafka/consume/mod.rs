@@ -6,7 +6,7 @@
 //! (`span`), so that reading to the end waits for nothing.
 
 pub(crate) mod inbox;
-mod message;
+pub(crate) mod message;
 mod reader;
 pub(crate) mod span;
 pub(crate) mod topics;
@@ -15,6 +15,7 @@ pub use reader::Reader;
 pub use span::Start;
 
 use super::Options;
+use super::batch::BatchError;
 use super::client::ContactError;
 use super::cluster::Isolation;
 use super::error::KafkaError;
@@ -110,6 +111,19 @@ pub enum ConsumeError {
         partition: i32,
         /// Why.
         error: KafkaError,
+    },
+    /// A batch of records can't be read.
+    #[error("{topic} [{partition}] offset {offset}: {error}")]
+    Batch {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The first offset that can't be read.
+        offset: i64,
+        /// Why.
+        #[source]
+        error: BatchError,
     },
     /// Reading can't go on at all.
     #[error("{0}")]

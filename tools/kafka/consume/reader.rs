@@ -10,29 +10,28 @@ use crate::kafka::error::KafkaError;
 use crate::kafka::{Client, ffi};
 
 /// Reads partitions.
-pub struct Reader {
+pub struct Reader<'c> {
     inbox: Inbox,
     active: usize,
     expected_records: Option<u64>,
-    // The last field: librdkafka's queues and topics are given back before their client.
-    client: Client,
+    client: &'c Client,
 }
 
-impl Reader {
+impl<'c> Reader<'c> {
     /// Finds the partitions, settles their bounds and starts reading.
     ///
     /// `client` is a consumer whose options were [tuned](super::tune).
     pub fn start(
-        client: Client,
+        client: &'c Client,
         wanted: &Wanted,
         interrupted: &dyn Fn() -> bool,
-    ) -> Result<Reader, ConsumeError> {
-        let plans = span::plan(&client, wanted, interrupted)?;
+    ) -> Result<Reader<'c>, ConsumeError> {
+        let plans = span::plan(client, wanted, interrupted)?;
         let expected: Option<Vec<u64>> = plans
             .iter()
             .flat_map(|plan| plan.spans.iter().map(|span| span.expected_records))
             .collect();
-        let mut inbox = Inbox::new(&client, wanted.wants_headers);
+        let mut inbox = Inbox::new(client, wanted.wants_headers);
         inbox.stop_time_ms = wanted.stop_time_ms;
         let mut reader = Reader {
             inbox,
@@ -89,7 +88,7 @@ impl Reader {
             records,
             ended,
             failed,
-        } = self.inbox.serve(&self.client, timeout_ms, take);
+        } = self.inbox.serve(self.client, timeout_ms, take);
         for (topic, partition) in ended {
             self.stop(topic, partition);
             self.active -= 1;
@@ -110,8 +109,8 @@ impl Reader {
     }
 
     /// The client, for what it knows of the cluster.
-    pub fn client(&self) -> &Client {
-        &self.client
+    pub fn client(&self) -> &'c Client {
+        self.client
     }
 
     fn stop(&self, topic: usize, partition: i32) {
@@ -122,7 +121,7 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for Reader<'_> {
     fn drop(&mut self) {
         for (index, topic) in self.inbox.topics.iter().enumerate() {
             for (partition, state) in topic.partitions.iter().enumerate() {

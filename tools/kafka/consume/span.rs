@@ -1,10 +1,14 @@
 //! Where each partition begins and ends, settled before the first record is read.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
-use super::topics::{self, Topic};
+use super::topics::{self, Found, Topic};
 use super::{ConsumeError, Place, Wanted};
-use crate::kafka::cluster::{Isolation, Question, Spec, offsets};
+use crate::kafka::cluster::offsets::offsets_over;
+use crate::kafka::cluster::{self, Isolation, Metadata, Question, Spec, offsets};
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::wire::Wire;
 use crate::kafka::{Client, ffi};
 
 /// Where a partition is read from.
@@ -26,14 +30,14 @@ pub enum Start {
 
 /// One partition with its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) partition: i32,
+pub(crate) struct Span {
+    pub(crate) partition: i32,
     /// An offset, or one of librdkafka's names for one.
-    pub(super) start: i64,
+    pub(crate) start: i64,
     /// The offset before which reading stops.
-    pub(super) end: Option<i64>,
+    pub(crate) end: Option<i64>,
     /// About how many records there are, where that is known.
-    pub(super) expected_records: Option<u64>,
+    pub(crate) expected_records: Option<u64>,
 }
 
 /// A topic with the spans to read of it.
@@ -55,54 +59,78 @@ struct Known {
     stop_time: Offsets,
 }
 
-/// Asks the cluster what it takes, and settles each partition's bounds.
+/// Asks the cluster what it takes, and settles each partition's bounds; for librdkafka to read.
 pub(super) fn plan(
     client: &Client,
     wanted: &Wanted,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Plan>, ConsumeError> {
-    let mut topics = topics::find(client, &wanted.topics, interrupted)?;
-    for topic in &mut topics {
-        let count = topic.partitions.len();
-        if let Some(wanted) = wanted.partition {
-            topic.partitions.retain(|&partition| partition == wanted);
-            if topic.partitions.is_empty() {
-                return Err(ConsumeError::NoPartition {
-                    topic: topic.name.clone(),
-                    partition: wanted,
-                    count,
-                });
-            }
-        }
-    }
-    let known = ask(client, wanted, &topics, interrupted)?;
-    let plans = topics.into_iter().map(|topic| {
-        let spans = topic.partitions.iter().map(|&partition| {
-            let place = (topic.name.clone(), partition);
-            span(wanted, &known, &place)
-        });
-        let spans = spans.collect::<Result<Vec<_>, _>>()?;
-        Ok(Plan { topic, spans })
-    });
-    plans.collect()
+    let mut wire = Wire::new(client);
+    let (metadata, found) = topics::resolve(&mut wire, &wanted.topics, interrupted)?;
+    let spans = settle(
+        &mut wire,
+        &metadata,
+        wanted,
+        &found,
+        Beginning::LeftOpen,
+        interrupted,
+    )?;
+    let topics = topics::with_handles(client, found)?;
+    let plans = topics.into_iter().zip(spans);
+    Ok(plans.map(|(topic, spans)| Plan { topic, spans }).collect())
 }
 
-fn ask(
-    client: &Client,
+/// Whether the oldest offset is looked up where nothing but reading needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// librdkafka looks it up itself.
+    LeftOpen,
+    /// A number is needed.
+    LookedUp,
+}
+
+/// Settles the bounds of each topic's partitions, or of the one that is wanted.
+pub(crate) fn settle(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
     wanted: &Wanted,
-    topics: &[Topic],
+    topics: &[Found],
+    beginning: Beginning,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Vec<Vec<Span>>, ConsumeError> {
+    let mut places: Vec<Vec<Place>> = Vec::new();
+    for topic in topics {
+        let is_wanted = |id: &&i32| wanted.partition.is_none_or(|wanted| wanted == **id);
+        let ids = topic.partitions.iter().filter(is_wanted);
+        let own: Vec<Place> = ids.map(|&id| (topic.name.clone(), id)).collect();
+        if let (Some(partition), true) = (wanted.partition, own.is_empty()) {
+            return Err(ConsumeError::NoPartition {
+                topic: topic.name.clone(),
+                partition,
+                count: topic.partitions.len(),
+            });
+        }
+        places.push(own);
+    }
+    let all: Vec<&Place> = places.iter().flatten().collect();
+    let known = ask(wire, metadata, wanted, &all, beginning, interrupted)?;
+    let spans = |own: &Vec<Place>| {
+        own.iter()
+            .map(|place| span(wanted, &known, place))
+            .collect()
+    };
+    places.iter().map(spans).collect()
+}
+
+/// Asks for all that is needed at once.
+fn ask(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    wanted: &Wanted,
+    places: &[&Place],
+    beginning: Beginning,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Known, ConsumeError> {
-    let places: Vec<Place> = topics
-        .iter()
-        .flat_map(|topic| topic.partitions.iter().map(|&p| (topic.name.clone(), p)))
-        .collect();
-    let list = |is_needed: bool, spec: Spec, isolation: Isolation| {
-        if !is_needed {
-            return Ok(HashMap::new());
-        }
-        list_offsets(client, &places, spec, isolation, interrupted)
-    };
     let start = wanted.start;
     let checks_range = matches!(start, Start::At(_)) && wanted.range_is_checked;
     let is_tail = matches!(start, Start::Tail(_));
@@ -110,21 +138,59 @@ fn ask(
         Start::Time(ms) => Some(ms),
         _ => None,
     };
+    let is_looked_up = start == Start::Beginning && beginning == Beginning::LookedUp;
     let needs_end = wanted.stop_at_end || is_tail || start == Start::End || times_from.is_some();
-    let needs_first = wanted.stop_at_end || is_tail || checks_range;
-    let all = Isolation::ReadUncommitted;
-    let by_time = |time_ms: Option<i64>| {
-        // Times before 1970 would be taken for ListOffsets' special values.
-        let spec = Spec::Time(time_ms.unwrap_or(0).max(0));
-        list(time_ms.is_some(), spec, all)
+    let needs_first = wanted.stop_at_end || is_tail || checks_range || is_looked_up;
+    // Times before 1970 would be taken for ListOffsets' special values.
+    let time = |time_ms: Option<i64>| Spec::Time(time_ms.unwrap_or(0).max(0));
+    let specs = [
+        (needs_first, Spec::Earliest),
+        (needs_end, Spec::Latest),
+        (checks_range, Spec::HighWatermark),
+        (times_from.is_some(), time(times_from)),
+        (wanted.stop_time_ms.is_some(), time(wanted.stop_time_ms)),
+    ];
+    let needed = specs.iter().filter(|(is_needed, _)| *is_needed);
+    let question = |spec: Spec| {
+        let question = move |place: &&Place| Question {
+            topic: place.0.clone(),
+            partition: place.1,
+            spec,
+        };
+        places.iter().map(question)
+    };
+    let questions: Vec<Question> = needed.flat_map(|(_, spec)| question(*spec)).collect();
+    let deadline = Instant::now() + wire.client().first_contact();
+    let level = wanted.isolation;
+    let answers = offsets_over(wire, metadata, &questions, level, deadline, interrupted)?;
+    let mut answers = answers.into_iter();
+    let mut list = |is_needed: bool| -> Result<Offsets, ConsumeError> {
+        let own = places.iter().take(if is_needed { places.len() } else { 0 });
+        let row = |place: &&Place| row(place, answers.next());
+        own.map(row).collect()
     };
     Ok(Known {
-        first: list(needs_first, Spec::Earliest, all)?,
-        end: list(needs_end, Spec::Latest, wanted.isolation)?,
-        high: list(checks_range, Spec::Latest, all)?,
-        start_time: by_time(times_from)?,
-        stop_time: by_time(wanted.stop_time_ms)?,
+        first: list(specs[0].0)?,
+        end: list(specs[1].0)?,
+        high: list(specs[2].0)?,
+        start_time: list(specs[3].0)?,
+        stop_time: list(specs[4].0)?,
     })
+}
+
+type Answered = Option<Result<cluster::offsets::Found, KafkaError>>;
+
+fn row(place: &Place, answer: Answered) -> Result<(Place, Option<i64>), ConsumeError> {
+    let unanswered = || Err(KafkaError::of(code::TIMED_OUT));
+    let found = answer.unwrap_or_else(unanswered).map_err(|error| {
+        let (topic, partition) = place.clone();
+        ConsumeError::Partition {
+            topic,
+            partition,
+            error,
+        }
+    })?;
+    Ok((place.clone(), found.offset))
 }
 
 /// One offset of each place.
@@ -142,15 +208,9 @@ pub(crate) fn list_offsets(
     };
     let questions: Vec<Question> = places.iter().map(question).collect();
     let answers = offsets(client, &questions, isolation, interrupted)?;
-    let rows = places.iter().zip(answers).map(|(place, answer)| {
-        let found = answer.map_err(|error| ConsumeError::Partition {
-            topic: place.0.clone(),
-            partition: place.1,
-            error,
-        })?;
-        Ok((place.clone(), found.offset))
-    });
-    rows.collect()
+    let rows = places.iter().zip(answers);
+    rows.map(|(place, answer)| row(place, Some(answer)))
+        .collect()
 }
 
 /// The bounds of one partition, from what is known of it.

@@ -9,6 +9,7 @@ use crate::kafka::client::ContactError;
 use crate::kafka::cluster::{self, Metadata, Topics};
 use crate::kafka::error::code;
 use crate::kafka::topic::{TopicHandle, learn_leaders};
+use crate::kafka::wire::Wire;
 
 /// A topic that exists, with its partitions in their order.
 pub(crate) struct Topic {
@@ -25,6 +26,39 @@ pub(crate) fn find(
     names: &[String],
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Topic>, ConsumeError> {
+    let (_, found) = resolve(&mut Wire::new(client), names, interrupted)?;
+    with_handles(client, found)
+}
+
+/// Has librdkafka know the topics and their leaders.
+pub(super) fn with_handles(client: &Client, found: Vec<Found>) -> Result<Vec<Topic>, ConsumeError> {
+    let topics = found.into_iter().map(|Found { name, partitions }| {
+        let handle = TopicHandle::new(client, &name)
+            .map_err(|error| ConsumeError::Topic(name.clone(), error))?;
+        Ok(Topic {
+            name,
+            handle,
+            partitions,
+        })
+    });
+    let topics = topics.collect::<Result<Vec<_>, ConsumeError>>()?;
+    learn_leaders(client, client.first_contact());
+    Ok(topics)
+}
+
+/// A topic as the metadata have it, with its partitions in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) name: String,
+    pub(crate) partitions: Vec<i32>,
+}
+
+/// Finds each of `names`; `^regex` names all topics that match now. The metadata are those of the topics found.
+pub(crate) fn resolve(
+    wire: &mut Wire<'_>,
+    names: &[String],
+    interrupted: &dyn Fn() -> bool,
+) -> Result<(Metadata, Vec<Found>), ConsumeError> {
     let mut wanted: Vec<String> = Vec::new();
     for name in names.iter().filter(|name| !name.starts_with('^')) {
         if !wanted.contains(name) {
@@ -33,7 +67,7 @@ pub(crate) fn find(
     }
     let patterns = Patterns::new(names)?;
     if !patterns.is_empty() {
-        let all = cluster::metadata(client, Topics::All, interrupted)?;
+        let all = cluster::metadata::metadata_over(wire, Topics::All, interrupted)?;
         for topic in all.topics {
             if patterns.matches(&topic.name) && !wanted.contains(&topic.name) {
                 wanted.push(topic.name);
@@ -43,13 +77,8 @@ pub(crate) fn find(
             return Err(ConsumeError::NothingMatches(names.join(" ")));
         }
     }
-    let handles = wanted.iter().map(|name| {
-        TopicHandle::new(client, name).map_err(|error| ConsumeError::Topic(name.clone(), error))
-    });
-    let handles = handles.collect::<Result<Vec<_>, _>>()?;
-    let metadata = ask(client, &wanted, interrupted)?;
-    learn_leaders(client, client.first_contact());
-    let topics = wanted.into_iter().zip(handles).map(|(name, handle)| {
+    let metadata = ask(wire, &wanted, interrupted)?;
+    let found = wanted.into_iter().map(|name| {
         let row = metadata.topic(&name);
         let row = row.ok_or_else(|| ConsumeError::NoTopic(name.clone()))?;
         if let Some(error) = &row.error {
@@ -60,15 +89,13 @@ pub(crate) fn find(
                 _ => ConsumeError::Topic(name, error.clone()),
             });
         }
-        let mut partitions: Vec<i32> = row.partitions.iter().map(|p| p.id).collect();
-        partitions.sort_unstable();
-        Ok(Topic {
+        Ok(Found {
             name,
-            handle,
-            partitions,
+            partitions: row.partitions.iter().map(|p| p.id).collect(),
         })
     });
-    topics.collect()
+    let found = found.collect::<Result<Vec<_>, _>>()?;
+    Ok((metadata, found))
 }
 
 /// How long a topic that is being created is left alone before it is asked for again.
@@ -76,13 +103,14 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// Asks for topics; a leader that is being elected is a matter of moments.
 fn ask(
-    client: &Client,
+    wire: &mut Wire<'_>,
     names: &[String],
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Metadata, ContactError> {
-    let until = Instant::now() + client.first_contact();
+    let until = Instant::now() + wire.client().first_contact();
     loop {
-        let metadata = cluster::metadata(client, Topics::Named(names), interrupted)?;
+        let named = Topics::Named(names);
+        let metadata = cluster::metadata::metadata_over(wire, named, interrupted)?;
         let is_settled = metadata.topics.iter().all(|topic| {
             topic
                 .error

@@ -1,0 +1,92 @@
+//! The two ways to read partitions, behind one face.
+
+use std::ops::ControlFlow;
+
+use clap::ValueEnum;
+use tools::kafka::consume::{self, ConsumeError, Item, Wanted};
+use tools::kafka::error::KafkaError;
+use tools::kafka::{Client, Options, fetch};
+
+/// `--engine`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// Fetch requests of our own over librdkafka's connections
+    #[default]
+    Wire,
+    /// librdkafka's consumer: slower, and reads message formats v0 and v1 too
+    Librdkafka,
+}
+
+impl Engine {
+    /// Sets what reading this way needs, where the user says nothing else.
+    pub(crate) fn tune(self, options: &mut Options, wanted: &Wanted) {
+        match self {
+            Engine::Wire => fetch::tune(options, wanted),
+            Engine::Librdkafka => consume::tune(options, wanted),
+        }
+    }
+
+    /// Starts reading; `client` is made of `options`, which were tuned.
+    pub(crate) fn start<'c>(
+        self,
+        client: &'c Client,
+        options: &Options,
+        wanted: &Wanted,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Reader<'c>, ConsumeError> {
+        Ok(match self {
+            Engine::Wire => Reader::Wire(Box::new(fetch::Reader::start(
+                client,
+                options,
+                wanted,
+                interrupted,
+            )?)),
+            Engine::Librdkafka => {
+                Reader::Librdkafka(consume::Reader::start(client, wanted, interrupted)?)
+            }
+        })
+    }
+}
+
+/// Reads partitions.
+pub(crate) enum Reader<'c> {
+    Wire(Box<fetch::Reader<'c>>),
+    Librdkafka(consume::Reader<'c>),
+}
+
+impl Reader<'_> {
+    /// Whether every partition has reached its bound.
+    pub(crate) fn is_done(&self) -> bool {
+        match self {
+            Reader::Wire(reader) => reader.is_done(),
+            Reader::Librdkafka(reader) => reader.is_done(),
+        }
+    }
+
+    /// How many offsets lie between the starts and the bounds, where all are known.
+    pub(crate) fn expected_records(&self) -> Option<u64> {
+        match self {
+            Reader::Wire(reader) => reader.expected_records(),
+            Reader::Librdkafka(reader) => reader.expected_records(),
+        }
+    }
+
+    /// Hands what has arrived to `take`, after waiting for it at most `timeout_ms`; says how many records there were.
+    pub(crate) fn read<F>(&mut self, timeout_ms: i32, take: F) -> Result<usize, ConsumeError>
+    where
+        F: FnMut(Item<'_>) -> ControlFlow<()>,
+    {
+        match self {
+            Reader::Wire(reader) => reader.read(timeout_ms, take),
+            Reader::Librdkafka(reader) => reader.read(timeout_ms, take),
+        }
+    }
+
+    /// What is wrong with the cluster as a whole, if something new is.
+    pub(crate) fn trouble(&self) -> Option<KafkaError> {
+        match self {
+            Reader::Wire(reader) => reader.trouble(),
+            Reader::Librdkafka(reader) => reader.trouble(),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A Fetch response (versions 4 to 12), read where it lies (FetchResponse.json).
+
+use std::ops::Range;
+
+/// The first version with compact fields and tags.
+const FLEXIBLE: i16 = 12;
+/// The tagged field that tells where the reader's log and the leader's part (KIP-595).
+const DIVERGING_EPOCH: u64 = 0;
+
+/// What a broker sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer<'a> {
+    /// How long the broker wants to be left alone.
+    pub(super) throttle_ms: i32,
+    /// An error of the request as a whole; 0 for none.
+    pub(super) error: i16,
+    pub(super) rows: Vec<Row<'a>>,
+}
+
+/// What it sent of one partition.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Row<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partition: i32,
+    /// 0 for none.
+    pub(super) error: i16,
+    /// -1 where it is not known.
+    pub(super) high_watermark: i64,
+    pub(super) last_stable_offset: i64,
+    /// Producer and first offset of each transaction that was aborted and concerns these records.
+    pub(super) aborted: Vec<(i64, i64)>,
+    /// The broker that the leader recommends instead of itself (KIP-392).
+    pub(super) preferred_replica: Option<i32>,
+    /// The largest epoch before the reader's that the leader knows, and the offset at which it ended.
+    pub(super) diverging: Option<(i32, i64)>,
+    /// Where in the response the record batches are.
+    pub(super) records: Range<usize>,
+}
+
+/// Bytes that are no Fetch response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the broker's answer to Fetch v{version} is cut or malformed at byte {at} of {size}")]
+pub(super) struct BadAnswer {
+    version: i16,
+    at: usize,
+    size: usize,
+}
+
+impl Answer<'_> {
+    /// Reads the body of a response of this version.
+    pub(super) fn parse(body: &[u8], version: i16) -> Result<Answer<'_>, BadAnswer> {
+        let mut cursor = Cursor {
+            body,
+            at: 0,
+            is_flexible: version >= FLEXIBLE,
+            version,
+        };
+        cursor.answer().ok_or(BadAnswer {
+            version,
+            at: cursor.at,
+            size: body.len(),
+        })
+    }
+}
+
+struct Cursor<'a> {
+    body: &'a [u8],
+    at: usize,
+    is_flexible: bool,
+    version: i16,
+}
+
+impl<'a> Cursor<'a> {
+    fn answer(&mut self) -> Option<Answer<'a>> {
+        let throttle_ms = self.i32()?;
+        let mut error = 0;
+        if self.version >= 7 {
+            error = self.i16()?;
+            self.i32()?; // The session, of which we have none.
+        }
+        let mut rows = Vec::new();
+        for _ in 0..self.count()?.unwrap_or(0) {
+            let topic = self.string()?;
+            for _ in 0..self.count()?.unwrap_or(0) {
+                rows.push(self.row(topic)?);
+            }
+            self.skip_tags()?;
+        }
+        self.skip_tags()?;
+        Some(Answer {
+            throttle_ms,
+            error,
+            rows,
+        })
+    }
+
+    fn row(&mut self, topic: &'a str) -> Option<Row<'a>> {
+        let partition = self.i32()?;
+        let error = self.i16()?;
+        let high_watermark = self.i64()?;
+        let last_stable_offset = self.i64()?;
+        if self.version >= 5 {
+            self.i64()?; // The log start.
+        }
+        let mut aborted = Vec::new();
+        for _ in 0..self.count()?.unwrap_or(0) {
+            aborted.push((self.i64()?, self.i64()?));
+            self.skip_tags()?;
+        }
+        let preferred_replica = if self.version >= 11 {
+            Some(self.i32()?).filter(|&broker| broker >= 0)
+        } else {
+            None
+        };
+        let records = self.bytes()?;
+        Some(Row {
+            topic,
+            partition,
+            error,
+            high_watermark,
+            last_stable_offset,
+            aborted,
+            preferred_replica,
+            diverging: self.partition_tags()?,
+            records,
+        })
+    }
+
+    /// The tagged fields of a partition; the reader uses one of them.
+    fn partition_tags(&mut self) -> Option<Option<(i32, i64)>> {
+        let mut diverging = None;
+        if !self.is_flexible {
+            return Some(None);
+        }
+        for _ in 0..self.unsigned()? {
+            let tag = self.unsigned()?;
+            let size = usize::try_from(self.unsigned()?).ok()?;
+            let end = self.at.checked_add(size)?;
+            self.body.get(self.at..end)?;
+            if tag == DIVERGING_EPOCH {
+                let (epoch, offset) = (self.i32()?, self.i64()?);
+                diverging = (epoch >= 0 || offset >= 0).then_some((epoch, offset));
+            }
+            self.at = end;
+        }
+        Some(diverging)
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let bytes = self.body.get(self.at..)?.first_chunk::<N>()?;
+        self.at += N;
+        Some(*bytes)
+    }
+
+    fn i16(&mut self) -> Option<i16> {
+        self.take().map(i16::from_be_bytes)
+    }
+
+    fn i32(&mut self) -> Option<i32> {
+        self.take().map(i32::from_be_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.take().map(i64::from_be_bytes)
+    }
+
+    fn unsigned(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..35).step_by(7) {
+            let [byte] = self.take()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// A length or count in front of something: `None` inside is NULL.
+    fn prefix(&mut self, plain: impl FnOnce(&mut Self) -> Option<i64>) -> Option<Option<usize>> {
+        let number = if self.is_flexible {
+            self.unsigned()? as i64 - 1
+        } else {
+            plain(self)?
+        };
+        Some(usize::try_from(number).ok())
+    }
+
+    /// The number of elements of an array; each takes a byte at least, so that a lie ends at the end of the body.
+    fn count(&mut self) -> Option<Option<usize>> {
+        self.prefix(|cursor| cursor.i32().map(i64::from))
+    }
+
+    fn string(&mut self) -> Option<&'a str> {
+        let length = self.prefix(|cursor| cursor.i16().map(i64::from))??;
+        let range = self.range(length)?;
+        std::str::from_utf8(&self.body[range]).ok()
+    }
+
+    /// Bytes that may be NULL, which is as good as none.
+    fn bytes(&mut self) -> Option<Range<usize>> {
+        let length = self.prefix(|cursor| cursor.i32().map(i64::from))?;
+        self.range(length.unwrap_or(0))
+    }
+
+    fn range(&mut self, length: usize) -> Option<Range<usize>> {
+        let end = self.at.checked_add(length)?;
+        let range = self.at..end;
+        self.body.get(range.clone())?;
+        self.at = end;
+        Some(range)
+    }
+
+    fn skip_tags(&mut self) -> Option<()> {
+        if !self.is_flexible {
+            return Some(());
+        }
+        for _ in 0..self.unsigned()? {
+            self.unsigned()?;
+            let size = usize::try_from(self.unsigned()?).ok()?;
+            self.range(size)?;
+        }
+        Some(())
+    }
+}

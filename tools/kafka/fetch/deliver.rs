@@ -1,0 +1,220 @@
+//! From the batches of an answer to the records that a reader is to see: none twice, none aborted, none behind the bound.
+
+use std::ops::ControlFlow;
+
+use super::machine::Piece;
+use crate::kafka::batch::{Batch, BatchError, Batches, Marker, RawRecord, Unpacker};
+use crate::kafka::consume::message::recycle;
+use crate::record::{Header, Record, TimestampType};
+
+/// What holds for the records of one partition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partition: i32,
+    pub(super) broker: i32,
+    /// The offset before which reading stops; the largest number for none.
+    pub(super) end: i64,
+    /// The time before which reading stops; the largest number for none.
+    pub(super) stop_time_ms: i64,
+    pub(super) is_committed_only: bool,
+    pub(super) checks_crcs: bool,
+    pub(super) wants_headers: bool,
+}
+
+/// How handing out a piece ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handed {
+    /// All of it was handed out.
+    All,
+    /// The taker wants no more for now; the rest stays in the piece.
+    Stopped,
+    /// The partition's bound was met, at this offset.
+    Bound(i64),
+}
+
+/// A batch that can't be read.
+#[derive(Debug)]
+pub(super) struct Bad {
+    pub(super) offset: i64,
+    pub(super) error: BatchError,
+    /// Whether it is known where the next batch begins; the piece goes on there.
+    pub(super) is_passable: bool,
+}
+
+/// Hands records out and keeps its memory between pieces.
+pub(super) struct Deliverer {
+    unpacker: Unpacker,
+    headers: Vec<Header<'static>>,
+    /// How many records were handed out.
+    pub(super) records: usize,
+}
+
+impl Deliverer {
+    pub(super) fn new(limit_bytes: usize) -> Deliverer {
+        Deliverer {
+            unpacker: Unpacker::new(limit_bytes),
+            headers: Vec::new(),
+            records: 0,
+        }
+    }
+
+    /// Hands out the records of `piece`, which lie in `body`; the piece keeps what is left of it.
+    pub(super) fn piece(
+        &mut self,
+        body: &[u8],
+        piece: &mut Piece,
+        rules: &Rules<'_>,
+        mut take: impl FnMut(&Record<'_>) -> ControlFlow<()>,
+    ) -> Result<Handed, Bad> {
+        let mut batches = Batches::new(&body[piece.records.clone()]);
+        while let Some(batch) = batches.next() {
+            let behind = piece.records.end - batches.rest().len();
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    piece.records.start = piece.records.end;
+                    return Err(Bad {
+                        offset: piece.from,
+                        error,
+                        is_passable: false,
+                    });
+                }
+            };
+            if batch.base_offset >= rules.end {
+                return Ok(Handed::Bound(rules.end));
+            }
+            match self.batch(&batch, piece, rules, &mut take) {
+                Ok(Handed::All) => {}
+                Ok(other) => return Ok(other),
+                Err(error) => {
+                    let offset = piece.from.max(batch.base_offset);
+                    piece.records.start = behind;
+                    piece.from = piece.from.max(batch.next_offset());
+                    return Err(Bad {
+                        offset,
+                        error,
+                        is_passable: true,
+                    });
+                }
+            }
+            piece.records.start = behind;
+            piece.from = piece.from.max(batch.next_offset());
+        }
+        if piece.next >= rules.end {
+            return Ok(Handed::Bound(rules.end));
+        }
+        Ok(Handed::All)
+    }
+
+    fn batch(
+        &mut self,
+        batch: &Batch<'_>,
+        piece: &mut Piece,
+        rules: &Rules<'_>,
+        take: &mut impl FnMut(&Record<'_>) -> ControlFlow<()>,
+    ) -> Result<Handed, BatchError> {
+        if batch.next_offset() <= piece.from {
+            return Ok(Handed::All);
+        }
+        if rules.checks_crcs {
+            batch.check()?;
+        }
+        let is_aborted = rules.is_committed_only && is_aborted(batch, &mut piece.aborted)?;
+        if is_aborted || batch.is_control() {
+            return Ok(Handed::All);
+        }
+        let usual = Record {
+            topic: Some(rules.topic),
+            partition: Some(rules.partition),
+            broker: Some(rules.broker),
+            timestamp_type: if batch.is_log_append_time() {
+                TimestampType::LogAppendTime
+            } else {
+                TimestampType::CreateTime
+            },
+            ..Record::default()
+        };
+        let Deliverer {
+            unpacker,
+            headers,
+            records,
+        } = self;
+        let mut bound = None;
+        let mut is_malformed = false;
+        let flow = unpacker.records(batch, |raw| {
+            if raw.offset < piece.from {
+                return ControlFlow::Continue(());
+            }
+            if raw.offset >= rules.end || raw.timestamp_ms >= rules.stop_time_ms {
+                bound = Some(raw.offset.min(rules.end));
+                return ControlFlow::Break(());
+            }
+            piece.from = raw.offset + 1;
+            *records += 1;
+            let record = Record {
+                offset: Some(raw.offset),
+                timestamp_ms: (raw.timestamp_ms >= 0).then_some(raw.timestamp_ms),
+                key: raw.key,
+                value: raw.value,
+                ..usual
+            };
+            if rules.wants_headers && !raw.headers.is_empty() {
+                let flow = with_headers(headers, &raw, record, take);
+                is_malformed = flow.is_none();
+                return flow.unwrap_or(ControlFlow::Break(()));
+            }
+            take(&record)
+        })?;
+        match bound {
+            Some(offset) => Ok(Handed::Bound(offset)),
+            None if is_malformed => Err(BatchError::Record {
+                index: (piece.from - 1 - batch.base_offset) as i32,
+                problem: "its headers do not add up",
+            }),
+            None if flow.is_break() => Ok(Handed::Stopped),
+            None => Ok(Handed::All),
+        }
+    }
+}
+
+/// Takes a record with its headers, which are parsed into the memory of those before; `None` where they can't be.
+fn with_headers(
+    space: &mut Vec<Header<'static>>,
+    raw: &RawRecord<'_>,
+    record: Record<'_>,
+    take: &mut impl FnMut(&Record<'_>) -> ControlFlow<()>,
+) -> Option<ControlFlow<()>> {
+    let mut headers = recycle(std::mem::take(space));
+    let flow = raw.headers.read(&mut headers).then(|| {
+        take(&Record {
+            headers: &headers,
+            ..record
+        })
+    });
+    *space = recycle(headers);
+    flow
+}
+
+/// Whether a batch belongs to a transaction that was aborted.
+///
+/// `aborted` has the transactions by their first offset; each is taken off by
+/// its marker (as `CompletedFetch.java` does).
+fn is_aborted(batch: &Batch<'_>, aborted: &mut Vec<(i64, i64)>) -> Result<bool, BatchError> {
+    if !batch.is_transactional() {
+        return Ok(false);
+    }
+    let begun = aborted
+        .iter()
+        .take_while(|&&(_, first)| first <= batch.last_offset);
+    let own = begun
+        .enumerate()
+        .find(|(_, (producer, _))| *producer == batch.producer_id);
+    let Some((own, _)) = own else {
+        return Ok(false);
+    };
+    if batch.is_control() && batch.marker()? == Marker::Abort {
+        aborted.remove(own);
+    }
+    Ok(true)
+}
