@@ -51,9 +51,12 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     let result = run.read_all(reader);
     drop(run.progress);
     run.writer.say_what_was_odd(quiet);
-    result.map(|()| match run.has_failed {
-        true => Exit::Failed,
-        false => run.writer.exit(),
+    result.map(|()| {
+        if run.has_failed {
+            Exit::Failed
+        } else {
+            run.writer.exit()
+        }
     })
 }
 

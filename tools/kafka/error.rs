@@ -33,8 +33,6 @@ pub mod code {
     pub const REPLICA_NOT_AVAILABLE: i32 = 9;
     /// A broker can't read or write one of its disks.
     pub const KAFKA_STORAGE_ERROR: i32 = 56;
-    /// The offset is not in the log.
-    pub const OFFSET_OUT_OF_RANGE: i32 = 1;
     /// The broker does not know itself what is wrong.
     pub const UNKNOWN_SERVER_ERROR: i32 = -1;
     /// The broker gave up waiting for others.

@@ -109,8 +109,8 @@ fn ask(
 ) -> Result<Metadata, ContactError> {
     let until = Instant::now() + wire.client().first_contact();
     loop {
-        let named = Topics::Named(names);
-        let metadata = cluster::metadata::metadata_over(wire, named, interrupted)?;
+        let topics = Topics::Named(names);
+        let metadata = cluster::metadata::metadata_over(wire, topics, interrupted)?;
         let is_settled = metadata.topics.iter().all(|topic| {
             topic
                 .error

@@ -55,13 +55,18 @@ impl Answer<'_> {
             is_flexible: version >= FLEXIBLE,
             version,
         };
-        cursor.answer().ok_or(BadAnswer {
+        cursor.answer().map_err(|Cut| BadAnswer {
             version,
             at: cursor.at,
             size: body.len(),
         })
     }
 }
+
+/// The body ends, or says what can't be, where something else should be.
+struct Cut;
+
+type Found<T> = Result<T, Cut>;
 
 struct Cursor<'a> {
     body: &'a [u8],
@@ -71,7 +76,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn answer(&mut self) -> Option<Answer<'a>> {
+    fn answer(&mut self) -> Found<Answer<'a>> {
         let throttle_ms = self.i32()?;
         let mut error = 0;
         if self.version >= 7 {
@@ -79,22 +84,22 @@ impl<'a> Cursor<'a> {
             self.i32()?; // The session, of which we have none.
         }
         let mut rows = Vec::new();
-        for _ in 0..self.count()?.unwrap_or(0) {
+        for _ in 0..self.count()? {
             let topic = self.string()?;
-            for _ in 0..self.count()?.unwrap_or(0) {
+            for _ in 0..self.count()? {
                 rows.push(self.row(topic)?);
             }
             self.skip_tags()?;
         }
         self.skip_tags()?;
-        Some(Answer {
+        Ok(Answer {
             throttle_ms,
             error,
             rows,
         })
     }
 
-    fn row(&mut self, topic: &'a str) -> Option<Row<'a>> {
+    fn row(&mut self, topic: &'a str) -> Found<Row<'a>> {
         let partition = self.i32()?;
         let error = self.i16()?;
         let high_watermark = self.i64()?;
@@ -103,17 +108,16 @@ impl<'a> Cursor<'a> {
             self.i64()?; // The log start.
         }
         let mut aborted = Vec::new();
-        for _ in 0..self.count()?.unwrap_or(0) {
+        for _ in 0..self.count()? {
             aborted.push((self.i64()?, self.i64()?));
             self.skip_tags()?;
         }
-        let preferred_replica = if self.version >= 11 {
-            Some(self.i32()?).filter(|&broker| broker >= 0)
-        } else {
-            None
-        };
+        let mut preferred_replica = None;
+        if self.version >= 11 {
+            preferred_replica = Some(self.i32()?).filter(|&broker| broker >= 0);
+        }
         let records = self.bytes()?;
-        Some(Row {
+        Ok(Row {
             topic,
             partition,
             error,
@@ -127,99 +131,99 @@ impl<'a> Cursor<'a> {
     }
 
     /// The tagged fields of a partition; the reader uses one of them.
-    fn partition_tags(&mut self) -> Option<Option<(i32, i64)>> {
+    fn partition_tags(&mut self) -> Found<Option<(i32, i64)>> {
         let mut diverging = None;
         if !self.is_flexible {
-            return Some(None);
+            return Ok(None);
         }
         for _ in 0..self.unsigned()? {
             let tag = self.unsigned()?;
-            let size = usize::try_from(self.unsigned()?).ok()?;
-            let end = self.at.checked_add(size)?;
-            self.body.get(self.at..end)?;
+            let size = self.unsigned()?;
+            let field = self.range(size)?;
             if tag == DIVERGING_EPOCH {
+                let end = std::mem::replace(&mut self.at, field.start);
                 let (epoch, offset) = (self.i32()?, self.i64()?);
+                self.at = end;
                 diverging = (epoch >= 0 || offset >= 0).then_some((epoch, offset));
             }
-            self.at = end;
         }
-        Some(diverging)
+        Ok(diverging)
     }
 
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let bytes = self.body.get(self.at..)?.first_chunk::<N>()?;
+    fn take<const N: usize>(&mut self) -> Found<[u8; N]> {
+        let rest = self.body.get(self.at..).ok_or(Cut)?;
+        let bytes = rest.first_chunk::<N>().ok_or(Cut)?;
         self.at += N;
-        Some(*bytes)
+        Ok(*bytes)
     }
 
-    fn i16(&mut self) -> Option<i16> {
+    fn i16(&mut self) -> Found<i16> {
         self.take().map(i16::from_be_bytes)
     }
 
-    fn i32(&mut self) -> Option<i32> {
+    fn i32(&mut self) -> Found<i32> {
         self.take().map(i32::from_be_bytes)
     }
 
-    fn i64(&mut self) -> Option<i64> {
+    fn i64(&mut self) -> Found<i64> {
         self.take().map(i64::from_be_bytes)
     }
 
-    fn unsigned(&mut self) -> Option<u64> {
+    fn unsigned(&mut self) -> Found<u64> {
         let mut number = 0;
         for shift in (0..35).step_by(7) {
             let [byte] = self.take()?;
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return Some(number);
+                return Ok(number);
             }
         }
-        None
+        Err(Cut)
     }
 
-    /// A length or count in front of something: `None` inside is NULL.
-    fn prefix(&mut self, plain: impl FnOnce(&mut Self) -> Option<i64>) -> Option<Option<usize>> {
-        let number = if self.is_flexible {
-            self.unsigned()? as i64 - 1
-        } else {
-            plain(self)?
-        };
-        Some(usize::try_from(number).ok())
+    /// A length or count in front of something; NULL is as good as none.
+    fn prefix(&mut self, plain: impl FnOnce(&mut Self) -> Found<i64>) -> Found<u64> {
+        if self.is_flexible {
+            return Ok(self.unsigned()?.saturating_sub(1));
+        }
+        plain(self).map(|number| u64::try_from(number).unwrap_or(0))
     }
 
-    /// The number of elements of an array; each takes a byte at least, so that a lie ends at the end of the body.
-    fn count(&mut self) -> Option<Option<usize>> {
+    /// The number of elements of an array; each takes bytes, so that a lie ends where the body does.
+    fn count(&mut self) -> Found<u64> {
         self.prefix(|cursor| cursor.i32().map(i64::from))
     }
 
-    fn string(&mut self) -> Option<&'a str> {
-        let length = self.prefix(|cursor| cursor.i16().map(i64::from))??;
+    fn string(&mut self) -> Found<&'a str> {
+        let length = self.prefix(|cursor| cursor.i16().map(i64::from))?;
         let range = self.range(length)?;
-        std::str::from_utf8(&self.body[range]).ok()
+        std::str::from_utf8(&self.body[range]).map_err(|_| Cut)
     }
 
-    /// Bytes that may be NULL, which is as good as none.
-    fn bytes(&mut self) -> Option<Range<usize>> {
-        let length = self.prefix(|cursor| cursor.i32().map(i64::from))?;
-        self.range(length.unwrap_or(0))
+    fn bytes(&mut self) -> Found<Range<usize>> {
+        let length = self.count()?;
+        self.range(length)
     }
 
-    fn range(&mut self, length: usize) -> Option<Range<usize>> {
-        let end = self.at.checked_add(length)?;
-        let range = self.at..end;
-        self.body.get(range.clone())?;
-        self.at = end;
-        Some(range)
+    fn range(&mut self, length: u64) -> Found<Range<usize>> {
+        let left = (self.body.len() - self.at) as u64;
+        if length > left {
+            return Err(Cut);
+        }
+        let range = self.at..self.at + length as usize;
+        self.at = range.end;
+        Ok(range)
     }
 
-    fn skip_tags(&mut self) -> Option<()> {
+    fn skip_tags(&mut self) -> Found<()> {
         if !self.is_flexible {
-            return Some(());
+            return Ok(());
         }
         for _ in 0..self.unsigned()? {
             self.unsigned()?;
-            let size = usize::try_from(self.unsigned()?).ok()?;
+            let size = self.unsigned()?;
             self.range(size)?;
         }
-        Some(())
+        Ok(())
     }
 }
