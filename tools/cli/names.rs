@@ -71,6 +71,11 @@ impl Selection {
         is_wanted && !self.excluded.iter().any(|e| e.fits(name))
     }
 
+    /// Whether nothing was said about which names are meant.
+    pub fn takes_all(&self) -> bool {
+        self.wanted.is_empty() && self.excluded.is_empty()
+    }
+
     /// The names themselves, each once, where they were all named and nothing has to be looked for.
     pub fn plain_names(&self) -> Option<Vec<String>> {
         if self.wanted.is_empty() {
@@ -106,6 +111,7 @@ mod tests {
     fn nothing_wanted_is_everything_but_what_is_excluded() {
         let all = Selection::new(&[], &names(&["orders", "^__"]));
         assert!(all.takes("stock") && all.takes("orders2"));
+        assert!(!all.takes_all() && Selection::default().takes_all());
         assert!(!all.takes("orders") && !all.takes("__consumer_offsets"));
         assert_eq!(all.plain_names(), None);
     }

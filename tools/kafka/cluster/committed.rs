@@ -102,8 +102,8 @@ impl Asker<'_> {
             let requests = chunks.iter().map(|(broker, chunk)| {
                 let name = |&index: &usize| StrBytes::from_string(self.groups[index].0.to_owned());
                 let names: Vec<GroupId> = chunk.iter().map(|i| name(i).into()).collect();
-                let named = self.named.clone();
-                (*broker, move |version| request(names, named, version))
+                let topics = self.named.clone();
+                (*broker, move |version| request(names, topics, version))
             });
             let requests = requests.collect();
             let replies = patience.gather::<OffsetFetchRequest, _>(wire, &versions, requests);

@@ -1,0 +1,330 @@
+//! The command line: [`Cli`] as it is typed, [`Config`] as the rest of the program wants it.
+// Doc comments of options are their help text, where brackets are brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::{Args, Parser, ValueEnum};
+use tools::cli::connection::Connection;
+use tools::cli::names::{Name, Selection};
+use tools::cli::report::ReportArgs;
+use tools::cli::watch::WatchArgs;
+use tools::kafka::Options;
+use tools::report::{Format, Style};
+use tools::units::parse_duration;
+
+use crate::collect::Scope;
+use crate::lag::Reader;
+use crate::limits::{Limit, Limits, Typed, type_messages, type_time};
+use crate::row::{By, View};
+use crate::totals::Sort;
+
+/// Say how far every consumer group is behind, in messages and in time
+///
+/// One row for each partition of each group. With a limit only the rows that
+/// exceed it are printed, and the exit code is 1 if there are any.
+#[derive(Parser, Debug)]
+#[command(name = "klag", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    select: Select,
+
+    #[command(flatten)]
+    order: Order,
+
+    #[command(flatten)]
+    check: Check,
+
+    #[command(flatten)]
+    report: ReportArgs,
+
+    #[command(flatten)]
+    watch: WatchArgs,
+
+    /// Write the report to this file, which is replaced as a whole
+    #[arg(long, value_name = "FILE", help_heading = "Report", conflicts_with_all = ["watch", "listen"])]
+    write: Option<PathBuf>,
+
+    /// The cluster's name: a column, and in metrics the label cluster_name
+    #[arg(long, value_name = "NAME", help_heading = "Report")]
+    cluster: Option<String>,
+
+    /// Serve metrics to Prometheus at /metrics and the exporter's health at /health
+    ///
+    /// Every scrape is a look at the cluster. TLS and passwords are for a
+    /// proxy in front; nobody but this machine can reach 127.0.0.1.
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Report",
+          conflicts_with_all = ["output", "json", "header", "watch", "by", "sort", "top", "rate",
+                                "max_lag", "max_time", "max_lost", "max_stale"])]
+    listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "What to look at")]
+struct Select {
+    /// Only this group, or all that match ^REGEX; may be repeated
+    #[arg(short = 'g', long = "group", value_name = "NAME|^REGEX")]
+    groups: Vec<Name>,
+
+    /// Only this topic, or all that match ^REGEX; may be repeated
+    #[arg(short = 't', long = "topic", value_name = "NAME|^REGEX")]
+    topics: Vec<Name>,
+
+    /// Leave out groups and topics of this name; may be repeated
+    #[arg(long, value_name = "NAME|^REGEX")]
+    exclude: Vec<Name>,
+
+    /// Only groups in these states: stable, empty, ...
+    #[arg(long = "state", value_name = "STATE,...", value_delimiter = ',')]
+    states: Vec<String>,
+
+    /// Read the first unread record of each partition: its age, and an exact lag
+    #[arg(long)]
+    time: bool,
+
+    /// Look twice, so long apart, and say how fast is written and read
+    ///
+    /// Without TIME one look tells how fast was written in the last hour.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = parse_duration)]
+    #[expect(
+        clippy::option_option,
+        reason = "how clap has an option whose value may be left out"
+    )]
+    rate: Option<Option<Duration>>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Rows")]
+struct Order {
+    /// Sum up
+    #[arg(long, value_name = "WHAT")]
+    by: Option<By>,
+
+    /// Order of the rows; numbers begin with the largest
+    #[arg(long, value_name = "COLUMN", default_value = "group")]
+    sort: Sort,
+
+    /// Only the first rows in that order
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits: print only what exceeds them")]
+struct Check {
+    /// The most messages behind, those included that a transaction blocks; @FILE has lines of group, topic, limit
+    #[arg(long, value_name = "N|@FILE", value_parser = type_messages)]
+    max_lag: Vec<Typed>,
+
+    /// The most time behind; implies --time
+    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time)]
+    max_time: Vec<Typed>,
+
+    /// The most messages deleted before they were read
+    #[arg(long, value_name = "N|@FILE", value_parser = type_messages)]
+    max_lost: Vec<Typed>,
+
+    /// The longest time without a record produced to the topic
+    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time)]
+    max_stale: Vec<Typed>,
+
+    /// Whether what is not known exceeds a limit on it
+    #[arg(long, value_name = "RULE", default_value = "pass")]
+    unknown: Unknown,
+}
+
+/// `--unknown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Unknown {
+    /// It does not.
+    Pass,
+    /// It does.
+    Fail,
+}
+
+/// The window of a rate from one look.
+const ONE_LOOK: Duration = Duration::from_secs(3600);
+
+/// What to do, checked and complete.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) options: Options,
+    pub(crate) scope: Scope,
+    pub(crate) view: View,
+    pub(crate) sort: Sort,
+    pub(crate) top: Option<usize>,
+    pub(crate) limits: Limits,
+    pub(crate) style: Style,
+    pub(crate) watch: WatchArgs,
+    pub(crate) write: Option<PathBuf>,
+    pub(crate) listen: Option<SocketAddr>,
+    /// How far apart two looks for a rate are.
+    pub(crate) rate: Option<Duration>,
+}
+
+impl Config {
+    /// Checks what only makes sense together; reads files and environment.
+    ///
+    /// # Errors
+    /// A usage error, which names the options.
+    pub(crate) fn new(cli: &Cli, terminal: bool) -> Result<Config> {
+        ensure!(
+            cli.connection.wants_listing().is_none(),
+            "-X list and -X dump are kcat-lite's"
+        );
+        let options = cli.connection.options()?;
+        options.brokers()?;
+        let limits = Limits {
+            lag: Limit::of_messages(&cli.check.max_lag)?,
+            time: Limit::of_time(&cli.check.max_time)?,
+            lost: Limit::of_messages(&cli.check.max_lost)?,
+            stale: Limit::of_time(&cli.check.max_stale)?,
+            unknown_fails: cli.check.unknown == Unknown::Fail,
+        };
+        ensure!(
+            !limits.unknown_fails || limits.is_some(),
+            "--unknown is for --max-lag, --max-time, --max-lost and --max-stale"
+        );
+        let mut style = cli.report.style(terminal);
+        if cli.listen.is_some() {
+            style.format = Format::Prometheus;
+        }
+        let wants_metrics = style.format == Format::Prometheus;
+        let select = &cli.select;
+        ensure!(
+            !wants_metrics || !limits.is_some(),
+            "-o prometheus shows everything: limits are for the other formats, and for Prometheus' own alerts"
+        );
+        ensure!(
+            !wants_metrics || (cli.order.by.is_none() && select.rate.is_none()),
+            "-o prometheus has sums and no rates of its own: --by and --rate are for the other formats"
+        );
+        ensure!(
+            cli.watch.watch.is_none() || select.rate.is_none(),
+            "--watch shows what changed from look to look; --rate is for one report"
+        );
+        let scope = Scope {
+            groups: Selection::new(&select.groups, &select.exclude),
+            topics: Selection::new(&select.topics, &select.exclude),
+            states: select.states.iter().map(|s| s.to_lowercase()).collect(),
+            reader: reader(&options),
+            wants_time: select.time || limits.time.is_some() || cli.listen.is_some(),
+            wants_all_logs: wants_metrics,
+            stale: limits.stale.clone(),
+            rate_window_ms: match select.rate {
+                Some(None) => Some(ONE_LOOK.as_millis() as i64),
+                _ => None,
+            },
+        };
+        Ok(Config {
+            options,
+            scope,
+            view: View {
+                cluster: cli.cluster.clone(),
+                by: cli.order.by,
+                wants_rate: select.rate.is_some(),
+            },
+            sort: cli.order.sort,
+            top: cli.order.top,
+            limits,
+            style,
+            watch: cli.watch.clone(),
+            write: cli.write.clone(),
+            listen: cli.listen,
+            rate: select.rate.flatten(),
+        })
+    }
+}
+
+/// Who reads, if the user says so; a consumer's default would hide that nobody said it.
+fn reader(options: &Options) -> Reader {
+    match options.get("isolation.level") {
+        Some("read_uncommitted") => Reader::Uncommitted,
+        Some(_) => Reader::Committed,
+        None => Reader::Presumed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn config(line: &str) -> Result<Config> {
+        let words = ["klag", "-b", "host", "-F", "none"].into_iter();
+        let cli = Cli::try_parse_from(words.chain(line.split_whitespace()))?;
+        Config::new(&cli, false)
+    }
+
+    #[test]
+    fn the_options_contradict_each_other_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_a_usage_error_that_names_it() {
+        for (line, named) in [
+            ("orders", "orders"),
+            ("-g ^(", "^("),
+            ("--max-lag 1x", "1x"),
+            ("--max-lag -1", "-1"),
+            ("--max-time 5", "unit"),
+            ("--max-lag @/nowhere", "/nowhere"),
+            ("--unknown fail", "--max-lag"),
+            ("--unknown maybe", "maybe"),
+            ("--sort age", "age"),
+            ("--by partition", "partition"),
+            ("--top x", "x"),
+            ("--rate 10", "unit"),
+            ("--listen 9308", "9308"),
+            ("--listen 127.0.0.1:0 -o json", "--listen"),
+            ("--listen 127.0.0.1:0 --max-lag 1", "--listen"),
+            ("--listen 127.0.0.1:0 --by group", "--listen"),
+            ("--write f --watch 2s", "--watch"),
+            ("--watch 2s --rate 1s", "--rate"),
+            ("-o prometheus --by group", "--by"),
+            ("-o prometheus --max-lag 1", "limits"),
+            ("-X list", "kcat-lite"),
+        ] {
+            let error = format!("{:#}", config(line).expect_err(line));
+            assert!(error.contains(named), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_time_looks_for_times() {
+        assert!(!config("").unwrap().scope.wants_time);
+        assert!(config("--max-time 5m").unwrap().scope.wants_time);
+        assert!(config("--listen 127.0.0.1:0").unwrap().scope.wants_time);
+    }
+
+    #[test]
+    fn rates_come_from_one_look_or_two() {
+        let one = config("--rate --time").unwrap();
+        assert_eq!(
+            (one.scope.rate_window_ms, one.rate),
+            (Some(3_600_000), None)
+        );
+        let two = config("--rate 10s").unwrap();
+        assert_eq!(two.rate, Some(Duration::from_secs(10)));
+        assert_eq!(two.scope.rate_window_ms, None);
+    }
+
+    #[test]
+    fn the_reader_is_who_the_user_says() {
+        let of = |line| config(line).unwrap().scope.reader;
+        assert_eq!(of(""), Reader::Presumed);
+        assert_eq!(of("-X isolation.level=read_committed"), Reader::Committed);
+        assert_eq!(
+            of("-X isolation.level=read_uncommitted"),
+            Reader::Uncommitted
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! Which groups there are, of those that are wanted, and who is in them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use tools::kafka::cluster::groups::{Description, Listed, offsets_partition};
+use tools::kafka::cluster::{
+    GroupKind, Metadata, Patience, coordinators, describe_groups, list_groups,
+};
+use tools::kafka::error::{KafkaError, code};
+use tools::kafka::wire::Wire;
+
+use super::{Failure, Known, Part, Scope};
+use crate::row::Group;
+
+/// The topic whose partitions' leaders coordinate the groups.
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// A group, or why nothing is known of it.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) group: Arc<Group>,
+    pub(super) kind: GroupKind,
+    /// Its members, or why they were not told.
+    pub(super) description: Result<Description, KafkaError>,
+    /// Why nothing can be asked about it.
+    pub(super) error: Option<String>,
+}
+
+impl Found {
+    fn new(listed: &Listed, description: Result<Description, KafkaError>) -> Found {
+        let described = description.as_ref().ok();
+        let members = described.map(|description| description.members.len());
+        let state = described.map(|description| description.state.clone());
+        let state = state.filter(|state| !state.is_empty());
+        let group = Group {
+            name: listed.name.clone(),
+            state: state.or_else(|| listed.state.clone()),
+            kind: Some(listed.kind.name().to_owned()),
+            members,
+            coordinator: Some(listed.coordinator),
+        };
+        Found {
+            group: Arc::new(group),
+            kind: listed.kind,
+            description,
+            error: None,
+        }
+    }
+
+    fn absent(name: &str, reason: String) -> Found {
+        let group = Group {
+            name: name.to_owned(),
+            ..Group::default()
+        };
+        Found {
+            group: Arc::new(group),
+            kind: GroupKind::Classic,
+            description: Ok(Description::default()),
+            error: Some(reason),
+        }
+    }
+}
+
+/// The wanted groups by name. Brokers that don't list theirs are among the failures.
+pub(super) fn find(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    scope: &Scope,
+    known: &mut Known,
+    patience: &mut Patience<'_>,
+    failures: &mut Vec<Failure>,
+) -> Vec<Found> {
+    let brokers: Vec<i32> = metadata.brokers.iter().map(|broker| broker.id).collect();
+    let mut listing = list_groups(wire, &brokers, patience);
+    let cannot_list = listing
+        .errors
+        .iter()
+        .all(|(_, e)| e.code == code::UNSUPPORTED_FEATURE)
+        && !listing.errors.is_empty();
+    let named = scope.groups.plain_names();
+    if !(cannot_list && named.is_some()) {
+        failures.extend(listing.errors.iter().map(|(broker, error)| {
+            Part::Groups.failed(format!(
+                "the groups of broker {broker} can't be listed: {error}"
+            ))
+        }));
+    }
+    let headless = headless(metadata);
+    if let (Some(partitions), None) = (in_words(&headless), &named) {
+        failures.push(Part::Groups.failed(format!(
+            "{OFFSETS_TOPIC} {partitions} no leader: their groups can't be asked for"
+        )));
+    }
+    let named = named.unwrap_or_default();
+    listing.groups.retain(|group| {
+        let is_named = named.contains(&group.name);
+        scope.groups.takes(&group.name) && (group.reads_topics || is_named)
+    });
+    let listed: BTreeSet<&str> = listing.groups.iter().map(|g| g.name.as_str()).collect();
+    let count = partition_count(metadata);
+    let is_headless =
+        |name: &str| offsets_partition(name, count).is_some_and(|p| headless.contains(&p));
+    let mut unlisted: Vec<String> = named;
+    let missed = known
+        .iter()
+        .filter(|name| is_headless(name) && scope.groups.takes(name));
+    unlisted.extend(missed.cloned());
+    unlisted.retain(|name| !listed.contains(name.as_str()));
+    unlisted.sort_unstable();
+    unlisted.dedup();
+
+    let silent: Vec<i32> = listing.errors.iter().map(|(broker, _)| *broker).collect();
+    let mut absent = Vec::new();
+    let (lost, to_find): (Vec<String>, Vec<String>) =
+        unlisted.into_iter().partition(|name| is_headless(name));
+    for name in lost {
+        let partition = offsets_partition(&name, count).unwrap_or(0);
+        let reason = format!("no coordinator: {OFFSETS_TOPIC} [{partition}] has no leader");
+        absent.push(Found::absent(&name, reason));
+    }
+    let coordinators = coordinators(wire, &to_find, patience);
+    for (name, coordinator) in to_find.into_iter().zip(coordinators) {
+        match coordinator {
+            Ok(broker) if cannot_list => listing.groups.push(Listed {
+                name,
+                kind: GroupKind::Classic,
+                state: None,
+                coordinator: broker,
+                reads_topics: true,
+            }),
+            Ok(broker) if silent.contains(&broker) => {
+                let reason = format!("its coordinator, broker {broker}, does not answer");
+                absent.push(Found::absent(&name, reason));
+            }
+            Ok(_) => absent.push(Found::absent(&name, "there is no such group".to_owned())),
+            Err(error) => {
+                absent.push(Found::absent(&name, format!("no coordinator: {error}")));
+            }
+        }
+    }
+    remember(known, &listing.groups, &is_headless);
+    let mut found = describe(wire, &listing.groups, cannot_list, patience);
+    found.extend(absent);
+    if !scope.states.is_empty() {
+        found.retain(|found| {
+            let state = found.group.state.as_deref().map(str::to_ascii_lowercase);
+            state.is_some_and(|state| scope.states.contains(&state))
+        });
+    }
+    found.sort_by(|a, b| a.group.name.cmp(&b.group.name));
+    failures.extend(found.iter().filter_map(|found| {
+        let error = found.description.as_ref().err()?;
+        let name = &found.group.name;
+        Some(Part::Groups.failed(format!("the members of group {name} are not told: {error}")))
+    }));
+    found
+}
+
+/// A group that is gone is forgotten, one whose coordinator is gone is not.
+fn remember(known: &mut Known, listed: &[Listed], is_headless: &dyn Fn(&str) -> bool) {
+    known.retain(|name| is_headless(name));
+    known.extend(listed.iter().map(|group| group.name.clone()));
+}
+
+/// Asks who is in the groups that have somebody in them.
+fn describe(
+    wire: &mut Wire<'_>,
+    groups: &[Listed],
+    cannot_describe: bool,
+    patience: &mut Patience<'_>,
+) -> Vec<Found> {
+    let is_empty = |group: &Listed| {
+        let state = group.state.as_deref();
+        cannot_describe
+            || matches!(state, Some("Empty" | "Dead"))
+            || group.kind == GroupKind::Streams
+    };
+    let asked: Vec<(&str, GroupKind, i32)> = groups
+        .iter()
+        .filter(|group| !is_empty(group))
+        .map(|group| (group.name.as_str(), group.kind, group.coordinator))
+        .collect();
+    let answers = describe_groups(wire, &asked, patience);
+    let mut described: HashMap<&str, _> =
+        asked.iter().map(|(name, ..)| *name).zip(answers).collect();
+    groups
+        .iter()
+        .map(|group| {
+            let nobody = || Ok(Description::default());
+            let description = described.remove(group.name.as_str());
+            let mut found = Found::new(group, description.unwrap_or_else(nobody));
+            if cannot_describe || group.kind == GroupKind::Streams {
+                let mut unknown = (*found.group).clone();
+                unknown.members = None;
+                found.group = Arc::new(unknown);
+            }
+            found
+        })
+        .collect()
+}
+
+fn partition_count(metadata: &Metadata) -> usize {
+    let topic = metadata.topic(OFFSETS_TOPIC);
+    topic.map_or(0, |topic| topic.partitions.len())
+}
+
+/// The partitions of the offsets topic that nobody leads.
+fn headless(metadata: &Metadata) -> Vec<i32> {
+    let topic = metadata.topic(OFFSETS_TOPIC);
+    let partitions = topic.iter().flat_map(|topic| &topic.partitions);
+    partitions
+        .filter(|partition| partition.leader.is_none())
+        .map(|partition| partition.id)
+        .collect()
+}
+
+/// `[3] has`, `[3, 7] have`; nothing for none.
+fn in_words(partitions: &[i32]) -> Option<String> {
+    let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+    match names.len() {
+        0 => None,
+        1 => Some(format!("[{}] has", names[0])),
+        _ => Some(format!("[{}] have", names.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_missed_while_its_coordinator_is() {
+        let mut known: Known = ["gone", "headless"].map(str::to_owned).into();
+        let listed = Listed {
+            name: "new".to_owned(),
+            kind: GroupKind::Classic,
+            state: None,
+            coordinator: 1,
+            reads_topics: true,
+        };
+        remember(&mut known, &[listed], &|name| name == "headless");
+        assert_eq!(known, ["headless", "new"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn partitions_without_a_leader_are_named() {
+        assert_eq!(in_words(&[]), None);
+        assert_eq!(in_words(&[3]).as_deref(), Some("[3] has"));
+        assert_eq!(in_words(&[3, 7]).as_deref(), Some("[3, 7] have"));
+    }
+}

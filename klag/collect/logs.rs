@@ -1,0 +1,291 @@
+//! Where partitions begin and end, and what was produced since when.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tools::kafka::KafkaError;
+use tools::kafka::client::ContactError;
+use tools::kafka::cluster::{
+    Isolation, Metadata, Patience, Question, Spec, offsets::Found, offsets_over,
+};
+use tools::kafka::error::code;
+use tools::kafka::wire::Wire;
+
+use super::Scope;
+use super::places::Place;
+use crate::lag::{Log, Note};
+use crate::row::Row;
+
+type Key = (Arc<str>, i32);
+
+/// Where each partition begins and ends, or why that is not known.
+#[derive(Debug, Default)]
+pub(crate) struct Logs {
+    ends: HashMap<Key, Result<Log, KafkaError>>,
+    /// The end at the beginning of the window that a rate is over.
+    earlier_ends: HashMap<Key, Option<i64>>,
+    /// When the first record that is kept was written.
+    oldest_ms: HashMap<Key, i64>,
+    /// Topics and partitions that there are, for telling a deleted one from one that does not answer.
+    gone: HashSet<Key>,
+}
+
+impl Logs {
+    /// Asks for the partitions of `places`, or all of the topics where the scope says so.
+    pub(super) fn ask(
+        wire: &mut Wire<'_>,
+        metadata: &Metadata,
+        places: &[Place],
+        scope: &Scope,
+        patience: &Patience<'_>,
+    ) -> Result<Logs, ContactError> {
+        let existing = existing_partitions(metadata);
+        let mut keys: HashSet<Key> = HashSet::new();
+        let mut gone = HashSet::new();
+        for place in places {
+            let key = (Arc::clone(&place.topic), place.partition);
+            if existing.contains(&(&*place.topic, place.partition)) {
+                keys.insert(key);
+            } else {
+                gone.insert(key);
+            }
+        }
+        if scope.wants_all_logs {
+            for topic in metadata
+                .topics
+                .iter()
+                .filter(|t| scope.topics.takes(&t.name))
+            {
+                let name: Arc<str> = topic.name.as_str().into();
+                let ids = topic.partitions.iter().map(|partition| partition.id);
+                keys.extend(ids.map(|id| (Arc::clone(&name), id)));
+            }
+        }
+        let mut keys: Vec<Key> = keys.into_iter().collect();
+        keys.sort_unstable();
+        // The end is asked for last in this order; where answers cross, the larger number is the end.
+        let specs = [Spec::Earliest, Spec::LastStable, Spec::HighWatermark];
+        let answers = ask_each(wire, metadata, &keys, &specs, patience)?;
+        let answers = answers.chunks(specs.len());
+        let ends = keys.into_iter().zip(answers);
+        let ends = ends.map(|(key, answers)| (key, log(answers))).collect();
+        Ok(Logs {
+            ends,
+            earlier_ends: HashMap::new(),
+            oldest_ms: HashMap::new(),
+            gone,
+        })
+    }
+
+    /// Asks when the first record of every partition was written, for metrics.
+    pub(super) fn ask_oldest(
+        &mut self,
+        wire: &mut Wire<'_>,
+        metadata: &Metadata,
+        patience: &Patience<'_>,
+    ) -> Result<(), ContactError> {
+        let keys = self.answered();
+        let answers = ask_each(wire, metadata, &keys, &[Spec::Time(0)], patience)?;
+        let times = keys.into_iter().zip(answers);
+        self.oldest_ms = times
+            .filter_map(|(key, answer)| Some((key, answer.ok()?.timestamp_ms?)))
+            .collect();
+        Ok(())
+    }
+
+    /// When the first record that is kept was written, where that was asked for and told.
+    pub(crate) fn oldest_ms(&self, topic: &Arc<str>, partition: i32) -> Option<i64> {
+        let key = (Arc::clone(topic), partition);
+        self.oldest_ms.get(&key).copied()
+    }
+
+    fn answered(&self) -> Vec<Key> {
+        let answered = self.ends.iter().filter(|(_, log)| log.is_ok());
+        answered.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The log of a partition, or what there is to say instead.
+    pub(super) fn of(&self, topic: &Arc<str>, partition: i32) -> Result<Log, Note> {
+        let key = (Arc::clone(topic), partition);
+        if self.gone.contains(&key) {
+            return Err(Note::Gone("there is no such partition any more".to_owned()));
+        }
+        match self.ends.get(&key) {
+            Some(Ok(log)) => Ok(*log),
+            Some(Err(error)) if is_gone(error) => {
+                Err(Note::Gone("there is no such partition any more".to_owned()))
+            }
+            Some(Err(error)) => Err(Note::Unanswered(error.to_string())),
+            None => Err(Note::Unanswered("it was not asked for".to_owned())),
+        }
+    }
+
+    /// All partitions that were asked for, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Result<Log, KafkaError>)> {
+        self.ends.iter()
+    }
+
+    /// The end of a partition at the beginning of the window, where it was asked for and told.
+    pub(crate) fn earlier_end(&self, topic: &Arc<str>, partition: i32) -> Option<i64> {
+        let key = (Arc::clone(topic), partition);
+        self.earlier_ends.get(&key).copied().flatten()
+    }
+
+    /// Asks where the ends were a while ago, if a rate from one look is wanted.
+    ///
+    /// Where no record is younger than that, the end has been the same all the time.
+    pub(super) fn ask_earlier_ends(
+        &mut self,
+        wire: &mut Wire<'_>,
+        metadata: &Metadata,
+        scope: &Scope,
+        now_ms: i64,
+        patience: &Patience<'_>,
+    ) -> Result<(), ContactError> {
+        let Some(window_ms) = scope.rate_window_ms else {
+            return Ok(());
+        };
+        let keys = self.answered();
+        let specs = [Spec::Time((now_ms - window_ms).max(0))];
+        let answers = ask_each(wire, metadata, &keys, &specs, patience)?;
+        for (key, answer) in keys.into_iter().zip(answers) {
+            let end = self.ends.get(&key).and_then(|log| log.as_ref().ok());
+            let end = end.map(|log| log.end);
+            let earlier = answer.ok().and_then(|found| found.offset.or(end));
+            self.earlier_ends.insert(key, earlier);
+        }
+        Ok(())
+    }
+}
+
+/// Marks the rows of topics to which nothing was produced for longer than the limit.
+pub(super) fn mark_stale(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    rows: &mut [Row],
+    scope: &Scope,
+    now_ms: i64,
+    patience: &Patience<'_>,
+) -> Result<(), ContactError> {
+    if !scope.stale.is_some() {
+        return Ok(());
+    }
+    let limit_of = |row: &Row| scope.stale.of(row.group_name(), row.topic_name());
+    let mut silent: HashMap<(Arc<str>, i64), Result<bool, KafkaError>> = HashMap::new();
+    for row in rows.iter() {
+        if let (Some(topic), Some(limit_ms)) = (&row.topic, limit_of(row)) {
+            silent.insert((Arc::clone(topic), limit_ms), Ok(false));
+        }
+    }
+    for ((topic, limit_ms), is_silent) in &mut silent {
+        let Some(found) = metadata.topic(topic) else {
+            continue;
+        };
+        let ids = found.partitions.iter().map(|partition| partition.id);
+        let keys: Vec<Key> = ids.map(|id| (Arc::clone(topic), id)).collect();
+        let specs = [Spec::Time((now_ms - limit_ms).max(0))];
+        let answers = ask_each(wire, metadata, &keys, &specs, patience)?;
+        let mut newest = answers.into_iter().map(|answer| answer.map(|f| f.offset));
+        *is_silent = match newest.try_fold(true, |all, offset| Ok(all && offset?.is_none())) {
+            Ok(all) => Ok(all),
+            Err(error) => Err(error),
+        };
+    }
+    for row in rows {
+        let Some((topic, limit_ms)) = row.topic.clone().zip(limit_of(row)) else {
+            continue;
+        };
+        match silent.get(&(topic, limit_ms)) {
+            Some(Ok(true)) => row.stale_ms = Some(limit_ms),
+            Some(Err(error)) => {
+                let reason = format!("newest record unknown: {error}");
+                row.lag.notes.push(Note::Unanswered(reason));
+            }
+            Some(Ok(false)) | None => {}
+        }
+    }
+    Ok(())
+}
+
+fn existing_partitions(metadata: &Metadata) -> HashSet<(&str, i32)> {
+    let topics = metadata.topics.iter();
+    topics
+        .flat_map(|topic| topic.partitions.iter().map(|p| (topic.name.as_str(), p.id)))
+        .collect()
+}
+
+fn is_gone(error: &KafkaError) -> bool {
+    matches!(
+        error.code,
+        code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_TOPIC | code::UNKNOWN_PARTITION
+    )
+}
+
+type Answers = Vec<Result<Found, KafkaError>>;
+
+/// Asks each partition for each thing; the answers of one partition stand together.
+fn ask_each(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    keys: &[Key],
+    specs: &[Spec],
+    patience: &Patience<'_>,
+) -> Result<Answers, ContactError> {
+    let question = |(topic, partition): &Key, spec| Question {
+        topic: topic.to_string(),
+        partition: *partition,
+        spec,
+    };
+    let questions: Vec<Question> = keys
+        .iter()
+        .flat_map(|key| specs.iter().map(move |&spec| question(key, spec)))
+        .collect();
+    offsets_over(
+        wire,
+        metadata,
+        &questions,
+        Isolation::ReadUncommitted,
+        patience.deadline(),
+        patience.interrupted(),
+    )
+}
+
+/// Start, last stable offset and end; the first error where there is one.
+fn log(answers: &[Result<Found, KafkaError>]) -> Result<Log, KafkaError> {
+    let offset = |index: usize| match &answers[index] {
+        Ok(found) => Ok(found.offset.unwrap_or(0)),
+        Err(error) => Err(error.clone()),
+    };
+    let (start, stable, end) = (offset(0)?, offset(1)?, offset(2)?);
+    // They were asked for side by side, while records came.
+    let end = end.max(stable);
+    Ok(Log {
+        start,
+        end,
+        stable: stable.max(start),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(offset: i64) -> Result<Found, KafkaError> {
+        Ok(Found {
+            offset: Some(offset),
+            timestamp_ms: None,
+            leader_epoch: None,
+        })
+    }
+
+    #[test]
+    fn answers_that_cross_make_a_log() {
+        let of = |start, stable, end| log(&[found(start), found(stable), found(end)]);
+        let log = |start, stable, end| Log { start, end, stable };
+        assert_eq!(of(5, 10, 20), Ok(log(5, 10, 20)));
+        assert_eq!(of(5, 21, 20), Ok(log(5, 21, 21)));
+        let error = KafkaError::of(code::NOT_LEADER);
+        let answers = [found(1), Err(error.clone()), found(2)];
+        assert_eq!(super::log(&answers), Err(error));
+    }
+}

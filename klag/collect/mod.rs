@@ -1,0 +1,219 @@
+//! One look at the cluster: groups, then what they have committed, then where the logs end, then what is unread.
+//!
+//! In this order, because a consumer that reads on between two questions then
+//! shows as less behind than it was, never as ahead of the end.
+
+mod groups;
+mod logs;
+mod places;
+mod times;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tools::cli::names::Selection;
+use tools::kafka::Client;
+use tools::kafka::client::ContactError;
+use tools::kafka::cluster::{Metadata, Patience, Topics, metadata_over};
+use tools::kafka::wire::Wire;
+
+use crate::lag::{self, Lag, Note, Reader, Unread};
+use crate::limits::Limit;
+use crate::row::{Group, Row};
+use logs::Logs;
+use places::{Committed, Place};
+
+/// What to look at.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    pub(crate) groups: Selection,
+    pub(crate) topics: Selection,
+    /// States that count, in lower case; none is all.
+    pub(crate) states: Vec<String>,
+    pub(crate) reader: Reader,
+    /// Whether to look for the first unread records.
+    pub(crate) wants_time: bool,
+    /// Whether to ask for all partitions of the topics, read by a group or not.
+    pub(crate) wants_all_logs: bool,
+    /// For how long a topic may be silent.
+    pub(crate) stale: Limit,
+    /// How far back to ask for the ends, for a rate from one look.
+    pub(crate) rate_window_ms: Option<i64>,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    /// When the ends were asked for, milliseconds since 1970.
+    pub(crate) taken_ms: i64,
+    pub(crate) metadata: Metadata,
+    pub(crate) groups: Vec<Arc<Group>>,
+    pub(crate) rows: Vec<Row>,
+    /// Where the partitions begin and end.
+    pub(crate) logs: Logs,
+    /// Questions that were not answered, but for those of rows.
+    pub(crate) failures: Vec<Failure>,
+}
+
+impl Snapshot {
+    /// Whether a question of this part was not answered.
+    pub(crate) fn has_failed(&self, part: Part) -> bool {
+        let is_unanswered = match part {
+            Part::Offsets => self.rows.iter().any(Row::is_unanswered),
+            Part::Times => self.rows.iter().any(Row::is_time_unanswered),
+            Part::Cluster | Part::Groups | Part::LogDirs => false,
+        };
+        is_unanswered || self.failures.iter().any(|failure| failure.part == part)
+    }
+}
+
+/// A question that was not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// What it was about.
+    pub(crate) part: Part,
+    /// What there is to say.
+    pub(crate) reason: String,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Brokers and topics.
+    Cluster,
+    /// Groups and their members.
+    Groups,
+    /// Committed offsets, starts and ends.
+    Offsets,
+    /// Times of records.
+    Times,
+    /// The sizes of the logs.
+    LogDirs,
+}
+
+impl Part {
+    /// Every part with its name.
+    pub(crate) const NAMES: [(Part, &'static str); 5] = [
+        (Part::Cluster, "cluster"),
+        (Part::Groups, "groups"),
+        (Part::Offsets, "offsets"),
+        (Part::Times, "times"),
+        (Part::LogDirs, "log_dirs"),
+    ];
+
+    fn failed(self, reason: impl Into<String>) -> Failure {
+        let reason = reason.into();
+        Failure { part: self, reason }
+    }
+}
+
+/// The names of groups that were there once, so that they are missed when their coordinator is.
+pub(crate) type Known = BTreeSet<String>;
+
+/// Asks all of it. What is not answered is in its row or among the failures; an error is that nobody answers at all.
+pub(crate) fn collect(
+    client: &Client,
+    scope: &Scope,
+    known: &mut Known,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Snapshot, ContactError> {
+    let mut wire = Wire::new(client);
+    let mut metadata = metadata_over(&mut wire, Topics::All, interrupted)?;
+    let mut patience = Patience::new(client.first_contact(), interrupted);
+    let mut failures = Vec::new();
+    let topic_names: Vec<&str> = metadata.topics.iter().map(|t| t.name.as_str()).collect();
+    let missing = scope.topics.unmet(&topic_names);
+    let missing = missing
+        .iter()
+        .map(|name| format!("there is no topic {name}"));
+    failures.extend(missing.map(|reason| Part::Cluster.failed(reason)));
+
+    let found = groups::find(
+        &mut wire,
+        &metadata,
+        scope,
+        known,
+        &mut patience,
+        &mut failures,
+    );
+    let positions = places::ask(&mut wire, &found, &metadata, &mut patience);
+    let (places, groups_alone) = places::all(&found, positions, &metadata, scope);
+    let mut logs = Logs::ask(&mut wire, &metadata, &places, scope, &patience)?;
+    let taken_ms = now_ms();
+    if scope.wants_all_logs {
+        logs.ask_oldest(&mut wire, &metadata, &patience)?;
+    }
+    logs.ask_earlier_ends(&mut wire, &metadata, scope, taken_ms, &patience)?;
+    let unread = if scope.wants_time {
+        times::ask(
+            &mut wire,
+            &metadata,
+            &places,
+            &logs,
+            scope.reader,
+            taken_ms,
+            &mut patience,
+        )
+    } else {
+        vec![Unread::NotAsked; places.len()]
+    };
+    let mut rows: Vec<Row> = places
+        .into_iter()
+        .zip(unread)
+        .map(|(place, unread)| row(place, &logs, &unread, scope.reader, taken_ms))
+        .collect();
+    logs::mark_stale(&mut wire, &metadata, &mut rows, scope, taken_ms, &patience)?;
+    rows.extend(groups_alone);
+    if interrupted() {
+        return Err(ContactError::Interrupted);
+    }
+    // Names in order, however the brokers answered.
+    metadata.topics.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Snapshot {
+        taken_ms,
+        metadata,
+        groups: found.into_iter().map(|found| found.group).collect(),
+        rows,
+        logs,
+        failures,
+    })
+}
+
+fn row(place: Place, logs: &Logs, unread: &Unread, reader: Reader, now_ms: i64) -> Row {
+    let answer = logs.of(&place.topic, place.partition);
+    let log = answer.as_ref().ok().copied();
+    let lag = match (answer, &place.committed) {
+        (_, Committed::Failed(reason)) => unknown(Note::Unanswered(reason.clone())),
+        (Err(note), _) => unknown(note),
+        (Ok(log), Committed::At(committed)) => lag::lag(*committed, log, reader, unread, now_ms),
+        (Ok(log), Committed::Share { first, lag }) => {
+            lag::share_lag(*first, *lag, log, unread, now_ms)
+        }
+    };
+    Row {
+        committed: place.committed.offset(),
+        start: log.map(|log| log.start),
+        end: log.map(|log| log.end),
+        group: Some(place.group),
+        topic: Some(place.topic),
+        partition: Some(place.partition),
+        owner: place.owner,
+        lag,
+        partitions: 1,
+        ..Row::default()
+    }
+}
+
+fn unknown(note: Note) -> Lag {
+    Lag {
+        notes: vec![note],
+        ..Lag::default()
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_millis() as i64)
+}

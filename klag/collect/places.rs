@@ -1,0 +1,256 @@
+//! The partitions that each group reads: where it committed, what its members own, and the rest of those topics.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tools::kafka::KafkaError;
+use tools::kafka::cluster::groups::Member;
+use tools::kafka::cluster::{
+    self, GroupKind, Metadata, Patience, SharePosition, committed, share_offsets,
+};
+use tools::kafka::wire::Wire;
+
+use super::Scope;
+use super::groups::Found;
+use crate::lag::Note;
+use crate::row::{Group, Owner, Row};
+
+/// One partition of a group's.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) group: Arc<Group>,
+    pub(super) topic: Arc<str>,
+    pub(super) partition: i32,
+    pub(super) owner: Option<Arc<Owner>>,
+    pub(super) committed: Committed,
+}
+
+/// How far the group says it has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Committed {
+    /// The next offset that it reads; none if it never said.
+    At(Option<i64>),
+    /// A share group's first record not yet dealt with, and how many are left.
+    Share {
+        first: Option<i64>,
+        lag: Option<i64>,
+    },
+    /// It was not told.
+    Failed(String),
+}
+
+impl Committed {
+    /// The offset, where there is one.
+    pub(super) fn offset(&self) -> Option<i64> {
+        match self {
+            Committed::At(offset) => *offset,
+            Committed::Share { first, .. } => *first,
+            Committed::Failed(_) => None,
+        }
+    }
+}
+
+/// What the coordinators answered about a group.
+pub(super) enum Positions {
+    Commits(Result<Vec<cluster::Committed>, KafkaError>),
+    Shares(Result<Vec<SharePosition>, KafkaError>),
+}
+
+/// Asks how far the groups have come, in their order.
+pub(super) fn ask(
+    wire: &mut Wire<'_>,
+    found: &[Found],
+    metadata: &Metadata,
+    patience: &mut Patience<'_>,
+) -> Vec<Option<Positions>> {
+    let mut commit_indices = Vec::new();
+    let mut share_indices = Vec::new();
+    for (index, found) in found.iter().enumerate() {
+        match (found.group.coordinator, found.kind) {
+            (None, _) => {}
+            (Some(_), GroupKind::Share) => share_indices.push(index),
+            (Some(_), _) => commit_indices.push(index),
+        }
+    }
+    let named = |indices: &[usize]| -> Vec<(&str, i32)> {
+        let group = |&index: &usize| {
+            let group = &found[index].group;
+            (group.name.as_str(), group.coordinator.unwrap_or(-1))
+        };
+        indices.iter().map(group).collect()
+    };
+    let mut positions: Vec<Option<Positions>> = found.iter().map(|_| None).collect();
+    let commits = committed(wire, &named(&commit_indices), metadata, patience);
+    for (index, answer) in commit_indices.iter().zip(commits) {
+        positions[*index] = Some(Positions::Commits(answer));
+    }
+    let shares = share_offsets(wire, &named(&share_indices), patience);
+    for (index, answer) in share_indices.iter().zip(shares) {
+        positions[*index] = Some(Positions::Shares(answer));
+    }
+    positions
+}
+
+/// All places of all groups, in the order of their names; and a row for each group that has none.
+pub(super) fn all(
+    found: &[Found],
+    positions: Vec<Option<Positions>>,
+    metadata: &Metadata,
+    scope: &Scope,
+) -> (Vec<Place>, Vec<Row>) {
+    let partitions: HashMap<&str, Vec<i32>> = metadata
+        .topics
+        .iter()
+        .map(|topic| {
+            let ids = topic.partitions.iter().map(|partition| partition.id);
+            (topic.name.as_str(), ids.collect())
+        })
+        .collect();
+    let mut places = Vec::new();
+    let mut rows = Vec::new();
+    for (found, positions) in found.iter().zip(positions) {
+        let before = places.len();
+        let failure = add_group(found, positions, &partitions, scope, &mut places);
+        if places.len() == before {
+            rows.extend(row_without_place(found, failure, scope));
+        }
+    }
+    (places, rows)
+}
+
+/// Why a group has no partition to show; nothing where it only reads other topics than those asked for.
+fn row_without_place(found: &Found, failure: Option<KafkaError>, scope: &Scope) -> Option<Row> {
+    let described = found.description.as_ref().err();
+    let unanswered = found.error.clone();
+    let unanswered = unanswered.or_else(|| failure.map(|error| error.to_string()));
+    let unanswered = unanswered.or_else(|| described.map(ToString::to_string));
+    let note = match unanswered {
+        Some(reason) => Note::Unanswered(reason),
+        None if scope.topics.takes_all() => {
+            Note::Gone("nothing committed, nothing assigned".to_owned())
+        }
+        None => return None,
+    };
+    Some(Row {
+        group: Some(Arc::clone(&found.group)),
+        lag: super::unknown(note),
+        ..Row::default()
+    })
+}
+
+type Slots = BTreeMap<i32, (Committed, Option<Arc<Owner>>)>;
+
+/// Adds the places of a group; why its commits are not known comes back.
+fn add_group(
+    found: &Found,
+    positions: Option<Positions>,
+    partitions: &HashMap<&str, Vec<i32>>,
+    scope: &Scope,
+    places: &mut Vec<Place>,
+) -> Option<KafkaError> {
+    let mut topics: BTreeMap<Arc<str>, Slots> = BTreeMap::new();
+    let is_share = found.kind == GroupKind::Share;
+    let never = || {
+        if is_share {
+            let (first, lag) = (None, None);
+            Committed::Share { first, lag }
+        } else {
+            Committed::At(None)
+        }
+    };
+    let failure = add_positions(positions, &mut topics);
+    // What was not told of the group as a whole is not known of any of its partitions.
+    let unknown = || match &failure {
+        Some(error) => Committed::Failed(error.to_string()),
+        None => never(),
+    };
+    if let Ok(description) = &found.description {
+        add_owners(&description.members, &unknown, &mut topics);
+    }
+    for (topic, slots) in &mut topics {
+        let rest = partitions.get(&**topic).into_iter().flatten();
+        for partition in rest.filter(|_| !is_share) {
+            slots.entry(*partition).or_insert_with(|| (unknown(), None));
+        }
+    }
+    topics.retain(|topic, _| scope.topics.takes(topic));
+    for (topic, slots) in topics {
+        for (partition, (committed, owner)) in slots {
+            places.push(Place {
+                group: Arc::clone(&found.group),
+                topic: Arc::clone(&topic),
+                partition,
+                owner,
+                committed,
+            });
+        }
+    }
+    failure
+}
+
+fn add_positions(
+    positions: Option<Positions>,
+    topics: &mut BTreeMap<Arc<str>, Slots>,
+) -> Option<KafkaError> {
+    match positions {
+        None => None,
+        Some(Positions::Commits(Err(error)) | Positions::Shares(Err(error))) => Some(error),
+        Some(Positions::Commits(Ok(commits))) => {
+            for commit in commits {
+                let slots = topics.entry(commit.topic).or_default();
+                for (partition, offset) in commit.partitions {
+                    let committed = match offset {
+                        Ok(offset) => Committed::At(Some(offset)),
+                        Err(error) => Committed::Failed(error.to_string()),
+                    };
+                    slots.insert(partition, (committed, None));
+                }
+            }
+            None
+        }
+        Some(Positions::Shares(Ok(shares))) => {
+            for share in shares {
+                let committed = match share.error {
+                    None => Committed::Share {
+                        first: share.start,
+                        lag: share.lag,
+                    },
+                    Some(error) => Committed::Failed(error.to_string()),
+                };
+                let slots = topics.entry(share.topic).or_default();
+                slots.insert(share.partition, (committed, None));
+            }
+            None
+        }
+    }
+}
+
+/// Whoever owns a partition alone is named in its row.
+fn add_owners(
+    members: &[Member],
+    never: &dyn Fn() -> Committed,
+    topics: &mut BTreeMap<Arc<str>, Slots>,
+) {
+    let mut owners: BTreeMap<(&Arc<str>, i32), Vec<&Member>> = BTreeMap::new();
+    for member in members {
+        for (topic, partitions) in &member.partitions {
+            for partition in partitions {
+                owners.entry((topic, *partition)).or_default().push(member);
+            }
+        }
+    }
+    let mut shared: HashMap<&str, Arc<Owner>> = HashMap::new();
+    for ((topic, partition), members) in owners {
+        let slots = topics.entry(Arc::clone(topic)).or_default();
+        let slot = slots.entry(partition).or_insert_with(|| (never(), None));
+        let [member] = members[..] else { continue };
+        let owner = shared.entry(&member.id).or_insert_with(|| {
+            Arc::new(Owner {
+                member: member.id.clone(),
+                client: member.client.clone(),
+                host: member.host.clone(),
+            })
+        });
+        slot.1 = Some(Arc::clone(owner));
+    }
+}

@@ -1,0 +1,130 @@
+//! The first record that each group has not read in each partition, and since when it waits.
+
+use tools::kafka::KafkaError;
+use tools::kafka::cluster::{
+    FirstRecord, Isolation, Metadata, Patience, Position, first_unread, times_of,
+};
+use tools::kafka::error::code;
+use tools::kafka::wire::Wire;
+
+use super::logs::Logs;
+use super::places::{Committed, Place};
+use crate::lag::{self, Log, Reader, Unread};
+
+type Answer = Result<Option<FirstRecord>, KafkaError>;
+
+/// For each place what is unread, in their order.
+pub(super) fn ask(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    places: &[Place],
+    logs: &Logs,
+    reader: Reader,
+    now_ms: i64,
+    patience: &mut Patience<'_>,
+) -> Vec<Unread> {
+    let mut unread = vec![Unread::NotAsked; places.len()];
+    let mut owners = Vec::new();
+    let mut positions = Vec::new();
+    for (index, place) in places.iter().enumerate() {
+        let log = logs.of(&place.topic, place.partition);
+        let Some((readable, blocked)) = log.ok().and_then(|log| spans(place, log, reader)) else {
+            continue;
+        };
+        unread[index] = Unread::Nothing { blocked_ms: None };
+        for (position, is_blocked) in [(readable, false), (blocked, true)] {
+            if position.offset < position.until {
+                owners.push((index, is_blocked));
+                positions.push(position);
+            }
+        }
+    }
+    let mut answers = first_unread(wire, &positions, metadata, patience);
+    let times = look_up_unreadable(wire, &positions, &mut answers, metadata, now_ms, patience);
+    for (((index, is_blocked), answer), time) in owners.into_iter().zip(answers).zip(times) {
+        let place = &mut unread[index];
+        match (time, answer) {
+            (Some(time_ms), _) if is_blocked => hold_back(place, Some(time_ms)),
+            (Some(time_ms), _) => *place = Unread::Dated { time_ms },
+            (None, Ok(Some(record))) if is_blocked => hold_back(place, record.timestamp_ms),
+            (None, Ok(Some(record))) => {
+                *place = Unread::At {
+                    offset: record.offset,
+                    timestamp_ms: record.timestamp_ms,
+                };
+            }
+            (None, Ok(None)) => {}
+            (None, Err(error)) => *place = Unread::Failed(error.to_string()),
+        }
+    }
+    unread
+}
+
+/// Only where nothing may be read does it count since when the rest is held back.
+fn hold_back(place: &mut Unread, time_ms: Option<i64>) {
+    if let Unread::Nothing { blocked_ms } = place {
+        *blocked_ms = time_ms;
+    }
+}
+
+/// What the group may read and has not, and what is held back from it; nothing where its position is not known.
+fn spans(place: &Place, log: Log, reader: Reader) -> Option<(Position, Position)> {
+    let (committed, reader) = match place.committed {
+        Committed::At(committed) => (committed?, reader),
+        // A share group reads all records unless its own configuration says otherwise (share.isolation.level).
+        Committed::Share { first, .. } => (first?, Reader::Uncommitted),
+        Committed::Failed(_) => return None,
+    };
+    let end = lag::reader_end(log, committed, reader);
+    if committed > log.end {
+        return None;
+    }
+    let from = committed.max(log.start);
+    let isolation = match reader {
+        Reader::Uncommitted => Isolation::ReadUncommitted,
+        Reader::Presumed if end > log.stable => Isolation::ReadUncommitted,
+        Reader::Committed | Reader::Presumed => Isolation::ReadCommitted,
+    };
+    let position = |offset, until, isolation| Position {
+        topic: place.topic.clone(),
+        partition: place.partition,
+        offset,
+        until,
+        isolation,
+    };
+    Some((
+        position(from, end, isolation),
+        position(from.max(end), log.end, Isolation::ReadUncommitted),
+    ))
+}
+
+/// Times for the positions that may not be read.
+fn look_up_unreadable(
+    wire: &mut Wire<'_>,
+    positions: &[Position],
+    answers: &mut [Answer],
+    metadata: &Metadata,
+    now_ms: i64,
+    patience: &Patience<'_>,
+) -> Vec<Option<i64>> {
+    let mut times: Vec<Option<i64>> = vec![None; positions.len()];
+    let is_refused = |answer: &Answer| {
+        let error = answer.as_ref().err();
+        error.is_some_and(|error| error.code == code::TOPIC_AUTHORIZATION_FAILED)
+    };
+    let refused: Vec<usize> = (0..positions.len())
+        .filter(|&index| is_refused(&answers[index]))
+        .collect();
+    if refused.is_empty() {
+        return times;
+    }
+    let asked: Vec<Position> = refused.iter().map(|&i| positions[i].clone()).collect();
+    let found = times_of(wire, &asked, metadata, now_ms, patience);
+    for (index, found) in refused.into_iter().zip(found) {
+        match found {
+            Ok(time_ms) => times[index] = Some(time_ms),
+            Err(error) => answers[index] = Err(error),
+        }
+    }
+    times
+}

@@ -1,0 +1,286 @@
+//! How far a group is behind in one partition: a pure function of what the cluster answered.
+//!
+//! The rules, in the order in which they decide:
+//!
+//! 1. No answer from the partition's leader: nothing is known.
+//! 2. Nothing was ever committed: where the group begins is its reader's
+//!    `auto.offset.reset`, so the lag is unknown, and all that is kept is its upper bound.
+//! 3. Committed beyond the end: the topic was made anew or cut, so the lag is unknown.
+//! 4. What was deleted before it was read is lost, and reading goes on at the log start.
+//! 5. A reader of committed records gets no further than the last stable offset; the
+//!    rest is blocked. A commit above that offset shows a reader that does not wait.
+//! 6. What is behind are records: where the first one not yet read is known, control
+//!    records, aborted ones and what compaction took are not counted before it.
+
+use std::fmt;
+
+use tools::units::format_duration_ms;
+
+/// Where a partition begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// The first offset that is kept.
+    pub(crate) start: i64,
+    /// The high watermark: one past the last record that every in-sync replica has.
+    pub(crate) end: i64,
+    /// The last stable offset: no record of an open transaction is below.
+    pub(crate) stable: i64,
+}
+
+/// What the group's readers wait for (`isolation.level`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Not said: taken to wait for transactions unless its commits show that it does not.
+    Presumed,
+    /// Reads committed records only.
+    Committed,
+    /// Reads all records.
+    Uncommitted,
+}
+
+/// The first record not yet read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// Nobody asked.
+    NotAsked,
+    /// Here, and of this time (milliseconds since 1970, where the record has one).
+    At {
+        offset: i64,
+        timestamp_ms: Option<i64>,
+    },
+    /// Of this time, and nobody may look where: found by asking for times.
+    Dated { time_ms: i64 },
+    /// There is none that may be read; the time is that of the first one held back, where there is one.
+    Nothing { blocked_ms: Option<i64> },
+    /// It could not be found out, for this reason.
+    Failed(String),
+}
+
+/// How far behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the columns are called so")]
+pub(crate) struct Lag {
+    /// Messages that may be read and are not yet.
+    pub(crate) lag: Option<i64>,
+    /// Messages deleted before they were read.
+    pub(crate) lost: Option<i64>,
+    /// Messages that an open transaction holds back.
+    pub(crate) blocked: Option<i64>,
+    /// The age of the first message not yet read, milliseconds.
+    pub(crate) time_lag_ms: Option<i64>,
+    /// What there is to say about it.
+    pub(crate) notes: Vec<Note>,
+}
+
+/// Why something is unknown or not what it seems.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// A question about it was not answered.
+    Unanswered(String),
+    /// The question for the time of its records was not answered.
+    TimeUnanswered(String),
+    /// It was answered that there is nothing to know.
+    Gone(String),
+    /// Nothing committed; so many messages are there at most.
+    NeverCommitted { at_most: i64 },
+    /// The committed offset lies behind the end.
+    BeyondEnd { committed: i64, end: i64 },
+    /// Deleted before they were read.
+    Lost(i64),
+    /// Held back by an open transaction, the first for so long.
+    Blocked { messages: i64, age_ms: Option<i64> },
+    /// No permission to read: offsets are counted, and the time comes from a search.
+    Dated,
+    /// The first unread record has no time.
+    Timeless,
+    /// The first unread record is dated ahead of now.
+    Future { by_ms: i64 },
+    /// Partitions of a total whose lag is not known.
+    UnknownPartitions(u32),
+    /// A limit that is exceeded.
+    Over(String),
+}
+
+impl Note {
+    /// What was asked and not answered, where that is what it says.
+    pub(crate) fn unanswered(&self) -> Option<String> {
+        match self {
+            Note::Unanswered(reason) => Some(reason.clone()),
+            Note::TimeUnanswered(_) => Some(self.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Unanswered(reason) | Note::Gone(reason) | Note::Over(reason) => {
+                out.write_str(reason)
+            }
+            Note::TimeUnanswered(reason) => write!(out, "time unknown: {reason}"),
+            Note::NeverCommitted { at_most } => {
+                write!(out, "never committed, at most {at_most} behind")
+            }
+            Note::BeyondEnd { committed, end } => {
+                write!(out, "committed {committed} is beyond the end {end}")
+            }
+            Note::Lost(messages) => write!(out, "{messages} deleted before they were read"),
+            Note::Blocked { messages, age_ms } => {
+                write!(out, "{messages} blocked by an open transaction")?;
+                match age_ms {
+                    Some(age_ms) => write!(out, " for {}", format_duration_ms(*age_ms)),
+                    None => Ok(()),
+                }
+            }
+            Note::Dated => out.write_str("not allowed to read, time by look-up"),
+            Note::Timeless => out.write_str("the first unread record has no time"),
+            Note::Future { by_ms } => write!(
+                out,
+                "the first unread record is dated {} ahead",
+                format_duration_ms(*by_ms)
+            ),
+            Note::UnknownPartitions(1) => out.write_str("1 partition unknown"),
+            Note::UnknownPartitions(count) => write!(out, "{count} partitions unknown"),
+        }
+    }
+}
+
+/// One past the last record that this reader gets.
+pub(crate) fn reader_end(log: Log, committed: i64, reader: Reader) -> i64 {
+    match reader {
+        Reader::Uncommitted => log.end,
+        Reader::Committed => log.stable,
+        Reader::Presumed if committed > log.stable => log.end,
+        Reader::Presumed => log.stable,
+    }
+}
+
+/// How far behind a commit is, as the rules above have it; `now_ms` is the time of the answers.
+pub(crate) fn lag(
+    committed: Option<i64>,
+    log: Log,
+    reader: Reader,
+    unread: &Unread,
+    now_ms: i64,
+) -> Lag {
+    let Some(committed) = committed else {
+        let at_most = (log.end - log.start).max(0);
+        return Lag {
+            notes: vec![Note::NeverCommitted { at_most }],
+            ..Lag::default()
+        };
+    };
+    if committed > log.end {
+        let end = log.end;
+        return Lag {
+            notes: vec![Note::BeyondEnd { committed, end }],
+            ..Lag::default()
+        };
+    }
+    let from = committed.max(log.start);
+    let lost = from - committed;
+    let end = reader_end(log, committed, reader);
+    let blocked = if end == log.end {
+        0
+    } else {
+        log.end - from.max(end)
+    };
+    let offsets = (end - from).max(0);
+    let lag = match unread {
+        Unread::At { offset, .. } => (end - (*offset).max(from)).clamp(0, offsets),
+        Unread::Nothing { .. } => 0,
+        Unread::NotAsked | Unread::Dated { .. } | Unread::Failed(_) => offsets,
+    };
+    let mut notes = Vec::new();
+    if lost > 0 {
+        notes.push(Note::Lost(lost));
+    }
+    let time_lag_ms = age_of(unread, offsets + blocked, now_ms, &mut notes);
+    if blocked > 0 {
+        let age_ms = match unread {
+            Unread::Nothing { blocked_ms } => blocked_ms.map(|ms| (now_ms - ms).max(0)),
+            _ => None,
+        };
+        let messages = blocked;
+        notes.push(Note::Blocked { messages, age_ms });
+    }
+    Lag {
+        lag: Some(lag),
+        lost: Some(lost),
+        blocked: Some(blocked),
+        time_lag_ms,
+        notes,
+    }
+}
+
+/// How far a share group is behind: the broker counts, because records are acknowledged one by one.
+///
+/// `first` is the first record not yet dealt with, `counted` what the broker says is still to be delivered;
+/// it says neither of a partition that was never read, nor the second before version 1 of its answer.
+pub(crate) fn share_lag(
+    first: Option<i64>,
+    counted: Option<i64>,
+    log: Log,
+    unread: &Unread,
+    now_ms: i64,
+) -> Lag {
+    let Some(first) = first else {
+        return lag(None, log, Reader::Presumed, unread, now_ms);
+    };
+    let Some(counted) = counted else {
+        let reason = "the broker does not tell a share group's lag".to_owned();
+        return Lag {
+            notes: vec![Note::Gone(reason)],
+            ..Lag::default()
+        };
+    };
+    let mut notes = Vec::new();
+    let lost = (log.start - first).max(0);
+    if lost > 0 {
+        notes.push(Note::Lost(lost));
+    }
+    let time_lag_ms = age_of(unread, counted, now_ms, &mut notes);
+    Lag {
+        lag: Some(counted),
+        lost: Some(lost),
+        blocked: Some(0),
+        time_lag_ms,
+        notes,
+    }
+}
+
+/// All was read, and nothing is held back.
+const NONE_LEFT: Unread = Unread::Nothing { blocked_ms: None };
+
+/// The age of the first unread record, where `behind` messages are.
+fn age_of(unread: &Unread, behind: i64, now_ms: i64, notes: &mut Vec<Note>) -> Option<i64> {
+    let timestamp_ms = match unread {
+        Unread::NotAsked => return None,
+        unread if behind == 0 || *unread == NONE_LEFT => return Some(0),
+        Unread::At { timestamp_ms, .. }
+        | Unread::Nothing {
+            blocked_ms: timestamp_ms,
+        } => *timestamp_ms,
+        Unread::Dated { time_ms } => {
+            notes.push(Note::Dated);
+            Some(*time_ms)
+        }
+        Unread::Failed(reason) => {
+            notes.push(Note::TimeUnanswered(reason.clone()));
+            return None;
+        }
+    };
+    let Some(timestamp_ms) = timestamp_ms else {
+        notes.push(Note::Timeless);
+        return None;
+    };
+    if timestamp_ms > now_ms {
+        let by_ms = timestamp_ms - now_ms;
+        notes.push(Note::Future { by_ms });
+    }
+    Some((now_ms - timestamp_ms).max(0))
+}
+
+#[cfg(test)]
+mod tests;

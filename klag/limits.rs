@@ -1,0 +1,310 @@
+//! The limits of a check, and which rows exceed them: pure, but for the files that limits are read from.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tools::cli::names::Name;
+use tools::units::{format_duration_ms, parse_duration, parse_whole};
+
+use crate::lag::Note;
+use crate::row::Row;
+
+/// A limit as it is typed: for everything, or a file of them.
+#[derive(Clone, Debug)]
+pub(crate) enum Typed {
+    /// In messages or milliseconds.
+    Number(i64),
+    /// Lines of group, topic and limit.
+    File(PathBuf),
+}
+
+/// A number of messages, or `@FILE`.
+pub(crate) fn type_messages(text: &str) -> Result<Typed, String> {
+    type_limit(text, parse_messages)
+}
+
+/// A length of time, or `@FILE`.
+pub(crate) fn type_time(text: &str) -> Result<Typed, String> {
+    type_limit(text, parse_time)
+}
+
+fn type_limit(text: &str, number: fn(&str) -> Result<i64, String>) -> Result<Typed, String> {
+    match text.strip_prefix('@') {
+        Some("") => Err("a file's name is missing after the @".to_owned()),
+        Some(path) => Ok(Typed::File(path.into())),
+        None => number(text).map(Typed::Number),
+    }
+}
+
+fn parse_messages(text: &str) -> Result<i64, String> {
+    parse_whole::<u32>(text).map(i64::from)
+}
+
+fn parse_time(text: &str) -> Result<i64, String> {
+    parse_duration(text).map(|limit| limit.as_millis() as i64)
+}
+
+/// One kind of limit: lines for some groups and topics, and a number for all others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Limit {
+    lines: Vec<Line>,
+    others: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+struct Line {
+    /// `None` is any.
+    group: Option<Name>,
+    topic: Option<Name>,
+    limit: i64,
+}
+
+impl Limit {
+    /// Limits of messages; reads the files.
+    pub(crate) fn of_messages(typed: &[Typed]) -> Result<Limit> {
+        Limit::new(typed, parse_messages)
+    }
+
+    /// Limits of time; reads the files.
+    pub(crate) fn of_time(typed: &[Typed]) -> Result<Limit> {
+        Limit::new(typed, parse_time)
+    }
+
+    fn new(typed: &[Typed], number: fn(&str) -> Result<i64, String>) -> Result<Limit> {
+        let mut limit = Limit::default();
+        for typed in typed {
+            match typed {
+                Typed::Number(number) => limit.others = Some(*number),
+                Typed::File(path) => limit.read(path, number)?,
+            }
+        }
+        Ok(limit)
+    }
+
+    fn read(&mut self, path: &Path, number: fn(&str) -> Result<i64, String>) -> Result<()> {
+        let text = std::fs::read_to_string(path);
+        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+        for (index, line) in text.lines().enumerate() {
+            let line = Line::parse(line, number);
+            let line = line.with_context(|| format!("{} line {}", path.display(), index + 1))?;
+            self.lines.extend(line);
+        }
+        Ok(())
+    }
+
+    /// Whether there is any limit at all.
+    pub(crate) fn is_some(&self) -> bool {
+        self.others.is_some() || !self.lines.is_empty()
+    }
+
+    /// The limit for a group's part of a topic: the first line that fits, else the one for all others.
+    pub(crate) fn of(&self, group: &str, topic: &str) -> Option<i64> {
+        let fits = |name: &Option<Name>, text: &str| name.as_ref().is_none_or(|n| n.fits(text));
+        let fitting = |line: &&Line| fits(&line.group, group) && fits(&line.topic, topic);
+        let line = self.lines.iter().find(fitting);
+        line.map(|line| line.limit).or(self.others)
+    }
+}
+
+impl Line {
+    /// `group topic limit`; a name, `^regex` or `*` each; nothing in an empty line and a comment.
+    fn parse(text: &str, number: fn(&str) -> Result<i64, String>) -> Result<Option<Line>> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [group, topic, limit] = words[..] else {
+            if words.first().is_none_or(|word| word.starts_with('#')) {
+                return Ok(None);
+            }
+            bail!("{text:?} is not a group, a topic and a limit");
+        };
+        if group.starts_with('#') {
+            return Ok(None);
+        }
+        let name = |text: &str| match text {
+            "*" => Ok(None),
+            text => text.parse().map(Some).map_err(anyhow::Error::msg),
+        };
+        Ok(Some(Line {
+            group: name(group)?,
+            topic: name(topic)?,
+            limit: number(limit).map_err(anyhow::Error::msg)?,
+        }))
+    }
+}
+
+/// All that a check asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) lag: Limit,
+    pub(crate) time: Limit,
+    pub(crate) lost: Limit,
+    pub(crate) stale: Limit,
+    /// Whether what is not known counts as exceeding.
+    pub(crate) unknown_fails: bool,
+}
+
+impl Limits {
+    /// Whether anything is limited: only then rows are left out and the exit code can be 1.
+    pub(crate) fn is_some(&self) -> bool {
+        self.lag.is_some() || self.time.is_some() || self.lost.is_some() || self.stale.is_some()
+    }
+
+    /// Notes which limits `row` exceeds, and tells whether it does.
+    pub(crate) fn judge(&self, row: &mut Row) -> bool {
+        let mut over: Vec<String> = Vec::new();
+        let of = |limit: &Limit| limit.of(row.group_name(), row.topic_name());
+        let mut is_unknown = false;
+        let mut check = |limit: &Limit, found: Option<i64>, say: &dyn Fn(i64, i64) -> String| match (
+            of(limit),
+            found,
+        ) {
+            (Some(limit), Some(found)) if found > limit => over.push(say(found, limit)),
+            (Some(_), None) => is_unknown = true,
+            _ => {}
+        };
+        check(&self.lag, row.behind(), &|found, limit| {
+            format!("lag {found} over {limit}")
+        });
+        check(&self.time, row.lag.time_lag_ms, &|found, limit| {
+            let (found, limit) = (format_duration_ms(found), format_duration_ms(limit));
+            format!("time lag {found} over {limit}")
+        });
+        check(&self.lost, row.lag.lost, &|found, limit| {
+            format!("lost {found} over {limit}")
+        });
+        if let Some(limit) = row.stale_ms {
+            let limit = format_duration_ms(limit);
+            over.push(format!("nothing was produced for more than {limit}"));
+        }
+        // A sum leaves out what is not known, so that the rest is still checked.
+        is_unknown |= row
+            .lag
+            .notes
+            .iter()
+            .any(|note| matches!(note, Note::UnknownPartitions(_)))
+            && self.is_some();
+        let exceeds = !over.is_empty() || is_unknown && self.unknown_fails;
+        row.lag.notes.extend(over.into_iter().map(Note::Over));
+        exceeds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::row::Group;
+
+    fn lines(text: &str) -> Result<Vec<Line>> {
+        let lines = text.lines().map(|line| Line::parse(line, parse_messages));
+        Ok(lines
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .flatten()
+            .collect())
+    }
+
+    fn row(group: &str, topic: &str, lag: Option<i64>) -> Row {
+        let mut row = Row {
+            group: Some(Arc::new(Group {
+                name: group.to_owned(),
+                ..Group::default()
+            })),
+            topic: Some(topic.into()),
+            partition: Some(0),
+            ..Row::default()
+        };
+        row.lag.lag = lag;
+        row
+    }
+
+    fn max_lag(limit: i64) -> Limits {
+        Limits {
+            lag: Limit::new(&[Typed::Number(limit)], parse_messages).unwrap(),
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn the_first_line_that_fits_counts() {
+        let limit = Limit {
+            lines: lines("# group topic limit\n\nbill orders 5\n^web-  *\t7\n* ^log 0\n").unwrap(),
+            others: Some(100),
+        };
+        assert_eq!(limit.of("bill", "orders"), Some(5));
+        assert_eq!(limit.of("bill", "stock"), Some(100));
+        assert_eq!(limit.of("web-1", "logs"), Some(7));
+        assert_eq!(limit.of("x", "logs"), Some(0));
+        assert_eq!(Limit::default().of("x", "logs"), None);
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_refused() {
+        for text in ["a b", "a b c", "a b 1 2", "a ^( 1", "a b -1", "a b 1x"] {
+            assert!(lines(text).is_err(), "{text}");
+        }
+        assert!(Line::parse("a b 5m", parse_time).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_limit_is_typed_whole() {
+        assert!(matches!(type_messages("10"), Ok(Typed::Number(10))));
+        assert!(matches!(type_time("5m"), Ok(Typed::Number(300_000))));
+        assert!(matches!(type_messages("@f"), Ok(Typed::File(_))));
+        for text in ["", "-1", "1.5", "1x", "@"] {
+            assert!(type_messages(text).is_err(), "{text}");
+        }
+        assert!(type_time("5").is_err());
+    }
+
+    #[test]
+    fn what_is_at_its_limit_is_within_it() {
+        let limits = max_lag(10);
+        assert!(!limits.judge(&mut row("g", "t", Some(10))));
+        let mut over = row("g", "t", Some(11));
+        assert!(limits.judge(&mut over));
+        assert_eq!(over.lag.notes, [Note::Over("lag 11 over 10".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_blocked_counts_for_the_lag() {
+        let mut row = row("g", "t", Some(0));
+        row.lag.blocked = Some(11);
+        assert!(max_lag(10).judge(&mut row));
+    }
+
+    #[test]
+    fn the_unknown_exceeds_only_where_it_is_asked_to() {
+        let mut limits = max_lag(10);
+        assert!(!limits.judge(&mut row("g", "t", None)));
+        let mut sum = row("g", "", Some(3));
+        sum.lag.notes.push(Note::UnknownPartitions(2));
+        assert!(!limits.judge(&mut sum.clone()));
+        limits.unknown_fails = true;
+        assert!(limits.judge(&mut row("g", "t", None)));
+        assert!(limits.judge(&mut sum));
+        // Nobody limited its time.
+        assert!(!limits.judge(&mut row("g", "t", Some(0))));
+    }
+
+    #[test]
+    fn time_loss_and_silence_have_limits_of_their_own() {
+        let limits = Limits {
+            time: Limit::new(&[Typed::Number(60_000)], parse_time).unwrap(),
+            lost: Limit::new(&[Typed::Number(0)], parse_messages).unwrap(),
+            ..Limits::default()
+        };
+        let mut late = row("g", "t", Some(1));
+        late.lag.time_lag_ms = Some(60_001);
+        late.lag.lost = Some(3);
+        late.stale_ms = Some(600_000);
+        assert!(limits.judge(&mut late));
+        let notes: Vec<String> = late.lag.notes.iter().map(ToString::to_string).collect();
+        let expected = [
+            "time lag 1m over 1m",
+            "lost 3 over 0",
+            "nothing was produced for more than 10m",
+        ];
+        assert_eq!(notes, expected);
+    }
+}

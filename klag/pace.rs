@@ -1,0 +1,180 @@
+//! How fast a partition is written and read, and what that says about its group: pure.
+
+/// Offsets of one partition as one group sees them, at one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sample {
+    pub(crate) taken_ms: i64,
+    pub(crate) committed: Option<i64>,
+    pub(crate) end: Option<i64>,
+    pub(crate) lag: Option<i64>,
+}
+
+/// Rates in messages a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Pace {
+    pub(crate) produced: Option<f64>,
+    pub(crate) consumed: Option<f64>,
+    /// Until nothing is behind, if both rates stay; `None` where that is never.
+    pub(crate) catch_up_ms: Option<i64>,
+    pub(crate) status: Option<Status>,
+}
+
+/// Burrow's words for what two samples show, the worst last.
+///
+/// Burrow (core/internal/evaluator/caching.go) looks at a window of commits with their times; here the
+/// window is two samples, and whether there is a member stands for whether commits still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Status {
+    /// Nothing is behind, or the lag shrinks.
+    Ok,
+    /// It reads, and its lag does not shrink.
+    Slow,
+    /// No record was written to the topic for too long.
+    Stale,
+    /// Its committed offset went back.
+    Rewound,
+    /// It has a member, is behind, and its committed offset stands still.
+    Stalled,
+    /// It has no member, is behind, and its committed offset stands still.
+    Stopped,
+}
+
+impl Status {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Slow => "slow",
+            Status::Stale => "stale",
+            Status::Rewound => "rewound",
+            Status::Stalled => "stalled",
+            Status::Stopped => "stopped",
+        }
+    }
+}
+
+/// What happened between two samples of a partition.
+pub(crate) fn pace(before: Sample, after: Sample, has_members: bool) -> Pace {
+    let seconds = (after.taken_ms - before.taken_ms) as f64 / 1000.0;
+    if seconds <= 0.0 {
+        return Pace::default();
+    }
+    let rate = |before: Option<i64>, after: Option<i64>| Some((after? - before?) as f64 / seconds);
+    let produced = rate(before.end, after.end);
+    let consumed = rate(before.committed, after.committed);
+    Pace {
+        // A topic that was made anew has no rate.
+        produced: produced.filter(|rate| *rate >= 0.0),
+        consumed: consumed.filter(|rate| *rate >= 0.0),
+        catch_up_ms: catch_up_ms(after.lag, produced, consumed),
+        status: status(before, after, has_members),
+    }
+}
+
+/// What is written, by the end now and at an earlier time; how fast it is read one look does not tell.
+pub(crate) fn pace_of_writing(earlier_end: Option<i64>, window_ms: i64, after: Sample) -> Pace {
+    let before = Sample {
+        taken_ms: after.taken_ms - window_ms,
+        end: earlier_end,
+        ..Sample::default()
+    };
+    Pace {
+        status: (after.lag == Some(0)).then_some(Status::Ok),
+        ..pace(before, after, false)
+    }
+}
+
+fn catch_up_ms(lag: Option<i64>, produced: Option<f64>, consumed: Option<f64>) -> Option<i64> {
+    let lag = lag?;
+    if lag == 0 {
+        return Some(0);
+    }
+    let gained = consumed? - produced?;
+    (gained > 0.0).then(|| (lag as f64 / gained * 1000.0) as i64)
+}
+
+fn status(before: Sample, after: Sample, has_members: bool) -> Option<Status> {
+    if after.lag? == 0 {
+        return Some(Status::Ok);
+    }
+    let moved = after.committed? - before.committed?;
+    Some(match moved {
+        ..0 => Status::Rewound,
+        0 if has_members => Status::Stalled,
+        0 => Status::Stopped,
+        _ if after.lag >= before.lag => Status::Slow,
+        _ => Status::Ok,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(taken_ms: i64, committed: i64, end: i64) -> Sample {
+        Sample {
+            taken_ms,
+            committed: Some(committed),
+            end: Some(end),
+            lag: Some(end - committed),
+        }
+    }
+
+    #[test]
+    fn rates_are_a_second_s() {
+        let found = pace(sample(0, 100, 1000), sample(10_000, 300, 1100), true);
+        let expected = Pace {
+            produced: Some(10.0),
+            consumed: Some(20.0),
+            catch_up_ms: Some(80_000),
+            status: Some(Status::Ok),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_status_is_burrow_s() {
+        let of = |before, after, has_members| pace(before, after, has_members).status;
+        let begin = sample(0, 10, 20);
+        assert_eq!(of(begin, sample(1000, 20, 20), true), Some(Status::Ok));
+        assert_eq!(of(begin, sample(1000, 12, 20), true), Some(Status::Ok));
+        assert_eq!(of(begin, sample(1000, 12, 22), true), Some(Status::Slow));
+        assert_eq!(of(begin, sample(1000, 10, 22), true), Some(Status::Stalled));
+        assert_eq!(
+            of(begin, sample(1000, 10, 20), false),
+            Some(Status::Stopped)
+        );
+        assert_eq!(of(begin, sample(1000, 5, 22), true), Some(Status::Rewound));
+        let unknown = Sample {
+            lag: None,
+            ..sample(1000, 10, 20)
+        };
+        assert_eq!(of(begin, unknown, true), None);
+    }
+
+    #[test]
+    fn who_never_catches_up_has_no_time_for_it() {
+        let found = pace(sample(0, 0, 10), sample(1000, 5, 20), true);
+        assert_eq!(found.catch_up_ms, None);
+        let found = pace(sample(0, 0, 10), sample(1000, 10, 10), true);
+        assert_eq!(found.catch_up_ms, Some(0));
+    }
+
+    #[test]
+    fn a_topic_made_anew_has_no_rate() {
+        let found = pace(sample(0, 0, 100), sample(1000, 0, 10), true);
+        assert_eq!(found.produced, None);
+        assert_eq!(
+            pace(sample(5, 0, 1), sample(5, 1, 1), true),
+            Pace::default()
+        );
+    }
+
+    #[test]
+    fn one_look_tells_what_is_written() {
+        let found = pace_of_writing(Some(100), 3_600_000, sample(9_000_000, 10, 3700));
+        assert_eq!((found.produced, found.consumed), (Some(1.0), None));
+        assert_eq!((found.catch_up_ms, found.status), (None, None));
+        let idle = pace_of_writing(Some(10), 3_600_000, sample(9_000_000, 10, 10));
+        assert_eq!((idle.produced, idle.status), (Some(0.0), Some(Status::Ok)));
+    }
+}

@@ -1,0 +1,288 @@
+//! The report: rows from one look or two, summed, checked, ordered and written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rustix::event::PollFlags;
+use tools::cli::signals::Signals;
+use tools::cli::stdout::Out;
+use tools::cli::{Exit, message, watch};
+use tools::kafka::client::ContactError;
+use tools::kafka::{Client, Role};
+use tools::report::{Format, Report};
+
+use crate::cli::Config;
+use crate::collect::{Known, Snapshot, collect};
+use crate::lag::Note;
+use crate::pace::{Pace, Sample, Status, pace, pace_of_writing};
+use crate::row::Row;
+use crate::{file, metrics, totals};
+
+/// Rows that become cells at a time: the report of a large cluster is never in memory as a whole.
+const CHUNK: usize = 1000;
+/// Reasons that are said on stderr.
+const REASONS: usize = 10;
+
+/// Reports once, or again and again with `--watch`.
+pub(crate) fn run(config: &Config, signals: &Signals) -> Result<Exit> {
+    let client = Client::new(&config.options, Role::Consumer)?;
+    let mut known = Known::new();
+    let mut look = || look(&client, config, &mut known, signals);
+    if config.watch.watch.is_some() {
+        return watch::show(&config.watch, config.style, signals, || {
+            let (rows, exit) = choose(look()?, config);
+            Ok((report(config, &rows), exit))
+        });
+    }
+    let started = Instant::now();
+    let snapshot = match (look(), signals.caught()) {
+        (Ok(snapshot), _) => snapshot,
+        (Err(_), Some(signal)) => return Ok(Exit::Signal(signal)),
+        (Err(error), None) => return Err(error.into()),
+    };
+    let mut target = Target::new(config, signals)?;
+    let exit = if config.style.format == Format::Prometheus {
+        let took = started.elapsed();
+        metrics::write(
+            &snapshot,
+            config.view.cluster.as_deref(),
+            took,
+            target.text(),
+        );
+        exit_of(&snapshot, &snapshot.rows, false)
+    } else {
+        let (rows, exit) = choose(snapshot, config);
+        write(config, &rows, &mut target)?;
+        exit
+    };
+    target.finish()?;
+    Ok(exit)
+}
+
+/// Where the report goes: standard output as it grows, or a file as a whole.
+enum Target<'a> {
+    Stdout(Out, &'a Signals),
+    File(&'a std::path::Path, Vec<u8>),
+}
+
+impl<'a> Target<'a> {
+    fn new(config: &'a Config, signals: &'a Signals) -> Result<Target<'a>> {
+        Ok(match &config.write {
+            Some(path) => Target::File(path, Vec::new()),
+            None => Target::Stdout(Out::stdout()?, signals),
+        })
+    }
+
+    fn text(&mut self) -> &mut Vec<u8> {
+        match self {
+            Target::Stdout(out, _) => out.buffer(),
+            Target::File(_, text) => text,
+        }
+    }
+
+    fn flush_if_full(&mut self) -> Result<()> {
+        match self {
+            Target::Stdout(out, signals) if out.is_full() => Ok(out.flush(signals)?),
+            Target::Stdout(..) | Target::File(..) => Ok(()),
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Target::Stdout(mut out, signals) => Ok(out.flush(signals)?),
+            Target::File(path, text) => file::replace(path, &text),
+        }
+    }
+}
+
+/// Looks at the cluster, twice where a rate is asked for, and says on stderr what was not answered.
+fn look(
+    client: &Client,
+    config: &Config,
+    known: &mut Known,
+    signals: &Signals,
+) -> Result<Snapshot, ContactError> {
+    let interrupted = || signals.caught().is_some();
+    let mut collect = || collect(client, &config.scope, known, &interrupted);
+    let mut snapshot = match config.rate {
+        None => collect()?,
+        Some(pause) => {
+            let before = samples(&collect()?);
+            wait(pause, signals)?;
+            let mut after = collect()?;
+            add_rates(&before, &mut after);
+            after
+        }
+    };
+    if let Some(window_ms) = config.scope.rate_window_ms {
+        add_rates_of_writing(&mut snapshot, window_ms);
+    }
+    for reason in reasons(&snapshot) {
+        message(reason);
+    }
+    Ok(snapshot)
+}
+
+fn wait(pause: Duration, signals: &Signals) -> Result<(), ContactError> {
+    let end = Instant::now() + pause;
+    while signals.caught().is_none() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        let left_ms = left.as_millis() as u64 + 1;
+        if signals
+            .wait(signals.as_fd(), PollFlags::IN, Some(left_ms))
+            .is_err()
+        {
+            break;
+        }
+    }
+    Err(ContactError::Interrupted)
+}
+
+type Samples = HashMap<(Arc<str>, Arc<str>, i32), Sample>;
+
+fn key_of(row: &Row) -> Option<(Arc<str>, Arc<str>, i32)> {
+    let group: Arc<str> = row.group_name().into();
+    Some((group, row.topic.clone()?, row.partition?))
+}
+
+fn sample(row: &Row, taken_ms: i64) -> Sample {
+    Sample {
+        taken_ms,
+        committed: row.committed,
+        end: row.end,
+        lag: row.lag.lag,
+    }
+}
+
+fn samples(snapshot: &Snapshot) -> Samples {
+    let rows = snapshot.rows.iter();
+    rows.filter_map(|row| Some((key_of(row)?, sample(row, snapshot.taken_ms))))
+        .collect()
+}
+
+fn add_rates(before: &Samples, after: &mut Snapshot) {
+    for row in &mut after.rows {
+        let before = key_of(row).and_then(|key| before.get(&key));
+        let has_members = row
+            .group
+            .as_ref()
+            .is_some_and(|g| g.members.unwrap_or(0) > 0);
+        let after = sample(row, after.taken_ms);
+        let found = before.map(|before| pace(*before, after, has_members));
+        set_pace(row, found.unwrap_or_default());
+    }
+}
+
+fn add_rates_of_writing(snapshot: &mut Snapshot, window_ms: i64) {
+    for row in &mut snapshot.rows {
+        let Some((topic, partition)) = row.topic.clone().zip(row.partition) else {
+            continue;
+        };
+        let earlier = snapshot.logs.earlier_end(&topic, partition);
+        let found = pace_of_writing(earlier, window_ms, sample(row, snapshot.taken_ms));
+        set_pace(row, found);
+    }
+}
+
+fn set_pace(row: &mut Row, mut found: Pace) {
+    if row.stale_ms.is_some() {
+        found.status = found.status.max(Some(Status::Stale));
+    }
+    row.pace = Some(Box::new(found));
+}
+
+/// What was not answered, each reason once with where it was met.
+pub(crate) fn reasons(snapshot: &Snapshot) -> Vec<String> {
+    let mut places: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    for row in &snapshot.rows {
+        for reason in row.lag.notes.iter().filter_map(Note::unanswered) {
+            let place = match (&row.topic, row.partition) {
+                (Some(topic), Some(partition)) => format!("{topic} [{partition}]"),
+                _ => format!("group {}", row.group_name()),
+            };
+            places.entry(reason).or_insert((0, place)).0 += 1;
+        }
+    }
+    let failures = snapshot
+        .failures
+        .iter()
+        .map(|failure| failure.reason.clone());
+    let mut reasons: Vec<String> = failures.collect();
+    reasons.extend(
+        places
+            .into_iter()
+            .map(|(reason, (count, place))| match count {
+                1 => format!("{place}: {reason}"),
+                _ => format!("{place} and {} more: {reason}", count - 1),
+            }),
+    );
+    let surplus = reasons.len().saturating_sub(REASONS);
+    if surplus > 0 {
+        reasons.truncate(REASONS);
+        reasons.push(format!("and {surplus} more reasons"));
+    }
+    reasons
+}
+
+fn exit_of(snapshot: &Snapshot, rows: &[Row], has_excess: bool) -> Exit {
+    if !snapshot.failures.is_empty() || rows.iter().any(Row::has_unanswered) {
+        Exit::Failed
+    } else if has_excess {
+        Exit::No
+    } else {
+        Exit::Done
+    }
+}
+
+/// The rows to show, in their order, and the exit code.
+fn choose(mut snapshot: Snapshot, config: &Config) -> (Vec<Row>, Exit) {
+    let all = std::mem::take(&mut snapshot.rows);
+    let is_limited = config.limits.is_some();
+    let without_excess = exit_of(&snapshot, &all, false);
+    let mut rows = match config.view.by {
+        Some(by) => totals::sum(&all, by),
+        None => all,
+    };
+    if is_limited {
+        rows.retain_mut(|row| config.limits.judge(row));
+    }
+    let exit = match without_excess {
+        Exit::Done if is_limited && !rows.is_empty() => Exit::No,
+        exit => exit,
+    };
+    totals::sort(&mut rows, config.sort);
+    rows.truncate(config.top.unwrap_or(usize::MAX));
+    (rows, exit)
+}
+
+fn report(config: &Config, rows: &[Row]) -> Report {
+    let mut report = config.view.report();
+    for row in rows {
+        report.push(config.view.cells(row));
+    }
+    report
+}
+
+/// Writes the rows bit by bit, unless the width of a table's columns needs all of them.
+fn write(config: &Config, rows: &[Row], target: &mut Target<'_>) -> Result<()> {
+    // Cron mails what is printed: a header alone would be a mail about nothing.
+    if rows.is_empty() && config.limits.is_some() {
+        return Ok(());
+    }
+    let size = match config.style.format {
+        Format::Table => usize::MAX,
+        _ => CHUNK,
+    };
+    report(config, &rows[..rows.len().min(size)]).write(config.style, target.text())?;
+    for chunk in rows[rows.len().min(size)..].chunks(size) {
+        target.flush_if_full()?;
+        report(config, chunk).write_more(config.style, target.text())?;
+    }
+    Ok(())
+}

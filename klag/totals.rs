@@ -1,0 +1,281 @@
+//! Sums over rows, their order, and how many of them: pure.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::lag::Note;
+use crate::pace::Pace;
+use crate::row::{By, Group, Owner, Row};
+
+/// Sums `rows` by what is asked for, in the order in which each sum's first row comes.
+///
+/// Numbers that are not known are not in a sum; a note says of how many partitions.
+pub(crate) fn sum(rows: &[Row], by: By) -> Vec<Row> {
+    let mut places: HashMap<(&str, &str, &str), usize> = HashMap::new();
+    let mut totals: Vec<Total> = Vec::new();
+    for row in rows {
+        let member = row.owner.as_ref().map_or("", |owner| owner.member.as_str());
+        let key = match by {
+            By::Group => (row.group_name(), "", ""),
+            By::Topic => ("", row.topic_name(), ""),
+            By::Member => (row.group_name(), "", member),
+        };
+        // A group that has nothing at all has no topic to count for.
+        if by == By::Topic && row.topic.is_none() {
+            continue;
+        }
+        let place = *places.entry(key).or_insert_with(|| {
+            totals.push(Total::new(row, by));
+            totals.len() - 1
+        });
+        totals[place].add(row);
+    }
+    totals.into_iter().map(Total::into_row).collect()
+}
+
+struct Total {
+    group: Option<Arc<Group>>,
+    topic: Option<Arc<str>>,
+    owner: Option<Arc<Owner>>,
+    row: Row,
+    unknown: u32,
+    notes: Vec<Note>,
+}
+
+impl Total {
+    fn new(first: &Row, by: By) -> Total {
+        Total {
+            group: first.group.clone().filter(|_| by != By::Topic),
+            topic: first.topic.clone().filter(|_| by == By::Topic),
+            owner: first.owner.clone().filter(|_| by == By::Member),
+            row: Row::default(),
+            unknown: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, row: &Row) {
+        if row.partition.is_none() {
+            // The row says why there is nothing to sum.
+            self.notes.extend(row.lag.notes.iter().cloned());
+            return;
+        }
+        self.row.partitions += 1;
+        if row.lag.lag.is_none() {
+            self.unknown += 1;
+        }
+        let unanswered = row.lag.notes.iter();
+        let unanswered = unanswered.filter(|note| note.unanswered().is_some());
+        for note in unanswered {
+            if !self.notes.contains(note) {
+                self.notes.push(note.clone());
+            }
+        }
+        let total = &mut self.row.lag;
+        add(&mut total.lag, row.lag.lag);
+        add(&mut total.lost, row.lag.lost);
+        add(&mut total.blocked, row.lag.blocked);
+        total.time_lag_ms = total.time_lag_ms.max(row.lag.time_lag_ms);
+        self.row.stale_ms = self.row.stale_ms.max(row.stale_ms);
+        if let Some(pace) = row.pace.as_deref() {
+            self.add_pace(pace);
+        }
+    }
+
+    fn add_pace(&mut self, pace: &Pace) {
+        let total = self.row.pace.get_or_insert_default();
+        total.produced = add_rates(total.produced, pace.produced);
+        total.consumed = add_rates(total.consumed, pace.consumed);
+        total.status = total.status.max(pace.status);
+    }
+
+    fn into_row(mut self) -> Row {
+        if self.unknown > 0 {
+            self.notes.push(Note::UnknownPartitions(self.unknown));
+        }
+        if let Some(pace) = self.row.pace.as_deref_mut() {
+            let gained = pace.consumed.zip(pace.produced).map(|(c, p)| c - p);
+            pace.catch_up_ms = match (self.row.lag.lag, gained) {
+                (Some(0), _) => Some(0),
+                (Some(lag), Some(gained)) if gained > 0.0 => {
+                    Some((lag as f64 / gained * 1000.0) as i64)
+                }
+                _ => None,
+            };
+        }
+        self.row.lag.notes = self.notes;
+        Row {
+            group: self.group,
+            topic: self.topic,
+            owner: self.owner,
+            ..self.row
+        }
+    }
+}
+
+fn add(total: &mut Option<i64>, more: Option<i64>) {
+    if let Some(more) = more {
+        *total = Some(total.unwrap_or(0) + more);
+    }
+}
+
+fn add_rates(total: Option<f64>, more: Option<f64>) -> Option<f64> {
+    match (total, more) {
+        (Some(total), Some(more)) => Some(total + more),
+        (known, None) | (None, known) => known,
+    }
+}
+
+/// What rows are ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Sort {
+    /// By name: group, topic, partition.
+    Group,
+    /// By name: topic, partition, group.
+    Topic,
+    /// Most messages behind first.
+    Lag,
+    /// Most time behind first.
+    TimeLag,
+    /// Most lost first.
+    Lost,
+    /// Most blocked first.
+    Blocked,
+}
+
+/// Puts rows in order; what is not known comes after what is.
+pub(crate) fn sort(rows: &mut [Row], sort: Sort) {
+    let by_group = |a: &Row, b: &Row| {
+        let key = |row: &Row| row.partition;
+        (a.group_name().cmp(b.group_name()))
+            .then_with(|| a.topic_name().cmp(b.topic_name()))
+            .then_with(|| key(a).cmp(&key(b)))
+    };
+    let most = |number: fn(&Row) -> Option<i64>| {
+        move |a: &Row, b: &Row| -> Ordering { Reverse(number(a)).cmp(&Reverse(number(b))) }
+    };
+    rows.sort_by(by_group);
+    match sort {
+        Sort::Group => {}
+        Sort::Topic => rows.sort_by(|a, b| {
+            let topics = a.topic_name().cmp(b.topic_name());
+            topics.then_with(|| a.partition.cmp(&b.partition))
+        }),
+        Sort::Lag => rows.sort_by(most(|row| row.lag.lag)),
+        Sort::TimeLag => rows.sort_by(most(|row| row.lag.time_lag_ms)),
+        Sort::Lost => rows.sort_by(most(|row| row.lag.lost)),
+        Sort::Blocked => rows.sort_by(most(|row| row.lag.blocked)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lag::Lag;
+
+    fn row(group: &str, topic: &str, partition: i32, lag: Option<i64>) -> Row {
+        let group = Group {
+            name: group.to_owned(),
+            ..Group::default()
+        };
+        Row {
+            group: Some(Arc::new(group)),
+            topic: Some(topic.into()),
+            partition: Some(partition),
+            lag: Lag {
+                lag,
+                time_lag_ms: lag.map(|lag| lag * 10),
+                ..Lag::default()
+            },
+            ..Row::default()
+        }
+    }
+
+    fn rows() -> Vec<Row> {
+        vec![
+            row("b", "t", 0, Some(3)),
+            row("a", "u", 1, None),
+            row("a", "t", 0, Some(5)),
+            row("a", "u", 0, Some(7)),
+        ]
+    }
+
+    fn places(rows: &[Row]) -> Vec<String> {
+        rows.iter()
+            .map(|row| {
+                let partition = row.partition.map_or(String::new(), |p| p.to_string());
+                format!("{}{}{partition}", row.group_name(), row.topic_name())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_sum_is_of_what_is_known_and_says_of_how_many_it_is_not() {
+        let totals = sum(&rows(), By::Group);
+        assert_eq!(places(&totals), ["b", "a"]);
+        let (lag, partitions) = (totals[1].lag.lag, totals[1].partitions);
+        assert_eq!((lag, partitions), (Some(12), 3));
+        assert_eq!(totals[1].lag.time_lag_ms, Some(70), "the oldest");
+        assert_eq!(totals[1].lag.notes, [Note::UnknownPartitions(1)]);
+        assert!(totals[0].lag.notes.is_empty());
+    }
+
+    #[test]
+    fn topics_are_summed_over_groups() {
+        let totals = sum(&rows(), By::Topic);
+        assert_eq!(places(&totals), ["t", "u"]);
+        assert_eq!(totals[0].lag.lag, Some(8));
+    }
+
+    #[test]
+    fn a_group_without_partitions_keeps_its_reason() {
+        let note = Note::Unanswered("no coordinator".to_owned());
+        let mut row = row("a", "", 0, None);
+        (row.topic, row.partition) = (None, None);
+        row.lag.notes = vec![note.clone()];
+        let totals = sum(std::slice::from_ref(&row), By::Group);
+        assert_eq!(
+            (totals[0].partitions, &totals[0].lag.notes),
+            (0, &vec![note])
+        );
+        assert!(sum(&[row], By::Topic).is_empty());
+    }
+
+    #[test]
+    fn rates_add_up_and_the_worst_status_counts() {
+        use crate::pace::Status;
+        let mut rows = rows();
+        for (row, status) in rows
+            .iter_mut()
+            .zip([Status::Ok, Status::Stalled, Status::Ok])
+        {
+            row.pace = Some(Box::new(Pace {
+                produced: Some(1.0),
+                consumed: Some(2.0),
+                catch_up_ms: None,
+                status: Some(status),
+            }));
+        }
+        let totals = sum(&rows, By::Group);
+        let expected = Pace {
+            produced: Some(2.0),
+            consumed: Some(4.0),
+            catch_up_ms: Some(6000),
+            status: Some(Status::Stalled),
+        };
+        assert_eq!(totals[1].pace.as_deref(), Some(&expected));
+    }
+
+    #[test]
+    fn the_unknown_comes_after_the_known() {
+        let mut rows = rows();
+        sort(&mut rows, Sort::Lag);
+        assert_eq!(places(&rows), ["au0", "at0", "bt0", "au1"]);
+        sort(&mut rows, Sort::Group);
+        assert_eq!(places(&rows), ["at0", "au0", "au1", "bt0"]);
+        sort(&mut rows, Sort::Topic);
+        assert_eq!(places(&rows), ["at0", "bt0", "au0", "au1"]);
+    }
+}
