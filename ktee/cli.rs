@@ -1,0 +1,100 @@
+//! The command line as it is typed. What it means is settled in [`config`](crate::config).
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use tools::cli::connection::Connection;
+use tools::cli::format::FormatArgs;
+use tools::units::{parse_duration, parse_size};
+
+use crate::segment::Codec;
+
+/// Copies a stream to files, topics and backups while passing it on
+#[derive(Debug, Parser)]
+#[command(
+    name = "ktee",
+    version,
+    max_term_width = 100,
+    override_usage = "ktee [OPTION]... [FILE|FOLDER/|URL|kafka:TOPIC]...",
+    after_help = "Exit codes: 0 done; 1 a backup is not whole; 2 usage, or something failed and stderr says what.\n\
+                  See ktee(1) and kafka-records(5)."
+)]
+pub(crate) struct Cli {
+    /// Add to files instead of writing them anew
+    #[arg(short = 'a', long = "append", help_heading = "Where to copy to")]
+    pub(crate) append: bool,
+
+    /// When a place fails: go on with the others, or stop
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "continue",
+        help_heading = "Where to copy to"
+    )]
+    pub(crate) on_error: OnError,
+
+    /// Give up a record for kafka:TOPIC after this long [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Where to copy to")]
+    pub(crate) delivery_timeout: Option<Duration>,
+
+    /// How records are written in segments [default: tsv]
+    #[arg(long, value_name = "FORMAT", help_heading = "Backups")]
+    pub(crate) segment_format: Option<SegmentFormat>,
+
+    /// How segments are compressed [default: zstd]
+    #[arg(long, value_name = "CODEC", help_heading = "Backups")]
+    pub(crate) compress: Option<Codec>,
+
+    /// A segment ends with so many bytes before compression [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Backups")]
+    pub(crate) segment_bytes: Option<u64>,
+
+    /// A segment ends with so many records
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Backups")]
+    pub(crate) segment_records: Option<u64>,
+
+    /// A segment ends where the records' time enters another span of this length, as 1h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Backups")]
+    pub(crate) segment_time: Option<Duration>,
+
+    /// Store a segment as it is when it has been open for so long [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Backups")]
+    pub(crate) max_delay: Option<Duration>,
+
+    /// Memory for records on their way into segments [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Backups")]
+    pub(crate) buffer: Option<u64>,
+
+    /// Write a line of totals to stderr this often
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Where to copy to")]
+    pub(crate) stats: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    /// Where to copy to, or what to read
+    #[arg(value_name = "PLACE")]
+    pub(crate) operands: Vec<OsString>,
+}
+
+/// `--on-error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    /// The others get what follows; the exit code is 2 at the end
+    Continue,
+    /// Nothing more is read
+    Stop,
+}
+
+/// `--segment-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SegmentFormat {
+    /// As --tsv=all
+    Tsv,
+    /// As -J
+    Json,
+}

@@ -1,0 +1,27 @@
+//! Copies a stream to files, topics and backups while passing it on, and reads backups back.
+//!
+//! ```text
+//! stdin -> stdout and files
+//!       -> records -> topics
+//!                  -> blocks -> frames -> segments of a folder or bucket
+//! segments -> records -> stdout, a report, or a topic
+//! ```
+
+mod cli;
+mod config;
+mod flow;
+mod read;
+mod segment;
+mod store;
+mod write;
+
+use std::process::ExitCode;
+
+use config::Config;
+use tools::cli::run;
+
+fn main() -> ExitCode {
+    run("ktee", || match config::from_command_line()? {
+        Config::Tee(config) => flow::run(&config),
+    })
+}

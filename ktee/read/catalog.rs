@@ -1,0 +1,105 @@
+//! Which segments a backup has, and what their manifests say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::Reader;
+use crate::segment::name::MANIFEST_SUFFIX;
+use crate::segment::{Manifest, Name, Place};
+use crate::store::{Entry, Store};
+
+/// The segments of one place, by their first offset.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shelf {
+    /// The segments; two may have the same first offset in different layouts.
+    pub(crate) segments: Vec<Name>,
+    /// Files that have a manifest.
+    pub(crate) manifests: BTreeSet<String>,
+}
+
+/// All segments of a backup.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Catalog {
+    /// By topic and partition; lines come first.
+    pub(crate) shelves: BTreeMap<Place, Shelf>,
+}
+
+impl Catalog {
+    /// Lists the whole backup.
+    pub(crate) fn list(store: &dyn Store) -> Result<Catalog> {
+        let mut entries = store.list("topics")?;
+        entries.extend(store.list("lines")?);
+        Ok(Catalog::of(&entries))
+    }
+
+    /// Lists one place.
+    pub(crate) fn list_place(store: &dyn Store, place: &Place) -> Result<Shelf> {
+        let mut catalog = Catalog::of(&store.list(&place.folder())?);
+        Ok(catalog.shelves.remove(place).unwrap_or_default())
+    }
+
+    fn of(entries: &[Entry]) -> Catalog {
+        let mut catalog = Catalog::default();
+        for entry in entries {
+            let Some((folder, file)) = entry.path.rsplit_once('/') else {
+                continue;
+            };
+            let Some(place) = Place::of_folder(folder) else {
+                continue;
+            };
+            let segment = file.strip_suffix(MANIFEST_SUFFIX).unwrap_or(file);
+            let Some(name) = Name::parse(segment, &place) else {
+                continue;
+            };
+            let shelf = catalog.shelves.entry(place).or_default();
+            if segment.len() < file.len() {
+                shelf.manifests.insert(segment.to_owned());
+            } else {
+                shelf.segments.push(name);
+            }
+        }
+        for (place, shelf) in &mut catalog.shelves {
+            shelf
+                .segments
+                .sort_by_key(|name| (name.first, name.file(place)));
+        }
+        catalog
+    }
+}
+
+/// Opens the file of a segment.
+pub(crate) fn open(store: &dyn Store, place: &Place, name: &Name) -> Result<Reader> {
+    let path = name.path(place);
+    let stored = store
+        .read(&path)?
+        .ok_or_else(|| anyhow!("{path} is gone"))?;
+    Reader::new(stored, name).context(path)
+}
+
+/// What the manifest of a segment says; `None` where there is none that can be read.
+pub(crate) fn manifest(store: &dyn Store, place: &Place, name: &Name) -> Result<Option<Manifest>> {
+    let path = format!("{}{MANIFEST_SUFFIX}", name.path(place));
+    let Some(mut stored) = store.read(&path)? else {
+        return Ok(None);
+    };
+    let mut text = String::new();
+    let read = stored.read_to_string(&mut text);
+    Ok(read.ok().and_then(|_| Manifest::parse(&text)))
+}
+
+/// What a segment holds: what its manifest says, or where that is missing, what its records say.
+pub(crate) fn facts(store: &dyn Store, place: &Place, name: &Name) -> Result<Manifest> {
+    match manifest(store, place, name)? {
+        Some(manifest) => Ok(manifest),
+        None => count(store, place, name),
+    }
+}
+
+/// Reads a whole segment to say what it holds.
+pub(crate) fn count(store: &dyn Store, place: &Place, name: &Name) -> Result<Manifest> {
+    open(store, place, name)?
+        .manifest()
+        .with_context(|| name.path(place))
+}

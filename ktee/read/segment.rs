@@ -1,0 +1,202 @@
+//! One segment, record by record.
+
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use tools::record::json::Json;
+use tools::record::tsv::Tsv;
+use tools::record::{Decoded, DecodedRecord, Decoder, Format, Record};
+
+use crate::segment::{Codec, Layout, Manifest, Name, Open};
+
+/// How much is decompressed at a time.
+const BLOCK_BYTES: usize = 128 * 1024;
+
+/// The format of records in a segment of this layout; lines have none.
+pub(crate) fn format(layout: Layout) -> Option<Format> {
+    match layout {
+        Layout::Tsv => Some(Format::Tsv(Tsv {
+            columns: "all".parse().expect("`all` is a list of columns"),
+            ..Tsv::default()
+        })),
+        Layout::Json => Some(Format::Json(Json {
+            delimiter: b"\n".to_vec(),
+        })),
+        Layout::Text => None,
+    }
+}
+
+/// A checksum of what identifies a record besides its position.
+pub(crate) fn fingerprint(record: &Record<'_>) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&record.timestamp_ms.unwrap_or(-1).to_le_bytes());
+    crc.update(record.key.unwrap_or_default());
+    crc.update(record.value.unwrap_or_default());
+    crc.finalize()
+}
+
+/// What has passed of the stored file.
+#[derive(Default)]
+struct Passed {
+    sha256: Sha256,
+    bytes: u64,
+}
+
+/// Counts and digests what is read through it.
+struct Counted<R> {
+    stored: R,
+    passed: Rc<RefCell<Passed>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stored.read(buffer)?;
+        let mut passed = self.passed.borrow_mut();
+        passed.sha256.update(&buffer[..read]);
+        passed.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+/// Reads a segment from its start to its end.
+pub(crate) struct Reader {
+    input: Box<dyn Read>,
+    passed: Rc<RefCell<Passed>>,
+    decoder: Option<Decoder>,
+    buffer: Vec<u8>,
+    used: usize,
+    at_end: bool,
+    line: u64,
+    open: Open,
+}
+
+impl Reader {
+    /// The reader of the segment `name`, whose file is `stored`.
+    pub(crate) fn new(stored: Box<dyn Read + Send>, name: &Name) -> Result<Reader> {
+        let decoder = format(name.layout).map(Decoder::new).transpose()?;
+        Reader::with(stored, name.codec, decoder, name.first)
+    }
+
+    /// The reader of lines in any format that holds records.
+    pub(crate) fn of_file(
+        stored: Box<dyn Read + Send>,
+        codec: Codec,
+        format: Format,
+    ) -> Result<Reader> {
+        Reader::with(stored, codec, Some(Decoder::new(format)?), 0)
+    }
+
+    fn with(
+        stored: Box<dyn Read + Send>,
+        codec: Codec,
+        decoder: Option<Decoder>,
+        first: i64,
+    ) -> Result<Reader> {
+        let passed = Rc::default();
+        let counted = Counted {
+            stored,
+            passed: Rc::clone(&passed),
+        };
+        Ok(Reader {
+            input: codec.reader(counted)?,
+            passed,
+            decoder,
+            buffer: Vec::new(),
+            used: 0,
+            at_end: false,
+            line: 0,
+            open: Open {
+                first,
+                last: first,
+                ..Open::default()
+            },
+        })
+    }
+
+    /// The next record and its line, line feed included; `None` at the end.
+    ///
+    /// # Errors
+    /// The file can't be read or decompressed, or a line is no record.
+    pub(crate) fn next(&mut self) -> Result<Option<(DecodedRecord<'_>, &[u8])>> {
+        loop {
+            // Where the line ends is found first: what borrows from the decoder can't be kept over a round.
+            let rest = &self.buffer[self.used..];
+            if let Some(end) = memchr::memchr(b'\n', rest) {
+                let start = self.used;
+                self.used += end + 1;
+                self.line += 1;
+                return self.decode(start, start + end + 1).map(Some);
+            }
+            if self.at_end {
+                if !rest.is_empty() {
+                    bail!("line {} has no end", self.line + 1);
+                }
+                return Ok(None);
+            }
+            self.fill()?;
+        }
+    }
+
+    fn decode(&mut self, start: usize, end: usize) -> Result<(DecodedRecord<'_>, &[u8])> {
+        let line = &self.buffer[start..end];
+        let Some(decoder) = &mut self.decoder else {
+            self.open.records += 1;
+            self.open.bytes += line.len() as u64;
+            return Ok((DecodedRecord::default(), line));
+        };
+        match decoder
+            .decode(line, true)
+            .with_context(|| format!("line {}", self.line))?
+        {
+            Decoded::Record { record, .. } => {
+                let fields = record.record();
+                if let Some(offset) = fields.offset {
+                    let crc = fingerprint(&fields);
+                    self.open.add(offset, fields.timestamp_ms, line.len(), crc);
+                }
+                Ok((record, line))
+            }
+            Decoded::Skipped { .. } | Decoded::Incomplete => bail!("line {} is empty", self.line),
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + BLOCK_BYTES, 0);
+        let read = self.input.read(&mut self.buffer[filled..]);
+        self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
+        self.at_end = matches!(read, Ok(0));
+        match read {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads what is left, and says what the segment holds.
+    pub(crate) fn manifest(mut self) -> Result<Manifest> {
+        while self.next()?.is_some() {}
+        // What is behind the last frame belongs to the file as well.
+        io::copy(&mut self.input, &mut io::sink())?;
+        drop(self.input);
+        let passed = self.passed.take();
+        Ok(Manifest {
+            stored_bytes: passed.bytes,
+            sha256: hex(&passed.sha256.finalize()),
+            ..self.open.manifest()
+        })
+    }
+}
+
+/// Hexadecimal digits, in lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

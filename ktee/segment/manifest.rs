@@ -1,0 +1,134 @@
+//! What a segment holds and its checksum: a file of two lines beside it, which `sha256sum -c` reads.
+//!
+//! The first line is a comment to sha256sum and has the facts as words
+//! `NAME=VALUE`; the second is the checksum. A manifest says nothing that the
+//! segment itself does not say, but for what was before it in the backup.
+
+use std::fmt::Write as _;
+
+/// What a segment holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Manifest {
+    /// The offset of the first record; of lines, the number of the segment.
+    pub(crate) first: i64,
+    /// The offset of the last record.
+    pub(crate) last: i64,
+    /// How many records.
+    pub(crate) records: u64,
+    /// Bytes before compression.
+    pub(crate) bytes: u64,
+    /// Bytes of the file.
+    pub(crate) stored_bytes: u64,
+    /// The earliest and the latest time of a record, milliseconds since 1970.
+    pub(crate) times_ms: Option<(i64, i64)>,
+    /// The last offset that the backup had before this segment; `None` where it had nothing, or it is not known.
+    pub(crate) after: Option<i64>,
+    /// Whether the input began, or began again, at this segment, and behind what the backup had.
+    pub(crate) is_seam: bool,
+    /// A checksum of the last record, by which a topic that was made anew is noticed; 0: not known.
+    pub(crate) last_crc: u32,
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub(crate) sha256: String,
+}
+
+impl Manifest {
+    /// The words of the first line, which object stores also keep as metadata.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        let mut facts = vec![
+            ("first", self.first.to_string()),
+            ("last", self.last.to_string()),
+            ("records", self.records.to_string()),
+            ("bytes", self.bytes.to_string()),
+            ("stored", self.stored_bytes.to_string()),
+        ];
+        if let Some((earliest, latest)) = self.times_ms {
+            facts.push(("earliest", earliest.to_string()));
+            facts.push(("latest", latest.to_string()));
+        }
+        if let Some(after) = self.after {
+            facts.push(("after", after.to_string()));
+        }
+        if self.is_seam {
+            facts.push(("seam", "1".to_owned()));
+        }
+        facts.push(("crc", format!("{:08x}", self.last_crc)));
+        facts
+    }
+
+    /// The manifest of the segment in `file`.
+    pub(crate) fn text(&self, file: &str) -> String {
+        let mut text = String::from("# ktee segment");
+        for (name, value) in self.facts() {
+            let _ = write!(text, " {name}={value}");
+        }
+        let _ = writeln!(text, "\n{}  {file}", self.sha256);
+        text
+    }
+
+    /// Reads a manifest; `None` where it is none, or has been cut off.
+    pub(crate) fn parse(text: &str) -> Option<Manifest> {
+        let (facts, checksum) = text.strip_prefix("# ktee segment ")?.split_once('\n')?;
+        let sha256 = checksum.strip_suffix('\n')?.split_once("  ")?.0.to_owned();
+        let fact = |name: &str| {
+            facts.split(' ').find_map(|word| {
+                let (known, value) = word.split_once('=')?;
+                (known == name).then_some(value)
+            })
+        };
+        let number = |name: &str| fact(name)?.parse::<i64>().ok();
+        let count = |name: &str| fact(name)?.parse::<u64>().ok();
+        let is_digest = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
+        is_digest.then_some(())?;
+        Some(Manifest {
+            first: number("first")?,
+            last: number("last")?,
+            records: count("records")?,
+            bytes: count("bytes")?,
+            stored_bytes: count("stored")?,
+            times_ms: number("earliest").zip(number("latest")),
+            after: number("after"),
+            is_seam: fact("seam").is_some(),
+            last_crc: u32::from_str_radix(fact("crc")?, 16).ok()?,
+            sha256,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_read_back_and_a_torn_one_is_none() {
+        let whole = Manifest {
+            first: 5,
+            last: 9,
+            records: 4,
+            bytes: 100,
+            stored_bytes: 60,
+            times_ms: Some((-1, 1_795_373_046_123)),
+            after: Some(3),
+            is_seam: true,
+            last_crc: 0xdead_beef,
+            sha256: "ab".repeat(32),
+        };
+        let text = whole.text("t+0+5.tsv.zst");
+        assert_eq!(
+            text,
+            format!(
+                "# ktee segment first=5 last=9 records=4 bytes=100 stored=60 earliest=-1 \
+                 latest=1795373046123 after=3 seam=1 crc=deadbeef\n{}  t+0+5.tsv.zst\n",
+                "ab".repeat(32)
+            )
+        );
+        assert_eq!(Manifest::parse(&text), Some(whole));
+        for end in 0..text.len() {
+            assert_eq!(Manifest::parse(&text[..end]), None, "{end}");
+        }
+        let least = Manifest {
+            sha256: "0".repeat(64),
+            ..Manifest::default()
+        };
+        assert_eq!(Manifest::parse(&least.text("x")), Some(least));
+    }
+}

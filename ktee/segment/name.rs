@@ -1,0 +1,232 @@
+//! Where a segment is: `topics/T/partition=P/T+P+FIRST.tsv.zst`, or `lines/lines+NUMBER+TIME.txt.zst`.
+//!
+//! The layout is that of Aiven's and Confluent's sink connectors. The first
+//! offset alone names a segment, so that two writers of the same records
+//! choose the same name and only one of them can create it.
+
+use std::fmt;
+
+use super::Codec;
+
+/// What comes in front of a name's numbers when lines have no position.
+const LINES: &str = "lines";
+/// What a manifest's name adds to its segment's.
+pub(crate) const MANIFEST_SUFFIX: &str = ".sha256";
+/// Kafka's own limit (`org.apache.kafka.common.internals.Topic`).
+const TOPIC_MAX_BYTES: usize = 249;
+
+/// Whose records a segment holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// Lines that carry no position.
+    Lines,
+    /// A partition of a topic.
+    Partition(String, i32),
+}
+
+impl Place {
+    /// The partition, if records of this topic may be kept in a folder of its name.
+    ///
+    /// # Errors
+    /// A name that Kafka would refuse: it could lead out of the backup.
+    pub(crate) fn partition(topic: &str, partition: i32) -> Result<Place, String> {
+        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if topic.is_empty()
+            || topic.len() > TOPIC_MAX_BYTES
+            || matches!(topic, "." | "..")
+            || !topic.bytes().all(is_legal)
+        {
+            return Err(format!("{topic:?} is no name of a topic"));
+        }
+        if partition < 0 {
+            return Err(format!("{partition} is no partition"));
+        }
+        Ok(Place::Partition(topic.to_owned(), partition))
+    }
+
+    /// Its folder within the backup, without `/` at the end.
+    pub(crate) fn folder(&self) -> String {
+        match self {
+            Place::Lines => LINES.to_owned(),
+            Place::Partition(topic, partition) => format!("topics/{topic}/partition={partition}"),
+        }
+    }
+
+    /// The place whose folder this is.
+    pub(crate) fn of_folder(folder: &str) -> Option<Place> {
+        if folder == LINES {
+            return Some(Place::Lines);
+        }
+        let (topic, partition) = folder.strip_prefix("topics/")?.split_once("/partition=")?;
+        let partition = tools::units::parse_whole(partition).ok()?;
+        Place::partition(topic, partition).ok()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Lines => f.write_str("lines"),
+            Place::Partition(topic, partition) => write!(f, "{topic} [{partition}]"),
+        }
+    }
+}
+
+/// How records are written in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// `--tsv=all`.
+    Tsv,
+    /// As `-J`.
+    Json,
+    /// Lines as they came.
+    Text,
+}
+
+impl Layout {
+    const NAMES: [(&'static str, Layout); 3] = [
+        ("tsv", Layout::Tsv),
+        ("json", Layout::Json),
+        ("txt", Layout::Text),
+    ];
+
+    /// The end of a file's name, without a dot.
+    pub(crate) fn extension(self) -> &'static str {
+        let found = Layout::NAMES.iter().find(|(_, layout)| *layout == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
+/// The name of a segment, without its folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// The offset of the first record; of lines, the number of the segment.
+    pub(crate) first: i64,
+    /// When the first line came, milliseconds since 1970; lines only.
+    pub(crate) time_ms: Option<i64>,
+    /// How records are written.
+    pub(crate) layout: Layout,
+    /// How they are compressed.
+    pub(crate) codec: Codec,
+}
+
+impl Name {
+    /// The file's name at `place`.
+    pub(crate) fn file(&self, place: &Place) -> String {
+        let end = format!("{}{}", self.layout.extension(), self.codec.suffix());
+        match place {
+            Place::Lines => {
+                let time = compact_time(self.time_ms.unwrap_or(0));
+                format!("{LINES}+{:010}+{time}.{end}", self.first)
+            }
+            Place::Partition(topic, partition) => {
+                format!("{topic}+{partition}+{:020}.{end}", self.first)
+            }
+        }
+    }
+
+    /// The path within the backup.
+    pub(crate) fn path(&self, place: &Place) -> String {
+        format!("{}/{}", place.folder(), self.file(place))
+    }
+
+    /// Reads the name of a file at `place`; `None` for other files, manifests among them.
+    pub(crate) fn parse(file: &str, place: &Place) -> Option<Name> {
+        let (rest, codec) = Codec::split(file);
+        let (rest, extension) = rest.rsplit_once('.')?;
+        let (_, layout) = *Layout::NAMES.iter().find(|(name, _)| *name == extension)?;
+        let (first, time_ms) = match place {
+            Place::Lines => {
+                let (number, time) = rest
+                    .strip_prefix(LINES)?
+                    .strip_prefix('+')?
+                    .split_once('+')?;
+                (number, Some(parse_compact_time(time)?))
+            }
+            Place::Partition(topic, partition) => {
+                let prefix = format!("{topic}+{partition}+");
+                (rest.strip_prefix(prefix.as_str())?, None)
+            }
+        };
+        let first = tools::units::parse_whole(first).ok().filter(|n| *n >= 0)?;
+        Some(Name {
+            first,
+            time_ms,
+            layout,
+            codec,
+        })
+    }
+}
+
+/// `20261122T184406.123Z`: ISO 8601's basic format, because a colon can't be in every file system's names.
+fn compact_time(ms: i64) -> String {
+    let text = tools::units::format_time_ms(ms);
+    text.replace(['-', ':'], "")
+}
+
+fn parse_compact_time(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once('T')?;
+    let date = [date.get(..4)?, date.get(4..6)?, date.get(6..8)?].join("-");
+    let time = [time.get(..2)?, time.get(2..4)?, time.get(4..)?].join(":");
+    tools::units::parse_instant_ms(&format!("{date}T{time}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(first: i64, codec: Codec) -> Name {
+        Name {
+            first,
+            time_ms: None,
+            layout: Layout::Tsv,
+            codec,
+        }
+    }
+
+    #[test]
+    fn a_name_is_read_back() {
+        let place = Place::partition("a.b-c_d", 3).expect("a legal name");
+        let whole = name(42, Codec::Zstd);
+        assert_eq!(
+            whole.path(&place),
+            "topics/a.b-c_d/partition=3/a.b-c_d+3+00000000000000000042.tsv.zst"
+        );
+        assert_eq!(Name::parse(&whole.file(&place), &place), Some(whole));
+        assert_eq!(Place::of_folder(&place.folder()), Some(place));
+        let lines = Name {
+            time_ms: Some(1_795_373_046_123),
+            layout: Layout::Text,
+            ..name(7, Codec::None)
+        };
+        let file = lines.file(&Place::Lines);
+        assert_eq!(file, "lines+0000000007+20261122T184406.123Z.txt");
+        assert_eq!(Name::parse(&file, &Place::Lines), Some(lines));
+    }
+
+    #[test]
+    fn other_files_are_no_segments() {
+        let place = Place::partition("t", 0).expect("a legal name");
+        for file in [
+            "t+0+1.tsv.zst.sha256",
+            "t+0+x.tsv.zst",
+            "t+1+00000000000000000001.tsv.zst",
+            "t+0+-1.tsv",
+            ".t+0+1.tsv.zst.tmp",
+            "t+0+1",
+            "",
+        ] {
+            assert_eq!(Name::parse(file, &place), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn no_topic_leads_out_of_the_backup() {
+        let long = "x".repeat(250);
+        for topic in ["", ".", "..", "a/b", "../x", "/etc", "a\0b", "a b", &long] {
+            assert!(Place::partition(topic, 0).is_err(), "{topic}");
+        }
+        assert!(Place::partition("t", -1).is_err());
+        assert!(Place::partition("..a", 0).is_ok());
+    }
+}

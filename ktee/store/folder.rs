@@ -1,0 +1,305 @@
+//! A backup in a folder: written under another name, synced, renamed, and the folder synced.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
+
+use super::{Created, Draft, Entry, Store};
+use crate::segment::Manifest;
+use crate::segment::name::MANIFEST_SUFFIX;
+
+/// A draft's name, so that it can be told from a file of somebody else's.
+const DRAFT_PREFIX: &str = ".ktee-";
+const DRAFT_SUFFIX: &str = ".tmp";
+
+/// A folder and what is in it.
+pub(crate) struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    pub(crate) fn open(root: &Path, for_writing: bool) -> Result<Folder> {
+        let name = || root.display().to_string();
+        if for_writing {
+            make_folder(root).with_context(name)?;
+        } else {
+            fs::read_dir(root).with_context(name)?;
+        }
+        Ok(Folder {
+            root: root.to_owned(),
+        })
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Writes `content` under another name, and synced.
+    fn write_draft(folder: &Path, content: &[u8]) -> io::Result<Draft> {
+        let mut draft = new_draft(folder)?;
+        draft.file.write_all(content)?;
+        draft.file.sync_all()?;
+        Ok(draft)
+    }
+}
+
+impl Store for Folder {
+    fn list(&self, folder: &str) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let path = self.path(&folder);
+            let found = match fs::read_dir(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                found => found.with_context(|| path.display().to_string())?,
+            };
+            for file in found {
+                let file = file.with_context(|| path.display().to_string())?;
+                let Ok(name) = file.file_name().into_string() else {
+                    continue;
+                };
+                let inner = if folder.is_empty() {
+                    name
+                } else {
+                    format!("{folder}/{name}")
+                };
+                match file.metadata() {
+                    Ok(about) if about.is_dir() => folders.push(inner),
+                    Ok(about) => entries.push(Entry {
+                        path: inner,
+                        bytes: about.len(),
+                    }),
+                    // A draft that has just become a segment.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => {
+                        return Err(error).with_context(|| self.path(&inner).display().to_string());
+                    }
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {
+        match File::open(self.path(path)) {
+            Ok(file) => Ok(Some(Box::new(file))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| self.path(path).display().to_string()),
+        }
+    }
+
+    fn draft(&self, folder: &str) -> Result<Draft> {
+        let path = self.path(folder);
+        let make = || {
+            make_folder(&path)?;
+            remove_stale_drafts(&path)?;
+            new_draft(&path)
+        };
+        make().with_context(|| path.display().to_string())
+    }
+
+    fn create(&self, path: &str, draft: &mut Draft, manifest: &Manifest) -> Result<Created> {
+        let target = self.path(path);
+        let mut create = || -> io::Result<Created> {
+            let (Some(folder), Some(name), Some(own)) =
+                (target.parent(), target.file_name(), draft.path.as_deref())
+            else {
+                return Err(ErrorKind::InvalidInput.into());
+            };
+            let file = name.to_string_lossy();
+            draft.file.sync_all()?;
+            let mut beside = Folder::write_draft(folder, manifest.text(&file).as_bytes())?;
+            if rename_new(own, &target)? == Created::Exists {
+                return Ok(Created::Exists);
+            }
+            draft.path = None;
+            rename_over(
+                &mut beside,
+                &folder.join(format!("{file}{MANIFEST_SUFFIX}")),
+            )?;
+            sync_folder(folder)?;
+            Ok(Created::New)
+        };
+        create().with_context(|| target.display().to_string())
+    }
+
+    fn replace(&self, path: &str, content: &[u8]) -> Result<()> {
+        let target = self.path(path);
+        let replace = || -> io::Result<()> {
+            let folder = target.parent().ok_or(ErrorKind::InvalidInput)?;
+            make_folder(folder)?;
+            rename_over(&mut Folder::write_draft(folder, content)?, &target)?;
+            sync_folder(folder)
+        };
+        replace().with_context(|| target.display().to_string())
+    }
+}
+
+/// Makes a folder and those above it; each is synced into the one above it, or a crash could take it with all that is in it.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let above = path.parent().unwrap_or(Path::new(""));
+    make_folder(above)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_folder(above),
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(path)?.sync_all()
+}
+
+/// A new file under a name that no segment has, locked for as long as it is open.
+fn new_draft(folder: &Path) -> io::Result<Draft> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!(
+            "{DRAFT_PREFIX}{}-{number}{DRAFT_SUFFIX}",
+            std::process::id()
+        );
+        let path = folder.join(name);
+        let created = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path);
+        let file = match created {
+            // Left by another process of this number.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            created => created?,
+        };
+        // A file system without locks keeps what a crash leaves.
+        let _ = flock(&file, FlockOperation::LockExclusive);
+        // Another run may have taken it for stale before it was locked.
+        if file.metadata()?.nlink() > 0 {
+            return Ok(Draft {
+                file,
+                path: Some(path),
+            });
+        }
+    }
+}
+
+/// Removes what a run that was killed has left: the drafts that nobody has locked.
+fn remove_stale_drafts(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_draft = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with(DRAFT_PREFIX) && name.ends_with(DRAFT_SUFFIX));
+        if !is_draft {
+            continue;
+        }
+        if let Ok(file) = File::open(&path)
+            && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+    Ok(())
+}
+
+/// Renames unless the new name is taken. Where the file system can't do that in one step, a link and an unlink do.
+fn rename_new(from: &Path, to: &Path) -> io::Result<Created> {
+    let renamed = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(from, to).and_then(|()| fs::remove_file(from))
+        }
+        renamed => renamed.map_err(io::Error::from),
+    };
+    match renamed {
+        Ok(()) => Ok(Created::New),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Created::Exists),
+        Err(error) => Err(error),
+    }
+}
+
+fn rename_over(draft: &mut Draft, to: &Path) -> io::Result<()> {
+    if let Some(own) = &draft.path {
+        fs::rename(own, to)?;
+    }
+    draft.path = None;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(store: &Folder, content: &[u8]) -> Draft {
+        let mut draft = store.draft("a/b").expect("a draft");
+        draft.file.write_all(content).expect("it is written");
+        draft
+    }
+
+    #[test]
+    fn a_segment_is_created_once_and_never_replaced() {
+        let root = tempfile::tempdir().expect("a folder");
+        let store = Folder::open(&root.path().join("new/one"), true).expect("it is made");
+        let manifest = Manifest {
+            sha256: "0".repeat(64),
+            ..Manifest::default()
+        };
+        let create = |content: &[u8]| {
+            let mut draft = written(&store, content);
+            store
+                .create("a/b/s.tsv", &mut draft, &manifest)
+                .expect("an answer")
+        };
+        assert_eq!(create(b"first"), Created::New);
+        assert_eq!(create(b"second"), Created::Exists);
+        let read = store.read("a/b/s.tsv").expect("it is there");
+        assert_eq!(
+            io::read_to_string(read.expect("it is there"))
+                .ok()
+                .as_deref(),
+            Some("first")
+        );
+        let mut paths: Vec<String> = store
+            .list("")
+            .expect("a list")
+            .into_iter()
+            .map(|e| e.path)
+            .collect();
+        paths.sort();
+        assert_eq!(paths, ["a/b/s.tsv", "a/b/s.tsv.sha256"]);
+        assert!(store.read("a/b/t").expect("an answer").is_none());
+        assert!(store.list("c").expect("an answer").is_empty());
+    }
+
+    #[test]
+    fn a_stale_draft_goes_and_a_living_one_stays() {
+        let root = tempfile::tempdir().expect("a folder");
+        let store = Folder::open(root.path(), true).expect("it is there");
+        let living = written(&store, b"living");
+        let stale = root.path().join("a/b/.ktee-1-999.tmp");
+        fs::write(&stale, "stale").expect("it is written");
+        let other = written(&store, b"other");
+        assert!(!stale.exists());
+        assert!(living.path.as_ref().is_some_and(|path| path.exists()));
+        drop((living, other));
+        assert_eq!(
+            fs::read_dir(root.path().join("a/b"))
+                .expect("it is there")
+                .count(),
+            0
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! Where a backup is: a folder, or a bucket of an object store. Files appear in it whole or not at all.
+
+#[cfg(feature = "object-store")]
+mod bucket;
+mod folder;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use crate::segment::Manifest;
+
+/// A file of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its path within the backup, `/` between folders.
+    pub(crate) path: String,
+    /// Its size.
+    pub(crate) bytes: u64,
+}
+
+/// What came of an attempt to create a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Created {
+    /// It is there, durably.
+    New,
+    /// There was one of this name already, which was left as it is.
+    Exists,
+}
+
+/// A file that grows until it is whole, and that nobody takes for a segment before; gone when dropped.
+pub(crate) struct Draft {
+    /// Its content so far.
+    pub(crate) file: File,
+    /// Its name; none where it has none.
+    path: Option<PathBuf>,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // What stays is removed by the next run.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// A folder or bucket. Paths are relative to its root, `/` between folders.
+pub(crate) trait Store: Send + Sync {
+    /// All files in `folder` and below it, in no order; none where there is no such folder.
+    fn list(&self, folder: &str) -> Result<Vec<Entry>>;
+
+    /// The content of a file; `None` where there is none of this name.
+    fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>>;
+
+    /// An empty file for a segment that will be in `folder`.
+    fn draft(&self, folder: &str) -> Result<Draft>;
+
+    /// Makes `draft` the segment at `path`, with its manifest, durably, unless there is one already.
+    fn create(&self, path: &str, draft: &mut Draft, manifest: &Manifest) -> Result<Created>;
+
+    /// Writes a small file, durably, in place of one that may be there.
+    fn replace(&self, path: &str, content: &[u8]) -> Result<()>;
+}
+
+/// Whether an operand names a place for segments rather than a file: a URL, an existing folder, or a `/` at its end.
+pub(crate) fn is_place(operand: &str) -> bool {
+    scheme(operand).is_some() || operand.ends_with('/') || Path::new(operand).is_dir()
+}
+
+/// The store at `place`; `for_writing` makes a folder that is not there.
+///
+/// # Errors
+/// A URL of an unknown kind, credentials that are missing, a folder that can't be made.
+pub(crate) fn open(place: &str, for_writing: bool) -> Result<Arc<dyn Store>> {
+    match scheme(place) {
+        None => Ok(Arc::new(folder::Folder::open(
+            Path::new(place),
+            for_writing,
+        )?)),
+        Some("file") => {
+            let path = place.strip_prefix("file://").unwrap_or(place);
+            Ok(Arc::new(folder::Folder::open(
+                Path::new(path),
+                for_writing,
+            )?))
+        }
+        #[cfg(feature = "object-store")]
+        Some("s3" | "s3a" | "gs" | "az") => Ok(Arc::new(bucket::Bucket::open(place)?)),
+        #[cfg(not(feature = "object-store"))]
+        Some("s3" | "s3a" | "gs" | "az") => {
+            bail!("{place}: this ktee was built without object stores")
+        }
+        Some(other) => bail!("{place}: {other}:// is none of s3, gs, az, file"),
+    }
+}
+
+fn scheme(place: &str) -> Option<&str> {
+    let (scheme, _) = place.split_once("://")?;
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_scheme.then_some(scheme)
+}

@@ -1,0 +1,395 @@
+//! The main thread's part of a backup: which partition a record belongs to, whether the backup has it, where segments end.
+
+mod slot;
+mod threads;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use tools::cli::message;
+use tools::record::tsv::{ByteStyle, Column};
+use tools::record::{Encoder, Format, Record};
+
+use super::pack::Work;
+use super::publish::Outcome;
+use super::stored::find_last;
+use crate::read::segment::{fingerprint, format};
+use crate::segment::{Codec, Cut, Layout, Place};
+use crate::store::{self, Store};
+use slot::Slot;
+use threads::Threads;
+
+/// A block goes to the compressor with so many bytes, and becomes one frame.
+const BLOCK_BYTES: usize = 1024 * 1024;
+/// How often it is looked for segments that have been open for too long.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What `--segment-...`, `--compress`, `--max-delay` and `--buffer` say.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// How records with a position are written: TSV or JSON.
+    pub(crate) layout: Layout,
+    /// How segments are compressed.
+    pub(crate) codec: Codec,
+    /// Where segments end.
+    pub(crate) cut: Cut,
+    /// A segment that has been open for so long is closed as it is.
+    pub(crate) max_delay: Duration,
+    /// Memory for records that are not compressed yet.
+    pub(crate) buffer_bytes: usize,
+}
+
+/// What a backup has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Records that are durable by this run.
+    pub(crate) stored_records: u64,
+    /// Bytes of their segments.
+    pub(crate) stored_bytes: u64,
+    /// Segments.
+    pub(crate) segments: u64,
+    /// Records that the backup had already.
+    pub(crate) known_records: u64,
+}
+
+impl Totals {
+    /// Both together.
+    pub(crate) fn and(self, other: Totals) -> Totals {
+        Totals {
+            stored_records: self.stored_records + other.stored_records,
+            stored_bytes: self.stored_bytes + other.stored_bytes,
+            segments: self.segments + other.segments,
+            known_records: self.known_records + other.known_records,
+        }
+    }
+}
+
+/// Whether records of this format say where they were, so that a backup can be resumed; else they are lines.
+pub(crate) fn has_positions(format: &Format) -> bool {
+    match format {
+        Format::Json(_) => true,
+        Format::Tsv(tsv) => [Column::Topic, Column::Partition, Column::Offset]
+            .iter()
+            .all(|column| tsv.columns.contains(*column)),
+        Format::Raw(_) | Format::Template(_) => false,
+    }
+}
+
+/// A backup that is being written.
+pub(crate) struct Backup {
+    store: Arc<dyn Store>,
+    settings: Settings,
+    /// Writes records as the segments have them; none where the input is that already.
+    encoder: Option<Encoder>,
+    slots: Vec<Slot>,
+    index: HashMap<String, HashMap<i32, usize>>,
+    /// The slot of the last record: the next one's, most often.
+    recent: Option<usize>,
+    threads: Threads,
+    /// Bytes in the slots' blocks.
+    pending_bytes: usize,
+    tickets: u64,
+    /// Segments that are not durable yet, the open ones included.
+    outstanding: HashSet<u64>,
+    looked: Instant,
+    totals: Totals,
+    is_quiet: bool,
+}
+
+impl Backup {
+    /// A backup at `place` of records that come in `input`'s format.
+    ///
+    /// # Errors
+    /// The place can't be opened.
+    pub(crate) fn open(
+        place: &str,
+        input: &Format,
+        settings: &Settings,
+        is_quiet: bool,
+    ) -> Result<Backup> {
+        let store = store::open(place, true)?;
+        let layout = if has_positions(input) {
+            settings.layout
+        } else {
+            Layout::Text
+        };
+        let threads = Threads::start(&store, settings, layout)?;
+        Ok(Backup {
+            store,
+            settings: settings.clone(),
+            encoder: encoder(input, layout),
+            slots: Vec::new(),
+            index: HashMap::new(),
+            recent: None,
+            threads,
+            pending_bytes: 0,
+            tickets: 0,
+            outstanding: HashSet::new(),
+            looked: Instant::now(),
+            totals: Totals::default(),
+            is_quiet,
+        })
+    }
+
+    /// Takes a record, which came as `line`, and says which segment it is in: a ticket for [`Backup::is_durable`].
+    ///
+    /// # Errors
+    /// The record has no position, the backup has another record there, or the backup has failed.
+    #[inline]
+    pub(crate) fn take(&mut self, record: &Record<'_>, line: &[u8]) -> Result<u64> {
+        let (Some(topic), Some(partition), Some(offset)) =
+            (record.topic, record.partition, record.offset)
+        else {
+            bail!("a record for a backup needs topic, partition and offset");
+        };
+        let at = self.slot(topic, partition)?;
+        let crc = fingerprint(record);
+        let slot = &mut self.slots[at];
+        if slot.accepted.is_some_and(|accepted| offset <= accepted) {
+            slot.check_known(offset, crc)?;
+            self.totals.known_records += 1;
+            return Ok(slot.ticket);
+        }
+        let time_ms = record.timestamp_ms;
+        if slot.is_open() && self.settings.cut.is_due_before(&slot.open, time_ms) {
+            self.close(at)?;
+        }
+        self.open_segment(at, offset);
+        let slot = &mut self.slots[at];
+        let before = slot.block.len();
+        if let Some(encoder) = &mut self.encoder {
+            encoder.encode(record, &mut slot.block)?;
+        } else {
+            slot.block.extend_from_slice(line);
+            if line.last() != Some(&b'\n') {
+                slot.block.push(b'\n');
+            }
+        }
+        let bytes = slot.block.len() - before;
+        slot.open.add(offset, time_ms, bytes, crc);
+        slot.accepted = Some(offset);
+        let ticket = slot.ticket;
+        self.grow(at, bytes)?;
+        Ok(ticket)
+    }
+
+    /// Takes whole lines that have no position.
+    pub(crate) fn take_lines(&mut self, lines: &[u8]) -> Result<u64> {
+        let at = self.lines_slot()?;
+        let mut rest = lines;
+        while !rest.is_empty() {
+            self.open_segment(at, 0);
+            let slot = &mut self.slots[at];
+            let end = slot.lines_end(&self.settings.cut, rest);
+            slot.block.extend_from_slice(&rest[..end]);
+            slot.open.bytes += end as u64;
+            slot.open.records += memchr::memchr_iter(b'\n', &rest[..end]).count() as u64;
+            rest = &rest[end..];
+            self.grow(at, end)?;
+        }
+        Ok(self.slots[at].ticket)
+    }
+
+    /// Whether all records that were given this ticket are durable.
+    pub(crate) fn is_durable(&self, ticket: u64) -> bool {
+        !self.outstanding.contains(&ticket)
+    }
+
+    /// Forgets a partition that another member of the group has now: what is not whole is dropped, and the next record
+    /// looks again at what is there.
+    pub(crate) fn forget(&mut self, topic: &str, partition: i32) -> Result<()> {
+        let Some(at) = self
+            .index
+            .get_mut(topic)
+            .and_then(|known| known.remove(&partition))
+        else {
+            return Ok(());
+        };
+        self.recent = None;
+        let slot = &mut self.slots[at];
+        if slot.is_open() {
+            self.pending_bytes -= slot.block.len();
+            slot.block = Vec::new();
+            self.outstanding.remove(&slot.ticket);
+            slot.is_open = false;
+            self.threads.send(Work::Abandon { slot: at })?;
+        }
+        Ok(())
+    }
+
+    /// Closes what has been open for too long, and hears what has become durable. Called often.
+    pub(crate) fn tick(&mut self) -> Result<()> {
+        while let Some(outcome) = self.threads.next_outcome() {
+            self.hear(outcome)?;
+        }
+        if self.looked.elapsed() < TICK {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        for at in 0..self.slots.len() {
+            let slot = &self.slots[at];
+            if slot.is_open() && slot.opened.elapsed() >= self.settings.max_delay {
+                self.close(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes every segment and waits until all are durable.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        for at in 0..self.slots.len() {
+            if self.slots[at].is_open() {
+                self.close(at)?;
+            }
+        }
+        for outcome in self.threads.finish() {
+            self.hear(outcome)?;
+        }
+        if !self.outstanding.is_empty() {
+            bail!("{} segments were not stored", self.outstanding.len());
+        }
+        Ok(())
+    }
+
+    /// What it has come to.
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    fn hear(&mut self, outcome: Outcome) -> Result<()> {
+        match outcome {
+            Outcome::Stored {
+                ticket,
+                records,
+                stored_bytes,
+            } => {
+                self.outstanding.remove(&ticket);
+                self.totals.stored_records += records;
+                self.totals.stored_bytes += stored_bytes;
+                self.totals.segments += 1;
+                Ok(())
+            }
+            Outcome::Failed(error) => Err(error),
+        }
+    }
+
+    #[inline]
+    fn slot(&mut self, topic: &str, partition: i32) -> Result<usize> {
+        if let Some(at) = self.recent
+            && self.slots[at].is_of(topic, partition)
+        {
+            return Ok(at);
+        }
+        let known = self
+            .index
+            .get(topic)
+            .and_then(|known| known.get(&partition));
+        let at = match known {
+            Some(at) => *at,
+            None => self.begin(topic, partition)?,
+        };
+        self.recent = Some(at);
+        Ok(at)
+    }
+
+    /// Looks how far the backup has come in a partition.
+    fn begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
+        let place = Place::partition(topic, partition).map_err(anyhow::Error::msg)?;
+        let stored = find_last(&*self.store, &place)?;
+        let at = self.slots.len();
+        self.slots.push(Slot::new(place, stored.as_ref()));
+        let known = self.index.entry(topic.to_owned()).or_default();
+        known.insert(partition, at);
+        Ok(at)
+    }
+
+    fn lines_slot(&mut self) -> Result<usize> {
+        if self.slots.is_empty() {
+            let stored = find_last(&*self.store, &Place::Lines)?;
+            self.slots.push(Slot::new(Place::Lines, stored.as_ref()));
+        }
+        Ok(0)
+    }
+
+    fn open_segment(&mut self, at: usize, offset: i64) {
+        let slot = &mut self.slots[at];
+        if slot.is_open() {
+            return;
+        }
+        self.tickets += 1;
+        self.outstanding.insert(self.tickets);
+        if let Some(missing) = slot.open_segment(self.tickets, offset)
+            && !self.is_quiet
+        {
+            message(format_args!(
+                "{}: the backup ends at offset {} and the input goes on at {offset}: {missing} offsets are in neither",
+                slot.place,
+                slot.open.after.unwrap_or(-1),
+            ));
+        }
+    }
+
+    /// After `bytes` were added to a block: passes it on, and closes the segment, when it is time.
+    fn grow(&mut self, at: usize, bytes: usize) -> Result<()> {
+        self.pending_bytes += bytes;
+        if self.settings.cut.is_due(&self.slots[at].open) {
+            return self.close(at);
+        }
+        if self.slots[at].block.len() >= BLOCK_BYTES {
+            return self.send_block(at);
+        }
+        // Half of the memory is for blocks that grow here, half for those that wait.
+        while self.pending_bytes > self.settings.buffer_bytes / 2 {
+            let largest = (0..self.slots.len()).max_by_key(|&at| self.slots[at].block.len());
+            self.send_block(largest.unwrap_or(at))?;
+        }
+        Ok(())
+    }
+
+    fn send_block(&mut self, at: usize) -> Result<()> {
+        let slot = &mut self.slots[at];
+        let bytes = std::mem::take(&mut slot.block);
+        self.pending_bytes -= bytes.len();
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if bytes.len() >= BLOCK_BYTES / 2 {
+            slot.block.reserve(bytes.len());
+        }
+        self.threads.wait_for_room(bytes.len());
+        self.threads.send(Work::Block {
+            slot: at,
+            place: Arc::clone(&slot.place),
+            bytes,
+        })
+    }
+
+    fn close(&mut self, at: usize) -> Result<()> {
+        self.send_block(at)?;
+        let slot = &mut self.slots[at];
+        slot.is_open = false;
+        slot.block = Vec::new();
+        self.threads.send(Work::Close {
+            slot: at,
+            place: Arc::clone(&slot.place),
+            open: std::mem::take(&mut slot.open),
+            time_ms: slot.time_ms,
+            ticket: slot.ticket,
+        })
+    }
+}
+
+/// What writes records of `input` as a segment has them; `None` where a line of it is that already.
+fn encoder(input: &Format, layout: Layout) -> Option<Encoder> {
+    let wanted = format(layout)?;
+    let is_same = match (input, &wanted) {
+        (Format::Tsv(input), Format::Tsv(wanted)) => {
+            input.columns == wanted.columns && input.bytes == ByteStyle::Plain
+        }
+        (Format::Json(input), Format::Json(_)) => input.delimiter == b"\n",
+        _ => false,
+    };
+    (!is_same).then(|| Encoder::new(wanted))
+}

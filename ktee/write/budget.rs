@@ -1,0 +1,66 @@
+//! The memory that waits to be compressed: a number of bytes that the reader takes and the compressor gives back.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Bytes in use, of so many.
+pub(crate) struct Budget {
+    limit_bytes: usize,
+    used_bytes: Mutex<usize>,
+    is_returned: Condvar,
+}
+
+impl Budget {
+    pub(crate) fn new(limit_bytes: usize) -> Budget {
+        Budget {
+            limit_bytes,
+            used_bytes: Mutex::new(0),
+            is_returned: Condvar::new(),
+        }
+    }
+
+    /// Takes bytes, as soon as they fit; what is larger than the whole is alone. Gives up after `wait` and says so.
+    pub(crate) fn take(&self, bytes: usize, wait: Duration) -> bool {
+        let used = self.lock();
+        let is_full = |used: &mut usize| *used > 0 && *used + bytes > self.limit_bytes;
+        let (mut used, waited) = self
+            .is_returned
+            .wait_timeout_while(used, wait, is_full)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return false;
+        }
+        *used += bytes;
+        true
+    }
+
+    /// Gives bytes back.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        *self.lock() -= bytes;
+        self.is_returned.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.used_bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_waits_for_room_and_one_that_is_too_large_for_an_empty_room() {
+        let budget = Budget::new(10);
+        let now = Duration::ZERO;
+        assert!(budget.take(10, now));
+        assert!(!budget.take(1, now));
+        budget.give_back(4);
+        assert!(budget.take(4, now));
+        budget.give_back(10);
+        assert!(budget.take(11, now));
+        assert!(!budget.take(1, now));
+    }
+}

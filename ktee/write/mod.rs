@@ -1,0 +1,14 @@
+//! From records to the segments of a backup, on three kinds of thread.
+//!
+//! The main thread sorts records into blocks and decides where segments end
+//! ([`backup`]); one thread compresses ([`pack`]); a few make segments
+//! durable ([`publish`]), those of one partition always in their order, so
+//! that a crash leaves no segment behind a missing one.
+
+pub(crate) mod backup;
+mod budget;
+mod pack;
+mod publish;
+mod stored;
+
+pub(crate) use backup::{Backup, Settings};
