@@ -1,12 +1,14 @@
 //! The command line as it is typed. What it means is settled in [`config`](crate::config).
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, ValueEnum};
 use tools::cli::connection::Connection;
 use tools::cli::format::FormatArgs;
-use tools::units::{parse_duration, parse_size};
+use tools::cli::report::OutputArgs;
+use tools::units::{parse_duration, parse_size, parse_time};
 
 use crate::segment::Codec;
 
@@ -16,14 +18,52 @@ use crate::segment::Codec;
     name = "ktee",
     version,
     max_term_width = 100,
-    override_usage = "ktee [OPTION]... [FILE|FOLDER/|URL|kafka:TOPIC]...",
+    override_usage = "ktee [OPTION]... [FILE|FOLDER/|URL|kafka:TOPIC]...\n       \
+                      ktee --verify FOLDER|URL\n       \
+                      ktee --cat FOLDER|URL|FILE [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]",
     after_help = "Exit codes: 0 done; 1 a backup is not whole; 2 usage, or something failed and stderr says what.\n\
                   See ktee(1) and kafka-records(5)."
 )]
 pub(crate) struct Cli {
+    /// Read a whole backup and report what does not fit; 1 if something is missing or damaged
+    #[arg(long, group = "mode", help_heading = "Backups, the way back")]
+    pub(crate) verify: bool,
+
+    /// Write the records of a backup, or of one file, as --tsv=all
+    #[arg(long, group = "mode", help_heading = "Backups, the way back")]
+    pub(crate) cat: bool,
+
+    /// Only this topic; repeatable
+    #[arg(
+        short = 't',
+        long = "topic",
+        value_name = "TOPIC",
+        help_heading = "Backups, the way back"
+    )]
+    pub(crate) topics: Vec<String>,
+
+    /// Only this partition; repeatable
+    #[arg(short = 'p', long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..), help_heading = "Backups, the way back")]
+    pub(crate) partitions: Vec<i32>,
+
+    /// Only records of this time or later: ISO 8601, now-2h, milliseconds
+    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Backups, the way back")]
+    pub(crate) from: Option<i64>,
+
+    /// Only records before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Backups, the way back")]
+    pub(crate) to: Option<i64>,
+
+    #[command(flatten)]
+    pub(crate) report: OutputArgs,
+
     /// Add to files instead of writing them anew
     #[arg(short = 'a', long = "append", help_heading = "Where to copy to")]
     pub(crate) append: bool,
+
+    /// Tell the first program of the pipe, kcat-lite -G --ack PATH, what is durable
+    #[arg(long, value_name = "PATH", help_heading = "Where to copy to")]
+    pub(crate) ack: Option<PathBuf>,
 
     /// When a place fails: go on with the others, or stop
     #[arg(
@@ -97,4 +137,9 @@ pub(crate) enum SegmentFormat {
     Tsv,
     /// As -J
     Json,
+}
+
+fn parse_time_arg(text: &str) -> Result<i64, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    parse_time(text, now.map_or(0, |now| now.as_millis() as i64))
 }

@@ -1,17 +1,21 @@
 //! What the command line means, settled once. An option that can't be honoured is a usage error that names it.
 
 use std::ffi::OsStr;
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use tools::kafka::Options;
 use tools::kafka::options::Source;
 use tools::record::{Decoder, Format};
+use tools::report::Style;
 use tools::units::format_size;
 
 use crate::cli::{Cli, OnError, SegmentFormat};
+use crate::read::Selection;
 use crate::segment::{Cut, Layout};
 use crate::store;
 use crate::write::Settings;
@@ -30,6 +34,30 @@ const MAX_DELAY: Duration = Duration::from_secs(300);
 pub(crate) enum Config {
     /// Copy standard input.
     Tee(Box<Tee>),
+    /// Check a backup.
+    Verify(Verify),
+    /// Write the records of a backup.
+    Cat(Cat),
+}
+
+/// Check a backup.
+#[derive(Debug)]
+pub(crate) struct Verify {
+    /// Where it is.
+    pub(crate) place: String,
+    /// What of it.
+    pub(crate) selection: Selection,
+    /// How to report.
+    pub(crate) style: Style,
+}
+
+/// Write the records of a backup.
+#[derive(Debug)]
+pub(crate) struct Cat {
+    /// Where it is, or a file of records.
+    pub(crate) place: String,
+    /// What of it.
+    pub(crate) selection: Selection,
 }
 
 /// Copy standard input to standard output and elsewhere.
@@ -49,6 +77,8 @@ pub(crate) struct Tee {
     pub(crate) options: Option<Options>,
     /// What records look like.
     pub(crate) format: Format,
+    /// Where the source of the pipe listens.
+    pub(crate) ack: Option<PathBuf>,
     /// Whether the first failure ends all.
     pub(crate) stops_on_error: bool,
     /// How often totals are told.
@@ -73,7 +103,74 @@ fn settle(cli: &Cli) -> Result<Config> {
     if cli.connection.wants_listing().is_some() {
         return Err(usage("-X list and -X dump are kcat-lite's"));
     }
-    tee(cli).map(|tee| Config::Tee(Box::new(tee)))
+    if !cli.verify && cli.report.is_given() {
+        return Err(usage("-o and --header are for the report of --verify"));
+    }
+    if !cli.verify && !cli.cat {
+        return tee(cli).map(|tee| Config::Tee(Box::new(tee)));
+    }
+    let (mode, place) = place_to_read(cli)?;
+    refuse_what_copies(cli, mode)?;
+    let selection = selection(cli, mode)?;
+    Ok(if cli.verify {
+        let is_terminal = std::io::stdout().is_terminal();
+        let style = cli.report.style(is_terminal);
+        Config::Verify(Verify {
+            place,
+            selection,
+            style,
+        })
+    } else {
+        Config::Cat(Cat { place, selection })
+    })
+}
+
+/// The mode's name, and its one operand.
+fn place_to_read(cli: &Cli) -> Result<(&'static str, String)> {
+    let mode = if cli.verify { "--verify" } else { "--cat" };
+    let [place] = &cli.operands[..] else {
+        return Err(usage(format_args!(
+            "{mode} reads one backup: a folder or a URL"
+        )));
+    };
+    let place = place.to_str().filter(|place| !place.is_empty());
+    let place = place.with_context(|| format!("{mode}: the name is not UTF-8"))?;
+    Ok((mode, place.to_owned()))
+}
+
+fn selection(cli: &Cli, mode: &str) -> Result<Selection> {
+    let selection = Selection {
+        topics: cli.topics.clone(),
+        partitions: cli.partitions.clone(),
+        from_ms: cli.from,
+        to_ms: cli.to,
+    };
+    if cli.verify && (cli.from.is_some() || cli.to.is_some()) {
+        return Err(usage(format_args!(
+            "{mode} reads whole partitions; --from and --to are for --cat"
+        )));
+    }
+    Ok(selection)
+}
+
+/// Options of copying, which nothing obeys when a backup is read.
+fn refuse_what_copies(cli: &Cli, mode: &str) -> Result<()> {
+    let format = &cli.format;
+    let given = [
+        ("--on-error", cli.on_error == OnError::Stop),
+        ("--stats", cli.stats.is_some()),
+        ("--ack", cli.ack.is_some()),
+        ("--tsv", format.tsv.is_some()),
+        ("-J", format.json),
+        ("-f", format.template.is_some()),
+        ("-K", format.key_delimiter.is_some()),
+        ("-D", format.delimiter.is_some()),
+        ("-Z", format.null_empty),
+    ];
+    if let Some((name, _)) = given.iter().find(|(_, is_given)| *is_given) {
+        return Err(usage(format_args!("{name} can't be used with {mode}")));
+    }
+    refuse_what_does_not_fit(cli, false, false, false)
 }
 
 /// Where an operand leads.
@@ -109,6 +206,15 @@ fn operand(text: &OsStr) -> Result<Operand> {
 
 fn tee(cli: &Cli) -> Result<Tee> {
     let (mut files, mut backups, mut topics) = (Vec::new(), Vec::new(), Vec::new());
+    let reads = [
+        ("-t", !cli.topics.is_empty()),
+        ("-p", !cli.partitions.is_empty()),
+        ("--from", cli.from.is_some()),
+        ("--to", cli.to.is_some()),
+    ];
+    if let Some((name, _)) = reads.iter().find(|(_, is_given)| *is_given) {
+        return Err(usage(format_args!("{name} is for --verify or --cat")));
+    }
     for text in &cli.operands {
         match operand(text)? {
             // It gets the stream whether it is named or not.
@@ -131,6 +237,18 @@ fn tee(cli: &Cli) -> Result<Tee> {
         ));
     }
     Decoder::new(format.clone()).map_err(usage)?;
+    if cli.ack.is_some() {
+        if !matches!(format, Format::Tsv(_) | Format::Json(_)) {
+            return Err(usage(
+                "--ack needs --tsv or -J: each line begins with its position",
+            ));
+        }
+        if backups.is_empty() && topics.is_empty() {
+            return Err(usage(
+                "--ack needs a place that can answer for records: a folder, a URL or kafka:TOPIC",
+            ));
+        }
+    }
     let options = if topics.is_empty() {
         None
     } else {
@@ -144,6 +262,7 @@ fn tee(cli: &Cli) -> Result<Tee> {
         topics,
         options,
         format,
+        ack: cli.ack.clone(),
         stops_on_error: cli.on_error == OnError::Stop,
         stats: cli.stats,
         is_quiet: cli.connection.quiet,

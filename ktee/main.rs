@@ -7,12 +7,14 @@
 //! segments -> records -> stdout, a report, or a topic
 //! ```
 
+mod cat;
 mod cli;
 mod config;
 mod flow;
 mod read;
 mod segment;
 mod store;
+mod verify;
 mod write;
 
 use std::process::ExitCode;
@@ -23,5 +25,7 @@ use tools::cli::run;
 fn main() -> ExitCode {
     run("ktee", || match config::from_command_line()? {
         Config::Tee(config) => flow::run(&config),
+        Config::Verify(config) => verify::run(&config),
+        Config::Cat(config) => cat::run(&config),
     })
 }

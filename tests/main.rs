@@ -10,6 +10,8 @@
 mod docs;
 /// kpart: labels, files, commands, counts.
 mod kpart;
+/// ktee: copies, backups, and the way back.
+mod ktee;
 /// Real brokers, mock clusters, commands with deadlines, foreign clients as witnesses.
 // A kit is complete before each of its parts has a user.
 #[allow(dead_code)]

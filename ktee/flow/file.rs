@@ -29,7 +29,7 @@ impl FileSink {
     }
 
     /// Waits until the disk has it.
-    pub(super) fn finish(&mut self) -> Result<()> {
+    pub(super) fn sync(&mut self) -> Result<()> {
         match self.file.sync_all() {
             // A pipe, a terminal, a device: there is nothing to sync.
             Err(error)

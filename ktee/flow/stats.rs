@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tools::cli::message;
 
-use super::{Named, Sink};
+use super::named::{Named, Sink};
 use crate::write::backup::Totals;
 
 /// When the next line is due.
@@ -34,7 +34,7 @@ impl Stats {
     }
 
     /// `stats`, time, records and bytes read, records, bytes and segments stored, records known, records delivered, places that failed.
-    pub(super) fn tell(&self, records: u64, bytes: u64, sinks: &[Named<Sink>]) {
+    pub(super) fn tell(records: u64, bytes: u64, sinks: &[Named<Sink>]) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let mut stored = Totals::default();
         let (mut delivered, mut failed) = (0, 0);

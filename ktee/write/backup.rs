@@ -93,6 +93,8 @@ pub(crate) struct Backup {
     tickets: u64,
     /// Segments that are not durable yet, the open ones included.
     outstanding: HashSet<u64>,
+    /// Segments that have become durable and were not told yet.
+    durable: Vec<u64>,
     looked: Instant,
     totals: Totals,
     is_quiet: bool,
@@ -127,6 +129,7 @@ impl Backup {
             pending_bytes: 0,
             tickets: 0,
             outstanding: HashSet::new(),
+            durable: Vec::new(),
             looked: Instant::now(),
             totals: Totals::default(),
             is_quiet,
@@ -197,6 +200,11 @@ impl Backup {
         !self.outstanding.contains(&ticket)
     }
 
+    /// Hands over the tickets that have become durable since the last call.
+    pub(crate) fn take_durable(&mut self, take: &mut dyn FnMut(u64)) {
+        self.durable.drain(..).for_each(take);
+    }
+
     /// Forgets a partition that another member of the group has now: what is not whole is dropped, and the next record
     /// looks again at what is there.
     pub(crate) fn forget(&mut self, topic: &str, partition: i32) -> Result<()> {
@@ -237,13 +245,19 @@ impl Backup {
         Ok(())
     }
 
-    /// Closes every segment and waits until all are durable.
-    pub(crate) fn finish(&mut self) -> Result<()> {
+    /// Closes every segment, full or not.
+    pub(crate) fn close_all(&mut self) -> Result<()> {
         for at in 0..self.slots.len() {
             if self.slots[at].is_open() {
                 self.close(at)?;
             }
         }
+        Ok(())
+    }
+
+    /// Closes every segment and waits until all are durable.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.close_all()?;
         for outcome in self.threads.finish() {
             self.hear(outcome)?;
         }
@@ -265,7 +279,9 @@ impl Backup {
                 records,
                 stored_bytes,
             } => {
-                self.outstanding.remove(&ticket);
+                if self.outstanding.remove(&ticket) {
+                    self.durable.push(ticket);
+                }
                 self.totals.stored_records += records;
                 self.totals.stored_bytes += stored_bytes;
                 self.totals.segments += 1;

@@ -1,0 +1,94 @@
+//! `--cat`: the records of a backup to standard output, as `--tsv=all`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tools::cli::Exit;
+use tools::cli::signals::Signals;
+use tools::cli::stdout::Out;
+use tools::record::{Encoder, Record};
+
+use crate::config::Cat;
+use crate::read::segment::format;
+use crate::read::{Catalog, Reader};
+use crate::segment::{Codec, Layout};
+use crate::store;
+
+/// Writes them all.
+pub(crate) fn run(config: &Cat) -> Result<Exit> {
+    let signals = Signals::catch()?;
+    let mut output = Output::new(&signals)?;
+    if Path::new(&config.place).is_file() {
+        cat_file(config, &mut output)?;
+    } else {
+        let store = store::open(&config.place, false)?;
+        let places = config.selection.places(Catalog::list(&*store)?)?;
+        for (place, shelf) in &places {
+            config.selection.read(
+                &*store,
+                place,
+                &shelf.segments,
+                &mut |record, line, layout| output.write(record, line, layout),
+            )?;
+        }
+    }
+    output.out.flush(&signals)?;
+    Ok(signals.caught().map_or(Exit::Done, Exit::Signal))
+}
+
+/// One file of records: a spill, or a segment that was taken out of its backup.
+fn cat_file(config: &Cat, output: &mut Output<'_>) -> Result<()> {
+    let name = || config.place.clone();
+    let (rest, codec) = Codec::split(&config.place);
+    let layout = if Path::new(rest).extension().is_some_and(|e| e == "json") {
+        Layout::Json
+    } else {
+        Layout::Tsv
+    };
+    let file = std::fs::File::open(&config.place).with_context(name)?;
+    let records = format(layout).context("a format")?;
+    let mut reader = Reader::of_file(Box::new(file), codec, records).with_context(name)?;
+    while let Some((record, line)) = reader.next().with_context(name)? {
+        let record = record.record();
+        if config.selection.wants_time(record.timestamp_ms) {
+            output.write(&record, line, layout)?;
+        }
+    }
+    Ok(())
+}
+
+struct Output<'a> {
+    out: Out,
+    encoder: Encoder,
+    signals: &'a Signals,
+}
+
+impl<'a> Output<'a> {
+    fn new(signals: &'a Signals) -> Result<Output<'a>> {
+        let out = Out::stdout()?;
+        let all = format(Layout::Tsv).context("a format")?;
+        Ok(Output {
+            encoder: Encoder::new(all).for_terminal(out.is_terminal()),
+            out,
+            signals,
+        })
+    }
+
+    fn write(&mut self, record: &Record<'_>, line: &[u8], layout: Layout) -> Result<()> {
+        let is_ready = match layout {
+            // A line of the segment is a line of the output.
+            Layout::Tsv => !self.out.is_terminal(),
+            Layout::Text => true,
+            Layout::Json => false,
+        };
+        if is_ready {
+            self.out.buffer().extend_from_slice(line);
+        } else {
+            self.encoder.encode(record, self.out.buffer())?;
+        }
+        if self.out.is_full() {
+            self.out.flush(self.signals)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! A place with its name: what it does for as long as it works, and what is said when it fails.
+
+use anyhow::Result;
+use tools::cli::message;
+
+use super::topic::TopicSink;
+use crate::write::Backup;
+
+/// A place that takes records.
+pub(super) enum Sink {
+    Backup(Box<Backup>),
+    Topic(Box<TopicSink>),
+}
+
+impl Sink {
+    /// Hears what has become of what was handed over.
+    pub(super) fn tick(&mut self) -> Result<()> {
+        match self {
+            Sink::Backup(backup) => backup.tick(),
+            Sink::Topic(topic) => topic.tick(),
+        }
+    }
+
+    /// Hands over the tickets of what has become durable since the last call.
+    pub(super) fn take_durable(&mut self, take: &mut dyn FnMut(u64)) {
+        match self {
+            Sink::Backup(backup) => backup.take_durable(take),
+            Sink::Topic(topic) => topic.take_delivered(take),
+        }
+    }
+
+    /// Waits until all is durable.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        match self {
+            Sink::Backup(backup) => backup.finish(),
+            Sink::Topic(topic) => topic.finish(),
+        }
+    }
+}
+
+/// A place with its name; none once it has failed.
+pub(super) struct Named<T> {
+    pub(super) name: String,
+    pub(super) sink: Option<T>,
+}
+
+impl<T> Named<T> {
+    pub(super) fn new(name: String, opened: Result<T>, has_failed: &mut bool) -> Named<T> {
+        let sink = opened
+            .map_err(|error| {
+                message(format_args!("{}", without_repetition(&name, &error)));
+                *has_failed = true;
+            })
+            .ok();
+        Named { name, sink }
+    }
+
+    /// Does something with the place; if that fails, it was the last time.
+    pub(super) fn with(&mut self, has_failed: &mut bool, act: impl FnOnce(&mut T) -> Result<()>) {
+        if let Some(sink) = &mut self.sink
+            && let Err(error) = act(sink)
+        {
+            message(format_args!("{}", without_repetition(&self.name, &error)));
+            *has_failed = true;
+            self.sink = None;
+        }
+    }
+}
+
+/// `NAME: ERROR`, unless the error names the place itself, as one about a file in it does.
+fn without_repetition(name: &str, error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    if text.starts_with(name.trim_end_matches('/')) {
+        text
+    } else {
+        format!("{name}: {text}")
+    }
+}
+
+/// Says how many records a backup had already, which is what a run that goes on from an earlier one wants to know.
+pub(super) fn tell_known(sinks: &[Named<Sink>]) {
+    for named in sinks {
+        if let Some(Sink::Backup(backup)) = &named.sink {
+            let totals = backup.totals();
+            if totals.known_records > 0 {
+                message(format_args!(
+                    "{}: {} already in the backup, {} added",
+                    named.name,
+                    count(totals.known_records, "record"),
+                    totals.stored_records,
+                ));
+            }
+        }
+    }
+}
+
+/// `1 record`, `2 records`.
+pub(super) fn count(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}

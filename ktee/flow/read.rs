@@ -1,0 +1,257 @@
+//! The loop over standard input, and how it is taken apart: not at all, at newlines, or into records.
+
+use anyhow::{Context, Result, bail};
+use tools::ack::{Arrival, Lane};
+use tools::cli::message;
+use tools::cli::stdin::{Filled, Input};
+use tools::cli::stdout::Out;
+use tools::record::{Decoded, Decoder, Format};
+
+use super::file::FileSink;
+use super::ledger::Ledger;
+use super::named::Sink;
+use super::{End, Flow};
+use crate::config::Tee;
+
+/// How long an idle input is waited for before the places are looked after.
+const IDLE_MS: u64 = 100;
+
+/// How the input is taken apart.
+enum Reading {
+    /// Not at all: nothing needs records.
+    Bytes,
+    /// At newlines.
+    Lines,
+    /// Into records.
+    Records(Box<Decoder>),
+    /// Into records behind their positions.
+    Acknowledged(Box<Decoder>),
+}
+
+impl Flow<'_> {
+    fn reading(&self, format: &Format) -> Result<Reading> {
+        let has_topics = self
+            .sinks
+            .iter()
+            .any(|named| matches!(named.sink, Some(Sink::Topic(_))));
+        let decoder = || Decoder::new(format.clone()).map(Box::new);
+        Ok(if self.ledger.is_some() {
+            Reading::Acknowledged(decoder()?)
+        } else if self.sinks.is_empty() {
+            Reading::Bytes
+        } else if has_topics || self.takes_positions {
+            Reading::Records(decoder()?)
+        } else {
+            Reading::Lines
+        })
+    }
+
+    /// Reads until the input ends, a signal comes or nobody is left.
+    pub(super) fn read(&mut self, config: &Tee) -> Result<End> {
+        let mut reading = self.reading(&config.format)?;
+        let mut input = Input::stdin().context("cannot read standard input")?;
+        let mut buffer = Vec::new();
+        let mut line = 0;
+        while self.is_wanted() {
+            let idle_ms = self.ledger.as_ref().map_or(IDLE_MS, Ledger::idle_ms);
+            let filled = input
+                .fill(&mut buffer, self.signals, idle_ms)
+                .context("cannot read standard input")?;
+            let at_end = filled == Filled::End;
+            let used = match &mut reading {
+                Reading::Bytes => {
+                    self.pass(&buffer);
+                    buffer.len()
+                }
+                Reading::Lines => self.take_lines(&buffer, at_end),
+                Reading::Records(decoder) => {
+                    self.take_records(&buffer, at_end, decoder, &mut line)?
+                }
+                Reading::Acknowledged(decoder) => {
+                    let arrival = match filled {
+                        Filled::End => Arrival::End,
+                        Filled::Bytes(_) => Arrival::More,
+                        Filled::Idle | Filled::Signal => Arrival::Idle,
+                    };
+                    self.take_acknowledged(&buffer, arrival, decoder, &mut line)?
+                }
+            };
+            self.bytes += used as u64;
+            buffer.drain(..used);
+            self.look_after();
+            self.acknowledge(!matches!(filled, Filled::Bytes(_)))?;
+            match filled {
+                Filled::End => {
+                    return Ok(End::Input {
+                        is_whole: buffer.is_empty(),
+                    });
+                }
+                Filled::Signal => {
+                    if !buffer.is_empty() {
+                        message("the last line is incomplete, and nobody got it");
+                    }
+                    return Ok(End::Signal(self.signals.caught().unwrap_or_default()));
+                }
+                Filled::Idle if !self.out.as_ref().is_none_or(Out::has_reader) => self.out = None,
+                Filled::Idle | Filled::Bytes(_) => {}
+            }
+        }
+        Ok(End::Unwanted)
+    }
+
+    /// Whole lines to backups; says how many bytes were taken.
+    fn take_lines(&mut self, buffer: &[u8], at_end: bool) -> usize {
+        let whole = memchr::memrchr(b'\n', buffer).map_or(0, |newline| newline + 1);
+        self.take_block(&buffer[..whole]);
+        let rest = &buffer[whole..];
+        if !at_end || rest.is_empty() {
+            self.pass(&buffer[..whole]);
+            return whole;
+        }
+        self.pass(buffer);
+        // In a segment the next line stands behind this one, so it needs an end.
+        self.take_block(&[rest, b"\n"].concat());
+        buffer.len()
+    }
+
+    fn take_block(&mut self, lines: &[u8]) {
+        for named in &mut self.sinks {
+            named.with(&mut self.has_failed, |sink| match sink {
+                Sink::Backup(backup) => backup.take_lines(lines).map(drop),
+                Sink::Topic(_) => Ok(()),
+            });
+        }
+        if self.progress.is_shown() || self.stats.is_wanted() {
+            self.records += memchr::memchr_iter(b'\n', lines).count() as u64;
+        }
+    }
+
+    /// The records of `buffer` that are complete, to all; says how many bytes they took.
+    fn take_records(
+        &mut self,
+        buffer: &[u8],
+        at_end: bool,
+        decoder: &mut Decoder,
+        line: &mut u64,
+    ) -> Result<usize> {
+        let mut used_bytes = 0;
+        let mut malformed = None;
+        while used_bytes < buffer.len() {
+            let rest = &buffer[used_bytes..];
+            *line += 1;
+            match decoder.decode(rest, at_end) {
+                Ok(Decoded::Record { record, used }) => {
+                    self.take(&record.record(), &rest[..used], *line, None);
+                    used_bytes += used;
+                }
+                Ok(Decoded::Skipped { used }) => used_bytes += used,
+                Ok(Decoded::Incomplete) => {
+                    *line -= 1;
+                    break;
+                }
+                Err(error) => {
+                    malformed = Some(error);
+                    break;
+                }
+            }
+        }
+        self.pass(&buffer[..used_bytes]);
+        match malformed {
+            Some(error) => Err(error).with_context(|| format!("standard input, line {line}")),
+            None => Ok(used_bytes),
+        }
+    }
+
+    /// The lines of `buffer` that are settled, without their positions, to all; says how many bytes they took.
+    fn take_acknowledged(
+        &mut self,
+        buffer: &[u8],
+        arrival: Arrival,
+        decoder: &mut Decoder,
+        line: &mut u64,
+    ) -> Result<usize> {
+        let Some(ledger) = &mut self.ledger else {
+            return Ok(0);
+        };
+        let settled = ledger.settled(buffer, arrival)?;
+        for lane in ledger.take_released() {
+            self.forget(&lane);
+        }
+        let mut passed = Vec::new();
+        let mut taken = Ok(());
+        for text in buffer[..settled].split_inclusive(|byte| *byte == b'\n') {
+            *line += 1;
+            taken = self.take_received(text, decoder, *line, &mut passed);
+            if taken.is_err() {
+                break;
+            }
+        }
+        self.pass(&passed);
+        taken.with_context(|| format!("standard input, line {line}"))?;
+        Ok(settled)
+    }
+
+    fn take_received(
+        &mut self,
+        text: &[u8],
+        decoder: &mut Decoder,
+        line: u64,
+        passed: &mut Vec<u8>,
+    ) -> Result<()> {
+        let Some(ledger) = &mut self.ledger else {
+            return Ok(());
+        };
+        let received = ledger.receive(text)?;
+        if let Some(lane) = &received.begins {
+            self.forget(lane);
+        }
+        // A position alone is a record that was left out on purpose.
+        let Some(text) = received.record else {
+            return Ok(());
+        };
+        match decoder.decode(&text, true)? {
+            Decoded::Record { record, .. } => {
+                passed.extend_from_slice(&text);
+                self.take(&record.record(), &text, line, Some(received.receipt));
+            }
+            Decoded::Skipped { .. } | Decoded::Incomplete => bail!("an empty line"),
+        }
+        Ok(())
+    }
+
+    /// The partition may be another member's meanwhile: what is not whole comes again, here or there.
+    fn forget(&mut self, lane: &Lane) {
+        for named in &mut self.sinks {
+            named.with(&mut self.has_failed, |sink| match sink {
+                Sink::Backup(backup) => backup.forget(&lane.topic, lane.partition),
+                Sink::Topic(_) => Ok(()),
+            });
+        }
+    }
+
+    /// Tells the source what is durable everywhere, and makes more of it so while the source waits.
+    fn acknowledge(&mut self, is_last_complete: bool) -> Result<()> {
+        let Some(ledger) = &mut self.ledger else {
+            return Ok(());
+        };
+        if ledger.is_hurried() {
+            for named in &mut self.sinks {
+                named.with(&mut self.has_failed, |sink| match sink {
+                    Sink::Backup(backup) => backup.close_all(),
+                    Sink::Topic(_) => Ok(()),
+                });
+            }
+        }
+        let durable = ledger.durable(is_last_complete);
+        if durable.is_empty() || (self.has_failed && self.stops_on_error) {
+            return Ok(());
+        }
+        for file in &mut self.files {
+            file.with(&mut self.has_failed, FileSink::sync);
+        }
+        if self.has_failed {
+            return Ok(());
+        }
+        ledger.acknowledge(durable)
+    }
+}

@@ -1,0 +1,173 @@
+//! `--verify`: every segment is read, and what does not fit is said, partition by partition.
+
+mod judge;
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use tools::cli::signals::Signals;
+use tools::cli::stdout::Out;
+use tools::cli::{Exit, message};
+use tools::report::{Cell, Column, Report};
+
+use crate::config::Verify;
+use crate::read::segment::fingerprint;
+use crate::read::{Catalog, Shelf, catalog};
+use crate::segment::{Layout, Name, Place};
+use crate::store::{self, Store};
+use judge::{Checked, Verdict, judge};
+
+const COLUMNS: [Column; 12] = [
+    Column::label("topic"),
+    Column::label("partition"),
+    Column::value("segments", "Segments."),
+    Column::value("records", "Records in the segments."),
+    Column::value("first_offset", "The first record's offset."),
+    Column::value("last_offset", "The last record's offset."),
+    Column::value("earliest_ms", "The earliest record's time."),
+    Column::value("latest_ms", "The latest record's time."),
+    Column::value("holes", "Places where records are missing."),
+    Column::value("doubles", "Records that are in two segments."),
+    Column::value(
+        "damaged",
+        "Segments that can't be read, or are not what their manifest says.",
+    ),
+    Column::remark("note"),
+];
+
+/// Checks a backup; 1 if it is not whole.
+pub(crate) fn run(config: &Verify) -> Result<Exit> {
+    let signals = Signals::catch()?;
+    let store = store::open(&config.place, false)?;
+    let places = config.selection.places(Catalog::list(&*store)?)?;
+    let mut report = Report::new("ktee", &COLUMNS);
+    let mut is_whole = true;
+    for (place, shelf) in &places {
+        if let Some(signal) = signals.caught() {
+            return Ok(Exit::Signal(signal));
+        }
+        let verdict = verify_place(&*store, place, shelf)?;
+        is_whole &= verdict.is_whole();
+        report.push(row(place, &verdict));
+    }
+    if report.is_empty() {
+        message(format_args!("{}: there is no segment", config.place));
+        return Ok(Exit::No);
+    }
+    let mut out = Out::stdout()?;
+    report.write(config.style, out.buffer())?;
+    out.flush(&signals)?;
+    Ok(if is_whole { Exit::Done } else { Exit::No })
+}
+
+fn verify_place(store: &dyn Store, place: &Place, shelf: &Shelf) -> Result<Verdict> {
+    let mut checked = Vec::new();
+    for name in &shelf.segments {
+        let manifest = catalog::manifest(store, place, name)?;
+        let counted = check(store, place, name);
+        checked.push(Checked {
+            file: name.file(place),
+            first: name.first,
+            has_manifest: shelf.manifests.contains(&name.file(place)),
+            manifest,
+            counted: counted.map_err(|error| format!("{error:#}")),
+        });
+    }
+    let mut lost = Vec::new();
+    for file in &shelf.manifests {
+        if !checked.iter().any(|segment| segment.file == *file)
+            && let Some(name) = Name::parse(file, place)
+        {
+            lost.push((name.first, catalog::manifest(store, place, &name)?));
+        }
+    }
+    let mut verdict = judge(&checked, &lost, *place == Place::Lines);
+    if !verdict.overlaps.is_empty() {
+        compare(store, place, shelf, &mut verdict)?;
+    }
+    Ok(verdict)
+}
+
+/// Reads a segment: what it holds, if that is records of its partition in their order.
+fn check(store: &dyn Store, place: &Place, name: &Name) -> Result<crate::segment::Manifest> {
+    let mut reader = catalog::open(store, place, name)?;
+    let mut last = None;
+    while let Some((record, _)) = reader.next()? {
+        let Place::Partition(topic, partition) = place else {
+            continue;
+        };
+        let record = record.record();
+        let is_at_home = record.topic == Some(topic) && record.partition == Some(*partition);
+        anyhow::ensure!(is_at_home, "a record of another partition is in it");
+        anyhow::ensure!(
+            record.offset > last,
+            "offset {} stands behind {}",
+            record.offset.unwrap_or(-1),
+            last.unwrap_or(-1)
+        );
+        last = record.offset;
+    }
+    reader.manifest()
+}
+
+/// Reads what lies in more than one segment again: which records are in there twice, and whether they are the same.
+fn compare(store: &dyn Store, place: &Place, shelf: &Shelf, verdict: &mut Verdict) -> Result<()> {
+    let mut seen: HashMap<i64, u32> = HashMap::new();
+    for name in shelf
+        .segments
+        .iter()
+        .filter(|name| name.layout != Layout::Text)
+    {
+        let mut reader = catalog::open(store, place, name)?;
+        // What can't be read was found to be damaged before.
+        while let Ok(Some((record, _))) = reader.next() {
+            let record = record.record();
+            let Some(offset) = record.offset else {
+                continue;
+            };
+            let is_inside = |&(first, last): &(i64, i64)| first <= offset && offset <= last;
+            if !verdict.overlaps.iter().any(is_inside) {
+                continue;
+            }
+            match seen.insert(offset, fingerprint(&record)) {
+                None => {}
+                Some(other) if other == fingerprint(&record) => verdict.doubles += 1,
+                Some(_) => {
+                    verdict.doubles += 1;
+                    verdict.damage(format!("offset {offset} is two different records"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn row(place: &Place, verdict: &Verdict) -> Vec<Cell> {
+    let number = |n: u64| Cell::Integer(n as i64);
+    let (topic, partition) = match place {
+        Place::Lines => (Cell::Unknown, Cell::Unknown),
+        Place::Partition(topic, partition) => (topic.as_str().into(), Cell::from(*partition)),
+    };
+    let offset = |n: Option<i64>| n.filter(|_| *place != Place::Lines);
+    vec![
+        topic,
+        partition,
+        number(verdict.segments),
+        number(verdict.records),
+        offset(verdict.first).into(),
+        offset(verdict.last).into(),
+        verdict
+            .times_ms
+            .map_or(Cell::Unknown, |(earliest, _)| Cell::TimeMs(earliest)),
+        verdict
+            .times_ms
+            .map_or(Cell::Unknown, |(_, latest)| Cell::TimeMs(latest)),
+        number(verdict.holes.len() as u64),
+        number(verdict.doubles),
+        number(verdict.damaged),
+        match verdict.note(*place == Place::Lines) {
+            note if note.is_empty() => Cell::Unknown,
+            note => Cell::Text(note),
+        },
+    ]
+}

@@ -1,0 +1,42 @@
+use crate::testkit::command::cmd;
+
+#[test]
+fn what_cannot_be_honoured_is_a_usage_error_that_names_it() {
+    for (line, named) in [
+        ("--segment-bytes 1x d/", "1x"),
+        ("--segment-bytes 0 d/", "--segment-bytes"),
+        ("--segment-bytes 1M", "--segment-bytes"),
+        ("--compress zip d/", "zip"),
+        ("--compress gzip file", "--compress"),
+        ("--buffer 1K d/", "--buffer"),
+        ("--max-delay 5 d/", "unit"),
+        ("--segment-time 0s d/", "--segment-time"),
+        ("--on-error ignore", "ignore"),
+        ("-a d/", "-a"),
+        ("-b host file", "-b"),
+        ("--delivery-timeout 1s file", "--delivery-timeout"),
+        ("-f %s d/", "-f"),
+        ("kafka:", "kafka:TOPIC"),
+        ("-t x file", "-t"),
+        ("--from now file", "--from"),
+        ("-o json file", "-o"),
+        ("--ack s d/", "--tsv"),
+        ("--ack s --tsv file", "--ack"),
+        ("--verify", "--verify"),
+        ("--verify a b", "--verify"),
+        ("--verify --cat a", "--cat"),
+        ("--verify a --from now", "--from"),
+        ("--cat a --tsv", "--tsv"),
+        ("--cat a --compress gzip", "--compress"),
+        ("--cat a --from yesterday", "yesterday"),
+        ("--cat a -p -1", "-1"),
+        ("x://y/z", "x://"),
+    ] {
+        cmd("ktee")
+            .args(line.split(' '))
+            .run()
+            .fails_with(2)
+            .stderr_has(named)
+            .stdout_is("");
+    }
+}

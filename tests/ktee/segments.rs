@@ -1,0 +1,257 @@
+use super::{files, lines, segments};
+use crate::testkit::command::{cmd, shell};
+use crate::testkit::session;
+
+const ALL: &str = "--tsv=all";
+
+#[test]
+fn a_backup_is_segments_that_other_tools_read_and_check() {
+    let folder = session::folder("segments");
+    let input = lines("t", 0, 100);
+    cmd("ktee")
+        .args([ALL, "--segment-records", "40", "b/"])
+        .inside(&folder)
+        .stdin(input.as_str())
+        .run()
+        .succeeds()
+        .stdout_is(&input);
+    assert_eq!(
+        files(&folder.join("b")),
+        [0, 40, 80]
+            .map(|first| {
+                let name = format!("topics/t/partition=0/t+0+{first:020}.tsv.zst");
+                [name.clone(), format!("{name}.sha256")]
+            })
+            .concat()
+    );
+    shell("cd b/topics/t/partition=0 && sha256sum --quiet -c *.sha256 && zstdcat *.zst")
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is(&input);
+}
+
+#[test]
+fn every_format_and_compression_comes_back_as_it_was() {
+    let input = lines("t", 0, 1000);
+    for (format, compress, tool) in [
+        ("tsv", "zstd", "zstdcat"),
+        ("tsv", "gzip", "zcat"),
+        ("json", "none", "cat"),
+        ("json", "zstd", "zstdcat"),
+    ] {
+        let folder = session::folder("segments-formats");
+        cmd("ktee")
+            .args([
+                ALL,
+                "--segment-format",
+                format,
+                "--compress",
+                compress,
+                "b/",
+            ])
+            .inside(&folder)
+            .stdin(input.as_str())
+            .run()
+            .succeeds();
+        shell("$TOOL b/topics/t/partition=0/t+0+00000000000000000000.$FORMAT* 2>/dev/null | grep -c 'value 7'; ktee --cat b")
+            .env("TOOL", tool)
+            .env("FORMAT", format)
+            .inside(&folder)
+            .run()
+            .succeeds()
+            .expect(|it| it.text().ends_with(&input), "all records");
+    }
+}
+
+#[test]
+fn the_same_records_again_add_nothing_and_what_is_new_goes_on() {
+    let folder = session::folder("segments-again");
+    let run = |input: String| {
+        cmd("ktee")
+            .args([ALL, "--segment-records", "30", "b/"])
+            .inside(&folder)
+            .stdin(input)
+            .run()
+            .succeeds()
+    };
+    run(lines("t", 0, 100));
+    let before = files(&folder.join("b"));
+    run(lines("t", 0, 100)).stderr_has("100 records already in the backup, 0 added");
+    assert_eq!(files(&folder.join("b")), before);
+    run(lines("t", 50, 100)).stderr_has("50 records already in the backup, 50 added");
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds();
+    cmd("ktee")
+        .args(["--cat", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is(&lines("t", 0, 150));
+}
+
+#[test]
+fn a_manifest_that_a_crash_left_out_is_written_by_the_next_run() {
+    let folder = session::folder("segments-manifest");
+    let run = |input: String| {
+        cmd("ktee")
+            .args([ALL, "b/"])
+            .inside(&folder)
+            .stdin(input)
+            .run()
+            .succeeds()
+    };
+    run(lines("t", 0, 10));
+    let manifest = folder.join("b/topics/t/partition=0/t+0+00000000000000000000.tsv.zst.sha256");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::remove_file(&manifest).unwrap();
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_has("1 without manifest");
+    run(lines("t", 5, 10));
+    assert_eq!(std::fs::read_to_string(&manifest).unwrap(), text);
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .expect(|it| !it.text().contains("without"), "a manifest");
+}
+
+#[test]
+fn record_time_cuts_and_a_late_record_does_not() {
+    let folder = session::folder("segments-time");
+    // A second between two records: spans of 10 s from 1,700,000,000 s on.
+    let mut input = lines("t", 0, 15);
+    input += "t\t0\t15\t1700000003000\tlate\tx\t\\N\n";
+    input += &lines("t", 16, 9);
+    cmd("ktee")
+        .args([ALL, "--segment-time", "10s", "b/"])
+        .inside(&folder)
+        .stdin(input)
+        .run()
+        .succeeds();
+    let found = segments(&folder.join("b"));
+    let firsts: Vec<&str> = found
+        .iter()
+        .map(|path| &path[path.len() - 12..path.len() - 8])
+        .collect();
+    assert_eq!(firsts, ["0000", "0010", "0020"]);
+}
+
+#[test]
+fn a_quiet_segment_is_stored_after_max_delay() {
+    let folder = session::folder("segments-delay");
+    let mut running = cmd("ktee")
+        .args([ALL, "--max-delay", "300ms", "b/"])
+        .inside(&folder)
+        .stdin_open()
+        .start();
+    running.write(lines("t", 0, 1).as_bytes());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !folder
+        .join("b/topics/t/partition=0/t+0+00000000000000000000.tsv.zst.sha256")
+        .exists()
+    {
+        assert!(std::time::Instant::now() < deadline, "nothing is stored");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    running.write(lines("t", 1, 1).as_bytes());
+    running.close_stdin();
+    running.wait().succeeds();
+    assert_eq!(segments(&folder.join("b")).len(), 2);
+}
+
+#[test]
+fn lines_without_positions_go_to_numbered_segments_and_come_back_in_order() {
+    let folder = session::folder("segments-lines");
+    shell(
+        "seq 1000 | ktee --segment-records 300 b/ >/dev/null; printf 'a\\nno end' | ktee b/; \
+         ls b/lines | grep -c sha256; ktee --cat b | cmp - <(seq 1000; printf 'a\\nno end\\n') && \
+         cd b/lines && sha256sum --quiet -c *.sha256",
+    )
+    .inside(&folder)
+    .run()
+    .succeeds()
+    .stdout_is("a\nno end5\n");
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds();
+}
+
+#[test]
+fn a_bad_line_stops_it_by_its_number_and_all_before_it_is_stored() {
+    let folder = session::folder("segments-bad");
+    for (bad, said) in [
+        ("t\t0\n", "line 11: 2 columns"),
+        (
+            "../x\t0\t1\t1\tk\tv\t\\N\n",
+            "line 11: \"../x\" is no name of a topic",
+        ),
+        (
+            "t\t\\N\t1\t1\tk\tv\t\\N\n",
+            "line 11: a record for a backup needs topic, partition and offset",
+        ),
+        ("t\t0\t5\t7\tk\tother\t\\N\n", ""),
+    ] {
+        let input = lines("t", 0, 10) + bad + &lines("t", 11, 5);
+        let run = cmd("ktee")
+            .args([ALL, "b/"])
+            .inside(&folder)
+            .stdin(input)
+            .run();
+        if said.is_empty() {
+            run.succeeds();
+        } else {
+            run.fails_with(2).stderr_has(said);
+        }
+    }
+    assert_eq!(
+        std::fs::read_dir(folder.join("b/topics")).unwrap().count(),
+        1
+    );
+}
+
+#[test]
+fn a_topic_that_was_made_anew_is_not_taken_for_the_old_one() {
+    let folder = session::folder("segments-anew");
+    let run = |input: String| {
+        cmd("ktee")
+            .args([ALL, "b/"])
+            .inside(&folder)
+            .stdin(input)
+            .run()
+    };
+    run(lines("t", 0, 10)).succeeds();
+    run(lines("t", 0, 20).replace("value", "another"))
+        .fails_with(2)
+        .stderr_has("offset 9 is another record");
+}
+
+#[test]
+fn two_writers_of_the_same_records_leave_each_record_once() {
+    let folder = session::folder("segments-two");
+    std::fs::write(folder.join("in"), lines("t", 0, 60_000)).unwrap();
+    for round in 0..3 {
+        shell(
+            "ktee -q --tsv=all --segment-records $A b$N/ <in >/dev/null & one=$!; \
+             ktee -q --tsv=all --segment-records 997 b$N/ <in >/dev/null & two=$!; \
+             wait $one && wait $two && ktee --verify b$N >/dev/null && ktee --cat b$N | cmp - in && \
+             zstdcat b$N/topics/t/partition=0/*.zst | wc -l",
+        )
+        .env("N", round.to_string())
+        .env("A", (700 + 100 * round).to_string())
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is("60000\n");
+    }
+}

@@ -1,0 +1,215 @@
+use super::{lines, segments};
+use crate::testkit::command::{cmd, shell};
+use crate::testkit::session;
+use std::path::{Path, PathBuf};
+
+fn backup(records: i64) -> PathBuf {
+    let folder = session::folder("verify");
+    cmd("ktee")
+        .args(["--tsv=all", "--segment-records", "10", "b/"])
+        .inside(&folder)
+        .stdin(lines("t", 0, records))
+        .run()
+        .succeeds();
+    folder
+}
+
+fn segment(folder: &Path, first: i64) -> PathBuf {
+    folder.join(format!("b/topics/t/partition=0/t+0+{first:020}.tsv.zst"))
+}
+
+fn remove(folder: &Path, first: i64) {
+    let path = segment(folder, first);
+    std::fs::remove_file(path.with_extension("zst.sha256")).unwrap();
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_whole_backup_is_a_row_for_each_partition_and_0() {
+    let folder = backup(25);
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is("t\t0\t3\t25\t0\t24\t1700000000000\t1700000024000\t0\t0\t0\t\\N\n");
+}
+
+#[test]
+fn a_segment_that_is_missing_is_a_hole_and_1() {
+    for (first, hole) in [(0, "0 to 9"), (10, "10 to 19")] {
+        let folder = backup(25);
+        std::fs::remove_file(segment(&folder, first)).unwrap();
+        let verify = || cmd("ktee").args(["--verify", "b"]).inside(&folder).run();
+        verify()
+            .fails_with(1)
+            .stdout_has(&format!("offsets {hole} are missing"));
+    }
+    let folder = backup(25);
+    remove(&folder, 10);
+    let verify = cmd("ktee").args(["--verify", "b"]).inside(&folder).run();
+    verify
+        .fails_with(1)
+        .stdout_has("offsets 10 to 19 are missing");
+    let folder = backup(25);
+    remove(&folder, 0);
+    let verify = cmd("ktee").args(["--verify", "b"]).inside(&folder).run();
+    verify.fails_with(1).stdout_has("missing");
+}
+
+#[test]
+fn a_changed_byte_and_a_torn_segment_are_damage_and_1() {
+    let folder = backup(25);
+    let path = segment(&folder, 10);
+    let content = std::fs::read(&path).unwrap();
+    let mut changed = content.clone();
+    changed[content.len() / 2] ^= 1;
+    for bad in [&changed[..], &content[..content.len() - 3], b""] {
+        std::fs::write(&path, bad).unwrap();
+        cmd("ktee")
+            .args(["--verify", "b"])
+            .inside(&folder)
+            .run()
+            .fails_with(1)
+            .stdout_has("00010.tsv.zst");
+        cmd("ktee")
+            .args(["--cat", "b"])
+            .inside(&folder)
+            .run()
+            .fails_with(2);
+    }
+    std::fs::write(&path, content).unwrap();
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds();
+    // Another file of records, whole in itself.
+    std::fs::copy(segment(&folder, 0), &path).unwrap();
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .fails_with(1);
+    cmd("ktee")
+        .args(["--cat", "b"])
+        .inside(&folder)
+        .run()
+        .fails_with(2)
+        .stderr_has("checksum");
+}
+
+#[test]
+fn gaps_within_a_run_are_no_holes_and_between_runs_they_are_unless_the_topic_has_them_anyway() {
+    let folder = session::folder("verify-gaps");
+    let run = |place: &str, input: String| {
+        cmd("ktee")
+            .args(["--tsv=all", place])
+            .inside(&folder)
+            .stdin(input)
+            .run()
+            .succeeds()
+    };
+    let verify = |place: &str| cmd("ktee").args(["--verify", place]).inside(&folder).run();
+    run("compacted/", lines("t", 0, 5) + &lines("t", 8, 5));
+    verify("compacted")
+        .succeeds()
+        .stdout_has("3 offsets are no records");
+    run("compacted/", lines("t", 20, 5)).stderr_has("7 offsets are in neither");
+    verify("compacted")
+        .succeeds()
+        .stdout_has("10 offsets are no records");
+    run("plain/", lines("t", 0, 5));
+    run("plain/", lines("t", 7, 5)).stderr_has("2 offsets are in neither");
+    verify("plain")
+        .fails_with(1)
+        .stdout_has("offsets 5 to 6 are missing");
+}
+
+#[test]
+fn cat_gives_an_offset_once_and_verify_tells_overlaps_apart() {
+    let folder = backup(25);
+    let other = session::folder("verify-overlap");
+    cmd("ktee")
+        .args(["--tsv=all", "b/"])
+        .inside(&other)
+        .stdin(lines("t", 5, 10))
+        .run()
+        .succeeds();
+    shell("cp $FROM/b/topics/t/partition=0/* b/topics/t/partition=0/")
+        .env("FROM", other)
+        .inside(&folder)
+        .run()
+        .succeeds();
+    assert_eq!(segments(&folder.join("b")).len(), 4);
+    cmd("ktee")
+        .args(["--cat", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is(&lines("t", 0, 25));
+    let verify = cmd("ktee")
+        .args(["--verify", "b", "-o", "json"])
+        .inside(&folder)
+        .run();
+    verify
+        .succeeds()
+        .stdout_has("\"holes\":0")
+        .stdout_has("\"doubles\":10");
+}
+
+#[test]
+fn cat_selects_by_time_topic_and_partition() {
+    let folder = session::folder("verify-select");
+    let input = lines("t", 0, 25) + &lines("u", 0, 3) + &lines("t", 0, 2).replace("t\t0", "t\t1");
+    cmd("ktee")
+        .args(["--tsv=all", "--segment-records", "10", "b/"])
+        .inside(&folder)
+        .stdin(input)
+        .run()
+        .succeeds();
+    let cat = |line: &str| {
+        let args = line.split(' ');
+        cmd("ktee")
+            .args(["--cat", "b"])
+            .args(args)
+            .inside(&folder)
+            .run()
+    };
+    cat("-t t -p 0 --from 1700000008000 --to 2023-11-14T22:13:40Z")
+        .succeeds()
+        .stdout_is(&lines("t", 8, 12));
+    cat("-t u").succeeds().stdout_is(&lines("u", 0, 3));
+    cat("-p 1")
+        .succeeds()
+        .stdout_is(&lines("t", 0, 2).replace("t\t0", "t\t1"));
+    cat("-t v").fails_with(2).stderr_has("no topic v");
+}
+
+#[test]
+fn a_backup_that_is_not_there_is_2_and_an_empty_one_1() {
+    cmd("ktee")
+        .args(["--verify", "/no/such/folder"])
+        .run()
+        .fails_with(2)
+        .stderr_has("/no/such/folder");
+    let folder = session::folder("verify-empty");
+    cmd("ktee")
+        .args(["--verify", "."])
+        .inside(&folder)
+        .run()
+        .fails_with(1)
+        .stderr_has("no segment");
+}
+
+#[test]
+fn a_file_of_records_is_read_as_well() {
+    let folder = backup(5);
+    let path = segment(&folder, 0);
+    cmd("ktee")
+        .arg("--cat")
+        .arg(path)
+        .run()
+        .succeeds()
+        .stdout_is(&lines("t", 0, 5));
+}
