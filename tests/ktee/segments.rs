@@ -90,7 +90,7 @@ fn the_same_records_again_add_nothing_and_what_is_new_goes_on() {
         .inside(&folder)
         .run()
         .succeeds()
-        .stdout_is(&lines("t", 0, 150));
+        .stdout_is(lines("t", 0, 150));
 }
 
 #[test]

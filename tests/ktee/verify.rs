@@ -147,7 +147,7 @@ fn cat_gives_an_offset_once_and_verify_tells_overlaps_apart() {
         .inside(&folder)
         .run()
         .succeeds()
-        .stdout_is(&lines("t", 0, 25));
+        .stdout_is(lines("t", 0, 25));
     let verify = cmd("ktee")
         .args(["--verify", "b", "-o", "json"])
         .inside(&folder)
@@ -178,11 +178,11 @@ fn cat_selects_by_time_topic_and_partition() {
     };
     cat("-t t -p 0 --from 1700000008000 --to 2023-11-14T22:13:40Z")
         .succeeds()
-        .stdout_is(&lines("t", 8, 12));
-    cat("-t u").succeeds().stdout_is(&lines("u", 0, 3));
+        .stdout_is(lines("t", 8, 12));
+    cat("-t u").succeeds().stdout_is(lines("u", 0, 3));
     cat("-p 1")
         .succeeds()
-        .stdout_is(&lines("t", 0, 2).replace("t\t0", "t\t1"));
+        .stdout_is(lines("t", 0, 2).replace("t\t0", "t\t1"));
     cat("-t v").fails_with(2).stderr_has("no topic v");
 }
 
@@ -211,5 +211,5 @@ fn a_file_of_records_is_read_as_well() {
         .arg(path)
         .run()
         .succeeds()
-        .stdout_is(&lines("t", 0, 5));
+        .stdout_is(lines("t", 0, 5));
 }
