@@ -3,6 +3,7 @@
 use super::cluster::Cluster;
 use super::java;
 use super::node::{Node, free_port};
+use super::proxy::Proxy;
 use super::session::{self, Group};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -55,6 +56,7 @@ pub(crate) struct Spec {
     settings: Vec<(String, String)>,
     racks: Vec<String>,
     format: Vec<String>,
+    is_behind_proxies: bool,
 }
 
 impl Spec {
@@ -67,6 +69,7 @@ impl Spec {
             settings: Vec::new(),
             racks: Vec::new(),
             format: Vec::new(),
+            is_behind_proxies: false,
         }
     }
 
@@ -91,6 +94,12 @@ impl Spec {
     pub(crate) fn listener_named(mut self, name: &str, protocol: &str) -> Self {
         self.listeners.push((name.to_owned(), protocol.to_owned()));
         self
+    }
+
+    /// A network of the test's own before every broker: [`Kafka::network`], and `bootstrap_of("PROXIED")`.
+    pub(crate) fn behind_proxies(mut self) -> Self {
+        self.is_behind_proxies = true;
+        self.listener_named(PROXIED, "PLAINTEXT")
     }
 
     /// A line of server.properties.
@@ -146,12 +155,16 @@ pub(crate) fn shared_or_reason() -> Result<&'static Kafka, &'static str> {
     SHARED.get_or_init(start).as_ref().map_err(String::as_str)
 }
 
+/// The listener that leads through the proxies.
+const PROXIED: &str = "PROXIED";
+
 /// A running Kafka. Dropped, or left by the end of the run, it is killed.
 pub(crate) struct Kafka {
     nodes: Vec<Node>,
     listeners: Vec<(String, String)>,
     class_path: String,
     admin: OnceLock<AdminClient<DefaultClientContext>>,
+    proxies: Vec<Proxy>,
 }
 
 impl Kafka {
@@ -168,7 +181,13 @@ impl Kafka {
             })
             .collect();
         let controllers: Vec<u16> = nodes.iter().map(|_| free_port()).collect();
+        let proxied = listeners.iter().position(|(name, _)| name == PROXIED);
+        let proxied = proxied.filter(|_| spec.is_behind_proxies);
+        let proxies = nodes
+            .iter()
+            .filter_map(|node| proxied.map(|index| Proxy::to(node.ports[index])));
         let kafka = Self {
+            proxies: proxies.collect(),
             nodes,
             listeners,
             class_path,
@@ -190,12 +209,17 @@ impl Kafka {
 
     fn properties(&self, spec: &Spec, node: &Node, controllers: &[u16]) -> String {
         let index = usize::from(node.id - 1);
-        let listening: Vec<String> = self
-            .listeners
-            .iter()
-            .zip(&node.ports)
-            .map(|((name, _), port)| format!("{name}://127.0.0.1:{port}"))
-            .collect();
+        let addresses = |of: &dyn Fn(&str, u16) -> u16| {
+            let listeners = self.listeners.iter().zip(&node.ports);
+            let addresses = listeners
+                .map(|((name, _), &port)| format!("{name}://127.0.0.1:{}", of(name, port)));
+            addresses.collect::<Vec<_>>().join(",")
+        };
+        let listening = addresses(&|_, port| port);
+        let advertised = addresses(&|name, port| match self.proxies.get(index) {
+            Some(proxy) if name == PROXIED => proxy.port(),
+            _ => port,
+        });
         let protocols: Vec<String> = self
             .listeners
             .iter()
@@ -215,11 +239,10 @@ impl Kafka {
                 "listeners",
                 format!(
                     "{},CONTROLLER://127.0.0.1:{}",
-                    listening.join(","),
-                    controllers[index]
+                    listening, controllers[index]
                 ),
             ),
-            ("advertised.listeners", listening.join(",")),
+            ("advertised.listeners", advertised),
             ("controller.listener.names", "CONTROLLER".to_owned()),
             (
                 "listener.security.protocol.map",
@@ -258,12 +281,20 @@ impl Kafka {
             .iter()
             .position(|(name, _)| name == listener)
             .expect("a listener of this Kafka");
-        let addresses: Vec<String> = self
-            .nodes
-            .iter()
-            .map(|node| format!("127.0.0.1:{}", node.ports[index]))
+        let port = |(at, node): (usize, &Node)| match self.proxies.get(at) {
+            Some(proxy) if listener == PROXIED => proxy.port(),
+            _ => node.ports[index],
+        };
+        let nodes = self.nodes.iter().enumerate();
+        let addresses: Vec<String> = nodes
+            .map(|node| format!("127.0.0.1:{}", port(node)))
             .collect();
         addresses.join(",")
+    }
+
+    /// The network between clients and broker `id` (from 1), where the Kafka is behind proxies.
+    pub(crate) fn network(&self, id: u16) -> &Proxy {
+        &self.proxies[usize::from(id) - 1]
     }
 
     /// Kills broker `id` (from 1) as a power cut would.

@@ -6,6 +6,7 @@
 //!   [`java`]: its jars and its tools.
 //! - [`mock`]: librdkafka's mock cluster, in this process or lent by `kcat-lite -M`.
 //! - [`cluster`]: topics and records of any of them, written and read by a foreign client.
+//! - [`proxy`]: the network between a client and a broker, to be cut.
 //! - [`postgres`]: a real PostgreSQL of a test's own.
 //! - [`witness`]: other people's programs that the same data is shown to.
 
@@ -17,6 +18,7 @@ pub(crate) mod mock;
 mod node;
 pub(crate) mod output;
 pub(crate) mod postgres;
+pub(crate) mod proxy;
 pub(crate) mod running;
 pub(crate) mod session;
 pub(crate) mod witness;
