@@ -28,7 +28,7 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     let client = Client::new(&options, Role::Consumer)?;
     let interrupted = || signals.caught().is_some();
     let reader = match engine.start(&client, &options, &wanted, &interrupted) {
-        Err(_) if interrupted() => return Ok(Exit::Done),
+        Err(_) if interrupted() => return Ok(signals.end_of_reader()),
         other => other?,
     };
     let writer = Writer::new(&config.output)?;
@@ -55,7 +55,10 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         if run.has_failed {
             Exit::Failed
         } else {
-            run.writer.exit()
+            match run.writer.exit() {
+                Exit::Done => signals.end_of_reader(),
+                failed => failed,
+            }
         }
     })
 }

@@ -28,3 +28,6 @@ mod security;
 
 /// Requests of our own over librdkafka's connections.
 mod wire;
+
+/// All programs while everything breaks.
+mod chaos;

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use super::exit::Exit;
+
 /// The signals caught so far.
 pub struct Signals {
     /// The number of the last signal caught, 0 for none.
@@ -46,6 +48,15 @@ impl Signals {
         match self.caught.load(Ordering::Relaxed) {
             0 => None,
             signal => Some(signal as i32),
+        }
+    }
+
+    /// How a program ends that reads until it is told to stop and has ended cleanly: SIGINT and SIGTERM
+    /// are the way to tell it so, any other signal is re-raised.
+    pub fn end_of_reader(&self) -> Exit {
+        match self.caught() {
+            None | Some(SIGINT | SIGTERM) => Exit::Done,
+            Some(signal) => Exit::Signal(signal),
         }
     }
 
