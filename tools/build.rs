@@ -7,6 +7,7 @@ use std::path::PathBuf;
 const SHIM: &str = "tools/kafka/wire/shim.c";
 const RDKAFKA: &str = "librdkafka's private headers (rdkafka-sys has to build librdkafka itself, without its features dynamic-linking and cmake-build)";
 const OPENSSL: &str = "OpenSSL's headers (openssl-sys has them with its feature vendored)";
+const ZLIB: &str = "zlib's headers (libz-sys has them with its feature static)";
 
 fn main() {
     println!("cargo:rerun-if-changed={SHIM}");
@@ -14,6 +15,7 @@ fn main() {
     let folders = [
         ("DEP_RDKAFKA_ROOT", "src", "rdkafka_int.h", RDKAFKA),
         ("DEP_OPENSSL_INCLUDE", "", "openssl/ssl.h", OPENSSL),
+        ("DEP_Z_INCLUDE", "", "zlib.h", ZLIB),
     ]
     .map(|(variable, below, header, what)| headers(variable, below, header, what));
     let mut build = cc::Build::new();
