@@ -8,10 +8,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
 use kafka_protocol::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
 use kafka_protocol::messages::consumer_group_describe_response as consumer;
-use kafka_protocol::messages::consumer_protocol_assignment::ConsumerProtocolAssignment;
 use kafka_protocol::messages::describe_groups_request::DescribeGroupsRequest;
 use kafka_protocol::messages::describe_groups_response as classic;
 use kafka_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
@@ -20,8 +18,9 @@ use kafka_protocol::messages::list_groups_request::ListGroupsRequest;
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::share_group_describe_request::ShareGroupDescribeRequest;
 use kafka_protocol::messages::share_group_describe_response as share;
-use kafka_protocol::protocol::{Decodable, Message, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 
+use super::assignment::assigned;
 use super::patience::{ANY_VERSION, Patience};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{To, Wire};
@@ -296,7 +295,7 @@ fn ask_classic(
             client: member.client_id.to_string(),
             host: host(&member.client_host),
             partitions: if is_consumer {
-                assigned(member.member_assignment)
+                assigned(&member.member_assignment)
             } else {
                 Vec::new()
             },
@@ -312,23 +311,6 @@ fn ask_classic(
         reply.groups.into_iter().map(described).collect()
     };
     replies.into_iter().map(|reply| reply.map(all)).collect()
-}
-
-/// What the leader of a classic group assigned to a member: a version, then the message of that version.
-fn assigned(mut assignment: Bytes) -> Vec<(Arc<str>, Vec<i32>)> {
-    if assignment.len() < 2 {
-        return Vec::new();
-    }
-    let newest = <ConsumerProtocolAssignment as Message>::VERSIONS.max;
-    let version = assignment.get_i16().clamp(0, newest);
-    // What another client wrote in a way of its own names no partitions for us.
-    let Ok(assignment) = ConsumerProtocolAssignment::decode(&mut assignment, version) else {
-        return Vec::new();
-    };
-    let topics = assignment.assigned_partitions.into_iter();
-    topics
-        .map(|topic| (topic.topic.as_str().into(), topic.partitions))
-        .collect()
 }
 
 fn ask_consumer(
@@ -430,16 +412,6 @@ pub fn offsets_partition(group: &str, count: usize) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_assignment_of_a_classic_group_is_read_in_its_version() {
-        // Version 1: one topic "ab" with partitions 0 and 2, no user data.
-        let bytes = b"\0\x01\0\0\0\x01\0\x02ab\0\0\0\x02\0\0\0\0\0\0\0\x02\xff\xff\xff\xff";
-        let expected: Vec<(Arc<str>, Vec<i32>)> = vec![("ab".into(), vec![0, 2])];
-        assert_eq!(assigned(Bytes::from_static(bytes)), expected);
-        assert!(assigned(Bytes::new()).is_empty());
-        assert!(assigned(Bytes::from_static(b"\0\x01\0")).is_empty());
-    }
 
     #[test]
     fn a_group_s_partition_is_java_s() {

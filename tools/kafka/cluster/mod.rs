@@ -8,12 +8,15 @@
 //! - [`share`]: how far share groups have come.
 //! - [`unread`]: the first record that a reader has not seen yet.
 
+mod assignment;
 pub mod committed;
 pub mod groups;
 pub mod metadata;
 pub mod offsets;
 pub mod patience;
+mod reader;
 pub mod share;
+mod share_answer;
 pub mod unread;
 
 pub use committed::{Committed, committed};

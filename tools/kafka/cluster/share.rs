@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use bytes::{BufMut, BytesMut};
 use kafka_protocol::protocol::buf::{ByteBuf, ByteBufMut};
 use kafka_protocol::protocol::{
@@ -17,6 +17,7 @@ use kafka_protocol::protocol::{
 
 use super::groups::checked;
 use super::patience::{ANY_VERSION, Patience};
+use super::share_answer::{Group, ShareOffsetsResponse};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 
@@ -104,33 +105,6 @@ struct ShareOffsetsRequest {
     groups: Vec<String>,
 }
 
-/// The response, without the texts that say what its codes do.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct ShareOffsetsResponse {
-    groups: Vec<Group>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Group {
-    id: String,
-    topics: Vec<Topic>,
-    error_code: i16,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Topic {
-    name: String,
-    partitions: Vec<Partition>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Partition {
-    id: i32,
-    start: i64,
-    lag: i64,
-    error_code: i16,
-}
-
 /// The versions that are understood; version 1 brought the lag.
 const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
 
@@ -199,93 +173,19 @@ impl Encodable for ShareOffsetsResponse {
 
 impl Decodable for ShareOffsetsResponse {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
-        let _throttle_time_ms = buf.try_get_i32()?;
-        let groups = list(buf, version, group)?;
-        skip_tags(buf)?;
-        Ok(ShareOffsetsResponse { groups })
+        let bytes = buf.try_get_bytes(buf.remaining())?;
+        let response = ShareOffsetsResponse::read(&bytes, version);
+        response.context("it is malformed")
     }
 }
 
-fn group<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Group> {
-    let id = text(buf)?;
-    let topics = list(buf, version, topic)?;
-    let error_code = buf.try_get_i16()?;
-    let _error_message = text(buf)?;
-    skip_tags(buf)?;
-    Ok(Group {
-        id,
-        topics,
-        error_code,
-    })
-}
-
-fn topic<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Topic> {
-    let name = text(buf)?;
-    let _topic_id = buf.try_get_bytes(16)?;
-    let partitions = list(buf, version, partition)?;
-    skip_tags(buf)?;
-    Ok(Topic { name, partitions })
-}
-
-fn partition<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Partition> {
-    let id = buf.try_get_i32()?;
-    let start = buf.try_get_i64()?;
-    let _leader_epoch = buf.try_get_i32()?;
-    let lag = if version >= 1 { buf.try_get_i64()? } else { -1 };
-    let error_code = buf.try_get_i16()?;
-    let _error_message = text(buf)?;
-    skip_tags(buf)?;
-    Ok(Partition {
-        id,
-        start,
-        lag,
-        error_code,
-    })
-}
-
-/// The parts of flexible versions (KIP-482), whose encoders kafka-protocol keeps to itself.
+/// A number of the flexible versions (KIP-482), whose encoders kafka-protocol keeps to itself.
 fn put_varint(buf: &mut impl BufMut, mut number: u32) {
     while number >= 0x80 {
         buf.put_u8(number as u8 | 0x80);
         number >>= 7;
     }
     buf.put_u8(number as u8);
-}
-
-fn varint<B: ByteBuf>(buf: &mut B) -> Result<u32> {
-    let mut number = 0;
-    for group in 0..5 {
-        let byte = buf.try_get_u8()?;
-        number |= u32::from(byte & 0x7f) << (7 * group);
-        if byte < 0x80 {
-            return Ok(number);
-        }
-    }
-    bail!("a length of more than 32 bits")
-}
-
-/// A text that may be NULL, which is as good as an empty one here.
-fn text<B: ByteBuf>(buf: &mut B) -> Result<String> {
-    let size = varint(buf)?.saturating_sub(1) as usize;
-    Ok(String::from_utf8(buf.try_get_bytes(size)?.to_vec())?)
-}
-
-fn list<B: ByteBuf, T>(
-    buf: &mut B,
-    version: i16,
-    element: impl Fn(&mut B, i16) -> Result<T>,
-) -> Result<Vec<T>> {
-    let count = varint(buf)?.saturating_sub(1);
-    (0..count).map(|_| element(buf, version)).collect()
-}
-
-fn skip_tags<B: ByteBuf>(buf: &mut B) -> Result<()> {
-    for _ in 0..varint(buf)? {
-        let _tag = varint(buf)?;
-        let size = varint(buf)?;
-        buf.try_get_bytes(size as usize)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -309,9 +209,7 @@ mod tests {
         for (version, lag, expected) in
             [(0, &[][..], None), (1, &[0, 0, 0, 0, 0, 0, 0, 9], Some(9))]
         {
-            let mut bytes = response(lag);
-            let response = ShareOffsetsResponse::decode(&mut bytes, version).unwrap();
-            assert!(bytes.is_empty());
+            let response = ShareOffsetsResponse::decode(&mut response(lag), version).unwrap();
             let group = response.groups.into_iter().next().unwrap();
             let position = SharePosition {
                 topic: "t".into(),
