@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use memchr::{memchr, memrchr};
 
@@ -179,20 +180,77 @@ fn split_json(line: &[u8]) -> Option<Split<'_>> {
 }
 
 /// As [`split_json`], where the position is not the first member, or spaces were added.
+///
+/// The other members stay as they are written: a number that is parsed and
+/// printed again is not always the same number.
 fn split_json_slowly(line: &[u8]) -> Option<Split<'_>> {
-    let mut object: serde_json::Map<_, _> = serde_json::from_slice(line).ok()?;
-    let text = object.shift_remove("position")?;
-    let text = text.as_str()?.as_bytes();
-    cut_offset(text)?;
-    // The position holds nothing that JSON escapes, so it stands in the line as it is.
-    let at = memchr::memmem::find(line, text)?;
-    let record = (!object.is_empty()).then(|| {
-        let mut record = serde_json::to_vec(&object).unwrap_or_default();
-        record.push(b'\n');
-        Cow::Owned(record)
-    });
-    Some(Split {
-        position: &line[at..at + text.len()],
-        record,
-    })
+    // Whether it is JSON at all; the search relies on it.
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).ok()?;
+    let (member, text) = find_position(line)?;
+    let position = &line[text];
+    cut_offset(position)?;
+    let after = line[member.end..].trim_ascii_start();
+    let record = match (after.strip_prefix(b","), member.comma) {
+        (Some(after), _) => Some([&line[..member.start], after.trim_ascii_start()].concat()),
+        (None, Some(comma)) => Some([&line[..comma], after].concat()),
+        (None, None) => None,
+    };
+    let record = record.map(Cow::Owned);
+    Some(Split { position, record })
+}
+
+/// A member of an object: name and value, and the comma before it.
+struct Member {
+    start: usize,
+    end: usize,
+    comma: Option<usize>,
+}
+
+/// Where the object's own member `position` is, and its text.
+fn find_position(object: &[u8]) -> Option<(Member, Range<usize>)> {
+    let (mut depth, mut comma, mut is_name) = (0, None, false);
+    let mut at = 0;
+    while at < object.len() {
+        match object[at] {
+            b'"' => {
+                let end = at + string_len(&object[at..])?;
+                if depth == 1 && is_name && &object[at..end] == b"\"position\"" {
+                    let value = object[end..].trim_ascii_start().strip_prefix(b":")?;
+                    let start = object.len() - value.trim_ascii_start().len();
+                    let member = Member {
+                        start: at,
+                        end: start + string_len(&object[start..])?,
+                        comma,
+                    };
+                    let text = start + 1..member.end - 1;
+                    return Some((member, text));
+                }
+                at = end;
+                continue;
+            }
+            b'{' => {
+                depth += 1;
+                is_name = depth == 1;
+            }
+            b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b',' if depth == 1 => (comma, is_name) = (Some(at), true),
+            b':' if depth == 1 => is_name = false,
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// How long the JSON string is that `text` begins with, quotes and all.
+fn string_len(text: &[u8]) -> Option<usize> {
+    let mut at = text.starts_with(b"\"").then_some(1)?;
+    loop {
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
 }

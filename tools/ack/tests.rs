@@ -75,18 +75,39 @@ fn a_position_stands_in_front_of_columns_and_first_in_an_object() {
 
 #[test]
 fn an_object_may_have_its_members_in_any_order_and_spaces() {
-    for line in [
-        "{\"payload\":\"x\",\"position\":\"s:t:0:1\"}\n",
-        "{\"position\": \"s:t:0:1\", \"payload\": \"x\"}\n",
-        "{ \"position\":\"s:t:0:1\",\"payload\":\"x\"}\n",
+    for (line, record) in [
+        (
+            r#"{"payload":"x","position":"s:t:0:1"}"#,
+            r#"{"payload":"x"}"#,
+        ),
+        (
+            r#"{"position": "s:t:0:1", "payload": "x"}"#,
+            r#"{"payload": "x"}"#,
+        ),
+        (
+            r#"{ "position":"s:t:0:1","payload":"x"}"#,
+            r#"{ "payload":"x"}"#,
+        ),
+        // Other members stay as they are: names, numbers, what is inside of them.
+        (
+            r#"{"a":{"position":"x:y:1:1"},"\"":12345678901234567890.10 , "position" : "s:t:0:1" , "z":["position"]}"#,
+            r#"{"a":{"position":"x:y:1:1"},"\"":12345678901234567890.10 , "z":["position"]}"#,
+        ),
+        (
+            r#"{"a":"\",\"position\":\"" ,"position":"s:t:0:1" }"#,
+            r#"{"a":"\",\"position\":\"" }"#,
+        ),
     ] {
         let split = Split::of(line.as_bytes(), Shape::Json).expect(line);
         assert_eq!(split.position, b"s:t:0:1");
-        assert_eq!(
-            split.record.as_deref(),
-            Some(&b"{\"payload\":\"x\"}\n"[..]),
-            "{line}"
-        );
+        assert_eq!(split.record.as_deref(), Some(record.as_bytes()), "{line}");
+    }
+    for line in [
+        r#"["position","s:t:0:1"]"#,
+        r#"{"position":1}"#,
+        r#"{"position":"s:t:0:1""#,
+    ] {
+        assert!(Split::of(line.as_bytes(), Shape::Json).is_err(), "{line}");
     }
 }
 
