@@ -1,28 +1,37 @@
 //! What a cluster answers when it is asked: plain rows, no type of librdkafka's in sight.
 //!
 //! - [`mod@committed`]: how far groups have read, many groups at once.
+//! - [`mod@configs`]: settings of topics and brokers.
 //! - [`groups`]: which groups there are, and who is in them.
+//! - [`mod@log_dirs`]: bytes of every replica, and the brokers' disks.
 //! - [`mod@metadata`]: brokers, topics, partitions; the first contact of every program that asks.
 //! - [`mod@offsets`]: earliest, latest, and by time, for many partitions at once.
 //! - [`patience`]: how long all of it may take.
+//! - [`mod@pieces`]: what lies at an offset of many partitions at once.
 //! - [`share`]: how far share groups have come.
 //! - [`unread`]: the first record that a reader has not seen yet.
 
 mod assignment;
 pub mod committed;
+pub mod configs;
 pub mod groups;
+pub mod log_dirs;
 pub mod metadata;
 pub mod offsets;
 pub mod patience;
 mod reader;
+pub mod pieces;
 pub mod share;
 mod share_answer;
 pub mod unread;
 
 pub use committed::{Committed, committed};
+pub use configs::{ConfigsOf, Resource, configs};
 pub use groups::{GroupKind, coordinators, describe_groups, list_groups};
+pub use log_dirs::{DirsOf, LogDir, Replica, log_dirs};
 pub use metadata::{Metadata, Partition, Topic, Topics, metadata, metadata_over};
 pub use offsets::{Found, Isolation, Question, Spec, offsets, offsets_over};
 pub use patience::Patience;
+pub use pieces::{Met, Piece, Place, pieces};
 pub use share::{SharePosition, share_offsets};
 pub use unread::{FirstRecord, Position, first_unread, times_of};

@@ -1,0 +1,116 @@
+//! Settings of topics and brokers as they are in force (Kafka's `DescribeConfigs`).
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use kafka_protocol::messages::DescribeConfigsRequest;
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_configs_response::DescribeConfigsResult;
+use kafka_protocol::protocol::StrBytes;
+
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::wire::{To, Wire};
+
+/// What has settings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// The topic of this name.
+    Topic(String),
+    /// The broker of this number; only it can tell.
+    Broker(i32),
+}
+
+impl Resource {
+    /// Its type as `ConfigResource.java` numbers it, and its name.
+    fn named(&self) -> (i8, String) {
+        match self {
+            Resource::Topic(name) => (2, name.clone()),
+            Resource::Broker(id) => (4, id.to_string()),
+        }
+    }
+}
+
+/// Names with values; a value that is secret, or set to nothing, is not there.
+pub type Settings = HashMap<String, String>;
+
+/// One broker, what it is asked about, and which settings of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigsOf {
+    /// The broker's number.
+    pub broker: i32,
+    /// Resources with the names of the settings that are wanted of each.
+    pub resources: Vec<(Resource, Vec<&'static str>)>,
+}
+
+/// Settings of every resource that a broker was asked about, or why there are none.
+pub type Answered = HashMap<Resource, Result<Settings, KafkaError>>;
+
+/// v1 is the oldest that Kafka 4 knows.
+const OLDEST: i16 = 1;
+
+/// Asks all these brokers side by side; an answer for each, in their order.
+///
+/// A broker tells a topic's settings with its own defaults in the place of
+/// what the topic does not set, so a partition's leader is the one to ask.
+/// It takes the permission to describe the configuration of each resource.
+pub fn configs(
+    wire: &mut Wire<'_>,
+    brokers: &[ConfigsOf],
+    deadline: Instant,
+    interrupted: &dyn Fn() -> bool,
+) -> Vec<Result<Answered, KafkaError>> {
+    let requests = brokers.iter().map(|asked| {
+        let resources: Vec<_> = asked.resources.iter().map(resource).collect();
+        let build =
+            move |_version: i16| DescribeConfigsRequest::default().with_resources(resources);
+        (To::Broker(asked.broker), OLDEST..=i16::MAX, build)
+    });
+    let answers = wire.gather(requests, deadline, interrupted);
+    let answers = answers.into_iter().zip(brokers);
+    answers
+        .map(|(answer, asked)| Ok(in_places(answer?.results, asked)))
+        .collect()
+}
+
+fn resource((resource, keys): &(Resource, Vec<&'static str>)) -> DescribeConfigsResource {
+    let (kind, name) = resource.named();
+    let keys = keys.iter().map(|key| StrBytes::from_static_str(key));
+    DescribeConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(StrBytes::from_string(name))
+        .with_configuration_keys(Some(keys.collect()))
+}
+
+fn in_places(results: Vec<DescribeConfigsResult>, asked: &ConfigsOf) -> Answered {
+    let mut by_name: HashMap<(i8, String), DescribeConfigsResult> = results
+        .into_iter()
+        .map(|result| {
+            (
+                (result.resource_type, result.resource_name.to_string()),
+                result,
+            )
+        })
+        .collect();
+    let resources = asked.resources.iter().map(|(resource, _)| resource);
+    resources
+        .map(|resource| {
+            let result = by_name.remove(&resource.named());
+            let missing = || Err(KafkaError::of(code::UNKNOWN_TOPIC_OR_PARTITION));
+            (resource.clone(), result.map_or_else(missing, settings))
+        })
+        .collect()
+}
+
+fn settings(result: DescribeConfigsResult) -> Result<Settings, KafkaError> {
+    if result.error_code != 0 {
+        let known = KafkaError::of(result.error_code.into());
+        let said = result.error_message.filter(|said| !said.is_empty());
+        let reason = said.map_or(known.reason, |said| said.to_string());
+        return Err(KafkaError::new(known.code, reason));
+    }
+    let pairs = result.configs.into_iter().filter_map(|config| {
+        let value = config.value?;
+        Some((config.name.to_string(), value.to_string()))
+    });
+    Ok(pairs.collect())
+}

@@ -1,0 +1,202 @@
+//! A few bytes of many partitions of one leader at once: what lies at an offset (Kafka's `Fetch`).
+//!
+//! A broker sends nothing of a partition whose next batch is larger than its
+//! limit (but for the first partition of an answer). So a limit that holds a
+//! marker of a transaction and little else tells, for next to nothing,
+//! whether there is a marker.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::kafka::batch::{BatchError, Batches, Marker, RawRecord, Unpacker};
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::wire::{To, Wire};
+
+/// Where to read in a partition, and how much at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition's number.
+    pub partition: i32,
+    /// The first offset that is wanted.
+    pub offset: i64,
+    /// The most bytes, where they are not the first of the answer.
+    pub limit_bytes: i32,
+}
+
+/// What a partition has at an offset: batches as they are, from the one that the offset is in, up to the last stable offset.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The first offset that is not of an open transaction.
+    pub last_stable: i64,
+    batches: Bytes,
+    /// Producers with the first offset of each of their aborted transactions, by this offset.
+    aborted: Vec<(i64, i64)>,
+}
+
+/// What was met in a [`Piece`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Where to read on; none where there was no whole batch.
+    pub next_offset: Option<i64>,
+    /// Whether there was a batch of a transaction, or a marker of one.
+    pub transactions: bool,
+}
+
+/// Topics by name; topic ids came after it, and epochs before Kafka 2.
+const VERSIONS: std::ops::RangeInclusive<i16> = 4..=12;
+/// The most bytes of one answer, far below librdkafka's `receive.message.max.bytes`.
+const ANSWER_BYTES: i32 = 32 * 1024 * 1024;
+
+/// Reads at several lists of places of one broker's, one request a list, all under way at once.
+///
+/// A place of which the broker sent nothing has an empty piece. It takes the permission to read.
+pub fn pieces(
+    wire: &mut Wire<'_>,
+    broker: i32,
+    lists: &[Vec<Place<'_>>],
+    deadline: Instant,
+    interrupted: &dyn Fn() -> bool,
+) -> Vec<Vec<Result<Piece, KafkaError>>> {
+    let requests = lists.iter().map(|places| {
+        let topics = topics(places);
+        let build = move |_version: i16| request(topics);
+        (To::Broker(broker), VERSIONS, build)
+    });
+    let answers = wire.gather(requests, deadline, interrupted);
+    let answers = answers.into_iter().zip(lists);
+    answers
+        .map(|(answer, places)| {
+            let failed = |error: KafkaError| places.iter().map(|_| Err(error.clone())).collect();
+            let response = match answer {
+                Ok(response) if response.error_code == 0 => response,
+                Ok(response) => return failed(KafkaError::of(response.error_code.into())),
+                Err(error) => return failed(error),
+            };
+            let mut found: HashMap<(StrBytes, i32), PartitionData> = HashMap::new();
+            for topic in response.responses {
+                for data in topic.partitions {
+                    found.insert((topic.topic.0.clone(), data.partition_index), data);
+                }
+            }
+            let take = |place: &Place<'_>| {
+                let name = StrBytes::from_string(place.topic.to_owned());
+                found.remove(&(name, place.partition))
+            };
+            let missing = || Err(KafkaError::of(code::UNKNOWN_PARTITION));
+            places
+                .iter()
+                .map(take)
+                .map(|data| data.map_or_else(missing, piece))
+                .collect()
+        })
+        .collect()
+}
+
+fn topics(places: &[Place<'_>]) -> Vec<FetchTopic> {
+    let mut topics: Vec<FetchTopic> = Vec::new();
+    for place in places {
+        let partition = FetchPartition::default()
+            .with_partition(place.partition)
+            .with_current_leader_epoch(-1)
+            .with_fetch_offset(place.offset)
+            .with_partition_max_bytes(place.limit_bytes);
+        match topics.last_mut() {
+            Some(last) if last.topic.0.as_str() == place.topic => last.partitions.push(partition),
+            _ => {
+                let name = TopicName(StrBytes::from_string(place.topic.to_owned()));
+                let topic = FetchTopic::default().with_topic(name);
+                topics.push(topic.with_partitions(vec![partition]));
+            }
+        }
+    }
+    topics
+}
+
+fn request(topics: Vec<FetchTopic>) -> FetchRequest {
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(0)
+        .with_min_bytes(0)
+        .with_max_bytes(ANSWER_BYTES)
+        // Committed: the broker names the aborted transactions.
+        .with_isolation_level(1)
+        // Epoch -1: an answer about all of it, and nothing remembered at the broker (KIP-227).
+        .with_session_epoch(-1)
+        .with_topics(topics)
+}
+
+fn piece(data: PartitionData) -> Result<Piece, KafkaError> {
+    if data.error_code != 0 {
+        return Err(KafkaError::of(data.error_code.into()));
+    }
+    let aborted = data.aborted_transactions.unwrap_or_default();
+    let aborted = aborted
+        .iter()
+        .map(|one| (one.producer_id.0, one.first_offset));
+    let mut aborted: Vec<(i64, i64)> = aborted.collect();
+    aborted.sort_unstable_by_key(|(_, first_offset)| *first_offset);
+    Ok(Piece {
+        last_stable: data.last_stable_offset,
+        batches: data.records.unwrap_or_default(),
+        aborted,
+    })
+}
+
+impl Piece {
+    /// Calls `take` with every message from `offset` on, until it says `Break`: no markers, nothing of aborted transactions.
+    pub fn messages(
+        &self,
+        offset: i64,
+        unpacker: &mut Unpacker,
+        mut take: impl FnMut(&RawRecord<'_>) -> ControlFlow<()>,
+    ) -> Result<Met, BatchError> {
+        let mut met = Met::default();
+        let mut aborting: Vec<i64> = Vec::new();
+        let mut aborted = self.aborted.iter().peekable();
+        for batch in Batches::new(&self.batches) {
+            let batch = batch?;
+            met.next_offset = Some(batch.next_offset());
+            met.transactions |= batch.is_transactional() || batch.is_control();
+            while let Some((producer, _)) =
+                aborted.next_if(|(_, first_offset)| *first_offset <= batch.last_offset)
+            {
+                aborting.push(*producer);
+            }
+            if batch.is_control() {
+                if batch.marker()? == Marker::Abort {
+                    aborting.retain(|producer| *producer != batch.producer_id);
+                }
+                continue;
+            }
+            if batch.is_transactional() && aborting.contains(&batch.producer_id) {
+                continue;
+            }
+            batch.check()?;
+            let flow = unpacker.records(&batch, |record| {
+                if record.offset < offset {
+                    // The batch begins below the log start, or below what was asked for.
+                    return ControlFlow::Continue(());
+                }
+                take(&record)
+            })?;
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(met)
+    }
+
+    /// Whether the broker sent no batch, because there is none or because it is larger than the limit.
+    pub fn is_empty(&self) -> bool {
+        Batches::new(&self.batches).next().is_none()
+    }
+}
