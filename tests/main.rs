@@ -20,6 +20,9 @@ mod testkit;
 /// kcat-lite: produce, consume, groups, listings, the mock, and what must never be lost.
 mod kcat_lite;
 
+/// koldest: exact times on every kind of log, forecasts against brokers that delete, checks, brokers that hang.
+mod koldest;
+
 /// Whole pipelines on the embedded cluster.
 mod pipeline;
 

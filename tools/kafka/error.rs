@@ -115,6 +115,8 @@ pub mod code {
     pub const TOPIC_AUTHORIZATION_FAILED: i32 = 29;
     /// Not authorised for the group.
     pub const GROUP_AUTHORIZATION_FAILED: i32 = 30;
+    /// Not authorised for the cluster.
+    pub const CLUSTER_AUTHORIZATION_FAILED: i32 = 31;
 }
 
 impl KafkaError {

@@ -76,7 +76,7 @@ pub fn log_dirs(
                 return Err(KafkaError::of(response.error_code.into()));
             }
             // Before v3 a broker that refuses to answer has no folders and no error.
-            Ok(response.results.into_iter().map(log_dir).collect())
+            Ok(response.results.iter().map(log_dir).collect())
         })
         .collect()
 }
@@ -87,7 +87,7 @@ fn topic((name, partitions): (String, Vec<i32>)) -> DescribableLogDirTopic {
         .with_partitions(partitions)
 }
 
-fn log_dir(result: DescribeLogDirsResult) -> LogDir {
+fn log_dir(result: &DescribeLogDirsResult) -> LogDir {
     // -1 stands for what the broker does not know.
     let known = |bytes: i64| u64::try_from(bytes).ok();
     let replicas = result.topics.iter().flat_map(|topic| {

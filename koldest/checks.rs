@@ -1,0 +1,259 @@
+//! The limits of a check, and whether a partition keeps them. Pure.
+//!
+//! A partition that holds less than `--min-age` is not always at fault:
+//!
+//! - *young*: nothing was ever deleted from it, so it holds all that was written to it;
+//! - *quiet*: its settings would have kept more, and at its own rate fewer
+//!   than a few messages are to be expected in the time that is missing.
+//!
+//! Only what is neither is *short*.
+
+use tools::units::format_duration_ms;
+
+use crate::facts::Facts;
+
+/// What must hold; none is not checked.
+#[allow(clippy::struct_field_names)] // A unit is last in every name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// `--min-age`.
+    pub(crate) min_age_ms: Option<i64>,
+    /// `--max-age`.
+    pub(crate) max_age_ms: Option<i64>,
+    /// `--max-stale`.
+    pub(crate) max_stale_ms: Option<i64>,
+}
+
+/// Fewer messages than this may be missing by chance.
+const FEW_MESSAGES: f64 = 3.0;
+
+/// How much history there is, beside how much there should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// As much as there should be.
+    Enough,
+    /// Less, because nothing older was ever written.
+    Young,
+    /// Less, because hardly anything is written.
+    Quiet,
+    /// Less, and older messages were deleted.
+    Short,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Limits {
+    /// Whether anything is to be checked.
+    pub(crate) fn are_any(&self) -> bool {
+        *self != Limits::default()
+    }
+
+    /// What is wrong with a partition, in words; empty where it keeps the limits.
+    ///
+    /// `newest_ms` is the newest message that counts: a topic's, where it is judged as a whole.
+    pub(crate) fn judge(&self, facts: &Facts, newest_ms: Option<i64>, now_ms: i64) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let Ok(extent) = &facts.extent else {
+            return wrong;
+        };
+        let shown = |ms: i64| format_duration_ms(ms);
+        if let Some(limit) = self.min_age_ms
+            && held(facts, limit, now_ms) == Held::Short
+        {
+            wrong.push(format!(
+                "holds less than {} and messages before offset {} were deleted",
+                shown(limit),
+                extent.oldest.map_or(extent.end, |oldest| oldest.offset)
+            ));
+        }
+        let age_ms = extent
+            .oldest
+            .and_then(|oldest| oldest.time_ms)
+            .map(|time| now_ms - time);
+        if let Some(limit) = self.max_age_ms
+            && age_ms > Some(limit)
+        {
+            wrong.push(format!("keeps messages for more than {}", shown(limit)));
+        }
+        if let Some(limit) = self.max_stale_ms
+            && newest_ms.is_none_or(|time| now_ms.saturating_sub(time) > limit)
+        {
+            wrong.push(format!("no message for more than {}", shown(limit)));
+        }
+        wrong
+    }
+}
+
+/// Whether a partition holds `min_age_ms` of history, and if not, whether it should.
+pub(crate) fn held(facts: &Facts, min_age_ms: i64, now_ms: i64) -> Held {
+    let Ok(extent) = &facts.extent else {
+        return Held::Unknown;
+    };
+    let age_ms = match extent.oldest {
+        Some(oldest) => match oldest.time_ms {
+            Some(time_ms) => now_ms.saturating_sub(time_ms),
+            None => return Held::Unknown,
+        },
+        None => 0,
+    };
+    if age_ms >= min_age_ms {
+        return Held::Enough;
+    }
+    let compacts = facts
+        .settings
+        .as_ref()
+        .is_ok_and(|settings| settings.compacts);
+    // Compaction takes messages and leaves the log start where it is.
+    let first_offset = match extent.oldest {
+        Some(oldest) if compacts => oldest.offset,
+        _ => extent.log_start,
+    };
+    if first_offset == 0 {
+        return Held::Young;
+    }
+    let newer_messages = (extent.end - extent.log_start - 1).max(0) as f64;
+    let rate = if age_ms > 0 {
+        newer_messages / age_ms as f64
+    } else {
+        newer_messages
+    };
+    let expected = rate * (min_age_ms - age_ms) as f64;
+    if expected < FEW_MESSAGES && would_keep(facts, min_age_ms) {
+        return Held::Quiet;
+    }
+    Held::Short
+}
+
+/// Whether nothing in the settings could have deleted a message younger than this.
+fn would_keep(facts: &Facts, min_age_ms: i64) -> bool {
+    let Ok(settings) = &facts.settings else {
+        return false;
+    };
+    let by_time = !settings.deletes
+        || settings
+            .retention_ms
+            .is_none_or(|limit| limit >= min_age_ms);
+    // A log that is cut by size stays above its limit.
+    let by_size = match settings.retention_bytes.filter(|_| settings.deletes) {
+        None => true,
+        Some(limit) => facts.bytes.as_ref().is_ok_and(|bytes| *bytes < limit),
+    };
+    by_time && by_size && !settings.compacts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Extent, Message};
+    use crate::forecast::Settings;
+
+    const HOUR_MS: i64 = 3_600_000;
+    const DAY_MS: i64 = 24 * HOUR_MS;
+    const NOW_MS: i64 = 1_795_373_046_123;
+
+    fn facts(log_start: i64, end: i64, oldest: Option<(i64, i64)>) -> Facts {
+        let oldest = oldest.map(|(offset, age_ms)| Message::new(offset, NOW_MS - age_ms));
+        Facts {
+            topic: "t".to_owned(),
+            partition: Some(0),
+            leader: Some(1),
+            replica_count: 1,
+            extent: Ok(Extent {
+                log_start,
+                end,
+                oldest,
+                ..Extent::default()
+            }),
+            bytes: Ok(1000),
+            settings: Ok(Settings {
+                deletes: true,
+                compacts: false,
+                retention_ms: Some(7 * DAY_MS),
+                retention_bytes: None,
+                segment_ms: 7 * DAY_MS,
+                segment_bytes: 1 << 30,
+                check_interval_ms: 300_000,
+                delete_delay_ms: 60_000,
+                tiered: false,
+            }),
+            notes: Vec::new(),
+        }
+    }
+
+    fn held_of(facts: &Facts) -> Held {
+        held(facts, 7 * DAY_MS, NOW_MS)
+    }
+
+    #[test]
+    fn history_is_enough_or_the_log_is_young_or_it_is_short() {
+        assert_eq!(
+            held_of(&facts(5, 1000, Some((5, 8 * DAY_MS)))),
+            Held::Enough
+        );
+        assert_eq!(held_of(&facts(0, 1000, Some((0, DAY_MS)))), Held::Young);
+        assert_eq!(held_of(&facts(0, 0, None)), Held::Young);
+        assert_eq!(held_of(&facts(5, 1000, Some((5, DAY_MS)))), Held::Short);
+        // Exactly as much is enough.
+        assert_eq!(held_of(&facts(5, 9, Some((5, 7 * DAY_MS)))), Held::Enough);
+    }
+
+    #[test]
+    fn a_quiet_log_is_not_short_if_its_settings_would_have_kept_more() {
+        // One message a day: the one before the oldest may well be older than a week.
+        let quiet = facts(5, 12, Some((5, 7 * DAY_MS - HOUR_MS)));
+        assert_eq!(held_of(&quiet), Held::Quiet);
+        assert_eq!(held_of(&facts(5, 6, Some((5, DAY_MS)))), Held::Quiet);
+        assert_eq!(held_of(&facts(5, 5, None)), Held::Quiet);
+        let mut small = quiet.clone();
+        small.settings.as_mut().expect("known").retention_bytes = Some(1000);
+        assert_eq!(held_of(&small), Held::Short);
+        let mut brief = quiet.clone();
+        brief.settings.as_mut().expect("known").retention_ms = Some(DAY_MS);
+        assert_eq!(held_of(&brief), Held::Short);
+        let mut hidden = quiet;
+        hidden.settings = Err(tools::kafka::KafkaError::new(29, "hidden"));
+        assert_eq!(held_of(&hidden), Held::Short);
+    }
+
+    #[test]
+    fn compaction_takes_messages_and_leaves_the_log_start() {
+        let mut compacted = facts(0, 1000, Some((0, DAY_MS)));
+        compacted.settings.as_mut().expect("known").compacts = true;
+        assert_eq!(held_of(&compacted), Held::Young);
+        let mut compacted = facts(0, 1000, Some((400, DAY_MS)));
+        compacted.settings.as_mut().expect("known").compacts = true;
+        assert_eq!(held_of(&compacted), Held::Short);
+        // Without compaction, markers of transactions may come first.
+        assert_eq!(held_of(&facts(0, 1000, Some((400, DAY_MS)))), Held::Young);
+    }
+
+    #[test]
+    fn every_limit_says_what_exceeds_it() {
+        let limits = Limits {
+            min_age_ms: Some(7 * DAY_MS),
+            max_age_ms: Some(DAY_MS),
+            max_stale_ms: Some(HOUR_MS),
+        };
+        let short = facts(5, 1000, Some((6, 2 * DAY_MS)));
+        assert_eq!(
+            limits.judge(&short, Some(NOW_MS - 2 * HOUR_MS), NOW_MS),
+            [
+                "holds less than 7d and messages before offset 6 were deleted",
+                "keeps messages for more than 1d",
+                "no message for more than 1h",
+            ]
+        );
+        let good = facts(0, 9, Some((0, DAY_MS)));
+        assert!(
+            limits
+                .judge(&good, Some(NOW_MS - HOUR_MS), NOW_MS)
+                .is_empty()
+        );
+        // An empty partition keeps nothing too long, and nothing comes in.
+        let empty = facts(0, 0, None);
+        assert_eq!(
+            limits.judge(&empty, None, NOW_MS),
+            ["no message for more than 1h"]
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! What the command line means, checked and complete.
+
+use anyhow::{Result, ensure};
+use tools::cli::names::Selection;
+use tools::cli::watch::WatchArgs;
+use tools::kafka::Options;
+use tools::report::{Format, Style};
+
+use crate::checks::Limits;
+use crate::cli::{By, Cli};
+use crate::forecast::Change;
+
+/// Everything that is to be done.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// How to reach the cluster.
+    pub(crate) options: Options,
+    /// What to ask it.
+    pub(crate) wanted: Wanted,
+    /// What becomes of the answers.
+    pub(crate) view: View,
+    /// What would be otherwise.
+    pub(crate) changes: Vec<Change>,
+    /// How the report is written.
+    pub(crate) style: Style,
+    /// How often.
+    pub(crate) watch: WatchArgs,
+}
+
+/// What to ask the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Which topics are looked at.
+    pub(crate) topics: Selection,
+    /// Whether the cluster's internal ones are, where they are not named.
+    pub(crate) internal: bool,
+    /// Whether all that brokers have on their disks is wanted.
+    pub(crate) disks: bool,
+    /// Of how much time the rate is.
+    pub(crate) window_ms: i64,
+}
+
+/// What a line of the report is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// A partition; only what exceeds a limit, where there is one.
+    Partitions(Limits),
+    /// A topic; only what exceeds a limit, where there is one.
+    Topics(Limits),
+    /// A disk of a broker.
+    Disks,
+    /// What a topic needs to hold its messages for this long.
+    Need(i64),
+}
+
+impl Config {
+    /// Checks what only makes sense together; `terminal` says whether stdout is one.
+    ///
+    /// # Errors
+    /// A usage error, which names the options, or properties that can't be.
+    pub(crate) fn new(cli: Cli, terminal: bool) -> Result<Config> {
+        ensure!(
+            cli.connection.wants_listing().is_none(),
+            "-X list and -X dump are kcat-lite's"
+        );
+        let ms =
+            |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let window_ms = ms(cli.window);
+        ensure!(window_ms > 0, "--window: a time above 0 is expected");
+        let limits = Limits {
+            min_age_ms: cli.min_age.map(ms),
+            max_age_ms: cli.max_age.map(ms),
+            max_stale_ms: cli.max_stale.map(ms),
+        };
+        let names_topics = !cli.topics.is_empty() || !cli.exclude.is_empty() || cli.internal;
+        let view = match (cli.by, cli.need) {
+            (_, Some(hold)) => View::Need(ms(hold)),
+            (None, None) => View::Partitions(limits),
+            (Some(By::Topic), None) => View::Topics(limits),
+            (Some(By::Broker), None) => {
+                ensure!(
+                    !names_topics,
+                    "--by broker is about all topics, because they share its disks"
+                );
+                ensure!(!limits.are_any(), "--by broker has no limits to check");
+                View::Disks
+            }
+        };
+        ensure!(
+            !limits.are_any() || cli.what_if.is_empty(),
+            "--what-if changes nothing that --min-age, --max-age and --max-stale check"
+        );
+        let style = cli.report.style(terminal);
+        ensure!(
+            cli.watch.watch.is_none() || style.format != Format::Prometheus,
+            "--watch: metrics that follow one another are no text that Prometheus reads"
+        );
+        let disks = view == View::Disks;
+        Ok(Config {
+            options: cli.connection.options()?,
+            wanted: Wanted {
+                topics: Selection::new(&cli.topics, &cli.exclude),
+                internal: cli.internal || disks,
+                disks,
+                window_ms,
+            },
+            view,
+            changes: cli.what_if,
+            style,
+            watch: cli.watch,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    fn config(line: &str) -> Result<Config> {
+        let words = ["koldest", "-b", "h"].into_iter();
+        let cli = Cli::try_parse_from(words.chain(line.split_whitespace()))?;
+        Config::new(cli, false)
+    }
+
+    #[test]
+    fn the_options_contradict_each_other_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_a_usage_error_that_names_it() {
+        for (line, named) in [
+            ("--by partition", "topic"),
+            ("--by broker orders", "--by broker"),
+            ("--by broker --internal", "--by broker"),
+            ("--by broker --max-age 7d", "--by broker"),
+            ("--need 7d --by topic", "--by"),
+            ("--need 7d --min-age 7d", "--min-age"),
+            ("--need 7", "unit"),
+            ("--what-if rate=x2 --min-age 7d", "--what-if"),
+            ("--what-if rate=2", "rate=x2"),
+            ("--window 0s", "--window"),
+            ("--window 1", "unit"),
+            ("--watch 1ms", "100ms"),
+            ("--watch 1s -o prometheus", "--watch"),
+            ("-J -o csv", "--json"),
+            ("^(", "regular expression"),
+            ("-X list", "kcat-lite"),
+        ] {
+            let error = format!("{:#}", config(line).expect_err(line));
+            assert!(error.contains(named), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_check_by_topic_keeps_its_limits() {
+        let config = config("--by topic --min-age 7d orders").expect("a good line");
+        let limits = Limits {
+            min_age_ms: Some(604_800_000),
+            ..Limits::default()
+        };
+        assert_eq!(config.view, View::Topics(limits));
+        assert_eq!(config.wanted.window_ms, 3_600_000);
+    }
+}

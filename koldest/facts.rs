@@ -1,0 +1,159 @@
+//! What the cluster says of a partition: plain facts, nothing reckoned yet.
+
+use tools::kafka::KafkaError;
+use tools::kafka::cluster::configs::Settings as Names;
+
+use crate::forecast::Settings;
+
+/// A message's place and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Its offset.
+    pub(crate) offset: i64,
+    /// Milliseconds since 1970; none where it was written without a time.
+    pub(crate) time_ms: Option<i64>,
+}
+
+impl Message {
+    /// -1 stands for no time (`RecordBatch.NO_TIMESTAMP`).
+    pub(crate) fn new(offset: i64, time_ms: i64) -> Message {
+        Message {
+            offset,
+            time_ms: (time_ms != -1).then_some(time_ms),
+        }
+    }
+}
+
+/// What a partition's log has, from end to end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// The first offset that is kept.
+    pub(crate) log_start: i64,
+    /// The offset of the next message.
+    pub(crate) end: i64,
+    /// The first message in the log.
+    pub(crate) oldest: Option<Message>,
+    /// The message with the latest time.
+    pub(crate) newest: Option<Message>,
+    /// The first offset of the window that the rate is of; the end where nothing is so late, none where it is not known.
+    pub(crate) window_start: Option<i64>,
+    /// What is to be said about these.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A partition, or a topic that has none to show.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    /// The topic's name.
+    pub(crate) topic: String,
+    /// The partition's number; none where the topic itself can't be looked at.
+    pub(crate) partition: Option<i32>,
+    /// The broker that leads it.
+    pub(crate) leader: Option<i32>,
+    /// How many replicas it is to have.
+    pub(crate) replica_count: usize,
+    /// Its log, or why that is not known.
+    pub(crate) extent: Result<Extent, KafkaError>,
+    /// Bytes of the leader's log, or why they are not known.
+    pub(crate) bytes: Result<u64, KafkaError>,
+    /// Its settings, or why they are not known.
+    pub(crate) settings: Result<Settings, KafkaError>,
+    /// What is to be said about these.
+    pub(crate) notes: Vec<String>,
+}
+
+/// The settings of a topic that the forecast needs.
+pub(crate) const TOPIC_KEYS: [&str; 7] = [
+    "cleanup.policy",
+    "retention.ms",
+    "retention.bytes",
+    "segment.ms",
+    "segment.bytes",
+    "file.delete.delay.ms",
+    "remote.storage.enable",
+];
+
+/// The settings of a broker that the forecast needs.
+pub(crate) const BROKER_KEYS: [&str; 1] = ["log.retention.check.interval.ms"];
+
+/// Kafka's default of `log.retention.check.interval.ms`, for a broker that does not tell it.
+pub(crate) const CHECK_INTERVAL_MS: i64 = 300_000;
+
+/// The settings that `topic` and the leader's own `broker` have in force.
+///
+/// # Errors
+/// The name of what is missing, or is no number.
+pub(crate) fn settings(topic: &Names, broker: Option<&Names>) -> Result<Settings, String> {
+    let number = |key: &str| -> Result<i64, String> {
+        let text = topic.get(key).ok_or_else(|| format!("{key} is not told"))?;
+        text.parse()
+            .map_err(|_| format!("{key}={text} is no number"))
+    };
+    let limit = |key: &str| number(key).map(|value| (value >= 0).then_some(value));
+    // An empty policy, which Kafka 4.2 allows, deletes nothing.
+    let policy = topic.get("cleanup.policy").map_or("", String::as_str);
+    let has = |name: &str| policy.split(',').any(|one| one.trim() == name);
+    let check_ms = broker.and_then(|names| names.get(BROKER_KEYS[0])?.parse().ok());
+    Ok(Settings {
+        deletes: has("delete"),
+        compacts: has("compact"),
+        retention_ms: limit("retention.ms")?,
+        retention_bytes: limit("retention.bytes")?.map(|bytes| bytes as u64),
+        segment_ms: number("segment.ms")?,
+        segment_bytes: number("segment.bytes")?.max(0) as u64,
+        check_interval_ms: check_ms.unwrap_or(CHECK_INTERVAL_MS),
+        delete_delay_ms: number("file.delete.delay.ms")?,
+        tiered: topic
+            .get("remote.storage.enable")
+            .is_some_and(|value| value == "true"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(pairs: &[(&str, &str)]) -> Names {
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        pairs.iter().map(pair).collect()
+    }
+
+    const KAFKAS_OWN: [(&str, &str); 7] = [
+        ("cleanup.policy", "delete"),
+        ("retention.ms", "604800000"),
+        ("retention.bytes", "-1"),
+        ("segment.ms", "604800000"),
+        ("segment.bytes", "1073741824"),
+        ("file.delete.delay.ms", "60000"),
+        ("remote.storage.enable", "false"),
+    ];
+
+    #[test]
+    fn settings_are_read_as_kafka_writes_them() {
+        let broker = names(&[("log.retention.check.interval.ms", "500")]);
+        let read = settings(&names(&KAFKAS_OWN), Some(&broker)).expect("Kafka's own");
+        assert!(read.deletes && !read.compacts && !read.tiered);
+        assert_eq!(read.retention_ms, Some(604_800_000));
+        assert_eq!(read.retention_bytes, None);
+        assert_eq!(read.check_interval_ms, 500);
+        let mut both = KAFKAS_OWN;
+        both[0].1 = "compact,delete";
+        let read = settings(&names(&both), None).expect("both policies");
+        assert!(read.deletes && read.compacts);
+        assert_eq!(read.check_interval_ms, CHECK_INTERVAL_MS);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(
+            settings(&names(&KAFKAS_OWN[..3]), None),
+            Err("segment.ms is not told".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_message_without_a_time_has_none() {
+        assert_eq!(Message::new(3, -1).time_ms, None);
+        assert_eq!(Message::new(3, -5).time_ms, Some(-5));
+    }
+}

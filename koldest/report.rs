@@ -1,0 +1,267 @@
+//! Rows to a report, and what the exit code is by them.
+
+use tools::cli::{Exit, message};
+use tools::report::{Cell, Column, Report};
+
+use crate::checks::{Held, Limits, held};
+use crate::config::{Config, View};
+use crate::disks;
+use crate::facts::Facts;
+use crate::forecast::Binds;
+use crate::need;
+use crate::row::{self, Row};
+use crate::survey::Survey;
+
+/// What metrics are called after.
+pub(crate) const PREFIX: &str = "koldest";
+/// So many failures are told one by one.
+const TOLD: usize = 3;
+
+const COLUMNS: [Column; 18] = [
+    Column::label("topic"),
+    Column::label("partition"),
+    Column::value("oldest_offset", "Offset of the first message in the log."),
+    Column::value("oldest_time", "Time of the first message in the log."),
+    Column::value("age", "How long ago the first message was written."),
+    Column::value("newest_time", "The latest time of a message."),
+    Column::value("stale", "How long ago the newest message was written."),
+    Column::value("records", "Offsets from the log start to the end."),
+    Column::value("bytes", "Bytes of the leader's log."),
+    Column::value("rate_records", "Records written a second."),
+    Column::value("rate_bytes", "Bytes written a second."),
+    Column::value(
+        "retention_ms",
+        "retention.ms; -1 in milliseconds is for ever.",
+    ),
+    Column::value("retention_bytes", "retention.bytes; -1 is without a limit."),
+    Column::remark("binds"),
+    Column::value("keeps_min", "Every message is kept for at least this long."),
+    Column::value("keeps_max", "No message is kept for longer."),
+    Column::value("full_in", "How long until the limit that binds is reached."),
+    Column::remark("note"),
+];
+
+/// The report that `config` asks for, and how the program ends by it.
+pub(crate) fn build(survey: &Survey, config: &Config) -> (Report, Exit) {
+    let view = row::View {
+        now_ms: survey.now_ms,
+        window_ms: config.wanted.window_ms,
+        changes: &config.changes,
+    };
+    let rows: Vec<Row> = survey.facts.iter().map(|one| Row::new(one, view)).collect();
+    let mut failures = failures(&rows);
+    for name in &survey.unmet {
+        failures.push(format!("no topic fits {name}"));
+    }
+    let (report, is_exceeded) = match &config.view {
+        View::Partitions(limits) => partitions(survey, rows, limits, &mut failures),
+        View::Topics(limits) => topics(survey, &rows, limits, &mut failures),
+        View::Disks => (disks::report(survey, &rows, &mut failures), false),
+        View::Need(hold_ms) => (need::report(survey, &rows, *hold_ms), false),
+    };
+    if let View::Partitions(limits) | View::Topics(limits) = &config.view
+        && config.options.verbosity > 0
+    {
+        tell_excused(survey, limits);
+    }
+    let exit = if !failures.is_empty() {
+        tell(&failures);
+        Exit::Failed
+    } else if is_exceeded {
+        Exit::No
+    } else {
+        Exit::Done
+    };
+    (report, exit)
+}
+
+fn failures(rows: &[Row]) -> Vec<String> {
+    let failed = rows.iter().filter_map(|row| {
+        let failure = row.failure.as_ref()?;
+        let partition = row
+            .partition
+            .map_or(String::new(), |number| format!(":{number}"));
+        Some(format!("{}{partition}: {failure}", row.topic))
+    });
+    failed.collect()
+}
+
+fn tell(failures: &[String]) {
+    for failure in failures.iter().take(TOLD) {
+        message(failure);
+    }
+    if failures.len() > TOLD {
+        message(format_args!("{} more like these", failures.len() - TOLD));
+    }
+}
+
+/// Which partitions hold less than they should and are not at fault.
+fn tell_excused(survey: &Survey, limits: &Limits) {
+    let Some(min_age_ms) = limits.min_age_ms else {
+        return;
+    };
+    let held = |one| held(one, min_age_ms, survey.now_ms);
+    let count = |wanted| {
+        survey
+            .facts
+            .iter()
+            .filter(|one| held(one) == wanted)
+            .count()
+    };
+    message(format_args!(
+        "{} partitions hold less and are young: nothing was ever deleted from them",
+        count(Held::Young)
+    ));
+    message(format_args!(
+        "{} partitions hold less and are quiet: their settings keep more, and hardly anything is written to them",
+        count(Held::Quiet)
+    ));
+}
+
+/// A row for each partition, or for each that exceeds a limit.
+fn partitions(
+    survey: &Survey,
+    rows: Vec<Row>,
+    limits: &Limits,
+    failures: &mut Vec<String>,
+) -> (Report, bool) {
+    let mut report = Report::new(PREFIX, &COLUMNS);
+    let mut is_exceeded = false;
+    for (mut row, facts) in rows.into_iter().zip(&survey.facts) {
+        if limits.are_any() {
+            let newest_ms = row.newest.and_then(|newest| newest.time_ms);
+            let wrong = limits.judge(facts, newest_ms, survey.now_ms);
+            doubt(&mut row, facts, limits, failures);
+            if wrong.is_empty() && row.failure.is_none() {
+                continue;
+            }
+            is_exceeded |= !wrong.is_empty();
+            row.notes.splice(0..0, wrong);
+        }
+        report.push(cells(&row, survey.now_ms));
+    }
+    (report, is_exceeded)
+}
+
+/// A limit of an age that nobody knows is not kept.
+fn doubt(row: &mut Row, facts: &Facts, limits: &Limits, failures: &mut Vec<String>) {
+    let is_timeless = row.oldest.is_some_and(|oldest| oldest.time_ms.is_none());
+    let needs_time = limits.min_age_ms.is_some() || limits.max_age_ms.is_some();
+    if is_timeless && needs_time {
+        let why = "its age is not known: the oldest message has no time";
+        failures.push(format!(
+            "{}:{}: {why}",
+            row.topic,
+            facts.partition.unwrap_or(-1)
+        ));
+        row.failure = Some(why.to_owned());
+    }
+}
+
+/// A row for each topic, or for each that exceeds a limit.
+fn topics(
+    survey: &Survey,
+    rows: &[Row],
+    limits: &Limits,
+    failures: &mut Vec<String>,
+) -> (Report, bool) {
+    let columns: Vec<Column> = COLUMNS
+        .iter()
+        .filter(|column| column.name != "oldest_offset")
+        .map(|column| match column.name {
+            "partition" => Column::value("partitions", "Partitions of the topic."),
+            _ => *column,
+        })
+        .collect();
+    let mut report = Report::new(PREFIX, &columns);
+    let mut is_exceeded = false;
+    let mut facts = survey.facts.as_slice();
+    for group in rows.chunk_by(|a, b| a.topic == b.topic) {
+        let (own, rest) = facts.split_at(group.len());
+        facts = rest;
+        let mut row = Row::sum(group);
+        if limits.are_any() {
+            let wrong = judge_topic(limits, own, &row, survey.now_ms);
+            for (one, facts) in group.iter().zip(own) {
+                doubt(&mut one.clone(), facts, limits, failures);
+            }
+            if wrong.is_empty() && row.failure.is_none() {
+                continue;
+            }
+            is_exceeded |= !wrong.is_empty();
+            row.notes.splice(0..0, wrong);
+        }
+        let mut cells = cells(&row, survey.now_ms);
+        cells[1] = Cell::Integer(row.partition_count as i64);
+        cells.remove(2);
+        report.push(cells);
+    }
+    (report, is_exceeded)
+}
+
+/// What is wrong with a topic: with any of its partitions, but for the newest message, which may be in any.
+fn judge_topic(limits: &Limits, facts: &[Facts], row: &Row, now_ms: i64) -> Vec<String> {
+    let newest_ms = row.newest.and_then(|newest| newest.time_ms);
+    let ages = Limits {
+        max_stale_ms: None,
+        ..*limits
+    };
+    let mut wrong = Vec::new();
+    for one in facts {
+        let number = one.partition.unwrap_or(-1);
+        let judged = ages.judge(one, newest_ms, now_ms).into_iter();
+        wrong.extend(judged.map(|what| format!("partition {number} {what}")));
+    }
+    let surplus = wrong.len().saturating_sub(TOLD);
+    wrong.truncate(TOLD);
+    if surplus > 0 {
+        wrong.push(format!("{surplus} more like these"));
+    }
+    let stale = Limits {
+        max_stale_ms: limits.max_stale_ms,
+        ..Limits::default()
+    };
+    // Any partition that is known tells what holds for the topic's newest message.
+    if let Some(known) = facts.iter().find(|one| one.extent.is_ok()) {
+        wrong.extend(stale.judge(known, newest_ms, now_ms));
+    }
+    wrong
+}
+
+fn cells(row: &Row, now_ms: i64) -> Vec<Cell> {
+    let time = |ms: Option<i64>| ms.map_or(Cell::Unknown, Cell::TimeMs);
+    let duration = |ms: Option<i64>| ms.map_or(Cell::Unknown, Cell::DurationMs);
+    // Kafka's own -1 is for ever, or without a limit.
+    let unlimited = Cell::Integer(-1);
+    let settings = row.settings.as_ref();
+    let retention_ms = settings.map_or(Cell::Unknown, |settings| {
+        settings
+            .retention_ms
+            .map_or(unlimited.clone(), Cell::DurationMs)
+    });
+    let retention_bytes = settings.map_or(Cell::Unknown, |settings| {
+        settings.retention_bytes.map_or(unlimited, Cell::Bytes)
+    });
+    let told = row.forecast;
+    let notes = row.failure.iter().chain(&row.notes).cloned();
+    vec![
+        row.topic.as_str().into(),
+        row.partition.into(),
+        row.oldest.map(|oldest| oldest.offset).into(),
+        time(row.oldest.and_then(|oldest| oldest.time_ms)),
+        duration(row.age_ms(now_ms)),
+        time(row.newest.and_then(|newest| newest.time_ms)),
+        duration(row.stale_ms(now_ms)),
+        row.records.into(),
+        row.bytes.map_or(Cell::Unknown, Cell::Bytes),
+        row.rate_records.into(),
+        row.rate_bytes.map_or(Cell::Unknown, Cell::ByteRate),
+        retention_ms,
+        retention_bytes,
+        told.and_then(|told| told.binds).map(Binds::name).into(),
+        duration(told.and_then(|told| told.keeps_min_ms)),
+        duration(told.and_then(|told| told.keeps_max_ms)),
+        duration(told.and_then(|told| told.full_in_ms)),
+        notes.collect::<Vec<_>>().join("; ").into(),
+    ]
+}

@@ -1,0 +1,284 @@
+//! Facts of a partition to a row of the report: ages, rates, forecast. Pure.
+
+use tools::kafka::KafkaError;
+use tools::kafka::error::code;
+use tools::units::format_duration_ms;
+
+use crate::facts::{Extent, Facts, Message};
+use crate::forecast::{Binds, Change, Forecast, Log, Settings, apply, forecast};
+
+/// A partition, or a topic with all its partitions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Row {
+    /// The topic's name.
+    pub(crate) topic: String,
+    /// The partition's number; none for a topic.
+    pub(crate) partition: Option<i32>,
+    /// How many partitions are in it.
+    pub(crate) partition_count: usize,
+    /// The first message in the log; of a topic, the one with the earliest time.
+    pub(crate) oldest: Option<Message>,
+    /// The message with the latest time.
+    pub(crate) newest: Option<Message>,
+    /// Offsets from the log start to the end.
+    pub(crate) records: Option<i64>,
+    /// Bytes of the leader's log.
+    pub(crate) bytes: Option<u64>,
+    /// Records a second.
+    pub(crate) rate_records: Option<f64>,
+    /// Bytes a second.
+    pub(crate) rate_bytes: Option<f64>,
+    /// The settings that the forecast was made with.
+    pub(crate) settings: Option<Settings>,
+    /// What they keep.
+    pub(crate) forecast: Option<Forecast>,
+    /// What is to be said about it.
+    pub(crate) notes: Vec<String>,
+    /// Why it can't be told.
+    pub(crate) failure: Option<String>,
+}
+
+/// Since when, and how it would be otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    /// When the cluster was asked.
+    pub(crate) now_ms: i64,
+    /// Of how much time the rate is.
+    pub(crate) window_ms: i64,
+    /// What would be otherwise.
+    pub(crate) changes: &'a [Change],
+}
+
+impl Row {
+    /// The row of a partition.
+    pub(crate) fn new(facts: &Facts, view: View<'_>) -> Row {
+        let mut row = Row {
+            topic: facts.topic.clone(),
+            partition: facts.partition,
+            partition_count: 1,
+            ..Row::default()
+        };
+        let extent = match &facts.extent {
+            Ok(extent) => extent,
+            Err(error) => {
+                row.failure = Some(error.to_string());
+                return row;
+            }
+        };
+        row.oldest = extent.oldest;
+        row.newest = extent.newest;
+        row.records = Some(extent.end - extent.log_start);
+        row.bytes = facts.bytes.as_ref().ok().copied();
+        let rate = rate(extent, view);
+        row.rate_records = rate.map(|rate| rate.records);
+        row.rate_bytes = rate_bytes(extent, row.rate_records, row.bytes);
+        row.settings = facts.settings.as_ref().ok().cloned();
+        row.notes.extend(remarks(facts, extent, rate, view));
+        if let Some(mut settings) = row.settings.take() {
+            apply(
+                view.changes,
+                &mut settings,
+                &mut [&mut row.rate_records, &mut row.rate_bytes],
+            );
+            let log = Log {
+                rate_bytes: row.rate_bytes,
+                bytes: row.bytes,
+                age_ms: row
+                    .oldest
+                    .and_then(|m| m.time_ms)
+                    .map(|time| view.now_ms - time),
+            };
+            let told = forecast(&settings, &log);
+            row.notes.extend(explanations(&settings, &told));
+            row.forecast = Some(told);
+            row.settings = Some(settings);
+        }
+        row
+    }
+
+    /// The row of a topic, of the rows of all its partitions; a sum of which a part is missing is not told.
+    pub(crate) fn sum(rows: &[Row]) -> Row {
+        let mut sum = Row {
+            topic: rows
+                .first()
+                .map(|row| row.topic.clone())
+                .unwrap_or_default(),
+            partition_count: rows.iter().filter(|row| row.partition.is_some()).count(),
+            ..Row::default()
+        };
+        sum.oldest = rows
+            .iter()
+            .filter_map(|row| row.oldest.filter(|message| message.time_ms.is_some()))
+            .min_by_key(|message| message.time_ms);
+        let newest = rows.iter().filter_map(|row| row.newest);
+        sum.newest = newest.max_by_key(|message| message.time_ms);
+        sum.records = rows.iter().map(|row| row.records).sum();
+        sum.bytes = rows.iter().map(|row| row.bytes).sum();
+        sum.rate_records = rows.iter().map(|row| row.rate_records).sum();
+        sum.rate_bytes = rows.iter().map(|row| row.rate_bytes).sum();
+        sum.settings = rows.iter().find_map(|row| row.settings.clone());
+        sum.forecast = sum_forecast(rows);
+        sum.notes = counted(rows, |row| row.notes.clone());
+        let failures = counted(rows, |row| row.failure.iter().cloned().collect());
+        sum.failure = (!failures.is_empty()).then(|| failures.join("; "));
+        sum
+    }
+
+    /// How old its oldest message is.
+    pub(crate) fn age_ms(&self, now_ms: i64) -> Option<i64> {
+        Some(now_ms - self.oldest?.time_ms?)
+    }
+
+    /// How long ago its newest message was written.
+    pub(crate) fn stale_ms(&self, now_ms: i64) -> Option<i64> {
+        Some(now_ms - self.newest?.time_ms?)
+    }
+}
+
+/// What one partition keeps for the shortest time binds the topic.
+fn sum_forecast(rows: &[Row]) -> Option<Forecast> {
+    let all: Option<Vec<Forecast>> = rows.iter().map(|row| row.forecast).collect();
+    let all = all.filter(|all| !all.is_empty())?;
+    let every =
+        |get: fn(&Forecast) -> Option<i64>| -> Option<Vec<i64>> { all.iter().map(get).collect() };
+    let tightest = all
+        .iter()
+        .min_by_key(|one| one.keeps_min_ms.unwrap_or(i64::MAX))?;
+    Some(Forecast {
+        binds: tightest.binds,
+        keeps_min_ms: every(|one| one.keeps_min_ms).and_then(|all| all.into_iter().min()),
+        keeps_max_ms: every(|one| one.keeps_max_ms).and_then(|all| all.into_iter().max()),
+        full_in_ms: all.iter().filter_map(|one| one.full_in_ms).min(),
+    })
+}
+
+/// Remarks of many rows, each once, with the number of partitions that it is about where it is not all.
+fn counted(rows: &[Row], get: impl Fn(&Row) -> Vec<String>) -> Vec<String> {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for remark in rows.iter().flat_map(get) {
+        match counts.iter_mut().find(|(known, _)| *known == remark) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((remark, 1)),
+        }
+    }
+    let worded = |(remark, count): (String, usize)| {
+        if count == rows.len() {
+            return remark;
+        }
+        format!("{count} of {} partitions: {remark}", rows.len())
+    };
+    counts.into_iter().map(worded).collect()
+}
+
+/// How much is written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rate {
+    /// Records a second.
+    records: f64,
+    /// In how much time they were counted.
+    over_ms: i64,
+}
+
+/// What was written within the window, or since the first message where all of the log is younger.
+fn rate(extent: &Extent, view: View<'_>) -> Option<Rate> {
+    let written = extent.end - extent.window_start?;
+    let oldest = extent
+        .oldest
+        .filter(|oldest| extent.window_start == Some(oldest.offset));
+    let since_oldest_ms = oldest
+        .and_then(|oldest| oldest.time_ms)
+        .map(|time| view.now_ms - time);
+    match since_oldest_ms.filter(|age| *age < view.window_ms) {
+        // The first message begins the time and is not written within it.
+        Some(age_ms) if age_ms > 0 => Some(Rate {
+            records: (written - 1).max(0) as f64 * 1000.0 / age_ms as f64,
+            over_ms: age_ms,
+        }),
+        // It has just been written, or claims to be from the future.
+        Some(_) => None,
+        None => Some(Rate {
+            records: written.max(0) as f64 * 1000.0 / view.window_ms as f64,
+            over_ms: view.window_ms,
+        }),
+    }
+}
+
+fn rate_bytes(extent: &Extent, rate_records: Option<f64>, bytes: Option<u64>) -> Option<f64> {
+    let rate = rate_records?;
+    if rate == 0.0 {
+        return Some(0.0);
+    }
+    let offsets = extent.end - extent.log_start;
+    (offsets > 0).then_some(rate * bytes? as f64 / offsets as f64)
+}
+
+/// What is to be said about the facts themselves.
+fn remarks(facts: &Facts, extent: &Extent, rate: Option<Rate>, view: View<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if extent.log_start == extent.end {
+        let emptied = "empty: all was deleted".to_owned();
+        notes.push(if extent.end == 0 {
+            "never written to".to_owned()
+        } else {
+            emptied
+        });
+    } else if extent.oldest.is_none() {
+        notes.push("no message, only what transactions left".to_owned());
+    }
+    if extent.oldest.is_some_and(|oldest| oldest.time_ms.is_none()) {
+        notes.push("the oldest message has no time".to_owned());
+    }
+    let newest_ms = extent.newest.and_then(|newest| newest.time_ms);
+    if let Some(ahead_ms) = newest_ms
+        .map(|time| time - view.now_ms)
+        .filter(|ahead| *ahead > 1000)
+    {
+        notes.push(format!(
+            "the newest is {} in the future",
+            format_duration_ms(ahead_ms)
+        ));
+    }
+    match rate {
+        _ if extent.log_start == extent.end => {}
+        None if extent.window_start.is_none() => {
+            notes.push("rate not known: no look-up by time here".to_owned());
+        }
+        None => notes.push("rate not known: all is from now".to_owned()),
+        Some(rate) if rate.over_ms < view.window_ms => {
+            notes.push(format!("rate of {} only", format_duration_ms(rate.over_ms)));
+        }
+        Some(_) => {}
+    }
+    let why = |error: &KafkaError| match error.code {
+        code::UNSUPPORTED_FEATURE => "not told here".to_owned(),
+        _ => error.to_string(),
+    };
+    if let Err(error) = &facts.bytes {
+        notes.push(format!("bytes not known: {}", why(error)));
+    }
+    if let Err(error) = &facts.settings {
+        notes.push(format!("settings not known: {}", why(error)));
+    }
+    notes.extend(extent.notes.iter().chain(&facts.notes).cloned());
+    notes
+}
+
+/// What is to be said about the forecast.
+fn explanations(settings: &Settings, told: &Forecast) -> Vec<String> {
+    let mut notes = Vec::new();
+    if settings.compacts {
+        notes.push("compacted: records are offsets".to_owned());
+    }
+    if settings.tiered {
+        notes.push("tiered: bytes are the local ones, forecast by time alone".to_owned());
+    }
+    match told.binds {
+        Some(Binds::None) => notes.push("kept for ever".to_owned()),
+        None => notes.push("retention.bytes may bind: its rate is not known".to_owned()),
+        Some(_) => {}
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! What to ask brokers for their partitions, and where their answers belong.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tools::kafka::KafkaError;
+use tools::kafka::cluster::{ConfigsOf, DirsOf, Found, LogDir, Metadata, Resource, Spec};
+use tools::kafka::error::code;
+use tools::units::format_duration_ms;
+
+use super::{Configs, Dirs, Led};
+use crate::facts::{BROKER_KEYS, CHECK_INTERVAL_MS, Extent, Facts, Message, TOPIC_KEYS, settings};
+
+/// What every partition is asked for; [`extent`] takes the answers apart.
+pub(super) fn specs(since_ms: i64) -> [Spec; 5] {
+    [
+        Spec::Earliest,
+        Spec::HighWatermark,
+        Spec::Time(0),
+        Spec::MaxTimestamp,
+        Spec::Time(since_ms.max(0)),
+    ]
+}
+
+type Answer = Result<Found, KafkaError>;
+
+/// A partition's extent by the answers to its [`specs`].
+///
+/// A cluster that does not look up offsets by time leaves first and newest message open.
+pub(super) fn extent(answers: &[Answer]) -> Result<Extent, KafkaError> {
+    let offset = |at: usize| -> Result<i64, KafkaError> {
+        let found = answers[at].clone()?;
+        found
+            .offset
+            .ok_or_else(|| KafkaError::of(code::OFFSET_NOT_AVAILABLE))
+    };
+    let by_time = |at: usize| match &answers[at] {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.code == code::UNSUPPORTED_FEATURE => Ok(None),
+        Err(error) => Err(error.clone()),
+    };
+    let message = |at: usize| -> Result<Option<Message>, KafkaError> {
+        let pair = by_time(at)?.and_then(|found| found.offset.zip(found.timestamp_ms));
+        Ok(pair.map(|(offset, time_ms)| Message::new(offset, time_ms)))
+    };
+    let (log_start, end) = (offset(0)?, offset(1)?);
+    let (oldest, newest) = (message(2)?, message(3)?);
+    let window_start = by_time(4)?.map(|found| found.offset.unwrap_or(end));
+    let is_empty = log_start >= end;
+    Ok(Extent {
+        log_start,
+        end,
+        // What was deleted since may still be told.
+        oldest: oldest.filter(|_| !is_empty),
+        newest: newest.filter(|_| !is_empty),
+        window_start,
+        notes: Vec::new(),
+    })
+}
+
+/// Leaders are asked for the logs that they lead; every broker for all that it has, where `all` is wanted.
+pub(super) fn dirs_of(cluster: &Metadata, led: &Led, facts: &[Facts], all: bool) -> Vec<DirsOf> {
+    if all {
+        let brokers = cluster.brokers.iter();
+        let of = |broker| DirsOf {
+            broker,
+            topics: None,
+        };
+        return brokers.map(|broker| of(broker.id)).collect();
+    }
+    led.iter()
+        .map(|(&broker, places)| {
+            let mut topics: Vec<(String, Vec<i32>)> = Vec::new();
+            for one in places.iter().map(|&place| &facts[place]) {
+                let Some(partition) = one.partition else {
+                    continue;
+                };
+                match topics.last_mut() {
+                    Some((name, partitions)) if *name == one.topic => partitions.push(partition),
+                    _ => topics.push((one.topic.clone(), vec![partition])),
+                }
+            }
+            DirsOf {
+                broker,
+                topics: Some(topics),
+            }
+        })
+        .collect()
+}
+
+/// Leaders are asked for the settings of the topics that they lead a partition of, and for their own.
+pub(super) fn configs_of(led: &Led, facts: &[Facts]) -> Vec<ConfigsOf> {
+    led.iter()
+        .map(|(&broker, places)| {
+            let names: BTreeSet<&str> = places.iter().map(|&at| facts[at].topic.as_str()).collect();
+            let topics = names.into_iter();
+            let topics = topics.map(|name| (Resource::Topic(name.to_owned()), TOPIC_KEYS.to_vec()));
+            let own = (Resource::Broker(broker), BROKER_KEYS.to_vec());
+            ConfigsOf {
+                broker,
+                resources: topics.chain([own]).collect(),
+            }
+        })
+        .collect()
+}
+
+/// Puts the settings that its leader told with every partition.
+pub(super) fn put_settings(facts: &mut [Facts], answers: &Configs) {
+    for one in facts.iter_mut() {
+        let Some(answer) = one.leader.and_then(|leader| answers.get(&leader)) else {
+            continue;
+        };
+        let answered = match answer {
+            Ok(answered) => answered,
+            Err(error) => {
+                one.settings = Err(error.clone());
+                continue;
+            }
+        };
+        let own = one
+            .leader
+            .and_then(|leader| answered.get(&Resource::Broker(leader)));
+        let own = own.and_then(|own| own.as_ref().ok());
+        if own.is_none_or(|own| !own.contains_key(BROKER_KEYS[0])) {
+            let assumed = format_duration_ms(CHECK_INTERVAL_MS);
+            one.notes.push(format!(
+                "{} is not told: {assumed} is assumed",
+                BROKER_KEYS[0]
+            ));
+        }
+        one.settings = match answered.get(&Resource::Topic(one.topic.clone())) {
+            Some(Ok(topic)) => {
+                settings(topic, own).map_err(|missing| KafkaError::new(code::INVALID_ARG, missing))
+            }
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(KafkaError::of(code::UNKNOWN_TOPIC_OR_PARTITION)),
+        };
+    }
+}
+
+/// Puts the bytes that its leader has on its disk with every partition.
+pub(super) fn put_bytes(facts: &mut [Facts], dirs: &Dirs) {
+    let mut bytes: HashMap<(i32, &str, i32), u64> = HashMap::new();
+    for (broker, dirs) in dirs {
+        let dirs: &[LogDir] = dirs.as_ref().map_or(&[], Vec::as_slice);
+        for replica in dirs.iter().flat_map(|dir| &dir.replicas) {
+            if !replica.is_future {
+                bytes.insert((*broker, &replica.topic, replica.partition), replica.bytes);
+            }
+        }
+    }
+    for one in facts.iter_mut() {
+        let (Some(leader), Some(partition)) = (one.leader, one.partition) else {
+            continue;
+        };
+        let refused = || match dirs.get(&leader) {
+            Some(Err(error)) => error.clone(),
+            Some(Ok(dirs)) => {
+                let failed = dirs.iter().find_map(|dir| dir.error.clone());
+                // A broker tells nobody else's logs to who may not describe the cluster.
+                failed.unwrap_or_else(|| KafkaError::of(code::CLUSTER_AUTHORIZATION_FAILED))
+            }
+            None => KafkaError::of(code::TIMED_OUT),
+        };
+        let known = bytes.get(&(leader, one.topic.as_str(), partition)).copied();
+        one.bytes = known.ok_or_else(refused);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(offset: i64, timestamp_ms: Option<i64>) -> Found {
+        Found {
+            offset: (offset >= 0).then_some(offset),
+            timestamp_ms,
+            leader_epoch: None,
+        }
+    }
+
+    #[test]
+    fn an_emptied_log_has_no_message_even_if_the_broker_remembers_one() {
+        let nothing = || Ok(found(-1, None));
+        let answers = [
+            Ok(found(10, None)),
+            Ok(found(10, None)),
+            nothing(),
+            Ok(found(9, Some(77))),
+            nothing(),
+        ];
+        let extent = extent(&answers).expect("all answered");
+        assert_eq!((extent.oldest, extent.newest), (None, None));
+        assert_eq!(extent.window_start, Some(10));
+    }
+
+    #[test]
+    fn a_cluster_without_look_up_by_time_leaves_the_messages_open() {
+        let unsupported = || Err(KafkaError::of(code::UNSUPPORTED_FEATURE));
+        let mut answers = [
+            Ok(found(0, None)),
+            Ok(found(3, None)),
+            unsupported(),
+            unsupported(),
+            unsupported(),
+        ];
+        let open = extent(&answers).expect("log start and end are known");
+        assert_eq!(
+            (open.oldest, open.newest, open.window_start),
+            (None, None, None)
+        );
+        answers[2] = Err(KafkaError::of(code::TIMED_OUT));
+        assert!(extent(&answers).is_err());
+    }
+}

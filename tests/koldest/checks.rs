@@ -1,0 +1,118 @@
+//! Limits: what exceeds them is shown and ends with 1, what is young or within them is not.
+
+use super::{HOUR_MS, at, delete_to, koldest, now_ms, rows};
+use crate::testkit::broker;
+use crate::testkit::cluster::Cluster;
+
+#[test]
+fn a_log_that_was_cut_is_short_and_a_young_one_is_not() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let records: Vec<_> = (0..100).map(|n| at(now_ms() - HOUR_MS + n, "x")).collect();
+    let young = kafka.topic("checks-young", 1, &[]);
+    kafka.produce(&young, &records);
+    let cut = kafka.topic("checks-cut", 1, &[]);
+    kafka.produce(&cut, &records);
+    delete_to(kafka, &cut, 40);
+    koldest(kafka, &["--min-age", "7d", &young])
+        .run()
+        .succeeds()
+        .stdout_is("")
+        .stderr_is("");
+    koldest(kafka, &["-v", "--min-age", "7d", &young])
+        .run()
+        .succeeds()
+        .stdout_is("")
+        .stderr_has("1 partitions hold less and are young: nothing was ever deleted");
+    let short = koldest(kafka, &["-J", "--min-age", "7d", &young, &cut])
+        .run()
+        .fails_with(1);
+    let short = rows(&short);
+    assert_eq!(short.len(), 1);
+    assert_eq!(short[0]["topic"], cut.as_str());
+    let note = short[0]["note"].as_str().unwrap();
+    assert!(
+        note.contains("holds less than 7d and messages before offset 40 were deleted"),
+        "{note}"
+    );
+    // Half an hour is held by both.
+    koldest(kafka, &["--min-age", "30m", &young, &cut])
+        .run()
+        .succeeds()
+        .stdout_is("");
+    koldest(kafka, &["--by", "topic", "--min-age", "7d", &young, &cut])
+        .run()
+        .fails_with(1)
+        .stdout_has("partition 0 holds less than 7d");
+}
+
+#[test]
+fn a_quiet_log_that_was_emptied_by_its_age_is_no_failure() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let quiet = kafka.topic("checks-quiet", 1, &[]);
+    kafka.produce(&quiet, &[at(now_ms() - HOUR_MS, "x"), at(now_ms(), "y")]);
+    delete_to(kafka, &quiet, 1);
+    koldest(kafka, &["-v", "--min-age", "2h", &quiet])
+        .run()
+        .succeeds()
+        .stderr_has("1 partitions hold less and are quiet");
+    // Its settings would not have kept a month.
+    koldest(kafka, &["--min-age", "30d", &quiet])
+        .run()
+        .fails_with(1);
+}
+
+#[test]
+fn what_is_kept_too_long_or_not_fed_is_shown() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let old = kafka.topic("checks-old", 1, &[]);
+    kafka.produce(&old, &[at(now_ms() - 2 * HOUR_MS, "x")]);
+    let fresh = kafka.topic("checks-fresh", 2, &[]);
+    kafka.produce(&fresh, &[at(now_ms(), "x")]);
+    let both = [old.as_str(), fresh.as_str()];
+    koldest(kafka, &["--max-age", "3h"])
+        .args(both)
+        .run()
+        .succeeds()
+        .stdout_is("");
+    let kept = koldest(kafka, &["-J", "--max-age", "1h"])
+        .args(both)
+        .run()
+        .fails_with(1);
+    assert_eq!(rows(&kept)[0]["topic"], old.as_str());
+    assert_eq!(rows(&kept).len(), 1);
+    // A partition without a message is not fed; as a topic, one message in any of them is enough.
+    let stale = koldest(kafka, &["-J", "--max-stale", "10m"])
+        .args(both)
+        .run()
+        .fails_with(1);
+    assert_eq!(rows(&stale).len(), 2);
+    let stale = ["-J", "--by", "topic", "--max-stale", "10m"];
+    let stale = koldest(kafka, &stale).args(both).run().fails_with(1);
+    assert_eq!(rows(&stale).len(), 1);
+    assert_eq!(rows(&stale)[0]["topic"], old.as_str());
+    koldest(kafka, &["--max-stale", "3h", &old])
+        .run()
+        .succeeds()
+        .stdout_is("");
+}
+
+#[test]
+fn a_topic_that_is_not_there_is_a_failure_even_of_a_check() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    koldest(kafka, &["--max-age", "1h", "no-such-topic"])
+        .run()
+        .fails_with(2)
+        .stderr_has("no-such-topic: Unknown topic or partition");
+    koldest(kafka, &["^no-such-pattern"])
+        .run()
+        .fails_with(2)
+        .stderr_is("koldest: no topic fits ^no-such-pattern\n");
+}
