@@ -27,7 +27,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// The two largest units of a duration, as `2d12h`, `4m5s`, `1.25s` or `250ms`;
-/// what is smaller is cut off. [`parse_duration`] reads it back.
+/// what is smaller is cut off. [`parse_duration`] reads it back, up to 10,000 years.
 pub fn format_duration_ms(ms: i64) -> String {
     const SECOND: u64 = 1_000;
     const MINUTE: u64 = 60 * SECOND;

@@ -3,12 +3,13 @@
 //!
 //! The first byte of the input chooses the format, the second the size of the
 //! pieces. Run it from the root of the repository:
-//! `mkdir -p tests/fuzz/corpus; cargo +nightly fuzz run --fuzz-dir tests/fuzz decode_records tests/fuzz/corpus tests/fuzz/seeds/decode_records`
+//! `.ci/fuzz decode_records`
 
 #![no_main]
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "the modules are the library's own"
 )]
 
@@ -121,6 +122,7 @@ fuzz_target!(|data: &[u8]| {
     let mut whole = Vec::new();
     let whole_error = read(&format, input, input.len().max(1), |record| {
         whole.push(own(record));
+        show(&format, record);
         if comes_back {
             write_and_read(&format, record);
         }
@@ -131,6 +133,17 @@ fuzz_target!(|data: &[u8]| {
     });
     assert_eq!((whole, whole_error), (pieces, pieces_error));
 });
+
+/// Whatever is in a record, on a terminal it is text that drives nothing.
+fn show(format: &Format, record: &Record<'_>) {
+    let mut encoder = Encoder::new(format.clone()).for_terminal(true);
+    let mut out = Vec::new();
+    if encoder.encode(record, &mut out).is_ok() {
+        let text = String::from_utf8(out).expect("what a terminal is shown is text");
+        let drives = |c: char| c.is_control() && !matches!(c, '\t' | '\n');
+        assert!(!text.contains(drives), "{text:?}");
+    }
+}
 
 fn write_and_read(format: &Format, record: &Record<'_>) {
     let mut encoder = Encoder::new(format.clone());

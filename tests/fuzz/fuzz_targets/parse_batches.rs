@@ -2,12 +2,13 @@
 //!
 //! The checksum is computed and not insisted on, so that the fuzzer gets past
 //! it. Run it from the root of the repository:
-//! `mkdir -p tests/fuzz/corpus; cargo +nightly fuzz run --fuzz-dir tests/fuzz parse_batches tests/fuzz/corpus tests/fuzz/seeds/parse_batches`
+//! `.ci/fuzz parse_batches`
 
 #![no_main]
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "the modules are the library's own"
 )]
 
@@ -40,7 +41,10 @@ fuzz_target!(|data: &[u8]| {
             let _ = record.headers.read(&mut Vec::new());
             ControlFlow::Continue(())
         });
-        assert!(bytes <= LIMIT_BYTES.max(data.len()), "no more bytes than may be");
+        assert!(
+            bytes <= LIMIT_BYTES.max(data.len()),
+            "no more bytes than may be"
+        );
         let mut handed_out = 0;
         let _ = unpacker.records(&batch, |_| {
             handed_out += 1;

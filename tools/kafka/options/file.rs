@@ -15,7 +15,12 @@ pub(super) fn read(
         Err(error) if !asked_for && error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(OptionsError::Read(path.display().to_string(), error)),
     };
-    for (line, name, value) in parse(&text).into_iter().rev() {
+    add(options, path, &text)
+}
+
+/// Adds what the text of the file `path` says.
+pub(super) fn add(options: &mut Options, path: &Path, text: &str) -> Result<(), OptionsError> {
+    for (line, name, value) in parse(text).into_iter().rev() {
         let source = Source::File(path.to_owned(), line);
         let Some((name, value)) = split(&name, value, &source)? else {
             continue;

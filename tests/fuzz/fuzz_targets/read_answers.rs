@@ -1,0 +1,37 @@
+//! No answer of a broker and nothing that another client left there makes a reader panic or take memory that the bytes don't fill.
+//!
+//! Run it from the root of the repository: `.ci/fuzz read_answers`
+
+#![no_main]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the modules are the library's own"
+)]
+
+// The pure modules by their path, so that fuzzing needs no librdkafka.
+#[path = "../../../tools/kafka/cluster/assignment.rs"]
+mod assignment;
+#[path = "../../../tools/kafka/cluster/reader.rs"]
+mod reader;
+#[path = "../../../tools/kafka/cluster/share_answer.rs"]
+mod share_answer;
+
+use libfuzzer_sys::fuzz_target;
+use share_answer::ShareOffsetsResponse;
+
+fuzz_target!(|data: &[u8]| {
+    // A topic takes at least its name's length and a count, a partition four bytes.
+    let assigned = assignment::assigned(data);
+    let partitions: usize = assigned
+        .iter()
+        .map(|(_, partitions)| partitions.len())
+        .sum();
+    assert!(assigned.len() * 6 + partitions * 4 <= data.len());
+    for version in 0..=1 {
+        if let Some(response) = ShareOffsetsResponse::read(data, version) {
+            assert!(response.groups.len() <= data.len());
+        }
+    }
+});
