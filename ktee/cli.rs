@@ -20,7 +20,8 @@ use crate::segment::Codec;
     max_term_width = 100,
     override_usage = "ktee [OPTION]... [FILE|FOLDER/|URL|kafka:TOPIC]...\n       \
                       ktee --verify FOLDER|URL\n       \
-                      ktee --cat FOLDER|URL|FILE [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]",
+                      ktee --cat FOLDER|URL|FILE [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]\n       \
+                      ktee --restore FOLDER|URL [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]",
     after_help = "Exit codes: 0 done; 1 a backup is not whole; 2 usage, or something failed and stderr says what.\n\
                   See ktee(1) and kafka-records(5)."
 )]
@@ -32,6 +33,14 @@ pub(crate) struct Cli {
     /// Write the records of a backup, or of one file, as --tsv=all
     #[arg(long, group = "mode", help_heading = "Backups, the way back")]
     pub(crate) cat: bool,
+
+    /// Send the records of a backup into topics of their names, which are made where they are missing
+    #[arg(long, group = "mode", help_heading = "Backups, the way back")]
+    pub(crate) restore: bool,
+
+    /// With --restore: into a topic that has records, or would delete them or change their times
+    #[arg(long, requires = "restore", help_heading = "Backups, the way back")]
+    pub(crate) force: bool,
 
     /// Only this topic; repeatable
     #[arg(
@@ -101,6 +110,14 @@ pub(crate) struct Cli {
     /// Store a segment as it is when it has been open for so long [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Backups")]
     pub(crate) max_delay: Option<Duration>,
+
+    /// Record partitions and settings of each topic, asked of the cluster
+    #[arg(long, help_heading = "Backups")]
+    pub(crate) settings: bool,
+
+    /// Record how far groups have read; with --restore commit it, in the new offsets
+    #[arg(long, help_heading = "Backups")]
+    pub(crate) groups: bool,
 
     /// Memory for records on their way into segments [default: 64M]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Backups")]

@@ -16,9 +16,11 @@ use tools::units::format_size;
 
 use crate::cli::{Cli, OnError, SegmentFormat};
 use crate::read::Selection;
+use crate::recorded::Wanted;
 use crate::segment::{Cut, Layout};
 use crate::store;
 use crate::write::Settings;
+use crate::write::backup::has_positions;
 
 /// `--segment-bytes`.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -38,6 +40,25 @@ pub(crate) enum Config {
     Verify(Verify),
     /// Write the records of a backup.
     Cat(Cat),
+    /// Send the records of a backup to topics.
+    Restore(Box<Restore>),
+}
+
+/// Send the records of a backup to topics.
+#[derive(Debug)]
+pub(crate) struct Restore {
+    /// Where it is.
+    pub(crate) place: String,
+    /// What of it.
+    pub(crate) selection: Selection,
+    /// How to reach the cluster.
+    pub(crate) options: Options,
+    /// Whether a topic may be one that does not keep the records as they are.
+    pub(crate) force: bool,
+    /// Whether offsets of groups are committed.
+    pub(crate) groups: bool,
+    /// Whether only failures are told.
+    pub(crate) is_quiet: bool,
 }
 
 /// Check a backup.
@@ -77,6 +98,8 @@ pub(crate) struct Tee {
     pub(crate) options: Option<Options>,
     /// What records look like.
     pub(crate) format: Format,
+    /// What a backup records of its topics.
+    pub(crate) wanted: Wanted,
     /// Where the source of the pipe listens.
     pub(crate) ack: Option<PathBuf>,
     /// Whether the first failure ends all.
@@ -106,7 +129,7 @@ fn settle(cli: &Cli) -> Result<Config> {
     if !cli.verify && cli.report.is_given() {
         return Err(usage("-o and --header are for the report of --verify"));
     }
-    if !cli.verify && !cli.cat {
+    if !cli.verify && !cli.cat && !cli.restore {
         return tee(cli).map(|tee| Config::Tee(Box::new(tee)));
     }
     let (mode, place) = place_to_read(cli)?;
@@ -120,6 +143,15 @@ fn settle(cli: &Cli) -> Result<Config> {
             selection,
             style,
         })
+    } else if cli.restore {
+        Config::Restore(Box::new(Restore {
+            place,
+            selection,
+            options: options(cli)?,
+            force: cli.force,
+            groups: cli.groups,
+            is_quiet: cli.connection.quiet,
+        }))
     } else {
         Config::Cat(Cat { place, selection })
     })
@@ -127,7 +159,11 @@ fn settle(cli: &Cli) -> Result<Config> {
 
 /// The mode's name, and its one operand.
 fn place_to_read(cli: &Cli) -> Result<(&'static str, String)> {
-    let mode = if cli.verify { "--verify" } else { "--cat" };
+    let mode = match cli {
+        cli if cli.verify => "--verify",
+        cli if cli.restore => "--restore",
+        _ => "--cat",
+    };
     let [place] = &cli.operands[..] else {
         return Err(usage(format_args!(
             "{mode} reads one backup: a folder or a URL"
@@ -147,7 +183,7 @@ fn selection(cli: &Cli, mode: &str) -> Result<Selection> {
     };
     if cli.verify && (cli.from.is_some() || cli.to.is_some()) {
         return Err(usage(format_args!(
-            "{mode} reads whole partitions; --from and --to are for --cat"
+            "{mode} reads whole partitions; --from and --to are for --cat and --restore"
         )));
     }
     Ok(selection)
@@ -170,7 +206,12 @@ fn refuse_what_copies(cli: &Cli, mode: &str) -> Result<()> {
     if let Some((name, _)) = given.iter().find(|(_, is_given)| *is_given) {
         return Err(usage(format_args!("{name} can't be used with {mode}")));
     }
-    refuse_what_does_not_fit(cli, false, false, false)
+    if cli.settings || (cli.groups && !cli.restore) {
+        return Err(usage(format_args!(
+            "--settings and --groups can't be used with {mode}"
+        )));
+    }
+    refuse_what_does_not_fit(cli, false, cli.restore, false)
 }
 
 /// Where an operand leads.
@@ -213,7 +254,9 @@ fn tee(cli: &Cli) -> Result<Tee> {
         ("--to", cli.to.is_some()),
     ];
     if let Some((name, _)) = reads.iter().find(|(_, is_given)| *is_given) {
-        return Err(usage(format_args!("{name} is for --verify or --cat")));
+        return Err(usage(format_args!(
+            "{name} is for --verify, --cat or --restore"
+        )));
     }
     for text in &cli.operands {
         match operand(text)? {
@@ -227,8 +270,8 @@ fn tee(cli: &Cli) -> Result<Tee> {
     refuse_what_does_not_fit(
         cli,
         !files.is_empty(),
-        !backups.is_empty(),
         !topics.is_empty(),
+        !backups.is_empty(),
     )?;
     let format = cli.format.format().map_err(usage)?;
     if !backups.is_empty() && matches!(format, Format::Template(_)) {
@@ -249,7 +292,16 @@ fn tee(cli: &Cli) -> Result<Tee> {
             ));
         }
     }
-    let options = if topics.is_empty() {
+    let wanted = Wanted {
+        settings: cli.settings,
+        groups: cli.groups,
+    };
+    if wanted != Wanted::default() && !has_positions(&format) {
+        return Err(usage(
+            "--settings and --groups are for records with their topics: --tsv=all or -J",
+        ));
+    }
+    let options = if topics.is_empty() && wanted == Wanted::default() {
         None
     } else {
         Some(options(cli)?)
@@ -262,6 +314,7 @@ fn tee(cli: &Cli) -> Result<Tee> {
         topics,
         options,
         format,
+        wanted,
         ack: cli.ack.clone(),
         stops_on_error: cli.on_error == OnError::Stop,
         stats: cli.stats,
@@ -273,8 +326,8 @@ fn tee(cli: &Cli) -> Result<Tee> {
 fn refuse_what_does_not_fit(
     cli: &Cli,
     has_files: bool,
-    has_backups: bool,
     has_topics: bool,
+    has_backups: bool,
 ) -> Result<()> {
     let connection = &cli.connection;
     let for_backups = [
@@ -285,8 +338,10 @@ fn refuse_what_does_not_fit(
         ("--segment-time", cli.segment_time.is_some()),
         ("--max-delay", cli.max_delay.is_some()),
         ("--buffer", cli.buffer.is_some()),
+        ("--settings", cli.settings),
+        ("--groups", cli.groups && !cli.restore),
     ];
-    let for_topics = [
+    let for_clusters = [
         ("-b", connection.brokers.is_some()),
         ("-X", !connection.properties.is_empty()),
         ("-F", !connection.config_files.is_empty()),
@@ -304,7 +359,8 @@ fn refuse_what_does_not_fit(
             "{name} is for a backup: a folder or a URL"
         )));
     }
-    if let Some(name) = given(&for_topics).filter(|_| !has_topics) {
+    let asks = has_topics || cli.settings || cli.groups;
+    if let Some(name) = given(&for_clusters).filter(|_| !asks) {
         return Err(usage(format_args!("{name} is for kafka:TOPIC")));
     }
     if cli.append && !has_files {

@@ -12,6 +12,8 @@ mod cli;
 mod config;
 mod flow;
 mod read;
+mod recorded;
+mod restore;
 mod segment;
 mod store;
 mod verify;
@@ -27,5 +29,6 @@ fn main() -> ExitCode {
         Config::Tee(config) => flow::run(&config),
         Config::Verify(config) => verify::run(&config),
         Config::Cat(config) => cat::run(&config),
+        Config::Restore(config) => restore::run(&config),
     })
 }

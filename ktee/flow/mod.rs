@@ -10,20 +10,23 @@ mod read;
 mod stats;
 mod topic;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::{Out, OutError};
 use tools::cli::{Exit, message};
+use tools::kafka::Options;
 use tools::record::Record;
 
 use crate::config::Tee;
+use crate::recorded::Wanted;
 use crate::write::Backup;
 use crate::write::backup::has_positions;
 use file::FileSink;
 use ledger::Ledger;
+pub(crate) use named::count;
 use named::{Named, Sink};
 use stats::Stats;
 use topic::TopicSink;
@@ -63,6 +66,16 @@ struct Flow<'a> {
     bytes: u64,
     progress: Progress,
     stats: Stats,
+    /// What backups record of their topics, and when they do it next.
+    recording: Option<Recording>,
+}
+
+/// `--settings` and `--groups`.
+struct Recording {
+    wanted: Wanted,
+    options: Options,
+    every: Duration,
+    next: Instant,
 }
 
 impl<'a> Flow<'a> {
@@ -117,6 +130,12 @@ impl<'a> Flow<'a> {
             records: 0,
             bytes: 0,
             stats: Stats::new(config.stats),
+            recording: config.options.clone().map(|options| Recording {
+                wanted: config.wanted,
+                options,
+                every: config.settings.max_delay,
+                next: Instant::now() + config.settings.max_delay,
+            }),
         })
     }
 
@@ -194,9 +213,35 @@ impl<'a> Flow<'a> {
                 Ok(())
             });
         }
+        if self
+            .recording
+            .as_ref()
+            .is_some_and(|recording| Instant::now() >= recording.next)
+        {
+            self.record();
+        }
         self.progress.update(self.records, self.bytes);
         if self.stats.is_due(Instant::now()) {
             Stats::tell(self.records, self.bytes, &self.sinks);
+        }
+    }
+
+    /// Asks the cluster about the topics of each backup, and puts that beside them.
+    fn record(&mut self) {
+        let Some(recording) = &mut self.recording else {
+            return;
+        };
+        recording.next = Instant::now() + recording.every;
+        let signals = self.signals;
+        for named in &mut self.sinks {
+            named.with(&mut self.has_failed, |sink| match sink {
+                Sink::Backup(backup) if recording.wanted != Wanted::default() => {
+                    backup.record(&recording.options, recording.wanted, &|| {
+                        signals.caught().is_some()
+                    })
+                }
+                Sink::Backup(_) | Sink::Topic(_) => Ok(()),
+            });
         }
     }
 
@@ -217,6 +262,7 @@ impl<'a> Flow<'a> {
                 finished
             });
         }
+        self.record();
         for file in &mut self.files {
             file.with(&mut self.has_failed, FileSink::sync);
         }

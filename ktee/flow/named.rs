@@ -95,6 +95,6 @@ pub(super) fn tell_known(sinks: &[Named<Sink>]) {
 }
 
 /// `1 record`, `2 records`.
-pub(super) fn count(n: u64, what: &str) -> String {
+pub(crate) fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use tools::cli::message;
+use tools::kafka::Options;
 use tools::record::tsv::{ByteStyle, Column};
 use tools::record::{Encoder, Format, Record};
 
@@ -16,6 +17,7 @@ use super::pack::Work;
 use super::publish::Outcome;
 use super::stored::find_last;
 use crate::read::segment::{fingerprint, format};
+use crate::recorded::{self, Wanted};
 use crate::segment::{Codec, Cut, Layout, Place};
 use crate::store::{self, Store};
 use slot::Slot;
@@ -265,6 +267,21 @@ impl Backup {
             bail!("{} segments were not stored", self.outstanding.len());
         }
         Ok(())
+    }
+
+    /// Records what the cluster says of the topics that have come so far.
+    pub(crate) fn record(
+        &self,
+        options: &Options,
+        wanted: Wanted,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<()> {
+        let mut topics: Vec<String> = self.index.keys().cloned().collect();
+        topics.sort();
+        if topics.is_empty() {
+            return Ok(());
+        }
+        recorded::record(&*self.store, options, &topics, wanted, interrupted)
     }
 
     /// What it has come to.

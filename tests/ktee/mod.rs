@@ -2,6 +2,13 @@
 
 /// What a command line may say.
 mod arguments;
+/// Backups in a bucket of a real S3 server.
+#[cfg(feature = "object-store")]
+mod bucket;
+/// Kills, full disks, lost permissions.
+mod crash;
+/// `--restore`, against a real Kafka.
+mod restore;
 /// Segments: where they end, what is in them, going on from what is there.
 mod segments;
 /// Standard input to standard output and files.

@@ -10,9 +10,11 @@
 //! - [`mock`]: a throw-away cluster in this process.
 //! - [`library`]: which librdkafka this is.
 //! - [`produce`]: records to delivery reports.
+//! - [`admin`]: topics made, settings read, positions committed for others.
 //! - [`wire`]: any request of the protocol over librdkafka's connections.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 
+pub mod admin;
 pub mod batch;
 mod certificate;
 pub mod client;

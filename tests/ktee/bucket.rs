@@ -1,0 +1,187 @@
+use super::lines;
+use crate::testkit::command::{Cmd, cmd};
+use crate::testkit::session;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use tokio::net::TcpListener;
+use tokio::runtime;
+
+/// A real S3 server over a folder, in a thread of this process.
+struct S3 {
+    folder: PathBuf,
+    port: u16,
+}
+
+impl S3 {
+    /// Starts it with one bucket, `backups`.
+    fn start() -> Self {
+        let folder = session::folder("s3");
+        std::fs::create_dir(folder.join("backups")).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&folder).unwrap());
+        service.set_auth(SimpleAuth::from_single("me", "secret"));
+        let service = service.build();
+        std::thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                sender.send(listener.local_addr().unwrap().port()).unwrap();
+                loop {
+                    let (socket, _) = listener.accept().await.unwrap();
+                    let served = http1::Builder::new()
+                        .serve_connection(TokioIo::new(socket), service.clone());
+                    // A client that was killed breaks its connection.
+                    tokio::spawn(async move { drop(served.await) });
+                }
+            });
+        });
+        let port = receiver.recv().unwrap();
+        Self { folder, port }
+    }
+
+    fn cmd(&self, program: &str) -> Cmd {
+        cmd(program)
+            .env(
+                "AWS_ENDPOINT_URL",
+                format!("http://127.0.0.1:{}", self.port),
+            )
+            .env("AWS_ACCESS_KEY_ID", "me")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_REGION", "us-east-1")
+    }
+
+    fn ktee(&self) -> Cmd {
+        self.cmd("ktee")
+    }
+}
+
+#[test]
+fn a_backup_in_a_bucket_goes_on_is_whole_and_comes_back() {
+    let s3 = S3::start();
+    let run = |input: String| {
+        s3.ktee()
+            .args(["--tsv=all", "--segment-records", "100", "s3://backups/a/b"])
+            .stdin(input)
+            .run()
+            .succeeds()
+    };
+    run(lines("t", 0, 250));
+    run(lines("t", 200, 250)).stderr_has("50 records already in the backup, 200 added");
+    s3.ktee()
+        .args(["--verify", "s3://backups/a/b"])
+        .run()
+        .succeeds()
+        .stdout_has("t\t0\t5\t450\t0\t449\t");
+    s3.ktee()
+        .args(["--cat", "s3://backups/a/b/"])
+        .run()
+        .succeeds()
+        .stdout_is(lines("t", 0, 450));
+    let folder = s3.folder.join("backups/a/b/topics/t/partition=0");
+    cmd("sh")
+        .args(["-c", "sha256sum --quiet -c *.sha256 && zstdcat *.zst"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is(lines("t", 0, 450));
+}
+
+#[test]
+fn the_server_refuses_to_write_over_an_object_and_so_two_writers_double_nothing() {
+    let s3 = S3::start();
+    let start = |records: &str| {
+        let mut running = s3
+            .ktee()
+            .args([
+                "-q",
+                "--tsv=all",
+                "--segment-records",
+                records,
+                "s3://backups",
+            ])
+            .stdin_open()
+            .start();
+        running.write(lines("t", 0, 1).as_bytes());
+        running
+    };
+    let (mut one, mut two) = (start("70"), start("90"));
+    // Both have looked and found nothing; both store the same records, cut elsewhere.
+    for running in [&mut one, &mut two] {
+        running.stdout_until("value 0", std::time::Duration::from_secs(10));
+        running.write(lines("t", 1, 499).as_bytes());
+    }
+    for running in [one, two] {
+        let mut running = running;
+        running.close_stdin();
+        running.wait().succeeds();
+    }
+    let verify = s3
+        .ktee()
+        .args(["--verify", "s3://backups", "-o", "json"])
+        .run()
+        .succeeds();
+    verify
+        .stdout_has("\"records\":500,")
+        .stdout_has("\"doubles\":0");
+}
+
+#[test]
+fn a_bucket_that_goes_away_is_told_and_the_stream_passes() {
+    let s3 = S3::start();
+    let mut running = s3
+        .ktee()
+        .args([
+            "--tsv=all",
+            "--segment-records",
+            "10",
+            "s3://backups/p",
+            "copy",
+        ])
+        .inside(&s3.folder)
+        .stdin_open()
+        .start();
+    running.write(lines("t", 0, 10).as_bytes());
+    let first = s3
+        .folder
+        .join("backups/p/topics/t/partition=0/t+0+00000000000000000000.tsv.zst.sha256");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !first.exists() {
+        assert!(std::time::Instant::now() < deadline, "nothing is stored");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::fs::rename(s3.folder.join("backups"), s3.folder.join("gone")).unwrap();
+    running.write(lines("t", 10, 20).as_bytes());
+    running.stderr_until("s3://backups", std::time::Duration::from_secs(20));
+    running.write(lines("t", 30, 10).as_bytes());
+    running.close_stdin();
+    running.wait().fails_with(2).stdout_is(lines("t", 0, 40));
+    assert_eq!(
+        std::fs::read_to_string(s3.folder.join("copy")).unwrap(),
+        lines("t", 0, 40)
+    );
+}
+
+#[test]
+fn a_wrong_secret_and_a_wrong_bucket_are_told() {
+    let s3 = S3::start();
+    s3.ktee()
+        .env("AWS_SECRET_ACCESS_KEY", "wrong")
+        .args(["--tsv=all", "s3://backups"])
+        .stdin(lines("t", 0, 1))
+        .run()
+        .fails_with(2)
+        .stderr_has("s3://backups");
+    s3.ktee()
+        .args(["--tsv=all", "s3://other"])
+        .stdin(lines("t", 0, 1))
+        .run()
+        .fails_with(2)
+        .stderr_has("s3://other");
+}

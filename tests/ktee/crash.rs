@@ -1,0 +1,156 @@
+use super::{lines, segments};
+use crate::testkit::broker;
+use crate::testkit::cluster::{Cluster, Record};
+use crate::testkit::command::{cmd, shell};
+use crate::testkit::session;
+use rustix::process::Signal;
+use std::time::Duration;
+
+/// A number of the environment, for long runs by hand.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// `KTEE_KILLS` and `KTEE_RECORDS` make it longer; a different seed each time makes it another one.
+#[test]
+fn killed_at_random_and_given_the_same_records_again_it_has_no_hole_and_no_double() {
+    let (kills, records) = (number("KTEE_KILLS", 5), number("KTEE_RECORDS", 60_000));
+    let folder = session::folder("crash-kill");
+    let input: String = lines("t", 0, records as i64);
+    std::fs::write(folder.join("in"), &input).unwrap();
+    let mut random = std::process::id() as u64 | 1;
+    let mut killed = 0;
+    for _ in 0..kills {
+        let mut running = shell("exec ktee -q --tsv=all --segment-records 1009 b/ <in >/dev/null")
+            .inside(&folder)
+            .start();
+        // xorshift; from the first millisecond to about the time that a run takes.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        std::thread::sleep(Duration::from_micros(random % (records * 6)));
+        killed += u64::from(running.runs());
+        running.signal(Signal::KILL);
+        running.wait();
+    }
+    println!("{killed} of {kills} kills met a run");
+    cmd("ktee")
+        .args(["-q", "--tsv=all", "b/"])
+        .inside(&folder)
+        .stdin_from(folder.join("in"))
+        .stdout_to("/dev/null")
+        .limit(Duration::from_secs(120))
+        .run()
+        .succeeds();
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .limit(Duration::from_secs(120))
+        .run()
+        .succeeds();
+    shell("ktee --cat b | cmp - in && zstdcat b/topics/t/partition=0/*.zst | cmp - in && ls -A b/topics/t/partition=0 | grep -c tmp; true")
+        .inside(&folder)
+        .limit(Duration::from_secs(120))
+        .run()
+        .succeeds()
+        .stdout_is("0\n");
+}
+
+#[test]
+fn a_topic_backed_up_through_kills_is_restored_as_it_was() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let Some(target) = broker::Spec::new().start() else {
+        return;
+    };
+    let (kills, count) = (number("KTEE_KILLS", 5), number("KTEE_RECORDS", 60_000));
+    let topic = kafka.topic("crash", 3, &[("retention.ms", "-1")]);
+    let records: Vec<Record> = (0..count)
+        .map(|n| Record {
+            partition: Some((n % 3) as i32),
+            timestamp_ms: Some(1_600_000_000_000 + n as i64),
+            headers: vec![("n".to_owned(), Some(n.to_string().into_bytes()))],
+            ..Record::keyed(format!("k{n}"), format!("value {n}"))
+        })
+        .collect();
+    kafka.produce(&topic, &records);
+    let folder = session::folder("crash-topic");
+    let pipe = || {
+        shell(
+            "kcat-lite -C -b $BROKERS -t $TOPIC -o beginning -e -q --tsv=all | \
+             ktee -q --tsv=all --segment-bytes 300K b/ >/dev/null",
+        )
+        .env("BROKERS", kafka.bootstrap())
+        .env("TOPIC", &topic)
+        .inside(&folder)
+        .limit(Duration::from_secs(180))
+    };
+    for kill in 0..kills {
+        let mut running = pipe().start();
+        std::thread::sleep(Duration::from_millis(150 + kill * 977 % 900));
+        // The shell's whole group goes with it.
+        running.signal(Signal::KILL);
+        running.wait();
+    }
+    pipe().run().succeeds();
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .limit(Duration::from_secs(120))
+        .run()
+        .succeeds();
+    cmd("ktee")
+        .args(["--restore", "b", "-b", &target.bootstrap()])
+        .inside(&folder)
+        .limit(Duration::from_secs(180))
+        .run()
+        .succeeds();
+    assert_eq!(target.records(&topic), kafka.records(&topic));
+}
+
+#[test]
+fn a_full_disk_is_told_the_stream_passes_and_what_is_stored_is_whole() {
+    let folder = session::folder("crash-full");
+    let mounted = shell("mkdir small && mount -t tmpfs -o size=400k tmpfs small")
+        .inside(&folder)
+        .run();
+    if !mounted.status.success() {
+        eprintln!("skipped: no tmpfs can be mounted");
+        return;
+    }
+    let input = lines("t", 0, 40_000);
+    let run = cmd("ktee")
+        .args(["--tsv=all", "--segment-records", "2000", "small/b/", "copy"])
+        .inside(&folder)
+        .stdin(input.as_str())
+        .run();
+    let verify = cmd("ktee")
+        .args(["--verify", "small/b"])
+        .inside(&folder)
+        .run();
+    let again = shell("cp -r small/b b && umount small && ktee -q --tsv=all --segment-records 2000 b/ <copy >/dev/null && ktee --verify b && ktee --cat b | cmp - copy")
+        .inside(&folder)
+        .run();
+    run.fails_with(2)
+        .stdout_is(&input)
+        .stderr_has("No space left");
+    verify.succeeds();
+    again.succeeds();
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_told_and_nothing_torn_is_left() {
+    let folder = session::folder("crash-limit");
+    std::fs::write(folder.join("in"), lines("t", 0, 40_000)).unwrap();
+    // SIGXFSZ is ignored, so that write(2) says it, as a full disk does.
+    shell("trap '' XFSZ; ulimit -f 40; ktee --tsv=all --compress none --segment-records 20000 b/ <in >/dev/null")
+        .inside(&folder)
+        .run()
+        .fails_with(2)
+        .stderr_has("b");
+    assert_eq!(segments(&folder.join("b")), Vec::<String>::new());
+}

@@ -1,0 +1,184 @@
+//! What changes a cluster: topics that are made, and positions that are committed for a group by somebody else.
+
+use std::ops::RangeInclusive;
+use std::time::Instant;
+
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::{
+    CreateTopicsRequest, DescribeConfigsRequest, GroupId, OffsetCommitRequest, TopicName,
+};
+use kafka_protocol::protocol::{Request, StrBytes};
+
+use super::error::{KafkaError, code};
+use super::wire::{To, Wire};
+
+/// `ConfigResource.Type.TOPIC` of Kafka.
+const TOPIC: i8 = 2;
+/// `DescribeConfigsResponse.ConfigSource.TOPIC_CONFIG` of Kafka: set for this topic.
+const SET_FOR_TOPIC: i8 = 1;
+/// From v4 on a topic may be made with the broker's own replication factor (KIP-464).
+const CREATE_VERSIONS: RangeInclusive<i16> = 4..=i16::MAX;
+/// From v1 on each setting has its source (KIP-226).
+const DESCRIBE_VERSIONS: RangeInclusive<i16> = 1..=i16::MAX;
+/// Up to v9 a topic has its name, then its id.
+const COMMIT_VERSIONS: RangeInclusive<i16> = 2..=9;
+
+/// One setting of a topic, as it is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Whether it was set for this topic; else it is a broker's or Kafka's own.
+    pub is_own: bool,
+}
+
+/// Makes a topic, with as many replicas as the brokers make by themselves.
+///
+/// # Errors
+/// What the cluster answers: that there is one of this name, or that this user may not.
+pub fn create_topic(
+    wire: &mut Wire<'_>,
+    topic: &str,
+    partitions: i32,
+    settings: &[(&str, &str)],
+    deadline: Instant,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<(), KafkaError> {
+    let settings = settings.iter().map(|(name, value)| {
+        let value = StrBytes::from_string((*value).to_owned());
+        CreatableTopicConfig::default()
+            .with_name(StrBytes::from_string((*name).to_owned()))
+            .with_value(Some(value))
+    });
+    let topic = CreatableTopic::default()
+        .with_name(topic_name(topic))
+        .with_num_partitions(partitions)
+        .with_replication_factor(-1)
+        .with_configs(settings.collect());
+    let timeout_ms = deadline.saturating_duration_since(Instant::now());
+    let request = CreateTopicsRequest::default()
+        .with_topics(vec![topic])
+        .with_timeout_ms(timeout_ms.as_millis().min(60_000) as i32);
+    let ask = Ask {
+        to: To::Any,
+        versions: CREATE_VERSIONS,
+        deadline,
+        interrupted,
+    };
+    let response = ask.once(wire, request)?;
+    let answer = response.topics.into_iter().next();
+    let answer = answer.ok_or_else(|| KafkaError::of(code::TIMED_OUT))?;
+    check(answer.error_code, answer.error_message)
+}
+
+/// All settings of a topic as they are in force.
+pub fn topic_settings(
+    wire: &mut Wire<'_>,
+    topic: &str,
+    deadline: Instant,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Vec<Setting>, KafkaError> {
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name(StrBytes::from_string(topic.to_owned()))
+        .with_configuration_keys(None);
+    let ask = Ask {
+        to: To::Any,
+        versions: DESCRIBE_VERSIONS,
+        deadline,
+        interrupted,
+    };
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
+    let response = ask.once(wire, request)?;
+    let answer = response.results.into_iter().next();
+    let answer = answer.ok_or_else(|| KafkaError::of(code::TIMED_OUT))?;
+    check(answer.error_code, answer.error_message)?;
+    let settings = answer.configs.into_iter().filter_map(|config| {
+        Some(Setting {
+            name: config.name.to_string(),
+            value: config.value?.to_string(),
+            is_own: config.config_source == SET_FOR_TOPIC,
+        })
+    });
+    Ok(settings.collect())
+}
+
+/// Commits positions of a group that has no member just now, at its coordinator.
+///
+/// # Errors
+/// The group has members, or this user may not.
+pub fn commit_offsets(
+    wire: &mut Wire<'_>,
+    coordinator: i32,
+    group: &str,
+    topic: &str,
+    offsets: &[(i32, i64)],
+    deadline: Instant,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<(), KafkaError> {
+    let partitions = offsets.iter().map(|(partition, offset)| {
+        OffsetCommitRequestPartition::default()
+            .with_partition_index(*partition)
+            .with_committed_offset(*offset)
+            .with_committed_metadata(Some(StrBytes::default()))
+    });
+    let topic = OffsetCommitRequestTopic::default()
+        .with_name(topic_name(topic))
+        .with_partitions(partitions.collect());
+    // Without a generation and a member it is an administrator's commit, which no member's may be mixed with.
+    let request = OffsetCommitRequest::default()
+        .with_group_id(GroupId(StrBytes::from_string(group.to_owned())))
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic]);
+    let ask = Ask {
+        to: To::Broker(coordinator),
+        versions: COMMIT_VERSIONS,
+        deadline,
+        interrupted,
+    };
+    let response = ask.once(wire, request)?;
+    let mut partitions = response
+        .topics
+        .into_iter()
+        .flat_map(|topic| topic.partitions);
+    partitions.try_for_each(|partition| check(partition.error_code, None))
+}
+
+/// How one question is asked.
+struct Ask<'a> {
+    to: To,
+    versions: RangeInclusive<i16>,
+    deadline: Instant,
+    interrupted: &'a dyn Fn() -> bool,
+}
+
+impl Ask<'_> {
+    fn once<R: Request + 'static>(
+        self,
+        wire: &mut Wire<'_>,
+        request: R,
+    ) -> Result<R::Response, KafkaError> {
+        let asked = [(self.to, self.versions, move |_| request)];
+        let mut answers = wire.gather::<R, _>(asked, self.deadline, self.interrupted);
+        let answer = answers.pop();
+        answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT)))
+    }
+}
+
+fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+fn check(error: i16, reason: Option<StrBytes>) -> Result<(), KafkaError> {
+    match (i32::from(error), reason) {
+        (code::NONE, _) => Ok(()),
+        (error, Some(reason)) => Err(KafkaError::new(error, reason.to_string())),
+        (error, None) => Err(KafkaError::of(error)),
+    }
+}
