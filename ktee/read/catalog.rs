@@ -36,8 +36,13 @@ impl Catalog {
 
     /// Lists one place.
     pub(crate) fn list_place(store: &dyn Store, place: &Place) -> Result<Shelf> {
-        let mut catalog = Catalog::of(&store.list(&place.folder())?);
-        Ok(catalog.shelves.remove(place).unwrap_or_default())
+        Ok(Catalog::of_place(&store.list(&place.folder())?, place))
+    }
+
+    /// What of `entries` is at `place`.
+    pub(crate) fn of_place(entries: &[Entry], place: &Place) -> Shelf {
+        let mut catalog = Catalog::of(entries);
+        catalog.shelves.remove(place).unwrap_or_default()
     }
 
     fn of(entries: &[Entry]) -> Catalog {

@@ -154,8 +154,8 @@ impl Reader {
             Decoded::Record { record, .. } => {
                 let fields = record.record();
                 if let Some(offset) = fields.offset {
-                    let crc = fingerprint(&fields);
-                    self.open.add(offset, fields.timestamp_ms, line.len(), crc);
+                    self.open.add(offset, fields.timestamp_ms, line.len());
+                    self.open.last_crc = fingerprint(&fields);
                 }
                 Ok((record, line))
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use tools::kafka::KafkaError;
 use tools::kafka::admin::{commit_offsets, create_topic, topic_settings};
 use tools::kafka::cluster::{
     Isolation, Metadata, Patience, Question, Spec, Topics, coordinators, metadata_over, offsets,
@@ -252,24 +253,58 @@ impl Target {
             wire.client().first_contact().max(Duration::from_secs(10)),
             interrupted,
         );
-        let found = coordinators(wire, &names, &mut patience);
-        for ((group, offsets), coordinator) in commits.into_iter().zip(found) {
+        // A group that is new here has a coordinator that is just being chosen.
+        for attempt in 0.. {
+            let found = coordinators(wire, &names, &mut patience);
+            let failed = self.commit_at(wire, found, &commits, interrupted);
+            match failed {
+                Err((error, _)) if is_passing(error.code) && patience.pause(attempt) => {}
+                Err((error, group)) => {
+                    return Err(anyhow!(
+                        "offsets of group {group} in topic {}: {error}",
+                        self.topic
+                    ));
+                }
+                Ok(()) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits at the coordinators that were found; the first failure with its group. What was committed may be again.
+    fn commit_at(
+        &self,
+        wire: &mut Wire<'_>,
+        found: Vec<Result<i32, KafkaError>>,
+        commits: &BTreeMap<&str, Vec<(i32, i64)>>,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<(), (KafkaError, String)> {
+        for ((group, offsets), coordinator) in commits.iter().zip(found) {
             let deadline = Instant::now() + Duration::from_secs(10);
-            let committed = coordinator.and_then(|coordinator| {
+            let committed = coordinator.and_then(|broker| {
                 commit_offsets(
                     wire,
-                    coordinator,
+                    broker,
                     group,
                     &self.topic,
-                    &offsets,
+                    offsets,
                     deadline,
                     interrupted,
                 )
             });
-            committed.map_err(|error| {
-                anyhow!("offsets of group {group} in topic {}: {error}", self.topic)
-            })?;
+            committed.map_err(|error| (error, (*group).to_owned()))?;
         }
         Ok(())
     }
+}
+
+/// Whether the coordinator is only not ready yet.
+fn is_passing(error: i32) -> bool {
+    use tools::kafka::error::code;
+    matches!(
+        error,
+        code::NOT_COORDINATOR
+            | code::COORDINATOR_NOT_AVAILABLE
+            | code::COORDINATOR_LOAD_IN_PROGRESS
+    )
 }

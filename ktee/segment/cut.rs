@@ -33,14 +33,13 @@ pub(crate) struct Open {
 impl Open {
     /// Adds a record.
     #[inline]
-    pub(crate) fn add(&mut self, offset: i64, time_ms: Option<i64>, bytes: usize, crc: u32) {
+    pub(crate) fn add(&mut self, offset: i64, time_ms: Option<i64>, bytes: usize) {
         if self.records == 0 {
             self.first = offset;
         }
         self.last = offset;
         self.records += 1;
         self.bytes += bytes as u64;
-        self.last_crc = crc;
         if let Some(ms) = time_ms {
             let (earliest, latest) = self.times_ms.unwrap_or((ms, ms));
             self.times_ms = Some((earliest.min(ms), latest.max(ms)));
@@ -96,29 +95,29 @@ mod tests {
     #[test]
     fn bytes_and_records_make_a_segment_whole() {
         let mut open = Open::default();
-        open.add(7, None, 99, 1);
+        open.add(7, None, 99);
         assert!(!CUT.is_due(&open));
-        open.add(9, None, 1, 2);
+        open.add(9, None, 1);
         assert!(CUT.is_due(&open));
         let mut small = Open::default();
         for offset in 0..3 {
             assert!(!CUT.is_due(&small));
-            small.add(offset, None, 1, 0);
+            small.add(offset, None, 1);
         }
         assert!(CUT.is_due(&small));
-        assert_eq!((open.first, open.last, open.last_crc), (7, 9, 2));
+        assert_eq!((open.first, open.last, open.records), (7, 9, 2));
     }
 
     #[test]
     fn the_next_span_cuts_and_a_late_record_does_not() {
         let mut open = Open::default();
         assert!(!CUT.is_due_before(&open, Some(5000)));
-        open.add(0, Some(1999), 1, 0);
+        open.add(0, Some(1999), 1);
         assert!(CUT.is_due_before(&open, Some(2000)));
         assert!(!CUT.is_due_before(&open, Some(1000)));
         assert!(!CUT.is_due_before(&open, Some(-1)));
         assert!(!CUT.is_due_before(&open, None));
-        open.add(1, Some(500), 1, 0);
+        open.add(1, Some(500), 1);
         assert_eq!(open.times_ms, Some((500, 1999)));
         assert!(!CUT.is_due_before(&open, Some(1500)));
     }

@@ -125,6 +125,14 @@ impl Name {
         }
     }
 
+    /// What sorts behind every name of a segment that begins at `first`, and before those of later ones.
+    pub(crate) fn behind(place: &Place, first: i64) -> String {
+        match place {
+            Place::Lines => format!("{LINES}+{first:010}~"),
+            Place::Partition(topic, partition) => format!("{topic}+{partition}+{first:020}~"),
+        }
+    }
+
     /// The path within the backup.
     pub(crate) fn path(&self, place: &Place) -> String {
         format!("{}/{}", place.folder(), self.file(place))

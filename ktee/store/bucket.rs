@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
-    Attribute, Attributes, Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
-    RetryConfig,
+    Attribute, Attributes, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, RetryConfig,
 };
 use tokio::runtime::Runtime;
 
@@ -62,6 +63,15 @@ impl Bucket {
 
     fn name(&self, path: &Path) -> String {
         format!("{}/{path}", self.root)
+    }
+
+    fn entry(&self, object: &ObjectMeta) -> Entry {
+        let path = object.location.as_ref();
+        let inner = path.strip_prefix(self.prefix.as_ref()).unwrap_or(path);
+        Entry {
+            path: inner.trim_start_matches('/').to_owned(),
+            bytes: object.size,
+        }
     }
 
     fn put(&self, path: &Path, content: Vec<u8>, options: PutOptions) -> object_store::Result<()> {
@@ -110,22 +120,26 @@ impl Store for Bucket {
     fn list(&self, folder: &str) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         let mut folders = vec![self.path(folder)?];
-        let above = format!("{}/", self.prefix);
         while let Some(folder) = folders.pop() {
             let found = self
                 .runtime
                 .block_on(self.objects.list_with_delimiter(Some(&folder)))
                 .with_context(|| self.name(&folder))?;
             folders.extend(found.common_prefixes);
-            entries.extend(found.objects.into_iter().map(|object| {
-                let path = object.location.as_ref();
-                Entry {
-                    path: path.strip_prefix(&above).unwrap_or(path).to_owned(),
-                    bytes: object.size,
-                }
-            }));
+            entries.extend(found.objects.iter().map(|object| self.entry(object)));
         }
         Ok(entries)
+    }
+
+    fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<Entry>> {
+        let (folder, offset) = (self.path(folder)?, self.path(&format!("{folder}/{file}"))?);
+        let listing = self.objects.list_with_offset(Some(&folder), &offset);
+        let listed: object_store::Result<Vec<_>> = self.runtime.block_on(listing.try_collect());
+        let listed = listed.with_context(|| self.name(&folder))?;
+        Ok(listed
+            .into_iter()
+            .map(|object| self.entry(&object))
+            .collect())
     }
 
     fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {

@@ -86,6 +86,13 @@ impl Store for Folder {
         Ok(entries)
     }
 
+    fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<Entry>> {
+        let start = format!("{folder}/{file}");
+        let mut entries = self.list(folder)?;
+        entries.retain(|entry| entry.path > start);
+        Ok(entries)
+    }
+
     fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {
         match File::open(self.path(path)) {
             Ok(file) => Ok(Some(Box::new(file))),

@@ -53,6 +53,9 @@ pub(crate) trait Store: Send + Sync {
     /// All files in `folder` and below it, in no order; none where there is no such folder.
     fn list(&self, folder: &str) -> Result<Vec<Entry>>;
 
+    /// The files of `folder` whose names sort behind `file`, those of folders in it not.
+    fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<Entry>>;
+
     /// The content of a file; `None` where there is none of this name.
     fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>>;
 

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use tools::cli::message;
 use tools::kafka::Options;
 use tools::record::tsv::{ByteStyle, Column};
-use tools::record::{Encoder, Format, Record};
+use tools::record::{Decoder, Encoder, Format, Record};
 
 use super::pack::Work;
 use super::publish::Outcome;
@@ -86,9 +86,12 @@ pub(crate) struct Backup {
     /// Writes records as the segments have them; none where the input is that already.
     encoder: Option<Encoder>,
     slots: Vec<Slot>,
-    index: HashMap<String, HashMap<i32, usize>>,
-    /// The slot of the last record: the next one's, most often.
-    recent: Option<usize>,
+    /// By topic; the slots of a topic by partition.
+    topics: Vec<(String, HashMap<i32, usize>)>,
+    /// The topic of the last record: the next one's, most often.
+    recent_topic: usize,
+    /// Reads the last record of a block back.
+    decoder: Option<Decoder>,
     threads: Threads,
     /// Bytes in the slots' blocks.
     pending_bytes: usize,
@@ -125,8 +128,9 @@ impl Backup {
             settings: settings.clone(),
             encoder: encoder(input, layout),
             slots: Vec::new(),
-            index: HashMap::new(),
-            recent: None,
+            topics: Vec::new(),
+            recent_topic: 0,
+            decoder: format(layout).map(Decoder::new).transpose()?,
             threads,
             pending_bytes: 0,
             tickets: 0,
@@ -150,10 +154,9 @@ impl Backup {
             bail!("a record for a backup needs topic, partition and offset");
         };
         let at = self.slot(topic, partition)?;
-        let crc = fingerprint(record);
         let slot = &mut self.slots[at];
         if slot.accepted.is_some_and(|accepted| offset <= accepted) {
-            slot.check_known(offset, crc)?;
+            slot.check_known(offset, || fingerprint(record))?;
             self.totals.known_records += 1;
             return Ok(slot.ticket);
         }
@@ -173,7 +176,8 @@ impl Backup {
             }
         }
         let bytes = slot.block.len() - before;
-        slot.open.add(offset, time_ms, bytes, crc);
+        slot.open.add(offset, time_ms, bytes);
+        slot.last_bytes = bytes;
         slot.accepted = Some(offset);
         let ticket = slot.ticket;
         self.grow(at, bytes)?;
@@ -210,14 +214,10 @@ impl Backup {
     /// Forgets a partition that another member of the group has now: what is not whole is dropped, and the next record
     /// looks again at what is there.
     pub(crate) fn forget(&mut self, topic: &str, partition: i32) -> Result<()> {
-        let Some(at) = self
-            .index
-            .get_mut(topic)
-            .and_then(|known| known.remove(&partition))
-        else {
+        let known = self.topics.iter_mut().find(|(name, _)| name == topic);
+        let Some(at) = known.and_then(|(_, slots)| slots.remove(&partition)) else {
             return Ok(());
         };
-        self.recent = None;
         let slot = &mut self.slots[at];
         if slot.is_open() {
             self.pending_bytes -= slot.block.len();
@@ -276,7 +276,7 @@ impl Backup {
         wanted: Wanted,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
-        let mut topics: Vec<String> = self.index.keys().cloned().collect();
+        let mut topics: Vec<String> = self.topics.iter().map(|(name, _)| name.clone()).collect();
         topics.sort();
         if topics.is_empty() {
             return Ok(());
@@ -310,31 +310,33 @@ impl Backup {
 
     #[inline]
     fn slot(&mut self, topic: &str, partition: i32) -> Result<usize> {
-        if let Some(at) = self.recent
-            && self.slots[at].is_of(topic, partition)
-        {
-            return Ok(at);
+        let recent = self.topics.get(self.recent_topic);
+        if recent.is_none_or(|(name, _)| name != topic) {
+            self.recent_topic = self.enter_topic(topic);
         }
-        let known = self
-            .index
-            .get(topic)
-            .and_then(|known| known.get(&partition));
-        let at = match known {
-            Some(at) => *at,
-            None => self.begin(topic, partition)?,
-        };
-        self.recent = Some(at);
-        Ok(at)
+        match self.topics[self.recent_topic].1.get(&partition) {
+            Some(at) => Ok(*at),
+            None => self.begin(topic, partition),
+        }
     }
 
-    /// Looks how far the backup has come in a partition.
+    #[cold]
+    fn enter_topic(&mut self, topic: &str) -> usize {
+        let known = self.topics.iter().position(|(name, _)| name == topic);
+        known.unwrap_or_else(|| {
+            self.topics.push((topic.to_owned(), HashMap::new()));
+            self.topics.len() - 1
+        })
+    }
+
+    /// Looks how far the backup has come in a partition of the recent topic.
+    #[cold]
     fn begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
         let place = Place::partition(topic, partition).map_err(anyhow::Error::msg)?;
         let stored = find_last(&*self.store, &place)?;
         let at = self.slots.len();
         self.slots.push(Slot::new(place, stored.as_ref()));
-        let known = self.index.entry(topic.to_owned()).or_default();
-        known.insert(partition, at);
+        self.topics[self.recent_topic].1.insert(partition, at);
         Ok(at)
     }
 
@@ -383,6 +385,7 @@ impl Backup {
 
     fn send_block(&mut self, at: usize) -> Result<()> {
         let slot = &mut self.slots[at];
+        slot.note_last(self.decoder.as_mut())?;
         let bytes = std::mem::take(&mut slot.block);
         self.pending_bytes -= bytes.len();
         if bytes.is_empty() {

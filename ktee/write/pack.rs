@@ -110,7 +110,6 @@ impl Packer {
                 let at = publisher_of(&place, self.publishers.len());
                 let job = Job {
                     ticket,
-                    slot,
                     place,
                     name,
                     manifest,

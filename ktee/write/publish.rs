@@ -1,8 +1,8 @@
 //! The threads that make segments durable, each the segments of its partitions, in order.
 //!
-//! A name that is taken means that another writer was first with records from
-//! the same offset on. Its records are ours; what ours has beyond them becomes
-//! a segment of its own.
+//! Another writer may store the same records at the same time. So each segment
+//! is made to begin behind what is listed just before, and its name is the
+//! first offset: of two that go on from the same end only one can create it.
 
 use std::collections::HashMap;
 use std::io::{Seek, SeekFrom, Write};
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use sha2::{Digest, Sha256};
 
-use super::stored::find_last;
+use super::stored::{find_last, find_newer};
 use crate::read::Reader;
 use crate::read::segment::{fingerprint, hex};
 use crate::segment::codec::Compressor;
@@ -23,7 +23,6 @@ use crate::store::{Created, Draft, Store};
 /// A segment that is whole, and not in its place yet.
 pub(super) struct Job {
     pub(super) ticket: u64,
-    pub(super) slot: usize,
     pub(super) place: Arc<Place>,
     pub(super) name: Name,
     pub(super) manifest: Manifest,
@@ -59,6 +58,13 @@ impl Reports {
     }
 }
 
+/// The last segment of a place: its first offset, and the last offset of all.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    first: i64,
+    last: i64,
+}
+
 /// One such thread.
 pub(super) struct Publisher {
     pub(super) store: Arc<dyn Store>,
@@ -68,13 +74,12 @@ pub(super) struct Publisher {
 impl Publisher {
     /// Works until nobody can ask for more.
     pub(super) fn run(self, jobs: &Receiver<Job>) {
-        // The last offset that another writer was found to have stored, by the slot that met it.
-        let mut met: HashMap<usize, i64> = HashMap::new();
+        let mut ends = HashMap::new();
         for mut job in jobs {
             if self.reports.is_broken.load(Ordering::SeqCst) {
                 continue;
             }
-            let outcome = match self.publish(&mut job, &mut met) {
+            let outcome = match self.publish(&mut job, &mut ends) {
                 Ok(stored_bytes) => Outcome::Stored {
                     ticket: job.ticket,
                     records: job.manifest.records,
@@ -87,34 +92,69 @@ impl Publisher {
     }
 
     /// Makes the records of `job` durable; says how many bytes that took.
-    fn publish(&self, job: &mut Job, met: &mut HashMap<usize, i64>) -> Result<u64> {
+    ///
+    /// A segment begins behind the last one that is listed, whoever wrote
+    /// that. Another writer that goes on from there needs the same name, so
+    /// that one of the two is refused, and looks again.
+    fn publish(&self, job: &mut Job, ends: &mut HashMap<Arc<Place>, End>) -> Result<u64> {
+        if *job.place == Place::Lines {
+            return self.publish_lines(job);
+        }
+        let mut refused = None;
         loop {
-            let is_position = *job.place != Place::Lines;
-            if let Some(&last) = met.get(&job.slot)
-                && is_position
-                && job.manifest.first <= last
+            let end = self.look(&job.place, ends)?;
+            if let Some(end) = end
+                && job.manifest.first <= end.last
             {
-                if job.manifest.last <= last {
+                if job.manifest.last <= end.last {
                     return Ok(0);
                 }
-                self.trim(job, last)?;
+                self.trim(job, end.last)?;
             }
             let path = job.name.path(&job.place);
+            if refused.as_ref() == Some(&path) {
+                bail!("{path} is there and is not listed");
+            }
             match self.store.create(&path, &mut job.draft, &job.manifest)? {
-                Created::New => return Ok(job.manifest.stored_bytes),
-                Created::Exists if is_position => {
-                    let stored = find_last(&*self.store, &job.place)?;
-                    let last = stored.map(|manifest| manifest.last);
-                    let last =
-                        last.with_context(|| format!("{path} is there and is not listed"))?;
-                    met.insert(job.slot, last);
-                }
-                Created::Exists => {
-                    job.name.first += 1;
-                    (job.manifest.first, job.manifest.last) = (job.name.first, job.name.first);
+                Created::Exists => refused = Some(path),
+                Created::New => {
+                    let (first, last) = (job.manifest.first, job.manifest.last);
+                    ends.insert(Arc::clone(&job.place), End { first, last });
+                    return Ok(job.manifest.stored_bytes);
                 }
             }
         }
+    }
+
+    /// Lines have no place in an order: the next free number is as good as any.
+    fn publish_lines(&self, job: &mut Job) -> Result<u64> {
+        while self
+            .store
+            .create(&job.name.path(&job.place), &mut job.draft, &job.manifest)?
+            == Created::Exists
+        {
+            job.name.first += 1;
+            (job.manifest.first, job.manifest.last) = (job.name.first, job.name.first);
+        }
+        Ok(job.manifest.stored_bytes)
+    }
+
+    /// The last segment of a place, looked for behind the one that was the last before.
+    fn look(&self, place: &Arc<Place>, ends: &mut HashMap<Arc<Place>, End>) -> Result<Option<End>> {
+        let known = ends.get(place).copied();
+        let found = match known {
+            None => find_last(&*self.store, place)?,
+            Some(end) => find_newer(&*self.store, place, end.first)?,
+        };
+        let Some(found) = found else {
+            return Ok(known);
+        };
+        let end = End {
+            first: found.first,
+            last: found.last.max(known.map_or(found.last, |known| known.last)),
+        };
+        ends.insert(Arc::clone(place), end);
+        Ok(Some(end))
     }
 
     /// Leaves out the records up to `last`, which another writer has stored.
@@ -131,12 +171,8 @@ impl Publisher {
             let record = record.record();
             if let Some(offset) = record.offset.filter(|offset| *offset > last) {
                 rest.extend_from_slice(line);
-                open.add(
-                    offset,
-                    record.timestamp_ms,
-                    line.len(),
-                    fingerprint(&record),
-                );
+                open.add(offset, record.timestamp_ms, line.len());
+                open.last_crc = fingerprint(&record);
             }
         }
         let mut compressor = Compressor::new(job.name.codec)?;

@@ -1,19 +1,54 @@
 use super::lines;
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::session;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
+use s3s::{S3Result, s3_error};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use tokio::net::TcpListener;
 use tokio::runtime;
+use tokio::sync::Mutex;
 
 /// A real S3 server over a folder, in a thread of this process.
 struct S3 {
     folder: PathBuf,
     port: u16,
+    /// Whether the bucket is to be no more.
+    is_gone: Arc<AtomicBool>,
+}
+
+/// Lets in who has a key, for as long as there is a bucket.
+struct Gate(Arc<AtomicBool>);
+
+impl S3Access for Gate {
+    fn check<'a, 'b, 'c, 'd>(
+        &'a self,
+        context: &'b mut S3AccessContext<'c>,
+    ) -> Pin<Box<dyn Future<Output = S3Result<()>> + Send + 'd>>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        let checked = if context.credentials().is_none() {
+            Err(s3_error!(AccessDenied))
+        } else if self.0.load(Ordering::SeqCst) {
+            Err(s3_error!(NoSuchBucket))
+        } else {
+            Ok(())
+        };
+        Box::pin(std::future::ready(checked))
+    }
 }
 
 impl S3 {
@@ -23,6 +58,8 @@ impl S3 {
         std::fs::create_dir(folder.join("backups")).unwrap();
         let (sender, receiver) = mpsc::channel();
         let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&folder).unwrap());
+        let is_gone = Arc::new(AtomicBool::new(false));
+        service.set_access(Gate(Arc::clone(&is_gone)));
         service.set_auth(SimpleAuth::from_single("me", "secret"));
         let service = service.build();
         std::thread::spawn(move || {
@@ -33,17 +70,36 @@ impl S3 {
             runtime.block_on(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 sender.send(listener.local_addr().unwrap().port()).unwrap();
+                let writing = Arc::new(Mutex::new(()));
                 loop {
                     let (socket, _) = listener.accept().await.unwrap();
-                    let served = http1::Builder::new()
-                        .serve_connection(TokioIo::new(socket), service.clone());
+                    let (service, writing) = (service.clone(), Arc::clone(&writing));
+                    let service = service_fn(move |request: Request<Incoming>| {
+                        let (service, writing) = (service.clone(), Arc::clone(&writing));
+                        async move {
+                            // The server looks whether a name is free and then writes; S3 does both in one step.
+                            let is_put = request.method() == Method::PUT;
+                            let _one_at_a_time = if is_put {
+                                Some(writing.lock().await)
+                            } else {
+                                None
+                            };
+                            Service::call(&service, request).await
+                        }
+                    });
+                    let served =
+                        http1::Builder::new().serve_connection(TokioIo::new(socket), service);
                     // A client that was killed breaks its connection.
                     tokio::spawn(async move { drop(served.await) });
                 }
             });
         });
         let port = receiver.recv().unwrap();
-        Self { folder, port }
+        Self {
+            folder,
+            port,
+            is_gone,
+        }
     }
 
     fn cmd(&self, program: &str) -> Cmd {
@@ -156,7 +212,7 @@ fn a_bucket_that_goes_away_is_told_and_the_stream_passes() {
         assert!(std::time::Instant::now() < deadline, "nothing is stored");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    std::fs::rename(s3.folder.join("backups"), s3.folder.join("gone")).unwrap();
+    s3.is_gone.store(true, Ordering::SeqCst);
     running.write(lines("t", 10, 20).as_bytes());
     running.stderr_until("s3://backups", std::time::Duration::from_secs(20));
     running.write(lines("t", 30, 10).as_bytes());
@@ -178,6 +234,7 @@ fn a_wrong_secret_and_a_wrong_bucket_are_told() {
         .run()
         .fails_with(2)
         .stderr_has("s3://backups");
+    s3.is_gone.store(true, Ordering::SeqCst);
     s3.ktee()
         .args(["--tsv=all", "s3://other"])
         .stdin(lines("t", 0, 1))

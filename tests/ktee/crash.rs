@@ -124,7 +124,15 @@ fn a_full_disk_is_told_the_stream_passes_and_what_is_stored_is_whole() {
     }
     let input = lines("t", 0, 40_000);
     let run = cmd("ktee")
-        .args(["--tsv=all", "--segment-records", "2000", "small/b/", "copy"])
+        .args([
+            "--tsv=all",
+            "--compress",
+            "none",
+            "--segment-records",
+            "2000",
+            "small/b/",
+            "copy",
+        ])
         .inside(&folder)
         .stdin(input.as_str())
         .run();

@@ -5,6 +5,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 
+use tools::record::{Decoded, Decoder};
+
+use crate::read::segment::fingerprint;
 use crate::segment::{Cut, Manifest, Open, Place};
 
 /// A partition, or the lines that have none.
@@ -25,6 +28,8 @@ pub(super) struct Slot {
     pub(super) time_ms: Option<i64>,
     /// The last segment's ticket; 0 before the first.
     pub(super) ticket: u64,
+    /// The length of the last record in `block`.
+    pub(super) last_bytes: usize,
     /// Bytes that the compressor has not been given yet.
     pub(super) block: Vec<u8>,
 }
@@ -42,13 +47,9 @@ impl Slot {
             opened: Instant::now(),
             time_ms: None,
             ticket: 0,
+            last_bytes: 0,
             block: Vec::new(),
         }
-    }
-
-    #[inline]
-    pub(super) fn is_of(&self, topic: &str, partition: i32) -> bool {
-        matches!(&*self.place, Place::Partition(t, p) if *p == partition && t == topic)
     }
 
     #[inline]
@@ -57,17 +58,29 @@ impl Slot {
     }
 
     /// A record that the backup has already; the last one that is stored must be the same.
-    pub(super) fn check_known(&mut self, offset: i64, crc: u32) -> Result<()> {
+    pub(super) fn check_known(&mut self, offset: i64, crc: impl FnOnce() -> u32) -> Result<()> {
         self.has_begun = true;
         if let Some((last, known)) = self.stored
             && last == offset
             && known != 0
         {
             ensure!(
-                crc == known,
+                crc() == known,
                 "{}: offset {offset} is another record than in the backup; if the topic was made anew, it needs a backup of its own",
                 self.place
             );
+        }
+        Ok(())
+    }
+
+    /// Before the block goes: the checksum of its last record, which may be the segment's.
+    pub(super) fn note_last(&mut self, decoder: Option<&mut Decoder>) -> Result<()> {
+        let Some(decoder) = decoder.filter(|_| !self.block.is_empty()) else {
+            return Ok(());
+        };
+        let line = &self.block[self.block.len() - self.last_bytes..];
+        if let Decoded::Record { record, .. } = decoder.decode(line, true)? {
+            self.open.last_crc = fingerprint(&record.record());
         }
         Ok(())
     }
