@@ -1,5 +1,7 @@
 //! ktee, as a shell runs it.
 
+/// `--ack`, with a source in this process: what is acknowledged, and when.
+mod ack;
 /// What a command line may say.
 mod arguments;
 /// Backups in a bucket of a real S3 server.

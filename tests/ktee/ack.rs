@@ -1,0 +1,205 @@
+use super::{lines, segments};
+use crate::testkit::command::cmd;
+use crate::testkit::running::Running;
+use crate::testkit::session;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tools::ack::{Lane, Listener, Position, Session, Source};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A source and the ktee that it feeds.
+struct Pipe {
+    source: Source,
+    running: Running,
+    folder: PathBuf,
+}
+
+impl Pipe {
+    /// Starts `ktee --tsv=all --ack ack ARGS`.
+    fn start(folder: &Path, args: &[&str]) -> Self {
+        let socket = folder.join("ack");
+        let listener = Listener::bind(&socket, LIMIT, &|| false).unwrap();
+        let running = cmd("ktee")
+            .args(["--tsv=all", "--ack", "ack"])
+            .args(args)
+            .inside(folder)
+            .stdin_open()
+            .start();
+        let source = listener.accept("run", LIMIT, &|| false).unwrap();
+        Self {
+            source,
+            running,
+            folder: folder.to_owned(),
+        }
+    }
+
+    fn begin(&mut self, session: &str) {
+        let session = Session {
+            name: session.to_owned(),
+            ..Session::default()
+        };
+        self.source.begin(&session).unwrap();
+    }
+
+    fn write(&mut self, session: &str, records: &str) {
+        let text: String = records
+            .lines()
+            .map(|line| {
+                let offset = line.split('\t').nth(2).unwrap();
+                format!("{session}:t:0:{offset}\t{line}\n")
+            })
+            .collect();
+        self.running.write(text.as_bytes());
+    }
+
+    /// Waits until this offset is acknowledged.
+    fn wait_for(&mut self, session: &str, offset: i64) {
+        let until = Instant::now() + LIMIT;
+        let mut last = None;
+        while last.as_ref() != Some(&position(session, offset)) {
+            assert!(
+                Instant::now() < until,
+                "offset {offset} is not acknowledged: {last:?}"
+            );
+            last = self
+                .source
+                .durable()
+                .unwrap()
+                .into_iter()
+                .next_back()
+                .or(last);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What is acknowledged within a while.
+    fn acknowledged(&mut self) -> Vec<Position> {
+        std::thread::sleep(Duration::from_millis(500));
+        self.source.durable().unwrap()
+    }
+}
+
+fn position(session: &str, offset: i64) -> Position {
+    Position {
+        lane: Lane {
+            session: session.to_owned(),
+            topic: "t".to_owned(),
+            partition: 0,
+        },
+        offset,
+    }
+}
+
+#[test]
+fn a_position_is_acknowledged_when_its_segment_is_durable_and_not_before() {
+    let folder = session::folder("ack");
+    let mut pipe = Pipe::start(&folder, &["--segment-records", "10", "b/"]);
+    pipe.begin("s");
+    pipe.write("s", &lines("t", 0, 25));
+    pipe.wait_for("s", 19);
+    assert_eq!(segments(&folder.join("b")).len(), 2);
+    assert_eq!(pipe.acknowledged(), []);
+    // The source wants its partitions back, or is at its end: what is there becomes a segment.
+    pipe.source.hurry(true).unwrap();
+    pipe.wait_for("s", 24);
+    assert_eq!(segments(&folder.join("b")).len(), 3);
+    pipe.source.end(Some(position("s", 24))).unwrap();
+    pipe.running.close_stdin();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(
+        pipe.running.runs(),
+        "it waits until the source has committed"
+    );
+    pipe.source.done().unwrap();
+    pipe.running.wait().succeeds().stdout_is(lines("t", 0, 25));
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&pipe.folder)
+        .run()
+        .succeeds();
+}
+
+#[test]
+fn a_new_session_looks_again_at_what_is_there_and_drops_what_was_open() {
+    let folder = session::folder("ack-session");
+    let mut pipe = Pipe::start(&folder, &["--segment-records", "10", "b/"]);
+    pipe.begin("one");
+    pipe.write("one", &lines("t", 0, 15));
+    pipe.wait_for("one", 9);
+    // Another member had the partition for a while, and stored more of it.
+    let other = lines("t", 10, 20);
+    cmd("ktee")
+        .args(["--tsv=all", "b/"])
+        .inside(&folder)
+        .stdin(other)
+        .run()
+        .succeeds();
+    pipe.begin("two");
+    pipe.write("two", &lines("t", 20, 20));
+    pipe.wait_for("two", 29);
+    pipe.source.end(Some(position("two", 39))).unwrap();
+    pipe.wait_for("two", 39);
+    pipe.source.done().unwrap();
+    pipe.running.close_stdin();
+    pipe.running.wait().succeeds();
+    cmd("ktee")
+        .args(["--cat", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is(lines("t", 0, 40));
+    let verify = cmd("ktee")
+        .args(["--verify", "b", "-o", "json"])
+        .inside(&folder)
+        .run();
+    verify.succeeds().stdout_has("\"doubles\":0");
+}
+
+#[test]
+fn a_backup_that_fails_ends_the_pipe_and_acknowledges_nothing_more() {
+    let folder = session::folder("ack-fails");
+    let mut pipe = Pipe::start(&folder, &["--segment-records", "10", "b/"]);
+    pipe.begin("s");
+    pipe.write("s", &lines("t", 0, 10));
+    pipe.wait_for("s", 9);
+    let place = folder.join("b/topics/t/partition=0");
+    // A folder that is a file now takes no segment, whoever asks.
+    std::fs::rename(&place, folder.join("moved")).unwrap();
+    std::fs::write(&place, "").unwrap();
+    pipe.write("s", &lines("t", 10, 20));
+    pipe.running
+        .wait()
+        .fails_with(2)
+        .stderr_has("b/topics/t/partition=0");
+    assert!(
+        pipe.source
+            .durable()
+            .map_or(true, |positions| positions.is_empty())
+    );
+}
+
+#[test]
+fn a_source_that_dies_is_told_and_what_was_open_is_not_lost() {
+    let folder = session::folder("ack-gone");
+    let mut pipe = Pipe::start(&folder, &["--segment-records", "10", "b/"]);
+    pipe.begin("s");
+    pipe.write("s", &lines("t", 0, 15));
+    pipe.wait_for("s", 9);
+    drop(pipe.source);
+    pipe.running.close_stdin();
+    pipe.running.wait().fails_with(2);
+    // The rest is stored or comes again; either way it is there once.
+    cmd("ktee")
+        .args(["-q", "--tsv=all", "b/"])
+        .inside(&folder)
+        .stdin(lines("t", 10, 10))
+        .run()
+        .succeeds();
+    cmd("ktee")
+        .args(["--cat", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is(lines("t", 0, 20));
+}
