@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser};
-use clap_complete::Shell;
+use clap::Parser;
 use tools::cli::connection::Connection;
 use tools::cli::format::FormatArgs;
 
@@ -210,8 +209,4 @@ pub(crate) struct Cli {
     /// With -M: what to run
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
-
-    /// Print a completion script for this shell
-    #[arg(long = "generate-completions", value_name = "SHELL", hide = true, action = ArgAction::Set)]
-    pub(crate) completions: Option<Shell>,
 }

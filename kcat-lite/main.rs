@@ -36,7 +36,6 @@ fn main() -> ExitCode {
         Config::Mock(c) => mock::run(&c),
         Config::Version => version::print_version(),
         Config::Properties(listing, options) => version::print_properties(listing, &options),
-        Config::Completions(shell) => version::print_completions(shell),
         Config::SelfTest => selftest::run(),
     })
 }

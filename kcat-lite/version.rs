@@ -1,15 +1,12 @@
-//! What needs no cluster: `-V`, `-X list`, `-X dump`, completion scripts.
+//! What needs no cluster: `-V`, `-X list`, `-X dump`.
 
 use std::fmt::Write as _;
 
-use clap::CommandFactory;
-use clap_complete::Shell;
 use tools::cli::Exit;
 use tools::cli::connection::Listing;
 use tools::kafka::{Options, library, options};
 
 use crate::answer::Asker;
-use crate::cli::Cli;
 
 /// `kcat-lite 0.1.0 (librdkafka 2.12.1; gzip, snappy, ...)`.
 pub(crate) fn print_version() -> anyhow::Result<Exit> {
@@ -39,13 +36,5 @@ pub(crate) fn print_properties(listing: Listing, in_force: &Options) -> anyhow::
         }
     };
     Asker::new()?.print(&text)?;
-    Ok(Exit::Done)
-}
-
-/// The completion script of `shell`.
-pub(crate) fn print_completions(shell: Shell) -> anyhow::Result<Exit> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "kcat-lite", &mut script);
-    Asker::new()?.print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }

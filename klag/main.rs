@@ -15,15 +15,14 @@ mod totals;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use clap::Parser;
-use tools::cli::run;
 use tools::cli::signals::Signals;
+use tools::cli::{parse, run};
 
 use cli::{Cli, Config};
 
 fn main() -> ExitCode {
     run("klag", || {
-        let cli = Cli::try_parse()?;
+        let cli = parse::<Cli>()?;
         let config = Config::new(&cli, io::stdout().is_terminal())?;
         let signals = Signals::catch()?;
         match config.listen {

@@ -20,10 +20,9 @@ mod survey;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use clap::Parser;
-use tools::cli::run;
 use tools::cli::signals::Signals;
 use tools::cli::watch;
+use tools::cli::{parse, run};
 use tools::kafka::{Client, Role};
 
 use cli::Cli;
@@ -32,7 +31,7 @@ use survey::Survey;
 
 fn main() -> ExitCode {
     run("koldest", || {
-        let config = Config::new(Cli::try_parse()?, io::stdout().is_terminal())?;
+        let config = Config::new(parse::<Cli>()?, io::stdout().is_terminal())?;
         let signals = Signals::catch()?;
         let client = Client::new(&config.options, Role::Consumer)?;
         let interrupted = || signals.caught().is_some();

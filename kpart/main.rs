@@ -14,9 +14,8 @@ mod watch;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use clap::Parser;
-use tools::cli::run;
 use tools::cli::signals::Signals;
+use tools::cli::{parse, run};
 
 use cli::{Cli, Config, Mode};
 use exec::Children;
@@ -29,7 +28,7 @@ use watch::Watch;
 
 fn main() -> ExitCode {
     run("kpart", || {
-        let cli = Cli::try_parse()?;
+        let cli = parse::<Cli>()?;
         let signals = Signals::catch()?;
         let watch = cli.topic()?.map(|topic| Watch::start(&topic, &signals));
         let watch = watch.transpose()?;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clap::CommandFactory;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 use tools::kafka::Options;
 use tools::kafka::options::Source;
 use tools::record::{Decoder, Format};
@@ -112,7 +112,7 @@ pub(crate) struct Tee {
 
 /// Parses the command line of this process and settles what it means.
 pub(crate) fn from_command_line() -> Result<Config> {
-    settle(&Cli::try_parse()?)
+    settle(&tools::cli::parse::<Cli>()?)
 }
 
 /// A usage error, as clap words and ends them.

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap_complete::Shell;
 use tools::cli::connection::Listing;
 use tools::kafka::Options;
 use tools::record::Format;
@@ -32,8 +31,6 @@ pub(crate) enum Config {
     Version,
     /// `-X list`, `-X dump`
     Properties(Listing, Box<Options>),
-    /// `--generate-completions`
-    Completions(Shell),
 }
 
 /// Where records to produce come from.

@@ -9,8 +9,8 @@ mod value;
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 use tools::cli::format::FormatArgs;
 use tools::kafka::Options;
 use tools::record::Decoder;
@@ -24,7 +24,7 @@ use value::{parse_header, parse_partition, parse_question};
 
 /// Parses the command line of this process and settles what it means.
 pub(crate) fn from_command_line() -> anyhow::Result<Config> {
-    let cli = Cli::try_parse()?;
+    let cli = tools::cli::parse::<Cli>()?;
     let config = settle(cli)?;
     Ok(config)
 }
@@ -39,9 +39,6 @@ pub(crate) fn usage(text: impl std::fmt::Display) -> anyhow::Error {
 fn settle(cli: Cli) -> anyhow::Result<Config> {
     if cli.version {
         return Ok(Config::Version);
-    }
-    if let Some(shell) = cli.completions {
-        return Ok(Config::Completions(shell));
     }
     refuse_avro(&cli)?;
     if let Some(listing) = cli.connection.wants_listing() {

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::message::{message, set_program};
+use super::parse::Answer;
 use super::stdout::OutError;
 
 /// How a program ended.
@@ -63,6 +64,9 @@ fn explain(error: &anyhow::Error) -> Exit {
     if let Some(usage) = error.downcast_ref::<clap::Error>() {
         return print_usage(usage);
     }
+    if let Some(Answer(text)) = error.downcast_ref() {
+        return ended(io::stdout().write_all(text.as_bytes()));
+    }
     message(format_args!("{error:#}"));
     Exit::Failed
 }
@@ -74,8 +78,12 @@ fn print_usage(usage: &clap::Error) -> Exit {
         message(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
         return Exit::Failed;
     }
-    let printed = usage.print().and_then(|()| io::stdout().flush());
-    match printed {
+    ended(usage.print())
+}
+
+/// How the program ends that had only something to print.
+fn ended(printed: io::Result<()>) -> Exit {
+    match printed.and_then(|()| io::stdout().flush()) {
         Ok(()) => Exit::Done,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {

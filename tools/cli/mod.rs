@@ -10,6 +10,7 @@ pub mod format;
 pub mod logger;
 pub mod message;
 pub mod names;
+pub mod parse;
 pub mod progress;
 pub mod report;
 pub mod signals;
@@ -19,3 +20,4 @@ pub mod watch;
 
 pub use exit::{Exit, run};
 pub use message::{message, visible};
+pub use parse::parse;
