@@ -11,19 +11,16 @@ use super::{Configs, Dirs, Led};
 use crate::facts::{BROKER_KEYS, CHECK_INTERVAL_MS, Extent, Facts, Message, TOPIC_KEYS, settings};
 
 /// What every partition is asked for; [`extent`] takes the answers apart.
-pub(super) fn specs(since_ms: i64) -> [Spec; 5] {
-    [
-        Spec::Earliest,
-        Spec::HighWatermark,
-        Spec::Time(0),
-        Spec::MaxTimestamp,
-        Spec::Time(since_ms.max(0)),
-    ]
-}
+pub(super) const SPECS: [Spec; 4] = [
+    Spec::Earliest,
+    Spec::HighWatermark,
+    Spec::Time(0),
+    Spec::MaxTimestamp,
+];
 
 type Answer = Result<Found, KafkaError>;
 
-/// A partition's extent by the answers to its [`specs`].
+/// A partition's extent by the answers to its [`SPECS`].
 ///
 /// A cluster that does not look up offsets by time leaves first and newest message open.
 pub(super) fn extent(answers: &[Answer]) -> Result<Extent, KafkaError> {
@@ -44,7 +41,6 @@ pub(super) fn extent(answers: &[Answer]) -> Result<Extent, KafkaError> {
     };
     let (log_start, end) = (offset(0)?, offset(1)?);
     let (oldest, newest) = (message(2)?, message(3)?);
-    let window_start = by_time(4)?.map(|found| found.offset.unwrap_or(end));
     let is_empty = log_start >= end;
     Ok(Extent {
         log_start,
@@ -52,9 +48,21 @@ pub(super) fn extent(answers: &[Answer]) -> Result<Extent, KafkaError> {
         // What was deleted since may still be told.
         oldest: oldest.filter(|_| !is_empty),
         newest: newest.filter(|_| !is_empty),
-        window_start,
+        window_start: is_empty.then_some(end),
         notes: Vec::new(),
     })
+}
+
+/// Where the window begins, as far as both ends of the log tell: a look-up by time costs a broker more than all else.
+pub(super) fn known_window_start(extent: &Extent, since_ms: i64) -> Option<i64> {
+    let newest_ms = extent.newest.and_then(|newest| newest.time_ms);
+    if extent.window_start.is_some() || newest_ms.is_some_and(|time| time < since_ms) {
+        return Some(extent.end);
+    }
+    let oldest = extent
+        .oldest
+        .filter(|oldest| oldest.time_ms >= Some(since_ms));
+    oldest.map(|oldest| oldest.offset)
 }
 
 /// Leaders are asked for the logs that they lead; every broker for all that it has, where `all` is wanted.
@@ -186,7 +194,6 @@ mod tests {
             Ok(found(10, None)),
             nothing(),
             Ok(found(9, Some(77))),
-            nothing(),
         ];
         let extent = extent(&answers).expect("all answered");
         assert_eq!((extent.oldest, extent.newest), (None, None));
@@ -201,7 +208,6 @@ mod tests {
             Ok(found(3, None)),
             unsupported(),
             unsupported(),
-            unsupported(),
         ];
         let open = extent(&answers).expect("log start and end are known");
         assert_eq!(
@@ -210,5 +216,20 @@ mod tests {
         );
         answers[2] = Err(KafkaError::of(code::TIMED_OUT));
         assert!(extent(&answers).is_err());
+    }
+
+    #[test]
+    fn the_ends_of_a_log_may_tell_where_the_window_begins() {
+        let log = |oldest_ms, newest_ms| Extent {
+            log_start: 5,
+            end: 20,
+            oldest: Some(Message::new(6, oldest_ms)),
+            newest: Some(Message::new(19, newest_ms)),
+            ..Extent::default()
+        };
+        assert_eq!(known_window_start(&log(100, 200), 201), Some(20));
+        assert_eq!(known_window_start(&log(100, 200), 200), None);
+        assert_eq!(known_window_start(&log(100, 200), 101), None);
+        assert_eq!(known_window_start(&log(100, 200), 100), Some(6));
     }
 }

@@ -13,7 +13,8 @@ use tools::kafka::client::ContactError;
 use tools::kafka::cluster::configs::Answered;
 use tools::kafka::cluster::metadata::Broker;
 use tools::kafka::cluster::{
-    Isolation, LogDir, Metadata, Question, Topic, Topics, configs, log_dirs, metadata, offsets_over,
+    Isolation, LogDir, Metadata, Question, Spec, Topic, Topics, configs, log_dirs, metadata,
+    offsets_over,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
@@ -22,7 +23,7 @@ use tools::kafka::{Client, KafkaError};
 use crate::config::Wanted;
 use crate::ends::{self, Leader, Open};
 use crate::facts::{Extent, Facts};
-use assemble::{configs_of, dirs_of, extent, put_bytes, put_settings};
+use assemble::{SPECS, configs_of, dirs_of, extent, known_window_start, put_bytes, put_settings};
 
 /// Everything that the cluster said.
 pub(crate) struct Survey {
@@ -254,11 +255,10 @@ impl Asker<'_> {
         deadline: Instant,
     ) -> Vec<Result<Extent, KafkaError>> {
         let mut wire = Wire::new(self.client);
-        let specs = assemble::specs(self.since_ms);
         let questions: Vec<Question> = asked
             .iter()
             .flat_map(|one| {
-                specs.map(|spec| Question {
+                SPECS.map(|spec| Question {
                     topic: one.topic.clone(),
                     partition: one.partition.unwrap_or(-1),
                     spec,
@@ -280,7 +280,8 @@ impl Asker<'_> {
                 return asked.iter().map(|_| Err(error.clone())).collect();
             }
         };
-        let mut extents: Vec<_> = found.chunks(specs.len()).map(extent).collect();
+        let mut extents: Vec<_> = found.chunks(SPECS.len()).map(extent).collect();
+        self.ask_windows(&mut wire, cluster, asked, &mut extents, deadline);
         let mut open = Vec::new();
         let mut places = Vec::new();
         for (index, (one, extent)) in asked.iter().zip(&mut extents).enumerate() {
@@ -308,5 +309,52 @@ impl Asker<'_> {
             extents[index] = one.error.map_or(Ok(one.extent), Err);
         }
         extents
+    }
+
+    /// Where the window of the rate begins, in the logs whose ends do not tell it.
+    fn ask_windows(
+        &self,
+        wire: &mut Wire<'_>,
+        cluster: &Metadata,
+        asked: &[&Facts],
+        extents: &mut [Result<Extent, KafkaError>],
+        deadline: Instant,
+    ) {
+        let mut open = Vec::new();
+        let mut questions = Vec::new();
+        for (one, extent) in asked.iter().zip(extents) {
+            let Ok(known) = extent else { continue };
+            known.window_start = known_window_start(known, self.since_ms);
+            if known.window_start.is_none() {
+                questions.push(Question {
+                    topic: one.topic.clone(),
+                    partition: one.partition.unwrap_or(-1),
+                    spec: Spec::Time(self.since_ms.max(0)),
+                });
+                open.push(extent);
+            }
+        }
+        if open.is_empty() {
+            return;
+        }
+        let found = offsets_over(
+            wire,
+            cluster,
+            &questions,
+            Isolation::ReadUncommitted,
+            deadline,
+            self.interrupted,
+        );
+        for (extent, found) in open.into_iter().zip(found.into_iter().flatten()) {
+            match (&mut *extent, found) {
+                (Ok(known), Ok(found)) => {
+                    known.window_start = Some(found.offset.unwrap_or(known.end));
+                }
+                // A cluster that has no look-up by time has no rate.
+                (_, Err(error)) if error.code == code::UNSUPPORTED_FEATURE => {}
+                (_, Err(error)) => *extent = Err(error),
+                (Err(_), Ok(_)) => {}
+            }
+        }
     }
 }

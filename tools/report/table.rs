@@ -127,7 +127,10 @@ fn cell_text(cell: &Cell) -> String {
         Cell::TimeMs(ms) => format_time_ms(*ms),
         Cell::DurationMs(ms) => format_duration_ms(*ms),
         Cell::Bytes(bytes) => format_size(*bytes),
-        Cell::ByteRate(bytes) => format!("{}/s", format_size(*bytes as u64)),
+        Cell::ByteRate(bytes) => match *bytes as u64 {
+            small @ 0..1024 => format!("{small}B/s"),
+            bytes => format!("{}/s", format_size(bytes)),
+        },
         Cell::Unknown => "-".to_owned(),
     }
 }

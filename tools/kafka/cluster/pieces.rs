@@ -66,15 +66,20 @@ pub fn pieces(
     deadline: Instant,
     interrupted: &dyn Fn() -> bool,
 ) -> Vec<Vec<Result<Piece, KafkaError>>> {
-    let requests = lists.iter().map(|places| {
+    let asked = lists.iter().filter(|places| !places.is_empty());
+    let requests = asked.map(|places| {
         let topics = topics(places);
         let build = move |_version: i16| request(topics);
         (To::Broker(broker), VERSIONS, build)
     });
     let answers = wire.gather(requests, deadline, interrupted);
-    let answers = answers.into_iter().zip(lists);
-    answers
-        .map(|(answer, places)| {
+    let mut answers = answers.into_iter();
+    lists
+        .iter()
+        .map(|places| {
+            let Some(answer) = (!places.is_empty()).then(|| answers.next()).flatten() else {
+                return Vec::new();
+            };
             let failed = |error: KafkaError| places.iter().map(|_| Err(error.clone())).collect();
             let response = match answer {
                 Ok(response) if response.error_code == 0 => response,
