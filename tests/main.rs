@@ -8,6 +8,8 @@
 
 /// The documents: what their commands print, and that their options are those of the programs.
 mod docs;
+/// klag: lag against the truth, checks, the exporter.
+mod klag;
 /// kpart: labels, files, commands, counts.
 mod kpart;
 /// ktee: copies, backups, and the way back.

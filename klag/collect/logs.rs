@@ -270,22 +270,22 @@ fn log(answers: &[Result<Found, KafkaError>]) -> Result<Log, KafkaError> {
 mod tests {
     use super::*;
 
-    fn found(offset: i64) -> Result<Found, KafkaError> {
-        Ok(Found {
+    fn found(offset: i64) -> Found {
+        Found {
             offset: Some(offset),
             timestamp_ms: None,
             leader_epoch: None,
-        })
+        }
     }
 
     #[test]
     fn answers_that_cross_make_a_log() {
-        let of = |start, stable, end| log(&[found(start), found(stable), found(end)]);
+        let of = |start, stable, end| log(&[start, stable, end].map(|offset| Ok(found(offset))));
         let log = |start, stable, end| Log { start, end, stable };
         assert_eq!(of(5, 10, 20), Ok(log(5, 10, 20)));
         assert_eq!(of(5, 21, 20), Ok(log(5, 21, 21)));
         let error = KafkaError::of(code::NOT_LEADER);
-        let answers = [found(1), Err(error.clone()), found(2)];
+        let answers = [Ok(found(1)), Err(error.clone()), Ok(found(2))];
         assert_eq!(super::log(&answers), Err(error));
     }
 }

@@ -148,12 +148,12 @@ impl fmt::Display for Note {
 
 /// One past the last record that this reader gets.
 pub(crate) fn reader_end(log: Log, committed: i64, reader: Reader) -> i64 {
-    match reader {
-        Reader::Uncommitted => log.end,
-        Reader::Committed => log.stable,
-        Reader::Presumed if committed > log.stable => log.end,
-        Reader::Presumed => log.stable,
-    }
+    let waits = match reader {
+        Reader::Uncommitted => false,
+        Reader::Committed => true,
+        Reader::Presumed => committed <= log.stable,
+    };
+    if waits { log.stable } else { log.end }
 }
 
 /// How far behind a commit is, as the rules above have it; `now_ms` is the time of the answers.

@@ -91,6 +91,11 @@ impl Running {
         }
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&mut self) -> u32 {
+        self.group.child().id()
+    }
+
     /// Writes to its input, which must be open.
     #[track_caller]
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {

@@ -1,0 +1,249 @@
+//! What does not answer: it is said, it is exit 2, and everything else is told all the same.
+
+use super::{commit, klag, numbers, rows};
+use crate::testkit::broker::{Kafka, Spec};
+use crate::testkit::cluster::{Cluster as _, PATIENCE, Record};
+use crate::testkit::command::cmd;
+use crate::testkit::output::Output;
+use crate::testkit::{java, session};
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const PARTITIONS: i32 = 6;
+
+/// A topic without replicas, two partitions on each broker.
+fn topic(kafka: &Kafka) -> String {
+    let name = session::unique("single");
+    let topic = NewTopic::new(&name, PARTITIONS, TopicReplication::Fixed(1));
+    let created = kafka.admin().create_topics([&topic], &AdminOptions::new());
+    futures_executor::block_on(created).unwrap();
+    let records = (0..PARTITIONS * 10).map(|n| Record {
+        partition: Some(n % PARTITIONS),
+        ..Record::of("x")
+    });
+    kafka.produce(&name, &records.collect::<Vec<_>>());
+    name
+}
+
+/// Which broker leads each partition.
+fn leaders(kafka: &Kafka, topic: &str) -> BTreeMap<i32, i32> {
+    let client: BaseConsumer = kafka.config().create().unwrap();
+    let metadata = client.fetch_metadata(Some(topic), PATIENCE).unwrap();
+    let partitions = metadata.topics()[0].partitions().iter();
+    partitions.map(|p| (p.id(), p.leader())).collect()
+}
+
+fn wait_until_leaderless(kafka: &Kafka, topic: &str, partition: i32) {
+    let deadline = Instant::now() + PATIENCE;
+    while leaders(kafka, topic)[&partition] >= 0 {
+        assert!(Instant::now() < deadline, "the leader is never missed");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Partition to row, of one group.
+fn by_partition<'a>(rows: &'a [Value], group: &str) -> BTreeMap<i32, &'a Value> {
+    let own = rows.iter().filter(|row| row["group"] == group);
+    own.filter_map(|row| Some((row["partition"].as_i64()? as i32, row)))
+        .collect()
+}
+
+/// Groups with a commit of 4 of 10 records in every partition; with so many there is one at each coordinator.
+fn groups(kafka: &Kafka, topic: &str) -> Vec<String> {
+    let all: Vec<(i32, i64)> = (0..PARTITIONS).map(|id| (id, 4)).collect();
+    let names: Vec<String> = (0..12).map(|n| format!("{topic}-{n}")).collect();
+    for name in &names {
+        commit(kafka, name, topic, &all);
+    }
+    names
+}
+
+/// What is told while broker `gone` is not there: all it does not lead, the rest as unknown, and its groups as missed.
+fn assert_the_rest_is_told(
+    output: &Output,
+    leaders: &BTreeMap<i32, i32>,
+    gone: i32,
+    names: &[String],
+) {
+    let rows = rows(output.text());
+    let told = names
+        .iter()
+        .filter(|name| !by_partition(&rows, name).is_empty());
+    let told: Vec<&String> = told.collect();
+    assert!(!told.is_empty(), "no group at all");
+    for group in told {
+        let partitions = by_partition(&rows, group);
+        assert_eq!(partitions.len(), PARTITIONS as usize, "{group}");
+        for (id, row) in partitions {
+            if leaders[&id] == gone {
+                assert_eq!(numbers(row), [None, None, None], "{row}");
+                assert_ne!(row["note"], "");
+            } else {
+                assert_eq!(numbers(row), [Some(6), Some(0), Some(0)], "{row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn brokers_that_are_down_or_hang_hide_nothing_of_the_others() {
+    let spec = Spec::new().brokers(3);
+    let Some(kafka) = spec.start() else {
+        return;
+    };
+    let topic = topic(&kafka);
+    let names = groups(&kafka, &topic);
+    let all_groups = format!("^{topic}-");
+    let leaders = leaders(&kafka, &topic);
+    let report = || {
+        let bootstrap = kafka.bootstrap();
+        cmd("klag")
+            .args([
+                "-b",
+                &bootstrap,
+                "-m",
+                "6",
+                "-J",
+                "--time",
+                "-g",
+                &all_groups,
+            ])
+            .limit(PATIENCE * 2)
+    };
+    let whole = report().run().succeeds();
+    assert_eq!(rows(whole.text()).len(), names.len() * PARTITIONS as usize);
+
+    // Partitions without a leader, and a coordinator.
+    kafka.kill(2);
+    let lost = leaders.iter().find(|(_, leader)| **leader == 2).unwrap();
+    wait_until_leaderless(&kafka, &topic, *lost.0);
+    let started = Instant::now();
+    let output = report().run().fails_with(2);
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_the_rest_is_told(&output, &leaders, 2, &names);
+    let missed: Vec<&String> = names
+        .iter()
+        .filter(|name| by_partition(&rows(output.text()), name).is_empty())
+        .collect();
+    output
+        .stderr_has("__consumer_offsets [")
+        .stderr_has("no leader");
+    // A group that was named is in the report, whoever knows of it.
+    let missed = missed
+        .first()
+        .expect("one group of twelve had its coordinator there");
+    let output = klag(&kafka, missed).arg("-J").run().fails_with(2);
+    let row = &rows(output.text())[0];
+    assert_eq!(row["group"], **missed);
+    assert!(
+        row["note"]
+            .as_str()
+            .unwrap()
+            .starts_with("no coordinator: __consumer_offsets [")
+    );
+    kafka.start_again(2);
+    let deadline = Instant::now() + PATIENCE;
+    while report().run().story().contains("exit code 2") {
+        assert!(Instant::now() < deadline, "it never comes back");
+    }
+
+    // A broker that takes connections and does not answer.
+    kafka.pause(3);
+    let started = Instant::now();
+    let output = report().run().fails_with(2);
+    let took = started.elapsed();
+    kafka.resume(3);
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert_the_rest_is_told(&output, &leaders, 3, &names);
+}
+
+#[test]
+fn who_may_not_read_is_told_the_time_all_the_same() {
+    let plain =
+        "org.apache.kafka.common.security.plain.PlainLoginModule required user_looker=\"secret\";";
+    let spec = Spec::new()
+        .listener("SASL_PLAINTEXT")
+        .setting("sasl.enabled.mechanisms", "PLAIN")
+        .setting("listener.name.sasl_plaintext.plain.sasl.jaas.config", plain)
+        .setting(
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        )
+        .setting("super.users", "User:ANONYMOUS");
+    let Some(kafka) = spec.start() else {
+        return;
+    };
+    let acls = |words: &[&str]| {
+        let tool = java::tool("org.apache.kafka.tools.AclCommand").unwrap();
+        tool.args([
+            "--bootstrap-server",
+            &kafka.bootstrap(),
+            "--add",
+            "--allow-principal",
+            "User:looker",
+        ])
+        .args(words)
+        .limit(PATIENCE * 2)
+        .run()
+        .succeeds();
+    };
+    let topic = kafka.topic("guarded", 1, &[]);
+    let first_ms = super::now_ms() - 3_600_000;
+    let records = (0..100).map(|n| Record {
+        timestamp_ms: Some(first_ms + n / 2 * 1000),
+        ..Record::of("x")
+    });
+    kafka.produce(&topic, &records.collect::<Vec<_>>());
+    commit(&kafka, &topic, &topic, &[(0, 51)]);
+    acls(&["--operation", "Describe", "--topic", &topic]);
+    acls(&["--operation", "Describe", "--group", &topic]);
+    let look = |group: &str| {
+        cmd("klag")
+            .args([
+                "-b",
+                &kafka.bootstrap_of("SASL_PLAINTEXT"),
+                "-m",
+                "20",
+                "-J",
+                "--time",
+            ])
+            .args([
+                "-X",
+                "security.protocol=SASL_PLAINTEXT",
+                "-X",
+                "sasl.mechanisms=PLAIN",
+            ])
+            .args([
+                "-X",
+                "sasl.username=looker",
+                "-X",
+                "sasl.password=secret",
+                "-g",
+                group,
+            ])
+            .run()
+    };
+    let output = look(&topic).succeeds();
+    let row = &rows(output.text())[0];
+    assert_eq!(numbers(row), [Some(49), Some(0), Some(0)]);
+    assert_eq!(row["note"], "not allowed to read, time by look-up");
+    let expected_ms = super::now_ms() - (first_ms + 25 * 1000);
+    let age_ms = row["time_lag"].as_i64().unwrap();
+    assert!(
+        age_ms <= expected_ms && age_ms > expected_ms - 30_000,
+        "{age_ms} {expected_ms}"
+    );
+    // A group that one may not see is not one without lag.
+    let hidden = session::unique("hidden");
+    commit(&kafka, &hidden, &topic, &[(0, 51)]);
+    look(&hidden)
+        .fails_with(2)
+        .stderr_has(format!("group {hidden}"));
+}

@@ -1,0 +1,282 @@
+//! Every type of group, with members and without, against what Kafka's own tools say of it.
+
+use super::{Member, SOON, commit, klag, numbers, row, rows};
+use crate::testkit::broker::{self, Kafka};
+use crate::testkit::cluster::{Cluster as _, Record};
+use crate::testkit::mock::Mock;
+use crate::testkit::{java, session};
+use std::time::Instant;
+
+/// So many records in each of so many partitions.
+fn topic(kafka: &Kafka, partitions: i32, records: i32) -> String {
+    let topic = kafka.topic("group", partitions, &[]);
+    let all = (0..partitions * records).map(|n| Record {
+        partition: Some(n % partitions),
+        ..Record::of("x")
+    });
+    kafka.produce(&topic, &all.collect::<Vec<_>>());
+    topic
+}
+
+#[test]
+fn a_group_of_either_protocol_is_right_and_names_its_members() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    for (protocol, state) in [("classic", "Stable"), ("consumer", "Stable")] {
+        let topic = topic(kafka, 2, 10);
+        let member = Member::join(kafka, &topic, &topic, protocol);
+        member.commit(&topic, &[(0, 4), (1, 10)]);
+        let output = klag(kafka, &topic).arg("-J").run().succeeds();
+        let rows = rows(output.text());
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        for (row, lag) in rows.iter().zip([6, 0]) {
+            assert_eq!(numbers(row), [Some(lag), Some(0), Some(0)]);
+            assert_eq!(row["state"], state, "{protocol}");
+            assert_eq!(
+                (&row["client"], &row["host"]),
+                (&"reader".into(), &"127.0.0.1".into())
+            );
+            assert_ne!(row["member"], "");
+        }
+        // Without its member the group is empty, and as far behind.
+        drop(member);
+        let deadline = Instant::now() + SOON;
+        loop {
+            let output = klag(kafka, &topic).arg("-J").run().succeeds();
+            let row = &super::rows(output.text())[0];
+            assert_eq!(row["lag"], 6);
+            if row["state"] == "Empty" {
+                assert_eq!(row["member"], serde_json::Value::Null);
+                break;
+            }
+            assert!(Instant::now() < deadline, "{row}");
+        }
+    }
+}
+
+#[test]
+fn a_group_that_only_commits_is_right() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = topic(kafka, 1, 10);
+    commit(kafka, &topic, &topic, &[(0, 3)]);
+    let row = row(kafka, &topic);
+    assert_eq!(numbers(&row), [Some(7), Some(0), Some(0)]);
+    assert_eq!(row["state"], "Empty");
+}
+
+#[test]
+fn kafka_s_own_tool_says_the_same_of_a_plain_group() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let Some(tool) = java::tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand")
+    else {
+        return;
+    };
+    let topic = topic(kafka, 3, 10);
+    let member = Member::join(kafka, &topic, &topic, "classic");
+    member.commit(&topic, &[(0, 4), (1, 10), (2, 0)]);
+    let theirs = tool
+        .args(["--bootstrap-server", &kafka.bootstrap(), "--describe"])
+        .args(["--group", &topic])
+        .limit(3 * SOON)
+        .run()
+        .succeeds();
+    let theirs = theirs.lines();
+    let header: Vec<&str> = theirs
+        .iter()
+        .find(|line| line.starts_with("GROUP"))
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let column = |name: &str| header.iter().position(|title| *title == name).unwrap();
+    let columns = [
+        "PARTITION",
+        "CURRENT-OFFSET",
+        "LOG-END-OFFSET",
+        "LAG",
+        "CONSUMER-ID",
+        "CLIENT-ID",
+    ];
+    let mut theirs: Vec<Vec<&str>> = theirs
+        .iter()
+        .filter(|line| line.starts_with(&topic))
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            columns.map(|name| words[column(name)]).to_vec()
+        })
+        .collect();
+    theirs.sort_unstable();
+    let ours = klag(kafka, &topic).args(["-o", "tsv"]).run().succeeds();
+    let ours: Vec<Vec<&str>> = ours
+        .lines()
+        .into_iter()
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            // group topic partition state member client host committed start end lag ...
+            [2, 7, 9, 10, 4, 5].map(|at| cells[at]).to_vec()
+        })
+        .collect();
+    assert_eq!(ours, theirs);
+    drop(member);
+}
+
+#[test]
+fn a_share_group_s_lag_is_what_the_broker_counts() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let [Some(configs), Some(consumer), Some(tool)] = [
+        "kafka.admin.ConfigCommand",
+        "org.apache.kafka.tools.consumer.ConsoleShareConsumer",
+        "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
+    ]
+    .map(java::tool) else {
+        return;
+    };
+    let topic = topic(kafka, 1, 20);
+    let bootstrap = kafka.bootstrap();
+    let server = ["--bootstrap-server", &bootstrap];
+    configs
+        .args(server)
+        .args([
+            "--alter",
+            "--entity-type",
+            "groups",
+            "--entity-name",
+            &topic,
+        ])
+        .args(["--add-config", "share.auto.offset.reset=earliest"])
+        .limit(3 * SOON)
+        .run()
+        .succeeds();
+    consumer
+        .args(server)
+        .args(["--topic", &topic, "--group", &topic, "--max-messages", "5"])
+        .limit(3 * SOON)
+        .run()
+        .succeeds();
+    let ours = row(kafka, &topic);
+    let theirs = tool
+        .args(server)
+        .args(["--describe", "--offsets", "--group", &topic])
+        .limit(3 * SOON)
+        .run()
+        .succeeds();
+    // GROUP TOPIC PARTITION START-OFFSET LAG
+    let line = theirs
+        .lines()
+        .into_iter()
+        .find(|line| line.starts_with(&topic));
+    let words: Vec<&str> = line.unwrap().split_whitespace().collect();
+    let number = |name: &str| ours[name].to_string();
+    assert_eq!([number("committed"), number("lag")], [words[3], words[4]]);
+    let lag = ours["lag"].as_i64().unwrap();
+    assert!(lag > 0 && lag < 20, "{ours}");
+    assert!(ours["time_lag"].as_i64().is_some_and(|age_ms| age_ms > 0));
+    let metrics = klag(kafka, &topic)
+        .args(["-o", "prometheus"])
+        .run()
+        .succeeds();
+    metrics.stdout_has(format!("group=\"{topic}\",type=\"share\""));
+}
+
+#[test]
+fn a_streams_group_is_as_right_as_any() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    // What the broker calls it is all that is different in how its commits are kept; its members own tasks.
+    let topic = topic(kafka, 1, 10);
+    commit(kafka, &topic, &topic, &[(0, 3)]);
+    let listed = klag(kafka, &topic).args(["-J", "--state", "EMPTY"]).run();
+    assert_eq!(rows(listed.succeeds().text()).len(), 1);
+    let others = klag(kafka, &topic)
+        .args(["-J", "--state", "stable,dead"])
+        .run();
+    others.succeeds().stdout_is("");
+}
+
+#[test]
+fn a_group_that_is_not_there_is_no_silence() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let group = session::unique("nobody");
+    let output = klag(kafka, &group).args(["-J"]).run().fails_with(2);
+    let output = output.stderr_has(format!("group {group}: there is no such group"));
+    let row = &rows(output.text())[0];
+    assert_eq!(
+        (&row["group"], &row["lag"]),
+        (&group.clone().into(), &().into())
+    );
+    klag(kafka, &group)
+        .args(["--max-lag", "10"])
+        .run()
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has("no such group");
+    let topic = session::unique("nothing");
+    klag(kafka, "^")
+        .args(["-t", &topic])
+        .run()
+        .fails_with(2)
+        .stderr_has(format!("there is no topic {topic}"));
+}
+
+#[test]
+fn a_deleted_topic_leaves_no_row_that_lies() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topics = [topic(kafka, 1, 5), topic(kafka, 1, 5)];
+    let group = session::unique("orphan");
+    for topic in &topics {
+        commit(kafka, &group, topic, &[(0, 2)]);
+    }
+    let gone = kafka
+        .admin()
+        .delete_topics(&[&topics[0]], &rdkafka::admin::AdminOptions::new());
+    futures_executor::block_on(gone).unwrap();
+    let deadline = Instant::now() + SOON;
+    loop {
+        let output = klag(kafka, &group).arg("-J").run().succeeds();
+        let rows = rows(output.text());
+        let known: Vec<&serde_json::Value> = rows.iter().filter(|row| row["lag"] == 3).collect();
+        if known.len() == 1 {
+            assert_eq!(known[0]["topic"], topics[1]);
+            break;
+        }
+        assert!(Instant::now() < deadline, "{rows:?}");
+    }
+}
+
+#[test]
+fn a_named_group_of_the_mock_cluster_is_answered_and_its_limits_are_said() {
+    let mock = Mock::start(1);
+    let topic = mock.topic("mock", 2, &[]);
+    let records = (0..10).map(|_| Record::of("x"));
+    mock.produce(&topic, &records.collect::<Vec<_>>());
+    commit(&mock, "readers", &topic, &[(0, 4)]);
+    let output = klag(&mock, "readers")
+        .args(["-J", "--time"])
+        .run()
+        .succeeds();
+    let rows = rows(output.text());
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(numbers(&rows[0]), [Some(6), Some(0), Some(0)]);
+    assert!(
+        rows[0]["time_lag"]
+            .as_i64()
+            .is_some_and(|age_ms| age_ms >= 0)
+    );
+    assert_eq!(rows[1]["note"], "never committed, at most 0 behind");
+    crate::testkit::command::cmd("klag")
+        .args(["-b", &mock.bootstrap()])
+        .run()
+        .fails_with(2)
+        .stderr_has("can't be listed");
+}
