@@ -28,6 +28,7 @@ pub(crate) fn write(
     write_sums(&mut out, &snapshot.rows);
     write_groups(&mut out, snapshot);
     write_partitions(&mut out, snapshot);
+    write_sizes(&mut out, snapshot);
     write_metadata(&mut out, &snapshot.metadata);
     write_scrape(&mut out, snapshot, took);
 }
@@ -227,6 +228,16 @@ fn write_partitions(out: &mut Exposition<'_>, snapshot: &Snapshot) {
         if let Some(oldest_ms) = oldest_ms {
             out.partition_sample(topic, *partition, seconds(*oldest_ms));
         }
+    }
+}
+
+fn write_sizes(out: &mut Exposition<'_>, snapshot: &Snapshot) {
+    out.family(
+        "kafka_topic_broker_logdir_size",
+        "Bytes of a topic's segments on a broker.",
+    );
+    for ((topic, broker), bytes) in &snapshot.sizes {
+        out.sample(&[("topic", topic), ("broker", &broker.to_string())], *bytes);
     }
 }
 

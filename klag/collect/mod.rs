@@ -6,6 +6,7 @@
 mod groups;
 mod logs;
 mod places;
+mod sizes;
 mod times;
 
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ use crate::limits::Limit;
 use crate::row::{Group, Row};
 use logs::Logs;
 use places::{Committed, Place};
+use sizes::Sizes;
 
 /// What to look at.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub(crate) struct Snapshot {
     pub(crate) rows: Vec<Row>,
     /// Where the partitions begin and end.
     pub(crate) logs: Logs,
+    /// What the topics take on the brokers' disks.
+    pub(crate) sizes: Sizes,
     /// Questions that were not answered, but for those of rows.
     pub(crate) failures: Vec<Failure>,
 }
@@ -141,8 +145,10 @@ pub(crate) fn collect(
     let (places, groups_alone) = places::all(&found, positions, &metadata, scope);
     let mut logs = Logs::ask(&mut wire, &metadata, &places, scope, &patience)?;
     let taken_ms = now_ms();
+    let mut sizes = Sizes::default();
     if scope.wants_all_logs {
         logs.ask_oldest(&mut wire, &metadata, &patience)?;
+        sizes = sizes::ask(&mut wire, &metadata, scope, &patience, &mut failures);
     }
     logs.ask_earlier_ends(&mut wire, &metadata, scope, taken_ms, &patience)?;
     let unread = if scope.wants_time {
@@ -168,14 +174,16 @@ pub(crate) fn collect(
     if interrupted() {
         return Err(ContactError::Interrupted);
     }
-    // Names in order, however the brokers answered.
-    metadata.topics.sort_by(|a, b| a.name.cmp(&b.name));
+    metadata
+        .topics
+        .retain(|topic| scope.topics.takes(&topic.name));
     Ok(Snapshot {
         taken_ms,
         metadata,
         groups: found.into_iter().map(|found| found.group).collect(),
         rows,
         logs,
+        sizes,
         failures,
     })
 }
