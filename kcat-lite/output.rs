@@ -38,6 +38,8 @@ pub(crate) struct Writer {
     out: Out,
     offset_delimiter: Option<Vec<u8>>,
     unpack: Unpack,
+    /// Whether a record is encoded and nothing else.
+    is_plain: bool,
     /// Each record goes out at once.
     by_record: bool,
     /// `-E`: what can't be written is counted, not fatal.
@@ -55,6 +57,7 @@ impl Writer {
             encoder: Encoder::new(output.format.clone()).for_terminal(for_terminal),
             offset_delimiter: output.offset_delimiter.clone(),
             unpack: output.unpack.clone(),
+            is_plain: output.offset_delimiter.is_none() && output.unpack.is_empty(),
             by_record: output.unbuffered || out.is_terminal(),
             skips_bad: output.keep_trying,
             skipped: 0,
@@ -64,7 +67,17 @@ impl Writer {
     }
 
     /// Encodes a record; [`Writer::flush_if_due`] lets it go out.
+    #[inline]
     pub(crate) fn put(&mut self, record: &Record<'_>) -> Result<(), BadRecord> {
+        // The usual case, in a few steps; what fails here fails again on the long way, and is told there.
+        if self.is_plain && self.encoder.encode(record, self.out.buffer()).is_ok() {
+            self.written += 1;
+            return Ok(());
+        }
+        self.put_any(record)
+    }
+
+    fn put_any(&mut self, record: &Record<'_>) -> Result<(), BadRecord> {
         if let Err(reason) = self.encode(record) {
             let bad = BadRecord {
                 topic: record.topic.unwrap_or_default().to_owned(),
@@ -84,6 +97,7 @@ impl Writer {
     }
 
     /// Writes a block that is full, or each record where that is wanted.
+    #[inline]
     pub(crate) fn flush_if_due(&mut self, signals: &Signals) -> Result<bool, OutError> {
         let is_due = self.by_record || self.out.is_full();
         if is_due {

@@ -40,12 +40,19 @@ pub(super) struct Writer {
     /// Searched for in what was written; `None` for an empty delimiter, which ends nothing.
     end: Option<Needle>,
     key_end: Option<Needle>,
+    /// The delimiter of values alone that is one byte: the usual case, which has a short way.
+    plain_end: Option<u8>,
 }
 
 impl Writer {
     pub(super) fn new(format: Raw) -> Writer {
         let needle = |text: &Vec<u8>| (!text.is_empty()).then(|| Needle::new(text));
+        let plain_end = match format.delimiter[..] {
+            [byte] if format.key_delimiter.is_none() => Some(byte),
+            _ => None,
+        };
         Writer {
+            plain_end,
             end: needle(&format.delimiter),
             key_end: format.key_delimiter.as_ref().and_then(needle),
             format,
@@ -53,7 +60,18 @@ impl Writer {
     }
 
     /// Appends the record; true means that a reader would cut it elsewhere.
+    #[inline]
     pub(super) fn write(&self, record: &Record<'_>, terminal: bool, out: &mut Vec<u8>) -> bool {
+        if let (Some(end), false, Some(value)) = (self.plain_end, terminal, record.value) {
+            out.reserve(value.len() + 1);
+            out.extend_from_slice(value);
+            out.push(end);
+            return memchr::memchr(end, value).is_some();
+        }
+        self.write_any(record, terminal, out)
+    }
+
+    fn write_any(&self, record: &Record<'_>, terminal: bool, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let null: &[u8] = if self.format.null_empty {
             template::NULL_TEXT

@@ -31,6 +31,7 @@ pub struct Batch<'a> {
     pub leader_epoch: i32,
     /// The producer, where it was an idempotent or transactional one; else -1.
     pub producer_id: i64,
+    pub(super) last_offset_delta: u32,
     pub(super) attributes: i16,
     pub(super) base_timestamp_ms: i64,
     pub(super) max_timestamp_ms: i64,
@@ -95,9 +96,15 @@ impl<'a> Batch<'a> {
 
     /// The marker of a control batch: its first record's key is a version and a type (`ControlRecordType.java`).
     pub fn marker(&self) -> Result<Marker, BatchError> {
-        let Some((record, _)) = RawRecord::parse(self, self.records, 0)? else {
+        if self.records.is_empty() {
             // Compaction has emptied it.
             return Ok(Marker::Other);
+        }
+        let Some((record, _)) = RawRecord::parse(self, self.records) else {
+            return Err(BatchError::Record {
+                index: 0,
+                problem: "it is no marker of a transaction",
+            });
         };
         Ok(match record.key {
             Some([_, _, 0, 0, ..]) => Marker::Abort,
@@ -114,6 +121,7 @@ impl<'a> Batch<'a> {
         Some(Batch {
             base_offset,
             last_offset: base_offset.saturating_add(i64::from(last_offset_delta)),
+            last_offset_delta: last_offset_delta as u32,
             leader_epoch: i32::from_be_bytes(part(head, 12)),
             producer_id: i64::from_be_bytes(part(head, 43)),
             attributes: i16::from_be_bytes(part(head, 21)),
@@ -186,10 +194,13 @@ impl<'a> Batches<'a> {
         let Some(batch) = Batch::parse(bytes) else {
             return Err(BatchError::Length(length));
         };
-        if batch.last_offset < batch.base_offset || batch.base_offset < 0 || batch.count < 0 {
+        // An offset so close to the largest number was never written, and adding to it is left to be simple.
+        let offsets = 0..i64::MAX - i64::from(u32::MAX);
+        let has_order = batch.last_offset >= batch.base_offset;
+        if !has_order || !offsets.contains(&batch.base_offset) || batch.count < 0 {
             return Err(BatchError::Record {
                 index: 0,
-                problem: "the batch's offsets or its count are negative",
+                problem: "the batch's offsets or its count are negative or too large",
             });
         }
         self.rest = rest;

@@ -1,6 +1,6 @@
 //! One record: varints, and slices between them.
 
-use super::{Batch, BatchError};
+use super::Batch;
 use crate::record::Header;
 
 /// A record as the batch has it.
@@ -18,62 +18,46 @@ pub struct RawRecord<'a> {
     pub headers: Headers<'a>,
 }
 
-/// What a record that is not all there yet needs: so many bytes from its start, as far as that is known.
-pub(super) struct Missing {
-    pub(super) bytes: usize,
+/// Why there is no record at the front of some bytes.
+pub(super) enum Fault {
+    /// It goes on behind them, and takes so many bytes more, as far as that is known.
+    Missing(usize),
+    /// It is malformed in this way.
+    Malformed(&'static str),
 }
 
 /// The most bytes that the length of a record takes.
 const LENGTH_BYTES: usize = 5;
 
 impl<'a> RawRecord<'a> {
-    /// The record at the front of `bytes` and how many bytes it takes; `None` where there is nothing.
-    pub(super) fn parse(
-        batch: &Batch<'_>,
-        bytes: &'a [u8],
-        index: i32,
-    ) -> Result<Option<(RawRecord<'a>, usize)>, BatchError> {
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        match RawRecord::parse_part(batch, bytes, index)? {
-            Ok(found) => Ok(Some(found)),
-            Err(_) => Err(BatchError::Record {
-                index,
-                problem: "it goes on behind the batch's end",
-            }),
-        }
+    /// The record at the front of `bytes`, and what follows it; where there is none, [`RawRecord::fault`] says why.
+    #[inline]
+    pub(super) fn parse(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
+        let mut cursor = Cursor { bytes };
+        let length = usize::try_from(cursor.varint()?).ok()?;
+        let (body, rest) = cursor.bytes.split_at_checked(length)?;
+        Some((RawRecord::parse_body(batch, body)?, rest))
     }
 
-    /// As [`RawRecord::parse`], where more bytes may follow.
-    #[inline]
-    pub(super) fn parse_part(
-        batch: &Batch<'_>,
-        bytes: &'a [u8],
-        index: i32,
-    ) -> Result<Result<(RawRecord<'a>, usize), Missing>, BatchError> {
-        let bad = |problem| BatchError::Record { index, problem };
+    /// Why [`RawRecord::parse`] has found none.
+    #[cold]
+    pub(super) fn fault(bytes: &[u8]) -> Fault {
         let mut cursor = Cursor { bytes };
         let Some(length) = cursor.varint() else {
             if bytes.len() >= LENGTH_BYTES {
-                return Err(bad("its length is no number"));
+                return Fault::Malformed("its length is no number");
             }
-            let bytes = bytes.len() + 1;
-            return Ok(Err(Missing { bytes }));
+            return Fault::Missing(1);
         };
-        let length = usize::try_from(length).map_err(|_| bad("its length is negative"))?;
-        let start = bytes.len() - cursor.bytes.len();
-        let Some(body) = cursor.bytes.get(..length) else {
-            let bytes = start.saturating_add(length);
-            return Ok(Err(Missing { bytes }));
+        let Ok(length) = usize::try_from(length) else {
+            return Fault::Malformed("its length is negative");
         };
-        let Some(record) = RawRecord::parse_body(batch, body) else {
-            return Err(bad("its lengths do not add up"));
-        };
-        if record.offset < batch.base_offset || record.offset > batch.last_offset {
-            return Err(bad("its offset is outside of the batch"));
+        match length.checked_sub(cursor.bytes.len()) {
+            Some(missing @ 1..) => Fault::Missing(missing),
+            _ => {
+                Fault::Malformed("its lengths do not add up, or its offset is outside of the batch")
+            }
         }
-        Ok(Ok((record, start + length)))
     }
 
     /// What follows the length: attributes, deltas, key, value, headers.
@@ -83,7 +67,10 @@ impl<'a> RawRecord<'a> {
             bytes: body.get(1..)?,
         };
         let timestamp_delta_ms = cursor.varlong()?;
-        let offset_delta = cursor.varint()?;
+        let offset_delta = cursor.varint()? as u32;
+        if offset_delta > batch.last_offset_delta {
+            return None;
+        }
         let key = cursor.nullable()?;
         let value = cursor.nullable()?;
         let count = u32::try_from(cursor.varint()?).ok()?;
@@ -142,12 +129,9 @@ impl<'a> Cursor<'a> {
     /// A zigzag number of 32 bits (`ByteUtils.readVarint`).
     #[inline]
     fn varint(&mut self) -> Option<i32> {
-        let (&first, rest) = self.bytes.split_first()?;
-        let raw = if first < 0x80 {
-            self.bytes = rest;
-            u32::from(first)
-        } else {
-            u32::try_from(self.long_varint(5)?).ok()?
+        let raw = match self.short_varint()? {
+            Some(raw) => raw,
+            None => u32::try_from(self.long_varint(5)?).ok()?,
         };
         Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
     }
@@ -155,18 +139,34 @@ impl<'a> Cursor<'a> {
     /// A zigzag number of 64 bits.
     #[inline]
     fn varlong(&mut self) -> Option<i64> {
-        let (&first, rest) = self.bytes.split_first()?;
-        let raw = if first < 0x80 {
-            self.bytes = rest;
-            u64::from(first)
-        } else {
-            self.long_varint(10)?
+        let raw = match self.short_varint()? {
+            Some(raw) => u64::from(raw),
+            None => self.long_varint(10)?,
         };
         Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
-    /// Groups of seven bits, the lowest first.
+    /// Most numbers take one byte or two; a longer one is left alone.
     #[inline]
+    #[expect(
+        clippy::option_option,
+        reason = "no more bytes, and too many, are two things"
+    )]
+    fn short_varint(&mut self) -> Option<Option<u32>> {
+        let (&first, rest) = self.bytes.split_first()?;
+        if first < 0x80 {
+            self.bytes = rest;
+            return Some(Some(u32::from(first)));
+        }
+        let (&second, rest) = rest.split_first()?;
+        if second < 0x80 {
+            self.bytes = rest;
+            return Some(Some(u32::from(first & 0x7f) | u32::from(second) << 7));
+        }
+        Some(None)
+    }
+
+    /// Groups of seven bits, the lowest first.
     fn long_varint(&mut self, most_bytes: usize) -> Option<u64> {
         let mut number = 0;
         for (index, &byte) in self.bytes.iter().take(most_bytes).enumerate() {

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::codec::{Codec, Kept, Stream, Trouble};
+use super::record::Fault;
 use super::{Batch, BatchError, RawRecord};
 
 /// What one step of decompression aims to fill: large enough to be worth the call, small enough for the cache.
@@ -87,10 +88,13 @@ fn plain(
 ) -> Result<ControlFlow<()>, BatchError> {
     let mut rest = batch.records;
     for index in 0..batch.count {
-        let Some((record, used)) = RawRecord::parse(batch, rest, index)? else {
-            return judge_end(batch, index, true);
+        let Some((record, behind)) = RawRecord::parse(batch, rest) else {
+            return match RawRecord::fault(rest) {
+                Fault::Malformed(problem) => Err(BatchError::Record { index, problem }),
+                Fault::Missing(_) => judge_end(batch, index, rest.is_empty()),
+            };
         };
-        rest = &rest[used..];
+        rest = behind;
         if take(record).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -185,17 +189,17 @@ impl Window {
     ) -> Result<HandedOut, BatchError> {
         while *index < batch.count && !self.is_empty() {
             let bytes = &self.bytes[self.start..self.end];
-            match RawRecord::parse_part(batch, bytes, *index)? {
-                Ok((record, used)) => {
-                    self.start += used;
-                    *index += 1;
-                    if take(record).is_break() {
-                        return Ok(HandedOut::Stopped);
-                    }
-                }
-                Err(missing) => {
-                    return Ok(HandedOut::Missing(missing.bytes - bytes.len()));
-                }
+            let Some((record, behind)) = RawRecord::parse(batch, bytes) else {
+                let index = *index;
+                return match RawRecord::fault(bytes) {
+                    Fault::Malformed(problem) => Err(BatchError::Record { index, problem }),
+                    Fault::Missing(bytes) => Ok(HandedOut::Missing(bytes)),
+                };
+            };
+            self.start = self.end - behind.len();
+            *index += 1;
+            if take(record).is_break() {
+                return Ok(HandedOut::Stopped);
             }
         }
         Ok(HandedOut::Missing(1))

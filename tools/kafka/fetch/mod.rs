@@ -19,6 +19,8 @@ mod reader;
 mod request;
 mod settings;
 mod stored;
+#[cfg(test)]
+mod tests;
 
 pub use super::consume::{ConsumeError, Item, Start, Wanted};
 pub use reader::Reader;

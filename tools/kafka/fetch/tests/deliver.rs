@@ -1,0 +1,199 @@
+//! Which records of an answer are handed out, and which are not.
+
+use std::ops::ControlFlow;
+
+use super::super::deliver::{Bad, Deliverer, Handed, Rules};
+use super::super::machine::Piece;
+use crate::kafka::batch::build::Recipe;
+use crate::kafka::batch::{BatchError, Codec};
+
+const RULES: Rules<'_> = Rules {
+    topic: "t",
+    partition: 0,
+    broker: 1,
+    end: i64::MAX,
+    stop_time_ms: i64::MAX,
+    is_committed_only: true,
+    checks_crcs: true,
+    wants_headers: true,
+};
+
+fn piece(body: &[u8], from: i64) -> Piece {
+    Piece {
+        partition: 0,
+        from,
+        records: 0..body.len(),
+        aborted: Vec::new(),
+        next: 0,
+        is_end: false,
+    }
+}
+
+/// The values handed out, at most `most` of them, and how it ended.
+fn hand_out(
+    body: &[u8],
+    piece: &mut Piece,
+    rules: &Rules<'_>,
+    most: usize,
+) -> (Vec<String>, Result<Handed, Bad>) {
+    let mut values = Vec::new();
+    let handed = Deliverer::new(1 << 20).piece(body, piece, rules, |record| {
+        let value = record.value.unwrap_or(b"NULL").to_vec();
+        values.push(String::from_utf8(value).expect("text"));
+        if values.len() == most {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    (values, handed)
+}
+
+fn batches(recipes: &[Recipe]) -> Vec<u8> {
+    recipes.iter().flat_map(Recipe::bytes).collect()
+}
+
+#[test]
+fn records_before_the_position_are_passed_over() {
+    let body = batches(&[Recipe::of(10, &["a", "b", "c"]), Recipe::of(13, &["d"])]);
+    let (values, handed) = hand_out(&body, &mut piece(&body, 12), &RULES, 99);
+    assert_eq!(values, ["c", "d"]);
+    assert!(matches!(handed, Ok(Handed::All)));
+}
+
+#[test]
+fn a_bound_within_or_between_batches_ends_the_partition() {
+    let body = batches(&[Recipe::of(0, &["a", "b"]), Recipe::of(2, &["c", "d"])]);
+    for (end, expected) in [(1, "a"), (2, "a b"), (3, "a b c")] {
+        let rules = Rules { end, ..RULES };
+        let (values, handed) = hand_out(&body, &mut piece(&body, 0), &rules, 99);
+        assert_eq!(values.join(" "), expected);
+        assert!(matches!(handed, Ok(Handed::Bound(offset)) if offset == end));
+    }
+    // Behind the last record there may be nothing but markers, or holes.
+    let mut last = piece(&body, 0);
+    last.next = 6;
+    let rules = Rules { end: 6, ..RULES };
+    let (values, handed) = hand_out(&body, &mut last, &rules, 99);
+    assert_eq!(values.len(), 4);
+    assert!(matches!(handed, Ok(Handed::Bound(6))));
+}
+
+#[test]
+fn a_time_ends_the_partition_before_its_first_record_so_late() {
+    let mut recipe = Recipe::of(0, &["a", "b", "c"]);
+    for (record, delta) in recipe.records.iter_mut().zip([0, 50, 10]) {
+        record.timestamp_delta_ms = delta;
+    }
+    let body = recipe.bytes();
+    let rules = Rules {
+        stop_time_ms: 1040,
+        ..RULES
+    };
+    let (values, handed) = hand_out(&body, &mut piece(&body, 0), &rules, 99);
+    assert_eq!(values, ["a"]);
+    assert!(matches!(handed, Ok(Handed::Bound(1))));
+}
+
+#[test]
+fn what_the_taker_stops_at_is_not_lost_and_not_doubled() {
+    for codec in [Codec::None, Codec::Zstd] {
+        let body = batches(&[
+            Recipe::of(0, &["a", "b", "c"]).compressed(codec),
+            Recipe::of(3, &["d", "e"]).compressed(codec),
+        ]);
+        let mut rest = piece(&body, 0);
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            let (values, handed) = hand_out(&body, &mut rest, &RULES, 1);
+            assert!(matches!(handed, Ok(Handed::Stopped)));
+            all.extend(values);
+        }
+        assert_eq!(all, ["a", "b", "c", "d", "e"]);
+        let (values, handed) = hand_out(&body, &mut rest, &RULES, 1);
+        assert!(values.is_empty() && matches!(handed, Ok(Handed::All)));
+    }
+}
+
+/// Producer 1 aborts, begins again and commits; producer 2 commits what lies between; markers at 3, 6 and 7.
+fn transactions() -> Vec<u8> {
+    batches(&[
+        Recipe::of(0, &["aborted"]).transactional(1),
+        Recipe::of(1, &["kept"]).transactional(2),
+        Recipe::of(2, &["aborted too"]).transactional(1),
+        Recipe::marker(3, 1, false),
+        Recipe::of(4, &["of nobody"]),
+        Recipe::of(5, &["kept, too"]).transactional(1),
+        Recipe::marker(6, 1, true),
+        Recipe::marker(7, 2, true),
+    ])
+}
+
+#[test]
+fn records_of_aborted_transactions_are_left_out_and_markers_always() {
+    let body = transactions();
+    let mut committed = piece(&body, 0);
+    committed.aborted = vec![(1, 0)];
+    let (values, _) = hand_out(&body, &mut committed, &RULES, 99);
+    assert_eq!(values, ["kept", "of nobody", "kept, too"]);
+    let rules = Rules {
+        is_committed_only: false,
+        ..RULES
+    };
+    let (values, _) = hand_out(&body, &mut piece(&body, 0), &rules, 99);
+    assert_eq!(
+        values.join("|"),
+        "aborted|kept|aborted too|of nobody|kept, too"
+    );
+}
+
+#[test]
+fn reading_may_stop_within_an_aborted_transaction() {
+    let body = transactions();
+    let mut rest = piece(&body, 0);
+    rest.aborted = vec![(1, 0)];
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.extend(hand_out(&body, &mut rest, &RULES, 1).0);
+    }
+    assert_eq!(all, ["kept", "of nobody", "kept, too"]);
+}
+
+#[test]
+fn a_damaged_batch_is_told_with_its_offset_and_what_follows_can_be_read() {
+    let mut body = batches(&[
+        Recipe::of(0, &["a"]),
+        Recipe::of(1, &["b", "c"]),
+        Recipe::of(3, &["d"]),
+    ]);
+    let second = body.len() / 3 + 40;
+    body[second] ^= 1;
+    let mut rest = piece(&body, 0);
+    let (values, handed) = hand_out(&body, &mut rest, &RULES, 99);
+    assert_eq!(values, ["a"]);
+    let bad = handed.expect_err("a bit was changed");
+    assert!(matches!(bad.error, BatchError::Checksum { .. }));
+    assert_eq!((bad.offset, bad.is_passable), (1, true));
+    let (values, handed) = hand_out(&body, &mut rest, &RULES, 99);
+    assert_eq!(values, ["d"]);
+    assert!(matches!(handed, Ok(Handed::All)));
+    // Not asked for, not noticed.
+    let rules = Rules {
+        checks_crcs: false,
+        ..RULES
+    };
+    let (values, _) = hand_out(&body, &mut piece(&body, 0), &rules, 99);
+    assert_eq!(values, ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn an_old_format_ends_the_partition() {
+    let mut body = batches(&[Recipe::of(0, &["a"]), Recipe::of(1, &["b"])]);
+    let second = body.len() / 2;
+    body[second + 16] = 1;
+    let (values, handed) = hand_out(&body, &mut piece(&body, 0), &RULES, 99);
+    assert_eq!(values, ["a"]);
+    let bad = handed.expect_err("message format v1");
+    assert!(matches!(bad.error, BatchError::OldFormat(1)));
+    assert_eq!((bad.offset, bad.is_passable), (1, false));
+}

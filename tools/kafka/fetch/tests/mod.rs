@@ -1,0 +1,108 @@
+//! The pure parts of reading, with literals: no broker, no clock.
+
+mod answer;
+mod deliver;
+mod machine;
+
+/// Writes a Fetch response by hand.
+pub(super) struct Response {
+    version: i16,
+    body: Vec<u8>,
+}
+
+/// One partition of a response.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Part {
+    pub(super) id: i32,
+    pub(super) error: i16,
+    pub(super) high_watermark: i64,
+    pub(super) last_stable_offset: i64,
+    pub(super) aborted: Vec<(i64, i64)>,
+    pub(super) preferred_replica: Option<i32>,
+    pub(super) diverging: Option<(i32, i64)>,
+    pub(super) records: Vec<u8>,
+}
+
+impl Response {
+    fn is_flexible(&self) -> bool {
+        self.version >= 12
+    }
+
+    fn count(&mut self, count: usize) {
+        if self.is_flexible() {
+            assert!(count < 127 * 128, "two bytes are enough for tests");
+            let number = count + 1;
+            if number >= 0x80 {
+                self.body.push(number as u8 | 0x80);
+                self.body.push((number >> 7) as u8);
+            } else {
+                self.body.push(number as u8);
+            }
+        } else {
+            self.body.extend((count as i32).to_be_bytes());
+        }
+    }
+
+    fn tags(&mut self) {
+        if self.is_flexible() {
+            self.body.push(0);
+        }
+    }
+
+    /// The body of a response with these partitions of one topic.
+    pub(super) fn of(version: i16, topic: &str, parts: &[Part]) -> Vec<u8> {
+        let mut response = Response {
+            version,
+            body: Vec::new(),
+        };
+        response.body.extend(7i32.to_be_bytes());
+        if version >= 7 {
+            response.body.extend([0; 6]);
+        }
+        response.count(1);
+        if response.is_flexible() {
+            response.count(topic.len());
+        } else {
+            response.body.extend((topic.len() as i16).to_be_bytes());
+        }
+        response.body.extend(topic.as_bytes());
+        response.count(parts.len());
+        for part in parts {
+            response.part(part);
+        }
+        response.tags();
+        response.tags();
+        response.body
+    }
+
+    fn part(&mut self, part: &Part) {
+        self.body.extend(part.id.to_be_bytes());
+        self.body.extend(part.error.to_be_bytes());
+        self.body.extend(part.high_watermark.to_be_bytes());
+        self.body.extend(part.last_stable_offset.to_be_bytes());
+        if self.version >= 5 {
+            self.body.extend(0i64.to_be_bytes());
+        }
+        self.count(part.aborted.len());
+        for (producer, first) in &part.aborted {
+            self.body.extend(producer.to_be_bytes());
+            self.body.extend(first.to_be_bytes());
+            self.tags();
+        }
+        if self.version >= 11 {
+            self.body
+                .extend(part.preferred_replica.unwrap_or(-1).to_be_bytes());
+        }
+        self.count(part.records.len());
+        self.body.extend(&part.records);
+        match part.diverging {
+            Some((epoch, offset)) if self.is_flexible() => {
+                self.body.extend([1, 0, 13]);
+                self.body.extend(epoch.to_be_bytes());
+                self.body.extend(offset.to_be_bytes());
+                self.tags();
+            }
+            _ => self.tags(),
+        }
+    }
+}
