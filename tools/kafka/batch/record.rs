@@ -31,71 +31,67 @@ const LENGTH_BYTES: usize = 5;
 
 impl<'a> RawRecord<'a> {
     /// The record at the front of `bytes`, and what follows it; where there is none, [`RawRecord::fault`] says why.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "a record is many words, which stay in registers only where it is used"
+    )]
     pub(super) fn parse(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
-        let mut cursor = Cursor { bytes };
-        let length = usize::try_from(cursor.varint()?).ok()?;
-        let (body, rest) = cursor.bytes.split_at_checked(length)?;
-        Some((RawRecord::parse_body(batch, body)?, rest))
+        let (length, bytes) = length(bytes)?;
+        let (body, rest) = bytes.split_at_checked(length)?;
+        // Attributes, of which there are none yet.
+        let (_, body) = body.split_first()?;
+        let (timestamp_delta_ms, body) = varint(body)?;
+        let (offset_delta, body) = varint(body)?;
+        let (key, body) = nullable(body)?;
+        let (value, body) = nullable(body)?;
+        let (count, headers) = self::length(body)?;
+        if u64::try_from(offset_delta).ok()? > u64::from(batch.last_offset_delta) {
+            return None;
+        }
+        let timestamp_ms = if batch.is_log_append_time() {
+            batch.max_timestamp_ms
+        } else {
+            batch.base_timestamp_ms.wrapping_add(timestamp_delta_ms)
+        };
+        let record = RawRecord {
+            offset: batch.base_offset + offset_delta,
+            timestamp_ms,
+            key,
+            value,
+            headers: Headers {
+                count,
+                bytes: headers,
+            },
+        };
+        Some((record, rest))
     }
 
     /// Why [`RawRecord::parse`] has found none.
     #[cold]
     pub(super) fn fault(bytes: &[u8]) -> Fault {
-        let mut cursor = Cursor { bytes };
-        let Some(length) = cursor.varint() else {
+        let Some((length, behind)) = varint(bytes) else {
             if bytes.len() >= LENGTH_BYTES {
                 return Fault::Malformed("its length is no number");
             }
             return Fault::Missing(1);
         };
-        let Ok(length) = usize::try_from(length) else {
-            return Fault::Malformed("its length is negative");
+        let Ok(length @ 0..=0x7fff_ffff) = usize::try_from(length) else {
+            return Fault::Malformed("its length is negative or too large");
         };
-        match length.checked_sub(cursor.bytes.len()) {
+        match length.checked_sub(behind.len()) {
             Some(missing @ 1..) => Fault::Missing(missing),
             _ => {
                 Fault::Malformed("its lengths do not add up, or its offset is outside of the batch")
             }
         }
     }
-
-    /// What follows the length: attributes, deltas, key, value, headers.
-    #[inline]
-    fn parse_body(batch: &Batch<'_>, body: &'a [u8]) -> Option<RawRecord<'a>> {
-        let mut cursor = Cursor {
-            bytes: body.get(1..)?,
-        };
-        let timestamp_delta_ms = cursor.varlong()?;
-        let offset_delta = cursor.varint()? as u32;
-        if offset_delta > batch.last_offset_delta {
-            return None;
-        }
-        let key = cursor.nullable()?;
-        let value = cursor.nullable()?;
-        let count = u32::try_from(cursor.varint()?).ok()?;
-        let timestamp_ms = if batch.is_log_append_time() {
-            batch.max_timestamp_ms
-        } else {
-            batch.base_timestamp_ms.wrapping_add(timestamp_delta_ms)
-        };
-        Some(RawRecord {
-            offset: batch.base_offset.wrapping_add(i64::from(offset_delta)),
-            timestamp_ms,
-            key,
-            value,
-            headers: Headers {
-                count,
-                bytes: cursor.bytes,
-            },
-        })
-    }
 }
 
 /// The headers of a record: parsed when they are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Headers<'a> {
-    count: u32,
+    count: usize,
     bytes: &'a [u8],
 }
 
@@ -109,101 +105,73 @@ impl<'a> Headers<'a> {
     /// Puts all headers into `list`, which is emptied first; false where their lengths do not add up.
     pub fn read(&self, list: &mut Vec<Header<'a>>) -> bool {
         list.clear();
-        let mut cursor = Cursor { bytes: self.bytes };
+        let mut rest = self.bytes;
         for _ in 0..self.count {
-            let Some(header) = cursor.header() else {
+            let Some((header, behind)) = header(rest) else {
                 return false;
             };
             list.push(header);
+            rest = behind;
         }
-        cursor.bytes.is_empty()
+        rest.is_empty()
     }
 }
 
-/// Takes numbers and slices off the front.
-struct Cursor<'a> {
-    bytes: &'a [u8],
+fn header(bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
+    let (name, bytes) = nullable(bytes)?;
+    let (value, bytes) = nullable(bytes)?;
+    Some((Header { name: name?, value }, bytes))
 }
 
-impl<'a> Cursor<'a> {
-    /// A zigzag number of 32 bits (`ByteUtils.readVarint`).
-    #[inline]
-    fn varint(&mut self) -> Option<i32> {
-        let raw = match self.short_varint()? {
-            Some(raw) => raw,
-            None => u32::try_from(self.long_varint(5)?).ok()?,
-        };
-        Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
-    }
-
-    /// A zigzag number of 64 bits.
-    #[inline]
-    fn varlong(&mut self) -> Option<i64> {
-        let raw = match self.short_varint()? {
-            Some(raw) => u64::from(raw),
-            None => self.long_varint(10)?,
-        };
-        Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
-    }
-
-    /// Most numbers take one byte or two; a longer one is left alone.
-    #[inline]
-    #[expect(
-        clippy::option_option,
-        reason = "no more bytes, and too many, are two things"
-    )]
-    fn short_varint(&mut self) -> Option<Option<u32>> {
-        let (&first, rest) = self.bytes.split_first()?;
-        if first < 0x80 {
-            self.bytes = rest;
-            return Some(Some(u32::from(first)));
+/// A zigzag number (`ByteUtils.readVarlong`) and what follows it. Most take one byte or two.
+#[inline]
+fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let (raw, rest) = match *bytes {
+        [first, ref rest @ ..] if first < 0x80 => (u64::from(first), rest),
+        [first, second, ref rest @ ..] if second < 0x80 => {
+            (u64::from(first & 0x7f) | u64::from(second) << 7, rest)
         }
-        let (&second, rest) = rest.split_first()?;
-        if second < 0x80 {
-            self.bytes = rest;
-            return Some(Some(u32::from(first & 0x7f) | u32::from(second) << 7));
+        _ => long_varint(bytes)?,
+    };
+    Some(((raw >> 1) as i64 ^ -((raw & 1) as i64), rest))
+}
+
+/// Groups of seven bits, the lowest first.
+#[cold]
+#[inline(never)]
+fn long_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0;
+    for (index, &byte) in bytes.iter().take(10).enumerate() {
+        let group = u64::from(byte & 0x7f);
+        let shift = 7 * index as u32;
+        // The tenth group of a number of 64 bits has one bit.
+        if shift == 63 && group > 1 {
+            return None;
         }
-        Some(None)
-    }
-
-    /// Groups of seven bits, the lowest first.
-    fn long_varint(&mut self, most_bytes: usize) -> Option<u64> {
-        let mut number = 0;
-        for (index, &byte) in self.bytes.iter().take(most_bytes).enumerate() {
-            let group = u64::from(byte & 0x7f);
-            let shift = 7 * index as u32;
-            // The tenth group of a number of 64 bits has one bit.
-            if shift == 63 && group > 1 {
-                return None;
-            }
-            number |= group << shift;
-            if byte < 0x80 {
-                self.bytes = &self.bytes[index + 1..];
-                return Some(number);
-            }
+        number |= group << shift;
+        if byte < 0x80 {
+            return Some((number, &bytes[index + 1..]));
         }
-        None
     }
+    None
+}
 
-    /// Bytes with their length before them; -1 is NULL, and anything else below 0 is taken for it, as librdkafka does.
-    #[inline]
-    #[expect(
-        clippy::option_option,
-        reason = "NULL, and no more bytes, are two things"
-    )]
-    fn nullable(&mut self) -> Option<Option<&'a [u8]>> {
-        let Ok(length) = usize::try_from(self.varint()?) else {
-            return Some(None);
-        };
-        let (taken, rest) = self.bytes.split_at_checked(length)?;
-        self.bytes = rest;
-        Some(Some(taken))
-    }
+/// A number of 31 bits that is not negative.
+#[inline]
+fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (length, rest) = varint(bytes)?;
+    (0..=i64::from(i32::MAX))
+        .contains(&length)
+        .then_some((length as usize, rest))
+}
 
-    fn header(&mut self) -> Option<Header<'a>> {
-        Some(Header {
-            name: self.nullable()??,
-            value: self.nullable()?,
-        })
+/// Bytes with their length before them; -1 is NULL, and anything else below 0 is taken for it, as librdkafka does.
+#[inline]
+fn nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (length, rest) = varint(bytes)?;
+    if length < 0 {
+        return Some((None, rest));
     }
+    let (taken, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    Some((Some(taken), rest))
 }
