@@ -3,6 +3,7 @@
 //! - [`arguments`]: what is refused before any connection, and who says where the cluster is.
 //! - [`produce`], [`lines`]: from stdin and files to records; [`delivery`]: what happens when one is not delivered.
 //! - [`consume`], [`offsets`], [`log`]: from records to stdout; where it starts and ends; logs that are not plain.
+//! - [`engines`]: both ways to read show the same, also while brokers come and go.
 //! - [`group`]: balanced consumers, and what they commit.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`.
 //! - [`losses`]: full disks, readers that leave, signals; [`roundtrip`]: topic -> pipe -> topic.
@@ -11,6 +12,7 @@
 mod arguments;
 mod consume;
 mod delivery;
+mod engines;
 mod group;
 mod lines;
 mod list;

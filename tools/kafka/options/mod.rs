@@ -111,9 +111,15 @@ const ALIASES: &[(&str, &str)] = &[
     ("sasl.mechanism", "sasl.mechanisms"),
 ];
 
+/// What follows `topic.` in names of librdkafka's own.
+const OWN_TOPIC_PROPERTIES: &[&str] = &["metadata.", "blacklist"];
+
 /// The one name of a property: aliases and kcat's `topic.` prefix resolved.
 fn canonical(name: &str) -> &str {
-    let name = name.strip_prefix("topic.").unwrap_or(name);
+    let of_topic = name
+        .strip_prefix("topic.")
+        .filter(|rest| !OWN_TOPIC_PROPERTIES.iter().any(|own| rest.starts_with(own)));
+    let name = of_topic.unwrap_or(name);
     ALIASES
         .iter()
         .find_map(|&(alias, kept)| (alias == name).then_some(kept))

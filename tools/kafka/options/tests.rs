@@ -28,6 +28,15 @@ fn an_alias_and_kcats_topic_prefix_name_the_same_property() {
 }
 
 #[test]
+fn a_property_of_librdkafkas_that_begins_with_topic_is_itself() {
+    let options = typed(&["topic.metadata.refresh.interval.ms=300"]);
+    assert_eq!(
+        options.get("topic.metadata.refresh.interval.ms"),
+        Some("300")
+    );
+}
+
+#[test]
 fn an_unknown_property_or_value_is_refused_by_name() {
     let mut options = Options::default();
     let error = options
