@@ -152,7 +152,7 @@ fn transactions_are_read_alike() {
                 kafka.produce(&topic, &shapes(2, 2));
             }
             for (index, producer) in producers.iter().enumerate() {
-                if (round as usize + index) % 3 == 0 {
+                if (round as usize + index).is_multiple_of(3) {
                     producer.commit();
                 } else {
                     producer.abort();
@@ -245,6 +245,9 @@ fn a_near_replica_is_read_from() {
     }
 }
 
+/// What is done to a cluster.
+type Act = fn(&Kafka);
+
 /// Leaders are killed, stopped, held still and started again while two programs read.
 #[test]
 fn nothing_is_lost_or_doubled_while_leaders_come_and_go() {
@@ -284,11 +287,11 @@ fn nothing_is_lost_or_doubled_while_leaders_come_and_go() {
             written += 60;
         }
     };
-    let trouble: [(&dyn Fn(&Kafka), &dyn Fn(&Kafka)); 4] = [
-        (&|kafka| kafka.kill(1), &|kafka| kafka.start_again(1)),
-        (&|kafka| kafka.stop(2), &|kafka| kafka.start_again(2)),
-        (&|kafka| kafka.pause(3), &|kafka| kafka.resume(3)),
-        (&|kafka| kafka.kill(3), &|kafka| kafka.start_again(3)),
+    let trouble: [(Act, Act); 4] = [
+        (|kafka| kafka.kill(1), |kafka| kafka.start_again(1)),
+        (|kafka| kafka.stop(2), |kafka| kafka.start_again(2)),
+        (|kafka| kafka.pause(3), |kafka| kafka.resume(3)),
+        (|kafka| kafka.kill(3), |kafka| kafka.start_again(3)),
     ];
     for (harm, heal) in trouble {
         write(5);
