@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser};
 use tools::cli::connection::Connection;
 use tools::cli::format::FormatArgs;
+use tools::units::{parse_duration, parse_size};
 
 use crate::engine::Engine;
 
@@ -195,6 +197,9 @@ pub(crate) struct Cli {
     #[arg(long = "raw", help_heading = "Record format: see kafka-records(5)")]
     pub(crate) raw: bool,
 
+    #[command(flatten)]
+    pub(crate) pipe: PipeArgs,
+
     /// kcat's schema registry, which is not supported
     #[arg(short = 'r', long = "registry", value_name = "URL", hide = true)]
     pub(crate) registry: Option<String>,
@@ -209,4 +214,40 @@ pub(crate) struct Cli {
     /// With -M: what to run
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// The options of pipes that lose nothing, as typed.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Pipes that lose nothing: see kcat-lite(1)")]
+pub(crate) struct PipeArgs {
+    /// With -G: run CMD (sh -c) with each batch as its standard input; commit the batch if it exits with 0
+    #[arg(long = "exec", value_name = "CMD")]
+    pub(crate) exec: Option<OsString>,
+
+    /// A batch has at most N records [default: 10000]
+    #[arg(long = "batch", value_name = "N", requires = "exec", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) batch: Option<u64>,
+
+    /// With --exec: a batch has at most about SIZE bytes [default: 64M]
+    #[arg(long = "batch-bytes", value_name = "SIZE", requires = "exec", value_parser = parse_bytes)]
+    pub(crate) batch_bytes: Option<u64>,
+
+    /// A batch waits at most this long for more [default: 1s]
+    #[arg(long = "batch-wait", value_name = "TIME", requires = "exec", value_parser = parse_duration)]
+    pub(crate) batch_wait: Option<Duration>,
+
+    /// With --exec: run CMD again up to N times if it fails, after 1, 2, 4 ... seconds [default: 0]
+    #[arg(long = "retry", value_name = "N", requires = "exec")]
+    pub(crate) retry: Option<u32>,
+
+    /// With --exec: run N batches of different partitions at a time [default: 1]
+    #[arg(long = "parallel", value_name = "N", requires = "exec", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) parallel: Option<u32>,
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    match parse_size(text) {
+        Ok(0) => Err("nothing fits into 0 bytes".to_owned()),
+        other => other,
+    }
 }

@@ -20,9 +20,12 @@ pub(crate) enum Refused {
     /// The format can't hold it.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// A command would take it for two.
+    #[error("it holds the delimiter; --tsv is lossless")]
+    Ambiguous,
 }
 
-/// A record that stops the program.
+/// A record that stops the program, or that `-E` steps over.
 #[derive(Debug, thiserror::Error)]
 #[error("{topic} [{partition}] offset {offset}: {reason}")]
 pub(crate) struct BadRecord {
@@ -32,14 +35,87 @@ pub(crate) struct BadRecord {
     reason: Refused,
 }
 
-/// Writes records.
-pub(crate) struct Writer {
+impl BadRecord {
+    /// The record at its place, and what is wrong with it.
+    pub(crate) fn new(record: &Record<'_>, reason: Refused) -> BadRecord {
+        BadRecord {
+            topic: record.topic.unwrap_or_default().to_owned(),
+            partition: record.partition.unwrap_or(-1),
+            offset: record.offset.unwrap_or(-1),
+            reason,
+        }
+    }
+}
+
+/// From a record to bytes: unpacked, with its offset where that is wanted, encoded.
+pub(crate) struct Encoding {
     encoder: Encoder,
-    out: Out,
     offset_delimiter: Option<Vec<u8>>,
     unpack: Unpack,
     /// Whether a record is encoded and nothing else.
     is_plain: bool,
+}
+
+impl Encoding {
+    /// What the options ask for.
+    pub(crate) fn new(output: &Output, for_terminal: bool) -> Encoding {
+        Encoding {
+            encoder: Encoder::new(output.format.clone()).for_terminal(for_terminal),
+            offset_delimiter: output.offset_delimiter.clone(),
+            unpack: output.unpack.clone(),
+            is_plain: output.offset_delimiter.is_none() && output.unpack.is_empty(),
+        }
+    }
+
+    /// Appends the record to `buffer`, which is as it was after an error.
+    #[inline]
+    pub(crate) fn encode(
+        &mut self,
+        record: &Record<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
+        let start = buffer.len();
+        // The usual case, in a few steps.
+        let result = if self.is_plain {
+            self.encoder.encode(record, buffer).map_err(Refused::from)
+        } else {
+            self.encode_more(record, buffer)
+        };
+        if result.is_err() {
+            buffer.truncate(start);
+        }
+        result
+    }
+
+    fn encode_more(&mut self, record: &Record<'_>, buffer: &mut Vec<u8>) -> Result<(), Refused> {
+        if let (Some(delimiter), Some(offset)) = (&self.offset_delimiter, record.offset) {
+            // Writing into memory does not fail.
+            let _ = write!(buffer, "{offset}");
+            buffer.extend_from_slice(delimiter);
+        }
+        let encoder = &mut self.encoder;
+        if self.unpack.is_empty() {
+            return encoder.encode(record, buffer).map_err(Refused::from);
+        }
+        match self
+            .unpack
+            .apply(record, |text| encoder.encode(text, buffer))
+        {
+            Ok(written) => written.map_err(Refused::from),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How many records held the delimiter.
+    pub(crate) fn ambiguous(&self) -> u64 {
+        self.encoder.ambiguous()
+    }
+}
+
+/// Writes records.
+pub(crate) struct Writer {
+    encoding: Encoding,
+    out: Out,
     /// Each record goes out at once.
     by_record: bool,
     /// `-E`: what can't be written is counted, not fatal.
@@ -54,10 +130,7 @@ impl Writer {
         let out = Out::stdout()?;
         let for_terminal = out.is_terminal() && !output.raw;
         Ok(Writer {
-            encoder: Encoder::new(output.format.clone()).for_terminal(for_terminal),
-            offset_delimiter: output.offset_delimiter.clone(),
-            unpack: output.unpack.clone(),
-            is_plain: output.offset_delimiter.is_none() && output.unpack.is_empty(),
+            encoding: Encoding::new(output, for_terminal),
             by_record: output.unbuffered || out.is_terminal(),
             skips_bad: output.keep_trying,
             skipped: 0,
@@ -69,22 +142,8 @@ impl Writer {
     /// Encodes a record; [`Writer::flush_if_due`] lets it go out.
     #[inline]
     pub(crate) fn put(&mut self, record: &Record<'_>) -> Result<(), BadRecord> {
-        // The usual case, in a few steps; what fails here fails again on the long way, and is told there.
-        if self.is_plain && self.encoder.encode(record, self.out.buffer()).is_ok() {
-            self.written += 1;
-            return Ok(());
-        }
-        self.put_any(record)
-    }
-
-    fn put_any(&mut self, record: &Record<'_>) -> Result<(), BadRecord> {
-        if let Err(reason) = self.encode(record) {
-            let bad = BadRecord {
-                topic: record.topic.unwrap_or_default().to_owned(),
-                partition: record.partition.unwrap_or(-1),
-                offset: record.offset.unwrap_or(-1),
-                reason,
-            };
+        if let Err(reason) = self.encoding.encode(record, self.out.buffer()) {
+            let bad = BadRecord::new(record, reason);
             if !self.skips_bad {
                 return Err(bad);
             }
@@ -104,35 +163,6 @@ impl Writer {
             self.out.flush(signals)?;
         }
         Ok(is_due)
-    }
-
-    fn encode(&mut self, record: &Record<'_>) -> Result<(), Refused> {
-        let Writer {
-            encoder,
-            out,
-            offset_delimiter,
-            unpack,
-            ..
-        } = self;
-        let buffer = out.buffer();
-        let start = buffer.len();
-        if let (Some(delimiter), Some(offset)) = (offset_delimiter, record.offset) {
-            // Writing into memory does not fail.
-            let _ = write!(buffer, "{offset}");
-            buffer.extend_from_slice(delimiter);
-        }
-        let result = if unpack.is_empty() {
-            encoder.encode(record, buffer).map_err(Refused::from)
-        } else {
-            match unpack.apply(record, |text| encoder.encode(text, buffer)) {
-                Ok(encoded) => encoded.map_err(Refused::from),
-                Err(error) => Err(error.into()),
-            }
-        };
-        if result.is_err() {
-            buffer.truncate(start);
-        }
-        result
     }
 
     /// Writes what is in the block.
@@ -161,7 +191,7 @@ impl Writer {
 
     /// Says at the end of the run what a reader of the output should know.
     pub(crate) fn say_what_was_odd(&self, quiet: bool) {
-        let ambiguous = self.encoder.ambiguous();
+        let ambiguous = self.encoding.ambiguous();
         if ambiguous > 0 && !quiet {
             message(format_args!(
                 "{} held the delimiter and can't be told apart in the output; --tsv is lossless",

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tools::cli::connection::Listing;
 use tools::kafka::Options;
@@ -83,6 +84,26 @@ pub(crate) struct Consume {
     pub(crate) output: Output,
 }
 
+/// How `-G` hands records on, and so how it knows what was dealt with.
+pub(crate) enum Delivery {
+    /// Standard output has taken them.
+    Stdout,
+    /// `--exec`
+    Exec(Exec),
+}
+
+/// `--exec`
+pub(crate) struct Exec {
+    /// For `sh -c`.
+    pub(crate) command: OsString,
+    pub(crate) batch_records: u64,
+    pub(crate) batch_bytes: u64,
+    pub(crate) batch_wait: Duration,
+    pub(crate) retries: u32,
+    /// How many batches of different partitions at a time.
+    pub(crate) parallel: usize,
+}
+
 /// `-G`
 pub(crate) struct Group {
     pub(crate) options: Options,
@@ -93,6 +114,7 @@ pub(crate) struct Group {
     pub(crate) count: Option<u64>,
     pub(crate) exit_at_end: bool,
     pub(crate) output: Output,
+    pub(crate) delivery: Delivery,
 }
 
 /// How `-L` and `-Q` answer.

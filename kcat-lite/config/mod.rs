@@ -4,6 +4,7 @@
 
 mod facts;
 mod mode;
+mod pipe;
 mod value;
 
 use std::os::unix::ffi::OsStringExt;
@@ -213,6 +214,7 @@ fn group(cli: Cli) -> anyhow::Result<Group> {
         ));
     }
     Ok(Group {
+        delivery: pipe::delivery(&cli)?,
         options: options(&cli)?,
         topics: topics(&cli, Mode::Group)?,
         output: output(&cli)?,

@@ -90,6 +90,7 @@ pub(super) fn refuse_what_does_not_fit(cli: &Cli, mode: Mode) -> anyhow::Result<
         ("-f", format.template.is_some(), MOVE),
         ("--bytes", format.bytes.is_some(), MOVE),
         ("--utf8", format.utf8.is_some(), MOVE),
+        ("--exec", cli.pipe.exec.is_some(), &[Group]),
         ("--tsv", format.tsv.is_some(), ANSWER),
         ("-J", format.json, ANSWER),
         ("COMMAND", !cli.command.is_empty(), &[Mock]),

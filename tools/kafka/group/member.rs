@@ -1,12 +1,13 @@
 //! One member: subscribed, assigned, revoked, gone.
 #![allow(unsafe_code)]
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::commit::Committer;
-use super::{GroupError, Membership, Positions};
+use super::{GroupError, Membership, Positions, Stop};
+use crate::ack::GroupMetadata;
 use crate::kafka::client::Event;
 use crate::kafka::cluster::{self, Topics};
 use crate::kafka::consume::inbox::{Inbox, PartitionState};
@@ -30,7 +31,7 @@ pub fn tune(options: &mut Options, membership: &Membership) {
     options.force("enable.partition.eof", "true");
     // The default of 1 s makes a full queue stand still for as long.
     options.set_default("fetch.queue.backoff.ms", "5");
-    set_fetch_wait(options, membership.stop_at_end);
+    set_fetch_wait(options, membership.stop != Stop::Never);
 }
 
 /// What [`Member::poll`] brought.
@@ -47,6 +48,8 @@ pub enum Polled {
         /// They belong to somebody else already; a commit would be refused, or undo another's.
         lost: bool,
     },
+    /// The commit that was sent last was taken.
+    Committed,
     /// The commit that was sent last was not taken; newer positions may be.
     CommitFailed(KafkaError),
     /// Something is wrong that may pass.
@@ -62,6 +65,8 @@ pub struct Member {
     pub(super) membership: Membership,
     /// What is to be released.
     pub(super) revoked: Vec<Entry>,
+    /// The end of every partition of the topics, where the whole group's end is what counts.
+    pub(super) ends: BTreeMap<Place, i64>,
     /// Partitions that were assigned once; `start` overrides nothing there any more.
     pub(super) seen: HashSet<Place>,
     /// Whether the group has said what this member has, be it nothing.
@@ -105,12 +110,16 @@ impl Member {
             events,
             membership,
             revoked: Vec::new(),
+            ends: BTreeMap::new(),
             seen: HashSet::new(),
             is_assigned: false,
             known_since: None,
             has_left: false,
             client,
         };
+        if member.membership.stop == Stop::AtGroupEnd {
+            member.note_ends(interrupted)?;
+        }
         member.subscribe()?;
         Ok(member)
     }
@@ -134,22 +143,8 @@ impl Member {
     {
         // Before there are partitions, the group is what is waited for.
         let group_ms = if self.is_assigned { 0 } else { timeout_ms };
-        // SAFETY: the queue is live.
-        if let Some(event) = unsafe { Event::poll(self.events, group_ms) }
-            && let Some(polled) = self.group_event(&event)?
-        {
+        if let Some(polled) = self.news(group_ms)? {
             return Ok(polled);
-        }
-        if let Some(Err(error)) = self.committer.answer(Duration::ZERO) {
-            return Ok(Polled::CommitFailed(error));
-        }
-        if let Some(event) = self.client.poll(0)
-            && let Some(error) = self.client.note(&event)
-        {
-            if error.code == code::FATAL || is_fatal(&event) {
-                return Err(self.refused(self.fatal(error)));
-            }
-            return Ok(Polled::Trouble(error));
         }
         let inbox_ms = if self.is_assigned { timeout_ms } else { 0 };
         let served = self.inbox.serve(&self.client, inbox_ms, take);
@@ -162,9 +157,38 @@ impl Member {
         }
     }
 
+    /// As [`Member::poll`], but no records are taken: they wait. The member stays in the group.
+    pub fn attend(&mut self, timeout_ms: i32) -> Result<Polled, GroupError> {
+        Ok(self.news(timeout_ms)?.unwrap_or(Polled::Records(0)))
+    }
+
+    /// What the group, a commit or the client has to say.
+    fn news(&mut self, group_ms: i32) -> Result<Option<Polled>, GroupError> {
+        // SAFETY: the queue is live.
+        if let Some(event) = unsafe { Event::poll(self.events, group_ms) }
+            && let Some(polled) = self.group_event(&event)?
+        {
+            return Ok(Some(polled));
+        }
+        match self.committer.answer(Duration::ZERO) {
+            Some(Ok(())) => return Ok(Some(Polled::Committed)),
+            Some(Err(error)) => return Ok(Some(Polled::CommitFailed(error))),
+            None => {}
+        }
+        if let Some(event) = self.client.poll(0)
+            && let Some(error) = self.client.note(&event)
+        {
+            if error.code == code::FATAL || is_fatal(&event) {
+                return Err(self.refused(self.fatal(error)));
+            }
+            return Ok(Some(Polled::Trouble(error)));
+        }
+        Ok(None)
+    }
+
     /// Whether every assigned partition has reached its end, as it was when it was assigned.
     pub fn is_done(&mut self) -> bool {
-        if !self.membership.stop_at_end {
+        if self.membership.stop != Stop::AtOwnEnd {
             return false;
         }
         if !self.is_assigned {
@@ -190,15 +214,32 @@ impl Member {
 
     /// The generation, or the member epoch; -1 before the group knows this member.
     fn generation(&self) -> i32 {
-        // SAFETY: the handle is live; the metadata, if there is some, is ours.
+        self.metadata().generation
+    }
+
+    /// What names this member to the group's coordinator now; a generation of -1 before the group knows it.
+    ///
+    /// Belongs to what is read until the next assignment or revocation, and
+    /// must not be used for what was read before it.
+    pub fn metadata(&self) -> GroupMetadata {
+        // SAFETY: the handle is live; the metadata, if there is some, is ours, and its texts live as long.
         unsafe {
             let metadata = ffi::rd_kafka_consumer_group_metadata(self.client.as_ptr());
             if metadata.is_null() {
-                return -1;
+                return GroupMetadata {
+                    generation: -1,
+                    ..GroupMetadata::default()
+                };
             }
-            let generation = ffi::rd_kafka_consumer_group_metadata_generation_id(metadata);
+            let instance = ffi::rd_kafka_consumer_group_metadata_group_instance_id(metadata);
+            let copy = GroupMetadata {
+                group: ffi::text(ffi::rd_kafka_consumer_group_metadata_group_id(metadata)),
+                generation: ffi::rd_kafka_consumer_group_metadata_generation_id(metadata),
+                member: ffi::text(ffi::rd_kafka_consumer_group_metadata_member_id(metadata)),
+                instance: (!instance.is_null()).then(|| ffi::text(instance)),
+            };
             ffi::rd_kafka_consumer_group_metadata_destroy(metadata);
-            generation
+            copy
         }
     }
 

@@ -6,6 +6,7 @@
 //! [`Member::release`] lets them go.
 
 mod commit;
+mod ends;
 mod member;
 mod rebalance;
 
@@ -30,12 +31,23 @@ pub struct Membership {
     pub topics: Vec<String>,
     /// Overrides the committed offset of a partition when it is assigned for the first time.
     pub start: Option<Start>,
-    /// A partition stops at its end, as it was when it was assigned.
-    pub stop_at_end: bool,
+    /// Whether, and where, partitions stop.
+    pub stop: Stop,
     /// `isolation.level`: whether the end is the high watermark or the last stable offset.
     pub isolation: Isolation,
     /// Whether records are handed out with their headers, which costs.
     pub wants_headers: bool,
+}
+
+/// Where the partitions of a member stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Nowhere.
+    Never,
+    /// At the end, as it was when the partition was assigned: [`Member::is_done`].
+    AtOwnEnd,
+    /// At the end, as it was for the whole group's topics when the member joined: [`Member::behind`].
+    AtGroupEnd,
 }
 
 /// Why a member can't go on.

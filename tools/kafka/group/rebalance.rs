@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::GroupError;
 use super::member::{Member, Polled};
+use super::{GroupError, Stop};
 use crate::kafka::cluster::Spec;
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::consume::inbox::{PartitionState, TopicState};
@@ -68,11 +68,18 @@ impl Member {
     }
 
     fn assign(&mut self, partitions: &[Entry], places: &Vec<Place>) -> Result<(), GroupError> {
-        let ends = if self.membership.stop_at_end && !places.is_empty() {
-            let isolation = self.membership.isolation;
-            list_offsets(&self.client, places, Spec::Latest, isolation, &|| false)?
-        } else {
-            HashMap::new()
+        let ends: HashMap<Place, Option<i64>> = match self.membership.stop {
+            Stop::AtOwnEnd if !places.is_empty() => {
+                let isolation = self.membership.isolation;
+                list_offsets(&self.client, places, Spec::Latest, isolation, &|| false)?
+            }
+            Stop::AtOwnEnd | Stop::Never => HashMap::new(),
+            Stop::AtGroupEnd => {
+                // A partition that was made later has nothing that was there at the start.
+                let end = |place: &Place| self.ends.get(place).copied().unwrap_or(0);
+                let rows = places.iter().map(|place| (place.clone(), Some(end(place))));
+                rows.collect()
+            }
         };
         for place in places {
             self.expect(place, ends.get(place).copied().flatten())?;
@@ -93,7 +100,7 @@ impl Member {
         } else {
             self.assign_all(list.as_ptr())?;
         }
-        if self.membership.stop_at_end {
+        if self.membership.stop != Stop::Never {
             // librdkafka remembers that a partition was paused at its end, beyond its revocation.
             // SAFETY: handle and list are live. What was not paused is left as it is.
             unsafe {

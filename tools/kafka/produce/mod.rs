@@ -75,6 +75,8 @@ pub struct Producer {
     options: Options,
     is_rescuer: bool,
     is_transactional: bool,
+    /// What was delivered since it was last asked for, by the numbers that the records were given.
+    delivered: Option<Vec<u64>>,
     /// The reason that was told last for being without a broker.
     outage: Option<String>,
 }
@@ -97,6 +99,7 @@ impl Producer {
             is_transactional: options.get("transactional.id").is_some(),
             options,
             is_rescuer,
+            delivered: None,
             outage: None,
         })
     }
@@ -241,11 +244,30 @@ impl Producer {
         }
     }
 
+    /// Keeps the number of each record that is delivered from now on, for [`Producer::take_delivered`].
+    pub fn keep_delivered(&mut self) {
+        self.delivered = Some(Vec::new());
+    }
+
+    /// Hands the numbers of the records that were delivered since the last call to `take`, in no order.
+    pub fn take_delivered(&mut self, take: &mut dyn FnMut(u64)) {
+        for number in self.delivered.iter_mut().flat_map(|kept| kept.drain(..)) {
+            take(number);
+        }
+        if let Some(rescuer) = &mut self.rescuer {
+            rescuer.take_delivered(take);
+        }
+    }
+
     fn make_rescuer(&self) -> Result<Box<Producer>, ContactError> {
         let mut options = self.options.clone();
         options.force("batch.num.messages", "1");
         options.force("linger.ms", "0");
-        Producer::with(options, true).map(Box::new)
+        let mut rescuer = Producer::with(options, true)?;
+        if self.delivered.is_some() {
+            rescuer.keep_delivered();
+        }
+        Ok(Box::new(rescuer))
     }
 
     fn send_alone(&mut self, record: Rescued) {

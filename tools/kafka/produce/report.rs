@@ -60,6 +60,10 @@ impl Producer {
                 let error = unsafe { ffi::message_error(message) };
                 if error == code::NONE {
                     self.totals.delivered += 1;
+                    if let Some(delivered) = &mut self.delivered {
+                        // SAFETY: as above; the number that the record was sent with.
+                        delivered.push(unsafe { (*message)._private } as u64);
+                    }
                 } else {
                     // SAFETY: as above.
                     unsafe { self.take_refusal(message, error, &mut rescued) };

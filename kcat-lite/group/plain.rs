@@ -1,4 +1,4 @@
-//! `-G`: a member of a consumer group; what standard output has taken is committed, and nothing else.
+//! `-G` alone: what standard output has taken is committed, and nothing else.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -7,14 +7,13 @@ use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
-use tools::kafka::cluster::Isolation;
 use tools::kafka::consume::Item;
-use tools::kafka::error::{KafkaError, code};
-use tools::kafka::group::{Member, Membership, Polled, Positions, tune};
+use tools::kafka::group::{Member, Polled, Positions, Stop};
 
+use super::{Teller, join};
 use crate::config::Group;
 use crate::ledger::Ledger;
-use crate::output::{Writer, say_all_down, shows_headers};
+use crate::output::Writer;
 
 /// How long an idle member waits before it looks at signals and at the reader of the pipe.
 const IDLE_MS: i32 = 100;
@@ -22,39 +21,31 @@ const IDLE_MS: i32 = 100;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads as a member of the group until the end, the count, a signal, or nobody listens.
-pub(crate) fn run(config: &Group) -> anyhow::Result<Exit> {
-    let signals = Signals::catch()?;
-    let membership = Membership {
-        group: config.name.clone(),
-        topics: config.topics.clone(),
-        start: config.start,
-        stop_at_end: config.exit_at_end,
-        isolation: Isolation::of(&config.options),
-        wants_headers: shows_headers(&config.output.format),
+pub(super) fn run(config: &Group, signals: &Signals) -> anyhow::Result<Exit> {
+    let stop = if config.exit_at_end {
+        Stop::AtOwnEnd
+    } else {
+        Stop::Never
     };
-    let mut options = config.options.clone();
-    tune(&mut options, &membership);
-    let interval_ms = options
+    let Some(member) = join(config, stop, signals)? else {
+        return Ok(Exit::Done);
+    };
+    let interval_ms = config
+        .options
         .get("auto.commit.interval.ms")
         .and_then(|ms| ms.parse().ok());
-    let interrupted = || signals.caught().is_some();
-    let member = match Member::join(&options, membership, &interrupted) {
-        Err(_) if interrupted() => return Ok(Exit::Done),
-        other => other?,
-    };
     let writer = Writer::new(&config.output)?;
-    let verbosity = options.verbosity;
+    let verbosity = config.options.verbosity;
     let mut run = Run {
-        signals: &signals,
+        signals,
         progress: Progress::new(verbosity >= 0 && !writer.out().is_terminal(), config.count),
         writer,
         ledger: Ledger::default(),
         left: config.count.unwrap_or(u64::MAX),
-        verbosity,
+        teller: Teller::new(verbosity),
         keeps_trying: config.output.keep_trying,
         commit_interval: interval_ms.map_or(COMMIT_INTERVAL, Duration::from_millis),
         committed_at: Instant::now(),
-        is_cut_off: false,
     };
     let result = run.read_and_leave(member);
     drop(run.progress);
@@ -69,12 +60,10 @@ struct Run<'a> {
     ledger: Ledger,
     /// Records still to be written; `-c`.
     left: u64,
-    verbosity: i32,
+    teller: Teller,
     keeps_trying: bool,
     commit_interval: Duration,
     committed_at: Instant,
-    /// Whether the user knows that no broker is there.
-    is_cut_off: bool,
 }
 
 impl Run<'_> {
@@ -132,15 +121,16 @@ impl Run<'_> {
         }
         match polled {
             Ok(Polled::Records(records)) => return Ok(records == 0),
-            Ok(Polled::Assigned(places)) => self.say_places("assigned", &places),
+            Ok(Polled::Assigned(places)) => self.teller.say_places("assigned", &places),
             Ok(Polled::Revoked { places, lost }) => self.give_back(member, &places, lost)?,
+            Ok(Polled::Committed) => {}
             Ok(Polled::CommitFailed(error)) => {
                 self.ledger.send_again();
-                if self.verbosity > 0 {
+                if self.teller.is_verbose() {
                     message(format_args!("positions not committed yet: {error}"));
                 }
             }
-            Ok(Polled::Trouble(error)) => self.say_trouble(member, &error),
+            Ok(Polled::Trouble(error)) => self.teller.say_trouble(member, &error),
             Err(error) if self.keeps_trying => message(&error),
             Err(error) => return Err(error.into()),
         }
@@ -148,7 +138,7 @@ impl Run<'_> {
     }
 
     fn take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
-        self.is_cut_off = false;
+        self.teller.is_in_contact();
         match *item {
             Item::Record(record) => {
                 self.writer.put(record)?;
@@ -170,7 +160,7 @@ impl Run<'_> {
                 // Transaction markers behind the last record need not be read again.
                 let end_byte = self.writer.out().total_bytes();
                 self.ledger.note(topic, partition, offset, end_byte);
-                if self.verbosity >= 0 {
+                if !self.teller.is_quiet() {
                     self.flush()?;
                     message(format_args!(
                         "reached the end of {topic} [{partition}] at offset {offset}"
@@ -221,30 +211,9 @@ impl Run<'_> {
             }
         }
         self.ledger.forget(places);
-        self.say_places("revoked", places);
+        self.teller.say_places("revoked", places);
         member.release()?;
         flushed
-    }
-
-    fn say_places(&self, what: &str, places: &[(String, i32)]) {
-        if self.verbosity > 0 {
-            let list: Vec<String> = places.iter().map(|(t, p)| format!("{t} [{p}]")).collect();
-            message(format_args!("{what}: {}", list.join(", ")));
-        }
-    }
-
-    /// After first contact the cluster may go and come back; that is said once.
-    fn say_trouble(&mut self, member: &Member, trouble: &KafkaError) {
-        match trouble.code {
-            code::ALL_BROKERS_DOWN if !self.is_cut_off => {
-                self.is_cut_off = true;
-                let cause = member.cause();
-                say_all_down(cause.as_deref());
-            }
-            code::MAX_POLL_EXCEEDED => message(trouble),
-            _ if self.verbosity > 0 => message(trouble),
-            _ => {}
-        }
     }
 }
 

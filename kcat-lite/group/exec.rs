@@ -1,0 +1,400 @@
+//! `--exec`: a batch at a time goes to a command, and what the command has taken is committed.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tools::cli::signals::Signals;
+use tools::cli::{Exit, message};
+use tools::kafka::consume::{Item, Place};
+use tools::kafka::group::{Member, Polled, Positions};
+use tools::record::Record;
+
+use super::batch::{Batch, Ended, Running};
+use super::share::GroupEnd;
+use super::{Teller, join, patience, stop_of_group};
+use crate::config::{Exec, Group};
+use crate::output::{BadRecord, Encoding, Refused};
+
+/// How long an idle member waits before it looks at signals.
+const IDLE_MS: i32 = 100;
+
+/// Reads batches and runs the command on each, until the end, the count, a signal or a failure.
+pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> anyhow::Result<Exit> {
+    let Some(member) = join(config, stop_of_group(config), signals)? else {
+        return Ok(Exit::Done);
+    };
+    let mut run = Run {
+        signals,
+        exec,
+        encoding: Encoding::new(&config.output, false),
+        stations: Vec::new(),
+        assigned: BTreeMap::new(),
+        assignment: 0,
+        passed: Positions::new(),
+        read: Positions::new(),
+        done: Positions::new(),
+        left: config.count.unwrap_or(u64::MAX),
+        exit_at_end: config.exit_at_end,
+        patience: patience(config),
+        teller: Teller::new(config.options.verbosity),
+        group_end: GroupEnd::new(),
+    };
+    run.work_and_leave(member)
+}
+
+/// Where batches wait for their turn: one for everything, or with `--parallel` one for each partition.
+#[derive(Default)]
+struct Station {
+    /// What records are added to.
+    open: Option<Batch>,
+    /// Complete, and next.
+    ready: Option<Batch>,
+    running: Option<Running>,
+}
+
+impl Station {
+    fn is_idle(&self) -> bool {
+        self.open.is_none() && self.ready.is_none() && self.running.is_none()
+    }
+}
+
+/// A batch whose command did not take it.
+#[derive(Debug, thiserror::Error)]
+#[error("--exec: {status}; not committed: {batch}")]
+struct NotTaken {
+    status: ExitStatus,
+    batch: String,
+}
+
+struct Run<'a> {
+    signals: &'a Signals,
+    exec: &'a Exec,
+    encoding: Encoding,
+    stations: Vec<(Option<Place>, Station)>,
+    /// The partitions that this member has, each with the number of the assignment that brought it.
+    assigned: BTreeMap<Place, u64>,
+    assignment: u64,
+    /// Ends of partitions, where nothing but markers of transactions may be behind the last record.
+    passed: Positions,
+    /// The positions behind what was read, and behind what is committed of it.
+    read: Positions,
+    done: Positions,
+    /// Records still to be read; `-c`.
+    left: u64,
+    exit_at_end: bool,
+    patience: Duration,
+    teller: Teller,
+    group_end: GroupEnd,
+}
+
+impl Run<'_> {
+    fn work_and_leave(&mut self, mut member: Member) -> anyhow::Result<Exit> {
+        let worked = self.work(&mut member);
+        // What runs is let come to its end, whatever stopped the others: never half a batch.
+        for (_, station) in &mut self.stations {
+            (station.open, station.ready) = (None, None);
+            if station
+                .running
+                .as_ref()
+                .is_some_and(Running::is_between_tries)
+            {
+                station.running = None;
+            }
+        }
+        let settled = self.settle(&mut member, None);
+        let passed = self.commit_passed(&mut member);
+        member.leave();
+        worked?;
+        match settled {
+            // The terminal's Ctrl-C goes to the command as well.
+            Err(error) if self.is_our_signal(&error) => message(error),
+            other => drop(other?),
+        }
+        passed?;
+        Ok(Exit::Done)
+    }
+
+    /// Whether a command ended by the signal that ends this program.
+    fn is_our_signal(&self, error: &anyhow::Error) -> bool {
+        let not_taken = error.downcast_ref::<NotTaken>();
+        let signal = not_taken.and_then(|not_taken| not_taken.status.signal());
+        signal.is_some() && signal == self.signals.caught()
+    }
+
+    fn work(&mut self, member: &mut Member) -> anyhow::Result<()> {
+        while self.signals.caught().is_none() {
+            self.tend(member)?;
+            if self.is_through(member)? {
+                return Ok(());
+            }
+            let wait_ms = self.tick_ms();
+            if self.left == 0 || self.is_congested() {
+                let polled = member.attend(wait_ms)?;
+                self.heed(member, polled)?;
+            } else {
+                self.read(member, wait_ms)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes records that have arrived.
+    fn read(&mut self, member: &mut Member, wait_ms: i32) -> anyhow::Result<()> {
+        let mut failed = None;
+        let polled = member.poll(wait_ms, |item| match self.take(&item) {
+            Ok(()) if self.left == 0 || self.is_congested() => ControlFlow::Break(()),
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        });
+        if let Some(error) = failed {
+            // What came before a bad record is good.
+            self.close(|_| true);
+            self.settle(member, None)?;
+            return Err(error);
+        }
+        self.heed(member, polled?)
+    }
+
+    fn take(&mut self, item: &Item<'_>) -> anyhow::Result<()> {
+        self.teller.is_in_contact();
+        match *item {
+            Item::Record(record) => self.add(record)?,
+            Item::End {
+                topic,
+                partition,
+                offset,
+            } => {
+                self.passed.insert((topic.to_owned(), partition), offset);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, record: &Record<'_>) -> anyhow::Result<()> {
+        let (Some(topic), Some(partition), Some(offset)) =
+            (record.topic, record.partition, record.offset)
+        else {
+            anyhow::bail!("a record without a place");
+        };
+        let place = (topic.to_owned(), partition);
+        let index = self.station(&place);
+        let assignment = self.assigned.get(&place).copied().unwrap_or(0);
+        let (exec, station) = (self.exec, &mut self.stations[index].1);
+        let batch = match &mut station.open {
+            Some(batch) => batch,
+            none => none.insert(Batch::new().context("cannot keep a batch")?),
+        };
+        let start = batch.buffer().len();
+        let ambiguous = self.encoding.ambiguous();
+        let encoded = self.encoding.encode(record, batch.buffer());
+        let encoded = match encoded {
+            Ok(()) if self.encoding.ambiguous() > ambiguous => Err(Refused::Ambiguous),
+            other => other,
+        };
+        if let Err(reason) = encoded {
+            batch.buffer().truncate(start);
+            if batch.is_empty() {
+                station.open = None;
+            }
+            return Err(BadRecord::new(record, reason).into());
+        }
+        batch
+            .add(&place, offset, assignment)
+            .context("cannot keep a batch")?;
+        self.read.insert(place, offset + 1);
+        self.left -= 1;
+        if batch.is_full(exec) && station.ready.is_none() {
+            station.ready = station.open.take();
+        }
+        Ok(())
+    }
+
+    fn station(&mut self, place: &Place) -> usize {
+        let is_shared = self.exec.parallel == 1;
+        let is_it = |key: &Option<Place>| is_shared || key.as_ref() == Some(place);
+        let found = self.stations.iter().position(|(key, _)| is_it(key));
+        found.unwrap_or_else(|| {
+            let key = (!is_shared).then(|| place.clone());
+            self.stations.push((key, Station::default()));
+            self.stations.len() - 1
+        })
+    }
+
+    /// Whether a record might come that has no room.
+    fn is_congested(&self) -> bool {
+        let is_full = |batch: &Batch| batch.is_full(self.exec);
+        self.stations
+            .iter()
+            .any(|(_, station)| station.open.as_ref().is_some_and(is_full))
+    }
+
+    /// Makes batches complete that are open and meet `which`.
+    fn close(&mut self, which: impl Fn(&Batch) -> bool) {
+        for (_, station) in &mut self.stations {
+            if station.ready.is_none() && station.open.as_ref().is_some_and(&which) {
+                station.ready = station.open.take();
+            }
+        }
+    }
+
+    /// Lets batches go forward: complete, running, committed.
+    fn tend(&mut self, member: &mut Member) -> anyhow::Result<()> {
+        self.commit_what_is_done(member)?;
+        let exec = self.exec;
+        self.close(|batch| batch.is_due(exec));
+        let running = |(_, station): &(_, Station)| station.running.is_some();
+        let mut slots = exec.parallel - self.stations.iter().filter(|s| running(s)).count();
+        for (_, station) in &mut self.stations {
+            if slots > 0
+                && station.running.is_none()
+                && let Some(batch) = station.ready.take()
+            {
+                station.running = Some(Running::start(batch, exec).context("--exec: sh")?);
+                slots -= 1;
+            }
+        }
+        self.commit_passed(member)
+    }
+
+    fn commit_what_is_done(&mut self, member: &mut Member) -> anyhow::Result<()> {
+        let may_retry = self.signals.caught().is_none();
+        for (_, station) in &mut self.stations {
+            let Some(running) = &mut station.running else {
+                continue;
+            };
+            let ended = running.check(self.exec, may_retry, |status, pause| {
+                message(format_args!(
+                    "--exec: {status}; trying again in {} s",
+                    pause.as_secs()
+                ));
+            });
+            let Some(ended) = ended.context("--exec: sh")? else {
+                continue;
+            };
+            let batch = station.running.take().map(|running| running.batch);
+            let Some(batch) = batch else { continue };
+            match ended {
+                Ended::Done => {
+                    let positions = batch.positions(&self.assigned);
+                    member.commit(&positions)?;
+                    self.done.extend(positions);
+                    if self.teller.is_verbose() {
+                        message(format_args!("done: {}", batch.describe()));
+                    }
+                }
+                Ended::Failed(status) => {
+                    let batch = batch.describe();
+                    return Err(NotTaken { status, batch }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits the ends of partitions of which all that was read is committed.
+    fn commit_passed(&mut self, member: &mut Member) -> anyhow::Result<()> {
+        let is_done = |place: &Place| self.read.get(place) == self.done.get(place);
+        let (now, later): (Positions, Positions) = std::mem::take(&mut self.passed)
+            .into_iter()
+            .partition(|(place, _)| is_done(place));
+        self.passed = later;
+        Ok(member.commit(&now)?)
+    }
+
+    /// Runs what is left to its end, or until `limit` is over; says whether all is done.
+    fn settle(&mut self, member: &mut Member, limit: Option<Duration>) -> anyhow::Result<bool> {
+        let until = limit.map(|limit| Instant::now() + limit);
+        loop {
+            self.close(|_| true);
+            self.tend(member)?;
+            if self.stations.iter().all(|(_, station)| station.is_idle()) {
+                return Ok(true);
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Ok(false);
+            }
+            // The member stays one; a rebalance waits until this is done.
+            match member.attend(self.tick_ms())? {
+                Polled::Trouble(error) => self.teller.say_trouble(member, &error),
+                Polled::Revoked { places, lost } => self.release(member, &places, lost)?,
+                Polled::Assigned(places) => self.assign(&places),
+                Polled::Records(_) | Polled::Committed | Polled::CommitFailed(_) => {}
+            }
+        }
+    }
+
+    /// Whether all that was asked for is dealt with.
+    fn is_through(&mut self, member: &mut Member) -> anyhow::Result<bool> {
+        if self.left == 0 {
+            return self.settle(member, None);
+        }
+        if !self.exit_at_end || !member.has_read_its_share() {
+            return Ok(false);
+        }
+        if !self.stations.iter().all(|(_, station)| station.is_idle()) {
+            // Nothing more comes: there is nothing to wait for.
+            self.close(|_| true);
+            return Ok(false);
+        }
+        Ok(self.group_end.is_reached(member, |_, _| false)?)
+    }
+
+    fn tick_ms(&self) -> i32 {
+        let stations = self.stations.iter();
+        let running = stations.filter_map(|(_, station)| station.running.as_ref());
+        let batch_ms = self.exec.batch_wait.as_millis().clamp(1, IDLE_MS as u128);
+        running
+            .map(Running::tick_ms)
+            .min()
+            .unwrap_or(batch_ms as i32)
+    }
+
+    fn heed(&mut self, member: &mut Member, polled: Polled) -> anyhow::Result<()> {
+        match polled {
+            Polled::Records(_) | Polled::Committed | Polled::CommitFailed(_) => {}
+            Polled::Assigned(places) => self.assign(&places),
+            Polled::Revoked { places, lost } => {
+                if !lost && !self.settle(member, Some(self.patience))? {
+                    message(
+                        "the group takes partitions away from a batch that is not done: its records come again",
+                    );
+                }
+                self.release(member, &places, lost)?;
+            }
+            Polled::Trouble(error) => self.teller.say_trouble(member, &error),
+        }
+        Ok(())
+    }
+
+    fn assign(&mut self, places: &[Place]) {
+        self.assignment += 1;
+        for place in places {
+            self.assigned.insert(place.clone(), self.assignment);
+            self.read.remove(place);
+            self.done.remove(place);
+        }
+        self.teller.say_places("assigned", places);
+    }
+
+    fn release(&mut self, member: &mut Member, places: &[Place], lost: bool) -> anyhow::Result<()> {
+        if lost {
+            message(
+                "the group has given this member's partitions away; what is not committed comes again",
+            );
+        }
+        for place in places {
+            self.assigned.remove(place);
+            self.passed.remove(place);
+            self.read.remove(place);
+        }
+        self.teller.say_places("revoked", places);
+        Ok(member.release()?)
+    }
+}

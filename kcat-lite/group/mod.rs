@@ -1,0 +1,69 @@
+//! `-G`: a member of a consumer group, and three ways to know what was dealt with.
+//!
+//! - [`plain`]: what standard output has taken.
+//! - [`exec`]: what a command has taken, a batch at a time; [`batch`] and [`spool`] are those.
+
+mod batch;
+mod exec;
+mod plain;
+mod share;
+mod spool;
+mod teller;
+
+use std::time::Duration;
+
+use tools::cli::Exit;
+use tools::cli::signals::Signals;
+use tools::kafka::cluster::Isolation;
+use tools::kafka::group::{Member, Membership, Stop, tune};
+
+use crate::config::{Delivery, Group};
+use crate::output::shows_headers;
+use teller::Teller;
+
+/// `max.poll.interval.ms`, where the user does not say it.
+const MAX_POLL: Duration = Duration::from_secs(300);
+
+/// Reads as a member of the group.
+pub(crate) fn run(config: &Group) -> anyhow::Result<Exit> {
+    let signals = Signals::catch()?;
+    match &config.delivery {
+        Delivery::Stdout => plain::run(config, &signals),
+        Delivery::Exec(exec) => exec::run(config, exec, &signals),
+    }
+}
+
+/// A member of the group; `None` if a signal came first.
+fn join(config: &Group, stop: Stop, signals: &Signals) -> anyhow::Result<Option<Member>> {
+    let membership = Membership {
+        group: config.name.clone(),
+        topics: config.topics.clone(),
+        start: config.start,
+        stop,
+        isolation: Isolation::of(&config.options),
+        wants_headers: shows_headers(&config.output.format),
+    };
+    let mut options = config.options.clone();
+    tune(&mut options, &membership);
+    let interrupted = || signals.caught().is_some();
+    match Member::join(&options, membership, &interrupted) {
+        Err(_) if interrupted() => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+/// Where a member stops whose `-e` is about the work of the whole group.
+fn stop_of_group(config: &Group) -> Stop {
+    if config.exit_at_end {
+        Stop::AtGroupEnd
+    } else {
+        Stop::Never
+    }
+}
+
+/// How long partitions that the group wants back may be kept: half of what it waits for.
+fn patience(config: &Group) -> Duration {
+    let max_poll_ms = config.options.get("max.poll.interval.ms");
+    let max_poll_ms = max_poll_ms.and_then(|ms| ms.parse().ok());
+    max_poll_ms.map_or(MAX_POLL, Duration::from_millis) / 2
+}

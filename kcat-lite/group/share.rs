@@ -1,0 +1,38 @@
+//! `-e` where what counts is what the whole group has dealt with.
+
+use std::time::{Duration, Instant};
+
+use tools::kafka::consume::Place;
+use tools::kafka::group::{GroupError, Member};
+
+/// How often the group is asked how far it is.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+
+/// Asks the group now and then how far it is.
+pub(super) struct GroupEnd {
+    asked: Option<Instant>,
+}
+
+impl GroupEnd {
+    pub(super) fn new() -> GroupEnd {
+        GroupEnd { asked: None }
+    }
+
+    /// Whether everything that was there at the start is committed, or, as `is_mine` says, under way in this member's hands.
+    pub(super) fn is_reached(
+        &mut self,
+        member: &Member,
+        is_mine: impl Fn(&Place, i64) -> bool,
+    ) -> Result<bool, GroupError> {
+        let is_mine = |(place, end): (&Place, &i64)| is_mine(place, *end);
+        if member.ends().iter().all(is_mine) {
+            return Ok(true);
+        }
+        if self.asked.is_some_and(|asked| asked.elapsed() < ASK_EVERY) {
+            return Ok(false);
+        }
+        let behind = member.behind()?;
+        self.asked = Some(Instant::now());
+        Ok(behind.is_some_and(|behind| behind.iter().all(is_mine)))
+    }
+}
