@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{ArgGroup, Args, Parser};
 use tools::cli::connection::Connection;
 use tools::cli::format::FormatArgs;
 use tools::units::{parse_duration, parse_size};
@@ -218,14 +218,30 @@ pub(crate) struct Cli {
 
 /// The options of pipes that lose nothing, as typed.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Pipes that lose nothing: see kcat-lite(1)")]
+#[command(group(ArgGroup::new("batched").args(["exec", "txn"])), next_help_heading = "Pipes that lose nothing: see kcat-lite(1)")]
 pub(crate) struct PipeArgs {
     /// With -G: run CMD (sh -c) with each batch as its standard input; commit the batch if it exits with 0
     #[arg(long = "exec", value_name = "CMD")]
     pub(crate) exec: Option<OsString>,
 
-    /// A batch has at most N records [default: 10000]
-    #[arg(long = "batch", value_name = "N", requires = "exec", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Say, or hear, over a socket at PATH what the last program of the pipe has dealt with; commit only that
+    ///
+    /// With -G every line begins with its position, which the programs between
+    /// have to keep; -P --ack PATH takes it off and acknowledges the record
+    /// when it is delivered.
+    #[arg(long = "ack", value_name = "PATH", conflicts_with = "exec")]
+    pub(crate) ack: Option<PathBuf>,
+
+    /// With -P --ack: commit the records and the positions they came from in one transaction; exactly once
+    #[arg(long = "txn", value_name = "ID", requires = "ack")]
+    pub(crate) txn: Option<String>,
+
+    /// With -G --ack: at most N records are sent and not yet committed [default: 10000; no limit before a sink that doubles nothing]
+    #[arg(long = "max-inflight", value_name = "N", requires = "ack", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_inflight: Option<u64>,
+
+    /// A batch has at most N records [default: 10000, with --txn 100000]
+    #[arg(long = "batch", value_name = "N", requires = "batched", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) batch: Option<u64>,
 
     /// With --exec: a batch has at most about SIZE bytes [default: 64M]

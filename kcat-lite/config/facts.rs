@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tools::ack::Shape;
 use tools::cli::connection::Listing;
 use tools::kafka::Options;
 use tools::record::Format;
@@ -57,6 +58,24 @@ pub(crate) struct Produce {
     pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     pub(crate) count: Option<u64>,
     pub(crate) tee: bool,
+    /// `--ack`
+    pub(crate) intake: Option<Intake>,
+}
+
+/// `--ack` of a sink.
+pub(crate) struct Intake {
+    /// The socket.
+    pub(crate) path: PathBuf,
+    /// How a line carries its position.
+    pub(crate) shape: Shape,
+    /// `--txn`
+    pub(crate) transactions: Option<Transactions>,
+}
+
+/// How large the transactions of `--txn` are.
+pub(crate) struct Transactions {
+    pub(crate) batch_records: u64,
+    pub(crate) batch_wait: Duration,
 }
 
 /// How consumed records are written.
@@ -90,6 +109,18 @@ pub(crate) enum Delivery {
     Stdout,
     /// `--exec`
     Exec(Exec),
+    /// `--ack`
+    Ack(Ack),
+}
+
+/// `--ack` of a source.
+pub(crate) struct Ack {
+    /// The socket.
+    pub(crate) path: PathBuf,
+    /// How a line carries its position.
+    pub(crate) shape: Shape,
+    /// Records that may be sent and not yet committed; else what suits the sink.
+    pub(crate) max_inflight: Option<u64>,
 }
 
 /// `--exec`

@@ -132,6 +132,7 @@ fn produce(cli: Cli) -> anyhow::Result<Produce> {
     let format = cli.format.format().map_err(usage)?;
     // What can be written can't always be read back; that is known before a cluster is asked for.
     Decoder::new(format.clone()).map_err(usage)?;
+    let intake = pipe::intake(&cli, &mut options)?;
     let source = if cli.lines || cli.operands.is_empty() {
         Source::Lines(cli.operands)
     } else {
@@ -139,6 +140,7 @@ fn produce(cli: Cli) -> anyhow::Result<Produce> {
         Source::Whole(cli.operands)
     };
     Ok(Produce {
+        intake,
         options,
         topic: cli.topics.into_iter().next(),
         partition: parse_partition(cli.partition)?,

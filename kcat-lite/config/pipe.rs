@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
-use super::facts::{Delivery, Exec};
+use tools::ack::Shape;
+use tools::kafka::Options;
+
+use super::facts::{Ack, Delivery, Exec, Intake, Transactions};
 use super::usage;
 use crate::cli::Cli;
 
 /// `--batch` of `--exec`.
 const EXEC_BATCH: u64 = 10_000;
+/// `--batch` of `--txn`: a commit costs more than 100 ms, whatever its size.
+const TXN_BATCH: u64 = 100_000;
+/// `transaction.timeout.ms`, where the user does not say it.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// `--batch-bytes`.
 const BATCH_BYTES: u64 = 64 * 1024 * 1024;
 /// `--batch-wait`.
@@ -16,6 +23,21 @@ const BATCH_WAIT: Duration = Duration::from_secs(1);
 /// How `-G` hands records on.
 pub(super) fn delivery(cli: &Cli) -> anyhow::Result<Delivery> {
     let pipe = &cli.pipe;
+    if let Some(path) = &pipe.ack {
+        refuse_with(
+            "--ack",
+            &[
+                ("-u", cli.unbuffered),
+                ("-E", cli.keep_trying),
+                ("--raw", cli.raw),
+            ],
+        )?;
+        return Ok(Delivery::Ack(Ack {
+            path: path.clone(),
+            shape: shape(cli)?,
+            max_inflight: pipe.max_inflight,
+        }));
+    }
     let Some(command) = &pipe.exec else {
         return Ok(Delivery::Stdout);
     };
@@ -28,6 +50,73 @@ pub(super) fn delivery(cli: &Cli) -> anyhow::Result<Delivery> {
         retries: pipe.retry.unwrap_or(0),
         parallel: pipe.parallel.unwrap_or(1) as usize,
     }))
+}
+
+/// What `-P` takes from a pipe that has a source, and sets of librdkafka for it.
+pub(super) fn intake(cli: &Cli, options: &mut Options) -> anyhow::Result<Option<Intake>> {
+    let pipe = &cli.pipe;
+    let Some(path) = &pipe.ack else {
+        return Ok(None);
+    };
+    refuse_with(
+        "--ack",
+        &[
+            ("-c", cli.count.is_some()),
+            ("-l", cli.lines),
+            ("-T", cli.tee),
+            ("-E", cli.keep_trying),
+            ("FILE", !cli.operands.is_empty()),
+        ],
+    )?;
+    let own_id = options.get("transactional.id").is_some();
+    let transactions = match &pipe.txn {
+        Some(id) => {
+            options.force("transactional.id", id);
+            Some(transactions(cli, options)?)
+        }
+        None if own_id => {
+            return Err(usage(
+                "transactional.id with --ack: say --txn ID, which commits the positions too",
+            ));
+        }
+        None => None,
+    };
+    Ok(Some(Intake {
+        path: path.clone(),
+        shape: shape(cli)?,
+        transactions,
+    }))
+}
+
+fn transactions(cli: &Cli, options: &Options) -> anyhow::Result<Transactions> {
+    let batch_wait = cli.pipe.batch_wait.unwrap_or(BATCH_WAIT);
+    let timeout_ms = options.get("transaction.timeout.ms");
+    let timeout_ms = timeout_ms.and_then(|ms| ms.parse().ok());
+    let timeout = timeout_ms.map_or(TRANSACTION_TIMEOUT, Duration::from_millis);
+    // The commit itself takes its time, and the coordinator aborts what takes longer.
+    if batch_wait > timeout / 2 {
+        return Err(usage(format_args!(
+            "--batch-wait: a transaction has to be through in transaction.timeout.ms, {} s; half of it is the most",
+            timeout.as_secs()
+        )));
+    }
+    Ok(Transactions {
+        batch_records: cli.pipe.batch.unwrap_or(TXN_BATCH),
+        batch_wait,
+    })
+}
+
+/// How lines carry their positions: only where a line is a record, whatever the record holds.
+fn shape(cli: &Cli) -> anyhow::Result<Shape> {
+    let format = &cli.format;
+    match (&format.tsv, format.json, &format.delimiter) {
+        (Some(_), _, _) => Ok(Shape::Tsv),
+        (None, true, None) => Ok(Shape::Json),
+        (None, true, Some(_)) => Err(usage("-D does not go with --ack, whose records are lines")),
+        (None, false, _) => Err(usage(
+            "--ack needs --tsv or -J: in other formats a line may be less or more than a record",
+        )),
+    }
 }
 
 /// An option that can't be honoured beside another is an error that names both.

@@ -1,8 +1,10 @@
 //! `-G`: a member of a consumer group, and three ways to know what was dealt with.
 //!
 //! - [`plain`]: what standard output has taken.
+//! - [`ack`]: what the last program of the pipe acknowledges.
 //! - [`exec`]: what a command has taken, a batch at a time; [`batch`] and [`spool`] are those.
 
+mod ack;
 mod batch;
 mod exec;
 mod plain;
@@ -30,6 +32,7 @@ pub(crate) fn run(config: &Group) -> anyhow::Result<Exit> {
     match &config.delivery {
         Delivery::Stdout => plain::run(config, &signals),
         Delivery::Exec(exec) => exec::run(config, exec, &signals),
+        Delivery::Ack(ack) => ack::run(config, ack, &signals),
     }
 }
 

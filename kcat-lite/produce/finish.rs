@@ -115,6 +115,7 @@ fn tell_totals(totals: Totals, has_failed: bool, is_verbose: bool) {
     }
 }
 
-fn count(n: u64, what: &str) -> String {
+/// `1 record`, `2 records`.
+pub(super) fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -1,7 +1,9 @@
 //! `-P`: bytes of stdin become records, and acknowledgements become the exit code.
 
 mod finish;
+mod intake;
 mod tee;
+mod transactions;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -36,6 +38,9 @@ enum End {
 pub(crate) fn run(config: &config::Produce) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
     let mut sender = Sender::open(config, signals)?;
+    if let Some(intake) = &config.intake {
+        return intake::run(sender, config, intake);
+    }
     let fed = sender.feed(config);
     Ok(sender.finish(fed))
 }

@@ -78,6 +78,8 @@ pub(super) enum SinkWord {
     Greeting(SinkKind),
     /// Everything up to these is durable.
     Durable(Vec<Position>),
+    /// Nothing new is durable, and it is the sink that still works on it.
+    Holding,
 }
 
 impl SourceWord {
@@ -143,6 +145,7 @@ impl SinkWord {
                 let positions: Vec<String> = positions.iter().map(Position::to_string).collect();
                 json!({ "durable": positions })
             }
+            SinkWord::Holding => json!({ "holding": true }),
         }
     }
 
@@ -159,6 +162,7 @@ impl SinkWord {
                 let positions = first.as_array()?.iter().map(position);
                 SinkWord::Durable(positions.collect::<Option<_>>()?)
             }
+            "holding" => SinkWord::Holding,
             _ => return None,
         })
     }

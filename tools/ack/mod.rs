@@ -64,12 +64,13 @@
 //! A sink that keeps records back (a transaction, a segment) makes them
 //! durable and acknowledges them while [`Sink::is_hurried`]: the source then
 //! waits for them, because it gives partitions back or has come to the end.
+//! While it keeps them it calls [`Sink::hold`].
 //!
 //! # On the wire
 //! One JSON object a line, both ways. The source sends `{"ack":1,"run":R}`, the
 //! sink `{"ack":1,"sink":KIND}`; then the source sends `session`, `long`,
 //! `whole`, `hurry`, `released`, `end` and `done`, and the sink
-//! `{"durable":[POSITION,...]}`. Either end that closes is dead, but for a sink
+//! `{"durable":[POSITION,...]}` and `{"holding":true}`. Either end that closes is dead, but for a sink
 //! that has heard `done`.
 //!
 //! Nothing here knows Kafka beyond these names, and nothing here blocks but
@@ -93,5 +94,5 @@ pub use message::{GroupMetadata, Session, SinkKind};
 pub use position::{Lane, Position, Shape, Split, begin_line, end_line};
 pub use receipts::{Disorder, Receipt, Receipts};
 pub use sink::{Arrival, Sink};
-pub use source::{Listener, Source, new_run};
+pub use source::{Heard, Listener, Source, new_run};
 pub use window::Window;

@@ -18,6 +18,9 @@ const GREETING: Duration = Duration::from_secs(2);
 /// How long a line that has arrived may be without the word that it was written whole.
 const WHOLE: Duration = Duration::from_secs(30);
 
+/// How often the source is told that this sink is at work.
+const HOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// How the last read of the input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -52,6 +55,8 @@ pub struct Sink {
     released: Vec<Lane>,
     end: Ending,
     is_done: bool,
+    /// When the source was told last that this sink is at work.
+    held_at: Instant,
     /// What is durable and was not said yet.
     unsaid: BTreeMap<Lane, i64>,
 }
@@ -101,6 +106,7 @@ impl Sink {
                 released: Vec::new(),
                 end: Ending::Unsaid,
                 is_done: false,
+                held_at: Instant::now(),
                 unsaid: BTreeMap::new(),
             }),
             _ => Err(AckError::Protocol("its greeting is not known".to_owned())),
@@ -261,6 +267,16 @@ impl Sink {
         let positions = unsaid.map(|(lane, offset)| Position { lane, offset });
         self.link
             .say(&SinkWord::Durable(positions.collect()).value());
+    }
+
+    /// Says now and then that what was received is not durable yet because of what this sink waits for, a cluster say.
+    ///
+    /// To be called often while that is so: a source that hears nothing takes it that lines are dropped on their way.
+    pub fn hold(&mut self) {
+        if self.held_at.elapsed() >= HOLD_EVERY && self.link.push() {
+            self.held_at = Instant::now();
+            self.link.say(&SinkWord::Holding.value());
+        }
     }
 
     /// After the end of the input, and when all that was received is acknowledged: waits until the source has committed it.

@@ -154,6 +154,15 @@ fn remove_stale(path: &Path) -> Result<bool, AckError> {
     }
 }
 
+/// What a sink has said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Everything up to these is durable.
+    pub positions: Vec<Position>,
+    /// It has received what it has not acknowledged yet, and works on it.
+    pub is_holding: bool,
+}
+
 /// The source's end of the connection.
 pub struct Source {
     link: Link,
@@ -221,28 +230,29 @@ impl Source {
         self.link.push()
     }
 
-    /// What the sink has acknowledged since the last call. Never waits.
+    /// What the sink has said since the last call. Never waits.
     ///
     /// # Errors
     /// The sink is gone, and all that it acknowledged was returned before.
-    pub fn durable(&mut self) -> Result<Vec<Position>, AckError> {
+    pub fn hear(&mut self) -> Result<Heard, AckError> {
         self.link.push();
         self.refuse_others();
-        let mut positions = Vec::new();
+        let mut heard = Heard::default();
         while let Some(line) = self.link.next() {
             match SinkWord::parse(&line) {
-                Some(SinkWord::Durable(more)) => positions.extend(more),
-                _ => {
+                Some(SinkWord::Durable(more)) => heard.positions.extend(more),
+                Some(SinkWord::Holding) => heard.is_holding = true,
+                Some(SinkWord::Greeting(_)) | None => {
                     return Err(AckError::Protocol(
                         String::from_utf8_lossy(&line).into_owned(),
                     ));
                 }
             }
         }
-        if positions.is_empty() && self.link.is_over() {
+        if heard.positions.is_empty() && self.link.is_over() {
             return Err(AckError::SinkGone);
         }
-        Ok(positions)
+        Ok(heard)
     }
 
     /// A second sink is sent away at once, instead of being left to wait.

@@ -43,7 +43,7 @@ fn pair(kind: SinkKind) -> (Source, Sink, tempfile::TempDir) {
 
 fn durable(source: &mut Source) -> Vec<String> {
     for _ in 0..500 {
-        let positions = source.durable().expect("the sink is there");
+        let positions = source.hear().expect("the sink is there").positions;
         if !positions.is_empty() {
             return positions.iter().map(Position::to_string).collect();
         }
@@ -215,7 +215,7 @@ fn a_second_sink_is_sent_away() {
             .map(|error| error.to_string())
     });
     while !second.is_finished() {
-        source.durable().expect("the first sink stays");
+        source.hear().expect("the first sink stays");
         std::thread::sleep(Duration::from_millis(2));
     }
     let reason = second.join().expect("joined").expect("refused");
@@ -233,7 +233,7 @@ fn the_sink_acknowledges_and_its_death_is_noticed_after_its_last_word() {
     .expect("sent");
     drop(sink);
     assert_eq!(durable(&mut source), ["s:t:0:4", "s:t:1:2"]);
-    assert!(matches!(source.durable(), Err(AckError::SinkGone)));
+    assert!(matches!(source.hear(), Err(AckError::SinkGone)));
 }
 
 #[test]

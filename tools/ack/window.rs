@@ -214,6 +214,11 @@ impl Window {
         self.lanes.values().map(|sent| sent.count).sum()
     }
 
+    /// How many records are sent and not yet acknowledged.
+    pub fn unacknowledged(&self) -> u64 {
+        self.in_flight() - self.acknowledged()
+    }
+
     /// Whether no more may be sent just now.
     pub fn is_full(&self) -> bool {
         self.in_flight() >= self.limit

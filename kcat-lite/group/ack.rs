@@ -1,0 +1,419 @@
+//! `--ack`: every line carries its position, and what the last program of the pipe acknowledges is committed.
+
+mod drain;
+mod end;
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use tools::ack::{
+    AckError, Lines, Listener, Session, SinkKind, Source, Window, Written, begin_line, end_line,
+    new_run,
+};
+use tools::cli::progress::Progress;
+use tools::cli::signals::Signals;
+use tools::cli::{Exit, message};
+use tools::kafka::consume::{Item, Place};
+use tools::kafka::group::{Member, Polled};
+use tools::record::Record;
+
+use super::share::GroupEnd;
+use super::{Teller, join, patience, stop_of_group};
+use crate::config::{Ack, Group};
+use crate::output::{BadRecord, Encoding};
+
+/// How long an idle member waits before it looks at signals and at both ends of the pipe.
+const IDLE_MS: i32 = 100;
+/// The same while acknowledgements are to come.
+const BUSY_MS: i32 = 5;
+/// No more is read while so much waits to be written.
+const WAITING_BYTES: usize = 256 * 1024;
+/// `--max-inflight`, where the sink doubles what was in flight at a crash.
+const MAX_INFLIGHT: u64 = 10_000;
+/// A commit is made for so many acknowledged records, however large the window is.
+const COMMIT_RECORDS: u64 = 50_000;
+/// A commit is made after this long, if there is anything to commit.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// A full window of which nothing is acknowledged for this long means that lines are dropped or kept.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// Why the pipe came to a bad end.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(
+        "nobody reads standard output any more: a program of the pipe has ended; what was not acknowledged comes again"
+    )]
+    NoReader,
+    #[error(
+        "nothing was acknowledged for {} s with {lines} lines under way: what stands between drops or buffers lines \
+         (sed -u, stdbuf -oL; to drop a record print its position alone)",
+        STALLED.as_secs()
+    )]
+    Stalled { lines: u64 },
+    #[error(
+        "nothing was acknowledged for {} s after the end, with {lines} lines under way: what stands between must see the \
+         end of its input, and a shell around this program keeps the pipe open (exec)",
+        STALLED.as_secs()
+    )]
+    Unended { lines: u64 },
+    #[error(
+        "partitions were to be given back, and {0} lines of them were not acknowledged in time; they come again"
+    )]
+    NotDrained(u64),
+    #[error(
+        "the group does not know this member yet: without its metadata a transaction would fence nobody"
+    )]
+    NoMetadata,
+    #[error("{0} lines were not acknowledged; they come again")]
+    NotAcknowledged(u64),
+    #[error("partitions came with records to read after this pipe's end; start it again")]
+    TooLate,
+}
+
+/// Reads until the end, the count, a signal or a death in the pipe.
+pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Result<Exit> {
+    let interrupted = || signals.caught().is_some();
+    let wait = config.options.first_contact;
+    let run_name = new_run();
+    let listener = Listener::bind(&ack.path, wait, &interrupted);
+    let source = listener.and_then(|listener| listener.accept(&run_name, wait, &interrupted));
+    let source = match source {
+        Err(AckError::Interrupted) => return Ok(Exit::Done),
+        other => other?,
+    };
+    let Some(member) = join(config, stop_of_group(config), signals)? else {
+        return Ok(Exit::Done);
+    };
+    let limit = ack.max_inflight.unwrap_or(match source.kind() {
+        SinkKind::Plain => MAX_INFLIGHT,
+        // What was in flight at a crash is not doubled there.
+        SinkKind::Transactional | SinkKind::Segment => u64::MAX,
+    });
+    let stdout = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+    let run = Run {
+        signals,
+        progress: Progress::new(config.options.verbosity >= 0, config.count),
+        encoding: Encoding::new(&config.output, false),
+        lines: Some(Lines::new(stdout, ack.shape)),
+        window: Window::new(limit, source.kind() == SinkKind::Transactional),
+        source,
+        member,
+        ack,
+        run_name,
+        session: Session::default(),
+        sessions: 0,
+        current: None,
+        left: config.count.unwrap_or(u64::MAX),
+        written: 0,
+        exit_at_end: config.exit_at_end,
+        patience: patience(config),
+        teller: Teller::new(config.options.verbosity),
+        group_end: GroupEnd::new(),
+        committed_at: Instant::now(),
+        stirred_at: Instant::now(),
+        stalled_since: Instant::now(),
+        written_at: Instant::now(),
+        checked_at: Instant::now(),
+    };
+    run.work_and_leave()
+}
+
+struct Run<'a> {
+    signals: &'a Signals,
+    progress: Progress,
+    encoding: Encoding,
+    /// Standard output; closed at the end of the input.
+    lines: Option<Lines>,
+    window: Window,
+    source: Source,
+    member: Member,
+    ack: &'a Ack,
+    run_name: String,
+    session: Session,
+    sessions: u64,
+    /// The place of the record before, with its lane as text: the next one is likely of the same.
+    current: Option<(Place, String)>,
+    /// Records still to be sent; `-c`.
+    left: u64,
+    written: u64,
+    exit_at_end: bool,
+    patience: Duration,
+    teller: Teller,
+    group_end: GroupEnd,
+    committed_at: Instant,
+    /// When the sink acknowledged something last, or said that it is at work.
+    stirred_at: Instant,
+    /// Since when the window is full and nothing stirs.
+    stalled_since: Instant,
+    /// When a record was taken last.
+    written_at: Instant,
+    /// When the member's generation was looked at last.
+    checked_at: Instant,
+}
+
+impl Run<'_> {
+    fn work(&mut self) -> anyhow::Result<()> {
+        while self.signals.caught().is_none() && self.left > 0 {
+            self.tend()?;
+            if self.is_through()? {
+                return Ok(());
+            }
+            self.check_generation()?;
+            let polled = if self.must_wait() {
+                self.wait_for_room();
+                self.member.attend(0)?
+            } else {
+                self.read()?
+            };
+            self.heed(polled)?;
+        }
+        Ok(())
+    }
+
+    /// Moves everything that can move without new records: lines out, acknowledgements in, positions to the group.
+    fn tend(&mut self) -> anyhow::Result<()> {
+        self.hear()?;
+        self.write()?;
+        self.commit_if_due()?;
+        self.progress.update(self.written, self.out_bytes());
+        Ok(())
+    }
+
+    fn out_bytes(&self) -> u64 {
+        self.lines.as_ref().map_or(0, Lines::total_bytes)
+    }
+
+    fn hear(&mut self) -> anyhow::Result<()> {
+        let heard = self.source.hear()?;
+        let mut is_news = heard.is_holding;
+        for position in &heard.positions {
+            is_news |= self.window.acknowledge(position)?;
+        }
+        if is_news || !self.window.is_full() {
+            self.stalled_since = Instant::now();
+        }
+        if is_news {
+            self.stirred_at = Instant::now();
+        }
+        if self.stalled_since.elapsed() > STALLED {
+            return Err(self.stalled().into());
+        }
+        Ok(())
+    }
+
+    fn stalled(&self) -> Broken {
+        Broken::Stalled {
+            lines: self.window.in_flight(),
+        }
+    }
+
+    fn write(&mut self) -> anyhow::Result<()> {
+        let Some(lines) = &mut self.lines else {
+            return Ok(());
+        };
+        let written = lines.write(&mut self.source).map_err(|error| {
+            anyhow::Error::new(error).context("cannot write to standard output")
+        })?;
+        if written == Written::Closed || !lines.has_reader() {
+            return Err(Broken::NoReader.into());
+        }
+        Ok(())
+    }
+
+    fn commit_if_due(&mut self) -> anyhow::Result<()> {
+        let half = (self.window.limit() / 2).clamp(1, COMMIT_RECORDS);
+        let is_over = self.committed_at.elapsed() >= COMMIT_INTERVAL;
+        if !is_over && self.window.acknowledged() < half {
+            return Ok(());
+        }
+        let positions = self.window.to_commit();
+        if self.member.commit_soon(&positions)? {
+            self.window.committing(&positions);
+            self.committed_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Whether no record may be read now.
+    fn must_wait(&self) -> bool {
+        self.window.is_full()
+            || self
+                .lines
+                .as_ref()
+                .is_none_or(|lines| lines.waiting_bytes() >= WAITING_BYTES)
+    }
+
+    /// Waits a moment until the sink says something or the pipe takes something.
+    fn wait_for_room(&self) {
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(self.source.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
+        ];
+        if let Some(lines) = self
+            .lines
+            .as_ref()
+            .filter(|lines| lines.waiting_bytes() > 0)
+        {
+            fds.push(PollFd::from_borrowed_fd(lines.as_fd(), PollFlags::OUT));
+        }
+        let timeout = Timespec {
+            tv_sec: 0,
+            tv_nsec: 20_000_000,
+        };
+        // A signal that interrupts it is looked at by the caller.
+        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+    }
+
+    fn read(&mut self) -> anyhow::Result<Polled> {
+        let is_busy = self.window.in_flight() > 0
+            || self
+                .lines
+                .as_ref()
+                .is_some_and(|lines| lines.waiting_bytes() > 0);
+        let timeout_ms = if is_busy { BUSY_MS } else { IDLE_MS };
+        let mut intake = Intake {
+            room: self.window.room().min(self.left),
+            encoding: &mut self.encoding,
+            lines: self.lines.as_mut(),
+            window: &mut self.window,
+            current: &mut self.current,
+            ack: self.ack,
+            taken: 0,
+        };
+        let mut failed = None;
+        let polled = self
+            .member
+            .poll(timeout_ms, |item| match intake.take(&item) {
+                Ok(flow) => flow,
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            });
+        self.written += intake.taken;
+        self.left -= intake.taken;
+        if intake.taken > 0 {
+            self.teller.is_in_contact();
+            self.written_at = Instant::now();
+            self.source.hurry(false)?;
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(polled?),
+        }
+    }
+
+    fn heed(&mut self, polled: Polled) -> anyhow::Result<()> {
+        match polled {
+            Polled::Records(_) => {}
+            Polled::Committed => self.window.settle_commit(true),
+            Polled::CommitFailed(error) => {
+                self.window.settle_commit(false);
+                if self.teller.is_verbose() {
+                    message(format_args!("positions not committed yet: {error}"));
+                }
+            }
+            Polled::Assigned(places) => self.assign(&places)?,
+            Polled::Revoked { places, lost } => self.give_back(&places, lost)?,
+            Polled::Trouble(error) => self.teller.say_trouble(&self.member, &error),
+        }
+        Ok(())
+    }
+
+    fn assign(&mut self, places: &[Place]) -> anyhow::Result<()> {
+        self.teller.say_places("assigned", places);
+        if self.lines.is_none() {
+            self.refuse_what_is_late(places)?;
+        }
+        self.begin_session(places)
+    }
+
+    /// Begins a session for records of these partitions that are read from now on.
+    fn begin_session(&mut self, places: &[Place]) -> anyhow::Result<()> {
+        self.sessions += 1;
+        self.session = Session {
+            name: format!("{}.{}", self.run_name, self.sessions),
+            metadata: self.member.metadata(),
+        };
+        let metadata = &self.session.metadata;
+        let is_empty = metadata.generation < 0 || metadata.member.is_empty();
+        if is_empty && self.source.kind() == SinkKind::Transactional && !places.is_empty() {
+            return Err(Broken::NoMetadata.into());
+        }
+        self.source.begin(&self.session)?;
+        self.current = None;
+        for (topic, partition) in places {
+            self.window.begin(&self.session.name, topic, *partition);
+        }
+        Ok(())
+    }
+}
+
+/// Takes records from the member into the lines that are to be written.
+struct Intake<'r> {
+    room: u64,
+    encoding: &'r mut Encoding,
+    lines: Option<&'r mut Lines>,
+    window: &'r mut Window,
+    current: &'r mut Option<(Place, String)>,
+    ack: &'r Ack,
+    taken: u64,
+}
+
+impl Intake<'_> {
+    fn take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
+        match *item {
+            Item::Record(record) => self.add(record),
+            Item::End {
+                topic,
+                partition,
+                offset,
+            } => {
+                self.window.pass(&(topic.to_owned(), partition), offset);
+                Ok(ControlFlow::Continue(()))
+            }
+        }
+    }
+
+    fn add(&mut self, record: &Record<'_>) -> anyhow::Result<ControlFlow<()>> {
+        let (Some(topic), Some(partition), Some(offset), Some(lines)) = (
+            record.topic,
+            record.partition,
+            record.offset,
+            self.lines.as_mut(),
+        ) else {
+            anyhow::bail!("a record without a place");
+        };
+        let is_current = |(place, _): &&(Place, String)| place.1 == partition && place.0 == topic;
+        if self.current.as_ref().filter(is_current).is_none() {
+            let place = (topic.to_owned(), partition);
+            let Some(lane) = self.window.lane(&place) else {
+                // Of a partition that was given back: its records come to somebody else.
+                return Ok(ControlFlow::Continue(()));
+            };
+            *self.current = Some((place, lane.to_owned()));
+        }
+        let Some((place, lane)) = self.current.as_ref() else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let buffer = lines.buffer();
+        let before = buffer.len();
+        let start = begin_line(self.ack.shape, lane, offset, buffer);
+        if let Err(reason) = self.encoding.encode(record, buffer) {
+            buffer.truncate(before);
+            return Err(BadRecord::new(record, reason).into());
+        }
+        end_line(self.ack.shape, start, buffer);
+        self.window.send(place, offset);
+        self.taken += 1;
+        let is_enough = self.taken >= self.room || lines.waiting_bytes() >= WAITING_BYTES;
+        Ok(if is_enough {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    }
+}

@@ -1,0 +1,303 @@
+//! `-P --ack`: lines that carry positions, acknowledged to the first program of the pipe when they are delivered.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tools::ack::{AckError, Arrival, Receipt, Receipts, Sink, SinkKind};
+use tools::cli::stdin::{Filled, Input};
+use tools::cli::{Exit, message};
+use tools::kafka::client::ContactError;
+use tools::record::{Decoded, Decoder};
+
+use super::Sender;
+use super::finish::count;
+use super::transactions::Transaction;
+use crate::config::{self, Intake};
+
+/// How long an idle input is waited for while delivery reports, or commits, are to come.
+const BUSY_MS: u64 = 2;
+/// No more than this may be received and not durable: a bound for memory where the source sets none.
+const MAX_OPEN: usize = 2_000_000;
+
+/// A record that the cluster did not take.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; the pipe ends, and what was not acknowledged comes again")]
+pub(super) struct NotDelivered(pub(super) String);
+
+/// Sends what comes from the source until its end, or a death in the pipe.
+pub(super) fn run(
+    sender: Sender,
+    config: &config::Produce,
+    intake: &Intake,
+) -> anyhow::Result<Exit> {
+    let kind = match &intake.transactions {
+        Some(_) => SinkKind::Transactional,
+        None => SinkKind::Plain,
+    };
+    let interrupted = || sender.signals.caught().is_some();
+    let wait = config.options.first_contact;
+    let sink = Sink::connect(&intake.path, kind, wait, &interrupted);
+    let sink = match sink {
+        Err(AckError::Interrupted) => {
+            return Ok(sender.signals.caught().map_or(Exit::Failed, Exit::Signal));
+        }
+        other => other?,
+    };
+    let mut drinker = Drinker {
+        decoder: Decoder::new(config.format.clone()).map_err(config::usage)?,
+        transaction: intake.transactions.as_ref().map(Transaction::new),
+        sender,
+        sink: Some(sink),
+        receipts: Receipts::default(),
+        intake,
+    };
+    let drunk = drinker.prepare().and_then(|()| drinker.drink());
+    drinker.finish(drunk)
+}
+
+/// The sink at work.
+pub(super) struct Drinker<'a> {
+    pub(super) sender: Sender,
+    /// Taken at the end.
+    pub(super) sink: Option<Sink>,
+    pub(super) receipts: Receipts,
+    decoder: Decoder,
+    pub(super) transaction: Option<Transaction>,
+    intake: &'a Intake,
+}
+
+/// How the input ended.
+enum Ended {
+    /// With the source's end mark or without it; `true` if no torn line is left.
+    Input(bool),
+    Signal(i32),
+}
+
+impl Drinker<'_> {
+    fn prepare(&mut self) -> anyhow::Result<()> {
+        self.sender.producer.keep_delivered();
+        self.sender.contact()?;
+        if self.transaction.is_some() {
+            let taken = self.sender.producer.init_transactions();
+            taken.context("cannot take the transactional.id")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn sink(&mut self) -> &mut Sink {
+        self.sink.as_mut().expect("the sink is there until the end")
+    }
+
+    fn drink(&mut self) -> anyhow::Result<Ended> {
+        let mut input = Input::open(Path::new("-"))?;
+        let mut buffer = Vec::new();
+        let mut came_at = Instant::now();
+        loop {
+            let arrival = match self.fill(&mut input, &mut buffer)? {
+                Filled::Bytes(_) => {
+                    came_at = Instant::now();
+                    Arrival::More
+                }
+                Filled::Idle if came_at.elapsed() >= self.receipts.hold() => Arrival::Idle,
+                Filled::Idle => Arrival::More,
+                Filled::End => Arrival::End,
+                Filled::Signal => {
+                    let signal = self.sender.signals.caught().unwrap_or_default();
+                    return Ok(Ended::Signal(signal));
+                }
+            };
+            self.sink().hear()?;
+            let shape = self.intake.shape;
+            let settled = self.sink().settled(&buffer, arrival, shape);
+            self.send_lines(&buffer[..settled])?;
+            buffer.drain(..settled);
+            // A record that comes as several lines may go on in one that is not complete.
+            let is_complete = arrival != Arrival::More && buffer.is_empty();
+            self.serve(is_complete)?;
+            if arrival == Arrival::End {
+                return Ok(Ended::Input(buffer.is_empty()));
+            }
+        }
+    }
+
+    fn fill(&mut self, input: &mut Input, buffer: &mut Vec<u8>) -> std::io::Result<Filled> {
+        let is_busy = self.sender.producer.in_flight() > 0 || self.receipts.open() > 0;
+        let hold_ms = self.receipts.hold().as_millis() as u64;
+        let idle_ms = match &self.transaction {
+            None if is_busy => BUSY_MS,
+            _ => hold_ms.min(25),
+        };
+        if self.receipts.open() >= MAX_OPEN {
+            std::thread::sleep(Duration::from_millis(BUSY_MS));
+            return Ok(Filled::Idle);
+        }
+        input.fill(buffer, &self.sender.signals, idle_ms)
+    }
+
+    /// Sends the records of whole lines.
+    fn send_lines(&mut self, lines: &[u8]) -> anyhow::Result<()> {
+        let mut rest = lines;
+        while let Some(newline) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(newline + 1);
+            self.send_line(line)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn send_line(&mut self, line: &[u8]) -> anyhow::Result<()> {
+        let shape = self.intake.shape;
+        let split = self.sink().take(line, shape)?;
+        if self.transaction.is_some() {
+            self.enter(split.position)?;
+        }
+        let receipt = self.receipts.receive(split.position)?;
+        let Some(bytes) = split.record else {
+            // The record was left out on purpose: nothing is to be made durable.
+            if self.transaction.is_none() {
+                self.receipts.settle(receipt);
+            }
+            return Ok(());
+        };
+        let decoded = self.decoder.decode(&bytes, false);
+        let decoded =
+            decoded.with_context(|| String::from_utf8_lossy(split.position).into_owned())?;
+        match decoded {
+            Decoded::Record { record, used } if used == bytes.len() => {
+                self.sender.send(&record.record(), used, receipt.0)?;
+            }
+            _ => anyhow::bail!(
+                "{}: more or less than one record",
+                String::from_utf8_lossy(split.position)
+            ),
+        }
+        Ok(())
+    }
+
+    /// Takes delivery reports, acknowledges, commits what is due.
+    fn serve(&mut self, is_complete: bool) -> anyhow::Result<()> {
+        self.sender.producer.poll(0);
+        let (accepted, bytes) = (self.sender.producer.totals().accepted, self.sender.bytes);
+        self.sender.progress.update(accepted, bytes);
+        self.check_failures()?;
+        self.sender.check_fatal()?;
+        if self.transaction.is_some() {
+            return self.commit_if_due(is_complete);
+        }
+        self.acknowledge(is_complete)
+    }
+
+    /// Acknowledges what is delivered.
+    fn acknowledge(&mut self, is_complete: bool) -> anyhow::Result<()> {
+        let receipts = &mut self.receipts;
+        let mut settle = |number| receipts.settle(Receipt(number));
+        self.sender.producer.take_delivered(&mut settle);
+        let durable = self.receipts.durable(is_complete);
+        let is_holding = self.sender.producer.in_flight() > 0;
+        let sink = self.sink();
+        sink.acknowledge(durable)?;
+        if is_holding {
+            sink.hold();
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_failures(&self) -> anyhow::Result<()> {
+        let failed = self.sender.producer.totals().failed;
+        if failed == 0 {
+            return Ok(());
+        }
+        let mut failures = self.sender.producer.failures();
+        let first = failures
+            .next()
+            .map(|failure| format!(" ({}: {})", failure.topic, failure.error));
+        let text = format!(
+            "{} not delivered{}",
+            count(failed, "record"),
+            first.unwrap_or_default()
+        );
+        Err(NotDelivered(text).into())
+    }
+
+    /// Delivers and acknowledges, or takes back, what was received, and parts from the source.
+    fn finish(mut self, drunk: anyhow::Result<Ended>) -> anyhow::Result<Exit> {
+        let is_in_vain = drunk.as_ref().is_err_and(is_in_vain);
+        let settled = if self.transaction.is_some() {
+            self.end_transaction(&drunk)
+        } else if is_in_vain {
+            // What is not delivered yet comes again; to deliver it now would only double more.
+            self.sender.producer.purge();
+            Ok(())
+        } else {
+            self.deliver(drunk.as_ref().is_ok_and(is_clean))
+        };
+        let ended = match (drunk, settled) {
+            (Ok(ended), Ok(())) => self.part(ended),
+            (Ok(_), Err(error)) | (Err(error), _) => Err(error),
+        };
+        let totals = self.sender.producer.totals();
+        drop(self.sender.progress);
+        if ended.is_err() || self.sender.is_verbose {
+            let (accepted, delivered) = (totals.accepted, totals.delivered);
+            message(format_args!(
+                "{} accepted, {delivered} delivered",
+                count(accepted, "record")
+            ));
+        }
+        ended
+    }
+
+    /// Waits for the reports of everything sent and acknowledges it.
+    fn deliver(&mut self, is_complete: bool) -> anyhow::Result<()> {
+        let mut sink = self.sink.take();
+        let mut waiting = |_| {
+            // The source goes on waiting while this sink waits for the cluster.
+            if let Some(sink) = &mut sink {
+                sink.hold();
+            }
+            true
+        };
+        self.sender.producer.finish(&mut waiting);
+        self.sink = sink;
+        self.acknowledge(is_complete)?;
+        self.check_failures()
+    }
+
+    fn part(&mut self, ended: Ended) -> anyhow::Result<Exit> {
+        let signals = &self.sender.signals;
+        match ended {
+            Ended::Signal(signal) => Ok(Exit::Signal(signal)),
+            Ended::Input(is_whole) => {
+                let sink = self.sink.take().expect("parted from once");
+                let interrupted = || signals.caught().is_some();
+                match sink.finish(is_whole && self.receipts.open() == 0, &interrupted) {
+                    Err(AckError::Interrupted) => {
+                        Ok(signals.caught().map_or(Exit::Failed, Exit::Signal))
+                    }
+                    Err(error) => Err(error.into()),
+                    Ok(()) => Ok(Exit::Done),
+                }
+            }
+        }
+    }
+
+    fn end_transaction(&mut self, drunk: &anyhow::Result<Ended>) -> anyhow::Result<()> {
+        let has_ended = self.sink.as_ref().is_some_and(Sink::has_ended);
+        if has_ended && drunk.as_ref().is_ok_and(is_clean) {
+            return self.commit_transaction();
+        }
+        self.abort_transaction();
+        Ok(())
+    }
+}
+
+fn is_clean(ended: &Ended) -> bool {
+    matches!(ended, Ended::Input(true))
+}
+
+/// Whether nobody waits for what is not delivered yet, or nobody is there to take it.
+fn is_in_vain(error: &anyhow::Error) -> bool {
+    let is_alone = matches!(error.downcast_ref(), Some(AckError::SourceGone));
+    is_alone || error.is::<ContactError>()
+}

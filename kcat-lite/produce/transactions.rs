@@ -1,0 +1,194 @@
+//! `--txn`: records and the positions that they came from, committed in one transaction after the other.
+//!
+//! The positions are committed under the metadata of the session in which
+//! their records were read. It is never refreshed for them: the coordinator
+//! would take newer metadata also where the partition belongs to another
+//! member by now, and the records would be doubled.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tools::ack::{Position, Session};
+use tools::cli::message;
+use tools::kafka::group::Positions;
+
+use super::intake::Drinker;
+use crate::config::Transactions;
+
+/// How often the source is told that this sink is at work while a commit waits for delivery.
+const LAG: Duration = Duration::from_secs(1);
+
+/// The transaction that is open, if one is, and how large it may grow.
+pub(super) struct Transaction {
+    batch_records: u64,
+    batch_wait: Duration,
+    open: Option<Open>,
+}
+
+struct Open {
+    /// The session under which all of it was read.
+    session: Session,
+    records: u64,
+    begun: Instant,
+}
+
+impl Transaction {
+    pub(super) fn new(transactions: &Transactions) -> Transaction {
+        Transaction {
+            batch_records: transactions.batch_records,
+            batch_wait: transactions.batch_wait,
+            open: None,
+        }
+    }
+
+    /// Whether a line of this session has to come into another transaction, if one of its position may.
+    fn must_end_before(&self, session: &str, begins_position: bool) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            open.session.name != session || begins_position && self.is_full(open)
+        })
+    }
+
+    fn is_full(&self, open: &Open) -> bool {
+        open.records >= self.batch_records || open.begun.elapsed() >= self.batch_wait
+    }
+}
+
+impl Drinker<'_> {
+    /// Makes a transaction open for a line of this position, after the one before where it has to be another.
+    pub(super) fn enter(&mut self, position: &[u8]) -> anyhow::Result<()> {
+        let session = position.split(|byte| *byte == b':').next();
+        let session = String::from_utf8_lossy(session.unwrap_or_default());
+        let begins_position = self.receipts.begins_position(position);
+        let Some(transaction) = &self.transaction else {
+            return Ok(());
+        };
+        if transaction.must_end_before(&session, begins_position) {
+            self.commit_transaction()?;
+        }
+        let session = self.sink().session(&session).cloned();
+        let Some(transaction) = &mut self.transaction else {
+            return Ok(());
+        };
+        if let Some(open) = &mut transaction.open {
+            open.records += 1;
+            return Ok(());
+        }
+        let session = session.context("a line of a session that was not begun")?;
+        self.sender
+            .producer
+            .begin_next()
+            .context("cannot begin a transaction")?;
+        transaction.open = Some(Open {
+            session,
+            records: 1,
+            begun: Instant::now(),
+        });
+        Ok(())
+    }
+
+    /// Commits a transaction that has waited long enough, or is waited for, while no line is on its way.
+    pub(super) fn commit_if_due(&mut self, is_complete: bool) -> anyhow::Result<()> {
+        let is_hurried = self.sink().is_hurried();
+        let is_due = |transaction: &Transaction| {
+            let open = transaction.open.as_ref();
+            open.is_some_and(|open| is_hurried || transaction.is_full(open))
+        };
+        if is_complete && self.transaction.as_ref().is_some_and(is_due) {
+            self.commit_transaction()?;
+        } else if self.receipts.open() > 0 {
+            self.sink().hold();
+        }
+        Ok(())
+    }
+
+    /// Commits what is open, records and positions, and acknowledges it. After an error nothing of it is committed.
+    pub(super) fn commit_transaction(&mut self) -> anyhow::Result<()> {
+        let open = self.transaction.as_mut().and_then(|it| it.open.take());
+        let Some(open) = open else {
+            return Ok(());
+        };
+        let committed = self.try_commit(&open);
+        if committed.is_err() {
+            // What can't be committed is taken back at once, instead of by the next run. Records are never sent again
+            // within a run: after an error whose meaning is not known they might be doubled.
+            let _ = self.sender.producer.abort();
+        }
+        committed.context("the transaction was not committed; its records come again")?;
+        self.receipts.settle_all();
+        let durable = self.receipts.durable(true);
+        self.sink().acknowledge(durable)?;
+        Ok(())
+    }
+
+    fn try_commit(&mut self, open: &Open) -> anyhow::Result<()> {
+        let positions: Positions = self.receipts.received().iter().map(next).collect();
+        let mut told = Instant::now();
+        let sink = self.sink.as_mut();
+        let mut hold = sink.map(|sink| || sink.hold());
+        let mut waiting = |_| {
+            if told.elapsed() >= LAG
+                && let Some(hold) = &mut hold
+            {
+                told = Instant::now();
+                hold();
+            }
+            true
+        };
+        // Everything is delivered first: the commit itself would wait for reports that nobody serves.
+        self.sender.producer.finish(&mut waiting);
+        self.check_failures()?;
+        self.sender
+            .producer
+            .add_positions(&positions, &open.session.metadata)?;
+        self.sender.producer.commit(&mut |_| true)?;
+        Ok(())
+    }
+
+    /// Takes back what is open.
+    pub(super) fn abort_transaction(&mut self) {
+        let open = self.transaction.as_mut().and_then(|it| it.open.take());
+        if open.is_some()
+            && let Err(error) = self.sender.producer.abort()
+        {
+            message(format_args!("cannot abort the transaction: {error}"));
+        }
+    }
+}
+
+/// The position to commit behind a record.
+fn next(position: &Position) -> ((String, i32), i64) {
+    let place = (position.lane.topic.clone(), position.lane.partition);
+    (place, position.offset + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Open, Transaction};
+    use std::time::{Duration, Instant};
+    use tools::ack::Session;
+
+    #[test]
+    fn a_transaction_ends_before_another_session_and_never_within_a_position() {
+        let mut transaction = Transaction {
+            batch_records: 2,
+            batch_wait: Duration::from_secs(3600),
+            open: None,
+        };
+        assert!(!transaction.must_end_before("a", true));
+        transaction.open = Some(Open {
+            session: Session {
+                name: "a".to_owned(),
+                ..Session::default()
+            },
+            records: 1,
+            begun: Instant::now(),
+        });
+        assert!(!transaction.must_end_before("a", true));
+        assert!(transaction.must_end_before("b", true));
+        if let Some(open) = &mut transaction.open {
+            open.records = 2;
+        }
+        assert!(transaction.must_end_before("a", true));
+        assert!(!transaction.must_end_before("a", false));
+    }
+}

@@ -1,0 +1,314 @@
+//! `--exec`: batches, what commands are told of them, and what is committed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::{SOON, at};
+use crate::testkit::broker::{self, Kafka};
+use crate::testkit::cluster::{Cluster as _, Record};
+use crate::testkit::command::Cmd;
+use crate::testkit::{postgres, session};
+
+/// `kcat-lite -G` with a command for its batches.
+fn exec(kafka: &Kafka, group: &str, topic: &str, command: &str) -> Cmd {
+    let properties = [
+        "-X",
+        "auto.offset.reset=earliest",
+        "-X",
+        "session.timeout.ms=6000",
+    ];
+    at(kafka, &["-G", group, topic, "--exec", command])
+        .args(properties)
+        .limit(Duration::from_secs(60))
+}
+
+/// A topic of so many partitions, each with the numbers below `count`.
+fn numbered(kafka: &Kafka, partitions: i32, count: usize) -> String {
+    let topic = kafka.topic("batches", partitions, &[]);
+    let records = (0..count).flat_map(|n| {
+        (0..partitions).map(move |partition| Record {
+            partition: Some(partition),
+            ..Record::of(n.to_string())
+        })
+    });
+    kafka.produce(&topic, &records.collect::<Vec<_>>());
+    topic
+}
+
+/// The blocks of SQL of the recipe in the manual page: the tables, and what loads a batch.
+pub(super) fn recipe() -> (String, String) {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("man/kcat-lite.1");
+    let page = std::fs::read_to_string(page).unwrap();
+    let block = |first: &str| {
+        let lines = page.lines().map(|line| line.replace("\\e", "\\"));
+        let block = lines
+            .skip_while(|line| !line.starts_with(first))
+            .take_while(|line| line != ".Ed");
+        block.collect::<Vec<_>>().join("\n") + "\n"
+    };
+    (block("create table positions"), block("begin;"))
+}
+
+#[test]
+fn a_command_gets_whole_batches_and_is_told_what_they_hold() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 25);
+    let group = session::unique("told");
+    let command = r#"echo "$KAFKA_TOPIC $KAFKA_FIRST $KAFKA_LAST $KAFKA_COUNT" $(cat)"#;
+    let expected: String = [(0, 9), (10, 19), (20, 24)]
+        .map(|(first, last)| {
+            let values: Vec<String> = (first..=last).map(|n: i32| n.to_string()).collect();
+            let count = last - first + 1;
+            let values = values.join(" ");
+            format!("{topic} {topic}:0:{first} {topic}:0:{last} {count} {values}\n")
+        })
+        .concat();
+    exec(kafka, &group, &topic, command)
+        .args(["-e", "-q", "--batch", "10"])
+        .run()
+        .succeeds()
+        .stdout_is(expected);
+    assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 25)]));
+    exec(kafka, &group, &topic, "echo more")
+        .arg("-e")
+        .run()
+        .succeeds()
+        .stdout_is("");
+}
+
+#[test]
+fn a_batch_ends_by_its_bytes_and_by_its_time() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 1000);
+    exec(kafka, &session::unique("bytes"), &topic, "wc -l")
+        .args(["-e", "-q", "--batch-bytes", "100"])
+        .run()
+        .succeeds()
+        // Ten numbers of one digit, then of two: 20 bytes and 81.
+        .stdout_has("37\n34\n");
+    let waiting = numbered(kafka, 1, 3);
+    let mut running = exec(kafka, &session::unique("time"), &waiting, "cat; echo .")
+        .args(["--batch-wait", "200ms"])
+        .start();
+    running.stdout_until("0\n1\n2\n.\n", SOON);
+    kafka.produce(&waiting, &[Record::of("3")]);
+    running.stdout_until("3\n.\n", SOON);
+    running.signal(Signal::TERM);
+    running.wait().succeeds();
+}
+
+#[test]
+fn a_batch_that_is_not_taken_is_not_committed_nor_is_one_after_it() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 30);
+    let group = session::unique("refused");
+    exec(kafka, &group, &topic, "grep -qx 15 && exit 7; cat")
+        .args(["-e", "--batch", "10"])
+        .run()
+        .fails_with(2)
+        .stderr_has(format!(
+            "exit status: 7; not committed: 10 records ({topic}:0:10 to {topic}:0:19)"
+        ));
+    assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 10)]));
+}
+
+#[test]
+fn a_command_that_fails_is_tried_again_with_the_whole_batch() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 3);
+    let group = session::unique("again");
+    exec(
+        kafka,
+        &group,
+        &topic,
+        "if mkdir tried 2>/dev/null; then head -1; exit 1; fi; cat",
+    )
+    .inside(&session::folder("again"))
+    .args(["-e", "--retry", "1"])
+    .run()
+    .succeeds()
+    .stdout_is("0\n0\n1\n2\n")
+    .stderr_has("trying again in 1 s");
+    assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 3)]));
+}
+
+#[test]
+fn a_value_that_a_command_would_take_for_two_stops_before_it() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic_of("ambiguous", &["one", "two\nlines", "three"]);
+    let group = session::unique("ambiguous");
+    exec(kafka, &group, &topic, "cat")
+        .arg("-e")
+        .run()
+        .fails_with(2)
+        .stdout_is("one\n")
+        .stderr_has("offset 1: it holds the delimiter; --tsv is lossless");
+    assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 1)]));
+    exec(kafka, &group, &topic, "cat")
+        .args(["-e", "--tsv=value"])
+        .run()
+        .succeeds()
+        .stdout_is("two\\nlines\nthree\n");
+}
+
+#[test]
+fn partitions_run_beside_each_other_and_each_in_its_order() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 4, 20);
+    let started = Instant::now();
+    let output = exec(
+        kafka,
+        &session::unique("parallel"),
+        &topic,
+        r#"sleep 1; echo "$KAFKA_FIRST" $(cat)"#,
+    )
+    .args(["-e", "-q", "--parallel", "4", "--batch", "10"])
+    .run()
+    .succeeds();
+    assert!(started.elapsed() < Duration::from_secs(7), "one by one");
+    for partition in 0..4 {
+        let of_it = |line: &&str| line.starts_with(&format!("{topic}:{partition}:"));
+        let found: Vec<&str> = output.lines().into_iter().filter(of_it).collect();
+        let expected = [
+            format!("{topic}:{partition}:0 0 1 2 3 4 5 6 7 8 9"),
+            format!("{topic}:{partition}:10 10 11 12 13 14 15 16 17 18 19"),
+        ];
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_signal_lets_the_batch_come_to_its_end() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 20);
+    let group = session::unique("signal");
+    let mut running = exec(kafka, &group, &topic, "echo begun; sleep 2; wc -l")
+        .args(["--batch", "10"])
+        .start();
+    running.stdout_until("begun\n", SOON);
+    running.signal(Signal::TERM);
+    running.wait().succeeds().stdout_has("10\n");
+    assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 10)]));
+}
+
+#[test]
+fn a_command_that_takes_longer_than_the_poll_interval_keeps_its_partitions() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 3);
+    let group = session::unique("slow");
+    exec(kafka, &group, &topic, "sleep 9; cat")
+        .args(["-e", "-X", "max.poll.interval.ms=6000"])
+        .run()
+        .succeeds()
+        .stdout_is("0\n1\n2\n")
+        .stderr_lacks("poll");
+    assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 3)]));
+}
+
+#[test]
+fn a_second_member_takes_over_nothing_that_is_being_dealt_with() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    for protocol in ["classic", "consumer"] {
+        let topic = numbered(kafka, 4, 50);
+        let group = session::unique("shared");
+        let member = || {
+            let member = at(
+                kafka,
+                &[
+                    "-G",
+                    &group,
+                    &topic,
+                    "-e",
+                    "-q",
+                    "--batch",
+                    "10",
+                    "--tsv=partition,offset",
+                ],
+            );
+            let member = member.args(["--exec", "sleep 0.2; cat"]);
+            let member = member.args(["-X", &format!("group.protocol={protocol}")]);
+            member
+                .args(["-X", "auto.offset.reset=earliest"])
+                .limit(Duration::from_secs(90))
+        };
+        let first = member().start();
+        std::thread::sleep(Duration::from_millis(1500));
+        let second = member().start();
+        let outputs = [first.wait().succeeds(), second.wait().succeeds()];
+        let mut lines: Vec<&str> = outputs.iter().flat_map(|output| output.lines()).collect();
+        assert_eq!(lines.len(), 200, "{protocol}");
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.len(), 200, "{protocol}: doubled");
+        assert_eq!(
+            kafka.committed(&group, &topic),
+            (0..4).map(|p| (p, 50)).collect(),
+            "{protocol}"
+        );
+    }
+}
+
+#[test]
+fn the_end_is_that_of_the_group_also_behind_markers_of_transactions() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("marked", 1, &[]);
+    let producer = kafka.producer(&[("transactional.id", &topic)]);
+    producer.begin();
+    producer.send(&topic, &[Record::of("a"), Record::of("b")]);
+    producer.commit();
+    // The markers, and with them the end that a reader sees, come a moment after the commit.
+    kafka.wait_for_records(&topic, 2, SOON);
+    let group = session::unique("marked");
+    exec(kafka, &group, &topic, "cat")
+        .arg("-e")
+        .run()
+        .succeeds()
+        .stdout_is("a\nb\n");
+    assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 3)]));
+}
+
+#[test]
+fn the_recipe_loads_a_batch_once_however_often_it_comes() {
+    let (Some(kafka), Some(postgres)) = (broker::shared(), postgres::start()) else {
+        return;
+    };
+    let (tables, load) = recipe();
+    postgres.sql(&tables).succeeds();
+    let folder = session::folder("recipe");
+    std::fs::write(folder.join("load.sql"), load).unwrap();
+    let topic = numbered(kafka, 2, 100);
+    // A new group reads from the beginning: all comes again, cut into other batches.
+    for batch in ["30", "70", "1000"] {
+        let group = session::unique("recipe");
+        let command = "psql -qX -v ON_ERROR_STOP=1 -f load.sql";
+        let run = exec(kafka, &group, &topic, command)
+            .args(["-e", "-q", "--tsv=partition,offset,key,value"])
+            .args(["--batch", batch])
+            .inside(&folder);
+        postgres.known_to(run).run().succeeds().stderr_is("");
+        let rows = postgres.sql("select count(*), count(distinct value) from orders");
+        rows.succeeds().stdout_is("200\t100\n");
+    }
+}

@@ -1,0 +1,268 @@
+//! Pipes of which a random member is killed, as by the out-of-memory killer, again and again: nothing is lost or torn,
+//! and no more is doubled than was promised.
+//!
+//! `KAFKAUTILS_KILLS` says how many members of each pipe are killed, `KAFKAUTILS_SEED` which and when.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::testkit::broker::{self, Kafka};
+use crate::testkit::cluster::{Cluster as _, Record};
+use crate::testkit::command::{Cmd, shell};
+use crate::testkit::{postgres, session};
+
+/// Kills of each pipe in a normal run.
+const KILLS: usize = 5;
+/// Records that come between two kills.
+const RECORDS: usize = 4000;
+/// How long what is left of a pipe may take to end after a death in it.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A member says who it is, and becomes its program.
+const MEMBER: &str = r#"member() { name=$1; shift; echo "$BASHPID" >"$name.new"; mv "$name.new" "$name"; exec "$@"; }
+PROPERTIES="-X auto.offset.reset=earliest -X session.timeout.ms=6000 -X group.instance.id=$GROUP"
+"#;
+
+const STREAM: &str = r#"(member source kcat-lite -G "$GROUP" $PROPERTIES $END -q --tsv --ack ack --max-inflight 500 "$IN") |
+    (member transform $TRANSFORM) | (member sink kcat-lite -P -q --tsv --ack ack -t "$OUT" $TXN)"#;
+
+const BATCHES: &str = r#"(member source kcat-lite -G "$GROUP" $PROPERTIES $END -q --tsv=partition,offset,key,value \
+    --batch 500 --batch-wait 50ms --exec 'echo $$ >command.new; mv command.new command; exec psql -qX -v ON_ERROR_STOP=1 -f load.sql' "$IN")"#;
+
+/// Numbers that are the same in every run with the same seed (xorshift64, Marsaglia 2003).
+struct Dice(u64);
+
+impl Dice {
+    fn new(hint: &str) -> Dice {
+        let seed = std::env::var("KAFKAUTILS_SEED").ok();
+        let seed = seed.map_or(1, |seed| seed.parse().expect("KAFKAUTILS_SEED is a number"));
+        Dice(hint.bytes().fold(seed | 1 << 40, |seed, byte| {
+            seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+        }))
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % limit
+    }
+}
+
+fn kills() -> usize {
+    let kills = std::env::var("KAFKAUTILS_KILLS").ok();
+    kills.map_or(KILLS, |kills| {
+        kills.parse().expect("KAFKAUTILS_KILLS is a number")
+    })
+}
+
+/// A pipe with its topics.
+struct Trial<'a> {
+    kafka: &'a Kafka,
+    input: String,
+    folder: PathBuf,
+    script: String,
+    env: Vec<(&'static str, String)>,
+    sent: usize,
+}
+
+impl<'a> Trial<'a> {
+    fn new(kafka: &'a Kafka, hint: &str, script: &str) -> Trial<'a> {
+        let input = kafka.topic(hint, 3, &[]);
+        let env = vec![
+            ("KAFKA_BROKERS", kafka.bootstrap()),
+            ("GROUP", session::unique(hint)),
+            ("IN", input.clone()),
+        ];
+        Trial {
+            kafka,
+            input,
+            folder: session::folder(hint),
+            script: format!("{MEMBER}{script}"),
+            env,
+            sent: 0,
+        }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Trial<'a> {
+        self.env.push((name, value.into()));
+        self
+    }
+
+    fn command(&self, end: &str) -> Cmd {
+        let command = shell(&self.script).inside(&self.folder).limit(LIMIT);
+        let env = self.env.iter();
+        env.fold(command, |command, (name, value)| command.env(name, value))
+            .env("END", end)
+    }
+
+    /// Every tenth record is longer than what a pipe takes in one piece.
+    fn send_more(&mut self) {
+        let record = |n: usize| {
+            let filler = if n % 10 == 9 { 6000 } else { n % 90 };
+            Record {
+                partition: Some((n % 3) as i32),
+                ..Record::keyed(
+                    format!("{n}"),
+                    format!("record {n} {}.", "x".repeat(filler)),
+                )
+            }
+        };
+        let records: Vec<Record> = (self.sent..self.sent + RECORDS).map(record).collect();
+        self.kafka.produce(&self.input, &records);
+        self.sent += RECORDS;
+    }
+
+    /// Kills one of `members` in each run, and lets the last run come to its end.
+    fn run(&mut self, members: &[&str], pipe_to: impl Fn(Cmd) -> Cmd) {
+        let mut dice = Dice::new(members[members.len() - 1]);
+        for round in 0..kills() {
+            self.send_more();
+            for member in members {
+                let _ = std::fs::remove_file(self.folder.join(member));
+            }
+            let running = pipe_to(self.command("")).start();
+            let victim = members[dice.below(members.len())];
+            // From before there is a group until long after all has been read.
+            let pause = Duration::from_millis(dice.below(1500) as u64);
+            let pid = wait_for_pid(&self.folder.join(victim));
+            std::thread::sleep(pause);
+            let _ = kill_process(pid, Signal::KILL);
+            let output = if victim == "command" {
+                // It may have ended before, and a batch that came after it be taken.
+                let mut running = running;
+                std::thread::sleep(Duration::from_millis(200));
+                running.signal(Signal::TERM);
+                running.wait()
+            } else {
+                running
+                    .wait()
+                    .expect(|it| !it.status.success(), "fails with its member")
+            };
+            eprintln!(
+                "round {round}: {victim} killed after {pause:?}: {}",
+                output.story()
+            );
+        }
+        self.send_more();
+        pipe_to(self.command("-e")).run().succeeds();
+    }
+
+    /// Nothing lost, nothing torn, and no more doubled than may be.
+    fn judge(&self, values: impl IntoIterator<Item = String>, may_double: usize) {
+        let mut found: BTreeMap<usize, usize> = BTreeMap::new();
+        for value in values {
+            let mut words = value.split(' ');
+            let is_record = words
+                .next()
+                .is_some_and(|w| w.eq_ignore_ascii_case("record"));
+            let number = words.next().and_then(|word| word.parse().ok());
+            let is_whole = is_record && value.ends_with('.');
+            assert!(is_whole && number.is_some(), "torn: {value:?}");
+            *found.entry(number.unwrap()).or_default() += 1;
+        }
+        let lost: Vec<usize> = (0..self.sent).filter(|n| !found.contains_key(n)).collect();
+        assert!(
+            lost.is_empty(),
+            "{} lost, the first is {}",
+            lost.len(),
+            lost[0]
+        );
+        let doubled: usize = found.values().map(|count| count - 1).sum();
+        eprintln!("{} records, {doubled} doubled", self.sent);
+        assert!(
+            doubled <= may_double,
+            "{doubled} doubled, where {may_double} may be"
+        );
+    }
+}
+
+pub(super) fn wait_for_pid(path: &Path) -> Pid {
+    let until = Instant::now() + Duration::from_secs(15);
+    loop {
+        if let Ok(text) = std::fs::read_to_string(path) {
+            return Pid::from_raw(text.trim().parse().unwrap()).unwrap();
+        }
+        assert!(Instant::now() < until, "{} has not started", path.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn stream(hint: &str, transform: &str) {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let output = kafka.topic("out", 3, &[]);
+    let mut trial = Trial::new(kafka, hint, STREAM)
+        .with("OUT", &output)
+        .with("TRANSFORM", transform)
+        .with("TXN", "");
+    trial.run(&["source", "transform", "sink"], |command| command);
+    trial.judge(kafka.values(&output), kills() * 500);
+}
+
+#[test]
+fn a_pipe_through_sed_loses_nothing_whoever_is_killed() {
+    stream("sed", "sed -u s/record/RECORD/");
+}
+
+#[test]
+fn a_pipe_through_mawk_which_ends_torn_lines_loses_nothing_whoever_is_killed() {
+    if crate::testkit::witness::installed("mawk").is_none() {
+        return;
+    }
+    stream(
+        "mawk",
+        "mawk -W interactive {sub(/record/,\"RECORD\");print}",
+    );
+}
+
+#[test]
+fn a_transactional_pipe_doubles_nothing_whoever_is_killed() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let output = kafka.topic("out", 3, &[]);
+    let id = session::unique("txn");
+    let mut trial = Trial::new(kafka, "txn", STREAM)
+        .with("OUT", &output)
+        .with("TRANSFORM", "sed -u s/record/RECORD/")
+        .with("TXN", format!("--txn {id} --batch 700 --batch-wait 100ms"));
+    trial.run(&["source", "transform", "sink"], |command| command);
+    trial.judge(kafka.values(&output), 0);
+}
+
+fn psql(hint: &str, tables: &str, load: &str, may_double: impl Fn(usize) -> usize) {
+    let (Some(kafka), Some(postgres)) = (broker::shared(), postgres::start()) else {
+        return;
+    };
+    postgres.sql(tables).succeeds();
+    let mut trial = Trial::new(kafka, hint, BATCHES);
+    std::fs::write(trial.folder.join("load.sql"), load).unwrap();
+    trial.run(&["source", "command"], |command| postgres.known_to(command));
+    let rows = postgres.sql("copy (select value from orders) to stdout");
+    let rows = rows.succeeds();
+    trial.judge(
+        rows.lines().into_iter().map(str::to_owned),
+        may_double(kills()),
+    );
+}
+
+#[test]
+fn batches_into_postgresql_are_not_lost_nor_torn_whoever_is_killed() {
+    psql(
+        "exec",
+        "create table orders (partition int, \"offset\" bigint, key text, value text)",
+        "\\copy orders from pstdin\n",
+        |kills| kills * 500,
+    );
+}
+
+#[test]
+fn batches_with_their_positions_are_in_postgresql_exactly_once_whoever_is_killed() {
+    let (tables, load) = super::exec::recipe();
+    psql("once", &tables, &load, |_| 0);
+}
