@@ -148,7 +148,9 @@ impl<'a> Trial<'a> {
             );
         }
         self.send_more();
-        pipe_to(self.command("-e")).run().succeeds();
+        pipe_to(self.command("-e").limit(LIMIT * 10))
+            .run()
+            .succeeds();
     }
 
     /// Nothing lost, nothing torn, and no more doubled than may be.
@@ -230,7 +232,7 @@ fn a_transactional_pipe_doubles_nothing_whoever_is_killed() {
     let mut trial = Trial::new(kafka, "txn", STREAM)
         .with("OUT", &output)
         .with("TRANSFORM", "sed -u s/record/RECORD/")
-        .with("TXN", format!("--txn {id} --batch 700 --batch-wait 100ms"));
+        .with("TXN", format!("--txn {id} --batch 2000 --batch-wait 200ms"));
     trial.run(&["source", "transform", "sink"], |command| command);
     trial.judge(kafka.values(&output), 0);
 }
