@@ -77,9 +77,9 @@ enum Broken {
 pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Result<Exit> {
     let interrupted = || signals.caught().is_some();
     let wait = config.options.first_contact;
-    let run_name = new_run();
+    let name = new_run();
     let listener = Listener::bind(&ack.path, wait, &interrupted);
-    let source = listener.and_then(|listener| listener.accept(&run_name, wait, &interrupted));
+    let source = listener.and_then(|listener| listener.accept(&name, wait, &interrupted));
     let source = match source {
         Err(AckError::Interrupted) => return Ok(Exit::Done),
         other => other?,
@@ -102,7 +102,7 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
         source,
         member,
         ack,
-        run_name,
+        name,
         session: Session::default(),
         sessions: 0,
         current: None,
@@ -131,7 +131,7 @@ struct Run<'a> {
     source: Source,
     member: Member,
     ack: &'a Ack,
-    run_name: String,
+    name: String,
     session: Session,
     sessions: u64,
     /// The place of the record before, with its lane as text: the next one is likely of the same.
@@ -335,8 +335,9 @@ impl Run<'_> {
     fn begin_session(&mut self, places: &[Place]) -> anyhow::Result<()> {
         self.sessions += 1;
         self.session = Session {
-            name: format!("{}.{}", self.run_name, self.sessions),
+            name: format!("{}.{}", self.name, self.sessions),
             metadata: self.member.metadata(),
+            places: places.to_vec(),
         };
         let metadata = &self.session.metadata;
         let is_empty = metadata.generation < 0 || metadata.member.is_empty();
@@ -387,8 +388,8 @@ impl Intake<'_> {
         ) else {
             anyhow::bail!("a record without a place");
         };
-        let is_current = |(place, _): &&(Place, String)| place.1 == partition && place.0 == topic;
-        if self.current.as_ref().filter(is_current).is_none() {
+        let is_other = |(place, _): &(Place, String)| place.1 != partition || place.0 != topic;
+        if self.current.as_ref().is_none_or(is_other) {
             let place = (topic.to_owned(), partition);
             let Some(lane) = self.window.lane(&place) else {
                 // Of a partition that was given back: its records come to somebody else.

@@ -233,7 +233,7 @@ impl Drinker<'_> {
             self.deliver(drunk.as_ref().is_ok_and(is_clean))
         };
         let ended = match (drunk, settled) {
-            (Ok(ended), Ok(())) => self.part(ended),
+            (Ok(ended), Ok(())) => self.part(&ended),
             (Ok(_), Err(error)) | (Err(error), _) => Err(error),
         };
         let totals = self.sender.producer.totals();
@@ -264,9 +264,9 @@ impl Drinker<'_> {
         self.check_failures()
     }
 
-    fn part(&mut self, ended: Ended) -> anyhow::Result<Exit> {
+    fn part(&mut self, ended: &Ended) -> anyhow::Result<Exit> {
         let signals = &self.sender.signals;
-        match ended {
+        match *ended {
             Ended::Signal(signal) => Ok(Exit::Signal(signal)),
             Ended::Input(is_whole) => {
                 let sink = self.sink.take().expect("parted from once");

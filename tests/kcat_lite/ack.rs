@@ -134,7 +134,7 @@ fn lines_may_be_dropped_by_their_position_and_multiplied() {
         return;
     };
     let pipe = Pipe::new(kafka, 1, 100);
-    let awk = r#"awk -F '\t' '$2 % 3 == 0 { print $1; next } { print; print }'"#;
+    let awk = r"awk -F '\t' '$2 % 3 == 0 { print $1; next } { print; print }'";
     pipe.shell(&format!("source -e -q --tsv | {awk} | sink -q --tsv"))
         .run()
         .succeeds()
@@ -288,6 +288,7 @@ fn a_changed_order_and_a_lost_position_are_noticed() {
         ("tac", "must keep the order"),
         ("cut -f 2-", "without its position"),
         ("sed 's/^[^:]*/old.1/'", "is not of this pipe's run"),
+        ("sed 's/:in/:IN/'", "is not of this pipe's run"),
     ] {
         pipe.shell(&format!("source -e --tsv | {transform} | sink --tsv"))
             .run()
@@ -317,7 +318,7 @@ fn a_record_that_the_topic_refuses_ends_the_pipe_before_it() {
             .env("TXN", format!("{txn} {id}").trim())
             .run()
             .fails_with(2)
-            .stderr_has("1 record not delivered");
+            .stderr_has("not delivered (");
         let committed = pipe.committed().get(&0).copied().unwrap_or(0);
         assert!(committed <= 50, "{committed}");
         if txn.is_empty() {
@@ -350,7 +351,7 @@ fn two_pipes_of_a_group_share_the_work_and_end_together() {
                 .inside(&folder)
             };
             let first = one(1).start();
-            std::thread::sleep(Duration::from_millis(2000));
+            std::thread::sleep(Duration::from_secs(2));
             let second = one(2).start();
             first.wait().succeeds();
             second.wait().succeeds();
@@ -372,7 +373,7 @@ fn a_signal_to_the_source_ends_the_pipe_in_order() {
         let running = pipe
             .shell(
                 r#"(echo $BASHPID >source.pid; exec kcat-lite -G "$GROUP" "$IN" -q -X auto.offset.reset=earliest \
-                   --ack ack --tsv) | sed s/a/b/ | sink -q --tsv $TXN"#,
+                   --ack ack --tsv) | sed 's/x/y/' | sink -q --tsv $TXN"#,
             )
             .env("TXN", format!("{txn} {id}").trim())
             .start();
@@ -476,7 +477,7 @@ fn the_position_is_of_no_use_without_its_pipe() {
 fn a_pipe_reads_from_the_mock_cluster_too() {
     let mock = crate::testkit::mock::Mock::start(1);
     mock.produce("in", &[Record::of("one"), Record::of("two")]);
-    let script = r#"kcat-lite -G g in -e -q -X auto.offset.reset=earliest --tsv --ack ack | cat | kcat-lite -P -t out -p 0 --tsv --ack ack"#;
+    let script = r"kcat-lite -G g in -e -q -X auto.offset.reset=earliest --tsv --ack ack | cat | kcat-lite -P -t out -p 0 --tsv --ack ack";
     shell(script)
         .env("KAFKA_BROKERS", mock.bootstrap())
         .inside(&session::folder("mock"))

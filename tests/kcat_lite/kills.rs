@@ -67,6 +67,8 @@ struct Trial<'a> {
     script: String,
     env: Vec<(&'static str, String)>,
     sent: usize,
+    /// What every round has seen, for a failure to tell.
+    story: Vec<String>,
 }
 
 impl<'a> Trial<'a> {
@@ -84,6 +86,7 @@ impl<'a> Trial<'a> {
             script: format!("{MEMBER}{script}"),
             env,
             sent: 0,
+            story: Vec::new(),
         }
     }
 
@@ -142,10 +145,10 @@ impl<'a> Trial<'a> {
                     .wait()
                     .expect(|it| !it.status.success(), "fails with its member")
             };
-            eprintln!(
+            self.story.push(format!(
                 "round {round}: {victim} killed after {pause:?}: {}",
                 output.story()
-            );
+            ));
         }
         self.send_more();
         pipe_to(self.command("-e").limit(LIMIT * 10))
@@ -163,22 +166,33 @@ impl<'a> Trial<'a> {
                 .is_some_and(|w| w.eq_ignore_ascii_case("record"));
             let number = words.next().and_then(|word| word.parse().ok());
             let is_whole = is_record && value.ends_with('.');
-            assert!(is_whole && number.is_some(), "torn: {value:?}");
+            assert!(
+                is_whole && number.is_some(),
+                "torn: {value:?}\n{}",
+                self.story()
+            );
             *found.entry(number.unwrap()).or_default() += 1;
         }
         let lost: Vec<usize> = (0..self.sent).filter(|n| !found.contains_key(n)).collect();
         assert!(
             lost.is_empty(),
-            "{} lost, the first is {}",
+            "{} of {} lost, the first is {}\n{}",
             lost.len(),
-            lost[0]
+            self.sent,
+            lost[0],
+            self.story()
         );
         let doubled: usize = found.values().map(|count| count - 1).sum();
-        eprintln!("{} records, {doubled} doubled", self.sent);
         assert!(
             doubled <= may_double,
-            "{doubled} doubled, where {may_double} may be"
+            "{doubled} of {} doubled, where {may_double} may be\n{}",
+            self.sent,
+            self.story()
         );
+    }
+
+    fn story(&self) -> String {
+        self.story.join("\n")
     }
 }
 

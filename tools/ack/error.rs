@@ -60,7 +60,7 @@ pub enum AckError {
     #[error("a line without its position ({0}); what stands between must keep it")]
     NoPosition(String),
     /// A position of a session that this pipe's source never began.
-    #[error("position {0} is not of this pipe's run")]
+    #[error("position {0} is not of this pipe's run: what stands between must keep it")]
     Stray(String),
     /// Positions that go back.
     #[error(transparent)]

@@ -48,6 +48,8 @@ pub struct Session {
     pub name: String,
     /// Under what the source reads its records, while it does.
     pub metadata: GroupMetadata,
+    /// The topics and partitions that lines of it come from.
+    pub places: Vec<(String, i32)>,
 }
 
 /// What the source says.
@@ -92,6 +94,7 @@ impl SourceWord {
                 "generation": session.metadata.generation,
                 "member": session.metadata.member,
                 "instance": session.metadata.instance,
+                "places": session.places,
             }),
             SourceWord::Long(position) => json!({ "long": position.to_string() }),
             SourceWord::Whole => json!({ "whole": true }),
@@ -120,6 +123,7 @@ impl SourceWord {
                     member: text(value.get("member")?)?,
                     instance: value.get("instance").and_then(text),
                 },
+                places: places(value.get("places")?)?,
             }),
             "long" => SourceWord::Long(position(first)?),
             "whole" => SourceWord::Whole,
@@ -170,6 +174,15 @@ impl SinkWord {
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
+}
+
+/// Pairs of a topic and a partition.
+fn places(value: &Value) -> Option<Vec<(String, i32)>> {
+    let place = |pair: &Value| {
+        let partition = i32::try_from(pair.get(1)?.as_i64()?).ok()?;
+        Some((text(pair.get(0)?)?, partition))
+    };
+    value.as_array()?.iter().map(place).collect()
 }
 
 fn position(value: &Value) -> Option<Position> {

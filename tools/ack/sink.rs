@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use memchr::{memchr, memrchr};
+use memchr::memrchr;
 
 use super::AckError;
 use super::link::{Link, TICK_MS};
@@ -205,9 +205,12 @@ impl Sink {
 
     #[cold]
     fn check_lane(&mut self, lane: &[u8]) -> Result<(), AckError> {
-        let session = memchr(b':', lane).map_or(lane, |colon| &lane[..colon]);
-        let name = String::from_utf8_lossy(session);
-        if Lane::parse(lane).is_none() || !self.sessions.contains_key(&*name) {
+        let is_known = Lane::parse(lane).is_some_and(|lane| {
+            let session = self.sessions.get(&lane.session);
+            let place = (lane.topic, lane.partition);
+            session.is_some_and(|session| session.places.contains(&place))
+        });
+        if !is_known {
             return Err(AckError::Stray(String::from_utf8_lossy(lane).into_owned()));
         }
         self.known_lane.clear();

@@ -20,12 +20,12 @@ const GREETING: Duration = Duration::from_secs(2);
 /// A message that the socket does not take for so long has nobody who reads it.
 const UNREAD: Duration = Duration::from_secs(10);
 
-/// A name for this run that no other run has: 16 hexadecimal digits.
+/// A name for this run that no other run has: a number, because a program that changes words of a line may meet any of them.
 pub fn new_run() -> String {
     // The standard library seeds its hashers from the system's randomness.
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());
-    format!("{:016x}", hasher.finish())
+    hasher.finish().to_string()
 }
 
 /// The socket, waiting for its sink. Its file is removed when this is dropped.

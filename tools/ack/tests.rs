@@ -23,6 +23,7 @@ fn session(name: &str) -> Session {
             member: "m".to_owned(),
             instance: None,
         },
+        places: vec![("t".to_owned(), 0)],
     }
 }
 
@@ -292,6 +293,11 @@ fn a_line_of_another_run_is_refused() {
     assert!(sink.take(b"new:t:0:1\tv\n", Shape::Tsv).is_ok());
     assert!(matches!(
         sink.take(b"old:t:0:1\tv\n", Shape::Tsv),
+        Err(AckError::Stray(_))
+    ));
+    // A topic that was changed on the way, too: its position would be committed for another.
+    assert!(matches!(
+        sink.take(b"new:T:0:1\tv\n", Shape::Tsv),
         Err(AckError::Stray(_))
     ));
 }

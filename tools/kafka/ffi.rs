@@ -98,12 +98,6 @@ unsafe extern "C" {
         callback: *const std::ffi::c_void,
         opaque: *mut std::ffi::c_void,
     ) -> c_int;
-    #[link_name = "rd_kafka_committed"]
-    pub(crate) fn committed(
-        rk: *mut rd_kafka_t,
-        partitions: *mut rd_kafka_topic_partition_list_t,
-        timeout_ms: c_int,
-    ) -> c_int;
     #[link_name = "rd_kafka_message_headers"]
     pub(crate) fn message_headers(
         message: *const rd_kafka_message_t,
