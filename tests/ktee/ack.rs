@@ -37,6 +37,7 @@ impl Pipe {
     fn begin(&mut self, session: &str) {
         let session = Session {
             name: session.to_owned(),
+            places: vec![("t".to_owned(), 0)],
             ..Session::default()
         };
         self.source.begin(&session).unwrap();
@@ -64,8 +65,9 @@ impl Pipe {
             );
             last = self
                 .source
-                .durable()
+                .hear()
                 .unwrap()
+                .positions
                 .into_iter()
                 .next_back()
                 .or(last);
@@ -76,7 +78,7 @@ impl Pipe {
     /// What is acknowledged within a while.
     fn acknowledged(&mut self) -> Vec<Position> {
         std::thread::sleep(Duration::from_millis(500));
-        self.source.durable().unwrap()
+        self.source.hear().unwrap().positions
     }
 }
 
@@ -174,8 +176,8 @@ fn a_backup_that_fails_ends_the_pipe_and_acknowledges_nothing_more() {
         .stderr_has("b/topics/t/partition=0");
     assert!(
         pipe.source
-            .durable()
-            .map_or(true, |positions| positions.is_empty())
+            .hear()
+            .map_or(true, |heard| heard.positions.is_empty())
     );
 }
 
