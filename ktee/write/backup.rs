@@ -117,6 +117,7 @@ impl Backup {
         is_quiet: bool,
     ) -> Result<Backup> {
         let store = store::open(place, true)?;
+        allow_many_files();
         let layout = if has_positions(input) {
             settings.layout
         } else {
@@ -415,6 +416,18 @@ impl Backup {
             ticket: slot.ticket,
         })
     }
+}
+
+/// Each partition with an open segment has an open file: as many as the system allows, instead of the usual 1024.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // What is refused leaves the limit as it was, which a few partitions fit into.
+    let _ = setrlimit(Resource::Nofile, most);
 }
 
 /// What writes records of `input` as a segment has them; `None` where a line of it is that already.

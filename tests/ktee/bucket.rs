@@ -1,4 +1,4 @@
-use super::lines;
+use super::{lines, number};
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::session;
 use hyper::body::Incoming;
@@ -6,6 +6,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use rustix::process::Signal;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::Mutex;
@@ -241,4 +243,50 @@ fn a_wrong_secret_and_a_wrong_bucket_are_told() {
         .run()
         .fails_with(2)
         .stderr_has("s3://other");
+}
+
+/// `KTEE_KILLS` and `KTEE_RECORDS` make it longer.
+#[test]
+fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
+    let s3 = S3::start();
+    let records = number("KTEE_RECORDS", 20_000);
+    let input = lines("t", 0, records as i64);
+    let file = s3.folder.join("in");
+    std::fs::write(&file, &input).unwrap();
+    let run = || {
+        s3.ktee()
+            .args([
+                "-q",
+                "--tsv=all",
+                "--segment-records",
+                "503",
+                "s3://backups/k",
+            ])
+            .stdin_from(&file)
+            .stdout_to("/dev/null")
+            .limit(Duration::from_secs(120))
+    };
+    for kill in 0..number("KTEE_KILLS", 5) {
+        let mut running = run().start();
+        std::thread::sleep(Duration::from_millis(20 + kill * 7919 % 400));
+        running.signal(Signal::KILL);
+        running.wait();
+    }
+    run().run().succeeds();
+    let check = |mode: &str| {
+        s3.ktee()
+            .args([mode, "s3://backups/k"])
+            .limit(Duration::from_secs(120))
+            .run()
+    };
+    check("--verify")
+        .succeeds()
+        .stdout_has(&format!("\t0\t{}\t", records - 1));
+    check("--cat").succeeds().stdout_is(&input);
+    s3.ktee()
+        .args(["--verify", "s3://backups/k", "-o", "json"])
+        .limit(Duration::from_secs(120))
+        .run()
+        .succeeds()
+        .stdout_has("\"doubles\":0");
 }

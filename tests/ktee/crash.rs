@@ -1,18 +1,10 @@
-use super::{lines, segments};
+use super::{lines, number, segments};
 use crate::testkit::broker;
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::session;
 use rustix::process::Signal;
 use std::time::Duration;
-
-/// A number of the environment, for long runs by hand.
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
-}
 
 /// `KTEE_KILLS` and `KTEE_RECORDS` make it longer; a different seed each time makes it another one.
 #[test]

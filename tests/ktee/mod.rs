@@ -15,6 +15,8 @@ mod restore;
 mod segments;
 /// Standard input to standard output and files.
 mod tee;
+/// `kafka:TOPIC` and `--stats`.
+mod topic;
 /// `--verify` and `--cat`.
 mod verify;
 
@@ -57,4 +59,12 @@ fn segments(folder: &Path) -> Vec<String> {
     let mut found = files(folder);
     found.retain(|path| !path.ends_with(".sha256"));
     found
+}
+
+/// A number of the environment, for long runs by hand.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
