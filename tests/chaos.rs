@@ -3,11 +3,14 @@
 use crate::testkit::broker::{Kafka, Spec};
 use crate::testkit::cluster::Cluster as _;
 use crate::testkit::command::{Cmd, cmd, shell};
+use crate::testkit::output::ended_lines;
 use crate::testkit::proxy::Weather;
 use crate::testkit::running::Running;
 use crate::testkit::session;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -38,6 +41,9 @@ struct Flow {
     producer: Running,
     reader: Running,
     read: PathBuf,
+    backup: Running,
+    exporter: Running,
+    port: u16,
 }
 
 struct Chaos<'k> {
@@ -61,13 +67,29 @@ impl Chaos<'_> {
             kpart -n 3 | kcat-lite -P -q -t "$TOPIC" --tsv=partition,key,value"#;
         let producer = self
             .shell(produce)
-            .env("COUNT", &record_count().to_string())
+            .env("COUNT", record_count().to_string())
             .limit(RECOVERY * 2)
+            .start();
+        // A backup that is ended every few seconds, and started again whatever ended it.
+        let backup = r#"until [ -e stop ]; do
+            timeout -s TERM 12 kcat-lite -G backup -q --tsv=all --ack "$PWD/ack" -X auto.offset.reset=earliest "$TOPIC" |
+                ktee -q --tsv=all --ack "$PWD/ack" backup/ >/dev/null || sleep 0.5
+        done"#;
+        let backup = self.shell(backup).limit(RECOVERY * 3).start();
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = port.local_addr().unwrap().port();
+        let listen = format!("127.0.0.1:{port}");
+        let exporter = self
+            .at(cmd("klag").args(["-q", "--listen", &listen]))
+            .limit(RECOVERY * 3)
             .start();
         Flow {
             producer,
             reader,
             read,
+            backup,
+            exporter,
+            port,
         }
     }
 
@@ -87,6 +109,8 @@ impl Chaos<'_> {
         for question in [
             self.at(cmd("kcat-lite").args(["-L", "-t", &self.topic])),
             self.at(cmd("kcat-lite").args(["-Q", "-t", &format!("{}:0:end", self.topic)])),
+            self.at(cmd("klag").args(["-g", "backup", "--time"])),
+            self.at(cmd("koldest").arg(&self.topic)),
         ] {
             let ended = question.limit(ANSWER).run();
             ended.expect(
@@ -155,8 +179,16 @@ impl Chaos<'_> {
     }
 
     /// Every record is in the topic once, and was read once, in its order.
-    fn judge(&self, mut flow: Flow) {
-        flow.producer.wait().succeeds();
+    fn judge(&self, flow: Flow) {
+        let Flow {
+            producer,
+            mut reader,
+            read,
+            backup,
+            exporter,
+            port,
+        } = flow;
+        producer.wait().succeeds();
         let count = record_count();
         let mut keys: Vec<usize> = self
             .kafka
@@ -175,12 +207,12 @@ impl Chaos<'_> {
             "the topic holds each record once"
         );
         let until = Instant::now() + RECOVERY;
-        while lines(&flow.read) < count && flow.reader.runs() && Instant::now() < until {
+        while lines(&read) < count && reader.runs() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(200));
         }
-        flow.reader.signal(Signal::TERM);
-        flow.reader.wait().succeeds();
-        let text = std::fs::read_to_string(&flow.read).unwrap();
+        reader.signal(Signal::TERM);
+        reader.wait().succeeds();
+        let text = std::fs::read_to_string(&read).unwrap();
         let mut last: BTreeMap<i32, i64> = BTreeMap::new();
         let mut read: Vec<usize> = Vec::new();
         for line in text.lines() {
@@ -198,12 +230,60 @@ impl Chaos<'_> {
             read.iter().copied().eq(1..=count),
             "the reader saw each record once"
         );
+        self.judge_backup(backup);
+        Self::judge_exporter(exporter, port);
+    }
+
+    /// The backup has each record once, and nothing is left to be read.
+    fn judge_backup(&self, backup: Running) {
+        std::fs::write(self.folder.join("stop"), "").unwrap();
+        backup.wait();
+        self.shell(
+            r#"kcat-lite -G backup -e -q --tsv=all --ack "$PWD/ack" "$TOPIC" | ktee -q --tsv=all --ack "$PWD/ack" backup/ >/dev/null"#,
+        )
+        .limit(RECOVERY)
+        .run()
+        .succeeds();
+        self.shell("ktee --verify backup/")
+            .limit(ANSWER * 3)
+            .run()
+            .succeeds();
+        let keys = self
+            .shell("ktee --cat backup/ | cut -f 5 | sort -n")
+            .limit(ANSWER * 3);
+        let keys = keys.run().succeeds();
+        let expected = (1..=record_count()).map(|key| key.to_string());
+        assert!(
+            keys.lines().into_iter().eq(expected),
+            "the backup holds each record once"
+        );
+        self.at(cmd("klag").args(["-g", "backup", "--max-lag", "0", "--unknown=fail"]))
+            .run()
+            .succeeds()
+            .stdout_is("");
+        let rows = self.at(cmd("koldest").arg(&self.topic)).run().succeeds();
+        assert_eq!(rows.lines().len(), 3);
+    }
+
+    /// The exporter has outlived it all and knows that nothing is left.
+    fn judge_exporter(mut exporter: Running, port: u16) {
+        let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        connection
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let sum = "kafka_consumergroup_group_sum_lag{group=\"backup\"} 0";
+        assert!(answer.contains(sum), "{answer}");
+        exporter.signal(Signal::TERM);
+        exporter.wait().succeeds();
     }
 }
 
 fn lines(path: &Path) -> usize {
     let text = std::fs::read(path).unwrap();
-    text.iter().filter(|&&byte| byte == b'\n').count()
+    ended_lines(&text)
 }
 
 #[test]

@@ -2,6 +2,7 @@ use super::{lines, segments};
 use crate::testkit::command::cmd;
 use crate::testkit::running::Running;
 use crate::testkit::session;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tools::ack::{Lane, Listener, Position, Session, Source};
@@ -44,13 +45,11 @@ impl Pipe {
     }
 
     fn write(&mut self, session: &str, records: &str) {
-        let text: String = records
-            .lines()
-            .map(|line| {
-                let offset = line.split('\t').nth(2).unwrap();
-                format!("{session}:t:0:{offset}\t{line}\n")
-            })
-            .collect();
+        let mut text = String::new();
+        for line in records.lines() {
+            let offset = line.split('\t').nth(2).unwrap();
+            let _ = writeln!(text, "{session}:t:0:{offset}\t{line}");
+        }
         self.running.write(text.as_bytes());
     }
 

@@ -281,7 +281,7 @@ fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
     };
     check("--verify")
         .succeeds()
-        .stdout_has(&format!("\t0\t{}\t", records - 1));
+        .stdout_has(format!("\t0\t{}\t", records - 1));
     check("--cat").succeeds().stdout_is(&input);
     s3.ktee()
         .args(["--verify", "s3://backups/k", "-o", "json"])

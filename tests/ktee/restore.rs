@@ -87,8 +87,8 @@ fn a_topic_comes_back_as_it_was_and_keeps_its_old_records() {
     restore(&target, &folder)
         .run()
         .succeeds()
-        .stdout_has(&format!("{topic}\tsegment.ms\t100000\n"))
-        .stdout_has(&format!("{topic}\tmessage.timestamp.type\t\\N\n"));
+        .stdout_has(format!("{topic}\tsegment.ms\t100000\n"))
+        .stdout_has(format!("{topic}\tmessage.timestamp.type\t\\N\n"));
     assert_eq!(
         plain(&target.records(&topic)),
         plain(&source.records(&topic))

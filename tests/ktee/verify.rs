@@ -43,7 +43,7 @@ fn a_segment_that_is_missing_is_a_hole_and_1() {
         let verify = || cmd("ktee").args(["--verify", "b"]).inside(&folder).run();
         verify()
             .fails_with(1)
-            .stdout_has(&format!("offsets {hole} are missing"));
+            .stdout_has(format!("offsets {hole} are missing"));
     }
     let folder = backup(25);
     remove(&folder, 10);

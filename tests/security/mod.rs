@@ -120,14 +120,14 @@ impl Fortress {
     /// Reads the topic through a door.
     fn consume(&self, listener: &str, properties: &[&str]) -> Cmd {
         let door = self.kafka.bootstrap_of(listener);
-        self.through(
+        Self::through(
             cmd("kcat-lite").args(["-C", "-e", "-q", "-t", &self.topic]),
             &door,
             properties,
         )
     }
 
-    fn through(&self, command: Cmd, door: &str, properties: &[&str]) -> Cmd {
+    fn through(command: Cmd, door: &str, properties: &[&str]) -> Cmd {
         let command = command.args(["-m", "10", "-b", door]);
         properties
             .iter()
@@ -257,7 +257,7 @@ fn what_is_not_allowed_is_named_and_what_was_not_delivered_counted() {
     let mut login = fortress.login("PLAIN");
     login.push(format!("sasl.password=@{}", secret.display()));
     let door = fortress.kafka.bootstrap_of("SASL_SSL");
-    let run = |command: Cmd| fortress.through(command, &door, &refs(&login));
+    let run = |command: Cmd| Fortress::through(command, &door, &refs(&login));
     run(cmd("kcat-lite")
         .args(["-P", "-t", &fortress.topic])
         .stdin("not allowed\n"))
@@ -345,8 +345,7 @@ fn a_producer_that_is_allowed_is_the_one_with_the_certificate() {
     let command = cmd("kcat-lite")
         .args(["-P", "-t", &topic])
         .stdin("sealed\n");
-    fortress
-        .through(command, &door, &refs(&properties))
+    Fortress::through(command, &door, &refs(&properties))
         .run()
         .succeeds();
     fortress.kafka.produce(&topic, &[Record::of("open")]);

@@ -183,11 +183,11 @@ impl Kafka {
         let controllers: Vec<u16> = nodes.iter().map(|_| free_port()).collect();
         let proxied = listeners.iter().position(|(name, _)| name == PROXIED);
         let proxied = proxied.filter(|_| spec.is_behind_proxies);
-        let proxies = nodes
+        let before = nodes
             .iter()
             .filter_map(|node| proxied.map(|index| Proxy::to(node.ports[index])));
         let kafka = Self {
-            proxies: proxies.collect(),
+            proxies: before.collect(),
             nodes,
             listeners,
             class_path,

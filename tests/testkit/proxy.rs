@@ -42,7 +42,7 @@ impl Proxy {
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                shared.lead(stream, port);
+                shared.lead(&stream, port);
             }
         });
         Self { port: own, state }
@@ -66,7 +66,7 @@ impl Proxy {
 }
 
 impl State {
-    fn lead(self: &Arc<Self>, client: TcpStream, port: u16) {
+    fn lead(self: &Arc<Self>, client: &TcpStream, port: u16) {
         if *self.weather.lock().unwrap() == Weather::Cut {
             return;
         }
@@ -74,7 +74,7 @@ impl State {
             return;
         };
         let mut open = self.open.lock().unwrap();
-        for (from, to) in [(&client, &broker), (&broker, &client)] {
+        for (from, to) in [(client, &broker), (&broker, client)] {
             let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
             open.push(from.try_clone().unwrap());
             let state = Arc::clone(self);
@@ -83,7 +83,7 @@ impl State {
     }
 
     fn pass(&self, mut from: TcpStream, mut to: TcpStream) {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         while let Ok(size @ 1..) = from.read(&mut buffer) {
             if let Weather::Slow(delay) = self.wait_for_passage() {
                 std::thread::sleep(delay);
