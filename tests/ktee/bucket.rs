@@ -264,7 +264,7 @@ fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
             ])
             .stdin_from(&file)
             .stdout_to("/dev/null")
-            .limit(Duration::from_secs(120))
+            .limit(Duration::from_secs(600))
     };
     for kill in 0..number("KTEE_KILLS", 5) {
         let mut running = run().start();
@@ -276,7 +276,7 @@ fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
     let check = |mode: &str| {
         s3.ktee()
             .args([mode, "s3://backups/k"])
-            .limit(Duration::from_secs(120))
+            .limit(Duration::from_secs(600))
             .run()
     };
     check("--verify")
@@ -285,7 +285,7 @@ fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
     check("--cat").succeeds().stdout_is(&input);
     s3.ktee()
         .args(["--verify", "s3://backups/k", "-o", "json"])
-        .limit(Duration::from_secs(120))
+        .limit(Duration::from_secs(600))
         .run()
         .succeeds()
         .stdout_has("\"doubles\":0");
