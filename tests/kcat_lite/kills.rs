@@ -199,8 +199,10 @@ impl<'a> Trial<'a> {
 pub(super) fn wait_for_pid(path: &Path) -> Pid {
     let until = Instant::now() + Duration::from_secs(15);
     loop {
-        if let Ok(text) = std::fs::read_to_string(path) {
-            return Pid::from_raw(text.trim().parse().unwrap()).unwrap();
+        // The file may be there before what it is to hold.
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if let Ok(pid) = text.trim().parse() {
+            return Pid::from_raw(pid).unwrap();
         }
         assert!(Instant::now() < until, "{} has not started", path.display());
         std::thread::sleep(Duration::from_millis(5));
