@@ -151,6 +151,7 @@ impl Run<'_> {
         }
     }
 
+    #[inline]
     fn take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
         self.is_cut_off = false;
         match item {
@@ -163,20 +164,24 @@ impl Run<'_> {
                 topic,
                 partition,
                 offset,
-            } => {
-                if !self.quiet {
-                    self.writer.flush(self.signals)?;
-                    message(format_args!(
-                        "reached the end of {topic} [{partition}] at offset {offset}"
-                    ));
-                }
-            }
+            } => self.say_end(topic, *partition, *offset)?,
         }
         Ok(if self.left == 0 || self.signals.caught().is_some() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         })
+    }
+
+    #[cold]
+    fn say_end(&mut self, topic: &str, partition: i32, offset: i64) -> anyhow::Result<()> {
+        if !self.quiet {
+            self.writer.flush(self.signals)?;
+            message(format_args!(
+                "reached the end of {topic} [{partition}] at offset {offset}"
+            ));
+        }
+        Ok(())
     }
 
     /// After first contact the cluster may go and come back; that is said once.

@@ -67,6 +67,25 @@ impl Encoding {
         }
     }
 
+    /// Counts what is ambiguous by blocks, where nothing but the usual case is written; [`Encoding::end_block`] ends each.
+    fn by_block(mut self) -> Encoding {
+        if self.is_plain {
+            self.encoder = self.encoder.by_block();
+        }
+        self
+    }
+
+    /// `block` is all that was encoded since it was empty.
+    fn end_block(&mut self, block: &[u8]) {
+        self.encoder.end_block(block);
+    }
+
+    /// Appends a record that is its value and one byte; false where it is not that, and nothing was done.
+    #[inline]
+    fn encode_plain(&mut self, record: &Record<'_>, buffer: &mut Vec<u8>) -> bool {
+        self.is_plain && self.encoder.encode_plain(record, buffer)
+    }
+
     /// Appends the record to `buffer`, which is as it was after an error.
     #[inline]
     pub(crate) fn encode(
@@ -130,7 +149,7 @@ impl Writer {
         let out = Out::stdout()?;
         let for_terminal = out.is_terminal() && !output.raw;
         Ok(Writer {
-            encoding: Encoding::new(output, for_terminal),
+            encoding: Encoding::new(output, for_terminal).by_block(),
             by_record: output.unbuffered || out.is_terminal(),
             skips_bad: output.keep_trying,
             skipped: 0,
@@ -155,18 +174,30 @@ impl Writer {
         Ok(())
     }
 
+    /// [`Writer::put`] and [`Writer::flush_if_due`] in a few steps, in the usual case; false where it is not that, and nothing was done.
+    #[inline]
+    pub(crate) fn put_in_passing(&mut self, record: &Record<'_>) -> bool {
+        let is_usual = !self.by_record && !self.out.is_full();
+        if is_usual && self.encoding.encode_plain(record, self.out.buffer()) {
+            self.written += 1;
+            return true;
+        }
+        false
+    }
+
     /// Writes a block that is full, or each record where that is wanted.
     #[inline]
     pub(crate) fn flush_if_due(&mut self, signals: &Signals) -> Result<bool, OutError> {
         let is_due = self.by_record || self.out.is_full();
         if is_due {
-            self.out.flush(signals)?;
+            self.flush(signals)?;
         }
         Ok(is_due)
     }
 
     /// Writes what is in the block.
     pub(crate) fn flush(&mut self, signals: &Signals) -> Result<(), OutError> {
+        self.encoding.end_block(self.out.buffer());
         self.out.flush(signals)
     }
 

@@ -40,38 +40,33 @@ pub(super) struct Writer {
     /// Searched for in what was written; `None` for an empty delimiter, which ends nothing.
     end: Option<Needle>,
     key_end: Option<Needle>,
-    /// The delimiter of values alone that is one byte: the usual case, which has a short way.
-    plain_end: Option<u8>,
 }
 
 impl Writer {
     pub(super) fn new(format: Raw) -> Writer {
         let needle = |text: &Vec<u8>| (!text.is_empty()).then(|| Needle::new(text));
-        let plain_end = match format.delimiter[..] {
-            [byte] if format.key_delimiter.is_none() => Some(byte),
-            _ => None,
-        };
         Writer {
-            plain_end,
             end: needle(&format.delimiter),
             key_end: format.key_delimiter.as_ref().and_then(needle),
             format,
         }
     }
 
-    /// Appends the record; true means that a reader would cut it elsewhere.
-    #[inline]
-    pub(super) fn write(&self, record: &Record<'_>, terminal: bool, out: &mut Vec<u8>) -> bool {
-        if let (Some(end), false, Some(value)) = (self.plain_end, terminal, record.value) {
-            out.reserve(value.len() + 1);
-            out.extend_from_slice(value);
-            out.push(end);
-            return memchr::memchr(end, value).is_some();
+    /// The byte that ends each value, and what NULL is, where nothing else is written: the usual case, which has a short way.
+    pub(super) fn plain(&self) -> Option<(u8, &'static [u8])> {
+        let null = if self.format.null_empty {
+            template::NULL_TEXT
+        } else {
+            b""
+        };
+        match self.format.delimiter[..] {
+            [end] if self.format.key_delimiter.is_none() => Some((end, null)),
+            _ => None,
         }
-        self.write_any(record, terminal, out)
     }
 
-    fn write_any(&self, record: &Record<'_>, terminal: bool, out: &mut Vec<u8>) -> bool {
+    /// Appends the record; true means that a reader would cut it elsewhere.
+    pub(super) fn write(&self, record: &Record<'_>, terminal: bool, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let null: &[u8] = if self.format.null_empty {
             template::NULL_TEXT
@@ -269,6 +264,39 @@ mod tests {
             count(raw("", None, false), b"", b"one value and no more"),
             0
         );
+    }
+
+    #[test]
+    fn by_block_the_same_is_counted() {
+        let values: [Bytes<'_>; 6] = [
+            Some(b"v"),
+            Some(b"a\nb"),
+            None,
+            Some(b"\n\n"),
+            Some(b""),
+            Some(b"NULL"),
+        ];
+        for z in [false, true] {
+            let format = || Format::Raw(raw("\n", None, z));
+            let mut each = Encoder::new(format());
+            let mut by_block = Encoder::new(format()).by_block();
+            let (mut whole, mut block) = (Vec::new(), Vec::new());
+            for count in 0..4 {
+                block.clear();
+                for value in values.iter().cycle().take(count * 3) {
+                    let record = Record {
+                        value: *value,
+                        ..Record::default()
+                    };
+                    each.encode(&record, &mut whole).expect("never refused");
+                    by_block.encode(&record, &mut block).expect("never refused");
+                }
+                by_block.end_block(&block);
+                assert!(whole.ends_with(&block));
+                assert_eq!(by_block.ambiguous(), each.ambiguous());
+            }
+            assert_eq!(each.ambiguous(), 6);
+        }
     }
 
     #[test]

@@ -77,6 +77,15 @@ impl<'a> Batch<'a> {
         self.attributes & bit::LOG_APPEND_TIME != 0
     }
 
+    /// The time of a record that is so much later than the batch's first.
+    #[inline]
+    pub(super) fn timestamp_ms(&self, delta_ms: i64) -> i64 {
+        if self.is_log_append_time() {
+            return self.max_timestamp_ms;
+        }
+        self.base_timestamp_ms.wrapping_add(delta_ms)
+    }
+
     /// How its records are compressed.
     pub fn codec(&self) -> Result<Codec, BatchError> {
         Codec::of(self.attributes & bit::CODEC)

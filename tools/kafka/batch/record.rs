@@ -37,6 +37,47 @@ impl<'a> RawRecord<'a> {
         reason = "a record is many words, which stay in registers only where it is used"
     )]
     pub(super) fn parse(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
+        RawRecord::parse_short(batch, bytes).or_else(|| RawRecord::parse_any(batch, bytes))
+    }
+
+    /// A record whose numbers before the key take two bytes each at most, as nearly all do: eight bytes are looked at together.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
+    fn parse_short(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
+        let mut word = Word::at(bytes)?;
+        let length = word.number()?;
+        let start = word.used;
+        word.skip_byte();
+        let timestamp_delta = word.number()?;
+        let offset_delta = word.number()?;
+        // A negative length or offset is odd.
+        if (length | offset_delta) & 1 != 0 {
+            return None;
+        }
+        let (body, rest) = bytes.split_at_checked(start + (length >> 1) as usize)?;
+        let (key, body) = short_nullable(body.get(word.used..)?)?;
+        let (value, body) = short_nullable(body)?;
+        let (&count, headers) = body.split_first()?;
+        let offset_delta = offset_delta >> 1;
+        if count & 0x81 != 0 || offset_delta > u64::from(batch.last_offset_delta) {
+            return None;
+        }
+        let timestamp_delta_ms = unzigzag(timestamp_delta);
+        let record = RawRecord {
+            offset: batch.base_offset + offset_delta as i64,
+            timestamp_ms: batch.timestamp_ms(timestamp_delta_ms),
+            key,
+            value,
+            headers: Headers {
+                count: usize::from(count >> 1),
+                bytes: headers,
+            },
+        };
+        Some((record, rest))
+    }
+
+    #[inline(never)]
+    fn parse_any(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
         let (length, bytes) = length(bytes)?;
         let (body, rest) = bytes.split_at_checked(length)?;
         // Attributes, of which there are none yet.
@@ -49,14 +90,9 @@ impl<'a> RawRecord<'a> {
         if u64::try_from(offset_delta).ok()? > u64::from(batch.last_offset_delta) {
             return None;
         }
-        let timestamp_ms = if batch.is_log_append_time() {
-            batch.max_timestamp_ms
-        } else {
-            batch.base_timestamp_ms.wrapping_add(timestamp_delta_ms)
-        };
         let record = RawRecord {
             offset: batch.base_offset + offset_delta,
-            timestamp_ms,
+            timestamp_ms: batch.timestamp_ms(timestamp_delta_ms),
             key,
             value,
             headers: Headers {
@@ -123,6 +159,67 @@ fn header(bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
     Some((Header { name: name?, value }, bytes))
 }
 
+/// Eight bytes, of which numbers are taken off the front.
+struct Word {
+    bits: u64,
+    used: usize,
+}
+
+impl Word {
+    #[inline]
+    fn at(bytes: &[u8]) -> Option<Word> {
+        let bits = u64::from_le_bytes(*bytes.first_chunk()?);
+        Some(Word { bits, used: 0 })
+    }
+
+    #[inline]
+    fn skip_byte(&mut self) {
+        self.bits >>= 8;
+        self.used += 1;
+    }
+
+    /// A number of one or two bytes, its sign still in its lowest bit. No more than eight bytes may be taken.
+    #[inline]
+    fn number(&mut self) -> Option<u64> {
+        let bits = self.bits;
+        if bits & 0x80 == 0 {
+            self.skip_byte();
+            return Some(bits & 0x7f);
+        }
+        if bits & 0x8000 != 0 {
+            return None;
+        }
+        self.bits >>= 16;
+        self.used += 2;
+        Some(bits & 0x7f | bits >> 1 & 0x3f80)
+    }
+}
+
+/// As [`nullable`], where eight bytes are there and the length takes two at most.
+#[inline]
+fn short_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let mut word = match *bytes {
+        // Too few for a word; the length of NULL or of a few bytes is one, and the mark of a third makes two be refused.
+        [first, ..] if bytes.len() < 8 => Word {
+            bits: u64::from(first) | 0x8000,
+            used: 0,
+        },
+        _ => Word::at(bytes)?,
+    };
+    let length = word.number()?;
+    let rest = bytes.get(word.used..)?;
+    if length & 1 != 0 {
+        return Some((None, rest));
+    }
+    let (taken, rest) = rest.split_at_checked((length >> 1) as usize)?;
+    Some((Some(taken), rest))
+}
+
+#[inline]
+fn unzigzag(raw: u64) -> i64 {
+    (raw >> 1) as i64 ^ -((raw & 1) as i64)
+}
+
 /// A zigzag number (`ByteUtils.readVarlong`) and what follows it. Most take one byte or two.
 #[inline]
 fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
@@ -133,7 +230,7 @@ fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
         }
         _ => long_varint(bytes)?,
     };
-    Some(((raw >> 1) as i64 ^ -((raw & 1) as i64), rest))
+    Some((unzigzag(raw), rest))
 }
 
 /// Groups of seven bits, the lowest first.
@@ -174,4 +271,61 @@ fn nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     }
     let (taken, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
     Some((Some(taken), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Batches;
+    use super::super::build::Recipe;
+    use super::*;
+
+    type Parts<'a> = (
+        i64,
+        i64,
+        Option<&'a [u8]>,
+        Option<&'a [u8]>,
+        usize,
+        &'a [u8],
+        &'a [u8],
+    );
+
+    fn parts<'a>((record, rest): (RawRecord<'a>, &'a [u8])) -> Parts<'a> {
+        let RawRecord {
+            offset,
+            timestamp_ms,
+            key,
+            value,
+            headers,
+        } = record;
+        (
+            offset,
+            timestamp_ms,
+            key,
+            value,
+            headers.count,
+            headers.bytes,
+            rest,
+        )
+    }
+
+    proptest! {
+        /// Numbers may be written longer than they need be, and lengths may say anything.
+        #[test]
+        fn the_short_way_reads_what_the_long_way_reads(
+            head in proptest::collection::vec(prop_oneof![0..20u8, 126..132u8, any::<u8>()], 1..12),
+            tail in proptest::collection::vec(prop_oneof![0..4u8, any::<u8>()], 0..40),
+        ) {
+            let mut recipe = Recipe::of(5, &["a"]);
+            recipe.last_offset_delta = Some(300);
+            let batch = recipe.bytes();
+            let batch = Batches::new(&batch).next().expect("one").expect("whole");
+            let bytes = [head, tail].concat();
+            if let Some(short) = RawRecord::parse_short(&batch, &bytes) {
+                let long = RawRecord::parse_any(&batch, &bytes).map(parts);
+                prop_assert_eq!(Some(parts(short)), long);
+            }
+        }
+    }
 }

@@ -36,7 +36,7 @@ impl Unpacker {
         mut take: impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, BatchError> {
         match batch.codec()? {
-            Codec::None => plain(batch, take),
+            Codec::None => plain(batch, &mut take),
             // An empty batch, which compaction leaves behind, need not be a valid stream.
             _ if batch.count == 0 && batch.records.is_empty() => Ok(ControlFlow::Continue(())),
             codec => self.compressed(batch, codec, &mut take),
@@ -81,25 +81,43 @@ impl Unpacker {
 }
 
 /// Records that are not compressed lie in the batch itself.
-#[inline]
 fn plain(
     batch: &Batch<'_>,
-    mut take: impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
+    take: &mut impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, BatchError> {
-    let mut rest = batch.records;
-    for index in 0..batch.count {
+    let mut index = 0;
+    let (rest, end) = hand_out(batch, batch.records, &mut index, take)?;
+    match end {
+        HandedOut::Stopped => Ok(ControlFlow::Break(())),
+        HandedOut::Missing(_) => judge_end(batch, index, rest.is_empty()),
+    }
+}
+
+/// Hands out the records of `bytes` that are whole; gives the bytes that are left.
+fn hand_out<'b>(
+    batch: &Batch<'_>,
+    bytes: &'b [u8],
+    index: &mut i32,
+    take: &mut impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
+) -> Result<(&'b [u8], HandedOut), BatchError> {
+    let mut rest = bytes;
+    while *index < batch.count && !rest.is_empty() {
         let Some((record, behind)) = RawRecord::parse(batch, rest) else {
             return match RawRecord::fault(rest) {
-                Fault::Malformed(problem) => Err(BatchError::Record { index, problem }),
-                Fault::Missing(_) => judge_end(batch, index, rest.is_empty()),
+                Fault::Missing(bytes) => Ok((rest, HandedOut::Missing(bytes))),
+                Fault::Malformed(problem) => Err(BatchError::Record {
+                    index: *index,
+                    problem,
+                }),
             };
         };
         rest = behind;
+        *index += 1;
         if take(record).is_break() {
-            return Ok(ControlFlow::Break(()));
+            return Ok((rest, HandedOut::Stopped));
         }
     }
-    judge_end(batch, batch.count, rest.is_empty())
+    Ok((rest, HandedOut::Missing(1)))
 }
 
 /// At the end all records are there, and nothing else.
@@ -187,21 +205,9 @@ impl Window {
         index: &mut i32,
         take: &mut impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
     ) -> Result<HandedOut, BatchError> {
-        while *index < batch.count && !self.is_empty() {
-            let bytes = &self.bytes[self.start..self.end];
-            let Some((record, behind)) = RawRecord::parse(batch, bytes) else {
-                let index = *index;
-                return match RawRecord::fault(bytes) {
-                    Fault::Malformed(problem) => Err(BatchError::Record { index, problem }),
-                    Fault::Missing(bytes) => Ok(HandedOut::Missing(bytes)),
-                };
-            };
-            self.start = self.end - behind.len();
-            *index += 1;
-            if take(record).is_break() {
-                return Ok(HandedOut::Stopped);
-            }
-        }
-        Ok(HandedOut::Missing(1))
+        let bytes = &self.bytes[self.start..self.end];
+        let (rest, end) = hand_out(batch, bytes, index, take)?;
+        self.start = self.end - rest.len();
+        Ok(end)
     }
 }

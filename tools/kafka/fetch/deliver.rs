@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::machine::Piece;
-use crate::kafka::batch::{Batch, BatchError, Batches, Marker, RawRecord, Unpacker};
+use crate::kafka::batch::{Batch, BatchError, Batches, Marker, Unpacker};
 use crate::kafka::consume::message::recycle;
 use crate::record::{Header, Record, TimestampType};
 
@@ -159,12 +159,23 @@ impl Deliverer {
                 value: raw.value,
                 ..usual
             };
+            // One way for all, so that the taker is called in one place and becomes part of the loop.
+            let mut list = Vec::new();
             if rules.wants_headers && !raw.headers.is_empty() {
-                let flow = with_headers(headers, &raw, record, take);
-                is_malformed = flow.is_none();
-                return flow.unwrap_or(ControlFlow::Break(()));
+                list = recycle(std::mem::take(headers));
+                if !raw.headers.read(&mut list) {
+                    is_malformed = true;
+                    return ControlFlow::Break(());
+                }
             }
-            take(&record)
+            let flow = take(&Record {
+                headers: &list,
+                ..record
+            });
+            if list.capacity() > 0 {
+                *headers = recycle(list);
+            }
+            flow
         })?;
         match bound {
             Some(offset) => Ok(Handed::Bound(offset)),
@@ -176,24 +187,6 @@ impl Deliverer {
             None => Ok(Handed::All),
         }
     }
-}
-
-/// Takes a record with its headers, which are parsed into the memory of those before; `None` where they can't be.
-fn with_headers(
-    space: &mut Vec<Header<'static>>,
-    raw: &RawRecord<'_>,
-    record: Record<'_>,
-    take: &mut impl FnMut(&Record<'_>) -> ControlFlow<()>,
-) -> Option<ControlFlow<()>> {
-    let mut headers = recycle(std::mem::take(space));
-    let flow = raw.headers.read(&mut headers).then(|| {
-        take(&Record {
-            headers: &headers,
-            ..record
-        })
-    });
-    *space = recycle(headers);
-    flow
 }
 
 /// Whether a batch belongs to a transaction that was aborted.
