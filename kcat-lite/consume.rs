@@ -99,6 +99,7 @@ impl Run<'_> {
             let Some(items) = self.read(&mut reader, timeout_ms)? else {
                 break;
             };
+            self.is_cut_off &= items == 0;
             self.progress
                 .update(self.writer.written(), self.writer.out().total_bytes());
             timeout_ms = 0;
@@ -120,14 +121,14 @@ impl Run<'_> {
     fn read(&mut self, reader: &mut Reader<'_>, timeout_ms: i32) -> anyhow::Result<Option<usize>> {
         let mut failed = None;
         let arrived = reader.read(timeout_ms, |item| {
-            let flow = self.take(&item);
-            match flow {
-                Ok(flow) => flow,
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
+            if let Item::Record(record) = &item
+                && self.left > 1
+                && self.writer.put_in_passing(record)
+            {
+                self.left -= 1;
+                return self.signals.flow();
             }
+            self.take(&item, &mut failed)
         });
         match failed {
             Some(error) if is_closed(&error) => Ok(None),
@@ -151,9 +152,16 @@ impl Run<'_> {
         }
     }
 
-    #[inline]
-    fn take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
-        self.is_cut_off = false;
+    /// The last record, the first after a full block, ends of partitions, and whatever is not usual.
+    #[inline(never)]
+    fn take(&mut self, item: &Item<'_>, failed: &mut Option<anyhow::Error>) -> ControlFlow<()> {
+        self.try_to_take(item).unwrap_or_else(|error| {
+            *failed = Some(error);
+            ControlFlow::Break(())
+        })
+    }
+
+    fn try_to_take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
         match item {
             Item::Record(record) => {
                 self.writer.put(record)?;
@@ -166,14 +174,12 @@ impl Run<'_> {
                 offset,
             } => self.say_end(topic, *partition, *offset)?,
         }
-        Ok(if self.left == 0 || self.signals.caught().is_some() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
+        if self.left == 0 {
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(self.signals.flow())
     }
 
-    #[cold]
     fn say_end(&mut self, topic: &str, partition: i32, offset: i64) -> anyhow::Result<()> {
         if !self.quiet {
             self.writer.flush(self.signals)?;

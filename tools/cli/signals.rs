@@ -5,6 +5,7 @@
 //! waits for something that never comes can still be stopped.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -57,6 +58,15 @@ impl Signals {
         match self.caught() {
             None | Some(SIGINT | SIGTERM) => Exit::Done,
             Some(signal) => Exit::Signal(signal),
+        }
+    }
+
+    /// Whether to go on: `Break` once a signal was caught.
+    #[inline]
+    pub fn flow(&self) -> ControlFlow<()> {
+        match self.caught.load(Ordering::Relaxed) {
+            0 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
         }
     }
 

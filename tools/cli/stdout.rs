@@ -78,11 +78,13 @@ impl Out {
     }
 
     /// Where to append what is to be written next.
+    #[inline]
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
     /// Whether the block is full and should be flushed before more is appended.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.buffer.len() >= BLOCK_BYTES
     }

@@ -103,11 +103,19 @@ impl Encoder {
     /// knows topic, partition and offset and adds them.
     #[inline]
     pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if self.encode_plain(record, out) {
+            return Ok(());
+        }
+        self.encode_any(record, out)
+    }
+
+    /// Appends a record that is its value and one byte, the usual case; false where it is not that, and nothing was done.
+    #[inline]
+    pub fn encode_plain(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> bool {
         let Some(plain) = &mut self.plain else {
-            return self.encode_any(record, out);
+            return false;
         };
         let value = record.value.unwrap_or(plain.null);
-        out.reserve(value.len() + 1);
         out.extend_from_slice(value);
         out.push(plain.end);
         match &mut plain.ends {
@@ -116,9 +124,10 @@ impl Encoder {
                 self.ambiguous += u64::from(memchr::memchr(plain.end, value).is_some());
             }
         }
-        Ok(())
+        true
     }
 
+    #[inline(never)]
     fn encode_any(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let start = out.len();
         let written = match &self.writer {

@@ -30,20 +30,17 @@ pub(super) enum Fault {
 const LENGTH_BYTES: usize = 5;
 
 impl<'a> RawRecord<'a> {
-    /// The record at the front of `bytes`, and what follows it; where there is none, [`RawRecord::fault`] says why.
+    /// The record at the front of `bytes`, and what follows it, where its numbers take two bytes each at most, as
+    /// nearly all do: eight bytes are looked at together. Else [`RawRecord::parse`] knows more.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
         reason = "a record is many words, which stay in registers only where it is used"
     )]
-    pub(super) fn parse(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
-        RawRecord::parse_short(batch, bytes).or_else(|| RawRecord::parse_any(batch, bytes))
-    }
-
-    /// A record whose numbers before the key take two bytes each at most, as nearly all do: eight bytes are looked at together.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as above")]
-    fn parse_short(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
+    pub(super) fn parse_short(
+        batch: &Batch<'_>,
+        bytes: &'a [u8],
+    ) -> Option<(RawRecord<'a>, &'a [u8])> {
         let mut word = Word::at(bytes)?;
         let length = word.number()?;
         let start = word.used;
@@ -76,8 +73,10 @@ impl<'a> RawRecord<'a> {
         Some((record, rest))
     }
 
+    /// The record at the front of `bytes`, and what follows it; where there is none, [`RawRecord::fault`] says why.
+    #[cold]
     #[inline(never)]
-    fn parse_any(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
+    pub(super) fn parse(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
         let (length, bytes) = length(bytes)?;
         let (body, rest) = bytes.split_at_checked(length)?;
         // Attributes, of which there are none yet.
@@ -323,7 +322,7 @@ mod tests {
             let batch = Batches::new(&batch).next().expect("one").expect("whole");
             let bytes = [head, tail].concat();
             if let Some(short) = RawRecord::parse_short(&batch, &bytes) {
-                let long = RawRecord::parse_any(&batch, &bytes).map(parts);
+                let long = RawRecord::parse(&batch, &bytes).map(parts);
                 prop_assert_eq!(Some(parts(short)), long);
             }
         }

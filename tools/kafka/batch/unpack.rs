@@ -102,7 +102,15 @@ fn hand_out<'b>(
 ) -> Result<(&'b [u8], HandedOut), BatchError> {
     let mut rest = bytes;
     while *index < batch.count && !rest.is_empty() {
-        let Some((record, behind)) = RawRecord::parse(batch, rest) else {
+        // Field by field, so that the usual record never goes through memory.
+        let (offset, timestamp_ms, key, value, headers, behind);
+        if let Some((found, more)) = RawRecord::parse_short(batch, rest) {
+            (offset, timestamp_ms) = (found.offset, found.timestamp_ms);
+            (key, value, headers, behind) = (found.key, found.value, found.headers, more);
+        } else if let Some((found, more)) = RawRecord::parse(batch, rest) {
+            (offset, timestamp_ms) = (found.offset, found.timestamp_ms);
+            (key, value, headers, behind) = (found.key, found.value, found.headers, more);
+        } else {
             return match RawRecord::fault(rest) {
                 Fault::Missing(bytes) => Ok((rest, HandedOut::Missing(bytes))),
                 Fault::Malformed(problem) => Err(BatchError::Record {
@@ -110,6 +118,13 @@ fn hand_out<'b>(
                     problem,
                 }),
             };
+        }
+        let record = RawRecord {
+            offset,
+            timestamp_ms,
+            key,
+            value,
+            headers,
         };
         rest = behind;
         *index += 1;
