@@ -5,26 +5,28 @@
 //! position moves as soon as an answer's batches are counted, before a record
 //! is handed out: the next request is on its way while the last answer is read.
 
+mod leaders;
+mod lost;
+mod partition;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Row};
-use super::settings::{Reset, Settings};
-use crate::kafka::batch::Batches;
-use crate::kafka::cluster::{Isolation, Metadata};
+use super::settings::Settings;
+use crate::kafka::cluster::Isolation;
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::error::{KafkaError, code};
+use leaders::Refresh;
+pub(super) use lost::Log;
+pub(super) use partition::AskRow;
+use partition::{Partition, Position};
 
 /// The most bytes that all leaders together may send at once, where the user says nothing else.
 const BUDGET_BYTES: i32 = 8 * 1024 * 1024;
 /// The least that one leader is asked for.
 const LEAST_BYTES: i32 = 1024 * 1024;
-/// A topic that no broker knows for so long is gone; one that restarts may not know it for a moment.
-const GONE_AFTER: Duration = Duration::from_secs(5);
-/// An answer that is so much later than it should be makes us ask whether there is another leader.
-const LATE: Duration = Duration::from_secs(3);
-
 /// A topic that is read.
 #[derive(Clone, Debug)]
 pub(super) struct Topic {
@@ -32,50 +34,6 @@ pub(super) struct Topic {
     /// Tells it from another of the same name; nil where the brokers don't say.
     id: uuid::Uuid,
     missing_since: Option<Instant>,
-}
-
-/// A partition that is read.
-#[derive(Clone, Debug)]
-pub(super) struct Partition {
-    pub(super) topic: usize,
-    pub(super) id: i32,
-    /// Where to read on.
-    position: Position,
-    /// The offset before which reading stops.
-    pub(super) end: Option<i64>,
-    leader: Option<i32>,
-    /// -1 where the brokers don't say.
-    leader_epoch: i32,
-    /// The broker to ask instead of the leader, and until when.
-    replica: Option<(i32, Instant)>,
-    max_bytes: i32,
-    /// The request that asks for it.
-    asked: Option<u64>,
-    hold_until: Option<Instant>,
-    failures: u32,
-    /// The offset at which the user was last told that there is no more.
-    told_end: Option<i64>,
-    is_over: bool,
-}
-
-/// Where to read on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Position {
-    /// At this offset; the epoch is that of the batch before it, -1 where that is not known.
-    At { offset: i64, epoch: i32 },
-    /// Where this policy says, as soon as that was looked up; with the offset that is out of range.
-    Unknown(Reset, Option<i64>),
-}
-
-/// What there is of a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Log {
-    /// The log start.
-    pub(super) first: i64,
-    /// The end of what may be read: the last stable offset, or the high watermark.
-    pub(super) stable: i64,
-    /// The high watermark.
-    pub(super) high: i64,
 }
 
 /// A broker that is asked.
@@ -93,18 +51,6 @@ pub(super) struct Ask {
     pub(super) request: u64,
     pub(super) max_bytes: i32,
     pub(super) rows: Vec<AskRow>,
-}
-
-/// One partition of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct AskRow {
-    pub(super) partition: usize,
-    pub(super) topic: usize,
-    pub(super) id: i32,
-    pub(super) offset: i64,
-    pub(super) leader_epoch: i32,
-    pub(super) last_epoch: i32,
-    pub(super) max_bytes: i32,
 }
 
 /// What an answer holds of one partition, to be handed out.
@@ -138,17 +84,6 @@ pub(super) struct Machine {
     refresh: Refresh,
     /// What the user is to be told.
     errors: Vec<ConsumeError>,
-}
-
-/// When to ask who leads what.
-#[derive(Debug, Default)]
-struct Refresh {
-    is_wanted: bool,
-    is_under_way: bool,
-    not_before: Option<Instant>,
-    regularly_at: Option<Instant>,
-    asked_at: Option<Instant>,
-    failures: u32,
 }
 
 impl Machine {
@@ -458,217 +393,6 @@ impl Machine {
         });
     }
 
-    /// The leader's log parts from what was read at `offset`: an unclean election has cut it back (KIP-320).
-    fn cut_back(&mut self, index: usize, epoch: i32, offset: i64) {
-        let partition = &mut self.partitions[index];
-        let Position::At {
-            offset: read_to, ..
-        } = partition.position
-        else {
-            return;
-        };
-        let to = read_to.min(offset).max(0);
-        if to < read_to {
-            let reason = format!(
-                "the log was cut back from offset {read_to} to {to}: records that were read are not there any more (auto.offset.reset=latest or earliest reads on)"
-            );
-            if self.settings.reset == Reset::Error {
-                self.give_up(index, KafkaError::new(code::LOG_TRUNCATION, reason));
-                return;
-            }
-            let (topic, id) = self.place(index);
-            log::warn!("{topic} [{id}]: {reason}");
-        }
-        let partition = &mut self.partitions[index];
-        partition.position = Position::At { offset: to, epoch };
-        partition.told_end = None;
-    }
-
-    /// Partitions whose position is to be looked up.
-    pub(super) fn lost(&self) -> Vec<usize> {
-        let is_lost = |p: &Partition| !p.is_over && matches!(p.position, Position::Unknown(..));
-        let lost = self.partitions.iter().enumerate();
-        lost.filter_map(|(index, p)| is_lost(p).then_some(index))
-            .collect()
-    }
-
-    /// The log of a partition that was lost was looked up.
-    pub(super) fn settle(&mut self, index: usize, log: Log) {
-        let partition = &mut self.partitions[index];
-        let Position::Unknown(reset, asked) = partition.position else {
-            return;
-        };
-        let to = match (reset, asked) {
-            // In the meantime it is there after all.
-            (_, Some(asked)) if (log.first..=log.high).contains(&asked) => asked,
-            (Reset::Earliest, _) => log.first,
-            (Reset::Latest, _) => log.stable,
-            (Reset::Error, _) => return self.refuse(index, asked, log),
-        };
-        partition.position = Position::At {
-            offset: to,
-            epoch: -1,
-        };
-        partition.told_end = None;
-        partition.is_over = partition.end.is_some_and(|end| to >= end);
-        if let Some(asked) = asked.filter(|&asked| asked != to) {
-            let (topic, id) = self.place(index);
-            log::warn!(
-                "{topic} [{id}]: offset {asked} is out of range, which is {} to {}; reading on at {to}",
-                log.first,
-                log.high
-            );
-        }
-    }
-
-    fn refuse(&mut self, index: usize, asked: Option<i64>, log: Log) {
-        let Some(offset) = asked else {
-            let reason = "the group has committed no offset here, and auto.offset.reset is error";
-            self.give_up(index, KafkaError::new(code::NO_OFFSET, reason));
-            return;
-        };
-        self.partitions[index].is_over = true;
-        let (topic, partition) = self.place(index);
-        self.errors.push(ConsumeError::OutOfRange {
-            topic: topic.to_owned(),
-            partition,
-            offset,
-            first: log.first,
-            next: log.high,
-        });
-    }
-
-    /// The log of a partition that was lost can't be looked up.
-    pub(super) fn not_settled(&mut self, index: usize, error: &KafkaError) {
-        if !is_passing(error.code) {
-            self.give_up(index, error.clone());
-        }
-    }
-
-    /// Whether to ask now who leads what.
-    pub(super) fn wants_metadata(&mut self, now: Instant) -> bool {
-        let late = self.settings.max_wait + LATE;
-        let is_longer_than =
-            |limit, since: Option<Instant>| since.is_some_and(|since| now >= since + limit);
-        let is_late = self.refresh.asked_at.is_none_or(|at| now >= at + LATE)
-            && self
-                .brokers
-                .values()
-                .any(|broker| is_longer_than(late, broker.request.map(|(_, since)| since)));
-        let has_no_leader = || {
-            let lacks = |p: &Partition| !p.is_over && p.leader.is_none();
-            self.partitions.iter().any(lacks)
-        };
-        let refresh = &self.refresh;
-        let is_wanted = refresh.is_wanted
-            || is_late
-            || refresh.regularly_at.is_some_and(|at| now >= at)
-            || has_no_leader();
-        is_wanted && !refresh.is_under_way && refresh.not_before.is_none_or(|at| now >= at)
-    }
-
-    /// The question who leads what is under way.
-    pub(super) fn metadata_asked(&mut self, now: Instant) {
-        self.refresh.asked_at = Some(now);
-        self.refresh.is_under_way = true;
-        self.refresh.is_wanted = false;
-    }
-
-    /// Nobody told who leads what.
-    pub(super) fn metadata_failed(&mut self, now: Instant) {
-        self.refresh.is_under_way = false;
-        self.refresh.is_wanted = true;
-        self.refresh.failures += 1;
-        let backoff = self.settings.backoff_after(self.refresh.failures);
-        self.refresh.not_before = Some(now + backoff);
-    }
-
-    /// Takes in who leads what.
-    pub(super) fn learn(&mut self, metadata: &Metadata, now: Instant) {
-        self.refresh.is_under_way = false;
-        self.refresh.regularly_at = self
-            .settings
-            .refresh_interval
-            .map(|interval| now + interval);
-        for index in 0..self.topics.len() {
-            if let Some(row) = metadata.topic(&self.topics[index].name) {
-                self.learn_topic(index, row, now);
-            }
-        }
-        for partition in &mut self.partitions {
-            let is_up = |id: i32| metadata.brokers.iter().any(|broker| broker.id == id);
-            if partition.replica.is_some_and(|(id, _)| !is_up(id)) {
-                partition.replica = None;
-                partition.asked = None;
-            }
-        }
-        let refresh = &mut self.refresh;
-        refresh.failures = if refresh.is_wanted {
-            refresh.failures + 1
-        } else {
-            0
-        };
-        refresh.not_before = Some(now + self.settings.backoff_after(refresh.failures));
-    }
-
-    fn learn_topic(&mut self, index: usize, row: &crate::kafka::cluster::Topic, now: Instant) {
-        let topic = &mut self.topics[index];
-        if let Some(error) = &row.error {
-            match error.code {
-                code::UNKNOWN_TOPIC_OR_PARTITION => {
-                    let since = *topic.missing_since.get_or_insert(now);
-                    self.refresh.is_wanted = true;
-                    if now.saturating_duration_since(since) >= GONE_AFTER {
-                        self.lose_topic(index, "the topic was deleted while it was read");
-                    }
-                }
-                code if is_passing(code) => self.refresh.is_wanted = true,
-                _ => self.lose_topic(index, &error.to_string()),
-            }
-            return;
-        }
-        topic.missing_since = None;
-        if topic.id != row.id && !topic.id.is_nil() && !row.id.is_nil() {
-            let reason = "the topic was deleted and made again while it was read";
-            self.lose_topic(index, reason);
-            return;
-        }
-        topic.id = row.id;
-        for row in &row.partitions {
-            match self.places.get(&(index, row.id)) {
-                Some(&place) => {
-                    let partition = &mut self.partitions[place];
-                    self.refresh.is_wanted |= partition.learn(row);
-                }
-                // What is in a new partition came after reading began.
-                None if self.takes_new => {
-                    self.add_at(
-                        index,
-                        row.id,
-                        Position::Unknown(Reset::Earliest, None),
-                        None,
-                    );
-                    if let Some(partition) = self.partitions.last_mut() {
-                        partition.learn(row);
-                    }
-                }
-                None => {}
-            }
-        }
-    }
-
-    fn lose_topic(&mut self, index: usize, reason: &str) {
-        let mut had_any = false;
-        for partition in self.partitions.iter_mut().filter(|p| p.topic == index) {
-            had_any |= !std::mem::replace(&mut partition.is_over, true);
-        }
-        if had_any {
-            let name = self.topics[index].name.clone();
-            let error = KafkaError::new(code::UNKNOWN_TOPIC_OR_PARTITION, reason);
-            self.errors.push(ConsumeError::Topic(name, error));
-        }
-    }
-
     /// When there is something to do even if nothing comes.
     pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let holds = self.partitions.iter().filter(|p| !p.is_over);
@@ -700,98 +424,6 @@ impl Broker {
         if self.request.is_some_and(|(sent, _)| sent == request) {
             self.request = None;
         }
-    }
-}
-
-impl Partition {
-    /// Whom to ask for it, and what; `None` where there is nothing to ask now.
-    fn ask(&mut self, index: usize, now: Instant) -> Option<(i32, AskRow)> {
-        if self.is_over || self.asked.is_some() || self.hold_until.is_some_and(|at| now < at) {
-            return None;
-        }
-        let Position::At { offset, epoch } = self.position else {
-            return None;
-        };
-        // All that is wanted was sent, and is on its way to the user.
-        if self.end.is_some_and(|end| offset >= end) {
-            return None;
-        }
-        self.hold_until = None;
-        if self.replica.is_some_and(|(_, until)| now >= until) {
-            self.replica = None;
-        }
-        let broker = self.replica.map(|(broker, _)| broker).or(self.leader)?;
-        let row = AskRow {
-            partition: index,
-            topic: self.topic,
-            id: self.id,
-            offset,
-            leader_epoch: self.leader_epoch,
-            last_epoch: epoch,
-            max_bytes: self.max_bytes,
-        };
-        Some((broker, row))
-    }
-
-    /// Moves the position behind the batches that came, and tells it.
-    fn go_on(&mut self, records: &[u8], most_bytes: i32) -> i64 {
-        let Position::At {
-            mut offset,
-            mut epoch,
-        } = self.position
-        else {
-            return -1;
-        };
-        let mut batches = Batches::new(records);
-        let mut found_any = false;
-        // What is wrong with a batch is told when it is handed out.
-        for batch in batches.by_ref().flatten() {
-            found_any = true;
-            offset = offset.max(batch.next_offset());
-            epoch = batch.leader_epoch;
-        }
-        let cut_bytes = i32::try_from(batches.cut_bytes()).unwrap_or(i32::MAX);
-        if !found_any && cut_bytes > 0 {
-            // Old brokers cut even the first batch; what is asked for must hold it.
-            self.max_bytes = self
-                .max_bytes
-                .saturating_mul(2)
-                .max(cut_bytes)
-                .min(most_bytes);
-        }
-        self.position = Position::At { offset, epoch };
-        offset
-    }
-
-    /// Goes back to the leader, if `broker` was asked in its place.
-    fn leave_replica(&mut self, broker: i32) -> bool {
-        let was_replica = self.replica.is_some_and(|(replica, _)| replica == broker);
-        if was_replica {
-            self.replica = None;
-        }
-        was_replica
-    }
-
-    /// Takes in who leads it; true means that this is not settled.
-    fn learn(&mut self, row: &crate::kafka::cluster::Partition) -> bool {
-        let epoch = row.leader_epoch.unwrap_or(-1);
-        let Some(leader) = row.leader else {
-            return true;
-        };
-        // A broker that is behind tells what was before.
-        if epoch < self.leader_epoch {
-            return true;
-        }
-        if self.leader == Some(leader) && self.leader_epoch == epoch {
-            return false;
-        }
-        (self.leader, self.leader_epoch) = (Some(leader), epoch);
-        // Whoever was asked does not matter any more; a late answer is not taken.
-        self.asked = None;
-        self.replica = None;
-        self.hold_until = None;
-        self.failures = 0;
-        false
     }
 }
 
