@@ -6,7 +6,8 @@ use crate::testkit::cluster::{BrokerError, Cluster, Record, any};
 use crate::testkit::mock::Mock;
 use rdkafka::types::RDKafkaApiKey;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
@@ -44,6 +45,15 @@ fn agree(cluster: &dyn Cluster, topic: &str, args: &[&str]) -> usize {
     wire.values().map(Vec::len).sum()
 }
 
+/// An hour ago, the same in all of the run: so old that it is the records' own, too young for retention.
+fn long_ago_ms() -> i64 {
+    static MS: OnceLock<i64> = OnceLock::new();
+    *MS.get_or_init(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        now.as_millis() as i64 - 3_600_000
+    })
+}
+
 /// Records of every shape over so many partitions.
 fn shapes(count: i32, partitions: i32) -> Vec<Record> {
     let bytes = |n: i32, what: i32| match (n + what) % 7 {
@@ -54,7 +64,7 @@ fn shapes(count: i32, partitions: i32) -> Vec<Record> {
     };
     let record = |n: i32| Record {
         partition: Some(n % partitions),
-        timestamp_ms: Some(1_600_000_000_000 + i64::from((n * 7919) % 1000)),
+        timestamp_ms: Some(long_ago_ms() + i64::from((n * 7919) % 1000)),
         key: bytes(n, 0),
         value: bytes(n, 3),
         headers: (0..n % 3)
@@ -90,22 +100,13 @@ fn every_form_of_offset_begins_and_ends_alike() {
     let topic = kafka.topic("forms", 2, &[]);
     kafka.produce(&topic, &shapes(400, 2));
     super::log::delete_before(kafka, &topic, 0, 20);
-    for offset in [
-        "beginning",
-        "end",
-        "50",
-        "-1",
-        "-60",
-        "s@1600000000500",
-        "s@now",
-    ] {
+    let at_time = |which: &str, ms: i64| format!("{which}@{}", long_ago_ms() + ms);
+    let half = at_time("s", 500);
+    for offset in ["beginning", "end", "50", "-1", "-60", &half, "s@now"] {
         agree(kafka, &topic, &["-o", offset]);
     }
-    agree(
-        kafka,
-        &topic,
-        &["-o", "s@1600000000100", "-o", "e@1600000000900"],
-    );
+    let (from, to) = (at_time("s", 100), at_time("e", 900));
+    agree(kafka, &topic, &["-o", &from, "-o", &to]);
     let group = ["-o", "stored", "-X", "group.id=nobody"];
     for reset in ["earliest", "latest"] {
         let reset = format!("auto.offset.reset={reset}");
