@@ -50,7 +50,7 @@ pub enum OptionsError {
     NoEquals(String),
     /// A file that was asked for can't be read.
     #[error("{0}: {1}")]
-    Read(String, #[source] std::io::Error),
+    Read(String, std::io::Error),
     /// Nobody says where the cluster is.
     #[error(
         "where is the cluster? Say -b HOST:PORT, or set KAFKA_BROKERS, or put bootstrap.servers=HOST:PORT into ~/.config/kcat.conf"

@@ -86,3 +86,14 @@ fn a_port_that_cannot_be_is_refused_and_not_wrapped_around() {
         assert_eq!(options.brokers().ok(), Some(right));
     }
 }
+
+#[test]
+fn a_file_that_is_not_there_is_named_with_the_reason_once() {
+    let mut options = Options::default();
+    let error = options.add_files_and_environment(&["/no/such/file".into()]);
+    let error = anyhow::Error::from(error.unwrap_err());
+    assert_eq!(
+        format!("{error:#}"),
+        "/no/such/file: No such file or directory (os error 2)"
+    );
+}
