@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a user types once; the programs under test are built already.
-const INSTALL: &str = "cargo install --path . && ";
+const INSTALL: &str = "cargo install --locked --path . && ";
 
 /// Between two outputs: a character that no document prints.
 const MARK: &str = "\u{1e}";
@@ -31,6 +31,11 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Whether this end of a file's name is a section of the manual: `1`.
+fn is_section(end: &std::ffi::OsStr) -> bool {
+    end.to_str().is_some_and(|end| end.parse::<u8>().is_ok())
+}
+
 /// The man pages, by name.
 fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<PathBuf> = root()
@@ -38,6 +43,7 @@ fn pages() -> Vec<PathBuf> {
         .read_dir()
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(is_section))
         .collect();
     pages.sort();
     pages

@@ -8,6 +8,8 @@
 
 /// The documents: what their commands print, and that their options are those of the programs.
 mod docs;
+/// Packages: what is in them, in a system with nothing else.
+mod install;
 /// klag: lag against the truth, checks, the exporter.
 mod klag;
 /// kpart: labels, files, commands, counts.
