@@ -259,9 +259,11 @@ impl Run<'_> {
         {
             fds.push(PollFd::from_borrowed_fd(lines.as_fd(), PollFlags::OUT));
         }
+        // The answer to a commit makes room, and wakes nobody.
+        let wait_ms = if self.member.is_committing() { 1 } else { 20 };
         let timeout = Timespec {
             tv_sec: 0,
-            tv_nsec: 20_000_000,
+            tv_nsec: wait_ms * 1_000_000,
         };
         // A signal that interrupts it is looked at by the caller.
         let _ = rustix::event::poll(&mut fds, Some(&timeout));

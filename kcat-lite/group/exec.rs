@@ -246,25 +246,31 @@ impl Run<'_> {
 
     /// Lets batches go forward: complete, running, committed.
     fn tend(&mut self, member: &mut Member) -> anyhow::Result<()> {
-        self.commit_what_is_done(member)?;
-        let exec = self.exec;
-        self.close(|batch| batch.is_due(exec));
-        let running = |(_, station): &(_, Station)| station.running.is_some();
-        let mut slots = exec.parallel - self.stations.iter().filter(|s| running(s)).count();
-        for (_, station) in &mut self.stations {
-            if slots > 0
-                && station.running.is_none()
-                && let Some(batch) = station.ready.take()
-            {
-                station.running = Some(Running::start(batch, exec).context("--exec: sh")?);
-                slots -= 1;
+        let (done, failed) = self.take_ended()?;
+        if failed.is_none() {
+            let exec = self.exec;
+            self.close(|batch| batch.is_due(exec));
+            // The next command works while the batch before is committed.
+            self.start_ready()?;
+        }
+        for batch in done {
+            let positions = batch.positions(&self.assigned);
+            member.commit(&positions)?;
+            self.done.extend(positions);
+            if self.teller.is_verbose() {
+                message(format_args!("done: {}", batch.describe()));
             }
+        }
+        if let Some(failed) = failed {
+            return Err(failed.into());
         }
         self.commit_passed(member)
     }
 
-    fn commit_what_is_done(&mut self, member: &mut Member) -> anyhow::Result<()> {
+    /// The batches whose commands have taken them, and the first one whose command has not.
+    fn take_ended(&mut self) -> anyhow::Result<(Vec<Batch>, Option<NotTaken>)> {
         let may_retry = self.signals.caught().is_none();
+        let (mut done, mut failed) = (Vec::new(), None);
         for (_, station) in &mut self.stations {
             let Some(running) = &mut station.running else {
                 continue;
@@ -281,18 +287,28 @@ impl Run<'_> {
             let batch = station.running.take().map(|running| running.batch);
             let Some(batch) = batch else { continue };
             match ended {
-                Ended::Done => {
-                    let positions = batch.positions(&self.assigned);
-                    member.commit(&positions)?;
-                    self.done.extend(positions);
-                    if self.teller.is_verbose() {
-                        message(format_args!("done: {}", batch.describe()));
-                    }
-                }
+                Ended::Done => done.push(batch),
                 Ended::Failed(status) => {
                     let batch = batch.describe();
-                    return Err(NotTaken { status, batch }.into());
+                    failed.get_or_insert(NotTaken { status, batch });
                 }
+            }
+        }
+        Ok((done, failed))
+    }
+
+    /// Starts commands for complete batches, as many as may run at a time.
+    fn start_ready(&mut self) -> anyhow::Result<()> {
+        let stations = self.stations.iter();
+        let running = stations.filter(|(_, station)| station.running.is_some());
+        let mut slots = self.exec.parallel - running.count();
+        for (_, station) in &mut self.stations {
+            if slots > 0
+                && station.running.is_none()
+                && let Some(batch) = station.ready.take()
+            {
+                station.running = Some(Running::start(batch, self.exec).context("--exec: sh")?);
+                slots -= 1;
             }
         }
         Ok(())

@@ -112,8 +112,7 @@ impl Drinker<'_> {
             let settled = self.sink().settled(&buffer, arrival, shape);
             self.send_lines(&buffer[..settled])?;
             buffer.drain(..settled);
-            // A record that comes as several lines may go on in one that is not complete.
-            let is_complete = arrival != Arrival::More && buffer.is_empty();
+            let is_complete = arrival != Arrival::More && !self.receipts.may_go_on(&buffer);
             self.serve(is_complete)?;
             if arrival == Arrival::End {
                 return Ok(Ended::Input(buffer.is_empty()));

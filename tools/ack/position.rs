@@ -96,7 +96,8 @@ fn digits(text: &[u8]) -> Option<i64> {
     })
 }
 
-const JSON_START: &[u8] = b"{\"position\":\"";
+/// What stands before the position in an object.
+pub(super) const JSON_START: &[u8] = b"{\"position\":\"";
 
 /// Appends what stands before the record; `lane` is a [`Lane`] as text. Call [`end_line`] when the record is there.
 pub fn begin_line(shape: Shape, lane: &str, offset: i64, out: &mut Vec<u8>) -> usize {

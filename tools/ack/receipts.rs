@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::position::{Lane, Position, cut_offset};
+use super::position::{JSON_START, Lane, Position, cut_offset};
 
 /// How long the last line is held back while nothing follows it.
 const HOLD: Duration = Duration::from_millis(25);
@@ -179,6 +179,22 @@ impl Receipts {
             offset: lane.last_offset,
         })
         .collect()
+    }
+
+    /// Whether the position received last may go on in `rest`, a line that is not complete yet.
+    ///
+    /// Only where records were seen to come as several lines: a program that
+    /// keeps its output in blocks leaves such a line behind most of the time,
+    /// and what is before it must not wait for the next block.
+    pub fn may_go_on(&self, rest: &[u8]) -> bool {
+        let Some(lane) = self.lanes.get(self.current).filter(|_| self.repeats) else {
+            return false;
+        };
+        let rest = rest.strip_prefix(JSON_START).unwrap_or(rest);
+        let mut last = lane.text.clone();
+        last.extend_from_slice(format!(":{}", lane.last_offset).as_bytes());
+        let known = rest.len().min(last.len());
+        !rest.is_empty() && rest[..known] == last[..known]
     }
 
     /// How many lines were received and not yet reported as durable.

@@ -415,6 +415,22 @@ fn a_repeated_position_counts_with_the_last_of_its_lines() {
 }
 
 #[test]
+fn a_position_may_go_on_in_a_line_that_begins_as_it_does() {
+    let mut receipts = Receipts::default();
+    receive(&mut receipts, "s:t:0:1");
+    assert!(
+        !receipts.may_go_on(b"s:t:0:1"),
+        "no record had two lines yet"
+    );
+    receive(&mut receipts, "s:t:0:1");
+    assert!(receipts.may_go_on(b"s:t:0:1\tv"));
+    assert!(receipts.may_go_on(b"s:t"));
+    assert!(receipts.may_go_on(b"{\"position\":\"s:t:0"));
+    assert!(!receipts.may_go_on(b"s:t:0:2"));
+    assert!(!receipts.may_go_on(b""));
+}
+
+#[test]
 fn an_order_that_was_changed_is_noticed() {
     let mut receipts = Receipts::default();
     receive(&mut receipts, "s:t:0:5");

@@ -254,6 +254,11 @@ impl Member {
         }
     }
 
+    /// Whether a commit waits for its answer, which [`Member::poll`] and [`Member::attend`] will tell.
+    pub fn is_committing(&self) -> bool {
+        self.committer.is_busy()
+    }
+
     /// Commits and waits until the group has taken it.
     pub fn commit(&mut self, positions: &Positions) -> Result<(), GroupError> {
         if positions.is_empty() {
