@@ -7,9 +7,11 @@ use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::cluster::Isolation;
-use tools::kafka::consume::{Item, Start, Wanted};
+use tools::kafka::consume::{Start, Wanted};
 use tools::kafka::error::code;
+use tools::kafka::fetch::Taker;
 use tools::kafka::{Client, Role};
+use tools::record::Record;
 
 use crate::config::Consume;
 use crate::engine::Reader;
@@ -119,17 +121,12 @@ impl Run<'_> {
 
     /// Writes what has arrived; `None` means that the reader of the pipe is gone.
     fn read(&mut self, reader: &mut Reader<'_>, timeout_ms: i32) -> anyhow::Result<Option<usize>> {
-        let mut failed = None;
-        let arrived = reader.read(timeout_ms, |item| {
-            if let Item::Record(record) = &item
-                && self.left > 1
-                && self.writer.put_in_passing(record)
-            {
-                self.left -= 1;
-                return self.signals.flow();
-            }
-            self.take(&item, &mut failed)
-        });
+        let mut taking = Taking {
+            run: self,
+            failed: None,
+        };
+        let arrived = reader.read(timeout_ms, &mut taking);
+        let failed = taking.failed;
         match failed {
             Some(error) if is_closed(&error) => Ok(None),
             Some(error) => {
@@ -152,32 +149,11 @@ impl Run<'_> {
         }
     }
 
-    /// The last record, the first after a full block, ends of partitions, and whatever is not usual.
-    #[inline(never)]
-    fn take(&mut self, item: &Item<'_>, failed: &mut Option<anyhow::Error>) -> ControlFlow<()> {
-        self.try_to_take(item).unwrap_or_else(|error| {
-            *failed = Some(error);
-            ControlFlow::Break(())
-        })
-    }
-
-    fn try_to_take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
-        match item {
-            Item::Record(record) => {
-                self.writer.put(record)?;
-                self.writer.flush_if_due(self.signals)?;
-                self.left -= 1;
-            }
-            Item::End {
-                topic,
-                partition,
-                offset,
-            } => self.say_end(topic, *partition, *offset)?,
-        }
-        if self.left == 0 {
-            return Ok(ControlFlow::Break(()));
-        }
-        Ok(self.signals.flow())
+    fn write(&mut self, record: &Record<'_>) -> anyhow::Result<()> {
+        self.writer.put(record)?;
+        self.writer.flush_if_due(self.signals)?;
+        self.left -= 1;
+        Ok(())
     }
 
     fn say_end(&mut self, topic: &str, partition: i32, offset: i64) -> anyhow::Result<()> {
@@ -200,6 +176,45 @@ impl Run<'_> {
             let cause = self.client.cause();
             say_all_down(cause.as_deref());
         }
+    }
+}
+
+/// A run while it takes what has arrived.
+struct Taking<'r, 'a> {
+    run: &'r mut Run<'a>,
+    failed: Option<anyhow::Error>,
+}
+
+impl Taker for Taking<'_, '_> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    fn value(&mut self, value: Option<&[u8]>) -> Option<ControlFlow<()>> {
+        // The last one, and whatever is not usual, goes the long way.
+        if self.run.left > 1 && self.run.writer.put_in_passing(value) {
+            self.run.left -= 1;
+            return Some(self.run.signals.flow());
+        }
+        None
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        let written = self.run.write(record);
+        self.go_on(written)
+    }
+
+    fn end(&mut self, topic: &str, partition: i32, offset: i64) -> ControlFlow<()> {
+        let said = self.run.say_end(topic, partition, offset);
+        self.go_on(said)
+    }
+}
+
+impl Taking<'_, '_> {
+    fn go_on(&mut self, done: anyhow::Result<()>) -> ControlFlow<()> {
+        self.failed = done.err();
+        if self.failed.is_some() || self.run.left == 0 {
+            return ControlFlow::Break(());
+        }
+        self.run.signals.flow()
     }
 }
 

@@ -1,11 +1,10 @@
 //! The two ways to read partitions, behind one face.
 
-use std::ops::ControlFlow;
-
 use clap::ValueEnum;
 use tools::kafka::consume::{self, ConsumeError, Item, Wanted};
 use tools::kafka::error::KafkaError;
-use tools::kafka::{Client, Options, fetch};
+use tools::kafka::fetch::{self, Taker};
+use tools::kafka::{Client, Options};
 
 /// `--engine`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -71,14 +70,22 @@ impl Reader<'_> {
         }
     }
 
-    /// Hands what has arrived to `take`, after waiting for it at most `timeout_ms`; says how many records there were.
-    pub(crate) fn read<F>(&mut self, timeout_ms: i32, take: F) -> Result<usize, ConsumeError>
-    where
-        F: FnMut(Item<'_>) -> ControlFlow<()>,
-    {
+    /// Hands what has arrived to `taker`, after waiting for it at most `timeout_ms`; says how many records there were.
+    pub(crate) fn read(
+        &mut self,
+        timeout_ms: i32,
+        taker: &mut impl Taker,
+    ) -> Result<usize, ConsumeError> {
         match self {
-            Reader::Wire(reader) => reader.read(timeout_ms, take),
-            Reader::Librdkafka(reader) => reader.read(timeout_ms, take),
+            Reader::Wire(reader) => reader.read(timeout_ms, taker),
+            Reader::Librdkafka(reader) => reader.read(timeout_ms, |item| match item {
+                Item::Record(record) => taker.record(record),
+                Item::End {
+                    topic,
+                    partition,
+                    offset,
+                } => taker.end(topic, partition, offset),
+            }),
         }
     }
 

@@ -82,8 +82,8 @@ impl Encoding {
 
     /// Appends a record that is its value and one byte; false where it is not that, and nothing was done.
     #[inline]
-    fn encode_plain(&mut self, record: &Record<'_>, buffer: &mut Vec<u8>) -> bool {
-        self.is_plain && self.encoder.encode_plain(record, buffer)
+    fn encode_value(&mut self, value: Option<&[u8]>, buffer: &mut Vec<u8>) -> bool {
+        self.is_plain && self.encoder.encode_value(value, buffer)
     }
 
     /// Appends the record to `buffer`, which is as it was after an error.
@@ -176,9 +176,9 @@ impl Writer {
 
     /// [`Writer::put`] and [`Writer::flush_if_due`] in a few steps, in the usual case; false where it is not that, and nothing was done.
     #[inline]
-    pub(crate) fn put_in_passing(&mut self, record: &Record<'_>) -> bool {
+    pub(crate) fn put_in_passing(&mut self, value: Option<&[u8]>) -> bool {
         let is_usual = !self.by_record && !self.out.is_full();
-        if is_usual && self.encoding.encode_plain(record, self.out.buffer()) {
+        if is_usual && self.encoding.encode_value(value, self.out.buffer()) {
             self.written += 1;
             return true;
         }

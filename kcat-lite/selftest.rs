@@ -230,7 +230,7 @@ fn check_engine(
         .map_err(|error| error.to_string())?;
     let mut verdicts = Vec::new();
     while !reader.is_done() {
-        let take = |item: Item<'_>| {
+        let mut take = |item: Item<'_>| {
             if let Item::Record(record) = item {
                 let index = verdicts.len();
                 let verdict = match samples.get(index) {
@@ -241,7 +241,9 @@ fn check_engine(
             }
             ControlFlow::Continue(())
         };
-        reader.read(100, take).map_err(|error| error.to_string())?;
+        reader
+            .read(100, &mut take)
+            .map_err(|error| error.to_string())?;
     }
     if verdicts.len() < samples.len() {
         return Err(format!(

@@ -103,19 +103,20 @@ impl Encoder {
     /// knows topic, partition and offset and adds them.
     #[inline]
     pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if self.encode_plain(record, out) {
+        if self.encode_value(record.value, out) {
             return Ok(());
         }
         self.encode_any(record, out)
     }
 
-    /// Appends a record that is its value and one byte, the usual case; false where it is not that, and nothing was done.
+    /// Appends a record of which nothing but the value is written, and one byte, the usual case; false where the format
+    /// writes more, and nothing was done.
     #[inline]
-    pub fn encode_plain(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> bool {
+    pub fn encode_value(&mut self, value: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
         let Some(plain) = &mut self.plain else {
             return false;
         };
-        let value = record.value.unwrap_or(plain.null);
+        let value = value.unwrap_or(plain.null);
         out.extend_from_slice(value);
         out.push(plain.end);
         match &mut plain.ends {

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::Taker;
 use super::machine::Piece;
 use crate::kafka::batch::{Batch, BatchError, Batches, Marker, Unpacker};
 use crate::kafka::consume::message::recycle;
@@ -65,7 +66,7 @@ impl Deliverer {
         body: &[u8],
         piece: &mut Piece,
         rules: &Rules<'_>,
-        mut take: impl FnMut(&Record<'_>) -> ControlFlow<()>,
+        taker: &mut impl Taker,
     ) -> Result<Handed, Bad> {
         let mut batches = Batches::new(&body[piece.records.clone()]);
         while let Some(batch) = batches.next() {
@@ -84,7 +85,7 @@ impl Deliverer {
             if batch.base_offset >= rules.end {
                 return Ok(Handed::Bound(rules.end));
             }
-            match self.batch(&batch, piece, rules, &mut take) {
+            match self.batch(&batch, piece, rules, taker) {
                 Ok(Handed::All) => {}
                 Ok(other) => return Ok(other),
                 Err(error) => {
@@ -112,7 +113,7 @@ impl Deliverer {
         batch: &Batch<'_>,
         piece: &mut Piece,
         rules: &Rules<'_>,
-        take: &mut impl FnMut(&Record<'_>) -> ControlFlow<()>,
+        taker: &mut impl Taker,
     ) -> Result<Handed, BatchError> {
         if batch.next_offset() <= piece.from {
             return Ok(Handed::All);
@@ -152,6 +153,9 @@ impl Deliverer {
             }
             piece.from = raw.offset + 1;
             *records += 1;
+            if let Some(flow) = taker.value(raw.value) {
+                return flow;
+            }
             let record = Record {
                 offset: Some(raw.offset),
                 timestamp_ms: (raw.timestamp_ms >= 0).then_some(raw.timestamp_ms),
@@ -159,7 +163,6 @@ impl Deliverer {
                 value: raw.value,
                 ..usual
             };
-            // One way for all, so that the taker is called in one place and becomes part of the loop.
             let mut list = Vec::new();
             if rules.wants_headers && !raw.headers.is_empty() {
                 list = recycle(std::mem::take(headers));
@@ -168,7 +171,7 @@ impl Deliverer {
                     return ControlFlow::Break(());
                 }
             }
-            let flow = take(&Record {
+            let flow = taker.record(&Record {
                 headers: &list,
                 ..record
             });

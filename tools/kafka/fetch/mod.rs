@@ -25,7 +25,10 @@ mod tests;
 pub use super::consume::{ConsumeError, Item, Start, Wanted};
 pub use reader::Reader;
 
+use std::ops::ControlFlow;
+
 use super::Options;
+use crate::record::Record;
 
 /// Sets what reading partitions needs, where the user says nothing else.
 pub fn tune(options: &mut Options, wanted: &Wanted) {
@@ -33,5 +36,40 @@ pub fn tune(options: &mut Options, wanted: &Wanted) {
     if wanted.start != Start::Stored {
         // Records that are gone are never passed over in silence.
         options.set_default("auto.offset.reset", "error");
+    }
+}
+
+/// Takes what reading brings. Any closure that takes [`Item`]s is one.
+pub trait Taker {
+    /// A record of which only the value may be needed: taken in passing, or left to [`Taker::record`] by `None`.
+    ///
+    /// A record is many words, and putting them together is a third of the work on a small one.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    fn value(&mut self, _value: Option<&[u8]>) -> Option<ControlFlow<()>> {
+        None
+    }
+
+    /// A record; `Break` means that no more are wanted for now.
+    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()>;
+
+    /// Everything that there is of a partition was read, as [`Item::End`] says.
+    fn end(&mut self, topic: &str, partition: i32, offset: i64) -> ControlFlow<()>;
+}
+
+impl<F> Taker for F
+where
+    F: FnMut(Item<'_>) -> ControlFlow<()>,
+{
+    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        self(Item::Record(record))
+    }
+
+    fn end(&mut self, topic: &str, partition: i32, offset: i64) -> ControlFlow<()> {
+        self(Item::End {
+            topic,
+            partition,
+            offset,
+        })
     }
 }

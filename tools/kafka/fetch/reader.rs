@@ -10,13 +10,13 @@ use super::answer::Answer as FetchAnswer;
 use super::deliver::{Bad, Deliverer, Handed, Rules};
 use super::machine::{Log, Machine, Piece};
 use super::settings::Settings;
-use super::{request, stored};
+use super::{Taker, request, stored};
 use crate::kafka::client::{Client, ContactError};
 use crate::kafka::cluster::metadata::{OLDEST, metadata_request, rows};
 use crate::kafka::cluster::{Isolation, Question, Spec, offsets};
 use crate::kafka::consume::span::{self, Beginning, Span};
 use crate::kafka::consume::topics::{self, Found};
-use crate::kafka::consume::{ConsumeError, Item, Place, Start, Wanted};
+use crate::kafka::consume::{ConsumeError, Place, Start, Wanted};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::options::Options;
 use crate::kafka::wire::{Answer, Reply, Ticket, To, Wire};
@@ -153,15 +153,12 @@ impl<'c> Reader<'c> {
         last
     }
 
-    /// Hands what has arrived to `take`, in order, after waiting for it at most
+    /// Hands what has arrived to `taker`, in order, after waiting for it at most
     /// `timeout_ms`; says how many records there were.
     ///
     /// `Break` ends the call; what has arrived stays for the next. After an
     /// error the next call goes on with what can still be read.
-    pub fn read<F>(&mut self, timeout_ms: i32, mut take: F) -> Result<usize, ConsumeError>
-    where
-        F: FnMut(Item<'_>) -> ControlFlow<()>,
-    {
+    pub fn read(&mut self, timeout_ms: i32, taker: &mut impl Taker) -> Result<usize, ConsumeError> {
         if self.current.is_none() {
             self.receive(Duration::from_millis(
                 u64::try_from(timeout_ms).unwrap_or(0),
@@ -172,7 +169,7 @@ impl<'c> Reader<'c> {
             return Ok(0);
         };
         while let Some(piece) = current.pieces.front_mut() {
-            match self.hand_out(&current.reply, current.broker, piece, &mut take) {
+            match self.hand_out(&current.reply, current.broker, piece, taker) {
                 Ok(ControlFlow::Continue(())) => {
                     current.pieces.pop_front();
                 }
@@ -205,16 +202,13 @@ impl<'c> Reader<'c> {
         }
     }
 
-    fn hand_out<F>(
+    fn hand_out(
         &mut self,
         reply: &Reply,
         broker: i32,
         piece: &mut Piece,
-        take: &mut F,
-    ) -> Result<ControlFlow<()>, Bad>
-    where
-        F: FnMut(Item<'_>) -> ControlFlow<()>,
-    {
+        taker: &mut impl Taker,
+    ) -> Result<ControlFlow<()>, Bad> {
         let index = piece.partition;
         if self.machine.is_over(index) {
             return Ok(ControlFlow::Continue(()));
@@ -231,11 +225,7 @@ impl<'c> Reader<'c> {
             checks_crcs: self.settings.checks_crcs,
             wants_headers: self.wants_headers,
         };
-        let handed = self
-            .deliverer
-            .piece(reply.body(), piece, &rules, |record| {
-                take(Item::Record(record))
-            })?;
+        let handed = self.deliverer.piece(reply.body(), piece, &rules, taker)?;
         let offset = match handed {
             Handed::Stopped => return Ok(ControlFlow::Break(())),
             Handed::Bound(offset) => offset,
@@ -244,11 +234,7 @@ impl<'c> Reader<'c> {
         };
         // Told once, also if the taker stops here.
         piece.is_end = false;
-        let flow = take(Item::End {
-            topic,
-            partition,
-            offset,
-        });
+        let flow = taker.end(topic, partition, offset);
         if matches!(handed, Handed::Bound(_)) {
             self.machine.finish(index);
         }

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::super::Item;
 use super::super::deliver::{Bad, Deliverer, Handed, Rules};
 use super::super::machine::Piece;
 use crate::kafka::batch::build::Recipe;
@@ -37,15 +38,18 @@ fn hand_out(
     most: usize,
 ) -> (Vec<String>, Result<Handed, Bad>) {
     let mut values = Vec::new();
-    let handed = Deliverer::new(1 << 20).piece(body, piece, rules, |record| {
-        let value = record.value.unwrap_or(b"NULL").to_vec();
-        values.push(String::from_utf8(value).expect("text"));
+    let mut take = |item: Item<'_>| {
+        if let Item::Record(record) = item {
+            let value = record.value.unwrap_or(b"NULL").to_vec();
+            values.push(String::from_utf8(value).expect("text"));
+        }
         if values.len() == most {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
-    });
+    };
+    let handed = Deliverer::new(1 << 20).piece(body, piece, rules, &mut take);
     (values, handed)
 }
 
