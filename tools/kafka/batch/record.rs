@@ -133,12 +133,12 @@ pub struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Whether there are none.
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.count == 0
     }
 
     /// Puts all headers into `list`, which is emptied first; false where their lengths do not add up.
-    pub fn read(&self, list: &mut Vec<Header<'a>>) -> bool {
+    pub fn read(self, list: &mut Vec<Header<'a>>) -> bool {
         list.clear();
         let mut rest = self.bytes;
         for _ in 0..self.count {
@@ -194,16 +194,11 @@ impl Word {
     }
 }
 
-/// As [`nullable`], where eight bytes are there and the length takes two at most.
+/// As [`nullable`], where the length takes two bytes at most.
 #[inline]
 fn short_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
-    let mut word = match *bytes {
-        // Too few for a word; the length of NULL or of a few bytes is one, and the mark of a third makes two be refused.
-        [first, ..] if bytes.len() < 8 => Word {
-            bits: u64::from(first) | 0x8000,
-            used: 0,
-        },
-        _ => Word::at(bytes)?,
+    let Some(mut word) = Word::at(bytes) else {
+        return few_nullable(bytes);
     };
     let length = word.number()?;
     let rest = bytes.get(word.used..)?;
@@ -211,6 +206,20 @@ fn short_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
         return Some((None, rest));
     }
     let (taken, rest) = rest.split_at_checked((length >> 1) as usize)?;
+    Some((Some(taken), rest))
+}
+
+/// As [`nullable`], near the end of a record: the length of NULL or of a few bytes takes one.
+#[inline]
+fn few_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (&length, rest) = bytes.split_first()?;
+    if length & 1 != 0 {
+        return (length < 0x80).then_some((None, rest));
+    }
+    if length >= 0x80 {
+        return None;
+    }
+    let (taken, rest) = rest.split_at_checked(usize::from(length >> 1))?;
     Some((Some(taken), rest))
 }
 

@@ -101,7 +101,12 @@ fn hand_out<'b>(
     take: &mut impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
 ) -> Result<(&'b [u8], HandedOut), BatchError> {
     let mut rest = bytes;
-    while *index < batch.count && !rest.is_empty() {
+    let count = batch.count;
+    let mut at = *index;
+    let end = loop {
+        if at >= count || rest.is_empty() {
+            break HandedOut::Missing(1);
+        }
         // Field by field, so that the usual record never goes through memory.
         let (offset, timestamp_ms, key, value, headers, behind);
         if let Some((found, more)) = RawRecord::parse_short(batch, rest) {
@@ -111,13 +116,12 @@ fn hand_out<'b>(
             (offset, timestamp_ms) = (found.offset, found.timestamp_ms);
             (key, value, headers, behind) = (found.key, found.value, found.headers, more);
         } else {
-            return match RawRecord::fault(rest) {
-                Fault::Missing(bytes) => Ok((rest, HandedOut::Missing(bytes))),
-                Fault::Malformed(problem) => Err(BatchError::Record {
-                    index: *index,
-                    problem,
-                }),
-            };
+            match RawRecord::fault(rest) {
+                Fault::Missing(bytes) => break HandedOut::Missing(bytes),
+                Fault::Malformed(problem) => {
+                    return Err(BatchError::Record { index: at, problem });
+                }
+            }
         }
         let record = RawRecord {
             offset,
@@ -127,12 +131,13 @@ fn hand_out<'b>(
             headers,
         };
         rest = behind;
-        *index += 1;
+        at += 1;
         if take(record).is_break() {
-            return Ok((rest, HandedOut::Stopped));
+            break HandedOut::Stopped;
         }
-    }
-    Ok((rest, HandedOut::Missing(1)))
+    };
+    *index = at;
+    Ok((rest, end))
 }
 
 /// At the end all records are there, and nothing else.
