@@ -72,8 +72,11 @@ impl Chaos<'_> {
             .start();
         // A backup that is ended every few seconds, and started again whatever ended it.
         let backup = r#"until [ -e stop ]; do
-            timeout -s TERM 12 kcat-lite -G backup -q --tsv=all --ack "$PWD/ack" -X auto.offset.reset=earliest "$TOPIC" |
-                ktee -q --tsv=all --ack "$PWD/ack" backup/ >/dev/null || sleep 0.5
+            (echo $BASHPID >pid; exec kcat-lite -G backup -q --tsv=all --ack "$PWD/ack" -X auto.offset.reset=earliest "$TOPIC") |
+                ktee -q --tsv=all --ack "$PWD/ack" backup/ >/dev/null &
+            for second in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1; [ -e stop ] && break; done
+            kill -TERM $(cat pid) || sleep 0.5
+            wait
         done"#;
         let backup = self.shell(backup).limit(RECOVERY * 3).start();
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap();

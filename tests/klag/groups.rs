@@ -185,11 +185,10 @@ fn a_share_group_s_lag_is_what_the_broker_counts() {
 }
 
 #[test]
-fn a_streams_group_is_as_right_as_any() {
+fn a_state_selects_groups_in_any_case_of_its_letters() {
     let Some(kafka) = broker::shared() else {
         return;
     };
-    // What the broker calls it is all that is different in how its commits are kept; its members own tasks.
     let topic = topic(kafka, 1, 10);
     commit(kafka, &topic, &topic, &[(0, 3)]);
     let listed = klag(kafka, &topic).args(["-J", "--state", "EMPTY"]).run();

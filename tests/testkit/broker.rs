@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The settings of every broker of the tests: one machine, no waiting.
-const SETTINGS: [(&str, &str); 23] = [
+const SETTINGS: [(&str, &str); 24] = [
     // kcat's own tests expect at least three partitions of a topic made by use.
     ("num.partitions", "4"),
     ("auto.create.topics.enable", "true"),
@@ -45,6 +45,8 @@ const SETTINGS: [(&str, &str); 23] = [
     ("broker.heartbeat.interval.ms", "500"),
     ("controlled.shutdown.enable", "false"),
     ("delete.topic.enable", "true"),
+    // Records of 1970 are not to be deleted in the midst of a test by the first look of retention.
+    ("log.initial.task.delay.ms", "3600000"),
 ];
 
 /// What kind of Kafka a test wants.
