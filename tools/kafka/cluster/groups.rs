@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use kafka_protocol::messages::GroupId;
 use kafka_protocol::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
 use kafka_protocol::messages::consumer_group_describe_response as consumer;
 use kafka_protocol::messages::describe_groups_request::DescribeGroupsRequest;
@@ -18,7 +19,7 @@ use kafka_protocol::messages::list_groups_request::ListGroupsRequest;
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::share_group_describe_request::ShareGroupDescribeRequest;
 use kafka_protocol::messages::share_group_describe_response as share;
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::assignment::assigned;
 use super::patience::{ANY_VERSION, Patience};
@@ -275,42 +276,59 @@ fn place(
     }
 }
 
+/// Asks each broker for the groups that it coordinates; `describe` reads an answer.
+fn ask<R, B>(
+    wire: &mut Wire<'_>,
+    asked: Vec<(i32, Vec<StrBytes>)>,
+    patience: &mut Patience<'_>,
+    request: impl Fn(Vec<GroupId>) -> B,
+    describe: impl Fn(R::Response) -> Described,
+) -> Vec<Result<Described, KafkaError>>
+where
+    R: Request,
+    B: FnOnce(i16) -> R + 'static,
+{
+    let requests = asked.into_iter().map(|(broker, names)| {
+        let names = names.into_iter().map(GroupId).collect();
+        (broker, request(names))
+    });
+    let replies = patience.gather::<R, _>(wire, &ANY_VERSION, requests.collect());
+    let replies = replies.into_iter();
+    replies.map(|reply| reply.map(&describe)).collect()
+}
+
 fn ask_classic(
     wire: &mut Wire<'_>,
     asked: Vec<(i32, Vec<StrBytes>)>,
     patience: &mut Patience<'_>,
 ) -> Vec<Result<Described, KafkaError>> {
-    let requests = asked.into_iter().map(|(broker, names)| {
-        let names = names.into_iter().map(Into::into).collect();
-        (broker, |_| {
-            DescribeGroupsRequest::default().with_groups(names)
-        })
-    });
-    let replies =
-        patience.gather::<DescribeGroupsRequest, _>(wire, &ANY_VERSION, requests.collect());
-    let described = |group: classic::DescribedGroup| {
-        let is_consumer = group.protocol_type.as_str() == "consumer";
-        let members = group.members.into_iter().map(|member| Member {
-            id: member.member_id.to_string(),
-            client: member.client_id.to_string(),
-            host: host(&member.client_host),
-            partitions: if is_consumer {
-                assigned(&member.member_assignment)
-            } else {
-                Vec::new()
-            },
-        });
-        let description = Description {
-            state: group.group_state.to_string(),
-            members: members.collect(),
+    let request = |names| move |_| DescribeGroupsRequest::default().with_groups(names);
+    ask(wire, asked, patience, request, |reply| {
+        let groups = reply.groups.into_iter();
+        let group = |group: classic::DescribedGroup| {
+            let is_consumer = group.protocol_type.as_str() == "consumer";
+            let members = group.members.into_iter().map(|member| {
+                let partitions = if is_consumer {
+                    assigned(&member.member_assignment)
+                } else {
+                    Vec::new()
+                };
+                owner(
+                    &member.member_id,
+                    &member.client_id,
+                    &member.client_host,
+                    partitions,
+                )
+            });
+            described(
+                &group.group_id,
+                &group.group_state,
+                group.error_code,
+                members,
+            )
         };
-        let result = checked(group.error_code).map(|()| description);
-        (group.group_id.to_string(), result)
-    };
-    let all = |reply: classic::DescribeGroupsResponse| -> Described {
-        reply.groups.into_iter().map(described).collect()
-    };
-    replies.into_iter().map(|reply| reply.map(all)).collect()
+        groups.map(group).collect()
+    })
 }
 
 fn ask_consumer(
@@ -318,36 +336,30 @@ fn ask_consumer(
     asked: Vec<(i32, Vec<StrBytes>)>,
     patience: &mut Patience<'_>,
 ) -> Vec<Result<Described, KafkaError>> {
-    let requests = asked.into_iter().map(|(broker, names)| {
-        let names = names.into_iter().map(Into::into).collect();
-        let request = ConsumerGroupDescribeRequest::default().with_group_ids(names);
-        (broker, |_| request)
-    });
-    let replies =
-        patience.gather::<ConsumerGroupDescribeRequest, _>(wire, &ANY_VERSION, requests.collect());
-    let described = |group: consumer::DescribedGroup| {
-        let members = group.members.into_iter().map(|member| Member {
-            id: member.member_id.to_string(),
-            client: member.client_id.to_string(),
-            host: host(&member.client_host),
-            partitions: member
-                .assignment
-                .topic_partitions
-                .into_iter()
-                .map(|topic| (topic.topic_name.as_str().into(), topic.partitions))
-                .collect(),
-        });
-        let description = Description {
-            state: group.group_state.to_string(),
-            members: members.collect(),
+    let request = |names| move |_| ConsumerGroupDescribeRequest::default().with_group_ids(names);
+    ask(wire, asked, patience, request, |reply| {
+        let groups = reply.groups.into_iter();
+        let group = |group: consumer::DescribedGroup| {
+            let members = group.members.into_iter().map(|member| {
+                let topics = member.assignment.topic_partitions.into_iter();
+                let partitions =
+                    topics.map(|topic| (topic.topic_name.as_str().into(), topic.partitions));
+                owner(
+                    &member.member_id,
+                    &member.client_id,
+                    &member.client_host,
+                    partitions.collect(),
+                )
+            });
+            described(
+                &group.group_id,
+                &group.group_state,
+                group.error_code,
+                members,
+            )
         };
-        let result = checked(group.error_code).map(|()| description);
-        (group.group_id.to_string(), result)
-    };
-    let all = |reply: consumer::ConsumerGroupDescribeResponse| -> Described {
-        reply.groups.into_iter().map(described).collect()
-    };
-    replies.into_iter().map(|reply| reply.map(all)).collect()
+        groups.map(group).collect()
+    })
 }
 
 fn ask_share(
@@ -355,40 +367,53 @@ fn ask_share(
     asked: Vec<(i32, Vec<StrBytes>)>,
     patience: &mut Patience<'_>,
 ) -> Vec<Result<Described, KafkaError>> {
-    let requests = asked.into_iter().map(|(broker, names)| {
-        let names = names.into_iter().map(Into::into).collect();
-        let request = ShareGroupDescribeRequest::default().with_group_ids(names);
-        (broker, |_| request)
-    });
-    let replies =
-        patience.gather::<ShareGroupDescribeRequest, _>(wire, &ANY_VERSION, requests.collect());
-    let described = |group: share::DescribedGroup| {
-        let members = group.members.into_iter().map(|member| Member {
-            id: member.member_id.to_string(),
-            client: member.client_id.to_string(),
-            host: host(&member.client_host),
-            partitions: member
-                .assignment
-                .topic_partitions
-                .into_iter()
-                .map(|topic| (topic.topic_name.as_str().into(), topic.partitions))
-                .collect(),
-        });
-        let description = Description {
-            state: group.group_state.to_string(),
-            members: members.collect(),
+    let request = |names| move |_| ShareGroupDescribeRequest::default().with_group_ids(names);
+    ask(wire, asked, patience, request, |reply| {
+        let groups = reply.groups.into_iter();
+        let group = |group: share::DescribedGroup| {
+            let members = group.members.into_iter().map(|member| {
+                let topics = member.assignment.topic_partitions.into_iter();
+                let partitions =
+                    topics.map(|topic| (topic.topic_name.as_str().into(), topic.partitions));
+                owner(
+                    &member.member_id,
+                    &member.client_id,
+                    &member.client_host,
+                    partitions.collect(),
+                )
+            });
+            described(
+                &group.group_id,
+                &group.group_state,
+                group.error_code,
+                members,
+            )
         };
-        let result = checked(group.error_code).map(|()| description);
-        (group.group_id.to_string(), result)
-    };
-    let all = |reply: share::ShareGroupDescribeResponse| -> Described {
-        reply.groups.into_iter().map(described).collect()
-    };
-    replies.into_iter().map(|reply| reply.map(all)).collect()
+        groups.map(group).collect()
+    })
 }
 
-fn host(host: &str) -> String {
-    host.strip_prefix('/').unwrap_or(host).to_owned()
+fn owner(id: &str, client: &str, host: &str, partitions: Vec<(Arc<str>, Vec<i32>)>) -> Member {
+    Member {
+        id: id.to_owned(),
+        client: client.to_owned(),
+        host: host.strip_prefix('/').unwrap_or(host).to_owned(),
+        partitions,
+    }
+}
+
+/// A group's name, and who is in it unless the broker can't say.
+fn described(
+    name: &str,
+    state: &str,
+    error_code: i16,
+    members: impl Iterator<Item = Member>,
+) -> (String, Result<Description, KafkaError>) {
+    let result = checked(error_code).map(|()| Description {
+        state: state.to_owned(),
+        members: members.collect(),
+    });
+    (name.to_owned(), result)
 }
 
 /// A response's error code as a result.
