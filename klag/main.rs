@@ -2,6 +2,7 @@
 
 mod cli;
 mod collect;
+mod exposition;
 mod file;
 mod lag;
 mod limits;

@@ -6,12 +6,12 @@
 //! number for each group and topic, however many they are.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use tools::kafka::cluster::{Metadata, Partition};
 
 use crate::collect::{Part, Snapshot};
+use crate::exposition::Exposition;
 use crate::lag::{Log, Note};
 use crate::row::Row;
 
@@ -331,115 +331,6 @@ fn write_duration(out: &mut Exposition<'_>, took: Duration) {
 
 fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
-}
-
-/// Families of gauges, one after the other.
-struct Exposition<'a> {
-    text: &'a mut Vec<u8>,
-    /// The labels that every sample begins with.
-    common: String,
-    name: String,
-    /// The head of a family without samples is not written.
-    head: Option<String>,
-    labels: String,
-}
-
-impl<'a> Exposition<'a> {
-    fn new(cluster: Option<&str>, text: &'a mut Vec<u8>) -> Exposition<'a> {
-        let mut common = String::new();
-        if let Some(cluster) = cluster {
-            put_label(&mut common, "cluster_name", cluster);
-        }
-        Exposition {
-            text,
-            common,
-            name: String::new(),
-            head: None,
-            labels: String::new(),
-        }
-    }
-
-    /// Begins a family of this name.
-    fn family(&mut self, name: &str, help: &str) {
-        self.name.clear();
-        self.name.push_str(name);
-        self.head = Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
-    }
-
-    fn sample(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let mut text = std::mem::take(&mut self.labels);
-        text.clear();
-        text.push_str(&self.common);
-        for (name, value) in labels {
-            put_label(&mut text, name, value);
-        }
-        self.put(&text, value);
-        self.labels = text;
-    }
-
-    fn known_sample(&mut self, labels: &[(&str, &str)], value: Option<impl std::fmt::Display>) {
-        if let Some(value) = value {
-            self.sample(labels, value);
-        }
-    }
-
-    fn partition_sample(&mut self, topic: &str, partition: i32, value: impl std::fmt::Display) {
-        let partition = partition.to_string();
-        self.sample(&[("topic", topic), ("partition", &partition)], value);
-    }
-
-    fn row_sample(&mut self, row: &Row, value: impl std::fmt::Display) {
-        let partition = row.partition.map_or(String::new(), |id| id.to_string());
-        let owner = row.owner.as_deref();
-        let labels = [
-            ("group", row.group_name()),
-            ("topic", row.topic_name()),
-            ("partition", &partition),
-            ("member_host", owner.map_or("", |owner| &owner.host)),
-            ("consumer_id", owner.map_or("", |owner| &owner.member)),
-            ("client_id", owner.map_or("", |owner| &owner.client)),
-        ];
-        self.sample(&labels, value);
-    }
-
-    fn noted_sample(&mut self, row: &Row, reason: &str) {
-        let partition = row.partition.map_or(String::new(), |id| id.to_string());
-        let labels = [
-            ("group", row.group_name()),
-            ("topic", row.topic_name()),
-            ("partition", &partition),
-            ("reason", reason),
-        ];
-        self.sample(&labels, 1);
-    }
-
-    fn put(&mut self, labels: &str, value: impl std::fmt::Display) {
-        use std::io::Write as _;
-        if let Some(head) = self.head.take() {
-            self.text.extend_from_slice(head.as_bytes());
-        }
-        self.text.extend_from_slice(self.name.as_bytes());
-        if !labels.is_empty() {
-            let _ = write!(self.text, "{{{labels}}}");
-        }
-        // A vector takes everything.
-        let _ = writeln!(self.text, " {value}");
-    }
-}
-
-/// `name="value"`, with backslash, quote and line feed escaped.
-fn put_label(text: &mut String, name: &str, value: &str) {
-    let separator = if text.is_empty() { "" } else { "," };
-    let _ = write!(text, "{separator}{name}=\"");
-    for letter in value.chars() {
-        match letter {
-            '\\' => text.push_str("\\\\"),
-            '"' => text.push_str("\\\""),
-            '\n' => text.push_str("\\n"),
-            letter => text.push(letter),
-        }
-    }
-    text.push('"');
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ mod table;
 mod tests;
 mod tsv;
 
+pub use prometheus::push_label;
+
 use std::fmt;
 use std::io;
 use std::str::FromStr;

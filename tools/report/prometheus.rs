@@ -53,27 +53,42 @@ fn value(cell: &Cell) -> Option<String> {
 
 /// `{group="a",topic="b"}`; nothing where no label is known.
 fn labels(columns: &[Column], row: &[Cell]) -> String {
-    let labels: Vec<String> = columns
-        .iter()
-        .zip(row)
-        .filter(|(column, _)| column.role == Role::Label)
-        .filter_map(|(column, cell)| {
-            let text = match cell {
-                Cell::Text(text) => escape(text),
-                cell => machine_number(cell)?,
-            };
-            Some(format!("{}=\"{text}\"", column.name))
-        })
-        .collect();
-    if labels.is_empty() {
-        return String::new();
+    let mut labels = String::new();
+    for (column, cell) in columns.iter().zip(row) {
+        if column.role != Role::Label {
+            continue;
+        }
+        match cell {
+            Cell::Text(text) => push_label(&mut labels, column.name, text),
+            cell => {
+                if let Some(number) = machine_number(cell) {
+                    push_label(&mut labels, column.name, &number);
+                }
+            }
+        }
     }
-    format!("{{{}}}", labels.join(","))
+    if labels.is_empty() {
+        return labels;
+    }
+    format!("{{{labels}}}")
 }
 
-/// A label's value: backslash, quote and line feed are escaped, nothing else.
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+/// Adds `name="value"` to the labels of a sample, behind a comma where it is not the first.
+///
+/// In a value backslash, quote and line feed are escaped, nothing else.
+pub fn push_label(labels: &mut String, name: &str, value: &str) {
+    if !labels.is_empty() {
+        labels.push(',');
+    }
+    labels.push_str(name);
+    labels.push_str("=\"");
+    for letter in value.chars() {
+        match letter {
+            '\\' => labels.push_str("\\\\"),
+            '"' => labels.push_str("\\\""),
+            '\n' => labels.push_str("\\n"),
+            letter => labels.push(letter),
+        }
+    }
+    labels.push('"');
 }
