@@ -142,11 +142,11 @@ fn brokers_that_are_down_or_hang_hide_nothing_of_the_others() {
     let output = klag(&kafka, missed).arg("-J").run().fails_with(2);
     let row = &rows(output.text())[0];
     assert_eq!(row["group"], **missed);
+    let note = row["note"].as_str().unwrap();
     assert!(
-        row["note"]
-            .as_str()
-            .unwrap()
-            .starts_with("no coordinator: __consumer_offsets [")
+        note.starts_with("no coordinator: __consumer_offsets ["),
+        "{}",
+        output.story()
     );
     kafka.start_again(2);
     let deadline = Instant::now() + PATIENCE;

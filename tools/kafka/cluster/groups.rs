@@ -426,12 +426,13 @@ pub(super) fn checked(error_code: i16) -> Result<(), KafkaError> {
 
 /// The partition of `__consumer_offsets`, of `count`, whose leader coordinates `group`.
 ///
-/// Kafka's `GroupCoordinator.partitionFor`: Java's hash of the name's UTF-16 units, without its sign bit.
+/// Kafka's `GroupCoordinatorService.partitionFor`: the magnitude of Java's hash of the name's UTF-16 units,
+/// where `Utils.abs` takes the smallest integer, which has none, for 0. (A partitioner masks the sign bit instead.)
 pub fn offsets_partition(group: &str, count: usize) -> Option<i32> {
     let hash = group.encode_utf16().fold(0i32, |hash, unit| {
         hash.wrapping_mul(31).wrapping_add(i32::from(unit))
     });
-    (count > 0).then(|| ((hash & i32::MAX) as usize % count) as i32)
+    (count > 0).then(|| (hash.checked_abs().unwrap_or(0) as usize % count) as i32)
 }
 
 #[cfg(test)]
@@ -442,8 +443,10 @@ mod tests {
     fn a_group_s_partition_is_java_s() {
         // "klag".hashCode() is 3294535.
         assert_eq!(offsets_partition("klag", 50), Some(35));
-        // "groups".hashCode() is -1237460524, and 910023124 without its sign bit.
-        assert_eq!(offsets_partition("groups", 50), Some(24));
+        // "groups".hashCode() is -1237460524: a masked sign bit would make it partition 3 of 7.
+        assert_eq!(offsets_partition("groups", 7), Some(1_237_460_524 % 7));
+        // "polygenelubricants".hashCode() is the smallest integer.
+        assert_eq!(offsets_partition("polygenelubricants", 50), Some(0));
         assert_eq!(offsets_partition("a", 0), None);
     }
 
