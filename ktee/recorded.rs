@@ -91,8 +91,9 @@ fn settings_of(
     if let Some(error) = &about.error {
         return Err(error.clone().into());
     }
+    let broker = metadata.any_broker().context("no broker is up")?;
     let deadline = std::time::Instant::now() + client.first_contact();
-    let settings = topic_settings(wire, topic, deadline, interrupted)?;
+    let settings = topic_settings(wire, broker, topic, deadline, interrupted)?;
     let mut encoder = Encoder::new(format("key,value"));
     let mut text = Vec::new();
     let mut add = |name: &str, value: &str| {

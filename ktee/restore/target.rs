@@ -30,6 +30,8 @@ pub(super) struct Target {
     pub(super) recorded: Recorded,
     /// Whether it is not there yet.
     is_new: bool,
+    /// The broker that makes topics.
+    controller: Option<i32>,
     /// The end of each partition before.
     ends: BTreeMap<i32, i64>,
     /// Records sent, by partition.
@@ -48,6 +50,7 @@ pub(super) fn inspect(
     let names: Vec<String> = targets.iter().map(|target| target.topic.clone()).collect();
     let metadata = metadata_over(wire, Topics::Named(&names), interrupted)?;
     for target in targets {
+        target.controller = metadata.any_broker();
         let known = metadata.topic(&target.topic);
         target.is_new = known.is_none_or(|topic| {
             topic
@@ -79,6 +82,7 @@ impl Target {
             shelves,
             recorded,
             is_new: true,
+            controller: None,
             ends: BTreeMap::new(),
             sent: BTreeMap::new(),
             translated: BTreeMap::new(),
@@ -119,7 +123,8 @@ impl Target {
             return Ok(());
         }
         let deadline = Instant::now() + wire.client().first_contact();
-        let settings = topic_settings(wire, &self.topic, deadline, interrupted)?;
+        let broker = self.controller.context("no broker is up")?;
+        let settings = topic_settings(wire, broker, &self.topic, deadline, interrupted)?;
         let setting = |name: &str| {
             let found = settings.iter().find(|setting| setting.name == name);
             found.map_or("", |setting| setting.value.as_str())
@@ -182,6 +187,7 @@ impl Target {
         let deadline = Instant::now() + wire.client().first_contact().max(Duration::from_secs(10));
         create_topic(
             wire,
+            self.controller.context("no broker is up")?,
             &self.topic,
             self.partitions(),
             &settings,

@@ -40,10 +40,14 @@ pub struct Setting {
 
 /// Makes a topic, with as many replicas as the brokers make by themselves.
 ///
+/// `broker` is the controller: before Kafka 4 it alone makes topics. It is named, and not any broker asked, because
+/// the connection to one of the bootstrap list is closed as soon as librdkafka knows the brokers by their numbers.
+///
 /// # Errors
 /// What the cluster answers: that there is one of this name, or that this user may not.
 pub fn create_topic(
     wire: &mut Wire<'_>,
+    broker: i32,
     topic: &str,
     partitions: i32,
     settings: &[(&str, &str)],
@@ -66,7 +70,7 @@ pub fn create_topic(
         .with_topics(vec![topic])
         .with_timeout_ms(timeout_ms.as_millis().min(60_000) as i32);
     let ask = Ask {
-        to: To::Any,
+        to: To::Broker(broker),
         versions: CREATE_VERSIONS,
         deadline,
         interrupted,
@@ -77,9 +81,10 @@ pub fn create_topic(
     check(answer.error_code, answer.error_message)
 }
 
-/// All settings of a topic as they are in force.
+/// All settings of a topic as they are in force at this broker, whose own defaults are among them.
 pub fn topic_settings(
     wire: &mut Wire<'_>,
+    broker: i32,
     topic: &str,
     deadline: Instant,
     interrupted: &dyn Fn() -> bool,
@@ -89,7 +94,7 @@ pub fn topic_settings(
         .with_resource_name(StrBytes::from_string(topic.to_owned()))
         .with_configuration_keys(None);
     let ask = Ask {
-        to: To::Any,
+        to: To::Broker(broker),
         versions: DESCRIBE_VERSIONS,
         deadline,
         interrupted,

@@ -148,12 +148,18 @@ pub fn coordinators(
         for (&index, reply) in open.iter().zip(replies) {
             answers[index] = reply.and_then(|reply| found(&reply));
         }
-        open.retain(|&index| is_passing(&answers[index]));
+        open.retain(|&index| is_passing(&answers[index]) || is_broken(&answers[index]));
         if open.is_empty() || !patience.pause(attempt) {
             break;
         }
     }
     answers
+}
+
+/// Whether the connection broke: that to one of the bootstrap list does as soon as the brokers' numbers are known.
+fn is_broken<T>(answer: &Result<T, KafkaError>) -> bool {
+    let error = answer.as_ref().err();
+    error.is_some_and(|error| error.code == code::TRANSPORT)
 }
 
 fn find_request(name: StrBytes, version: i16) -> FindCoordinatorRequest {

@@ -80,6 +80,12 @@ pub struct Partition {
 }
 
 impl Metadata {
+    /// The controller, or another broker that is up: for a question that any of them answers.
+    pub fn any_broker(&self) -> Option<i32> {
+        let first = self.brokers.first().map(|broker| broker.id);
+        self.controller.or(first)
+    }
+
     /// Whether the cluster is librdkafka's mock, which has no look-up by time, no groups to list and no log dirs
     /// (rdkafka_mock.c names it so).
     pub fn is_mock(&self) -> bool {
