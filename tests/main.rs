@@ -33,6 +33,9 @@ mod pipeline;
 /// Who is let in and who is not; what a message says, and what none may show.
 mod security;
 
+/// The README's recipes, as they stand there.
+mod recipes;
+
 /// Requests of our own over librdkafka's connections.
 mod wire;
 

@@ -1,130 +1,18 @@
 use super::{lines, number};
 use crate::testkit::command::{Cmd, cmd};
-use crate::testkit::session;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
+use crate::testkit::s3::S3;
 use rustix::process::Signal;
-use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
-use s3s::{S3Result, s3_error};
-use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::runtime;
-use tokio::sync::Mutex;
 
-/// A real S3 server over a folder, in a thread of this process.
-struct S3 {
-    folder: PathBuf,
-    port: u16,
-    /// Whether the bucket is to be no more.
-    is_gone: Arc<AtomicBool>,
-}
-
-/// Lets in who has a key, for as long as there is a bucket.
-struct Gate(Arc<AtomicBool>);
-
-impl S3Access for Gate {
-    fn check<'a, 'b, 'c, 'd>(
-        &'a self,
-        context: &'b mut S3AccessContext<'c>,
-    ) -> Pin<Box<dyn Future<Output = S3Result<()>> + Send + 'd>>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        let checked = if context.credentials().is_none() {
-            Err(s3_error!(AccessDenied))
-        } else if self.0.load(Ordering::SeqCst) {
-            Err(s3_error!(NoSuchBucket))
-        } else {
-            Ok(())
-        };
-        Box::pin(std::future::ready(checked))
-    }
-}
-
-impl S3 {
-    /// Starts it with one bucket, `backups`.
-    fn start() -> Self {
-        let folder = session::folder("s3");
-        std::fs::create_dir(folder.join("backups")).unwrap();
-        let (sender, receiver) = mpsc::channel();
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&folder).unwrap());
-        let is_gone = Arc::new(AtomicBool::new(false));
-        service.set_access(Gate(Arc::clone(&is_gone)));
-        service.set_auth(SimpleAuth::from_single("me", "secret"));
-        let service = service.build();
-        std::thread::spawn(move || {
-            let runtime = runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                sender.send(listener.local_addr().unwrap().port()).unwrap();
-                let writing = Arc::new(Mutex::new(()));
-                loop {
-                    let (socket, _) = listener.accept().await.unwrap();
-                    let (service, writing) = (service.clone(), Arc::clone(&writing));
-                    let service = service_fn(move |request: Request<Incoming>| {
-                        let (service, writing) = (service.clone(), Arc::clone(&writing));
-                        async move {
-                            // The server looks whether a name is free and then writes; S3 does both in one step.
-                            let is_put = request.method() == Method::PUT;
-                            let _one_at_a_time = if is_put {
-                                Some(writing.lock().await)
-                            } else {
-                                None
-                            };
-                            Service::call(&service, request).await
-                        }
-                    });
-                    let served =
-                        http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-                    // A client that was killed breaks its connection.
-                    tokio::spawn(async move { drop(served.await) });
-                }
-            });
-        });
-        let port = receiver.recv().unwrap();
-        Self {
-            folder,
-            port,
-            is_gone,
-        }
-    }
-
-    fn cmd(&self, program: &str) -> Cmd {
-        cmd(program)
-            .env(
-                "AWS_ENDPOINT_URL",
-                format!("http://127.0.0.1:{}", self.port),
-            )
-            .env("AWS_ACCESS_KEY_ID", "me")
-            .env("AWS_SECRET_ACCESS_KEY", "secret")
-            .env("AWS_REGION", "us-east-1")
-    }
-
-    fn ktee(&self) -> Cmd {
-        self.cmd("ktee")
-    }
+fn ktee(s3: &S3) -> Cmd {
+    s3.known_to(cmd("ktee"))
 }
 
 #[test]
 fn a_backup_in_a_bucket_goes_on_is_whole_and_comes_back() {
     let s3 = S3::start();
     let run = |input: String| {
-        s3.ktee()
+        ktee(&s3)
             .args(["--tsv=all", "--segment-records", "100", "s3://backups/a/b"])
             .stdin(input)
             .run()
@@ -132,17 +20,17 @@ fn a_backup_in_a_bucket_goes_on_is_whole_and_comes_back() {
     };
     run(lines("t", 0, 250));
     run(lines("t", 200, 250)).stderr_has("50 records already in the backup, 200 added");
-    s3.ktee()
+    ktee(&s3)
         .args(["--verify", "s3://backups/a/b"])
         .run()
         .succeeds()
         .stdout_has("t\t0\t5\t450\t0\t449\t");
-    s3.ktee()
+    ktee(&s3)
         .args(["--cat", "s3://backups/a/b/"])
         .run()
         .succeeds()
         .stdout_is(lines("t", 0, 450));
-    let folder = s3.folder.join("backups/a/b/topics/t/partition=0");
+    let folder = s3.folder().join("backups/a/b/topics/t/partition=0");
     cmd("sh")
         .args(["-c", "sha256sum --quiet -c *.sha256 && zstdcat *.zst"])
         .inside(&folder)
@@ -155,8 +43,7 @@ fn a_backup_in_a_bucket_goes_on_is_whole_and_comes_back() {
 fn the_server_refuses_to_write_over_an_object_and_so_two_writers_double_nothing() {
     let s3 = S3::start();
     let start = |records: &str| {
-        let mut running = s3
-            .ktee()
+        let mut running = ktee(&s3)
             .args([
                 "-q",
                 "--tsv=all",
@@ -180,8 +67,7 @@ fn the_server_refuses_to_write_over_an_object_and_so_two_writers_double_nothing(
         running.close_stdin();
         running.wait().succeeds();
     }
-    let verify = s3
-        .ktee()
+    let verify = ktee(&s3)
         .args(["--verify", "s3://backups", "-o", "json"])
         .run()
         .succeeds();
@@ -193,8 +79,7 @@ fn the_server_refuses_to_write_over_an_object_and_so_two_writers_double_nothing(
 #[test]
 fn a_bucket_that_goes_away_is_told_and_the_stream_passes() {
     let s3 = S3::start();
-    let mut running = s3
-        .ktee()
+    let mut running = ktee(&s3)
         .args([
             "--tsv=all",
             "--segment-records",
@@ -202,26 +87,26 @@ fn a_bucket_that_goes_away_is_told_and_the_stream_passes() {
             "s3://backups/p",
             "copy",
         ])
-        .inside(&s3.folder)
+        .inside(s3.folder())
         .stdin_open()
         .start();
     running.write(lines("t", 0, 10).as_bytes());
     let first = s3
-        .folder
+        .folder()
         .join("backups/p/topics/t/partition=0/t+0+00000000000000000000.tsv.zst.sha256");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !first.exists() {
         assert!(std::time::Instant::now() < deadline, "nothing is stored");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    s3.is_gone.store(true, Ordering::SeqCst);
+    s3.lose_buckets();
     running.write(lines("t", 10, 20).as_bytes());
     running.stderr_until("s3://backups", std::time::Duration::from_secs(20));
     running.write(lines("t", 30, 10).as_bytes());
     running.close_stdin();
     running.wait().fails_with(2).stdout_is(lines("t", 0, 40));
     assert_eq!(
-        std::fs::read_to_string(s3.folder.join("copy")).unwrap(),
+        std::fs::read_to_string(s3.folder().join("copy")).unwrap(),
         lines("t", 0, 40)
     );
 }
@@ -229,15 +114,15 @@ fn a_bucket_that_goes_away_is_told_and_the_stream_passes() {
 #[test]
 fn a_wrong_secret_and_a_wrong_bucket_are_told() {
     let s3 = S3::start();
-    s3.ktee()
+    ktee(&s3)
         .env("AWS_SECRET_ACCESS_KEY", "wrong")
         .args(["--tsv=all", "s3://backups"])
         .stdin(lines("t", 0, 1))
         .run()
         .fails_with(2)
         .stderr_has("s3://backups");
-    s3.is_gone.store(true, Ordering::SeqCst);
-    s3.ktee()
+    s3.lose_buckets();
+    ktee(&s3)
         .args(["--tsv=all", "s3://other"])
         .stdin(lines("t", 0, 1))
         .run()
@@ -251,10 +136,10 @@ fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
     let s3 = S3::start();
     let records = number("KTEE_RECORDS", 20_000);
     let input = lines("t", 0, records as i64);
-    let file = s3.folder.join("in");
+    let file = s3.folder().join("in");
     std::fs::write(&file, &input).unwrap();
     let run = || {
-        s3.ktee()
+        ktee(&s3)
             .args([
                 "-q",
                 "--tsv=all",
@@ -274,7 +159,7 @@ fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
     }
     run().run().succeeds();
     let check = |mode: &str| {
-        s3.ktee()
+        ktee(&s3)
             .args([mode, "s3://backups/k"])
             .limit(Duration::from_secs(600))
             .run()
@@ -283,7 +168,7 @@ fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
         .succeeds()
         .stdout_has(format!("\t0\t{}\t", records - 1));
     check("--cat").succeeds().stdout_is(&input);
-    s3.ktee()
+    ktee(&s3)
         .args(["--verify", "s3://backups/k", "-o", "json"])
         .limit(Duration::from_secs(600))
         .run()

@@ -8,6 +8,7 @@
 //! - [`cluster`]: topics and records of any of them, written and read by a foreign client.
 //! - [`proxy`]: the network between a client and a broker, to be cut.
 //! - [`postgres`]: a real PostgreSQL of a test's own.
+//! - [`s3`]: a real S3 server of a test's own.
 //! - [`witness`]: other people's programs that the same data is shown to.
 
 pub(crate) mod broker;
@@ -20,6 +21,8 @@ pub(crate) mod output;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod running;
+#[cfg(feature = "object-store")]
+pub(crate) mod s3;
 pub(crate) mod session;
 pub(crate) mod witness;
 

@@ -1,0 +1,129 @@
+//! A real S3 server in a thread of this process, over a folder: what a bucket is to the programs.
+
+use super::command::Cmd;
+use super::session;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s::{S3Result, s3_error};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::sync::Mutex;
+
+/// A real S3 server over a folder, in a thread of this process.
+pub(crate) struct S3 {
+    folder: PathBuf,
+    port: u16,
+    /// Whether the bucket is to be no more.
+    is_gone: Arc<AtomicBool>,
+}
+
+/// Lets in who has a key, for as long as there is a bucket.
+struct Gate(Arc<AtomicBool>);
+
+impl S3Access for Gate {
+    fn check<'a, 'b, 'c, 'd>(
+        &'a self,
+        context: &'b mut S3AccessContext<'c>,
+    ) -> Pin<Box<dyn Future<Output = S3Result<()>> + Send + 'd>>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        let checked = if context.credentials().is_none() {
+            Err(s3_error!(AccessDenied))
+        } else if self.0.load(Ordering::SeqCst) {
+            Err(s3_error!(NoSuchBucket))
+        } else {
+            Ok(())
+        };
+        Box::pin(std::future::ready(checked))
+    }
+}
+
+impl S3 {
+    /// Starts it with one bucket, `backups`.
+    pub(crate) fn start() -> Self {
+        let folder = session::folder("s3");
+        std::fs::create_dir(folder.join("backups")).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&folder).unwrap());
+        let is_gone = Arc::new(AtomicBool::new(false));
+        service.set_access(Gate(Arc::clone(&is_gone)));
+        service.set_auth(SimpleAuth::from_single("me", "secret"));
+        let service = service.build();
+        std::thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                sender.send(listener.local_addr().unwrap().port()).unwrap();
+                let writing = Arc::new(Mutex::new(()));
+                loop {
+                    let (socket, _) = listener.accept().await.unwrap();
+                    let (service, writing) = (service.clone(), Arc::clone(&writing));
+                    let service = service_fn(move |request: Request<Incoming>| {
+                        let (service, writing) = (service.clone(), Arc::clone(&writing));
+                        async move {
+                            // The server looks whether a name is free and then writes; S3 does both in one step.
+                            let is_put = request.method() == Method::PUT;
+                            let _one_at_a_time = if is_put {
+                                Some(writing.lock().await)
+                            } else {
+                                None
+                            };
+                            Service::call(&service, request).await
+                        }
+                    });
+                    let served =
+                        http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+                    // A client that was killed breaks its connection.
+                    tokio::spawn(async move { drop(served.await) });
+                }
+            });
+        });
+        let port = receiver.recv().unwrap();
+        Self {
+            folder,
+            port,
+            is_gone,
+        }
+    }
+
+    /// The command with an environment in which ktee, or any other client of S3, finds this server and is let in.
+    pub(crate) fn known_to(&self, command: Cmd) -> Cmd {
+        command
+            .env("AWS_ENDPOINT_URL", self.url())
+            .env("AWS_ACCESS_KEY_ID", "me")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_REGION", "us-east-1")
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The folder that has the buckets.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// From now on there is no bucket.
+    pub(crate) fn lose_buckets(&self) {
+        self.is_gone.store(true, Ordering::SeqCst);
+    }
+}
