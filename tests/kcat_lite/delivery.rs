@@ -2,7 +2,7 @@
 
 use super::{consume, produce};
 use crate::testkit::broker::{self, Spec};
-use crate::testkit::cluster::{Cluster as _, any};
+use crate::testkit::cluster::{Cluster as _, Record, any};
 use crate::testkit::command::cmd;
 use crate::testkit::mock::Mock;
 use crate::testkit::output::lines;
@@ -44,6 +44,33 @@ fn records_that_are_too_large_together_are_split() {
         .run()
         .succeeds();
     assert_eq!(kafka.values(&topic), lines);
+}
+
+#[test]
+fn records_that_are_split_keep_their_times_keys_and_headers() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("split-whole", 1, &[("max.message.bytes", "2000")]);
+    let records: Vec<Record> = (0..100)
+        .map(|n| Record {
+            partition: Some(0),
+            offset: n,
+            timestamp_ms: Some(1_600_000_000_000 + n),
+            headers: vec![("h".to_owned(), Some(n.to_string().into_bytes()))],
+            ..Record::keyed(format!("k{n}"), format!("{n:0>100}"))
+        })
+        .collect();
+    let input = records.iter().enumerate().map(|(n, record)| {
+        let (ms, value) = (record.timestamp_ms.unwrap(), record.text());
+        format!("{ms}\tk{n}\t{value}\th={n}\n")
+    });
+    produce(kafka, &topic)
+        .arg("--tsv=timestamp,key,value,headers")
+        .stdin(input.collect::<String>())
+        .run()
+        .succeeds();
+    assert_eq!(kafka.records(&topic), records);
 }
 
 #[test]

@@ -14,6 +14,7 @@
 mod report;
 mod send;
 mod transaction;
+mod undelivered;
 
 use std::time::{Duration, Instant};
 
@@ -22,10 +23,10 @@ use super::error::{KafkaError, code};
 use super::ffi;
 use super::options::Options;
 use crate::record::Record;
-use report::Rescued;
 use send::Topics;
 
 pub use send::TopicId;
+pub use undelivered::Undelivered;
 
 /// How many failures are kept in words; the others are counted.
 const FAILURES_KEPT: usize = 5;
@@ -77,6 +78,8 @@ pub struct Producer {
     is_transactional: bool,
     /// What was delivered since it was last asked for, by the numbers that the records were given.
     delivered: Option<Vec<u64>>,
+    /// The records that were given up since they were last asked for.
+    undelivered: Option<Vec<Undelivered>>,
     /// The reason that was told last for being without a broker.
     outage: Option<String>,
 }
@@ -100,6 +103,7 @@ impl Producer {
             options,
             is_rescuer,
             delivered: None,
+            undelivered: None,
             outage: None,
         })
     }
@@ -163,7 +167,9 @@ impl Producer {
             Err(error) => {
                 self.totals.accepted += 1;
                 let topic = self.topics.name(topic);
-                self.give_up(origin, topic, error);
+                self.give_up(Undelivered::refused(
+                    record, origin, topic, partition, error,
+                ));
                 Sent::Done
             }
         }
@@ -203,21 +209,24 @@ impl Producer {
         self.outage = Some(cause);
     }
 
-    fn give_up(&mut self, origin: u64, topic: String, error: KafkaError) {
+    fn give_up(&mut self, record: Undelivered) {
         self.totals.failed += 1;
         // What was taken back failed for a reason that is told apart.
-        let is_taken_back = matches!(error.code, code::PURGE_QUEUE | code::PURGE_INFLIGHT);
+        let is_taken_back = matches!(record.error.code, code::PURGE_QUEUE | code::PURGE_INFLIGHT);
         if !is_taken_back && self.failures.len() < FAILURES_KEPT {
             self.failures.push(Failure {
-                origin,
-                topic,
-                error,
+                origin: record.number,
+                topic: record.topic.clone(),
+                error: record.error.clone(),
             });
+        }
+        if let Some(kept) = &mut self.undelivered {
+            kept.push(record);
         }
     }
 
     /// Sends each record of a batch that was too large in a batch of its own.
-    fn rescue(&mut self, records: Vec<Rescued>) {
+    fn rescue(&mut self, records: Vec<Undelivered>) {
         if records.is_empty() {
             return;
         }
@@ -233,12 +242,9 @@ impl Producer {
                 self.rescuer = Some(rescuer);
             }
             Err(error) => {
-                for record in records {
-                    self.give_up(
-                        record.origin,
-                        record.topic,
-                        KafkaError::new(code::MESSAGE_TOO_LARGE, error.to_string()),
-                    );
+                for mut record in records {
+                    record.error = KafkaError::new(code::MESSAGE_TOO_LARGE, error.to_string());
+                    self.give_up(record);
                 }
             }
         }
@@ -246,7 +252,10 @@ impl Producer {
 
     /// Keeps the number of each record that is delivered from now on, for [`Producer::take_delivered`].
     pub fn keep_delivered(&mut self) {
-        self.delivered = Some(Vec::new());
+        self.delivered.get_or_insert_default();
+        if let Some(rescuer) = &mut self.rescuer {
+            rescuer.keep_delivered();
+        }
     }
 
     /// Hands the numbers of the records that were delivered since the last call to `take`, in no order.
@@ -259,6 +268,26 @@ impl Producer {
         }
     }
 
+    /// Keeps each record that is given up from now on, for [`Producer::take_undelivered`].
+    ///
+    /// A name of a header ends at its first NUL byte: librdkafka tells no more of it.
+    pub fn keep_undelivered(&mut self) {
+        self.undelivered.get_or_insert_default();
+        if let Some(rescuer) = &mut self.rescuer {
+            rescuer.keep_undelivered();
+        }
+    }
+
+    /// Hands over the records that were given up since the last call, those of a partition in their order.
+    pub fn take_undelivered(&mut self) -> Vec<Undelivered> {
+        let kept = self.undelivered.as_mut();
+        let mut taken = kept.map(std::mem::take).unwrap_or_default();
+        if let Some(rescuer) = &mut self.rescuer {
+            taken.append(&mut rescuer.take_undelivered());
+        }
+        taken
+    }
+
     fn make_rescuer(&self) -> Result<Box<Producer>, ContactError> {
         let mut options = self.options.clone();
         options.force("batch.num.messages", "1");
@@ -267,20 +296,23 @@ impl Producer {
         if self.delivered.is_some() {
             rescuer.keep_delivered();
         }
+        if self.undelivered.is_some() {
+            rescuer.keep_undelivered();
+        }
         Ok(Box::new(rescuer))
     }
 
-    fn send_alone(&mut self, record: Rescued) {
+    fn send_alone(&mut self, record: Undelivered) {
         let topic = match self.topic(&record.topic) {
             Ok(topic) => topic,
-            Err(error) => return self.give_up(record.origin, record.topic, error),
+            Err(error) => return self.give_up(Undelivered { error, ..record }),
         };
         let headers = record.headers();
         while self.send(
             topic,
             record.partition,
             &record.record(&headers),
-            record.origin,
+            record.number,
         ) == Sent::Full
         {
             self.poll(TICK_MS);
@@ -303,17 +335,27 @@ impl Producer {
     ///
     /// `waiting` is called now and then, for progress; it returns false to give up what is left.
     pub fn finish(&mut self, waiting: &mut dyn FnMut(Totals) -> bool) -> Totals {
-        while self.in_flight() > 0 {
-            // SAFETY: the handle is live. One millisecond of flushing sends
-            // what linger.ms would hold back; reports are served below.
-            unsafe { ffi::flush(self.client.as_ptr(), 1) };
-            self.poll(TICK_MS);
+        while self.flush() {
             if !waiting(self.totals()) {
                 self.purge();
             }
         }
-        self.poll(0);
         self.totals()
+    }
+
+    /// Sends what linger.ms would hold back, and serves reports for a moment; false once nothing is under way any more.
+    ///
+    /// [`Producer::finish`] for a caller that has something to do between.
+    pub fn flush(&mut self) -> bool {
+        if self.in_flight() == 0 {
+            self.poll(0);
+            return false;
+        }
+        // SAFETY: the handle is live. One millisecond of flushing sends
+        // what linger.ms would hold back; reports are served below.
+        unsafe { ffi::flush(self.client.as_ptr(), 1) };
+        self.poll(TICK_MS);
+        true
     }
 
     /// Takes back what is queued or under way; each such record is counted as failed.

@@ -3,48 +3,14 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use super::Producer;
+use super::{Producer, Undelivered};
 use crate::kafka::client::Event;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
-use crate::record::{Header, Record};
-
-/// A record of a batch that was too large, copied before librdkafka frees it.
-pub(super) struct Rescued {
-    pub(super) origin: u64,
-    pub(super) topic: String,
-    pub(super) partition: Option<i32>,
-    timestamp_ms: Option<i64>,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-}
-
-impl Rescued {
-    pub(super) fn headers(&self) -> Vec<Header<'_>> {
-        self.headers
-            .iter()
-            .map(|(name, value)| Header {
-                name,
-                value: value.as_deref(),
-            })
-            .collect()
-    }
-
-    pub(super) fn record<'a>(&'a self, headers: &'a [Header<'a>]) -> Record<'a> {
-        Record {
-            timestamp_ms: self.timestamp_ms,
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
-            headers,
-            ..Record::default()
-        }
-    }
-}
 
 impl Producer {
     /// Counts what the event reports; returns the records that deserve a batch of their own.
-    pub(super) fn take_reports(&mut self, event: &Event) -> Vec<Rescued> {
+    pub(super) fn take_reports(&mut self, event: &Event) -> Vec<Undelivered> {
         let mut rescued = Vec::new();
         let mut batch: [*const ffi::rd_kafka_message_t; 256] = [ptr::null(); 256];
         loop {
@@ -80,21 +46,21 @@ impl Producer {
         &mut self,
         message: *const ffi::rd_kafka_message_t,
         error: i32,
-        rescued: &mut Vec<Rescued>,
+        rescued: &mut Vec<Undelivered>,
     ) {
         // SAFETY: the caller's promise.
-        let (record, is_alone) = unsafe { (copy(message), self.is_rescuer) };
-        if error == code::MESSAGE_TOO_LARGE && !is_alone && !self.is_transactional {
+        let record = unsafe { copy(message, KafkaError::of(error)) };
+        if error == code::MESSAGE_TOO_LARGE && !self.is_rescuer && !self.is_transactional {
             rescued.push(record);
         } else {
-            self.give_up(record.origin, record.topic, KafkaError::of(error));
+            self.give_up(record);
         }
     }
 }
 
 /// # Safety
 /// `message` is a live delivery report.
-unsafe fn copy(message: *const ffi::rd_kafka_message_t) -> Rescued {
+unsafe fn copy(message: *const ffi::rd_kafka_message_t, error: KafkaError) -> Undelivered {
     let bytes = |data: *const c_void, size: usize| {
         // SAFETY: librdkafka says that `size` bytes are there, unless it is NULL.
         (!data.is_null())
@@ -102,8 +68,6 @@ unsafe fn copy(message: *const ffi::rd_kafka_message_t) -> Rescued {
     };
     // SAFETY: the caller's promise; every pointer read here belongs to the message.
     unsafe {
-        let mut kind = ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        let timestamp_ms = ffi::rd_kafka_message_timestamp(message, &raw mut kind);
         let mut list = ptr::null_mut();
         let mut headers = Vec::new();
         if ffi::message_headers(message, &raw mut list) == code::NONE {
@@ -123,14 +87,38 @@ unsafe fn copy(message: *const ffi::rd_kafka_message_t) -> Rescued {
             }
         }
         let partition = (*message).partition;
-        Rescued {
-            origin: (*message)._private as u64,
+        let status = ffi::rd_kafka_message_status(message);
+        Undelivered {
+            number: (*message)._private as u64,
             topic: ffi::text(ffi::rd_kafka_topic_name((*message).rkt)),
+            error,
+            may_be_stored: status != ffi::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED,
             partition: (partition >= 0).then_some(partition),
-            timestamp_ms: (timestamp_ms > 0).then_some(timestamp_ms),
+            timestamp_ms: timestamp_ms(message),
             key: bytes((*message).key, (*message).key_len),
             value: bytes((*message).payload, (*message).len),
             headers,
         }
+    }
+}
+
+/// The time that a record was sent with; librdkafka's clock where it had none.
+///
+/// `rd_kafka_message_timestamp` answers -1 for every message with an error (`rdkafka_msg.c`), whatever its time, so the
+/// error is taken off for the moment of the call.
+///
+/// # Safety
+/// `message` is a live delivery report, which nobody else looks at meanwhile.
+unsafe fn timestamp_ms(message: *const ffi::rd_kafka_message_t) -> Option<i64> {
+    let mut kind = ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    // SAFETY: the caller's promise. The message is in librdkafka's own memory, which was never read-only, and the event
+    // that lends it belongs to this thread; the field is an integer, and has its value again before anybody reads it.
+    unsafe {
+        let error = ptr::addr_of!((*message).err).cast_mut().cast::<i32>();
+        let code = error.replace(code::NONE);
+        let timestamp_ms = ffi::rd_kafka_message_timestamp(message, &raw mut kind);
+        error.write(code);
+        // 0 is "now" to librdkafka, and is never kept.
+        (timestamp_ms != 0).then_some(timestamp_ms)
     }
 }
