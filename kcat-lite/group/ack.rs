@@ -39,6 +39,8 @@ const COMMIT_RECORDS: u64 = 50_000;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// A full window of which nothing is acknowledged for this long means that lines are dropped or kept.
 const STALLED: Duration = Duration::from_secs(30);
+/// A full window of which nothing is acknowledged for this long makes a sink hurry that keeps records back, a segment say.
+const FULL: Duration = Duration::from_millis(250);
 
 /// Why the pipe came to a bad end.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +117,7 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
         committed_at: Instant::now(),
         stirred_at: Instant::now(),
         stalled_since: Instant::now(),
+        full_since: Instant::now(),
         written_at: Instant::now(),
         checked_at: Instant::now(),
     };
@@ -148,6 +151,8 @@ struct Run<'a> {
     stirred_at: Instant,
     /// Since when the window is full and nothing stirs.
     stalled_since: Instant,
+    /// The same, when the sink is at work but has acknowledged nothing.
+    full_since: Instant,
     /// When a record was taken last.
     written_at: Instant,
     /// When the member's generation was looked at last.
@@ -188,10 +193,16 @@ impl Run<'_> {
 
     fn hear(&mut self) -> anyhow::Result<()> {
         let heard = self.source.hear()?;
-        let mut is_news = heard.is_holding;
+        let mut is_acknowledged = false;
         for position in &heard.positions {
-            is_news |= self.window.acknowledge(position)?;
+            is_acknowledged |= self.window.acknowledge(position)?;
         }
+        if is_acknowledged || !self.window.is_full() {
+            self.full_since = Instant::now();
+        } else if self.full_since.elapsed() > FULL {
+            self.source.hurry(true)?;
+        }
+        let is_news = is_acknowledged || heard.is_holding;
         if is_news || !self.window.is_full() {
             self.stalled_since = Instant::now();
         }

@@ -1,5 +1,7 @@
 use super::{lines, segments};
-use crate::testkit::command::cmd;
+use crate::testkit::broker;
+use crate::testkit::cluster::Cluster;
+use crate::testkit::command::{cmd, shell};
 use crate::testkit::running::Running;
 use crate::testkit::session;
 use std::fmt::Write as _;
@@ -203,4 +205,32 @@ fn a_source_that_dies_is_told_and_what_was_open_is_not_lost() {
         .run()
         .succeeds()
         .stdout_is(lines("t", 0, 20));
+}
+
+#[test]
+fn a_window_that_is_smaller_than_a_segment_is_no_reason_to_wait_for_it() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic_of("ack-window", &vec!["value"; 3000]);
+    let copy = kafka.topic("ack-window-copy", 1, &[]);
+    let folder = session::folder("ack-window");
+    shell(
+        "kcat-lite -G $TOPIC --ack ack --max-inflight 1000 -o beginning -e -b $BROKERS --tsv=all $TOPIC | \
+         ktee --ack ack --tsv=all -b $BROKERS kafka:$COPY b/ >/dev/null",
+    )
+    .env("BROKERS", kafka.bootstrap())
+    .env("TOPIC", &topic)
+    .env("COPY", &copy)
+    .inside(&folder)
+    .run()
+    .succeeds();
+    assert_eq!(kafka.values(&copy).len(), 3000);
+    assert_eq!(kafka.committed(&topic, &topic).get(&0), Some(&3000));
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_has("\t3000\t0\t2999\t");
 }
