@@ -22,7 +22,7 @@ use crate::segment::Codec;
                       ktee --verify FOLDER|URL\n       \
                       ktee --cat FOLDER|URL|FILE [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]\n       \
                       ktee --restore FOLDER|URL [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]",
-    after_help = "Exit codes: 0 done; 1 a backup is not whole; 2 usage, or something failed and stderr says what.\n\
+    after_help = "Exit codes: 0 done; 1 a backup is not whole, or records were spilled; 2 usage, or something failed and stderr says what.\n\
                   See ktee(1) and kafka-records(5)."
 )]
 pub(crate) struct Cli {
@@ -86,6 +86,10 @@ pub(crate) struct Cli {
     /// Give up a record for kafka:TOPIC after this long [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Where to copy to")]
     pub(crate) delivery_timeout: Option<Duration>,
+
+    /// Put records that kafka:TOPIC does not take into this file, as --tsv=all; 1 if there are any
+    #[arg(long, value_name = "FILE", help_heading = "Where to copy to")]
+    pub(crate) spill: Option<PathBuf>,
 
     /// How records are written in segments [default: tsv]
     #[arg(long, value_name = "FORMAT", help_heading = "Backups")]

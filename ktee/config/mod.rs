@@ -1,35 +1,24 @@
 //! What the command line means, settled once. An option that can't be honoured is a usage error that names it.
 
-use std::ffi::OsStr;
+mod refuse;
+mod tee;
+
 use std::io::IsTerminal;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use tools::kafka::Options;
 use tools::kafka::options::Source;
-use tools::record::{Decoder, Format};
 use tools::report::Style;
-use tools::units::format_size;
 
-use crate::cli::{Cli, OnError, SegmentFormat};
+use crate::cli::Cli;
 use crate::read::Selection;
-use crate::recorded::Wanted;
-use crate::segment::{Cut, Layout};
-use crate::store;
-use crate::write::Settings;
-use crate::write::backup::has_positions;
+use refuse::refuse_what_copies;
+pub(crate) use tee::Tee;
 
-/// `--segment-bytes`.
-const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// `--buffer`.
-const BUFFER_BYTES: u64 = 64 * 1024 * 1024;
-/// The least that `--buffer` can be: two blocks that are compressed as one.
-const LEAST_BUFFER_BYTES: u64 = 2 * 1024 * 1024;
-/// `--max-delay`.
-const MAX_DELAY: Duration = Duration::from_secs(300);
+/// librdkafka's own `reconnect.backoff.max.ms`.
+const LONGEST_BACKOFF_MS: u128 = 10_000;
 
 /// What to do.
 #[derive(Debug)]
@@ -81,35 +70,6 @@ pub(crate) struct Cat {
     pub(crate) selection: Selection,
 }
 
-/// Copy standard input to standard output and elsewhere.
-#[derive(Debug)]
-pub(crate) struct Tee {
-    /// Files, as they were named.
-    pub(crate) files: Vec<std::ffi::OsString>,
-    /// Whether files are added to.
-    pub(crate) append: bool,
-    /// Folders and URLs for segments.
-    pub(crate) backups: Vec<String>,
-    /// How segments are written.
-    pub(crate) settings: Settings,
-    /// Topics, and how to reach their cluster.
-    pub(crate) topics: Vec<String>,
-    /// Set where there are topics.
-    pub(crate) options: Option<Options>,
-    /// What records look like.
-    pub(crate) format: Format,
-    /// What a backup records of its topics.
-    pub(crate) wanted: Wanted,
-    /// Where the source of the pipe listens.
-    pub(crate) ack: Option<PathBuf>,
-    /// Whether the first failure ends all.
-    pub(crate) stops_on_error: bool,
-    /// How often totals are told.
-    pub(crate) stats: Option<Duration>,
-    /// Whether only failures are told.
-    pub(crate) is_quiet: bool,
-}
-
 /// Parses the command line of this process and settles what it means.
 pub(crate) fn from_command_line() -> Result<Config> {
     settle(&tools::cli::parse::<Cli>()?)
@@ -130,7 +90,7 @@ fn settle(cli: &Cli) -> Result<Config> {
         return Err(usage("-o and --header are for the report of --verify"));
     }
     if !cli.verify && !cli.cat && !cli.restore {
-        return tee(cli).map(|tee| Config::Tee(Box::new(tee)));
+        return tee::tee(cli).map(|tee| Config::Tee(Box::new(tee)));
     }
     let (mode, place) = place_to_read(cli)?;
     refuse_what_copies(cli, mode)?;
@@ -189,216 +149,6 @@ fn selection(cli: &Cli, mode: &str) -> Result<Selection> {
     Ok(selection)
 }
 
-/// Options of copying, which nothing obeys when a backup is read.
-fn refuse_what_copies(cli: &Cli, mode: &str) -> Result<()> {
-    let format = &cli.format;
-    let given = [
-        ("--on-error", cli.on_error == OnError::Stop),
-        ("--stats", cli.stats.is_some()),
-        ("--ack", cli.ack.is_some()),
-        ("--tsv", format.tsv.is_some()),
-        ("-J", format.json),
-        ("-f", format.template.is_some()),
-        ("-K", format.key_delimiter.is_some()),
-        ("-D", format.delimiter.is_some()),
-        ("-Z", format.null_empty),
-    ];
-    if let Some((name, _)) = given.iter().find(|(_, is_given)| *is_given) {
-        return Err(usage(format_args!("{name} can't be used with {mode}")));
-    }
-    if cli.settings || (cli.groups && !cli.restore) {
-        return Err(usage(format_args!(
-            "--settings and --groups can't be used with {mode}"
-        )));
-    }
-    refuse_what_does_not_fit(cli, false, cli.restore, false)
-}
-
-/// Where an operand leads.
-enum Operand {
-    Stdout,
-    Topic(String),
-    Backup(String),
-    File,
-}
-
-fn operand(text: &OsStr) -> Result<Operand> {
-    let Some(text) = text.to_str() else {
-        return Ok(Operand::File);
-    };
-    if text == "-" {
-        return Ok(Operand::Stdout);
-    }
-    if let Some(topic) = text.strip_prefix("kafka:") {
-        if topic.is_empty() {
-            return Err(usage("kafka: to which topic? Say kafka:TOPIC"));
-        }
-        return Ok(Operand::Topic(topic.to_owned()));
-    }
-    if text.is_empty() {
-        return Err(usage("an empty operand names nothing"));
-    }
-    Ok(if store::is_place(text) {
-        Operand::Backup(text.to_owned())
-    } else {
-        Operand::File
-    })
-}
-
-fn tee(cli: &Cli) -> Result<Tee> {
-    let (mut files, mut backups, mut topics) = (Vec::new(), Vec::new(), Vec::new());
-    let reads = [
-        ("-t", !cli.topics.is_empty()),
-        ("-p", !cli.partitions.is_empty()),
-        ("--from", cli.from.is_some()),
-        ("--to", cli.to.is_some()),
-    ];
-    if let Some((name, _)) = reads.iter().find(|(_, is_given)| *is_given) {
-        return Err(usage(format_args!(
-            "{name} is for --verify, --cat or --restore"
-        )));
-    }
-    for text in &cli.operands {
-        match operand(text)? {
-            // It gets the stream whether it is named or not.
-            Operand::Stdout => {}
-            Operand::Topic(topic) => topics.push(topic),
-            Operand::Backup(place) => backups.push(place),
-            Operand::File => files.push(text.clone()),
-        }
-    }
-    refuse_what_does_not_fit(
-        cli,
-        !files.is_empty(),
-        !topics.is_empty(),
-        !backups.is_empty(),
-    )?;
-    let format = cli.format.format().map_err(usage)?;
-    if !backups.is_empty() && matches!(format, Format::Template(_)) {
-        return Err(usage(
-            "-f can't be used for a backup; --tsv and -J keep everything",
-        ));
-    }
-    Decoder::new(format.clone()).map_err(usage)?;
-    if cli.ack.is_some() {
-        if !matches!(format, Format::Tsv(_) | Format::Json(_)) {
-            return Err(usage(
-                "--ack needs --tsv or -J: each line begins with its position",
-            ));
-        }
-        if backups.is_empty() && topics.is_empty() {
-            return Err(usage(
-                "--ack needs a place that can answer for records: a folder, a URL or kafka:TOPIC",
-            ));
-        }
-    }
-    let wanted = Wanted {
-        settings: cli.settings,
-        groups: cli.groups,
-    };
-    if wanted != Wanted::default() && !has_positions(&format) {
-        return Err(usage(
-            "--settings and --groups are for records with their topics: --tsv=all or -J",
-        ));
-    }
-    let options = if topics.is_empty() && wanted == Wanted::default() {
-        None
-    } else {
-        Some(options(cli)?)
-    };
-    Ok(Tee {
-        files,
-        append: cli.append,
-        settings: settings(cli)?,
-        backups,
-        topics,
-        options,
-        format,
-        wanted,
-        ack: cli.ack.clone(),
-        stops_on_error: cli.on_error == OnError::Stop,
-        stats: cli.stats,
-        is_quiet: cli.connection.quiet,
-    })
-}
-
-/// Options that nothing on this command line would obey.
-fn refuse_what_does_not_fit(
-    cli: &Cli,
-    has_files: bool,
-    has_topics: bool,
-    has_backups: bool,
-) -> Result<()> {
-    let connection = &cli.connection;
-    let for_backups = [
-        ("--segment-format", cli.segment_format.is_some()),
-        ("--compress", cli.compress.is_some()),
-        ("--segment-bytes", cli.segment_bytes.is_some()),
-        ("--segment-records", cli.segment_records.is_some()),
-        ("--segment-time", cli.segment_time.is_some()),
-        ("--max-delay", cli.max_delay.is_some()),
-        ("--buffer", cli.buffer.is_some()),
-        ("--settings", cli.settings),
-        ("--groups", cli.groups && !cli.restore),
-    ];
-    let for_clusters = [
-        ("-b", connection.brokers.is_some()),
-        ("-X", !connection.properties.is_empty()),
-        ("-F", !connection.config_files.is_empty()),
-        ("-d", connection.debug.is_some()),
-        ("--delivery-timeout", cli.delivery_timeout.is_some()),
-    ];
-    let given = |options: &[(&'static str, bool)]| {
-        options
-            .iter()
-            .find(|(_, is_given)| *is_given)
-            .map(|(name, _)| *name)
-    };
-    if let Some(name) = given(&for_backups).filter(|_| !has_backups) {
-        return Err(usage(format_args!(
-            "{name} is for a backup: a folder or a URL"
-        )));
-    }
-    let asks = has_topics || cli.settings || cli.groups;
-    if let Some(name) = given(&for_clusters).filter(|_| !asks) {
-        return Err(usage(format_args!("{name} is for kafka:TOPIC")));
-    }
-    if cli.append && !has_files {
-        return Err(usage("-a is for files"));
-    }
-    Ok(())
-}
-
-fn settings(cli: &Cli) -> Result<Settings> {
-    let span = cli.segment_time.map(|span| span.as_millis() as i64);
-    if span == Some(0) {
-        return Err(usage("--segment-time: a span has a length"));
-    }
-    let buffer_bytes = cli.buffer.unwrap_or(BUFFER_BYTES);
-    if buffer_bytes < LEAST_BUFFER_BYTES {
-        let least = format_size(LEAST_BUFFER_BYTES);
-        return Err(usage(format_args!("--buffer: at least {least} is needed")));
-    }
-    let bytes = cli.segment_bytes.unwrap_or(SEGMENT_BYTES);
-    if bytes == 0 {
-        return Err(usage("--segment-bytes: a segment has a size"));
-    }
-    Ok(Settings {
-        layout: match cli.segment_format {
-            Some(SegmentFormat::Json) => Layout::Json,
-            Some(SegmentFormat::Tsv) | None => Layout::Tsv,
-        },
-        codec: cli.compress.unwrap_or_default(),
-        cut: Cut {
-            bytes,
-            records: cli.segment_records,
-            span_ms: span,
-        },
-        max_delay: cli.max_delay.unwrap_or(MAX_DELAY),
-        buffer_bytes: buffer_bytes as usize,
-    })
-}
-
 fn options(cli: &Cli) -> Result<Options> {
     let mut options = cli.connection.options()?;
     if let Some(timeout) = cli.delivery_timeout {
@@ -407,6 +157,9 @@ fn options(cli: &Cli) -> Result<Options> {
         options
             .set("message.timeout.ms", &ms, &source)
             .map_err(usage)?;
+        // A broker that has come back is looked for before the next records are given up as well.
+        let longest_ms = (timeout.as_millis() / 4).clamp(100, LONGEST_BACKOFF_MS);
+        options.set_default("reconnect.backoff.max.ms", &longest_ms.to_string());
     }
     options.brokers()?;
     Ok(options)

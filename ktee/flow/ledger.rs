@@ -71,9 +71,21 @@ impl Ledger {
         })
     }
 
-    /// How long the input is waited for before the last line counts as whole.
-    pub(super) fn idle_ms(&self) -> u64 {
-        self.receipts.hold().as_millis() as u64
+    /// How long the input has to be idle before the last line counts as whole.
+    pub(super) fn hold_back(&self) -> Duration {
+        self.receipts.hold()
+    }
+
+    /// Whether anything was received that is not acknowledged yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.receipts.open() > 0
+    }
+
+    /// Tells the source now and then that what it waits for is waited for here as well. Called often.
+    pub(super) fn hold(&mut self) {
+        if self.is_open() {
+            self.link.hold();
+        }
     }
 
     /// Hears the source, and says how many bytes of `buffer` are lines that may be used.
@@ -115,13 +127,18 @@ impl Ledger {
             .then_some(lane)
     }
 
-    /// A line is durable at `place` once that settles `ticket`, or is already.
-    pub(super) fn wait_for(&mut self, place: usize, ticket: u64, receipt: u64, is_durable: bool) {
+    /// A line has to become durable in one place more, which will say so by [`Ledger::settle_line`].
+    pub(super) fn expect(&mut self, receipt: u64) {
         if self.places > 1 {
             self.awaited.entry(receipt).or_insert(self.places);
         }
+    }
+
+    /// A line is durable at `place` once that settles `ticket`, or is already.
+    pub(super) fn wait_for(&mut self, place: usize, ticket: u64, receipt: u64, is_durable: bool) {
+        self.expect(receipt);
         if is_durable {
-            self.settle_range((receipt, receipt));
+            self.settle_line(receipt);
             return;
         }
         let ranges = self.waiting.entry((place, ticket)).or_default();
@@ -136,6 +153,11 @@ impl Ledger {
         for range in self.waiting.remove(&(place, ticket)).into_iter().flatten() {
             self.settle_range(range);
         }
+    }
+
+    /// A place has made this line durable.
+    pub(super) fn settle_line(&mut self, receipt: u64) {
+        self.settle_range((receipt, receipt));
     }
 
     fn settle_range(&mut self, (first, last): (u64, u64)) {
@@ -158,8 +180,9 @@ impl Ledger {
         self.link.is_hurried()
     }
 
-    /// The positions up to which all is durable.
-    pub(super) fn durable(&mut self, is_last_complete: bool) -> Vec<Position> {
+    /// The positions up to which all is durable; `rest` is the beginning of a line that is not complete yet.
+    pub(super) fn durable(&mut self, arrival: Arrival, rest: &[u8]) -> Vec<Position> {
+        let is_last_complete = arrival != Arrival::More && !self.receipts.may_go_on(rest);
         self.receipts.durable(is_last_complete)
     }
 

@@ -7,9 +7,12 @@ mod file;
 mod ledger;
 mod named;
 mod read;
+mod spill;
 mod stats;
 mod topic;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -28,8 +31,9 @@ use file::FileSink;
 use ledger::Ledger;
 pub(crate) use named::count;
 use named::{Named, Sink};
+use spill::Spill;
 use stats::Stats;
-use topic::TopicSink;
+use topic::{Manner, TopicSink};
 
 /// Copies all of standard input.
 pub(crate) fn run(config: &Tee) -> Result<Exit> {
@@ -93,17 +97,25 @@ impl<'a> Flow<'a> {
             let sink = backup.map(|backup| Sink::Backup(Box::new(backup)));
             sinks.push(Named::new(place.clone(), sink, &mut has_failed));
         }
+        let spill = open_spill(config)?;
         for topic in &config.topics {
             let options = config.options.as_ref().context("options for topics")?;
-            let sink = TopicSink::open(topic, options, config.ack.is_some(), signals);
+            let manner = Manner {
+                acknowledges: config.ack.is_some(),
+                fails_at_once: config.ack.is_some() || config.stops_on_error,
+                spill: spill.clone(),
+            };
+            let sink = TopicSink::open(topic, options, manner, signals);
             let sink = sink.map(|topic| Sink::Topic(Box::new(topic)));
             sinks.push(Named::new(format!("kafka:{topic}"), sink, &mut has_failed));
         }
         let takes_positions = has_positions(&config.format);
         let is_segment = takes_positions && config.topics.is_empty();
+        // A place that can't be opened ends a pipe before it begins, and so it does where nothing may be lost.
+        if has_failed && (config.ack.is_some() || config.spill.is_some()) {
+            anyhow::bail!("nothing was read");
+        }
         let ledger = match &config.ack {
-            // A place that can't be opened ends a pipe before it begins.
-            Some(_) if has_failed => anyhow::bail!("nothing was read"),
             Some(path) => Some(Ledger::open(
                 path,
                 &config.format,
@@ -174,15 +186,15 @@ impl<'a> Flow<'a> {
     #[inline]
     fn take(&mut self, record: &Record<'_>, text: &[u8], line: u64, receipt: Option<u64>) {
         self.records += 1;
-        let takes_positions = self.takes_positions;
+        let (takes_positions, signals) = (self.takes_positions, self.signals);
         for (at, named) in self.sinks.iter_mut().enumerate() {
             let ledger = &mut self.ledger;
             named.with(&mut self.has_failed, |sink| match sink {
                 Sink::Backup(backup) => {
                     let taken = if takes_positions {
-                        backup.take(record, text)
+                        backup.take(record, text, &mut waiting(ledger.as_mut(), signals))
                     } else {
-                        backup.take_lines(text)
+                        backup.take_lines(text, &mut waiting(ledger.as_mut(), signals))
                     };
                     let ticket = taken.with_context(|| format!("line {line}"))?;
                     if let (Some(ledger), Some(receipt)) = (ledger, receipt) {
@@ -191,9 +203,10 @@ impl<'a> Flow<'a> {
                     Ok(())
                 }
                 Sink::Topic(topic) => {
-                    let ticket = topic.send(record, line)?;
+                    let number = receipt.unwrap_or(line);
+                    topic.send(record, number, &mut waiting(ledger.as_mut(), signals))?;
                     if let (Some(ledger), Some(receipt)) = (ledger, receipt) {
-                        ledger.wait_for(at, ticket, receipt, false);
+                        ledger.expect(receipt);
                     }
                     Ok(())
                 }
@@ -203,14 +216,15 @@ impl<'a> Flow<'a> {
 
     /// What has become durable, and what is due.
     fn look_after(&mut self) {
+        let signals = self.signals;
         for (at, named) in self.sinks.iter_mut().enumerate() {
             let ledger = &mut self.ledger;
             named.with(&mut self.has_failed, |sink| {
-                sink.tick()?;
+                let ticked = sink.tick(&mut waiting(ledger.as_mut(), signals));
                 if let Some(ledger) = ledger {
-                    sink.take_durable(&mut |ticket| ledger.settle(at, ticket));
+                    sink.tell_durable(at, ledger);
                 }
-                Ok(())
+                ticked
             });
         }
         if self
@@ -252,12 +266,13 @@ impl<'a> Flow<'a> {
             self.has_failed = true;
             End::Unwanted
         });
+        let signals = self.signals;
         for (at, named) in self.sinks.iter_mut().enumerate() {
             let ledger = &mut self.ledger;
             named.with(&mut self.has_failed, |sink| {
-                let finished = sink.finish();
+                let finished = sink.finish(&mut waiting(ledger.as_mut(), signals));
                 if let Some(ledger) = ledger {
-                    sink.take_durable(&mut |ticket| ledger.settle(at, ticket));
+                    sink.tell_durable(at, ledger);
                 }
                 finished
             });
@@ -280,10 +295,33 @@ impl<'a> Flow<'a> {
         if !self.is_quiet {
             named::tell_known(&self.sinks);
         }
+        let has_spilled = self.sinks.iter().any(Named::has_spilled);
         match end {
             _ if self.has_failed => Exit::Failed,
             End::Signal(signal) => Exit::Signal(signal),
+            _ if has_spilled => Exit::No,
             End::Input { .. } | End::Unwanted => Exit::Done,
         }
     }
+}
+
+/// What a place does while it waits: the source hears that this end is at work, and the place whether a signal came.
+fn waiting<'a>(
+    mut ledger: Option<&'a mut Ledger>,
+    signals: &'a Signals,
+) -> impl FnMut() -> bool + 'a {
+    move || {
+        if let Some(ledger) = &mut ledger {
+            ledger.hold();
+        }
+        signals.caught().is_some()
+    }
+}
+
+fn open_spill(config: &Tee) -> Result<Option<Rc<RefCell<Spill>>>> {
+    let Some(path) = &config.spill else {
+        return Ok(None);
+    };
+    let spill = Spill::open(path).with_context(|| path.display().to_string())?;
+    Ok(Some(Rc::new(RefCell::new(spill))))
 }

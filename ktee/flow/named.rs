@@ -3,8 +3,9 @@
 use anyhow::Result;
 use tools::cli::message;
 
+use super::ledger::Ledger;
 use super::topic::TopicSink;
-use crate::write::Backup;
+use crate::write::{Backup, Waiting};
 
 /// A place that takes records.
 pub(super) enum Sink {
@@ -14,26 +15,26 @@ pub(super) enum Sink {
 
 impl Sink {
     /// Hears what has become of what was handed over.
-    pub(super) fn tick(&mut self) -> Result<()> {
+    pub(super) fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self {
-            Sink::Backup(backup) => backup.tick(),
-            Sink::Topic(topic) => topic.tick(),
+            Sink::Backup(backup) => backup.tick(waiting),
+            Sink::Topic(topic) => topic.tick(waiting),
         }
     }
 
-    /// Hands over the tickets of what has become durable since the last call.
-    pub(super) fn take_durable(&mut self, take: &mut dyn FnMut(u64)) {
+    /// Tells what has become durable since the last call; the place is number `at`.
+    pub(super) fn tell_durable(&mut self, at: usize, ledger: &mut Ledger) {
         match self {
-            Sink::Backup(backup) => backup.take_durable(take),
-            Sink::Topic(topic) => topic.take_delivered(take),
+            Sink::Backup(backup) => backup.take_durable(&mut |ticket| ledger.settle(at, ticket)),
+            Sink::Topic(topic) => topic.take_durable(&mut |receipt| ledger.settle_line(receipt)),
         }
     }
 
     /// Waits until all is durable.
-    pub(super) fn finish(&mut self) -> Result<()> {
+    pub(super) fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self {
-            Sink::Backup(backup) => backup.finish(),
-            Sink::Topic(topic) => topic.finish(),
+            Sink::Backup(backup) => backup.finish(waiting),
+            Sink::Topic(topic) => topic.finish(waiting),
         }
     }
 }
@@ -64,6 +65,13 @@ impl<T> Named<T> {
             *has_failed = true;
             self.sink = None;
         }
+    }
+}
+
+impl Named<Sink> {
+    /// Whether it is a topic that has not got all of its records.
+    pub(super) fn has_spilled(&self) -> bool {
+        matches!(&self.sink, Some(Sink::Topic(topic)) if topic.spilled() > 0)
     }
 }
 

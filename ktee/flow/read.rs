@@ -1,5 +1,7 @@
 //! The loop over standard input, and how it is taken apart: not at all, at newlines, or into records.
 
+use std::time::Instant;
+
 use anyhow::{Context, Result, bail};
 use tools::ack::{Arrival, Lane};
 use tools::cli::message;
@@ -10,11 +12,13 @@ use tools::record::{Decoded, Decoder, Format};
 use super::file::FileSink;
 use super::ledger::Ledger;
 use super::named::Sink;
-use super::{End, Flow};
+use super::{End, Flow, waiting};
 use crate::config::Tee;
 
 /// How long an idle input is waited for before the places are looked after.
 const IDLE_MS: u64 = 100;
+/// The same while lines are to be acknowledged.
+const BUSY_MS: u64 = 5;
 
 /// How the input is taken apart.
 enum Reading {
@@ -52,12 +56,18 @@ impl Flow<'_> {
         let mut input = Input::stdin().context("cannot read standard input")?;
         let mut buffer = Vec::new();
         let mut line = 0;
+        let mut came_at = Instant::now();
         while self.is_wanted() {
-            let idle_ms = self.ledger.as_ref().map_or(IDLE_MS, Ledger::idle_ms);
+            let idle_ms = match &self.ledger {
+                None => IDLE_MS,
+                Some(ledger) if ledger.is_open() => BUSY_MS,
+                Some(ledger) => ledger.hold_back().as_millis() as u64,
+            };
             let filled = input
                 .fill(&mut buffer, self.signals, idle_ms)
                 .context("cannot read standard input")?;
             let at_end = filled == Filled::End;
+            let arrival = self.arrival(filled, &mut came_at);
             let used = match &mut reading {
                 Reading::Bytes => {
                     self.pass(&buffer);
@@ -68,18 +78,13 @@ impl Flow<'_> {
                     self.take_records(&buffer, at_end, decoder, &mut line)?
                 }
                 Reading::Acknowledged(decoder) => {
-                    let arrival = match filled {
-                        Filled::End => Arrival::End,
-                        Filled::Bytes(_) => Arrival::More,
-                        Filled::Idle | Filled::Signal => Arrival::Idle,
-                    };
                     self.take_acknowledged(&buffer, arrival, decoder, &mut line)?
                 }
             };
             self.bytes += used as u64;
             buffer.drain(..used);
             self.look_after();
-            self.acknowledge(!matches!(filled, Filled::Bytes(_)))?;
+            self.acknowledge(arrival, &buffer)?;
             match filled {
                 Filled::End => {
                     return Ok(End::Input {
@@ -99,6 +104,21 @@ impl Flow<'_> {
         Ok(End::Unwanted)
     }
 
+    /// Whether more is on its way, as far as one can know.
+    fn arrival(&self, filled: Filled, came_at: &mut Instant) -> Arrival {
+        let hold_back = self.ledger.as_ref().map(Ledger::hold_back);
+        match filled {
+            Filled::End => Arrival::End,
+            Filled::Signal => Arrival::Idle,
+            Filled::Idle if came_at.elapsed() >= hold_back.unwrap_or_default() => Arrival::Idle,
+            Filled::Idle => Arrival::More,
+            Filled::Bytes(_) => {
+                *came_at = Instant::now();
+                Arrival::More
+            }
+        }
+    }
+
     /// Whole lines to backups; says how many bytes were taken.
     fn take_lines(&mut self, buffer: &[u8], at_end: bool) -> usize {
         let whole = memchr::memrchr(b'\n', buffer).map_or(0, |newline| newline + 1);
@@ -115,9 +135,10 @@ impl Flow<'_> {
     }
 
     fn take_block(&mut self, lines: &[u8]) {
+        let mut waiting = waiting(None, self.signals);
         for named in &mut self.sinks {
             named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) => backup.take_lines(lines).map(drop),
+                Sink::Backup(backup) => backup.take_lines(lines, &mut waiting).map(drop),
                 Sink::Topic(_) => Ok(()),
             });
         }
@@ -230,19 +251,22 @@ impl Flow<'_> {
     }
 
     /// Tells the source what is durable everywhere, and makes more of it so while the source waits.
-    fn acknowledge(&mut self, is_last_complete: bool) -> Result<()> {
+    fn acknowledge(&mut self, arrival: Arrival, rest: &[u8]) -> Result<()> {
+        let signals = self.signals;
         let Some(ledger) = &mut self.ledger else {
             return Ok(());
         };
         if ledger.is_hurried() {
             for named in &mut self.sinks {
                 named.with(&mut self.has_failed, |sink| match sink {
-                    Sink::Backup(backup) => backup.close_all(),
+                    Sink::Backup(backup) => backup.close_all(&mut waiting(Some(ledger), signals)),
                     Sink::Topic(_) => Ok(()),
                 });
             }
         }
-        let durable = ledger.durable(is_last_complete);
+        let durable = ledger.durable(arrival, rest);
+        // What is left waits for the end of a segment, or for a cluster.
+        ledger.hold();
         if durable.is_empty() || (self.has_failed && self.stops_on_error) {
             return Ok(());
         }

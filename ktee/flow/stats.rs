@@ -33,20 +33,23 @@ impl Stats {
         true
     }
 
-    /// `stats`, time, records and bytes read, records, bytes and segments stored, records known, records delivered, places that failed.
+    /// `stats`, time, records and bytes read, records, bytes and segments stored, records known, records delivered, places that failed, records spilled.
     pub(super) fn tell(records: u64, bytes: u64, sinks: &[Named<Sink>]) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let mut stored = Totals::default();
-        let (mut delivered, mut failed) = (0, 0);
+        let (mut delivered, mut spilled, mut failed) = (0, 0, 0);
         for named in sinks {
             match &named.sink {
                 Some(Sink::Backup(backup)) => stored = stored.and(backup.totals()),
-                Some(Sink::Topic(topic)) => delivered += topic.delivered(),
+                Some(Sink::Topic(topic)) => {
+                    delivered += topic.delivered();
+                    spilled += topic.spilled();
+                }
                 None => failed += 1,
             }
         }
         message(format_args!(
-            "stats\t{}\t{records}\t{bytes}\t{}\t{}\t{}\t{}\t{delivered}\t{failed}",
+            "stats\t{}\t{records}\t{bytes}\t{}\t{}\t{}\t{}\t{delivered}\t{failed}\t{spilled}",
             now.map_or(0, |now| now.as_millis()),
             stored.stored_records,
             stored.stored_bytes,

@@ -1,47 +1,37 @@
 //! The main thread's part of a backup: which partition a record belongs to, whether the backup has it, where segments end.
 
+mod settings;
 mod slot;
+mod slots;
 mod threads;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use tools::cli::message;
 use tools::kafka::Options;
-use tools::record::tsv::{ByteStyle, Column};
 use tools::record::{Decoder, Encoder, Format, Record};
 
+use super::Waiting;
 use super::pack::Work;
 use super::publish::Outcome;
 use super::stored::find_last;
 use crate::read::segment::{fingerprint, format};
 use crate::recorded::{self, Wanted};
-use crate::segment::{Codec, Cut, Layout, Place};
+use crate::segment::{Layout, Place};
 use crate::store::{self, Store};
+use settings::encoder;
+pub(crate) use settings::{Settings, has_positions};
 use slot::Slot;
+use slots::Slots;
 use threads::Threads;
 
 /// A block goes to the compressor with so many bytes, and becomes one frame.
 const BLOCK_BYTES: usize = 1024 * 1024;
 /// How often it is looked for segments that have been open for too long.
 const TICK: Duration = Duration::from_millis(200);
-
-/// What `--segment-...`, `--compress`, `--max-delay` and `--buffer` say.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// How records with a position are written: TSV or JSON.
-    pub(crate) layout: Layout,
-    /// How segments are compressed.
-    pub(crate) codec: Codec,
-    /// Where segments end.
-    pub(crate) cut: Cut,
-    /// A segment that has been open for so long is closed as it is.
-    pub(crate) max_delay: Duration,
-    /// Memory for records that are not compressed yet.
-    pub(crate) buffer_bytes: usize,
-}
 
 /// What a backup has come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,28 +58,13 @@ impl Totals {
     }
 }
 
-/// Whether records of this format say where they were, so that a backup can be resumed; else they are lines.
-pub(crate) fn has_positions(format: &Format) -> bool {
-    match format {
-        Format::Json(_) => true,
-        Format::Tsv(tsv) => [Column::Topic, Column::Partition, Column::Offset]
-            .iter()
-            .all(|column| tsv.columns.contains(*column)),
-        Format::Raw(_) | Format::Template(_) => false,
-    }
-}
-
 /// A backup that is being written.
 pub(crate) struct Backup {
     store: Arc<dyn Store>,
     settings: Settings,
     /// Writes records as the segments have them; none where the input is that already.
     encoder: Option<Encoder>,
-    slots: Vec<Slot>,
-    /// By topic; the slots of a topic by partition.
-    topics: Vec<(String, HashMap<i32, usize>)>,
-    /// The topic of the last record: the next one's, most often.
-    recent_topic: usize,
+    slots: Slots,
     /// Reads the last record of a block back.
     decoder: Option<Decoder>,
     threads: Threads,
@@ -128,9 +103,7 @@ impl Backup {
             store,
             settings: settings.clone(),
             encoder: encoder(input, layout),
-            slots: Vec::new(),
-            topics: Vec::new(),
-            recent_topic: 0,
+            slots: Slots::default(),
             decoder: format(layout).map(Decoder::new).transpose()?,
             threads,
             pending_bytes: 0,
@@ -148,7 +121,12 @@ impl Backup {
     /// # Errors
     /// The record has no position, the backup has another record there, or the backup has failed.
     #[inline]
-    pub(crate) fn take(&mut self, record: &Record<'_>, line: &[u8]) -> Result<u64> {
+    pub(crate) fn take(
+        &mut self,
+        record: &Record<'_>,
+        line: &[u8],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<u64> {
         let (Some(topic), Some(partition), Some(offset)) =
             (record.topic, record.partition, record.offset)
         else {
@@ -163,7 +141,7 @@ impl Backup {
         }
         let time_ms = record.timestamp_ms;
         if slot.is_open() && self.settings.cut.is_due_before(&slot.open, time_ms) {
-            self.close(at)?;
+            self.close(at, waiting)?;
         }
         self.open_segment(at, offset);
         let slot = &mut self.slots[at];
@@ -181,12 +159,12 @@ impl Backup {
         slot.last_bytes = bytes;
         slot.accepted = Some(offset);
         let ticket = slot.ticket;
-        self.grow(at, bytes)?;
+        self.grow(at, bytes, waiting)?;
         Ok(ticket)
     }
 
     /// Takes whole lines that have no position.
-    pub(crate) fn take_lines(&mut self, lines: &[u8]) -> Result<u64> {
+    pub(crate) fn take_lines(&mut self, lines: &[u8], waiting: &mut Waiting<'_>) -> Result<u64> {
         let at = self.lines_slot()?;
         let mut rest = lines;
         while !rest.is_empty() {
@@ -197,7 +175,7 @@ impl Backup {
             slot.open.bytes += end as u64;
             slot.open.records += memchr::memchr_iter(b'\n', &rest[..end]).count() as u64;
             rest = &rest[end..];
-            self.grow(at, end)?;
+            self.grow(at, end, waiting)?;
         }
         Ok(self.slots[at].ticket)
     }
@@ -215,8 +193,7 @@ impl Backup {
     /// Forgets a partition that another member of the group has now: what is not whole is dropped, and the next record
     /// looks again at what is there.
     pub(crate) fn forget(&mut self, topic: &str, partition: i32) -> Result<()> {
-        let known = self.topics.iter_mut().find(|(name, _)| name == topic);
-        let Some(at) = known.and_then(|(_, slots)| slots.remove(&partition)) else {
+        let Some(at) = self.slots.remove(topic, partition) else {
             return Ok(());
         };
         let slot = &mut self.slots[at];
@@ -231,7 +208,7 @@ impl Backup {
     }
 
     /// Closes what has been open for too long, and hears what has become durable. Called often.
-    pub(crate) fn tick(&mut self) -> Result<()> {
+    pub(crate) fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         while let Some(outcome) = self.threads.next_outcome() {
             self.hear(outcome)?;
         }
@@ -242,26 +219,26 @@ impl Backup {
         for at in 0..self.slots.len() {
             let slot = &self.slots[at];
             if slot.is_open() && slot.opened.elapsed() >= self.settings.max_delay {
-                self.close(at)?;
+                self.close(at, waiting)?;
             }
         }
         Ok(())
     }
 
     /// Closes every segment, full or not.
-    pub(crate) fn close_all(&mut self) -> Result<()> {
+    pub(crate) fn close_all(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         for at in 0..self.slots.len() {
             if self.slots[at].is_open() {
-                self.close(at)?;
+                self.close(at, waiting)?;
             }
         }
         Ok(())
     }
 
     /// Closes every segment and waits until all are durable.
-    pub(crate) fn finish(&mut self) -> Result<()> {
-        self.close_all()?;
-        for outcome in self.threads.finish() {
+    pub(crate) fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.close_all(waiting)?;
+        for outcome in self.threads.finish(waiting) {
             self.hear(outcome)?;
         }
         if !self.outstanding.is_empty() {
@@ -277,8 +254,7 @@ impl Backup {
         wanted: Wanted,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
-        let mut topics: Vec<String> = self.topics.iter().map(|(name, _)| name.clone()).collect();
-        topics.sort();
+        let topics = self.slots.topics();
         if topics.is_empty() {
             return Ok(());
         }
@@ -311,38 +287,23 @@ impl Backup {
 
     #[inline]
     fn slot(&mut self, topic: &str, partition: i32) -> Result<usize> {
-        let recent = self.topics.get(self.recent_topic);
-        if recent.is_none_or(|(name, _)| name != topic) {
-            self.recent_topic = self.enter_topic(topic);
-        }
-        match self.topics[self.recent_topic].1.get(&partition) {
-            Some(at) => Ok(*at),
+        match self.slots.find(topic, partition) {
+            Some(at) => Ok(at),
             None => self.begin(topic, partition),
         }
     }
 
-    #[cold]
-    fn enter_topic(&mut self, topic: &str) -> usize {
-        let known = self.topics.iter().position(|(name, _)| name == topic);
-        known.unwrap_or_else(|| {
-            self.topics.push((topic.to_owned(), HashMap::new()));
-            self.topics.len() - 1
-        })
-    }
-
-    /// Looks how far the backup has come in a partition of the recent topic.
+    /// Looks how far the backup has come in a partition.
     #[cold]
     fn begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
         let place = Place::partition(topic, partition).map_err(anyhow::Error::msg)?;
         let stored = find_last(&*self.store, &place)?;
-        let at = self.slots.len();
-        self.slots.push(Slot::new(place, stored.as_ref()));
-        self.topics[self.recent_topic].1.insert(partition, at);
-        Ok(at)
+        let slot = Slot::new(place, stored.as_ref());
+        Ok(self.slots.insert(topic, partition, slot))
     }
 
     fn lines_slot(&mut self) -> Result<usize> {
-        if self.slots.is_empty() {
+        if self.slots.len() == 0 {
             let stored = find_last(&*self.store, &Place::Lines)?;
             self.slots.push(Slot::new(Place::Lines, stored.as_ref()));
         }
@@ -368,23 +329,22 @@ impl Backup {
     }
 
     /// After `bytes` were added to a block: passes it on, and closes the segment, when it is time.
-    fn grow(&mut self, at: usize, bytes: usize) -> Result<()> {
+    fn grow(&mut self, at: usize, bytes: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         self.pending_bytes += bytes;
         if self.settings.cut.is_due(&self.slots[at].open) {
-            return self.close(at);
+            return self.close(at, waiting);
         }
         if self.slots[at].block.len() >= BLOCK_BYTES {
-            return self.send_block(at);
+            return self.send_block(at, waiting);
         }
         // Half of the memory is for blocks that grow here, half for those that wait.
         while self.pending_bytes > self.settings.buffer_bytes / 2 {
-            let largest = (0..self.slots.len()).max_by_key(|&at| self.slots[at].block.len());
-            self.send_block(largest.unwrap_or(at))?;
+            self.send_block(self.slots.largest().unwrap_or(at), waiting)?;
         }
         Ok(())
     }
 
-    fn send_block(&mut self, at: usize) -> Result<()> {
+    fn send_block(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         let slot = &mut self.slots[at];
         slot.note_last(self.decoder.as_mut())?;
         let bytes = std::mem::take(&mut slot.block);
@@ -395,7 +355,7 @@ impl Backup {
         if bytes.len() >= BLOCK_BYTES / 2 {
             slot.block.reserve(bytes.len());
         }
-        self.threads.wait_for_room(bytes.len());
+        self.threads.wait_for_room(bytes.len(), waiting);
         self.threads.send(Work::Block {
             slot: at,
             place: Arc::clone(&slot.place),
@@ -403,8 +363,8 @@ impl Backup {
         })
     }
 
-    fn close(&mut self, at: usize) -> Result<()> {
-        self.send_block(at)?;
+    fn close(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.send_block(at, waiting)?;
         let slot = &mut self.slots[at];
         slot.is_open = false;
         slot.block = Vec::new();
@@ -428,17 +388,4 @@ fn allow_many_files() {
     };
     // What is refused leaves the limit as it was, which a few partitions fit into.
     let _ = setrlimit(Resource::Nofile, most);
-}
-
-/// What writes records of `input` as a segment has them; `None` where a line of it is that already.
-fn encoder(input: &Format, layout: Layout) -> Option<Encoder> {
-    let wanted = format(layout)?;
-    let is_same = match (input, &wanted) {
-        (Format::Tsv(input), Format::Tsv(wanted)) => {
-            input.columns == wanted.columns && input.bytes == ByteStyle::Plain
-        }
-        (Format::Json(input), Format::Json(_)) => input.delimiter == b"\n",
-        _ => false,
-    };
-    (!is_same).then(|| Encoder::new(wanted))
 }

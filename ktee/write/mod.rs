@@ -12,3 +12,6 @@ mod publish;
 mod stored;
 
 pub(crate) use backup::{Backup, Settings};
+
+/// What is called now and then while a place is waited for; it says whether a signal asks to end.
+pub(crate) type Waiting<'a> = dyn FnMut() -> bool + 'a;

@@ -1,7 +1,6 @@
-use super::{lines, number};
+use super::{Killer, lines, number, segments};
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::s3::S3;
-use rustix::process::Signal;
 use std::time::Duration;
 
 fn ktee(s3: &S3) -> Cmd {
@@ -138,26 +137,24 @@ fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
     let input = lines("t", 0, records as i64);
     let file = s3.folder().join("in");
     std::fs::write(&file, &input).unwrap();
-    let run = || {
+    let run = |place: &str| {
         ktee(&s3)
-            .args([
-                "-q",
-                "--tsv=all",
-                "--segment-records",
-                "503",
-                "s3://backups/k",
-            ])
+            .args(["-q", "--tsv=all", "--segment-records", "503", place])
             .stdin_from(&file)
             .stdout_to("/dev/null")
             .limit(Duration::from_secs(600))
     };
-    for kill in 0..number("KTEE_KILLS", 5) {
-        let mut running = run().start();
-        std::thread::sleep(Duration::from_millis(20 + kill * 7919 % 400));
-        running.signal(Signal::KILL);
-        running.wait();
+    let kills = number("KTEE_KILLS", 5);
+    let mut kill = Killer::new(kills, || {
+        run("s3://backups/whole").run().succeeds();
+    });
+    let mut stored = Vec::new();
+    for _ in 0..kills {
+        kill.meet(run("s3://backups/k").start());
+        stored.push(segments(&s3.folder().join("backups")).len());
     }
-    run().run().succeeds();
+    kill.assert_has_met_work(&stored);
+    run("s3://backups/k").run().succeeds();
     let check = |mode: &str| {
         ktee(&s3)
             .args([mode, "s3://backups/k"])

@@ -1,9 +1,8 @@
-use super::{lines, number, segments};
+use super::{Killer, lines, number, segments};
 use crate::testkit::broker;
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::session;
-use rustix::process::Signal;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -14,22 +13,22 @@ fn killed_at_random_and_given_the_same_records_again_it_has_no_hole_and_no_doubl
     let folder = session::folder("crash-kill");
     let input: String = lines("t", 0, records as i64);
     std::fs::write(folder.join("in"), &input).unwrap();
-    let mut random = std::process::id() as u64 | 1;
-    let mut killed = 0;
-    for _ in 0..kills {
-        let mut running = shell("exec ktee -q --tsv=all --segment-records 1009 b/ <in >/dev/null")
+    let run = |place: &str| {
+        shell("exec ktee -q --tsv=all --segment-records 1009 $PLACE/ <in >/dev/null")
+            .env("PLACE", place)
             .inside(&folder)
-            .start();
-        // xorshift; from the first millisecond to about the time that a run takes.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        std::thread::sleep(Duration::from_micros(random % (records * 6)));
-        killed += u64::from(running.runs());
-        running.signal(Signal::KILL);
-        running.wait();
+            .limit(Duration::from_secs(120))
+            .start()
+    };
+    let mut kill = Killer::new(kills, || {
+        run("whole").wait().succeeds();
+    });
+    let mut stored = Vec::new();
+    for _ in 0..kills {
+        kill.meet(run("b"));
+        stored.push(segments(&folder.join("b")).len());
     }
-    assert!(killed > 0, "none of {kills} kills met a run");
+    kill.assert_has_met_work(&stored);
     cmd("ktee")
         .args(["-q", "--tsv=all", "b/"])
         .inside(&folder)
@@ -75,20 +74,24 @@ fn a_topic_backed_up_through_kills_is_restored_as_it_was() {
     let pipe = || {
         shell(
             "kcat-lite -C -b $BROKERS -t $TOPIC -o beginning -e -q --tsv=all | \
-             ktee -q --tsv=all --segment-bytes 300K b/ >/dev/null",
+             ktee -q --tsv=all --segment-bytes 300K $PLACE/ >/dev/null",
         )
+        .env("PLACE", "b")
         .env("BROKERS", kafka.bootstrap())
         .env("TOPIC", &topic)
         .inside(&folder)
         .limit(Duration::from_secs(180))
     };
-    for kill in 0..kills {
-        let mut running = pipe().start();
-        std::thread::sleep(Duration::from_millis(150 + kill * 977 % 900));
+    let mut kill = Killer::new(kills, || {
+        pipe().env("PLACE", "whole").run().succeeds();
+    });
+    let mut stored = Vec::new();
+    for _ in 0..kills {
         // The shell's whole group goes with it.
-        running.signal(Signal::KILL);
-        running.wait();
+        kill.meet(pipe().start());
+        stored.push(segments(&folder.join("b")).len());
     }
+    kill.assert_has_met_work(&stored);
     pipe().run().succeeds();
     cmd("ktee")
         .args(["--verify", "b"])

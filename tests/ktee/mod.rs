@@ -13,6 +13,8 @@ mod crash;
 mod restore;
 /// Segments: where they end, what is in them, going on from what is there.
 mod segments;
+/// `--spill`: what a topic does not take, and sending it again.
+mod spill;
 /// Standard input to standard output and files.
 mod tee;
 /// `kafka:TOPIC` and `--stats`.
@@ -20,8 +22,11 @@ mod topic;
 /// `--verify` and `--cat`.
 mod verify;
 
+use crate::testkit::running::Running;
+use rustix::process::Signal;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Lines as `--tsv=all` writes them: `count` offsets of partition 0 of a topic, from `first` on, a second between two records.
 fn lines(topic: &str, first: i64, count: i64) -> String {
@@ -67,4 +72,53 @@ fn number(name: &str, default: u64) -> u64 {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(default)
+}
+
+/// Kills runs that go on from each other, at random, and so that the last ones have as much to do as the first ones.
+struct Killer {
+    kills: u64,
+    done: u64,
+    met: u64,
+    whole: Duration,
+    random: u64,
+}
+
+impl Killer {
+    /// `run` is one that nobody kills: so long takes all the work.
+    fn new(kills: u64, run: impl FnOnce()) -> Self {
+        let begun = Instant::now();
+        run();
+        Self {
+            kills,
+            done: 0,
+            met: 0,
+            whole: begun.elapsed(),
+            random: u64::from(std::process::id()) | 1,
+        }
+    }
+
+    /// Kills a run somewhere around the place that its share of the work ends at.
+    fn meet(&mut self, mut running: Running) {
+        // xorshift
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let share = self.done as f64 + (self.random % 2048) as f64 / 1024.0;
+        self.done += 1;
+        std::thread::sleep(self.whole.mul_f64(share / (self.kills + 1) as f64));
+        self.met += u64::from(running.runs());
+        running.signal(Signal::KILL);
+        running.wait();
+    }
+
+    /// `stored`: how many segments there were after each kill.
+    fn assert_has_met_work(&self, stored: &[usize]) {
+        assert!(self.met * 2 > self.kills, "{} met a run", self.met);
+        let mut steps = stored.to_vec();
+        steps.dedup();
+        assert!(
+            steps.len() > 1,
+            "nothing was stored between kills: {stored:?}"
+        );
+    }
 }

@@ -86,5 +86,5 @@ fn stats_are_a_line_of_totals() {
     let columns: Vec<&str> = text.trim_end().split('\t').collect();
     assert_eq!(columns[0], "ktee: stats");
     assert_eq!((columns[2], columns[4], columns[6]), ("20", "20", "1"));
-    assert_eq!(columns.len(), 10);
+    assert_eq!(columns.len(), 11);
 }

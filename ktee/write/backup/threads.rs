@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,11 +14,14 @@ use super::super::publish::{Outcome, Publisher, Reports};
 use super::Settings;
 use crate::segment::Layout;
 use crate::store::Store;
+use crate::write::Waiting;
 
 /// So many segments are made durable at a time: an object store answers slowly, and many at once.
 const PUBLISHERS: usize = 4;
 /// So many wait for each publisher.
 const WAITING: usize = 1;
+/// Who waits for the threads looks up this often.
+const TICK: Duration = Duration::from_millis(500);
 
 /// The compressor, the publishers, and what they have to say.
 pub(super) struct Threads {
@@ -72,8 +75,10 @@ impl Threads {
     }
 
     /// Waits until so many bytes more may wait for the compressor: this is what holds the input back.
-    pub(super) fn wait_for_room(&self, bytes: usize) {
-        while !self.budget.take(bytes, Duration::from_secs(1)) {}
+    pub(super) fn wait_for_room(&self, bytes: usize, waiting: &mut Waiting<'_>) {
+        while !self.budget.take(bytes, TICK) {
+            waiting();
+        }
     }
 
     pub(super) fn send(&self, work: Work) -> Result<()> {
@@ -89,9 +94,16 @@ impl Threads {
     }
 
     /// Lets the threads finish what they have, and waits for them.
-    pub(super) fn finish(&mut self) -> Vec<Outcome> {
+    pub(super) fn finish(&mut self, waiting: &mut Waiting<'_>) -> Vec<Outcome> {
         self.work = None;
-        let outcomes = self.outcomes.iter().collect();
+        let mut outcomes = Vec::new();
+        loop {
+            match self.outcomes.recv_timeout(TICK) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(RecvTimeoutError::Timeout) => _ = waiting(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
         for thread in self.running.drain(..) {
             // One that panicked has left its segments without an outcome, which is noticed.
             let _ = thread.join();

@@ -1,0 +1,210 @@
+//! What a command line means that copies standard input.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use tools::kafka::Options;
+use tools::record::{Decoder, Format};
+use tools::units::format_size;
+
+use super::refuse::{refuse_what_does_not_fit, refuse_what_reads};
+use super::{options, usage};
+use crate::cli::{Cli, OnError, SegmentFormat};
+use crate::recorded::Wanted;
+use crate::segment::{Cut, Layout};
+use crate::store;
+use crate::write::Settings;
+use crate::write::backup::has_positions;
+
+/// `--segment-bytes`.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// `--buffer`.
+const BUFFER_BYTES: u64 = 64 * 1024 * 1024;
+/// The least that `--buffer` can be: two blocks that are compressed as one.
+const LEAST_BUFFER_BYTES: u64 = 2 * 1024 * 1024;
+/// `--max-delay`.
+const MAX_DELAY: Duration = Duration::from_secs(300);
+
+/// Copy standard input to standard output and elsewhere.
+#[derive(Debug)]
+pub(crate) struct Tee {
+    /// Files, as they were named.
+    pub(crate) files: Vec<std::ffi::OsString>,
+    /// Whether files are added to.
+    pub(crate) append: bool,
+    /// Folders and URLs for segments.
+    pub(crate) backups: Vec<String>,
+    /// How segments are written.
+    pub(crate) settings: Settings,
+    /// Topics, and how to reach their cluster.
+    pub(crate) topics: Vec<String>,
+    /// Set where there are topics.
+    pub(crate) options: Option<Options>,
+    /// Where records go that topics do not take.
+    pub(crate) spill: Option<PathBuf>,
+    /// What records look like.
+    pub(crate) format: Format,
+    /// What a backup records of its topics.
+    pub(crate) wanted: Wanted,
+    /// Where the source of the pipe listens.
+    pub(crate) ack: Option<PathBuf>,
+    /// Whether the first failure ends all.
+    pub(crate) stops_on_error: bool,
+    /// How often totals are told.
+    pub(crate) stats: Option<Duration>,
+    /// Whether only failures are told.
+    pub(crate) is_quiet: bool,
+}
+
+/// Where an operand leads.
+enum Operand {
+    Stdout,
+    Topic(String),
+    Backup(String),
+    File,
+}
+
+fn operand(text: &OsStr) -> Result<Operand> {
+    let Some(text) = text.to_str() else {
+        return Ok(Operand::File);
+    };
+    if text == "-" {
+        return Ok(Operand::Stdout);
+    }
+    if let Some(topic) = text.strip_prefix("kafka:") {
+        if topic.is_empty() {
+            return Err(usage("kafka: to which topic? Say kafka:TOPIC"));
+        }
+        return Ok(Operand::Topic(topic.to_owned()));
+    }
+    if text.is_empty() {
+        return Err(usage("an empty operand names nothing"));
+    }
+    Ok(if store::is_place(text) {
+        Operand::Backup(text.to_owned())
+    } else {
+        Operand::File
+    })
+}
+
+pub(super) fn tee(cli: &Cli) -> Result<Tee> {
+    let (mut files, mut backups, mut topics) = (Vec::new(), Vec::new(), Vec::new());
+    refuse_what_reads(cli)?;
+    for text in &cli.operands {
+        match operand(text)? {
+            // It gets the stream whether it is named or not.
+            Operand::Stdout => {}
+            Operand::Topic(topic) => topics.push(topic),
+            Operand::Backup(place) => backups.push(place),
+            Operand::File => files.push(text.clone()),
+        }
+    }
+    refuse_what_does_not_fit(
+        cli,
+        !files.is_empty(),
+        !topics.is_empty(),
+        !backups.is_empty(),
+    )?;
+    let format = cli.format.format().map_err(usage)?;
+    if !backups.is_empty() && matches!(format, Format::Template(_)) {
+        return Err(usage(
+            "-f can't be used for a backup; --tsv and -J keep everything",
+        ));
+    }
+    Decoder::new(format.clone()).map_err(usage)?;
+    if cli.ack.is_some() {
+        check_ack(&format, !(backups.is_empty() && topics.is_empty()))?;
+    }
+    if let Some(path) = &cli.spill {
+        check_spill(path, &files)?;
+    }
+    let wanted = Wanted {
+        settings: cli.settings,
+        groups: cli.groups,
+    };
+    if wanted != Wanted::default() && !has_positions(&format) {
+        return Err(usage(
+            "--settings and --groups are for records with their topics: --tsv=all or -J",
+        ));
+    }
+    let options = if topics.is_empty() && wanted == Wanted::default() {
+        None
+    } else {
+        Some(options(cli)?)
+    };
+    Ok(Tee {
+        files,
+        append: cli.append,
+        settings: settings(cli)?,
+        backups,
+        topics,
+        spill: cli.spill.clone(),
+        options,
+        format,
+        wanted,
+        ack: cli.ack.clone(),
+        stops_on_error: cli.on_error == OnError::Stop,
+        stats: cli.stats,
+        is_quiet: cli.connection.quiet,
+    })
+}
+
+fn check_ack(format: &Format, has_places: bool) -> Result<()> {
+    if !matches!(format, Format::Tsv(_) | Format::Json(_)) {
+        return Err(usage(
+            "--ack needs --tsv or -J: each line begins with its position",
+        ));
+    }
+    if !has_places {
+        return Err(usage(
+            "--ack needs a place that can answer for records: a folder, a URL or kafka:TOPIC",
+        ));
+    }
+    Ok(())
+}
+
+/// `--cat` goes by the end of a name, and has to read the file back.
+fn check_spill(path: &Path, files: &[OsString]) -> Result<()> {
+    if files.iter().any(|file| file == path) {
+        return Err(usage("--spill: a copy goes into the same file"));
+    }
+    let end = path.extension().and_then(OsStr::to_str);
+    if let Some(end) = end.filter(|end| ["json", "zst", "gz"].contains(end)) {
+        return Err(usage(format_args!(
+            "--spill: the file has lines of --tsv=all, and --cat would read something else in .{end}"
+        )));
+    }
+    Ok(())
+}
+
+fn settings(cli: &Cli) -> Result<Settings> {
+    let span = cli.segment_time.map(|span| span.as_millis() as i64);
+    if span == Some(0) {
+        return Err(usage("--segment-time: a span has a length"));
+    }
+    let buffer_bytes = cli.buffer.unwrap_or(BUFFER_BYTES);
+    if buffer_bytes < LEAST_BUFFER_BYTES {
+        let least = format_size(LEAST_BUFFER_BYTES);
+        return Err(usage(format_args!("--buffer: at least {least} is needed")));
+    }
+    let bytes = cli.segment_bytes.unwrap_or(SEGMENT_BYTES);
+    if bytes == 0 {
+        return Err(usage("--segment-bytes: a segment has a size"));
+    }
+    Ok(Settings {
+        layout: match cli.segment_format {
+            Some(SegmentFormat::Json) => Layout::Json,
+            Some(SegmentFormat::Tsv) | None => Layout::Tsv,
+        },
+        codec: cli.compress.unwrap_or_default(),
+        cut: Cut {
+            bytes,
+            records: cli.segment_records,
+            span_ms: span,
+        },
+        max_delay: cli.max_delay.unwrap_or(MAX_DELAY),
+        buffer_bytes: buffer_bytes as usize,
+    })
+}
