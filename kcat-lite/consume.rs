@@ -188,13 +188,15 @@ struct Taking<'r, 'a> {
 impl Taker for Taking<'_, '_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a part of the loop over records")]
-    fn value(&mut self, value: Option<&[u8]>) -> Option<ControlFlow<()>> {
-        // The last one, and whatever is not usual, goes the long way.
-        if self.run.left > 1 && self.run.writer.put_in_passing(value) {
-            self.run.left -= 1;
-            return Some(self.run.signals.flow());
-        }
-        None
+    fn values<'v>(
+        &mut self,
+        values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
+    ) -> usize {
+        // The last one, and the one that fills a block, go the long way, which looks at signals.
+        let most = usize::try_from(self.run.left - 1).unwrap_or(usize::MAX);
+        let taken = self.run.writer.put_values(values, most);
+        self.run.left -= taken as u64;
+        taken
     }
 
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {

@@ -67,23 +67,21 @@ impl Encoding {
         }
     }
 
-    /// Counts what is ambiguous by blocks, where nothing but the usual case is written; [`Encoding::end_block`] ends each.
-    fn by_block(mut self) -> Encoding {
-        if self.is_plain {
-            self.encoder = self.encoder.by_block();
+    /// Appends values, where nothing else is wanted of a record; see [`Encoder::encode_values`].
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    fn encode_values<'v>(
+        &mut self,
+        values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
+        most: usize,
+        buffer: &mut Vec<u8>,
+        limit_bytes: usize,
+    ) -> usize {
+        if !self.is_plain {
+            return 0;
         }
-        self
-    }
-
-    /// `block` is all that was encoded since it was empty.
-    fn end_block(&mut self, block: &[u8]) {
-        self.encoder.end_block(block);
-    }
-
-    /// Appends a record that is its value and one byte; false where it is not that, and nothing was done.
-    #[inline]
-    fn encode_value(&mut self, value: Option<&[u8]>, buffer: &mut Vec<u8>) -> bool {
-        self.is_plain && self.encoder.encode_value(value, buffer)
+        self.encoder
+            .encode_values(values, most, buffer, limit_bytes)
     }
 
     /// Appends the record to `buffer`, which is as it was after an error.
@@ -149,7 +147,7 @@ impl Writer {
         let out = Out::stdout()?;
         let for_terminal = out.is_terminal() && !output.raw;
         Ok(Writer {
-            encoding: Encoding::new(output, for_terminal).by_block(),
+            encoding: Encoding::new(output, for_terminal),
             by_record: output.unbuffered || out.is_terminal(),
             skips_bad: output.keep_trying,
             skipped: 0,
@@ -174,15 +172,22 @@ impl Writer {
         Ok(())
     }
 
-    /// [`Writer::put`] and [`Writer::flush_if_due`] in a few steps, in the usual case; false where it is not that, and nothing was done.
-    #[inline]
-    pub(crate) fn put_in_passing(&mut self, value: Option<&[u8]>) -> bool {
-        let is_usual = !self.by_record && !self.out.is_full();
-        if is_usual && self.encoding.encode_value(value, self.out.buffer()) {
-            self.written += 1;
-            return true;
+    /// Encodes what fits into the block of `values`, `most` of them at most; says how many. That is none where a record
+    /// is more than its value, or goes out at once.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    pub(crate) fn put_values<'v>(
+        &mut self,
+        values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
+        most: usize,
+    ) -> usize {
+        if self.by_record {
+            return 0;
         }
-        false
+        let (encoding, buffer) = (&mut self.encoding, self.out.buffer());
+        let put = encoding.encode_values(values, most, buffer, Out::BLOCK_BYTES);
+        self.written += put as u64;
+        put
     }
 
     /// Writes a block that is full, or each record where that is wanted.
@@ -197,7 +202,6 @@ impl Writer {
 
     /// Writes what is in the block.
     pub(crate) fn flush(&mut self, signals: &Signals) -> Result<(), OutError> {
-        self.encoding.end_block(self.out.buffer());
         self.out.flush(signals)
     }
 

@@ -15,8 +15,6 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::signals::{Signals, poll};
 
-/// A block goes out when it has this many bytes.
-const BLOCK_BYTES: usize = 128 * 1024;
 /// After a signal, a reader that takes nothing for this long is not waited for.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -44,6 +42,9 @@ pub struct Out {
 }
 
 impl Out {
+    /// A block goes out when it has this many bytes.
+    pub const BLOCK_BYTES: usize = 128 * 1024;
+
     /// Standard output of this process.
     pub fn stdout() -> Result<Out, OutError> {
         let stdout = io::stdout();
@@ -65,7 +66,7 @@ impl Out {
         }
         Ok(Out {
             file,
-            buffer: Vec::with_capacity(BLOCK_BYTES + 16 * 1024),
+            buffer: Vec::with_capacity(Out::BLOCK_BYTES + 16 * 1024),
             taken_bytes: 0,
             is_terminal: stdout.is_terminal(),
             is_pipe,
@@ -86,7 +87,7 @@ impl Out {
     /// Whether the block is full and should be flushed before more is appended.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.buffer.len() >= BLOCK_BYTES
+        self.buffer.len() >= Out::BLOCK_BYTES
     }
 
     /// Bytes that write(2) has taken so far, from the start of the program.

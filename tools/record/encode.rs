@@ -1,5 +1,6 @@
 //! From a record to bytes, whatever the format.
 
+use super::values::Plain;
 use super::{EncodeError, Format, Record, json, raw, template, tsv};
 
 /// Writes records in one format.
@@ -9,15 +10,6 @@ pub struct Encoder {
     terminal: bool,
     ambiguous: u64,
     plain: Option<Plain>,
-}
-
-/// Values ended by one byte each, and nothing else.
-#[derive(Clone, Debug)]
-struct Plain {
-    end: u8,
-    null: &'static [u8],
-    /// Where the values of the block end, if what is ambiguous is counted block by block.
-    ends: Option<Vec<u32>>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,11 +37,7 @@ impl Encoder {
             writer,
             terminal: false,
             ambiguous: 0,
-            plain: plain.map(|(end, null)| Plain {
-                end,
-                null,
-                ends: None,
-            }),
+            plain,
         }
     }
 
@@ -65,37 +53,6 @@ impl Encoder {
         }
     }
 
-    /// Counts what is ambiguous by whole blocks, which costs a tenth; [`Encoder::end_block`] has to be called at the end of each.
-    #[must_use]
-    pub fn by_block(mut self) -> Encoder {
-        if let Some(plain) = &mut self.plain {
-            plain.ends = Some(Vec::new());
-        }
-        self
-    }
-
-    /// `block` is all that was encoded since it was empty; the next record begins a block again.
-    pub fn end_block(&mut self, block: &[u8]) {
-        let Some(Plain {
-            end,
-            ends: Some(ends),
-            ..
-        }) = &mut self.plain
-        else {
-            return;
-        };
-        if memchr::memchr_iter(*end, block).count() != ends.len() {
-            let mut start = 0;
-            for &at in ends.iter() {
-                let at = at as usize;
-                let value = &block[start..at - 1];
-                self.ambiguous += u64::from(memchr::memchr(*end, value).is_some());
-                start = at;
-            }
-        }
-        ends.clear();
-    }
-
     /// Appends one whole record to `out`; after an error `out` is as it was.
     ///
     /// # Errors
@@ -103,29 +60,30 @@ impl Encoder {
     /// knows topic, partition and offset and adds them.
     #[inline]
     pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if self.encode_value(record.value, out) {
+        if let Some(plain) = self.plain {
+            self.ambiguous += u64::from(plain.write(record.value, out));
             return Ok(());
         }
         self.encode_any(record, out)
     }
 
-    /// Appends a record of which nothing but the value is written, and one byte, the usual case; false where the format
-    /// writes more, and nothing was done.
-    #[inline]
-    pub fn encode_value(&mut self, value: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
-        let Some(plain) = &mut self.plain else {
-            return false;
+    /// Appends values, `most` at most, as long as `out` has fewer than `limit_bytes`; says how many. That is none
+    /// where the format writes more of a record than its value and one byte.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    pub fn encode_values<'v>(
+        &mut self,
+        values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
+        most: usize,
+        out: &mut Vec<u8>,
+        limit_bytes: usize,
+    ) -> usize {
+        let Some(plain) = self.plain else {
+            return 0;
         };
-        let value = value.unwrap_or(plain.null);
-        out.extend_from_slice(value);
-        out.push(plain.end);
-        match &mut plain.ends {
-            Some(ends) => ends.push(out.len() as u32),
-            None => {
-                self.ambiguous += u64::from(memchr::memchr(plain.end, value).is_some());
-            }
-        }
-        true
+        let written = plain.write_many(values, most, out, limit_bytes);
+        self.ambiguous += written.ambiguous;
+        written.values
     }
 
     #[inline(never)]

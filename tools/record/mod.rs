@@ -18,6 +18,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod tsv;
+mod values;
 
 pub use decode::{Decoded, DecodedRecord, Decoder};
 pub use encode::Encoder;

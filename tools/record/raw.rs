@@ -8,6 +8,7 @@ use super::decode::{Decoded, DecodedRecord};
 use super::error::FormatError;
 use super::scan::{Needle, Splitter};
 use super::terminal::{self, Escape};
+use super::values::Plain;
 use super::{Record, template};
 
 /// How raw records are delimited.
@@ -52,15 +53,15 @@ impl Writer {
         }
     }
 
-    /// The byte that ends each value, and what NULL is, where nothing else is written: the usual case, which has a short way.
-    pub(super) fn plain(&self) -> Option<(u8, &'static [u8])> {
+    /// Where nothing but values and a byte after each is written: the usual case, which has a short way.
+    pub(super) fn plain(&self) -> Option<Plain> {
         let null = if self.format.null_empty {
             template::NULL_TEXT
         } else {
             b""
         };
         match self.format.delimiter[..] {
-            [end] if self.format.key_delimiter.is_none() => Some((end, null)),
+            [end] if self.format.key_delimiter.is_none() => Some(Plain { end, null }),
             _ => None,
         }
     }
@@ -264,39 +265,6 @@ mod tests {
             count(raw("", None, false), b"", b"one value and no more"),
             0
         );
-    }
-
-    #[test]
-    fn by_block_the_same_is_counted() {
-        let values: [Bytes<'_>; 6] = [
-            Some(b"v"),
-            Some(b"a\nb"),
-            None,
-            Some(b"\n\n"),
-            Some(b""),
-            Some(b"NULL"),
-        ];
-        for z in [false, true] {
-            let format = || Format::Raw(raw("\n", None, z));
-            let mut each = Encoder::new(format());
-            let mut by_block = Encoder::new(format()).by_block();
-            let (mut whole, mut block) = (Vec::new(), Vec::new());
-            for count in 0..4 {
-                block.clear();
-                for value in values.iter().cycle().take(count * 3) {
-                    let record = Record {
-                        value: *value,
-                        ..Record::default()
-                    };
-                    each.encode(&record, &mut whole).expect("never refused");
-                    by_block.encode(&record, &mut block).expect("never refused");
-                }
-                by_block.end_block(&block);
-                assert!(whole.ends_with(&block));
-                assert_eq!(by_block.ambiguous(), each.ambiguous());
-            }
-            assert_eq!(each.ambiguous(), 6);
-        }
     }
 
     #[test]

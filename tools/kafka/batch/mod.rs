@@ -19,11 +19,13 @@ mod record;
 #[cfg(test)]
 mod tests;
 mod unpack;
+mod values;
 
 pub use codec::Codec;
 pub use head::{Batch, Batches, Marker};
 pub use record::{Headers, RawRecord};
-pub use unpack::Unpacker;
+pub use unpack::{Take, Unpacker};
+pub use values::Values;
 
 /// What is wrong with a batch. Who meets it knows topic, partition and offset, and adds them.
 #[derive(Debug, thiserror::Error)]

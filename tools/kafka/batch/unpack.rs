@@ -4,10 +4,32 @@ use std::ops::ControlFlow;
 
 use super::codec::{Codec, Kept, Stream, Trouble};
 use super::record::Fault;
-use super::{Batch, BatchError, RawRecord};
+use super::{Batch, BatchError, RawRecord, Values};
 
 /// What one step of decompression aims to fill: large enough to be worth the call, small enough for the cache.
 const WINDOW_BYTES: usize = 256 * 1024;
+
+/// Takes the records of a batch.
+pub trait Take {
+    /// May take values from the front: those of records of which it wants nothing else.
+    fn values(&mut self, _values: &mut Values<'_, '_>) {}
+
+    /// The next record, of which [`Take::values`] has not taken the value.
+    fn record(&mut self, record: RawRecord<'_>) -> ControlFlow<()>;
+}
+
+/// Takes them one by one.
+struct Each<F>(F);
+
+impl<F> Take for Each<F>
+where
+    F: FnMut(RawRecord<'_>) -> ControlFlow<()>,
+{
+    #[inline]
+    fn record(&mut self, record: RawRecord<'_>) -> ControlFlow<()> {
+        (self.0)(record)
+    }
+}
 
 /// Hands out the records of batches, one batch after the other, and keeps its memory between them.
 pub struct Unpacker {
@@ -33,13 +55,22 @@ impl Unpacker {
     pub fn records(
         &mut self,
         batch: &Batch<'_>,
-        mut take: impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
+        take: impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, BatchError> {
+        self.hand_out(batch, &mut Each(take))
+    }
+
+    /// Gives `taker` every record of `batch` in its order, until it says `Break`.
+    pub fn hand_out(
+        &mut self,
+        batch: &Batch<'_>,
+        taker: &mut impl Take,
     ) -> Result<ControlFlow<()>, BatchError> {
         match batch.codec()? {
-            Codec::None => plain(batch, &mut take),
+            Codec::None => plain(batch, taker),
             // An empty batch, which compaction leaves behind, need not be a valid stream.
             _ if batch.count == 0 && batch.records.is_empty() => Ok(ControlFlow::Continue(())),
-            codec => self.compressed(batch, codec, &mut take),
+            codec => self.compressed(batch, codec, taker),
         }
     }
 
@@ -47,7 +78,7 @@ impl Unpacker {
         &mut self,
         batch: &Batch<'_>,
         codec: Codec,
-        take: &mut impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
+        taker: &mut impl Take,
     ) -> Result<ControlFlow<()>, BatchError> {
         let limit_bytes = self.window.limit_bytes;
         let malformed = |reason| BatchError::Decompress { codec, reason };
@@ -68,7 +99,7 @@ impl Unpacker {
             if total_bytes > limit_bytes {
                 return Err(BatchError::TooLarge { limit_bytes });
             }
-            missing_bytes = match window.hand_out(batch, &mut index, take)? {
+            missing_bytes = match window.hand_out(batch, &mut index, taker)? {
                 HandedOut::Stopped => return Ok(ControlFlow::Break(())),
                 HandedOut::Missing(bytes) => bytes,
             };
@@ -81,12 +112,9 @@ impl Unpacker {
 }
 
 /// Records that are not compressed lie in the batch itself.
-fn plain(
-    batch: &Batch<'_>,
-    take: &mut impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
-) -> Result<ControlFlow<()>, BatchError> {
+fn plain(batch: &Batch<'_>, taker: &mut impl Take) -> Result<ControlFlow<()>, BatchError> {
     let mut index = 0;
-    let (rest, end) = hand_out(batch, batch.records, &mut index, take)?;
+    let (rest, end) = hand_out(batch, batch.records, &mut index, taker)?;
     match end {
         HandedOut::Stopped => Ok(ControlFlow::Break(())),
         HandedOut::Missing(_) => judge_end(batch, index, rest.is_empty()),
@@ -98,12 +126,17 @@ fn hand_out<'b>(
     batch: &Batch<'_>,
     bytes: &'b [u8],
     index: &mut i32,
-    take: &mut impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
+    taker: &mut impl Take,
 ) -> Result<(&'b [u8], HandedOut), BatchError> {
     let mut rest = bytes;
     let count = batch.count;
     let mut at = *index;
     let end = loop {
+        let mut values = Values::new(batch, rest, count - at);
+        taker.values(&mut values);
+        let left;
+        (left, rest) = values.left();
+        at = count - left;
         if at >= count || rest.is_empty() {
             break HandedOut::Missing(1);
         }
@@ -132,7 +165,7 @@ fn hand_out<'b>(
         };
         rest = behind;
         at += 1;
-        if take(record).is_break() {
+        if taker.record(record).is_break() {
             break HandedOut::Stopped;
         }
     };
@@ -160,7 +193,7 @@ pub(super) struct Window {
 }
 
 enum HandedOut {
-    /// `take` wants no more.
+    /// The taker wants no more.
     Stopped,
     /// The next record needs so many more bytes.
     Missing(usize),
@@ -223,10 +256,10 @@ impl Window {
         &mut self,
         batch: &Batch<'_>,
         index: &mut i32,
-        take: &mut impl FnMut(RawRecord<'_>) -> ControlFlow<()>,
+        taker: &mut impl Take,
     ) -> Result<HandedOut, BatchError> {
         let bytes = &self.bytes[self.start..self.end];
-        let (rest, end) = hand_out(batch, bytes, index, take)?;
+        let (rest, end) = hand_out(batch, bytes, index, taker)?;
         self.start = self.end - rest.len();
         Ok(end)
     }

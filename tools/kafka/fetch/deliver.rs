@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::Taker;
 use super::machine::Piece;
-use crate::kafka::batch::{Batch, BatchError, Batches, Marker, Unpacker};
+use crate::kafka::batch::{Batch, BatchError, Batches, Marker, RawRecord, Take, Unpacker, Values};
 use crate::kafka::consume::message::recycle;
 use crate::record::{Header, Record, TimestampType};
 
@@ -136,59 +136,95 @@ impl Deliverer {
             },
             ..Record::default()
         };
-        let Deliverer {
-            unpacker,
-            headers,
-            records,
-        } = self;
-        let mut bound = None;
-        let mut is_malformed = false;
-        let flow = unpacker.records(batch, |raw| {
-            if raw.offset < piece.from {
-                return ControlFlow::Continue(());
-            }
-            if raw.offset >= rules.end || raw.timestamp_ms >= rules.stop_time_ms {
-                bound = Some(raw.offset.min(rules.end));
-                return ControlFlow::Break(());
-            }
-            piece.from = raw.offset + 1;
-            *records += 1;
-            if let Some(flow) = taker.value(raw.value) {
-                return flow;
-            }
-            let record = Record {
-                offset: Some(raw.offset),
-                timestamp_ms: (raw.timestamp_ms >= 0).then_some(raw.timestamp_ms),
-                key: raw.key,
-                value: raw.value,
-                ..usual
-            };
-            let mut list = Vec::new();
-            if rules.wants_headers && !raw.headers.is_empty() {
-                list = recycle(std::mem::take(headers));
-                if !raw.headers.read(&mut list) {
-                    is_malformed = true;
-                    return ControlFlow::Break(());
-                }
-            }
-            let flow = taker.record(&Record {
-                headers: &list,
-                ..record
-            });
-            if list.capacity() > 0 {
-                *headers = recycle(list);
-            }
-            flow
-        })?;
-        match bound {
+        let mut handing = Handing {
+            usual,
+            rules,
+            next: &mut piece.from,
+            taker,
+            headers: &mut self.headers,
+            records: &mut self.records,
+            bound: None,
+            is_malformed: false,
+        };
+        let flow = self.unpacker.hand_out(batch, &mut handing)?;
+        match handing.bound {
             Some(offset) => Ok(Handed::Bound(offset)),
-            None if is_malformed => Err(BatchError::Record {
+            None if handing.is_malformed => Err(BatchError::Record {
                 index: (piece.from - 1 - batch.base_offset) as i32,
                 problem: "its headers do not add up",
             }),
             None if flow.is_break() => Ok(Handed::Stopped),
             None => Ok(Handed::All),
         }
+    }
+}
+
+/// The records of one batch, on their way to the taker.
+struct Handing<'h, T> {
+    /// What all records of the batch have in common.
+    usual: Record<'h>,
+    rules: &'h Rules<'h>,
+    /// Where the partition goes on.
+    next: &'h mut i64,
+    taker: &'h mut T,
+    headers: &'h mut Vec<Header<'static>>,
+    records: &'h mut usize,
+    /// Where the partition's bound was met.
+    bound: Option<i64>,
+    is_malformed: bool,
+}
+
+impl<T: Taker> Take for Handing<'_, T> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    fn values(&mut self, values: &mut Values<'_, '_>) {
+        let rules = self.rules;
+        // Where a record may be behind a bound, each is looked at.
+        if values.batch().last_offset >= rules.end || rules.stop_time_ms != i64::MAX {
+            return;
+        }
+        values.not_before(*self.next);
+        let taken = self.taker.values(values);
+        if taken > 0 {
+            *self.next = values.next_offset();
+            *self.records += taken;
+        }
+    }
+
+    fn record(&mut self, raw: RawRecord<'_>) -> ControlFlow<()> {
+        let rules = self.rules;
+        if raw.offset < *self.next {
+            return ControlFlow::Continue(());
+        }
+        if raw.offset >= rules.end || raw.timestamp_ms >= rules.stop_time_ms {
+            self.bound = Some(raw.offset.min(rules.end));
+            return ControlFlow::Break(());
+        }
+        *self.next = raw.offset + 1;
+        *self.records += 1;
+        let record = Record {
+            offset: Some(raw.offset),
+            timestamp_ms: (raw.timestamp_ms >= 0).then_some(raw.timestamp_ms),
+            key: raw.key,
+            value: raw.value,
+            ..self.usual
+        };
+        let mut list = Vec::new();
+        if rules.wants_headers && !raw.headers.is_empty() {
+            list = recycle(std::mem::take(self.headers));
+            if !raw.headers.read(&mut list) {
+                self.is_malformed = true;
+                return ControlFlow::Break(());
+            }
+        }
+        let flow = self.taker.record(&Record {
+            headers: &list,
+            ..record
+        });
+        if list.capacity() > 0 {
+            *self.headers = recycle(list);
+        }
+        flow
     }
 }
 

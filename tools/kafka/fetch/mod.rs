@@ -41,16 +41,19 @@ pub fn tune(options: &mut Options, wanted: &Wanted) {
 
 /// Takes what reading brings. Any closure that takes [`Item`]s is one.
 pub trait Taker {
-    /// A record of which only the value may be needed: taken in passing, or left to [`Taker::record`] by `None`.
+    /// May take values from the front: those of records of which it wants nothing else. Says how many it took.
     ///
-    /// A record is many words, and putting them together is a third of the work on a small one.
+    /// A record is many words, and putting them together is most of the work on a small one.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a part of the loop over records")]
-    fn value(&mut self, _value: Option<&[u8]>) -> Option<ControlFlow<()>> {
-        None
+    fn values<'v>(
+        &mut self,
+        _values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
+    ) -> usize {
+        0
     }
 
-    /// A record; `Break` means that no more are wanted for now.
+    /// A record of which [`Taker::values`] has not taken the value; `Break` means that no more are wanted for now.
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()>;
 
     /// Everything that there is of a partition was read, as [`Item::End`] says.

@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use super::super::Item;
+use super::super::Taker;
 use super::super::deliver::{Bad, Deliverer, Handed, Rules};
 use super::super::machine::Piece;
 use crate::kafka::batch::build::Recipe;
 use crate::kafka::batch::{BatchError, Codec};
+use crate::record::Record;
 
 const RULES: Rules<'_> = Rules {
     topic: "t",
@@ -30,26 +31,71 @@ fn piece(body: &[u8], from: i64) -> Piece {
     }
 }
 
-/// The values handed out, at most `most` of them, and how it ended.
+/// Keeps values, `most` of them, one by one or as many as it can in passing.
+struct Keeper {
+    values: Vec<String>,
+    most: usize,
+    takes_values: bool,
+}
+
+impl Keeper {
+    fn keep(&mut self, value: Option<&[u8]>) {
+        let value = value.unwrap_or(b"NULL").to_vec();
+        self.values.push(String::from_utf8(value).expect("text"));
+    }
+}
+
+impl Taker for Keeper {
+    fn values<'v>(
+        &mut self,
+        values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
+    ) -> usize {
+        let before = self.values.len();
+        while self.takes_values && self.values.len() + 1 < self.most {
+            let Some(value) = values.next() else {
+                break;
+            };
+            self.keep(value);
+        }
+        self.values.len() - before
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        self.keep(record.value);
+        if self.values.len() == self.most {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn end(&mut self, _topic: &str, _partition: i32, _offset: i64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// The values handed out, at most `most` of them, and how it ended; in passing it is the same.
 fn hand_out(
     body: &[u8],
     piece: &mut Piece,
     rules: &Rules<'_>,
     most: usize,
 ) -> (Vec<String>, Result<Handed, Bad>) {
-    let mut values = Vec::new();
-    let mut take = |item: Item<'_>| {
-        if let Item::Record(record) = item {
-            let value = record.value.unwrap_or(b"NULL").to_vec();
-            values.push(String::from_utf8(value).expect("text"));
-        }
-        if values.len() == most {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let handed = Deliverer::new(1 << 20).piece(body, piece, rules, &mut take);
+    let [one_by_one, in_passing] = [false, true].map(|takes_values| {
+        let mut piece = piece.clone();
+        let mut deliverer = Deliverer::new(1 << 20);
+        let mut keeper = Keeper {
+            values: Vec::new(),
+            most,
+            takes_values,
+        };
+        let handed = deliverer.piece(body, &mut piece, rules, &mut keeper);
+        assert_eq!(deliverer.records, keeper.values.len());
+        (keeper.values, handed, piece)
+    });
+    assert_eq!(format!("{in_passing:?}"), format!("{one_by_one:?}"));
+    let (values, handed, rest) = in_passing;
+    *piece = rest;
     (values, handed)
 }
 
@@ -63,6 +109,24 @@ fn records_before_the_position_are_passed_over() {
     let (values, handed) = hand_out(&body, &mut piece(&body, 12), &RULES, 99);
     assert_eq!(values, ["c", "d"]);
     assert!(matches!(handed, Ok(Handed::All)));
+}
+
+/// Compaction leaves gaps, a long value takes a long number, and an offset may not go back.
+#[test]
+fn unusual_records_between_usual_ones_are_handed_out_in_their_place() {
+    let long = "x".repeat(9000);
+    let mut recipe = Recipe::of(5, &["a", "b", &long, "c", "again", "d"]);
+    for (record, delta) in recipe.records.iter_mut().zip([0, 7, 8, 200, 200, 201]) {
+        record.offset_delta = delta;
+    }
+    recipe.records[1].headers = vec![(b"name".to_vec(), None)];
+    recipe.records[3].value = None;
+    let body = recipe.bytes();
+    let mut rest = piece(&body, 5);
+    let (values, handed) = hand_out(&body, &mut rest, &RULES, 99);
+    assert_eq!(values, ["a", "b", &long, "NULL", "d"]);
+    assert!(matches!(handed, Ok(Handed::All)));
+    assert_eq!(rest.from, 5 + 202);
 }
 
 #[test]
