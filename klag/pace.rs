@@ -1,9 +1,10 @@
 //! How fast a partition is written and read, and what that says about its group: pure.
 
+use std::time::Duration;
+
 /// Offsets of one partition as one group sees them, at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
-    pub(crate) taken_ms: i64,
     pub(crate) committed: Option<i64>,
     pub(crate) end: Option<i64>,
     pub(crate) lag: Option<i64>,
@@ -52,12 +53,14 @@ impl Status {
     }
 }
 
-/// What happened between two samples of a partition.
-pub(crate) fn pace(before: Sample, after: Sample, has_members: bool) -> Pace {
-    let seconds = (after.taken_ms - before.taken_ms) as f64 / 1000.0;
-    if seconds <= 0.0 {
+/// What happened between two samples of a partition, `passed` after one another.
+///
+/// That time is no difference of two times of day, which somebody may set in between.
+pub(crate) fn pace(before: Sample, after: Sample, passed: Duration, has_members: bool) -> Pace {
+    if passed.is_zero() {
         return Pace::default();
     }
+    let seconds = passed.as_secs_f64();
     let rate = |before: Option<i64>, after: Option<i64>| Some((after? - before?) as f64 / seconds);
     let produced = rate(before.end, after.end);
     let consumed = rate(before.committed, after.committed);
@@ -73,13 +76,13 @@ pub(crate) fn pace(before: Sample, after: Sample, has_members: bool) -> Pace {
 /// What is written, by the end now and at an earlier time; how fast it is read one look does not tell.
 pub(crate) fn pace_of_writing(earlier_end: Option<i64>, window_ms: i64, after: Sample) -> Pace {
     let before = Sample {
-        taken_ms: after.taken_ms - window_ms,
         end: earlier_end,
         ..Sample::default()
     };
+    let window = Duration::from_millis(window_ms.try_into().unwrap_or(0));
     Pace {
         status: (after.lag == Some(0)).then_some(Status::Ok),
-        ..pace(before, after, false)
+        ..pace(before, after, window, false)
     }
 }
 
@@ -110,9 +113,10 @@ fn status(before: Sample, after: Sample, has_members: bool) -> Option<Status> {
 mod tests {
     use super::*;
 
-    fn sample(taken_ms: i64, committed: i64, end: i64) -> Sample {
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn sample(committed: i64, end: i64) -> Sample {
         Sample {
-            taken_ms,
             committed: Some(committed),
             end: Some(end),
             lag: Some(end - committed),
@@ -121,7 +125,7 @@ mod tests {
 
     #[test]
     fn rates_are_a_second_s() {
-        let found = pace(sample(0, 100, 1000), sample(10_000, 300, 1100), true);
+        let found = pace(sample(100, 1000), sample(300, 1100), 10 * SECOND, true);
         let expected = Pace {
             produced: Some(10.0),
             consumed: Some(20.0),
@@ -133,48 +137,45 @@ mod tests {
 
     #[test]
     fn the_status_is_burrow_s() {
-        let of = |before, after, has_members| pace(before, after, has_members).status;
-        let begin = sample(0, 10, 20);
-        assert_eq!(of(begin, sample(1000, 20, 20), true), Some(Status::Ok));
-        assert_eq!(of(begin, sample(1000, 12, 20), true), Some(Status::Ok));
-        assert_eq!(of(begin, sample(1000, 12, 22), true), Some(Status::Slow));
-        assert_eq!(of(begin, sample(1000, 10, 22), true), Some(Status::Stalled));
-        assert_eq!(
-            of(begin, sample(1000, 10, 20), false),
-            Some(Status::Stopped)
-        );
-        assert_eq!(of(begin, sample(1000, 5, 22), true), Some(Status::Rewound));
+        let of = |before, after, has_members| pace(before, after, SECOND, has_members).status;
+        let begin = sample(10, 20);
+        assert_eq!(of(begin, sample(20, 20), true), Some(Status::Ok));
+        assert_eq!(of(begin, sample(12, 20), true), Some(Status::Ok));
+        assert_eq!(of(begin, sample(12, 22), true), Some(Status::Slow));
+        assert_eq!(of(begin, sample(10, 22), true), Some(Status::Stalled));
+        assert_eq!(of(begin, sample(10, 20), false), Some(Status::Stopped));
+        assert_eq!(of(begin, sample(5, 22), true), Some(Status::Rewound));
         let unknown = Sample {
             lag: None,
-            ..sample(1000, 10, 20)
+            ..sample(10, 20)
         };
         assert_eq!(of(begin, unknown, true), None);
     }
 
     #[test]
     fn who_never_catches_up_has_no_time_for_it() {
-        let found = pace(sample(0, 0, 10), sample(1000, 5, 20), true);
+        let found = pace(sample(0, 10), sample(5, 20), SECOND, true);
         assert_eq!(found.catch_up_ms, None);
-        let found = pace(sample(0, 0, 10), sample(1000, 10, 10), true);
+        let found = pace(sample(0, 10), sample(10, 10), SECOND, true);
         assert_eq!(found.catch_up_ms, Some(0));
     }
 
     #[test]
     fn a_topic_made_anew_has_no_rate() {
-        let found = pace(sample(0, 0, 100), sample(1000, 0, 10), true);
+        let found = pace(sample(0, 100), sample(0, 10), SECOND, true);
         assert_eq!(found.produced, None);
         assert_eq!(
-            pace(sample(5, 0, 1), sample(5, 1, 1), true),
+            pace(sample(0, 1), sample(1, 1), Duration::ZERO, true),
             Pace::default()
         );
     }
 
     #[test]
     fn one_look_tells_what_is_written() {
-        let found = pace_of_writing(Some(100), 3_600_000, sample(9_000_000, 10, 3700));
+        let found = pace_of_writing(Some(100), 3_600_000, sample(10, 3700));
         assert_eq!((found.produced, found.consumed), (Some(1.0), None));
         assert_eq!((found.catch_up_ms, found.status), (None, None));
-        let idle = pace_of_writing(Some(10), 3_600_000, sample(9_000_000, 10, 10));
+        let idle = pace_of_writing(Some(10), 3_600_000, sample(10, 10));
         assert_eq!((idle.produced, idle.status), (Some(0.0), Some(Status::Ok)));
     }
 }

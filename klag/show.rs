@@ -64,7 +64,7 @@ pub(crate) fn run(config: &Config, signals: &Signals) -> Result<Exit> {
 
 /// Where the report goes: standard output as it grows, or a file as a whole.
 enum Target<'a> {
-    Stdout(Out, &'a Signals),
+    Stdout(Out, Format, &'a Signals),
     File(&'a std::path::Path, Vec<u8>),
 }
 
@@ -72,27 +72,29 @@ impl<'a> Target<'a> {
     fn new(config: &'a Config, signals: &'a Signals) -> Result<Target<'a>> {
         Ok(match &config.write {
             Some(path) => Target::File(path, Vec::new()),
-            None => Target::Stdout(Out::stdout()?, signals),
+            None => Target::Stdout(Out::stdout()?, config.style.format, signals),
         })
     }
 
     fn text(&mut self) -> &mut Vec<u8> {
         match self {
-            Target::Stdout(out, _) => out.buffer(),
+            Target::Stdout(out, ..) => out.buffer(),
             Target::File(_, text) => text,
         }
     }
 
     fn flush_if_full(&mut self) -> Result<()> {
         match self {
-            Target::Stdout(out, signals) if out.is_full() => Ok(out.flush(signals)?),
+            Target::Stdout(out, format, signals) if out.is_full() => {
+                Ok(out.flush_report(*format, signals)?)
+            }
             Target::Stdout(..) | Target::File(..) => Ok(()),
         }
     }
 
     fn finish(self) -> Result<()> {
         match self {
-            Target::Stdout(mut out, signals) => Ok(out.flush(signals)?),
+            Target::Stdout(mut out, format, signals) => Ok(out.flush_report(format, signals)?),
             Target::File(path, text) => file::replace(path, &text),
         }
     }
@@ -110,10 +112,13 @@ fn look(
     let mut snapshot = match config.rate {
         None => collect()?,
         Some(pause) => {
-            let before = samples(&collect()?);
+            let first = collect()?;
+            let (before, taken) = (samples(&first), first.taken);
+            drop(first);
             wait(pause, signals)?;
             let mut after = collect()?;
-            add_rates(&before, &mut after);
+            let passed = after.taken.zip(taken).map(|(after, first)| after - first);
+            add_rates(&before, passed.unwrap_or_default(), &mut after);
             after
         }
     };
@@ -151,9 +156,8 @@ fn key_of(row: &Row) -> Option<(Arc<str>, Arc<str>, i32)> {
     Some((group, row.topic.clone()?, row.partition?))
 }
 
-fn sample(row: &Row, taken_ms: i64) -> Sample {
+fn sample(row: &Row) -> Sample {
     Sample {
-        taken_ms,
         committed: row.committed,
         end: row.end,
         lag: row.lag.lag,
@@ -162,19 +166,19 @@ fn sample(row: &Row, taken_ms: i64) -> Sample {
 
 fn samples(snapshot: &Snapshot) -> Samples {
     let rows = snapshot.rows.iter();
-    rows.filter_map(|row| Some((key_of(row)?, sample(row, snapshot.taken_ms))))
+    rows.filter_map(|row| Some((key_of(row)?, sample(row))))
         .collect()
 }
 
-fn add_rates(before: &Samples, after: &mut Snapshot) {
+fn add_rates(before: &Samples, passed: Duration, after: &mut Snapshot) {
     for row in &mut after.rows {
         let before = key_of(row).and_then(|key| before.get(&key));
         let has_members = row
             .group
             .as_ref()
             .is_some_and(|g| g.members.unwrap_or(0) > 0);
-        let after = sample(row, after.taken_ms);
-        let found = before.map(|before| pace(*before, after, has_members));
+        let after = sample(row);
+        let found = before.map(|before| pace(*before, after, passed, has_members));
         set_pace(row, found.unwrap_or_default());
     }
 }
@@ -185,7 +189,7 @@ fn add_rates_of_writing(snapshot: &mut Snapshot, window_ms: i64) {
             continue;
         };
         let earlier = snapshot.logs.earlier_end(&topic, partition);
-        let found = pace_of_writing(earlier, window_ms, sample(row, snapshot.taken_ms));
+        let found = pace_of_writing(earlier, window_ms, sample(row));
         set_pace(row, found);
     }
 }

@@ -83,10 +83,7 @@ impl Row {
             let log = Log {
                 rate_bytes: row.rate_bytes,
                 bytes: row.bytes,
-                age_ms: row
-                    .oldest
-                    .and_then(|m| m.time_ms)
-                    .map(|time| view.now_ms - time),
+                age_ms: row.age_ms(view.now_ms),
             };
             let told = forecast(&settings, &log);
             row.notes.extend(explanations(&settings, &told));
@@ -124,14 +121,14 @@ impl Row {
         sum
     }
 
-    /// How old its oldest message is.
+    /// How old its oldest message is; one that claims to be from the future is new.
     pub(crate) fn age_ms(&self, now_ms: i64) -> Option<i64> {
-        Some(now_ms - self.oldest?.time_ms?)
+        Some(now_ms.saturating_sub(self.oldest?.time_ms?).max(0))
     }
 
     /// How long ago its newest message was written.
     pub(crate) fn stale_ms(&self, now_ms: i64) -> Option<i64> {
-        Some(now_ms - self.newest?.time_ms?)
+        Some(now_ms.saturating_sub(self.newest?.time_ms?).max(0))
     }
 }
 

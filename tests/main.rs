@@ -43,3 +43,7 @@ mod wire;
 
 /// All programs while everything breaks.
 mod chaos;
+
+/// All programs while somebody sets the clock.
+mod clock;
+

@@ -11,7 +11,7 @@ mod times;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tools::cli::names::Selection;
 use tools::kafka::Client;
@@ -47,8 +47,8 @@ pub(crate) struct Scope {
 /// What was seen.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    /// When the ends were asked for, milliseconds since 1970.
-    pub(crate) taken_ms: i64,
+    /// When the ends were asked for.
+    pub(crate) taken: Option<Instant>,
     pub(crate) metadata: Metadata,
     pub(crate) groups: Vec<Arc<Group>>,
     pub(crate) rows: Vec<Row>,
@@ -144,7 +144,7 @@ pub(crate) fn collect(
     let positions = places::ask(&mut wire, &found, &metadata, &mut patience);
     let (places, groups_alone) = places::all(&found, positions, &metadata, scope);
     let mut logs = Logs::ask(&mut wire, &metadata, &places, scope, &patience)?;
-    let taken_ms = now_ms();
+    let (taken_ms, taken) = (now_ms(), Instant::now());
     let mut sizes = Sizes::default();
     if scope.wants_all_logs {
         logs.ask_oldest(&mut wire, &metadata, &patience)?;
@@ -178,7 +178,7 @@ pub(crate) fn collect(
         .topics
         .retain(|topic| scope.topics.takes(&topic.name));
     Ok(Snapshot {
-        taken_ms,
+        taken: Some(taken),
         metadata,
         groups: found.into_iter().map(|found| found.group).collect(),
         rows,

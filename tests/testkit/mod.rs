@@ -4,6 +4,7 @@
 //! - [`command`]: run a program with a deadline; [`output`]: judge what it printed; [`running`]: talk to one that runs.
 //! - [`broker`]: a real Apache Kafka, one shared by all tests or one of your own; [`node`]: one process of it;
 //!   [`java`]: its jars and its tools.
+//! - [`clock`]: a wall clock for commands, to be set while they run.
 //! - [`mock`]: librdkafka's mock cluster, in this process or lent by `kcat-lite -M`.
 //! - [`cluster`]: topics and records of any of them, written and read by a foreign client.
 //! - [`proxy`]: the network between a client and a broker, to be cut.
@@ -12,6 +13,7 @@
 //! - [`witness`]: other people's programs that the same data is shown to.
 
 pub(crate) mod broker;
+pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod java;

@@ -7,8 +7,11 @@
  * librdkafka: Cargo.toml pins its version, and their signatures have been the
  * same from librdkafka 1.9 to 2.15.
  */
+#include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "rd.h"
 #include "rdkafka_int.h"
@@ -199,4 +202,60 @@ int ku_send(void *broker, void *queue, int16_t api, int16_t version,
 
 void ku_reply_release(void *reply) {
         rd_kafka_buf_destroy((rd_kafka_buf_t *)reply);
+}
+
+/*
+ * Waiting by a clock that nobody sets.
+ *
+ * librdkafka's timed waits end at a time of day. When that clock is set back by
+ * an hour, by an operator or after a sleep of the machine, each thread that
+ * waits then, for its timers, reconnects and heartbeats too, waits an hour
+ * longer. The linker leads the two functions of threads.h here that it uses.
+ */
+int __wrap_cnd_init(cnd_t *cond);
+int __wrap_cnd_timedwait(cnd_t *cond, mtx_t *mutex,
+                         const struct timespec *until);
+
+/* A condition is the same in both headers: glibc and musl cast as is done here,
+ * and so does librdkafka's own tinycthread, which is used where there is no
+ * threads.h. */
+_Static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t), "the same condition");
+_Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "the same mutex");
+
+int __wrap_cnd_init(cnd_t *cond) {
+        pthread_condattr_t steady;
+        int failed;
+
+        if (pthread_condattr_init(&steady))
+                return thrd_error;
+        failed = pthread_condattr_setclock(&steady, CLOCK_MONOTONIC) ||
+                 pthread_cond_init((pthread_cond_t *)cond, &steady);
+        pthread_condattr_destroy(&steady);
+        return failed ? thrd_error : thrd_success;
+}
+
+/* `until` is a time of day that cnd_timedwait_ms, the only caller, has just
+ * reckoned; it counts what is left by the steady clock, and asks again when a
+ * wait was shorter. So one second at a time is enough, and is all that a clock
+ * set between its look and this one can cost. */
+int __wrap_cnd_timedwait(cnd_t *cond, mtx_t *mutex,
+                         const struct timespec *until) {
+        const int64_t second = 1000000000;
+        struct timespec now, end;
+        int64_t left;
+        int error;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        left = (until->tv_sec - now.tv_sec) * second + until->tv_nsec -
+               now.tv_nsec;
+        left = RD_MAX(0, RD_MIN(left, second));
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        end.tv_nsec += left % second;
+        end.tv_sec += left / second + end.tv_nsec / second;
+        end.tv_nsec %= second;
+        error = pthread_cond_timedwait((pthread_cond_t *)cond,
+                                       (pthread_mutex_t *)mutex, &end);
+        if (error == ETIMEDOUT)
+                return thrd_timedout;
+        return error ? thrd_error : thrd_success;
 }
