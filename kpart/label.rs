@@ -40,13 +40,13 @@ impl Sink for Label<'_> {
         buffer.push(b'\t');
         buffer.extend_from_slice(line);
         if self.out.is_full() || self.out.is_terminal() {
-            self.out.flush(self.signals)?;
+            self.out.flush_lines(self.signals)?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
-        Ok(self.out.flush(self.signals)?)
+        Ok(self.out.flush_lines(self.signals)?)
     }
 
     fn is_wanted(&mut self) -> Result<bool> {

@@ -209,6 +209,6 @@ impl Sink for Skew<'_> {
             }
             keys.write(self.style, out.buffer())?;
         }
-        Ok(out.flush(self.signals)?)
+        Ok(out.flush_report(self.style.format, self.signals)?)
     }
 }

@@ -35,8 +35,10 @@ impl Sender {
                 self.unit, failure.origin, failure.topic, failure.error
             ));
         }
-        if let Err(error) = &fed {
-            message(format_args!("{error:#}"));
+        match (&fed, self.producer.untold_error()) {
+            (Err(error), _) => message(format_args!("{error:#}")),
+            (Ok(_), Some(error)) => message(error),
+            (Ok(_), None) => {}
         }
         if self.skipped > 0 && !self.is_quiet {
             message(format_args!(

@@ -166,7 +166,7 @@ impl<'a> Flow<'a> {
         }
         if let Some(out) = &mut self.out {
             out.buffer().extend_from_slice(bytes);
-            match out.flush(self.signals) {
+            match out.flush_lines(self.signals) {
                 Ok(()) => {}
                 // A reader that has enough is no failure, and no reason to stop a backup.
                 Err(OutError::Closed) => self.out = None,

@@ -327,6 +327,9 @@ impl TopicSink {
                 failure.topic, failure.error
             ));
         }
+        if let Some(error) = self.producer.untold_error() {
+            message(error);
+        }
     }
 
     fn tell_spilled(&self) {

@@ -56,7 +56,7 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
     }
     let mut out = Out::stdout()?;
     report.write(config.style, out.buffer())?;
-    out.flush(&signals)?;
+    out.flush_report(config.style.format, &signals)?;
     Ok(if is_whole { Exit::Done } else { Exit::No })
 }
 

@@ -1,6 +1,9 @@
 //! Clusters that do not let everybody in: TLS, passwords, tokens, authorisation. What is wrong is said, and nothing secret.
 
 mod certificates;
+mod denied;
+mod paths;
+mod terminal;
 
 use crate::testkit::broker::{Kafka, Spec};
 use crate::testkit::cluster::{Cluster as _, Record};
@@ -65,6 +68,8 @@ fn doors(
     let plain = "org.apache.kafka.common.security.plain.PlainLoginModule required";
     let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
     let bearer = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";";
+    let users = [USER, "describer", "reader", "writer", "member", "grouper"];
+    let users = users.map(|user| format!("user_{user}=\"{PASSWORD}\""));
     let jaas = |mechanism: &str| format!("listener.name.sasl_ssl.{mechanism}.sasl.jaas.config");
     let mut spec = Spec::new()
         .listener("SSL")
@@ -82,10 +87,7 @@ fn doors(
             "sasl.enabled.mechanisms",
             "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
         )
-        .setting(
-            &jaas("plain"),
-            &format!("{plain} user_{USER}=\"{PASSWORD}\";"),
-        )
+        .setting(&jaas("plain"), &format!("{plain} {};", users.join(" ")))
         .setting(&jaas("scram-sha-256"), scram)
         .setting(&jaas("scram-sha-512"), scram)
         .setting(&jaas("oauthbearer"), bearer)

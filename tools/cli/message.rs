@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 
 use super::progress;
+use crate::units::drives_terminal;
 
 static PROGRAM: OnceLock<&'static str> = OnceLock::new();
 
@@ -43,9 +44,9 @@ fn without_os_codes(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}{}", without_os_codes(after)))
 }
 
-/// `text` with control characters, but for line feed and tab, as `\xHH` or `\u{H}`.
+/// `text` with what drives a terminal, but for line feed and tab, as `\xHH` or `\u{H}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    let unsafe_char = |c: char| (c.is_control() && c != '\n' && c != '\t') || is_bidi_control(c);
+    let unsafe_char = |c: char| c != '\n' && c != '\t' && drives_terminal(c);
     if !text.contains(unsafe_char) {
         return Cow::Borrowed(text);
     }
@@ -60,11 +61,6 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
-}
-
-/// The characters that reorder what a terminal shows (Unicode TR9, "explicit directional formatting").
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -84,5 +80,9 @@ mod tests {
     fn an_escape_sequence_is_shown_and_plain_text_is_kept() {
         assert_eq!(visible("a\x1b[31mb\tc\n"), "a\\x1b[31mb\tc\n");
         assert_eq!(visible("gr\u{fc}n \u{202e}x"), "gr\u{fc}n \\u{202e}x");
+        assert_eq!(
+            visible("\u{9b}2J\u{200f}\u{61c}"),
+            "\\x9b2J\\u{200f}\\u{61c}"
+        );
     }
 }

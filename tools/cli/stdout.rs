@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 
 use super::signals::{Signals, poll};
+use crate::record::terminal::{Escape, show};
+use crate::report::Format;
 
 /// After a signal, a reader that takes nothing for this long is not waited for.
 const GRACE: Duration = Duration::from_secs(2);
@@ -98,6 +100,38 @@ impl Out {
     /// Bytes handed in so far: taken and still in the buffer.
     pub fn total_bytes(&self) -> u64 {
         self.taken_bytes + self.buffer.len() as u64
+    }
+
+    /// Writes all that is in the buffer, somebody else's lines: on a terminal they are shown, not obeyed.
+    ///
+    /// # Errors
+    /// As [`Out::flush`].
+    pub fn flush_lines(&mut self, signals: &Signals) -> Result<(), OutError> {
+        self.flush_shown(Escape::Hex, signals)
+    }
+
+    /// Writes all that is in the buffer, a report in this format: on a terminal nothing of it is obeyed.
+    ///
+    /// A table is visible as it is, and may be drawn by sequences of its own.
+    ///
+    /// # Errors
+    /// As [`Out::flush`].
+    pub fn flush_report(&mut self, format: Format, signals: &Signals) -> Result<(), OutError> {
+        match format {
+            Format::Table => self.flush(signals),
+            Format::Json => self.flush_shown(Escape::Json, signals),
+            Format::Tsv | Format::Csv | Format::Prometheus => {
+                self.flush_shown(Escape::Hex, signals)
+            }
+        }
+    }
+
+    fn flush_shown(&mut self, escape: Escape, signals: &Signals) -> Result<(), OutError> {
+        if self.is_terminal {
+            let text = std::mem::take(&mut self.buffer);
+            show(&text, escape, &mut self.buffer);
+        }
+        self.flush(signals)
     }
 
     /// Writes all that is in the buffer. On an error [`Out::taken_bytes`] tells how far it came; the rest is dropped.

@@ -69,7 +69,7 @@ pub fn show(
             (Err(error), None) => return Err(error),
         };
         report.write(style, out.buffer())?;
-        out.flush(signals)?;
+        out.flush_report(style.format, signals)?;
         return Ok(exit);
     };
     ensure!(
@@ -88,7 +88,7 @@ pub fn show(
         match take() {
             Ok((report, exit)) => {
                 screen.draw(report, now_ms(), out.buffer())?;
-                out.flush(signals)?;
+                out.flush_report(style.format, signals)?;
                 last = exit;
             }
             Err(_) if signals.caught().is_some() => {}

@@ -14,7 +14,7 @@ pub mod json;
 pub mod raw;
 mod scan;
 pub mod template;
-mod terminal;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod tsv;

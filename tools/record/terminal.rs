@@ -2,10 +2,11 @@
 //! bell, retitle the window or reverse the text that stands after it.
 
 use super::scan::clean_len;
+use crate::units::drives_terminal;
 
 /// How a byte that must not reach the terminal is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Escape {
+pub enum Escape {
     /// `\x1b`, each byte for itself; TSV reads this back.
     Hex,
     /// `\u001B`, each character for itself; JSON reads this back. The text is UTF-8.
@@ -13,7 +14,7 @@ pub(super) enum Escape {
 }
 
 /// Appends `text`, with what could drive a terminal escaped. Tab and newline stay.
-pub(super) fn show(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
+pub fn show(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
     let mut rest = text;
     while !rest.is_empty() {
         let plain = clean_len(rest, |byte| !(b' '..=b'~').contains(&byte));
@@ -34,7 +35,7 @@ pub(super) fn show(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
             .ok()
             .and_then(|text| text.chars().next())
         {
-            Some(shown) if !drives_terminal(shown) => out.extend_from_slice(character),
+            Some(shown) if is_text(shown) => out.extend_from_slice(character),
             found => push_escaped(
                 found.unwrap_or(char::REPLACEMENT_CHARACTER),
                 character,
@@ -58,16 +59,9 @@ fn valid_len(bytes: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
-fn drives_terminal(shown: char) -> bool {
-    match shown {
-        '\t' | '\n' => false,
-        // The bidirectional controls: marks, embeddings, overrides, isolates.
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            true
-        }
-        // C0, DEL and C1.
-        other => other.is_control(),
-    }
+/// Tab and line feed are part of the text here.
+fn is_text(shown: char) -> bool {
+    matches!(shown, '\t' | '\n') || !drives_terminal(shown)
 }
 
 fn push_escaped(shown: char, bytes: &[u8], escape: Escape, out: &mut Vec<u8>) {
@@ -83,7 +77,12 @@ fn push_escaped(shown: char, bytes: &[u8], escape: Escape, out: &mut Vec<u8>) {
                 out.extend_from_slice(&digits);
             }
         }
-        Escape::Json => out.extend_from_slice(format!("\\u{:04X}", u32::from(shown)).as_bytes()),
+        // A character beyond the first 65,536 is two of these (RFC 8259, section 7).
+        Escape::Json => {
+            for unit in shown.encode_utf16(&mut [0; 2]) {
+                out.extend_from_slice(format!("\\u{unit:04X}").as_bytes());
+            }
+        }
     }
 }
 
@@ -123,6 +122,10 @@ mod tests {
             let text = shown(format!("a{control}b").as_bytes(), Escape::Json);
             assert_eq!(text, format!("a\\u{:04X}b", u32::from(control)));
         }
+        assert_eq!(
+            shown("\u{e0041}".as_bytes(), Escape::Json),
+            "\\uDB40\\uDC41"
+        );
     }
 
     #[test]

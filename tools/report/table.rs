@@ -6,7 +6,7 @@ use std::io;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{Cell, Report, Role};
-use crate::units::{format_duration_ms, format_size, format_time_ms};
+use crate::units::{drives_terminal, format_duration_ms, format_size, format_time_ms};
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -139,9 +139,7 @@ fn cell_text(cell: &Cell) -> String {
 fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
-        // Directional formatting can make a terminal show another text than is there.
-        let turns = matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if letter.is_control() || turns {
+        if drives_terminal(letter) {
             shown.extend(letter.escape_default());
         } else {
             shown.push(letter);

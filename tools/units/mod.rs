@@ -1,13 +1,15 @@
-//! Durations, sizes and times, parsed and printed. Pure.
+//! Durations, sizes and times, parsed and printed; which characters may be printed at all. Pure.
 //!
 //! Everything is parsed whole: `1x` or `5 apples` is an error, never 1 or 5.
 //! Errors are sentences that a command line can show as they are.
 
+mod control;
 mod duration;
 mod number;
 mod size;
 mod time;
 
+pub use control::drives_terminal;
 pub use duration::{format_duration_ms, parse_duration};
 pub use number::parse_whole;
 pub use size::{format_size, parse_size};

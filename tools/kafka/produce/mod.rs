@@ -403,7 +403,20 @@ impl Producer {
                 reason.len(),
             )
         };
-        (code != 0).then(|| KafkaError::new(code, ffi::buffer_text(&reason)))
+        (code != 0).then(|| {
+            let mut text = ffi::buffer_text(&reason);
+            // A broker gives a producer its id if it may write to any topic at all (KIP-679).
+            if code == code::CLUSTER_AUTHORIZATION_FAILED {
+                text += "; this user may write to no topic";
+            }
+            KafkaError::new(code, text)
+        })
+    }
+
+    /// Why records were taken back of which no failure tells: what ended the producer's life.
+    pub fn untold_error(&self) -> Option<KafkaError> {
+        let is_untold = self.totals().failed > 0 && self.failures().next().is_none();
+        is_untold.then(|| self.fatal_error()).flatten()
     }
 
     /// What librdkafka saw go wrong last, if anything.
