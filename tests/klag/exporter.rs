@@ -222,32 +222,43 @@ fn health_is_whether_the_cluster_answers() {
     }
 }
 
+/// Memory of the process's own, in KiB: without the pages of its program's file, which come as they are first run.
+fn memory_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+    kib.parse().unwrap()
+}
+
 #[test]
 fn descriptors_and_memory_do_not_grow() {
     let Some(kafka) = broker::shared() else {
         return;
     };
     let group = session::unique("leak");
-    read_group(kafka, &group);
+    let topic = read_group(kafka, &group);
+    // A scrape of 200 KiB, so that one that is kept would be seen.
+    let more = kafka.topic("wide", 300, &[]);
+    let places: Vec<_> = (0..300).map(|partition| (partition, 0)).collect();
+    commit(kafka, &group, &more, &places);
     let mut exporter = Exporter::start(kafka, &["-g", &group]);
     let process = exporter.running.id();
     let descriptors = || {
-        std::fs::read_dir(format!("/proc/{process}/fd"))
-            .unwrap()
-            .count()
+        let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+        open.count()
     };
-    for _ in 0..5 {
-        exporter.scrape();
-    }
-    let before = descriptors();
-    for _ in 0..100 {
-        exporter.scrape();
-    }
-    assert!(
-        descriptors() <= before + 2,
-        "{before} became {}",
-        descriptors()
-    );
+    let scrape = |times: usize| {
+        let sizes = (0..times).map(|_| exporter.scrape().len());
+        sizes.max().unwrap()
+    };
+    let bytes = scrape(100);
+    assert!(bytes > 100_000, "{topic}: {bytes}");
+    let before = (descriptors(), memory_kib(process));
+    scrape(200);
+    let after = (descriptors(), memory_kib(process));
+    assert!(after.0 <= before.0 + 2, "{before:?} became {after:?}");
+    // One scrape in ten that is kept would be 4 MB.
+    assert!(after.1 <= before.1 + 2048, "{before:?} became {after:?}");
 }
 
 #[test]
