@@ -47,6 +47,5 @@ mod chaos;
 /// All programs while somebody sets the clock.
 mod clock;
 
-
 /// The programs that run for ever.
 mod soak;
