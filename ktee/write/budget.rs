@@ -1,13 +1,18 @@
-//! The memory that waits to be compressed: a number of bytes that the reader takes and the compressor gives back.
+//! The memory that waits to be compressed: a number of bytes that the reader takes and the compressor gives back,
+//! with the blocks themselves, so that they are not asked of the system again and again.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// So many blocks are kept for the next ones.
+const SPARES: usize = 4;
 
 /// Bytes in use, of so many.
 pub(crate) struct Budget {
     limit_bytes: usize,
     used_bytes: Mutex<usize>,
     is_returned: Condvar,
+    spares: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Budget {
@@ -16,6 +21,7 @@ impl Budget {
             limit_bytes,
             used_bytes: Mutex::new(0),
             is_returned: Condvar::new(),
+            spares: Mutex::default(),
         }
     }
 
@@ -34,10 +40,21 @@ impl Budget {
         true
     }
 
-    /// Gives bytes back.
-    pub(crate) fn give_back(&self, bytes: usize) {
-        *self.lock() -= bytes;
+    /// Gives a block back.
+    pub(crate) fn give_back(&self, mut block: Vec<u8>) {
+        *self.lock() -= block.len();
         self.is_returned.notify_one();
+        block.clear();
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        if spares.len() < SPARES {
+            spares.push(block);
+        }
+    }
+
+    /// An empty block, which has room where one was given back.
+    pub(crate) fn spare(&self) -> Vec<u8> {
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        spares.pop().unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
@@ -57,9 +74,10 @@ mod tests {
         let now = Duration::ZERO;
         assert!(budget.take(10, now));
         assert!(!budget.take(1, now));
-        budget.give_back(4);
+        budget.give_back(vec![0; 4]);
         assert!(budget.take(4, now));
-        budget.give_back(10);
+        budget.give_back(vec![0; 10]);
+        assert!(budget.spare().capacity() >= 4);
         assert!(budget.take(11, now));
         assert!(!budget.take(1, now));
     }

@@ -63,7 +63,7 @@ impl Packer {
             let done = match (&mut compressor, work) {
                 (Ok(compressor), work) => self.work(work, compressor, &mut growing),
                 (Err(_), Work::Block { bytes, .. }) => {
-                    self.budget.give_back(bytes.len());
+                    self.budget.give_back(bytes);
                     Ok(())
                 }
                 (Err(_), Work::Close { .. } | Work::Abandon { .. }) => Ok(()),
@@ -85,7 +85,7 @@ impl Packer {
         match work {
             Work::Block { slot, place, bytes } => {
                 let added = self.add(slot, &place, &bytes, compressor, growing);
-                self.budget.give_back(bytes.len());
+                self.budget.give_back(bytes);
                 added
             }
             Work::Close {

@@ -81,6 +81,11 @@ impl Threads {
         }
     }
 
+    /// An empty block for the next bytes.
+    pub(super) fn spare(&self) -> Vec<u8> {
+        self.budget.spare()
+    }
+
     pub(super) fn send(&self, work: Work) -> Result<()> {
         let sent = self.work.as_ref().map(|channel| channel.send(work).is_ok());
         sent.filter(|sent| *sent)

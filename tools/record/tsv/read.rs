@@ -241,12 +241,23 @@ fn field_end(text: &[u8], start: usize) -> (usize, bool) {
 fn whole(column: Column, bytes: Option<&[u8]>, start: usize) -> Result<Option<i64>, DecodeError> {
     match bytes {
         None | Some([]) => Ok(None),
-        Some(digits) => std::str::from_utf8(digits)
-            .ok()
-            .and_then(|digits| units::parse_whole(digits).ok())
+        Some(text) => short_number(text)
+            .or_else(|| units::parse_whole(std::str::from_utf8(text).ok()?).ok())
             .map(Some)
             .ok_or_else(|| bad_number(column, bytes, start)),
     }
+}
+
+/// A number of so few digits that it can't be too large, as nearly all are.
+#[inline]
+fn short_number(text: &[u8]) -> Option<i64> {
+    if text.len() > 18 {
+        return None;
+    }
+    text.iter().try_fold(0, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + i64::from(digit))
+    })
 }
 
 /// A partition or offset: -1 too says that it is not given.
