@@ -16,8 +16,8 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
-    Attribute, Attributes, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    PutPayload, RetryConfig,
+    Attribute, AttributeValue, Attributes, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutPayload, RetryConfig,
 };
 use tokio::runtime::Runtime;
 
@@ -74,6 +74,22 @@ impl Bucket {
         }
     }
 
+    /// What the manifest says, beside the object itself. In Azure a name is one of C#: letters, digits and `_`.
+    fn metadata(&self, manifest: &Manifest) -> Attributes {
+        let joint = if self.root.starts_with("az:") {
+            '_'
+        } else {
+            '-'
+        };
+        let mut facts = manifest.facts();
+        facts.push(("sha256", manifest.sha256.clone()));
+        let named = facts.into_iter().map(|(name, value)| {
+            let name = Attribute::Metadata(format!("ktee{joint}{name}").into());
+            (name, AttributeValue::from(value))
+        });
+        named.collect()
+    }
+
     fn put(&self, path: &Path, content: Vec<u8>, options: PutOptions) -> object_store::Result<()> {
         let put = self
             .objects
@@ -124,6 +140,7 @@ impl Store for Bucket {
             let found = self
                 .runtime
                 .block_on(self.objects.list_with_delimiter(Some(&folder)))
+                .map_err(|error| once(&error))
                 .with_context(|| self.name(&folder))?;
             folders.extend(found.common_prefixes);
             entries.extend(found.objects.iter().map(|object| self.entry(object)));
@@ -135,6 +152,7 @@ impl Store for Bucket {
         let (folder, offset) = (self.path(folder)?, self.path(&format!("{folder}/{file}"))?);
         let listing = self.objects.list_with_offset(Some(&folder), &offset);
         let listed: object_store::Result<Vec<_>> = self.runtime.block_on(listing.try_collect());
+        let listed = listed.map_err(|error| once(&error));
         let listed = listed.with_context(|| self.name(&folder))?;
         Ok(listed
             .into_iter()
@@ -148,7 +166,7 @@ impl Store for Bucket {
         match self.runtime.block_on(read) {
             Ok(bytes) => Ok(Some(Box::new(Cursor::new(bytes)))),
             Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error).with_context(|| self.name(&path)),
+            Err(error) => Err(once(&error)).with_context(|| self.name(&path)),
         }
     }
 
@@ -164,27 +182,21 @@ impl Store for Bucket {
             let mut content = Vec::with_capacity(manifest.stored_bytes as usize);
             draft.file.seek(SeekFrom::Start(0))?;
             draft.file.read_to_end(&mut content)?;
-            let mut attributes = Attributes::new();
-            for (name, value) in manifest.facts() {
-                let name = Attribute::Metadata(format!("ktee-{name}").into());
-                attributes.insert(name, value.into());
-            }
-            let sha256 = Attribute::Metadata("ktee-sha256".into());
-            attributes.insert(sha256, manifest.sha256.clone().into());
             let options = PutOptions {
                 mode: PutMode::Create,
-                attributes,
+                attributes: self.metadata(manifest),
                 ..PutOptions::default()
             };
             match self.put(&path, content, options) {
                 Ok(()) => {}
                 Err(Error::AlreadyExists { .. }) => return Ok(Created::Exists),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(once(&error)),
             }
             let file = path.filename().unwrap_or_default();
             let beside = Path::parse(format!("{path}{MANIFEST_SUFFIX}"))?;
             let text = manifest.text(file).into_bytes();
-            self.put(&beside, text, PutOptions::default())?;
+            let put = self.put(&beside, text, PutOptions::default());
+            put.map_err(|error| once(&error))?;
             Ok(Created::New)
         };
         create().with_context(|| self.name(&path))
@@ -193,8 +205,16 @@ impl Store for Bucket {
     fn replace(&self, path: &str, content: &[u8]) -> Result<()> {
         let path = self.path(path)?;
         self.put(&path, content.to_vec(), PutOptions::default())
+            .map_err(|error| once(&error))
             .with_context(|| self.name(&path))
     }
+}
+
+/// What an error says, in one line: as it is shown it has its causes in it already, with pages of XML.
+fn once(error: &Error) -> anyhow::Error {
+    let text = error.to_string();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    anyhow::Error::msg(words.join(" "))
 }
 
 /// A file that nobody can open a second time and that is gone with this process, however it ends.

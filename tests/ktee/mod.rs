@@ -4,6 +4,9 @@
 mod ack;
 /// What a command line may say.
 mod arguments;
+/// Backups in Azure's emulator.
+#[cfg(feature = "object-store")]
+mod azure;
 /// Backups in a bucket of a real S3 server.
 #[cfg(feature = "object-store")]
 mod bucket;

@@ -9,9 +9,12 @@
 //! - [`cluster`]: topics and records of any of them, written and read by a foreign client.
 //! - [`proxy`]: the network between a client and a broker, to be cut.
 //! - [`postgres`]: a real PostgreSQL of a test's own.
+//! - [`azure`]: the emulator of Azure's blob storage.
 //! - [`s3`]: a real S3 server of a test's own.
 //! - [`witness`]: other people's programs that the same data is shown to.
 
+#[cfg(feature = "object-store")]
+pub(crate) mod azure;
 pub(crate) mod broker;
 pub(crate) mod clock;
 pub(crate) mod cluster;

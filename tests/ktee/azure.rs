@@ -1,0 +1,75 @@
+use super::lines;
+use crate::testkit::azure::Azure;
+use crate::testkit::command::{Cmd, cmd};
+use std::time::Duration;
+
+fn ktee(azure: &Azure) -> Cmd {
+    azure.known_to(cmd("ktee"))
+}
+
+#[test]
+fn a_backup_in_azure_goes_on_is_whole_and_comes_back() {
+    let Some(azure) = Azure::start() else {
+        return;
+    };
+    let run = |input: String| {
+        ktee(&azure)
+            .args(["--tsv=all", "--segment-records", "100", "az://backups/a/b"])
+            .stdin(input)
+            .run()
+            .succeeds()
+    };
+    run(lines("t", 0, 250));
+    run(lines("t", 200, 250)).stderr_has("50 records already in the backup, 200 added");
+    ktee(&azure)
+        .args(["--verify", "az://backups/a/b"])
+        .run()
+        .succeeds()
+        .stdout_has("t\t0\t5\t450\t0\t449\t");
+    ktee(&azure)
+        .args(["--cat", "az://backups/a/b"])
+        .run()
+        .succeeds()
+        .stdout_is(lines("t", 0, 450));
+    // One line says what is wrong, once.
+    let missing = ktee(&azure)
+        .args(["--tsv=all", "az://missing"])
+        .stdin(lines("t", 0, 1))
+        .run()
+        .fails_with(2);
+    let text = String::from_utf8(missing.stderr.clone()).unwrap();
+    assert_eq!(text.matches("ContainerNotFound").count(), 1, "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn two_writers_to_azure_double_nothing() {
+    let Some(azure) = Azure::start() else {
+        return;
+    };
+    let start = |records: &str| {
+        let mut running = ktee(&azure)
+            .args(["-q", "--tsv=all", "--segment-records", records])
+            .arg("az://backups")
+            .stdin_open()
+            .start();
+        running.write(lines("t", 0, 1));
+        running
+    };
+    let mut writers = [start("70"), start("90")];
+    // Both have looked and found nothing; both store the same records, cut elsewhere.
+    for running in &mut writers {
+        running.stdout_until("value 0", Duration::from_secs(10));
+        running.write(lines("t", 1, 499));
+    }
+    for mut running in writers {
+        running.close_stdin();
+        running.wait().succeeds();
+    }
+    ktee(&azure)
+        .args(["--verify", "az://backups", "-o", "json"])
+        .run()
+        .succeeds()
+        .stdout_has("\"records\":500,")
+        .stdout_has("\"doubles\":0");
+}
