@@ -45,3 +45,21 @@ fn what_cannot_be_honoured_is_a_usage_error_that_names_it() {
             .stdout_is("");
     }
 }
+
+/// Without the feature there are no object stores, which is told and no surprise.
+#[cfg(not(feature = "object-store"))]
+#[test]
+fn a_bucket_is_refused_where_object_stores_were_left_out() {
+    for mode in [&["--verify"][..], &["--cat"], &[]] {
+        for place in ["s3://b/p", "gs://b", "az://c"] {
+            cmd("ktee")
+                .args(mode)
+                .arg(place)
+                .run()
+                .fails_with(2)
+                .stderr_has(format!(
+                    "{place}: this ktee was built without object stores"
+                ));
+        }
+    }
+}
