@@ -10,30 +10,42 @@ use tools::record::{Encoder, Record};
 
 use crate::config::Cat;
 use crate::read::segment::format;
-use crate::read::{Catalog, Reader};
+use crate::read::{Catalog, Interrupted, Passage, Reader};
 use crate::segment::{Codec, Layout};
 use crate::store;
 
 /// Writes them all.
 pub(crate) fn run(config: &Cat) -> Result<Exit> {
     let signals = Signals::catch()?;
-    let mut output = Output::new(&signals)?;
-    if Path::new(&config.place).is_file() {
-        cat_file(config, &mut output)?;
+    let mut output = Output::new(config, &signals)?;
+    let written = if Path::new(&config.place).is_file() {
+        cat_file(config, &mut output)
     } else {
-        let store = store::open(&config.place, false)?;
-        let places = config.selection.places(Catalog::list(&*store)?)?;
-        for (place, shelf) in &places {
-            config.selection.read(
-                &*store,
-                place,
-                &shelf.segments,
-                &mut |record, line, layout| output.write(record, line, layout),
-            )?;
-        }
+        cat_backup(config, &mut output)
+    };
+    match written {
+        Err(error) if !error.is::<Interrupted>() => return Err(error),
+        _ => output.out.flush(&signals)?,
     }
-    output.out.flush(&signals)?;
     Ok(signals.caught().map_or(Exit::Done, Exit::Signal))
+}
+
+fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<()> {
+    let selection = &config.selection;
+    let store = store::open(&config.place, false)?;
+    let places = selection.places(Catalog::list(&*store)?)?;
+    if selection.from_ms.is_none() && selection.to_ms.is_none() {
+        output.passage.find_end(&*store, &places)?;
+    }
+    for (place, shelf) in &places {
+        selection.read(
+            &*store,
+            place,
+            &shelf.segments,
+            &mut |record, line, layout| output.write(record, line, layout),
+        )?;
+    }
+    Ok(())
 }
 
 /// One file of records: a spill, or a segment that was taken out of its backup.
@@ -61,14 +73,16 @@ struct Output<'a> {
     out: Out,
     encoder: Encoder,
     signals: &'a Signals,
+    passage: Passage<'a>,
 }
 
 impl<'a> Output<'a> {
-    fn new(signals: &'a Signals) -> Result<Output<'a>> {
+    fn new(config: &Cat, signals: &'a Signals) -> Result<Output<'a>> {
         let out = Out::stdout()?;
         let all = format(Layout::Tsv).context("a format")?;
         Ok(Output {
             encoder: Encoder::new(all).for_terminal(out.is_terminal()),
+            passage: Passage::new(!config.is_quiet && !out.is_terminal(), signals),
             out,
             signals,
         })
@@ -89,6 +103,6 @@ impl<'a> Output<'a> {
         if self.out.is_full() {
             self.out.flush(self.signals)?;
         }
-        Ok(())
+        self.passage.pass(line.len())
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Verify {
     pub(crate) selection: Selection,
     /// How to report.
     pub(crate) style: Style,
+    /// Whether no progress is shown.
+    pub(crate) is_quiet: bool,
 }
 
 /// Write the records of a backup.
@@ -68,6 +70,8 @@ pub(crate) struct Cat {
     pub(crate) place: String,
     /// What of it.
     pub(crate) selection: Selection,
+    /// Whether no progress is shown.
+    pub(crate) is_quiet: bool,
 }
 
 /// Parses the command line of this process and settles what it means.
@@ -102,6 +106,7 @@ fn settle(cli: &Cli) -> Result<Config> {
             place,
             selection,
             style,
+            is_quiet: cli.connection.quiet,
         })
     } else if cli.restore {
         Config::Restore(Box::new(Restore {
@@ -113,7 +118,11 @@ fn settle(cli: &Cli) -> Result<Config> {
             is_quiet: cli.connection.quiet,
         }))
     } else {
-        Config::Cat(Cat { place, selection })
+        Config::Cat(Cat {
+            place,
+            selection,
+            is_quiet: cli.connection.quiet,
+        })
     })
 }
 

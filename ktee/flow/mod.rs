@@ -7,6 +7,7 @@ mod file;
 mod ledger;
 mod named;
 mod read;
+mod rest;
 mod spill;
 mod stats;
 mod topic;

@@ -23,7 +23,7 @@ use tools::record::{Encoder, Format, Record};
 use crate::config::Restore;
 use crate::flow::count;
 use crate::read::catalog::facts;
-use crate::read::{Catalog, Shelf};
+use crate::read::{Catalog, Interrupted, Shelf};
 use crate::recorded::Recorded;
 use crate::segment::Place;
 use crate::store::{self, Store};
@@ -206,11 +206,6 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 }
-
-/// A signal came.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-struct Interrupted;
 
 fn total_records(store: &dyn Store, targets: &[Target]) -> Result<u64> {
     let mut total = 0;

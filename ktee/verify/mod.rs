@@ -2,7 +2,7 @@
 
 mod judge;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use tools::cli::signals::Signals;
@@ -12,8 +12,8 @@ use tools::report::{Cell, Column, Report};
 
 use crate::config::Verify;
 use crate::read::segment::fingerprint;
-use crate::read::{Catalog, Shelf, catalog};
-use crate::segment::{Layout, Name, Place};
+use crate::read::{Catalog, Interrupted, Passage, Shelf, catalog};
+use crate::segment::{Layout, Manifest, Name, Place};
 use crate::store::{self, Store};
 use judge::{Checked, Verdict, judge};
 
@@ -41,15 +41,13 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
     let store = store::open(&config.place, false)?;
     let places = config.selection.places(Catalog::list(&*store)?)?;
     let mut report = Report::new("ktee", &COLUMNS);
-    let mut is_whole = true;
-    for (place, shelf) in &places {
-        if let Some(signal) = signals.caught() {
-            return Ok(Exit::Signal(signal));
-        }
-        let verdict = verify_place(&*store, place, shelf)?;
-        is_whole &= verdict.is_whole();
-        report.push(row(place, &verdict));
-    }
+    let mut passage = Passage::new(!config.is_quiet, &signals);
+    let verified = verify_places(&*store, &places, &mut passage, &mut report);
+    drop(passage);
+    let is_whole = match (verified, signals.caught()) {
+        (Err(error), Some(signal)) if error.is::<Interrupted>() => return Ok(Exit::Signal(signal)),
+        (verified, _) => verified?,
+    };
     if report.is_empty() {
         message(format_args!("{}: there is no segment", config.place));
         return Ok(Exit::No);
@@ -60,11 +58,35 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
     Ok(if is_whole { Exit::Done } else { Exit::No })
 }
 
-fn verify_place(store: &dyn Store, place: &Place, shelf: &Shelf) -> Result<Verdict> {
+/// A row for each partition; says whether all are whole.
+fn verify_places(
+    store: &dyn Store,
+    places: &BTreeMap<Place, Shelf>,
+    passage: &mut Passage<'_>,
+    report: &mut Report,
+) -> Result<bool> {
+    passage.find_end(store, places)?;
+    let mut is_whole = true;
+    for (place, shelf) in places {
+        let verdict = verify_place(store, place, shelf, passage)?;
+        is_whole &= verdict.is_whole();
+        report.push(row(place, &verdict));
+    }
+    Ok(is_whole)
+}
+
+fn verify_place(
+    store: &dyn Store,
+    place: &Place,
+    shelf: &Shelf,
+    passage: &mut Passage<'_>,
+) -> Result<Verdict> {
     let mut checked = Vec::new();
     for name in &shelf.segments {
         let manifest = catalog::manifest(store, place, name)?;
-        let counted = check(store, place, name);
+        let counted = check(store, place, name, passage);
+        // What was not read to its end for a signal is not damaged.
+        passage.stop_at_signal()?;
         checked.push(Checked {
             file: name.file(place),
             first: name.first,
@@ -89,10 +111,16 @@ fn verify_place(store: &dyn Store, place: &Place, shelf: &Shelf) -> Result<Verdi
 }
 
 /// Reads a segment: what it holds, if that is records of its partition in their order.
-fn check(store: &dyn Store, place: &Place, name: &Name) -> Result<crate::segment::Manifest> {
+fn check(
+    store: &dyn Store,
+    place: &Place,
+    name: &Name,
+    passage: &mut Passage<'_>,
+) -> Result<Manifest> {
     let mut reader = catalog::open(store, place, name)?;
     let mut last = None;
-    while let Some((record, _)) = reader.next()? {
+    while let Some((record, line)) = reader.next()? {
+        passage.pass(line.len())?;
         let Place::Partition(topic, partition) = place else {
             continue;
         };

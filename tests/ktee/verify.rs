@@ -1,7 +1,9 @@
 use super::{lines, segments};
-use crate::testkit::command::{cmd, shell};
+use crate::testkit::command::{Terminal, cmd, shell};
 use crate::testkit::session;
+use rustix::process::Signal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 fn backup(records: i64) -> PathBuf {
     let folder = session::folder("verify");
@@ -212,4 +214,62 @@ fn a_file_of_records_is_read_as_well() {
         .run()
         .succeeds()
         .stdout_is(lines("t", 0, 5));
+}
+
+#[test]
+fn progress_is_on_a_terminal_and_nothing_of_it_is_left() {
+    let folder = session::folder("verify-progress");
+    let input = lines("t", 0, 200_000);
+    cmd("ktee")
+        .args(["-q", "--tsv=all", "--segment-records", "20000", "b/"])
+        .inside(&folder)
+        .stdin(input)
+        .stdout_to("/dev/null")
+        .run()
+        .succeeds();
+    let on_terminal = Terminal {
+        stderr: true,
+        ..Terminal::default()
+    };
+    let run = |args: &str| {
+        cmd("ktee")
+            .args(args.split(' '))
+            .inside(&folder)
+            .on_terminal(on_terminal)
+            .stdout_to("/dev/null")
+            .limit(Duration::from_secs(60))
+            .run()
+            .succeeds()
+    };
+    for mode in ["--cat b", "--verify b"] {
+        let screen = String::from_utf8(run(mode).screen).unwrap();
+        assert!(screen.contains(" records, "), "{mode}: {screen:?}");
+        assert!(screen.contains('%'), "{mode}: {screen:?}");
+        // The last thing on the line is that it is cleared.
+        assert!(screen.ends_with("\r\u{1b}[2K"), "{mode}: {screen:?}");
+        let quiet = run(&format!("-q {mode}"));
+        assert!(quiet.screen.is_empty(), "{mode}");
+    }
+}
+
+#[test]
+fn a_signal_ends_the_reading_of_a_backup() {
+    let folder = session::folder("verify-signal");
+    cmd("ktee")
+        .args(["-q", "--tsv=all", "b/"])
+        .inside(&folder)
+        .stdin(lines("t", 0, 300_000))
+        .stdout_to("/dev/null")
+        .run()
+        .succeeds();
+    for mode in ["--cat", "--verify"] {
+        let mut running = cmd("ktee")
+            .args([mode, "b"])
+            .inside(&folder)
+            .stdout_to("/dev/null")
+            .start();
+        std::thread::sleep(Duration::from_millis(100));
+        running.signal(Signal::TERM);
+        running.wait().dies_by(Signal::TERM);
+    }
 }
