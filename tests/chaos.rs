@@ -1,4 +1,6 @@
 //! All programs on three brokers while everything breaks: what was acknowledged is there once, and nothing hangs.
+//!
+//! The clock that is set is in [`clock`](crate::clock), what runs for long in [`soak`](crate::soak).
 
 use crate::testkit::broker::{Kafka, Spec};
 use crate::testkit::cluster::Cluster as _;
@@ -7,7 +9,7 @@ use crate::testkit::output::ended_lines;
 use crate::testkit::proxy::Weather;
 use crate::testkit::running::Running;
 use crate::testkit::session;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -73,7 +75,7 @@ impl Chaos<'_> {
         // A backup that is ended every few seconds, and started again whatever ended it.
         let backup = r#"until [ -e stop ]; do
             (echo $BASHPID >pid; exec kcat-lite -G backup -q --tsv=all --ack "$PWD/ack" -X auto.offset.reset=earliest "$TOPIC") |
-                ktee -q --tsv=all --ack "$PWD/ack" backup/ >/dev/null &
+                (echo $BASHPID >tee; exec ktee -q --tsv=all --ack "$PWD/ack" backup/ >/dev/null) &
             for second in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1; [ -e stop ] && break; done
             kill -TERM $(cat pid) || sleep 0.5
             wait
@@ -166,19 +168,36 @@ impl Chaos<'_> {
         self.kafka.pause(2);
         flow.reader.signal(Signal::STOP);
         flow.producer.signal(Signal::STOP);
+        flow.exporter.signal(Signal::STOP);
         std::thread::sleep(Duration::from_secs(2));
+        flow.exporter.signal(Signal::CONT);
         flow.producer.signal(Signal::CONT);
         flow.reader.signal(Signal::CONT);
         self.kafka.resume(2);
     }
 
-    /// A terminal that closes ends a reader, cleanly.
+    /// A terminal that closes ends a reader, cleanly, and a backup, which is started again.
     fn hang_up(&self) {
+        let until = Instant::now() + RECOVERY;
+        while !self.hang_up_on_tee() {
+            assert!(Instant::now() < until, "no ktee is ever there");
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let reader = self.at(cmd("kcat-lite").args(["-C", "-u", "-t", &self.topic]));
         let mut reader = reader.limit(ANSWER * 3).start();
         reader.stdout_until("\n", ANSWER * 2);
         reader.signal(Signal::HUP);
         reader.wait().dies_by(Signal::HUP);
+    }
+
+    /// Whether a ktee was there to be told.
+    fn hang_up_on_tee(&self) -> bool {
+        let process = std::fs::read_to_string(self.folder.join("tee")).unwrap_or_default();
+        let process = process.trim();
+        let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+        let pid = process.parse().ok().and_then(Pid::from_raw);
+        let told = pid.filter(|_| name.trim() == "ktee");
+        told.is_some_and(|pid| kill_process(pid, Signal::HUP).is_ok())
     }
 
     /// Every record is in the topic once, and was read once, in its order.
