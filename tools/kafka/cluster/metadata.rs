@@ -1,5 +1,7 @@
 //! Brokers, topics and partitions, as the cluster's metadata has them.
 
+use std::collections::HashMap;
+
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
@@ -111,7 +113,14 @@ impl Metadata {
 
     /// The topic of this name.
     pub fn topic(&self, name: &str) -> Option<&Topic> {
-        self.topics.iter().find(|topic| topic.name == name)
+        // All of them are by name, and are looked up for each of their partitions; a few may be in another order.
+        let sorted = self
+            .topics
+            .binary_search_by(|topic| (*topic.name).cmp(name));
+        match sorted {
+            Ok(at) => self.topics.get(at),
+            Err(_) => self.topics.iter().find(|topic| topic.name == name),
+        }
     }
 
     /// The first answer may come over a connection that was opened before its
@@ -131,7 +140,12 @@ impl Metadata {
 impl Topic {
     /// The partition of this number.
     pub fn partition(&self, id: i32) -> Option<&Partition> {
-        self.partitions.iter().find(|partition| partition.id == id)
+        // They are numbered from 0; one that was not told would shift the others.
+        let own = usize::try_from(id)
+            .ok()
+            .and_then(|at| self.partitions.get(at));
+        own.filter(|partition| partition.id == id)
+            .or_else(|| self.partitions.iter().find(|partition| partition.id == id))
     }
 }
 
@@ -172,7 +186,9 @@ pub fn metadata_over(
     rows.origin = origin;
     rows.name_origin();
     if let Topics::Named(names) = topics {
-        let place = |topic: &Topic| names.iter().position(|name| *name == topic.name);
+        let places = names.iter().enumerate().rev();
+        let places: HashMap<&str, usize> = places.map(|(at, name)| (name.as_str(), at)).collect();
+        let place = |topic: &Topic| places.get(topic.name.as_str()).copied();
         rows.topics.sort_by_key(place);
     }
     Ok(rows)
