@@ -1,7 +1,7 @@
+use super::bucket::store_twice;
 use super::lines;
 use crate::testkit::azure::Azure;
 use crate::testkit::command::{Cmd, cmd};
-use std::time::Duration;
 
 fn ktee(azure: &Azure) -> Cmd {
     azure.known_to(cmd("ktee"))
@@ -47,29 +47,5 @@ fn two_writers_to_azure_double_nothing() {
     let Some(azure) = Azure::start() else {
         return;
     };
-    let start = |records: &str| {
-        let mut running = ktee(&azure)
-            .args(["-q", "--tsv=all", "--segment-records", records])
-            .arg("az://backups")
-            .stdin_open()
-            .start();
-        running.write(lines("t", 0, 1));
-        running
-    };
-    let mut writers = [start("70"), start("90")];
-    // Both have looked and found nothing; both store the same records, cut elsewhere.
-    for running in &mut writers {
-        running.stdout_until("value 0", Duration::from_secs(10));
-        running.write(lines("t", 1, 499));
-    }
-    for mut running in writers {
-        running.close_stdin();
-        running.wait().succeeds();
-    }
-    ktee(&azure)
-        .args(["--verify", "az://backups", "-o", "json"])
-        .run()
-        .succeeds()
-        .stdout_has("\"records\":500,")
-        .stdout_has("\"doubles\":0");
+    store_twice(&|| ktee(&azure), "az://backups");
 }

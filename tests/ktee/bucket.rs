@@ -39,40 +39,65 @@ fn a_backup_in_a_bucket_goes_on_is_whole_and_comes_back() {
 }
 
 #[test]
-fn the_server_refuses_to_write_over_an_object_and_so_two_writers_double_nothing() {
-    let s3 = S3::start();
+fn a_backup_in_google_cloud_storage_goes_on_is_whole_and_comes_back() {
+    let google = S3::start_as_google();
+    let ktee = || google.known_to_google(cmd("ktee"));
+    let run = |input: String| {
+        ktee()
+            .args(["--tsv=all", "--segment-records", "100", "gs://backups/a/b"])
+            .stdin(input)
+            .run()
+            .succeeds()
+    };
+    run(lines("t", 0, 250));
+    run(lines("t", 200, 250)).stderr_has("50 records already in the backup, 200 added");
+    let first = "backups/a/b/topics/t/partition=0/t+0+00000000000000000000.tsv.zst";
+    assert!(google.folder().join(first).is_file());
+    ktee()
+        .args(["--verify", "gs://backups/a/b"])
+        .run()
+        .succeeds()
+        .stdout_has("t\t0\t5\t450\t0\t449\t");
+    ktee()
+        .args(["--cat", "gs://backups/a/b/"])
+        .run()
+        .succeeds()
+        .stdout_is(lines("t", 0, 450));
+}
+
+/// Has two writers store the same records at the same time, cut elsewhere, and looks that each is there once.
+pub(super) fn store_twice(ktee: &dyn Fn() -> Cmd, url: &str) {
     let start = |records: &str| {
-        let mut running = ktee(&s3)
-            .args([
-                "-q",
-                "--tsv=all",
-                "--segment-records",
-                records,
-                "s3://backups",
-            ])
+        let mut running = ktee()
+            .args(["-q", "--tsv=all", "--segment-records", records, url])
             .stdin_open()
             .start();
-        running.write(lines("t", 0, 1).as_bytes());
+        running.write(lines("t", 0, 1));
         running
     };
-    let (mut one, mut two) = (start("70"), start("90"));
-    // Both have looked and found nothing; both store the same records, cut elsewhere.
-    for running in [&mut one, &mut two] {
-        running.stdout_until("value 0", std::time::Duration::from_secs(10));
-        running.write(lines("t", 1, 499).as_bytes());
+    let mut writers = [start("70"), start("90")];
+    // Both have looked and found nothing.
+    for running in &mut writers {
+        running.stdout_until("value 0", Duration::from_secs(10));
+        running.write(lines("t", 1, 499));
     }
-    for running in [one, two] {
-        let mut running = running;
+    for mut running in writers {
         running.close_stdin();
         running.wait().succeeds();
     }
-    let verify = ktee(&s3)
-        .args(["--verify", "s3://backups", "-o", "json"])
+    ktee()
+        .args(["--verify", url, "-o", "json"])
         .run()
-        .succeeds();
-    verify
+        .succeeds()
         .stdout_has("\"records\":500,")
         .stdout_has("\"doubles\":0");
+}
+
+#[test]
+fn the_server_refuses_to_write_over_an_object_and_so_two_writers_double_nothing() {
+    let (s3, google) = (S3::start(), S3::start_as_google());
+    store_twice(&|| ktee(&s3), "s3://backups");
+    store_twice(&|| google.known_to_google(cmd("ktee")), "gs://backups");
 }
 
 #[test]

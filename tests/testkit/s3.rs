@@ -3,6 +3,7 @@
 use super::command::Cmd;
 use super::session;
 use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper::{Method, Request};
@@ -27,8 +28,16 @@ pub(crate) struct S3 {
     is_gone: Arc<AtomicBool>,
 }
 
-/// Lets in who has a key, for as long as there is a bucket.
-struct Gate(Arc<AtomicBool>);
+/// Whose headers the server understands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Amazon,
+    /// The XML API of Google Cloud Storage, which is S3's with other headers.
+    Google,
+}
+
+/// Lets in who has a key, for as long as there is a bucket; Google's keys are not looked at.
+struct Gate(Arc<AtomicBool>, Dialect);
 
 impl S3Access for Gate {
     fn check<'a, 'b, 'c, 'd>(
@@ -41,7 +50,8 @@ impl S3Access for Gate {
         'c: 'd,
         Self: 'd,
     {
-        let checked = if context.credentials().is_none() {
+        let has_key = self.1 == Dialect::Google || context.credentials().is_some();
+        let checked = if !has_key {
             Err(s3_error!(AccessDenied))
         } else if self.0.load(Ordering::SeqCst) {
             Err(s3_error!(NoSuchBucket))
@@ -55,12 +65,21 @@ impl S3Access for Gate {
 impl S3 {
     /// Starts it with one bucket, `backups`.
     pub(crate) fn start() -> Self {
+        Self::start_with(Dialect::Amazon)
+    }
+
+    /// The same for clients of Google Cloud Storage.
+    pub(crate) fn start_as_google() -> Self {
+        Self::start_with(Dialect::Google)
+    }
+
+    fn start_with(dialect: Dialect) -> Self {
         let folder = session::folder("s3");
         std::fs::create_dir(folder.join("backups")).unwrap();
         let (sender, receiver) = mpsc::channel();
         let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&folder).unwrap());
         let is_gone = Arc::new(AtomicBool::new(false));
-        service.set_access(Gate(Arc::clone(&is_gone)));
+        service.set_access(Gate(Arc::clone(&is_gone), dialect));
         service.set_auth(SimpleAuth::from_single("me", "secret"));
         let service = service.build();
         std::thread::spawn(move || {
@@ -75,7 +94,10 @@ impl S3 {
                 loop {
                     let (socket, _) = listener.accept().await.unwrap();
                     let (service, writing) = (service.clone(), Arc::clone(&writing));
-                    let service = service_fn(move |request: Request<Incoming>| {
+                    let service = service_fn(move |mut request: Request<Incoming>| {
+                        if dialect == Dialect::Google {
+                            translate(request.headers_mut());
+                        }
                         let (service, writing) = (service.clone(), Arc::clone(&writing));
                         async move {
                             // The server looks whether a name is free and then writes; S3 does both in one step.
@@ -112,6 +134,15 @@ impl S3 {
             .env("AWS_REGION", "us-east-1")
     }
 
+    /// The same for a server that speaks as Google's does.
+    pub(crate) fn known_to_google(&self, command: Cmd) -> Cmd {
+        let account = format!(
+            r#"{{"gcs_base_url":"{}","disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}}"#,
+            self.url()
+        );
+        command.env("GOOGLE_SERVICE_ACCOUNT_KEY", account)
+    }
+
     /// Where it is.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -125,5 +156,27 @@ impl S3 {
     /// From now on there is no bucket.
     pub(crate) fn lose_buckets(&self) {
         self.is_gone.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Google's headers into Amazon's.
+fn translate(headers: &mut HeaderMap) {
+    headers.remove("authorization");
+    if let Some(generation) = headers.remove("x-goog-if-generation-match") {
+        // Generation 0 is that of an object which is not there.
+        assert_eq!(generation, "0");
+        headers.insert("if-none-match", HeaderValue::from_static("*"));
+    }
+    let of_google: Vec<(String, HeaderValue)> = headers
+        .iter()
+        .filter_map(|(name, value)| {
+            let rest = name.as_str().strip_prefix("x-goog-")?;
+            Some((rest.to_owned(), value.clone()))
+        })
+        .collect();
+    for (rest, value) in of_google {
+        headers.remove(format!("x-goog-{rest}"));
+        let name = HeaderName::from_bytes(format!("x-amz-{rest}").as_bytes()).unwrap();
+        headers.insert(name, value);
     }
 }
