@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::scan::{Needle, clean_len};
+use super::super::scan::Needle;
 use super::super::terminal::{self, Escape};
 use super::super::{Header, Record, TimestampType};
 use super::Json;
@@ -54,15 +54,15 @@ fn write_object(record: &Record<'_>, out: &mut Vec<u8>) {
         write_string(topic.as_bytes(), out);
         out.push(b',');
     }
-    write_number("partition", record.partition.map(i64::from), out);
-    write_number("offset", record.offset, out);
+    write_number(b"\"partition\":", record.partition.map(i64::from), out);
+    write_number(b"\"offset\":", record.offset, out);
     match record.timestamp_type {
         TimestampType::None => {}
         TimestampType::CreateTime => out.extend_from_slice(b"\"tstype\":\"create\","),
         TimestampType::LogAppendTime => out.extend_from_slice(b"\"tstype\":\"logappend\","),
     }
-    write_number("ts", record.timestamp_ms, out);
-    write_number("broker", record.broker.map(i64::from), out);
+    write_number(b"\"ts\":", record.timestamp_ms, out);
+    write_number(b"\"broker\":", record.broker.map(i64::from), out);
     if !record.headers.is_empty() {
         write_headers(record.headers, out);
         out.push(b',');
@@ -74,11 +74,9 @@ fn write_object(record: &Record<'_>, out: &mut Vec<u8>) {
 }
 
 /// A field and its comma; nothing where the number is not known.
-fn write_number(field: &str, number: Option<i64>, out: &mut Vec<u8>) {
+fn write_number(field: &[u8], number: Option<i64>, out: &mut Vec<u8>) {
     let Some(number) = number else { return };
-    out.push(b'"');
-    out.extend_from_slice(field.as_bytes());
-    out.extend_from_slice(b"\":");
+    out.extend_from_slice(field);
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     out.push(b',');
 }
@@ -131,40 +129,67 @@ fn write_or_null(bytes: Option<&[u8]>, write: fn(&[u8], &mut Vec<u8>), out: &mut
     }
 }
 
-/// `text` is UTF-8. The escapes are those that kcat's library (yajl) writes.
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "a branch for each byte would keep `clean_len` from vector code"
-)]
-fn write_string(text: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.push(b'"');
-    let mut rest = text;
-    loop {
-        let clean = clean_len(rest, |byte| {
-            (byte < b' ') | (byte == b'"') | (byte == b'\\')
-        });
-        out.extend_from_slice(&rest[..clean]);
-        let Some(&byte) = rest.get(clean) else { break };
-        let short = match byte {
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0c => b'f',
-            b'"' | b'\\' => byte,
-            _ => 0,
-        };
-        if short == 0 {
-            out.extend_from_slice(b"\\u00");
-            out.push(DIGITS[usize::from(byte >> 4)]);
-            out.push(DIGITS[usize::from(byte & 15)]);
-        } else {
-            out.extend_from_slice(&[b'\\', short]);
-        }
-        rest = &rest[clean + 1..];
+/// What is written behind a backslash for a byte; 0 for a byte that stands for itself.
+///
+/// The escapes are those that kcat's library (yajl) writes.
+const ESCAPES: [u8; 256] = {
+    let mut escapes = [0; 256];
+    let mut control = 0;
+    while control < b' ' as usize {
+        escapes[control] = b'u';
+        control += 1;
     }
+    escapes[b'\n' as usize] = b'n';
+    escapes[b'\r' as usize] = b'r';
+    escapes[b'\t' as usize] = b't';
+    escapes[0x08] = b'b';
+    escapes[0x0c] = b'f';
+    escapes[b'"' as usize] = b'"';
+    escapes[b'\\' as usize] = b'\\';
+    escapes
+};
+
+/// `text` is UTF-8. Text that is JSON itself has a quote every few bytes, other text has hardly any: so eight bytes
+/// are looked at together, and one by one only where there is something among them.
+fn write_string(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
+    let (words, rest) = text.as_chunks::<8>();
+    for word in words {
+        if needs_escape(*word) {
+            write_escaped(word, out);
+        } else {
+            out.extend_from_slice(word);
+        }
+    }
+    write_escaped(rest, out);
+    out.push(b'"');
+}
+
+/// Whether a byte is below the space, a quote or a backslash ("Bit Twiddling Hacks": a word with a byte less than n,
+/// with a zero byte). Bytes of 128 and more are none of them.
+fn needs_escape(word: [u8; 8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let word = u64::from_le_bytes(word);
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, b' ') | is(b'"') | is(b'\\')) & HIGH != 0
+}
+
+fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in text {
+        match ESCAPES[usize::from(byte)] {
+            0 => out.push(byte),
+            b'u' => {
+                let digits = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&digits);
+            }
+            short => out.extend_from_slice(&[b'\\', short]),
+        }
+    }
 }
 
 fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
@@ -181,6 +206,8 @@ fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::super::{Encoder, Format};
     use super::*;
 
@@ -210,6 +237,16 @@ mod tests {
             "{\"topic\":\"t\",\"partition\":0,\"offset\":7,\"tstype\":\"create\",\"ts\":1500,\"broker\":1,\
              \"key\":null,\"payload\":\"a\\\"\\\\/\\n\\r\\t\\b\\f\\u001B\u{7f}ü\u{2028}\"}\n"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn eight_bytes_are_looked_at_as_one_by_one(word in proptest::array::uniform8(prop_oneof![
+            Just(b'"'), Just(b'\\'), 30..36u8, 90..94u8, 126..130u8, any::<u8>(),
+        ])) {
+            let expected = word.iter().any(|&byte| ESCAPES[usize::from(byte)] != 0);
+            prop_assert_eq!(needs_escape(word), expected);
+        }
     }
 
     #[test]
