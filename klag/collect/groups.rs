@@ -172,9 +172,7 @@ fn describe(
 ) -> Vec<Found> {
     let is_empty = |group: &Listed| {
         let state = group.state.as_deref();
-        cannot_describe
-            || matches!(state, Some("Empty" | "Dead"))
-            || group.kind == GroupKind::Streams
+        cannot_describe || matches!(state, Some("Empty" | "Dead"))
     };
     let asked: Vec<(&str, GroupKind, i32)> = groups
         .iter()
@@ -190,7 +188,7 @@ fn describe(
             let nobody = || Ok(Description::default());
             let description = described.remove(group.name.as_str());
             let mut found = Found::new(group, description.unwrap_or_else(nobody));
-            if cannot_describe || group.kind == GroupKind::Streams {
+            if cannot_describe {
                 let mut unknown = (*found.group).clone();
                 unknown.members = None;
                 found.group = Arc::new(unknown);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use tools::cli::names::Selection;
 use tools::kafka::KafkaError;
 use tools::kafka::cluster::groups::Member;
 use tools::kafka::cluster::{
@@ -110,7 +111,7 @@ pub(super) fn all(
     let mut rows = Vec::new();
     for (found, positions) in found.iter().zip(positions) {
         let before = places.len();
-        let failure = add_group(found, positions, &partitions, scope, &mut places);
+        let failure = add_group(found, positions, &partitions, &scope.topics, &mut places);
         if places.len() == before {
             rows.extend(row_without_place(found, failure, scope));
         }
@@ -145,7 +146,7 @@ fn add_group(
     found: &Found,
     positions: Option<Positions>,
     partitions: &HashMap<&str, Vec<i32>>,
-    scope: &Scope,
+    wanted: &Selection,
     places: &mut Vec<Place>,
 ) -> Option<KafkaError> {
     let mut topics: BTreeMap<Arc<str>, Slots> = BTreeMap::new();
@@ -165,7 +166,12 @@ fn add_group(
         None => never(),
     };
     if let Ok(description) = &found.description {
-        add_owners(&description.members, &unknown, &mut topics);
+        // A Streams task has the same number in all of its topics, of which some may have fewer partitions.
+        let exists = |topic: &str, partition: i32| {
+            let ids = partitions.get(topic);
+            found.kind != GroupKind::Streams || ids.is_none_or(|ids| ids.contains(&partition))
+        };
+        add_owners(&description.members, &exists, &unknown, &mut topics);
     }
     for (topic, slots) in &mut topics {
         let rest = partitions.get(&**topic).into_iter().flatten();
@@ -173,7 +179,7 @@ fn add_group(
             slots.entry(*partition).or_insert_with(|| (unknown(), None));
         }
     }
-    topics.retain(|topic, _| scope.topics.takes(topic));
+    topics.retain(|topic, _| wanted.takes(topic));
     for (topic, slots) in topics {
         for (partition, (committed, owner)) in slots {
             places.push(Place {
@@ -228,13 +234,14 @@ fn add_positions(
 /// Whoever owns a partition alone is named in its row.
 fn add_owners(
     members: &[Member],
+    exists: &dyn Fn(&str, i32) -> bool,
     never: &dyn Fn() -> Committed,
     topics: &mut BTreeMap<Arc<str>, Slots>,
 ) {
     let mut owners: BTreeMap<(&Arc<str>, i32), Vec<&Member>> = BTreeMap::new();
     for member in members {
         for (topic, partitions) in &member.partitions {
-            for partition in partitions {
+            for partition in partitions.iter().filter(|id| exists(topic, **id)) {
                 owners.entry((topic, *partition)).or_default().push(member);
             }
         }
@@ -252,5 +259,48 @@ fn add_owners(
             })
         });
         slot.1 = Some(Arc::clone(owner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tools::kafka::cluster::groups::Description;
+
+    use super::*;
+
+    #[test]
+    fn a_streams_task_reads_only_the_partitions_that_a_topic_has() {
+        let member = Member {
+            id: "m".to_owned(),
+            partitions: vec![("wide".into(), vec![0, 1]), ("narrow".into(), vec![0, 1])],
+            ..Member::default()
+        };
+        let description = Description {
+            state: "Stable".to_owned(),
+            members: vec![member],
+        };
+        let partitions = HashMap::from([("wide", vec![0, 1]), ("narrow", vec![0])]);
+        let seen = |kind| {
+            let found = Found {
+                group: Arc::default(),
+                kind,
+                description: Ok(description.clone()),
+                error: None,
+            };
+            let mut places = Vec::new();
+            let failure = add_group(
+                &found,
+                None,
+                &partitions,
+                &Selection::default(),
+                &mut places,
+            );
+            assert_eq!(failure, None);
+            let place = |place: &Place| format!("{}-{}", place.topic, place.partition);
+            places.iter().map(place).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(seen(GroupKind::Streams), "narrow-0 wide-0 wide-1");
+        // Of another group it is said that the partition is gone.
+        assert_eq!(seen(GroupKind::Consumer), "narrow-0 narrow-1 wide-0 wide-1");
     }
 }

@@ -5,6 +5,7 @@ use crate::testkit::broker::{self, Kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::mock::Mock;
 use crate::testkit::{java, session};
+use rustix::process::Signal;
 use std::time::Instant;
 
 /// So many records in each of so many partitions.
@@ -182,6 +183,50 @@ fn a_share_group_s_lag_is_what_the_broker_counts() {
         .run()
         .succeeds();
     metrics.stdout_has(format!("group=\"{topic}\",type=\"share\""));
+}
+
+#[test]
+fn a_streams_group_names_who_has_which_task() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let Some(copy) = java::streams("Copy") else {
+        return;
+    };
+    let from = topic(kafka, 2, 10);
+    let to = kafka.topic("to", 1, &[]);
+    let group = session::unique("streams");
+    let state = session::folder("streams");
+    let mut app = copy
+        .args([&kafka.bootstrap(), &group, &to])
+        .arg(state)
+        .arg(&from)
+        .limit(6 * SOON)
+        .start();
+    kafka.wait_for_records(&to, 20, 3 * SOON);
+    let deadline = Instant::now() + SOON;
+    let settled = loop {
+        let output = klag(kafka, &group).arg("-J").run().succeeds();
+        let rows = rows(output.text());
+        let is_read = |row: &serde_json::Value| row["lag"] == 0 && row["state"] == "Stable";
+        if rows.len() == 2 && rows.iter().all(is_read) {
+            break rows;
+        }
+        assert!(Instant::now() < deadline, "{rows:?}");
+    };
+    for row in settled {
+        let client = row["client"].as_str().unwrap();
+        assert!(client.starts_with("copy-"), "{row}");
+        assert_eq!(row["host"], "127.0.0.1");
+    }
+    // What comes while nobody reads is behind.
+    app.signal(Signal::KILL);
+    app.wait();
+    kafka.produce(&from, &[Record::of("late")]);
+    let output = klag(kafka, &group).arg("-J").run().succeeds();
+    let rows = rows(output.text());
+    let lags = rows.iter().map(|row| row["lag"].as_i64());
+    assert_eq!(lags.sum::<Option<i64>>(), Some(1), "{rows:?}");
 }
 
 #[test]

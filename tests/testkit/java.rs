@@ -2,7 +2,7 @@
 
 use super::command::{Cmd, cmd};
 use super::session::on_path;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The release that the tests run against unless they name another.
@@ -50,21 +50,27 @@ fn enough_java() -> Result<(), String> {
 }
 
 fn download(version: &str, folder: &Path) -> Result<(), String> {
+    let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testkit/pom.xml");
+    let version = format!("-Dkafka.version={version}");
+    let output = format!("-DoutputDirectory={}", folder.display());
+    let goal = "dependency:copy-dependencies";
+    maven(&[
+        goal,
+        "-DincludeScope=runtime",
+        "--file",
+        pom,
+        &version,
+        &output,
+    ])
+}
+
+fn maven(args: &[&str]) -> Result<(), String> {
     if !on_path("mvn") {
         return Err("no Maven on the path to fetch Kafka with".to_owned());
     }
-    let pom = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/testkit/pom.xml");
     let output = Command::new("mvn")
-        .args([
-            "--quiet",
-            "--batch-mode",
-            "dependency:copy-dependencies",
-            "-DincludeScope=runtime",
-            "--file",
-        ])
-        .arg(pom)
-        .arg(format!("-Dkafka.version={version}"))
-        .arg(format!("-DoutputDirectory={}", folder.display()))
+        .args(["--quiet", "--batch-mode"])
+        .args(args)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("mvn: {error}"))?;
@@ -76,7 +82,34 @@ fn download(version: &str, folder: &Path) -> Result<(), String> {
         .lines()
         .find(|line| line.contains("ERROR"))
         .unwrap_or("it failed");
-    Err(format!("Maven could not fetch Kafka {version}: {error}"))
+    Err(format!("Maven could not fetch Kafka: {error}"))
+}
+
+/// The class path of Kafka Streams too; its store of state (RocksDB) is left out, which no test needs.
+fn streams_class_path() -> Result<String, String> {
+    let kafka = class_path(KAFKA)?;
+    let folder = super::cached(&format!("kafka-streams-{KAFKA}"), |folder| {
+        let artifact = format!("-Dartifact=org.apache.kafka:kafka-streams:{KAFKA}");
+        let output = format!("-DoutputDirectory={}", folder.display());
+        maven(&["dependency:copy", &artifact, &output])
+    })?;
+    Ok(format!("{kafka}:{}/*", folder.display()))
+}
+
+/// The program `tests/testkit/java/NAME.java`, which uses Kafka Streams; a skipped test where there is no Java.
+#[track_caller]
+pub(crate) fn streams(name: &str) -> Option<Cmd> {
+    match streams_class_path() {
+        Ok(class_path) => {
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testkit/java/");
+            let source = format!("{source}{name}.java");
+            Some(cmd("java").args(JVM).args(["-cp", &class_path, &source]))
+        }
+        Err(reason) => {
+            super::skip(&reason);
+            None
+        }
+    }
 }
 
 /// One of Kafka's own console tools, such as `org.apache.kafka.tools.TopicCommand`; a skipped test where there is no Java.

@@ -18,8 +18,12 @@ mod reader;
 #[path = "../../../tools/kafka/cluster/share_answer.rs"]
 mod share_answer;
 
+#[path = "../../../tools/kafka/cluster/streams_answer.rs"]
+mod streams_answer;
+
 use libfuzzer_sys::fuzz_target;
 use share_answer::ShareOffsetsResponse;
+use streams_answer::StreamsGroupsResponse;
 
 fuzz_target!(|data: &[u8]| {
     // A topic takes at least its name's length and a count, a partition four bytes.
@@ -33,5 +37,9 @@ fuzz_target!(|data: &[u8]| {
         if let Some(response) = ShareOffsetsResponse::read(data, version) {
             assert!(response.groups.len() <= data.len());
         }
+    }
+    if let Some(response) = StreamsGroupsResponse::read(data, 0) {
+        let members = response.groups.iter().map(|group| group.members.len());
+        assert!(response.groups.len() + members.sum::<usize>() <= data.len());
     }
 });

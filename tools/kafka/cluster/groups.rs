@@ -3,7 +3,7 @@
 //! Every broker lists the groups that it coordinates (`ListGroups`), so only a
 //! group that was named and is not listed has to be looked for (`FindCoordinator`).
 //! Members come from the request of the group's type: `DescribeGroups` (classic),
-//! `ConsumerGroupDescribe` (KIP-848), `ShareGroupDescribe` (KIP-932).
+//! `ConsumerGroupDescribe` (KIP-848), `ShareGroupDescribe` (KIP-932), `StreamsGroupDescribe` (KIP-1071).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::assignment::assigned;
 use super::patience::{ANY_VERSION, Patience};
+use super::streams::StreamsGroupsRequest;
+use super::streams_answer::Group as StreamsGroup;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{To, Wire};
 
@@ -40,6 +42,13 @@ pub enum GroupKind {
 }
 
 impl GroupKind {
+    const ALL: [GroupKind; 4] = [
+        GroupKind::Classic,
+        GroupKind::Consumer,
+        GroupKind::Share,
+        GroupKind::Streams,
+    ];
+
     /// The name that the protocol has for it.
     pub fn name(self) -> &'static str {
         match self {
@@ -215,8 +224,6 @@ pub struct Member {
 const GROUPS_A_REQUEST: usize = 200;
 
 /// Members of `groups`, each of them with its type and coordinator; in their order.
-///
-/// Of a Streams group nothing is asked: its members own tasks, not partitions.
 pub fn describe_groups(
     wire: &mut Wire<'_>,
     groups: &[(&str, GroupKind, i32)],
@@ -224,7 +231,7 @@ pub fn describe_groups(
 ) -> Vec<Result<Description, KafkaError>> {
     let mut answers: Vec<Result<Description, KafkaError>> =
         groups.iter().map(|_| Ok(Description::default())).collect();
-    for kind in [GroupKind::Classic, GroupKind::Consumer, GroupKind::Share] {
+    for kind in GroupKind::ALL {
         let mut by_broker: HashMap<i32, Vec<usize>> = HashMap::new();
         for (index, (_, _, broker)) in groups.iter().enumerate().filter(|(_, g)| g.1 == kind) {
             by_broker.entry(*broker).or_default().push(index);
@@ -248,7 +255,8 @@ pub fn describe_groups(
         let replies = match kind {
             GroupKind::Classic => ask_classic(wire, asked, patience),
             GroupKind::Consumer => ask_consumer(wire, asked, patience),
-            GroupKind::Share | GroupKind::Streams => ask_share(wire, asked, patience),
+            GroupKind::Share => ask_share(wire, asked, patience),
+            GroupKind::Streams => ask_streams(wire, asked, patience),
         };
         for ((_, chunk), reply) in chunks.iter().zip(replies) {
             place(&mut answers, groups, chunk, reply);
@@ -394,6 +402,28 @@ fn ask_share(
                 group.error_code,
                 members,
             )
+        };
+        groups.map(group).collect()
+    })
+}
+
+fn ask_streams(
+    wire: &mut Wire<'_>,
+    asked: Vec<(i32, Vec<StrBytes>)>,
+    patience: &mut Patience<'_>,
+) -> Vec<Result<Described, KafkaError>> {
+    let request = |names: Vec<GroupId>| {
+        let groups = names.iter().map(|name| name.to_string()).collect();
+        move |_| StreamsGroupsRequest { groups }
+    };
+    ask(wire, asked, patience, request, |reply| {
+        let groups = reply.groups.iter();
+        let group = |group: &StreamsGroup| {
+            let members = group.members.iter().map(|member| {
+                let partitions = member.partitions(&group.sources);
+                owner(&member.id, &member.client, &member.host, partitions)
+            });
+            described(&group.id, &group.state, group.error_code, members)
         };
         groups.map(group).collect()
     })

@@ -15,6 +15,7 @@ mod assignment;
 pub mod committed;
 pub mod configs;
 pub mod groups;
+mod handmade;
 pub mod log_dirs;
 pub mod metadata;
 pub mod offsets;
@@ -23,6 +24,8 @@ pub mod pieces;
 mod reader;
 pub mod share;
 mod share_answer;
+mod streams;
+mod streams_answer;
 pub mod unread;
 
 pub use committed::{Committed, committed};

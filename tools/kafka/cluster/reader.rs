@@ -73,6 +73,17 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| element(self)).collect()
     }
 
+    /// A structure of the flexible versions that may be NULL, which a byte before it says.
+    pub(super) fn nullable<T>(
+        &mut self,
+        structure: impl Fn(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.array()? {
+            [0xff] => Some(None),
+            [_] => structure(self).map(Some),
+        }
+    }
+
     /// The fields that newer versions add, each with its size.
     pub(super) fn skip_tags(&mut self) -> Option<()> {
         for _ in 0..self.varint()? {

@@ -8,14 +8,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use bytes::{BufMut, BytesMut};
-use kafka_protocol::protocol::buf::{ByteBuf, ByteBufMut};
-use kafka_protocol::protocol::{
-    Decodable, Encodable, HeaderVersion, Message, Request, VersionRange,
-};
+use bytes::BufMut;
 
 use super::groups::checked;
+use super::handmade::{handmade, put_text, put_varint};
 use super::patience::{ANY_VERSION, Patience};
 use super::share_answer::{Group, ShareOffsetsResponse};
 use crate::kafka::error::{KafkaError, code};
@@ -105,92 +101,25 @@ struct ShareOffsetsRequest {
     groups: Vec<String>,
 }
 
-/// The versions that are understood; version 1 brought the lag.
-const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
+// Version 1 brought the lag.
+handmade!(ShareOffsetsRequest, ShareOffsetsResponse, key: 90, versions: 0..=1);
 
-impl Message for ShareOffsetsRequest {
-    const VERSIONS: VersionRange = VERSIONS;
-    const DEPRECATED_VERSIONS: Option<VersionRange> = None;
-}
-
-impl HeaderVersion for ShareOffsetsRequest {
-    fn header_version(_version: i16) -> i16 {
-        2
-    }
-}
-
-impl Request for ShareOffsetsRequest {
-    const KEY: i16 = 90;
-    type Response = ShareOffsetsResponse;
-}
-
-impl Encodable for ShareOffsetsRequest {
-    fn encode<B: ByteBufMut>(&self, buf: &mut B, _version: i16) -> Result<()> {
+impl ShareOffsetsRequest {
+    fn write(&self, buf: &mut impl BufMut) {
         put_varint(buf, self.groups.len() as u32 + 1);
         for group in &self.groups {
-            put_varint(buf, group.len() as u32 + 1);
-            buf.put_slice(group.as_bytes());
+            put_text(buf, group);
             // No list of topics, which means all of them; and no tags.
             buf.put_slice(&[0, 0]);
         }
         buf.put_u8(0);
-        Ok(())
     }
-
-    fn compute_size(&self, version: i16) -> Result<usize> {
-        let mut bytes = BytesMut::new();
-        self.encode(&mut bytes, version)?;
-        Ok(bytes.len())
-    }
-}
-
-impl Decodable for ShareOffsetsRequest {
-    fn decode<B: ByteBuf>(_buf: &mut B, _version: i16) -> Result<Self> {
-        bail!("a client is not asked this")
-    }
-}
-
-impl Message for ShareOffsetsResponse {
-    const VERSIONS: VersionRange = VERSIONS;
-    const DEPRECATED_VERSIONS: Option<VersionRange> = None;
-}
-
-impl HeaderVersion for ShareOffsetsResponse {
-    fn header_version(_version: i16) -> i16 {
-        1
-    }
-}
-
-impl Encodable for ShareOffsetsResponse {
-    fn encode<B: ByteBufMut>(&self, _buf: &mut B, _version: i16) -> Result<()> {
-        bail!("a client does not answer this")
-    }
-
-    fn compute_size(&self, _version: i16) -> Result<usize> {
-        bail!("a client does not answer this")
-    }
-}
-
-impl Decodable for ShareOffsetsResponse {
-    fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
-        let bytes = buf.try_get_bytes(buf.remaining())?;
-        let response = ShareOffsetsResponse::read(&bytes, version);
-        response.context("it is malformed")
-    }
-}
-
-/// A number of the flexible versions (KIP-482), whose encoders kafka-protocol keeps to itself.
-fn put_varint(buf: &mut impl BufMut, mut number: u32) {
-    while number >= 0x80 {
-        buf.put_u8(number as u8 | 0x80);
-        number >>= 7;
-    }
-    buf.put_u8(number as u8);
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use bytes::{Bytes, BytesMut};
+    use kafka_protocol::protocol::{Decodable as _, Encodable as _};
 
     use super::*;
 
