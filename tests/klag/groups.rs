@@ -5,6 +5,7 @@ use crate::testkit::broker::{self, Kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::mock::Mock;
 use crate::testkit::{java, session};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rustix::process::Signal;
 use std::time::Instant;
 
@@ -323,4 +324,25 @@ fn a_named_group_of_the_mock_cluster_is_answered_and_its_limits_are_said() {
         .run()
         .fails_with(2)
         .stderr_has("can't be listed");
+}
+
+#[test]
+fn a_leader_that_moves_while_the_first_unread_record_is_looked_for_is_asked_again() {
+    let mock = Mock::start(1);
+    let topic = mock.topic("moved", 1, &[]);
+    mock.produce(&topic, &[Record::of("x"), Record::of("y")]);
+    commit(&mock, "readers", &topic, &[(0, 1)]);
+    let moved = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    mock.cluster
+        .request_errors(RDKafkaApiKey::Fetch, &[moved, moved]);
+    let row = row(&mock, "readers");
+    assert_eq!(numbers(&row), [Some(1), Some(0), Some(0)]);
+    assert!(row["time_lag"].as_i64().is_some_and(|age_ms| age_ms >= 0));
+    // One that never comes to rest is an unanswered question.
+    mock.cluster
+        .request_errors(RDKafkaApiKey::Fetch, &[moved; 9]);
+    let output = klag(&mock, "readers").args(["-J", "--time"]).run();
+    let row = &rows(output.fails_with(2).text())[0];
+    assert_eq!(row["lag"], 1);
+    assert!(row["note"].as_str().unwrap().contains("leader"), "{row}");
 }

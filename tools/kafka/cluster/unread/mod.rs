@@ -6,22 +6,18 @@
 //! with larger requests the longer it gets.
 
 mod by_time;
+mod leaders;
 mod scan;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::PartitionData;
-use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
-use kafka_protocol::protocol::StrBytes;
-
-use super::metadata::Metadata;
-use super::offsets::Isolation;
+use super::metadata::{Metadata, Topics, metadata_over};
+use super::offsets::{Isolation, is_passing};
 use super::patience::Patience;
-use crate::kafka::batch::Unpacker;
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
+use leaders::ask_leaders;
 
 pub use by_time::times_of;
 
@@ -51,272 +47,44 @@ pub struct FirstRecord {
 
 type Answer = Result<Option<FirstRecord>, KafkaError>;
 
-/// The versions that name topics by their names; from 13 on it is their ids.
-const VERSIONS: std::ops::RangeInclusive<i16> = 4..=12;
-/// How much of a partition is asked for at first: a batch or a few.
-const FIRST_BYTES: i32 = 16 * 1024;
-/// How much at most.
-const MOST_BYTES: i32 = 4 * 1024 * 1024;
-/// How much one answer may have, so that memory stays small however many partitions there are.
-const ANSWER_BYTES: i32 = 8 * 1024 * 1024;
-
 /// The first record for each of `positions`, in their order; `None` where there is none before `until`.
+///
+/// A partition whose leader moves meanwhile is asked for again where it is then.
 pub fn first_unread(
     wire: &mut Wire<'_>,
     positions: &[Position],
     metadata: &Metadata,
     patience: &mut Patience<'_>,
 ) -> Vec<Answer> {
-    let mut answers: Vec<Option<Answer>> = positions.iter().map(|_| None).collect();
-    let mut parts = Part::all(positions, metadata, &mut answers);
-    // What a client takes at most of one batch (receive.message.max.bytes).
-    let mut unpacker = Unpacker::new(100_000_000);
-    while !parts.is_empty() {
-        let calls = split_into_calls(&parts);
-        let requests = calls.iter().map(|(call, indices)| {
-            let request = request(call.1, indices, &parts);
-            (call.0, move |_: i16| request)
-        });
-        let requests = requests.collect();
-        let replies = patience.gather::<FetchRequest, _>(wire, &VERSIONS, requests);
-        for (indices, reply) in calls.values().zip(replies) {
-            let reply = reply.and_then(|reply| match i32::from(reply.error_code) {
-                code::NONE => Ok(reply),
-                error_code => Err(KafkaError::of(error_code)),
-            });
-            match reply {
-                // A client that has had more than its share is told to wait.
-                Ok(reply) if reply.responses.is_empty() => patience.rest(reply.throttle_time_ms),
-                Ok(reply) => take(reply, indices, &mut parts, &mut unpacker, &mut answers),
-                Err(error) => {
-                    for &index in indices {
-                        parts[index].fail(&error, &mut answers);
-                    }
-                }
-            }
-        }
-        parts.retain(|part| !part.pending.is_empty());
-        if (patience.interrupted())() || patience.is_over() {
+    let mut answers = ask_leaders(wire, positions, metadata, patience);
+    for attempt in 0.. {
+        let has_moved = |answer: &Answer| answer.as_ref().is_err_and(|e| is_passing(e.code));
+        let moved: Vec<usize> = (0..answers.len())
+            .filter(|&index| has_moved(&answers[index]))
+            .collect();
+        if moved.is_empty() || !patience.pause(attempt) {
             break;
         }
+        let again: Vec<Position> = moved.iter().map(|&at| positions[at].clone()).collect();
+        let Some(newer) = metadata_of(wire, &again, patience) else {
+            break;
+        };
+        let asked = ask_leaders(wire, &again, &newer, patience);
+        for (index, answer) in moved.into_iter().zip(asked) {
+            answers[index] = answer;
+        }
     }
-    let unanswered = || Err(KafkaError::of(code::TIMED_OUT));
-    let answers = answers.into_iter();
     answers
-        .map(|answer| answer.unwrap_or_else(unanswered))
-        .collect()
 }
 
-/// A partition as one kind of reader sees it, with the offsets that are still asked for.
-struct Part<'a> {
-    topic: &'a Arc<str>,
-    partition: i32,
-    leader: i32,
-    isolation: Isolation,
-    /// By offset.
-    pending: Vec<Pending>,
-    max_bytes: i32,
-    /// How often nothing came, though there should be something.
-    empty_answers: u32,
-}
-
-/// An offset of one or several questions.
-struct Pending {
-    /// Before it there is nothing for this reader.
-    offset: i64,
-    until: i64,
-    /// The questions that it answers.
-    questions: Vec<usize>,
-}
-
-impl<'a> Part<'a> {
-    /// Sorts the positions into partitions; what has no leader is answered at once.
-    fn all(
-        positions: &'a [Position],
-        metadata: &Metadata,
-        answers: &mut [Option<Answer>],
-    ) -> Vec<Part<'a>> {
-        let key = |index: &usize| {
-            let position = &positions[*index];
-            let place = (&position.topic, position.partition, position.isolation);
-            (place, position.offset, position.until)
-        };
-        let mut order: Vec<usize> = (0..positions.len()).collect();
-        order.sort_by_key(key);
-        let mut parts: Vec<Part<'a>> = Vec::new();
-        for same in order.chunk_by(|a, b| key(a).0 == key(b).0) {
-            let position = &positions[same[0]];
-            let leader = match metadata.leader(&position.topic, position.partition) {
-                Ok(leader) => leader,
-                Err(error) => {
-                    for &index in same {
-                        answers[index] = Some(Err(error.clone()));
-                    }
-                    continue;
-                }
-            };
-            let mut pending: Vec<Pending> = Vec::new();
-            for offset in same.chunk_by(|a, b| key(a) == key(b)) {
-                let position = &positions[offset[0]];
-                if position.offset >= position.until {
-                    for &index in offset {
-                        answers[index] = Some(Ok(None));
-                    }
-                    continue;
-                }
-                pending.push(Pending {
-                    offset: position.offset,
-                    until: position.until,
-                    questions: offset.to_vec(),
-                });
-            }
-            if !pending.is_empty() {
-                parts.push(Part {
-                    topic: &position.topic,
-                    partition: position.partition,
-                    leader,
-                    isolation: position.isolation,
-                    pending,
-                    max_bytes: FIRST_BYTES,
-                    empty_answers: 0,
-                });
-            }
-        }
-        parts
-    }
-
-    fn fail(&mut self, error: &KafkaError, answers: &mut [Option<Answer>]) {
-        for pending in self.pending.drain(..) {
-            for question in pending.questions {
-                answers[question] = Some(Err(error.clone()));
-            }
-        }
-    }
-
-    /// What a broker sent of this partition; `is_first` where it stood first in the request, and `is_full` where
-    /// the answer as a whole had no room for more.
-    fn take(
-        &mut self,
-        data: &PartitionData,
-        is_first: bool,
-        is_full: bool,
-        unpacker: &mut Unpacker,
-        answers: &mut [Option<Answer>],
-    ) {
-        let Some(asked) = self.pending.first().map(|pending| pending.offset) else {
-            return;
-        };
-        match i32::from(data.error_code) {
-            code::NONE => {}
-            // Deleted since it was asked where the log starts.
-            code::OFFSET_OUT_OF_RANGE if data.log_start_offset > asked => {
-                scan::pass(&mut self.pending, data.log_start_offset, answers);
-                return;
-            }
-            error_code => return self.fail(&KafkaError::of(error_code), answers),
-        }
-        match scan::scan(data, self.isolation, &mut self.pending, unpacker, answers) {
-            Ok(covered) if covered > asked => {
-                self.empty_answers = 0;
-                // What lies between was nothing for this reader: more of it at a time.
-                if self.pending.first().is_some_and(|p| p.offset == covered) {
-                    self.grow();
-                }
-            }
-            Ok(_) if is_first => {
-                // A broker sends at least one batch of what stands first, if it has one.
-                scan::pass(&mut self.pending, i64::MAX, answers);
-            }
-            Ok(_) => {
-                self.empty_answers += 1;
-                if !is_full {
-                    self.grow();
-                }
-            }
-            Err(error) => {
-                let error = KafkaError::new(code::BAD_MESSAGE, error.to_string());
-                self.fail(&error, answers);
-            }
-        }
-    }
-
-    fn grow(&mut self) {
-        self.max_bytes = (self.max_bytes * 4).min(MOST_BYTES);
-    }
-}
-
-/// Which partitions go into which request: by leader and isolation, those first that got nothing so far.
-fn split_into_calls(parts: &[Part<'_>]) -> BTreeMap<(i32, Isolation), Vec<usize>> {
-    let mut calls: BTreeMap<(i32, Isolation), Vec<usize>> = BTreeMap::new();
-    for (index, part) in parts.iter().enumerate() {
-        let call = (part.leader, part.isolation);
-        calls.entry(call).or_default().push(index);
-    }
-    for indices in calls.values_mut() {
-        indices.sort_by_key(|&index| std::cmp::Reverse(parts[index].empty_answers));
-    }
-    calls
-}
-
-fn request(isolation: Isolation, indices: &[usize], parts: &[Part<'_>]) -> FetchRequest {
-    let mut topics: Vec<FetchTopic> = Vec::new();
-    for &index in indices {
-        let part = &parts[index];
-        let partition = FetchPartition::default()
-            .with_partition(part.partition)
-            .with_current_leader_epoch(-1)
-            .with_fetch_offset(part.pending.first().map_or(0, |pending| pending.offset))
-            .with_log_start_offset(-1)
-            .with_partition_max_bytes(part.max_bytes);
-        match topics.last_mut() {
-            Some(topic) if topic.topic.as_str() == &**part.topic => {
-                topic.partitions.push(partition);
-            }
-            _ => {
-                let name = TopicName(StrBytes::from_string(part.topic.to_string()));
-                let topic = FetchTopic::default().with_topic(name);
-                topics.push(topic.with_partitions(vec![partition]));
-            }
-        }
-    }
-    FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_wait_ms(0)
-        .with_min_bytes(0)
-        .with_max_bytes(ANSWER_BYTES)
-        .with_isolation_level(isolation.level())
-        .with_session_epoch(-1)
-        .with_topics(topics)
-}
-
-fn take(
-    reply: FetchResponse,
-    indices: &[usize],
-    parts: &mut [Part<'_>],
-    unpacker: &mut Unpacker,
-    answers: &mut [Option<Answer>],
-) {
-    let size = |data: &PartitionData| data.records.as_ref().map_or(0, bytes::Bytes::len);
-    let partitions = |reply: &FetchResponse| -> usize {
-        let topics = reply.responses.iter();
-        topics.flat_map(|topic| &topic.partitions).map(size).sum()
-    };
-    // A partition's share may be cut by what is left: from a half on the answer may have been full.
-    let is_full = partitions(&reply) >= ANSWER_BYTES as usize / 2;
-    let places: BTreeMap<(&str, i32), usize> = indices
-        .iter()
-        .map(|&index| ((&**parts[index].topic, parts[index].partition), index))
-        .collect();
-    let mut found: Vec<(usize, PartitionData)> = Vec::new();
-    for topic in reply.responses {
-        for data in topic.partitions {
-            if let Some(&index) = places.get(&(topic.topic.as_str(), data.partition_index)) {
-                found.push((index, data));
-            }
-        }
-    }
-    let first = indices.first().copied();
-    for (index, data) in found {
-        parts[index].take(&data, Some(index) == first, is_full, unpacker, answers);
-    }
+/// Who leads the partitions now; `None` where nobody says so in time.
+fn metadata_of(
+    wire: &mut Wire<'_>,
+    positions: &[Position],
+    patience: &Patience<'_>,
+) -> Option<Metadata> {
+    let names: BTreeSet<String> = positions.iter().map(|p| p.topic.to_string()).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let interrupted = || patience.is_over() || (patience.interrupted())();
+    metadata_over(wire, Topics::Named(&names), &interrupted).ok()
 }

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use kafka_protocol::messages::fetch_response::PartitionData;
 
-use super::{Answer, FirstRecord, Pending};
+use super::leaders::Pending;
+use super::{Answer, FirstRecord};
 use crate::kafka::batch::{Batch, BatchError, Batches, Marker, RawRecord, Unpacker};
 use crate::kafka::cluster::offsets::Isolation;
 
