@@ -69,7 +69,7 @@ impl Limits {
         let age_ms = extent
             .oldest
             .and_then(|oldest| oldest.time_ms)
-            .map(|time| now_ms - time);
+            .map(|time| now_ms.saturating_sub(time));
         if let Some(limit) = self.max_age_ms
             && age_ms > Some(limit)
         {

@@ -184,7 +184,7 @@ fn rate(extent: &Extent, view: View<'_>) -> Option<Rate> {
         .filter(|oldest| extent.window_start == Some(oldest.offset));
     let since_oldest_ms = oldest
         .and_then(|oldest| oldest.time_ms)
-        .map(|time| view.now_ms - time);
+        .map(|time| view.now_ms.saturating_sub(time));
     match since_oldest_ms.filter(|age| *age < view.window_ms) {
         // The first message begins the time and is not written within it.
         Some(age_ms) if age_ms > 0 => Some(Rate {
@@ -227,7 +227,7 @@ fn remarks(facts: &Facts, extent: &Extent, rate: Option<Rate>, view: View<'_>) -
     }
     let newest_ms = extent.newest.and_then(|newest| newest.time_ms);
     if let Some(ahead_ms) = newest_ms
-        .map(|time| time - view.now_ms)
+        .map(|time| time.saturating_sub(view.now_ms))
         .filter(|ahead| *ahead > 1000)
     {
         notes.push(format!(

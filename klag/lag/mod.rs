@@ -199,7 +199,7 @@ pub(crate) fn lag(
     let time_lag_ms = age_of(unread, offsets + blocked, now_ms, &mut notes);
     if blocked > 0 {
         let age_ms = match unread {
-            Unread::Nothing { blocked_ms } => blocked_ms.map(|ms| (now_ms - ms).max(0)),
+            Unread::Nothing { blocked_ms } => blocked_ms.map(|ms| now_ms.saturating_sub(ms).max(0)),
             _ => None,
         };
         let messages = blocked;
@@ -276,10 +276,10 @@ fn age_of(unread: &Unread, behind: i64, now_ms: i64, notes: &mut Vec<Note>) -> O
         return None;
     };
     if timestamp_ms > now_ms {
-        let by_ms = timestamp_ms - now_ms;
+        let by_ms = timestamp_ms.saturating_sub(now_ms);
         notes.push(Note::Future { by_ms });
     }
-    Some((now_ms - timestamp_ms).max(0))
+    Some(now_ms.saturating_sub(timestamp_ms).max(0))
 }
 
 #[cfg(test)]

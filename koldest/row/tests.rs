@@ -49,6 +49,22 @@ fn facts() -> Facts {
 }
 
 #[test]
+fn what_claims_to_be_from_the_future_is_new_and_not_of_negative_age() {
+    let mut facts = facts();
+    let extent = facts.extent.as_mut().expect("an extent");
+    extent.oldest = Some(message(100, -HOUR_MS));
+    extent.newest = Some(message(1099, -2 * HOUR_MS));
+    let row = Row::new(&facts, view(&[]));
+    assert_eq!(row.age_ms(NOW_MS), Some(0));
+    assert_eq!(row.stale_ms(NOW_MS), Some(0));
+    let told = row
+        .notes
+        .iter()
+        .any(|note| note.contains("2h in the future"));
+    assert!(told, "{:?}", row.notes);
+}
+
+#[test]
 fn a_row_says_how_old_how_fast_and_how_long() {
     let row = Row::new(&facts(), view(&[]));
     assert_eq!(row.age_ms(NOW_MS), Some(5 * HOUR_MS));
