@@ -29,7 +29,7 @@ impl Tee {
         let Some(out) = &mut self.out else {
             return true;
         };
-        match out.flush(signals) {
+        match out.flush_lines(signals) {
             Ok(()) => true,
             Err(error) => {
                 self.out = None;

@@ -238,5 +238,5 @@ fn print_settings(targets: &[Target], signals: &Signals) -> Result<()> {
             encoder.encode(&record, out.buffer())?;
         }
     }
-    Ok(out.flush(signals)?)
+    Ok(out.flush_lines(signals)?)
 }

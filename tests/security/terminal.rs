@@ -69,6 +69,7 @@ fn a_record_cannot_drive_the_terminal_in_any_format() {
     let last = [
         "ktee -q --tsv=all backup/",
         "kpart -n 3 -k 6",
+        r#"kcat-lite -P -T -q -t "$TOPIC-copy" --tsv=all"#,
         "cat >/dev/null; ktee --cat backup/",
         "cat >/dev/null; ktee --cat -q backup/ | kpart -n 2 -k 1",
     ];
