@@ -1,7 +1,9 @@
 //! `--ack`: every line carries its position, and what the last program of the pipe acknowledges is committed.
 
+mod broken;
 mod drain;
 mod end;
+mod intake;
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -9,21 +11,19 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use tools::ack::{
-    AckError, Lines, Listener, Session, SinkKind, Source, Window, Written, begin_line, end_line,
-    new_run,
-};
+use tools::ack::{AckError, Lines, Listener, Session, SinkKind, Source, Window, Written, new_run};
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
-use tools::kafka::consume::{Item, Place};
+use tools::kafka::consume::Place;
 use tools::kafka::group::{Member, Polled};
-use tools::record::Record;
 
 use super::share::GroupEnd;
 use super::{Teller, join, patience, stop_of_group};
 use crate::config::{Ack, Group};
-use crate::output::{BadRecord, Encoding};
+use crate::output::Encoding;
+use broken::Broken;
+use intake::Intake;
 
 /// How long an idle member waits before it looks at signals and at both ends of the pipe.
 const IDLE_MS: i32 = 100;
@@ -41,39 +41,6 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 const STALLED: Duration = Duration::from_secs(30);
 /// A full window of which nothing is acknowledged for this long makes a sink hurry that keeps records back, a segment say.
 const FULL: Duration = Duration::from_millis(250);
-
-/// Why the pipe came to a bad end.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error(
-        "nobody reads standard output any more: a program of the pipe has ended; what was not acknowledged comes again"
-    )]
-    NoReader,
-    #[error(
-        "nothing was acknowledged for {} s with {lines} lines under way: what stands between drops or buffers lines \
-         (sed -u, stdbuf -oL; to drop a record print its position alone)",
-        STALLED.as_secs()
-    )]
-    Stalled { lines: u64 },
-    #[error(
-        "nothing was acknowledged for {} s after the end, with {lines} lines under way: what stands between must see the \
-         end of its input, and a shell around this program keeps the pipe open (exec)",
-        STALLED.as_secs()
-    )]
-    Unended { lines: u64 },
-    #[error(
-        "partitions were to be given back, and {0} lines of them were not acknowledged in time; they come again"
-    )]
-    NotDrained(u64),
-    #[error(
-        "the group does not know this member yet: without its metadata a transaction would fence nobody"
-    )]
-    NoMetadata,
-    #[error("{0} lines were not acknowledged; they come again")]
-    NotAcknowledged(u64),
-    #[error("partitions came with records to read after this pipe's end; start it again")]
-    TooLate,
-}
 
 /// Reads until the end, the count, a signal or a death in the pipe.
 pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Result<Exit> {
@@ -363,71 +330,5 @@ impl Run<'_> {
             self.window.begin(&self.session.name, topic, *partition);
         }
         Ok(())
-    }
-}
-
-/// Takes records from the member into the lines that are to be written.
-struct Intake<'r> {
-    room: u64,
-    encoding: &'r mut Encoding,
-    lines: Option<&'r mut Lines>,
-    window: &'r mut Window,
-    current: &'r mut Option<(Place, String)>,
-    ack: &'r Ack,
-    taken: u64,
-}
-
-impl Intake<'_> {
-    fn take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
-        match *item {
-            Item::Record(record) => self.add(record),
-            Item::End {
-                topic,
-                partition,
-                offset,
-            } => {
-                self.window.pass(&(topic.to_owned(), partition), offset);
-                Ok(ControlFlow::Continue(()))
-            }
-        }
-    }
-
-    fn add(&mut self, record: &Record<'_>) -> anyhow::Result<ControlFlow<()>> {
-        let (Some(topic), Some(partition), Some(offset), Some(lines)) = (
-            record.topic,
-            record.partition,
-            record.offset,
-            self.lines.as_mut(),
-        ) else {
-            anyhow::bail!("a record without a place");
-        };
-        let is_other = |(place, _): &(Place, String)| place.1 != partition || place.0 != topic;
-        if self.current.as_ref().is_none_or(is_other) {
-            let place = (topic.to_owned(), partition);
-            let Some(lane) = self.window.lane(&place) else {
-                // Of a partition that was given back: its records come to somebody else.
-                return Ok(ControlFlow::Continue(()));
-            };
-            *self.current = Some((place, lane.to_owned()));
-        }
-        let Some((place, lane)) = self.current.as_ref() else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        let buffer = lines.buffer();
-        let before = buffer.len();
-        let start = begin_line(self.ack.shape, lane, offset, buffer);
-        if let Err(reason) = self.encoding.encode(record, buffer) {
-            buffer.truncate(before);
-            return Err(BadRecord::new(record, reason).into());
-        }
-        end_line(self.ack.shape, start, buffer);
-        self.window.send(place, offset);
-        self.taken += 1;
-        let is_enough = self.taken >= self.room || lines.waiting_bytes() >= WAITING_BYTES;
-        Ok(if is_enough {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
     }
 }

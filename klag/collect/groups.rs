@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tools::kafka::cluster::groups::{Description, Listed, offsets_partition};
+use tools::kafka::cluster::groups::{Listed, offsets_partition};
+use tools::kafka::cluster::members::Description;
 use tools::kafka::cluster::{
     GroupKind, Metadata, Patience, coordinators, describe_groups, list_groups,
 };

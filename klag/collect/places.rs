@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tools::cli::names::Selection;
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::groups::Member;
+use tools::kafka::cluster::members::Member;
 use tools::kafka::cluster::{
     self, GroupKind, Metadata, Patience, SharePosition, committed, share_offsets,
 };

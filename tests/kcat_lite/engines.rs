@@ -1,10 +1,8 @@
 //! The two ways to read: what `--engine wire` shows is what librdkafka's own consumer shows, whatever the log holds.
 
 use super::{SOON, at, consume};
-use crate::testkit::broker::{self, Kafka, Spec};
-use crate::testkit::cluster::{BrokerError, Cluster, Record, any};
-use crate::testkit::mock::Mock;
-use rdkafka::types::RDKafkaApiKey;
+use crate::testkit::broker::{self, Spec};
+use crate::testkit::cluster::{Cluster, Record, any};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 /// Every record of a topic as `-J` shows it, by partition, in the order in which they came.
-fn read(
+pub(super) fn read(
     cluster: &dyn Cluster,
     topic: &str,
     engine: &str,
@@ -55,7 +53,7 @@ fn long_ago_ms() -> i64 {
 }
 
 /// Records of every shape over so many partitions.
-fn shapes(count: i32, partitions: i32) -> Vec<Record> {
+pub(super) fn shapes(count: i32, partitions: i32) -> Vec<Record> {
     let bytes = |n: i32, what: i32| match (n + what) % 7 {
         0 => None,
         1 => Some(Vec::new()),
@@ -244,227 +242,6 @@ fn a_near_replica_is_read_from() {
             assert!(std::time::Instant::now() < deadline, "{found:?}");
         }
     }
-}
-
-/// What is done to a cluster.
-type Act = fn(&Kafka);
-
-/// Leaders are killed, stopped, held still and started again while two programs read.
-#[test]
-fn nothing_is_lost_or_doubled_while_leaders_come_and_go() {
-    let spec = Spec::new()
-        .brokers(3)
-        .setting("min.insync.replicas", "2")
-        .setting("replica.lag.time.max.ms", "2000");
-    let Some(kafka) = spec.start() else { return };
-    let topic = kafka.topic("leaders", 6, &[]);
-    let format = ["-q", "-f", "%p %o %s\\n", "-t", &topic];
-    let reader = |engine: &str| {
-        // librdkafka's consumer waits for a broker that hangs as long as this says.
-        let patience: &[&str] = match engine {
-            "wire" => &[],
-            _ => &["-X", "socket.timeout.ms=4000"],
-        };
-        at(&kafka, &["-C", "--engine", engine])
-            .args(patience)
-            .args(format)
-            .limit(Duration::from_secs(240))
-            .start()
-    };
-    let (mut wire, mut oracle) = (reader("wire"), reader("librdkafka"));
-    let producer = kafka.producer(&[
-        ("enable.idempotence", "true"),
-        ("acks", "all"),
-        ("socket.timeout.ms", "4000"),
-    ]);
-    let mut written = 0;
-    let mut write = |rounds: i32| {
-        for _ in 0..rounds {
-            let records = (0..60).map(|n| Record {
-                partition: Some(n % 6),
-                ..Record::of(format!("{}", written + n))
-            });
-            producer.send(&topic, &records.collect::<Vec<_>>());
-            written += 60;
-        }
-    };
-    let trouble: [(Act, Act); 4] = [
-        (|kafka| kafka.kill(1), |kafka| kafka.start_again(1)),
-        (|kafka| kafka.stop(2), |kafka| kafka.start_again(2)),
-        (|kafka| kafka.pause(3), |kafka| kafka.resume(3)),
-        (|kafka| kafka.kill(3), |kafka| kafka.start_again(3)),
-    ];
-    for (harm, heal) in trouble {
-        write(5);
-        harm(&kafka);
-        write(5);
-        heal(&kafka);
-        write(5);
-    }
-    for partition in 0..6 {
-        let last = kafka.watermarks(&topic, partition).1 - 1;
-        let line = format!("{partition} {last} ");
-        wire.stdout_until(&line, Duration::from_secs(60));
-        oracle.stdout_until(&line, Duration::from_secs(60));
-    }
-    wire.signal(rustix::process::Signal::TERM);
-    oracle.signal(rustix::process::Signal::TERM);
-    let by_partition = |output: &crate::testkit::output::Output| {
-        let mut partitions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for line in output.lines() {
-            let partition = line.split(' ').next().unwrap().to_owned();
-            partitions
-                .entry(partition)
-                .or_default()
-                .push(line.to_owned());
-        }
-        partitions
-    };
-    let (wire, oracle) = (wire.wait().succeeds(), oracle.wait().succeeds());
-    let (wire, oracle) = (by_partition(&wire), by_partition(&oracle));
-    assert!(wire == oracle, "{wire:?}\nis not\n{oracle:?}");
-    let total: usize = wire.values().map(Vec::len).sum();
-    assert_eq!(total, 4 * 15 * 60);
-}
-
-#[test]
-fn partitions_that_come_into_being_are_read_too() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    let topic = kafka.topic_of("grows", &["old"]);
-    let mut reader = at(kafka, &["-C", "-q", "-t", &topic])
-        .args(["-X", "topic.metadata.refresh.interval.ms=300"])
-        .start();
-    reader.stdout_until("old\n", SOON);
-    let more = rdkafka::admin::NewPartitions::new(&topic, 3);
-    let options = rdkafka::admin::AdminOptions::new();
-    futures_executor::block_on(kafka.admin().create_partitions([&more], &options)).unwrap();
-    kafka.wait_for_leaders(&topic, 3);
-    let record = Record {
-        partition: Some(2),
-        ..Record::of("new")
-    };
-    kafka.produce(&topic, &[record]);
-    reader.stdout_until("new\n", SOON);
-}
-
-#[test]
-fn a_topic_that_is_deleted_ends_the_run_with_its_name() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    let topic = kafka.topic_of("deleted", &["seen"]);
-    let mut reader = at(kafka, &["-C", "-q", "-t", &topic])
-        .limit(Duration::from_secs(60))
-        .start();
-    reader.stdout_until("seen\n", SOON);
-    let options = rdkafka::admin::AdminOptions::new();
-    futures_executor::block_on(kafka.admin().delete_topics(&[&topic], &options)).unwrap();
-    let output = reader.wait().fails_with(2);
-    output.stderr_has(&topic).stderr_has("deleted");
-}
-
-#[test]
-fn records_that_are_deleted_before_they_are_read_are_told() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    let topic = kafka.topic_of("late", &["0", "1"]);
-    let reader = |args: &[&str]| {
-        let mut reader = at(kafka, &["-C", "-q", "-t", &topic, "-o", "end"])
-            .args(args)
-            .limit(Duration::from_secs(60))
-            .start();
-        // Long enough for it to have begun; too short only makes the test pass without a look at the gap.
-        reader.stdout_until("", SOON);
-        std::thread::sleep(Duration::from_millis(500));
-        reader
-    };
-    let (mut stops, mut goes_on) = (
-        reader(&[]),
-        reader(&["-X", "auto.offset.reset=earliest", "-c", "1"]),
-    );
-    // Held still, both miss what comes and goes in the meantime.
-    stops.signal(rustix::process::Signal::STOP);
-    goes_on.signal(rustix::process::Signal::STOP);
-    kafka.produce(&topic, &[Record::of("2"), Record::of("3"), Record::of("4")]);
-    super::log::delete_before(kafka, &topic, 0, 4);
-    // What is under way at a broker may have been answered before they were held still.
-    std::thread::sleep(Duration::from_millis(700));
-    stops.signal(rustix::process::Signal::CONT);
-    goes_on.signal(rustix::process::Signal::CONT);
-    let output = goes_on.wait().succeeds();
-    assert!(["2\n", "4\n"].contains(&output.text()), "{}", output.text());
-    stops.signal(rustix::process::Signal::TERM);
-    let output = stops.wait();
-    assert!(
-        output.text() == "2\n3\n4\n" || output.text().is_empty(),
-        "{}",
-        output.text()
-    );
-}
-
-#[test]
-fn errors_that_pass_are_survived() {
-    let mock = Mock::start(3);
-    let topic = mock.topic("faults", 3, &[]);
-    mock.produce(&topic, &shapes(60, 3));
-    let expected = read(&mock, &topic, "librdkafka", &[]);
-    let errors = [
-        BrokerError::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
-        BrokerError::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
-        BrokerError::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
-        BrokerError::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
-        BrokerError::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
-        BrokerError::RD_KAFKA_RESP_ERR_UNKNOWN,
-        BrokerError::RD_KAFKA_RESP_ERR__TRANSPORT,
-    ];
-    for error in errors {
-        mock.cluster
-            .request_errors(RDKafkaApiKey::Fetch, &[error, error, error]);
-        let found = read(&mock, &topic, "wire", &["-X", "retry.backoff.ms=10"]);
-        mock.cluster.clear_request_errors(RDKafkaApiKey::Fetch);
-        assert_eq!(found.len(), expected.len(), "{error:?}");
-        assert!(found == expected, "{error:?}:\n{found:?}");
-    }
-}
-
-#[test]
-fn errors_that_do_not_pass_are_told() {
-    let mock = Mock::start(1);
-    let topic = mock.topic("refused", 1, &[]);
-    mock.produce(&topic, &shapes(3, 1));
-    let refused = BrokerError::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-    mock.cluster
-        .request_errors(RDKafkaApiKey::Fetch, &[refused]);
-    consume(&mock, &topic)
-        .run()
-        .fails_with(2)
-        .stdout_is("")
-        .stderr_has(&topic)
-        .stderr_has("uthoriz");
-}
-
-#[test]
-fn a_leader_that_moves_in_a_mock_cluster_is_followed() {
-    let mock = Mock::start(3);
-    let topic = mock.topic("moves", 1, &[]);
-    let mut reader = at(&mock, &["-C", "-q", "-t", &topic]).start();
-    for round in 0..6 {
-        mock.cluster
-            .partition_leader(&topic, 0, Some(round % 3 + 1))
-            .unwrap();
-        mock.produce(&topic, &[Record::of(format!("round {round}"))]);
-        reader.stdout_until(format!("round {round}\n"), SOON);
-    }
-    mock.cluster.broker_down(3).unwrap();
-    mock.cluster.partition_leader(&topic, 0, Some(1)).unwrap();
-    mock.produce(&topic, &[Record::of("the last")]);
-    reader.stdout_until("the last\n", SOON);
-    reader.signal(rustix::process::Signal::TERM);
-    let output = reader.wait().succeeds();
-    assert_eq!(output.lines().len(), 7);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod consume;
 mod delivery;
 mod engines;
 mod exec;
+mod faults;
 mod group;
 mod kills;
 mod lines;

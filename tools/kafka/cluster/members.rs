@@ -1,0 +1,278 @@
+//! Who is in the groups of a cluster, and what each member owns.
+//!
+//! Members come from the request of the group's type: `DescribeGroups` (classic),
+//! `ConsumerGroupDescribe` (KIP-848), `ShareGroupDescribe` (KIP-932), `StreamsGroupDescribe` (KIP-1071).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kafka_protocol::messages::GroupId;
+use kafka_protocol::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
+use kafka_protocol::messages::consumer_group_describe_response as consumer;
+use kafka_protocol::messages::describe_groups_request::DescribeGroupsRequest;
+use kafka_protocol::messages::describe_groups_response as classic;
+use kafka_protocol::messages::share_group_describe_request::ShareGroupDescribeRequest;
+use kafka_protocol::messages::share_group_describe_response as share;
+use kafka_protocol::protocol::{Request, StrBytes};
+
+use super::assignment::assigned;
+use super::groups::{GroupKind, checked};
+use super::patience::{ANY_VERSION, Patience};
+use super::streams::StreamsGroupsRequest;
+use super::streams_answer::Group as StreamsGroup;
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::wire::Wire;
+
+/// Who is in a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Its state in the broker's words.
+    pub state: String,
+    /// Its members.
+    pub members: Vec<Member>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Its id, which the group gave it.
+    pub id: String,
+    /// Its client.id.
+    pub client: String,
+    /// The address that its broker sees, without the slash that brokers put in front.
+    pub host: String,
+    /// What it owns.
+    pub partitions: Vec<(Arc<str>, Vec<i32>)>,
+}
+
+/// The most groups in one request; an answer has all members of all of them.
+const GROUPS_A_REQUEST: usize = 200;
+
+/// Members of `groups`, each of them with its type and coordinator; in their order.
+pub fn describe_groups(
+    wire: &mut Wire<'_>,
+    groups: &[(&str, GroupKind, i32)],
+    patience: &mut Patience<'_>,
+) -> Vec<Result<Description, KafkaError>> {
+    let mut answers: Vec<Result<Description, KafkaError>> =
+        groups.iter().map(|_| Ok(Description::default())).collect();
+    for kind in GroupKind::ALL {
+        let mut by_broker: HashMap<i32, Vec<usize>> = HashMap::new();
+        for (index, (_, _, broker)) in groups.iter().enumerate().filter(|(_, g)| g.1 == kind) {
+            by_broker.entry(*broker).or_default().push(index);
+        }
+        let mut chunks: Vec<(i32, Vec<usize>)> = Vec::new();
+        for (broker, indices) in by_broker {
+            let parts = indices.chunks(GROUPS_A_REQUEST);
+            chunks.extend(parts.map(|part| (broker, part.to_vec())));
+        }
+        if chunks.is_empty() {
+            continue;
+        }
+        let names = |chunk: &[usize]| -> Vec<StrBytes> {
+            let name = |&index: &usize| StrBytes::from_string(groups[index].0.to_owned());
+            chunk.iter().map(name).collect()
+        };
+        let asked: Vec<(i32, Vec<StrBytes>)> = chunks
+            .iter()
+            .map(|(broker, chunk)| (*broker, names(chunk)))
+            .collect();
+        let replies = match kind {
+            GroupKind::Classic => ask_classic(wire, asked, patience),
+            GroupKind::Consumer => ask_consumer(wire, asked, patience),
+            GroupKind::Share => ask_share(wire, asked, patience),
+            GroupKind::Streams => ask_streams(wire, asked, patience),
+        };
+        for ((_, chunk), reply) in chunks.iter().zip(replies) {
+            place(&mut answers, groups, chunk, reply);
+        }
+    }
+    answers
+}
+
+type Described = Vec<(String, Result<Description, KafkaError>)>;
+
+/// Puts each group of a reply in its place; the broker promises no order.
+fn place(
+    answers: &mut [Result<Description, KafkaError>],
+    groups: &[(&str, GroupKind, i32)],
+    chunk: &[usize],
+    reply: Result<Described, KafkaError>,
+) {
+    match reply {
+        Ok(described) => {
+            let mut by_name: HashMap<String, _> = described.into_iter().collect();
+            for &index in chunk {
+                let missing = || Err(KafkaError::of(code::GROUP_ID_NOT_FOUND));
+                answers[index] = by_name.remove(groups[index].0).unwrap_or_else(missing);
+            }
+        }
+        Err(error) => {
+            for &index in chunk {
+                answers[index] = Err(error.clone());
+            }
+        }
+    }
+}
+
+/// Asks each broker for the groups that it coordinates; `describe` reads an answer.
+fn ask<R, B>(
+    wire: &mut Wire<'_>,
+    asked: Vec<(i32, Vec<StrBytes>)>,
+    patience: &mut Patience<'_>,
+    request: impl Fn(Vec<GroupId>) -> B,
+    describe: impl Fn(R::Response) -> Described,
+) -> Vec<Result<Described, KafkaError>>
+where
+    R: Request,
+    B: FnOnce(i16) -> R + 'static,
+{
+    let requests = asked.into_iter().map(|(broker, names)| {
+        let names = names.into_iter().map(GroupId).collect();
+        (broker, request(names))
+    });
+    let replies = patience.gather::<R, _>(wire, &ANY_VERSION, requests.collect());
+    let replies = replies.into_iter();
+    replies.map(|reply| reply.map(&describe)).collect()
+}
+
+fn ask_classic(
+    wire: &mut Wire<'_>,
+    asked: Vec<(i32, Vec<StrBytes>)>,
+    patience: &mut Patience<'_>,
+) -> Vec<Result<Described, KafkaError>> {
+    let request = |names| move |_| DescribeGroupsRequest::default().with_groups(names);
+    ask(wire, asked, patience, request, |reply| {
+        let groups = reply.groups.into_iter();
+        let group = |group: classic::DescribedGroup| {
+            let is_consumer = group.protocol_type.as_str() == "consumer";
+            let members = group.members.into_iter().map(|member| {
+                let partitions = if is_consumer {
+                    assigned(&member.member_assignment)
+                } else {
+                    Vec::new()
+                };
+                owner(
+                    &member.member_id,
+                    &member.client_id,
+                    &member.client_host,
+                    partitions,
+                )
+            });
+            described(
+                &group.group_id,
+                &group.group_state,
+                group.error_code,
+                members,
+            )
+        };
+        groups.map(group).collect()
+    })
+}
+
+fn ask_consumer(
+    wire: &mut Wire<'_>,
+    asked: Vec<(i32, Vec<StrBytes>)>,
+    patience: &mut Patience<'_>,
+) -> Vec<Result<Described, KafkaError>> {
+    let request = |names| move |_| ConsumerGroupDescribeRequest::default().with_group_ids(names);
+    ask(wire, asked, patience, request, |reply| {
+        let groups = reply.groups.into_iter();
+        let group = |group: consumer::DescribedGroup| {
+            let members = group.members.into_iter().map(|member| {
+                let topics = member.assignment.topic_partitions.into_iter();
+                let partitions =
+                    topics.map(|topic| (topic.topic_name.as_str().into(), topic.partitions));
+                owner(
+                    &member.member_id,
+                    &member.client_id,
+                    &member.client_host,
+                    partitions.collect(),
+                )
+            });
+            described(
+                &group.group_id,
+                &group.group_state,
+                group.error_code,
+                members,
+            )
+        };
+        groups.map(group).collect()
+    })
+}
+
+fn ask_share(
+    wire: &mut Wire<'_>,
+    asked: Vec<(i32, Vec<StrBytes>)>,
+    patience: &mut Patience<'_>,
+) -> Vec<Result<Described, KafkaError>> {
+    let request = |names| move |_| ShareGroupDescribeRequest::default().with_group_ids(names);
+    ask(wire, asked, patience, request, |reply| {
+        let groups = reply.groups.into_iter();
+        let group = |group: share::DescribedGroup| {
+            let members = group.members.into_iter().map(|member| {
+                let topics = member.assignment.topic_partitions.into_iter();
+                let partitions =
+                    topics.map(|topic| (topic.topic_name.as_str().into(), topic.partitions));
+                owner(
+                    &member.member_id,
+                    &member.client_id,
+                    &member.client_host,
+                    partitions.collect(),
+                )
+            });
+            described(
+                &group.group_id,
+                &group.group_state,
+                group.error_code,
+                members,
+            )
+        };
+        groups.map(group).collect()
+    })
+}
+
+fn ask_streams(
+    wire: &mut Wire<'_>,
+    asked: Vec<(i32, Vec<StrBytes>)>,
+    patience: &mut Patience<'_>,
+) -> Vec<Result<Described, KafkaError>> {
+    let request = |names: Vec<GroupId>| {
+        let groups = names.iter().map(|name| name.to_string()).collect();
+        move |_| StreamsGroupsRequest { groups }
+    };
+    ask(wire, asked, patience, request, |reply| {
+        let groups = reply.groups.iter();
+        let group = |group: &StreamsGroup| {
+            let members = group.members.iter().map(|member| {
+                let partitions = member.partitions(&group.sources);
+                owner(&member.id, &member.client, &member.host, partitions)
+            });
+            described(&group.id, &group.state, group.error_code, members)
+        };
+        groups.map(group).collect()
+    })
+}
+
+fn owner(id: &str, client: &str, host: &str, partitions: Vec<(Arc<str>, Vec<i32>)>) -> Member {
+    Member {
+        id: id.to_owned(),
+        client: client.to_owned(),
+        host: host.strip_prefix('/').unwrap_or(host).to_owned(),
+        partitions,
+    }
+}
+
+/// A group's name, and who is in it unless the broker can't say.
+fn described(
+    name: &str,
+    state: &str,
+    error_code: i16,
+    members: impl Iterator<Item = Member>,
+) -> (String, Result<Description, KafkaError>) {
+    let result = checked(error_code).map(|()| Description {
+        state: state.to_owned(),
+        members: members.collect(),
+    });
+    (name.to_owned(), result)
+}
