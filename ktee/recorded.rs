@@ -8,8 +8,9 @@ use std::io::Read;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use tools::kafka::admin::topic_settings;
-use tools::kafka::cluster::{Metadata, Patience, Topics, committed, list_groups, metadata_over};
+use tools::kafka::cluster::{
+    Metadata, Patience, Topics, committed, list_groups, metadata_over, topic_settings,
+};
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, Options, Role};
 use tools::record::tsv::Tsv;

@@ -246,6 +246,51 @@ fn a_page_names_the_options_that_its_programs_help_names() {
     }
 }
 
+/// The source files of a folder, with what is in them.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+#[test]
+fn each_room_of_the_map_uses_only_those_below_it_and_the_pure_ones_nothing_else() {
+    let tools = root().join("tools");
+    let map = std::fs::read_to_string(tools.join("lib.rs")).unwrap();
+    let rooms: Vec<(&str, bool)> = map
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! - [`")?.split_once("`]"))
+        .map(|(room, what)| (room, what.ends_with("Pure.")))
+        .collect();
+    assert!(rooms.len() >= 7, "{rooms:?}");
+    for (at, (room, is_pure)) in rooms.iter().enumerate() {
+        for (path, text) in sources(&tools.join(room)) {
+            for (above, _) in &rooms[..at] {
+                let used = format!("crate::{above}::");
+                assert!(!text.contains(&used), "{} uses {used}", path.display());
+            }
+            for world in ["rdkafka::", "clap::", "std::fs", "std::net", "std::process"] {
+                let is_in = *is_pure && text.contains(world);
+                assert!(!is_in, "{} uses {world}", path.display());
+            }
+        }
+    }
+    // Programs ask the library, and never librdkafka itself.
+    for program in ["kcat-lite", "klag", "koldest", "kpart", "ktee"] {
+        for (path, text) in sources(&root().join(program)) {
+            assert!(!text.contains("rdkafka::"), "{}", path.display());
+        }
+    }
+}
+
 #[test]
 fn commands_are_found_in_a_document_with_what_they_print() {
     let text =

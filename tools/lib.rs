@@ -1,17 +1,28 @@
 //! What the five programs share. The map, each room using only those below it:
 //!
 //! - [`cli`]: what a program of this toolkit is made of: exit codes, signals, checked stdout, progress, shared options.
-//! - [`kafka`]: everything that talks to a cluster; the only place that knows librdkafka.
+//! - [`kafka`]: everything that talks to a cluster; the only place that knows librdkafka, and that has `unsafe`.
 //! - [`ack`]: both ends of the socket by which a pipe says what was dealt with.
 //! - [`record`]: records to bytes and back, in four formats. Pure.
 //! - [`partition`]: from a key to a partition, as each client and database does it. Pure.
 //! - [`report`]: columns and rows to table, TSV, CSV, JSON and Prometheus text. Pure.
 //! - [`units`]: durations, sizes and times, parsed and printed. Pure.
+//!
+//! The way of a record, and of an answer, through the rooms:
+//!
+//! ```text
+//! stdin   -> cli::stdin -> record::decode -> partition -> kafka::produce -> delivery reports -> exit code
+//! cluster -> kafka::fetch, kafka::group -> record::encode -> cli::stdout, checked -> commit
+//! cluster -> kafka::cluster: plain rows -> a program's pure functions -> report -> cli::stdout
+//! ```
+//!
+//! What is in here has two users at least. What one program alone does is in its own folder.
 
 pub mod ack;
 pub mod cli;
 pub mod kafka;
 pub mod partition;
+mod poll;
 pub mod record;
 pub mod report;
 pub mod units;

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use tools::kafka::KafkaError;
-use tools::kafka::admin::{commit_offsets, create_topic, topic_settings};
+use tools::kafka::admin::{commit_offsets, create_topic};
 use tools::kafka::cluster::{
     Isolation, Metadata, Patience, Question, Spec, Topics, coordinators, metadata_over, offsets,
+    topic_settings,
 };
 use tools::kafka::wire::Wire;
 

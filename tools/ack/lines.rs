@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::position::{Position, Shape, Split};
 use super::source::Source;
-use crate::cli::signals::poll;
+use crate::poll::poll;
 
 /// What write(2) puts into a pipe whole or not at all: `PIPE_BUF` of Linux (pipe(7)).
 const WHOLE_BYTES: usize = 4096;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use serde_json::Value;
 
-use crate::cli::signals::poll;
+use crate::poll::poll;
 
 /// How often a wait looks at signals.
 pub(super) const TICK_MS: u64 = 20;

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
-use super::signals::{Signals, poll};
+use super::signals::Signals;
+use crate::poll::poll;
 use crate::record::terminal::{Escape, show};
 use crate::report::Format;
 

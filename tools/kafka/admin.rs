@@ -4,39 +4,19 @@ use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use kafka_protocol::messages::{
-    CreateTopicsRequest, DescribeConfigsRequest, GroupId, OffsetCommitRequest, TopicName,
-};
+use kafka_protocol::messages::{CreateTopicsRequest, GroupId, OffsetCommitRequest, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::error::{KafkaError, code};
 use super::wire::{To, Wire};
 
-/// `ConfigResource.Type.TOPIC` of Kafka.
-const TOPIC: i8 = 2;
-/// `DescribeConfigsResponse.ConfigSource.TOPIC_CONFIG` of Kafka: set for this topic.
-const SET_FOR_TOPIC: i8 = 1;
 /// From v4 on a topic may be made with the broker's own replication factor (KIP-464).
 const CREATE_VERSIONS: RangeInclusive<i16> = 4..=i16::MAX;
-/// From v1 on each setting has its source (KIP-226).
-const DESCRIBE_VERSIONS: RangeInclusive<i16> = 1..=i16::MAX;
 /// Up to v9 a topic has its name, then its id.
 const COMMIT_VERSIONS: RangeInclusive<i16> = 2..=9;
-
-/// One setting of a topic, as it is in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-    /// Whether it was set for this topic; else it is a broker's or Kafka's own.
-    pub is_own: bool,
-}
 
 /// Makes a topic, with as many replicas as the brokers make by themselves.
 ///
@@ -79,39 +59,6 @@ pub fn create_topic(
     let answer = response.topics.into_iter().next();
     let answer = answer.ok_or_else(|| KafkaError::of(code::TIMED_OUT))?;
     check(answer.error_code, answer.error_message)
-}
-
-/// All settings of a topic as they are in force at this broker, whose own defaults are among them.
-pub fn topic_settings(
-    wire: &mut Wire<'_>,
-    broker: i32,
-    topic: &str,
-    deadline: Instant,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<Vec<Setting>, KafkaError> {
-    let resource = DescribeConfigsResource::default()
-        .with_resource_type(TOPIC)
-        .with_resource_name(StrBytes::from_string(topic.to_owned()))
-        .with_configuration_keys(None);
-    let ask = Ask {
-        to: To::Broker(broker),
-        versions: DESCRIBE_VERSIONS,
-        deadline,
-        interrupted,
-    };
-    let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
-    let response = ask.once(wire, request)?;
-    let answer = response.results.into_iter().next();
-    let answer = answer.ok_or_else(|| KafkaError::of(code::TIMED_OUT))?;
-    check(answer.error_code, answer.error_message)?;
-    let settings = answer.configs.into_iter().filter_map(|config| {
-        Some(Setting {
-            name: config.name.to_string(),
-            value: config.value?.to_string(),
-            is_own: config.config_source == SET_FOR_TOPIC,
-        })
-    });
-    Ok(settings.collect())
 }
 
 /// Commits positions of a group that has no member just now, at its coordinator.

@@ -1,18 +1,25 @@
 //! Everything that talks to a cluster; hides librdkafka and all `unsafe` behind safe types.
 //!
+//! To get in:
 //! - [`options`]: properties from the command line, the environment and files, one validated set.
-//! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody.
-//! - [`batch`]: record batches, parsed where they lie.
-//! - [`consume`]: assigned partitions to records.
-//! - [`fetch`]: assigned partitions to records, over requests of our own.
-//! - [`cluster`]: metadata and offsets, plain rows.
-//! - [`group`]: a member of a consumer group: records, rebalances, commits.
-//! - [`mock`]: a throw-away cluster in this process.
-//! - [`library`]: which librdkafka this is.
-//! - [`produce`]: records to delivery reports.
-//! - [`admin`]: topics made, settings read, positions committed for others.
+//! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody;
+//!   `certificate`: why TLS failed; `token`: OAUTHBEARER's tokens.
 //! - [`wire`]: any request of the protocol over librdkafka's connections.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
+//!
+//! Records:
+//! - [`fetch`]: assigned partitions to records, over requests of our own; [`batch`]: record batches, parsed where they lie.
+//! - [`consume`]: the same by librdkafka's consumer.
+//! - [`group`]: a member of a consumer group: records, rebalances, commits.
+//! - [`produce`]: records to delivery reports.
+//!
+//! Questions and answers:
+//! - [`cluster`]: topics, offsets, groups, settings, sizes: plain rows.
+//! - [`admin`]: topics made, positions committed for others.
+//!
+//! librdkafka itself:
+//! - [`mock`]: its throw-away cluster in this process; [`library`]: which librdkafka this is.
+//! - `ffi`: its C functions with plain error codes; `topic`, `partitions`: its handles and lists.
 
 pub mod admin;
 pub mod batch;

@@ -1,3 +1,5 @@
+//! Batches as brokers send them, and bytes that are none.
+
 use std::ops::ControlFlow;
 
 use proptest::prelude::*;

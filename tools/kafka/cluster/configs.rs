@@ -45,7 +45,7 @@ pub struct ConfigsOf {
 /// Settings of every resource that a broker was asked about, or why there are none.
 pub type Answered = HashMap<Resource, Result<Settings, KafkaError>>;
 
-/// v1 is the oldest that Kafka 4 knows.
+/// v1 is the oldest that Kafka 4 knows, and the first in which a setting has its source (KIP-226).
 const OLDEST: i16 = 1;
 
 /// Asks all these brokers side by side; an answer for each, in their order.
@@ -70,6 +70,50 @@ pub fn configs(
     answers
         .map(|(answer, asked)| Ok(in_places(answer?.results, asked)))
         .collect()
+}
+
+/// One setting of a topic, as it is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Whether it was set for this topic; else it is a broker's or Kafka's own.
+    pub is_own: bool,
+}
+
+/// `DescribeConfigsResponse.ConfigSource.TOPIC_CONFIG` of Kafka: set for this topic.
+const SET_FOR_TOPIC: i8 = 1;
+
+/// All settings of a topic as they are in force at this broker, whose own defaults are among them.
+pub fn topic_settings(
+    wire: &mut Wire<'_>,
+    broker: i32,
+    topic: &str,
+    deadline: Instant,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Vec<Setting>, KafkaError> {
+    let (kind, name) = Resource::Topic(topic.to_owned()).named();
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(StrBytes::from_string(name))
+        .with_configuration_keys(None);
+    let build =
+        move |_version: i16| DescribeConfigsRequest::default().with_resources(vec![resource]);
+    let request = [(To::Broker(broker), OLDEST..=i16::MAX, build)];
+    let answer = wire.gather(request, deadline, interrupted).pop();
+    let none = || KafkaError::of(code::TIMED_OUT);
+    let results = answer.ok_or_else(none)??.results;
+    let result = results.into_iter().next().ok_or_else(none)?;
+    let settings = checked(result)?.configs.into_iter().filter_map(|config| {
+        Some(Setting {
+            name: config.name.to_string(),
+            value: config.value?.to_string(),
+            is_own: config.config_source == SET_FOR_TOPIC,
+        })
+    });
+    Ok(settings.collect())
 }
 
 fn resource((resource, keys): &(Resource, Vec<&'static str>)) -> DescribeConfigsResource {
@@ -101,13 +145,19 @@ fn in_places(results: Vec<DescribeConfigsResult>, asked: &ConfigsOf) -> Answered
         .collect()
 }
 
-fn settings(result: DescribeConfigsResult) -> Result<Settings, KafkaError> {
-    if result.error_code != 0 {
-        let known = KafkaError::of(result.error_code.into());
-        let said = result.error_message.filter(|said| !said.is_empty());
-        let reason = said.map_or(known.reason, |said| said.to_string());
-        return Err(KafkaError::new(known.code, reason));
+/// The broker's own words where it refuses.
+fn checked(result: DescribeConfigsResult) -> Result<DescribeConfigsResult, KafkaError> {
+    if result.error_code == 0 {
+        return Ok(result);
     }
+    let known = KafkaError::of(result.error_code.into());
+    let said = result.error_message.filter(|said| !said.is_empty());
+    let reason = said.map_or(known.reason, |said| said.to_string());
+    Err(KafkaError::new(known.code, reason))
+}
+
+fn settings(result: DescribeConfigsResult) -> Result<Settings, KafkaError> {
+    let result = checked(result)?;
     let pairs = result.configs.into_iter().filter_map(|config| {
         let value = config.value?;
         Some((config.name.to_string(), value.to_string()))

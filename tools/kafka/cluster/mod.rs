@@ -2,8 +2,9 @@
 //!
 //! - [`mod@committed`]: how far groups have read, many groups at once.
 //! - [`mod@configs`]: settings of topics and brokers.
-//! - [`groups`]: which groups there are, and who is in them.
+//! - [`groups`]: which groups there are, and who coordinates them.
 //! - [`mod@log_dirs`]: bytes of every replica, and the brokers' disks.
+//! - [`members`]: who is in a group, and what each member owns.
 //! - [`mod@metadata`]: brokers, topics, partitions; the first contact of every program that asks.
 //! - [`mod@offsets`]: earliest, latest, and by time, for many partitions at once.
 //! - [`patience`]: how long all of it may take.
@@ -17,6 +18,7 @@ pub mod configs;
 pub mod groups;
 mod handmade;
 pub mod log_dirs;
+pub mod members;
 pub mod metadata;
 pub mod offsets;
 pub mod patience;
@@ -29,9 +31,10 @@ mod streams_answer;
 pub mod unread;
 
 pub use committed::{Committed, committed};
-pub use configs::{ConfigsOf, Resource, configs};
-pub use groups::{GroupKind, coordinators, describe_groups, list_groups};
+pub use configs::{ConfigsOf, Resource, configs, topic_settings};
+pub use groups::{GroupKind, coordinators, list_groups};
 pub use log_dirs::{DirsOf, LogDir, Replica, log_dirs};
+pub use members::describe_groups;
 pub use metadata::{Metadata, Partition, Topic, Topics, metadata, metadata_over};
 pub use offsets::{Found, Isolation, Question, Spec, offsets, offsets_over};
 pub use patience::Patience;

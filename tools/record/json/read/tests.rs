@@ -1,3 +1,5 @@
+//! Objects that are written here, by kcat, and wrong ones with their reasons.
+
 use super::super::super::{Decoded, Decoder, Format};
 use super::*;
 

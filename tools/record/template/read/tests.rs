@@ -1,3 +1,5 @@
+//! Text that a template wrote, and text that it did not.
+
 use super::super::super::{Decoder, Format};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Lines that are written here, by databases, and wrong ones with their reasons.
+
 use super::super::super::{Decoder, Format};
 use super::*;
 
