@@ -264,7 +264,7 @@ fn add_owners(
 
 #[cfg(test)]
 mod tests {
-    use tools::kafka::cluster::groups::Description;
+    use tools::kafka::cluster::members::Description;
 
     use super::*;
 

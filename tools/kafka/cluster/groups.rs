@@ -3,7 +3,6 @@
 //! Every broker lists the groups that it coordinates (`ListGroups`), so only a
 //! group that was named and is not listed has to be looked for (`FindCoordinator`).
 
-
 use kafka_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use kafka_protocol::messages::find_coordinator_response::FindCoordinatorResponse;
 use kafka_protocol::messages::list_groups_request::ListGroupsRequest;
@@ -28,7 +27,7 @@ pub enum GroupKind {
 }
 
 impl GroupKind {
-    const ALL: [GroupKind; 4] = [
+    pub(super) const ALL: [GroupKind; 4] = [
         GroupKind::Classic,
         GroupKind::Consumer,
         GroupKind::Share,
