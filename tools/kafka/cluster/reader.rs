@@ -73,14 +73,14 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| element(self)).collect()
     }
 
-    /// A structure of the flexible versions that may be NULL, which a byte before it says.
-    pub(super) fn nullable<T>(
+    /// A structure of the flexible versions that may be NULL, which a byte before it says: NULL is as good as an empty one here.
+    pub(super) fn nullable<T: Default>(
         &mut self,
         structure: impl Fn(&mut Self) -> Option<T>,
-    ) -> Option<Option<T>> {
+    ) -> Option<T> {
         match self.array()? {
-            [0xff] => Some(None),
-            [_] => structure(self).map(Some),
+            [0xff] => Some(T::default()),
+            [_] => structure(self),
         }
     }
 

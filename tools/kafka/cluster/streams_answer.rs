@@ -66,7 +66,7 @@ fn group(reader: &mut Reader<'_>) -> Option<Group> {
     let state = reader.compact_text()?.to_owned();
     let _group_epoch = reader.i32()?;
     let _assignment_epoch = reader.i32()?;
-    let sources = reader.nullable(topology)?.unwrap_or_default();
+    let sources = reader.nullable(topology)?;
     let members = reader.compact_list(member)?;
     let _authorized_operations = reader.i32()?;
     reader.skip_tags()?;
@@ -121,8 +121,8 @@ fn member(reader: &mut Reader<'_>) -> Option<Member> {
     let host = reader.compact_text()?.to_owned();
     let _topology_epoch = reader.i32()?;
     let _process_id = reader.compact_text()?;
-    let _user_endpoint = reader.nullable(|reader| {
-        reader.compact_text()?;
+    reader.nullable(|reader| {
+        let _host = reader.compact_text()?;
         let _port = reader.i16()?;
         reader.skip_tags()
     })?;

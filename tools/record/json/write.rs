@@ -177,19 +177,33 @@ fn needs_escape(word: [u8; 8]) -> bool {
     (below(word, b' ') | is(b'"') | is(b'\\')) & HIGH != 0
 }
 
+/// Writes `text` of at most eight bytes. A backslash is always put down, and stays where it is wanted: a branch that
+/// is taken now and then costs more.
 fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut written = [0; 16];
+    let mut used = 0;
     for &byte in text {
-        match ESCAPES[usize::from(byte)] {
-            0 => out.push(byte),
-            b'u' => {
-                let digits = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
-            }
-            short => out.extend_from_slice(&[b'\\', short]),
+        let escape = ESCAPES[usize::from(byte)];
+        if escape == b'u' {
+            out.extend_from_slice(&written[..used]);
+            used = 0;
+            write_control(byte, out);
+            continue;
         }
+        written[used % 16] = b'\\';
+        used += usize::from(escape != 0);
+        written[used % 16] = if escape == 0 { byte } else { escape };
+        used += 1;
     }
+    out.extend_from_slice(&written[..used]);
+}
+
+#[cold]
+fn write_control(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digits = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+    out.extend_from_slice(b"\\u00");
+    out.extend_from_slice(&digits);
 }
 
 fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
