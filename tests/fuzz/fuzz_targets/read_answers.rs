@@ -11,6 +11,8 @@
 )]
 
 // The pure modules by their path, so that fuzzing needs no librdkafka.
+#[path = "../../../tools/kafka/fetch/answer.rs"]
+mod answer;
 #[path = "../../../tools/kafka/cluster/assignment.rs"]
 mod assignment;
 #[path = "../../../tools/kafka/cluster/reader.rs"]
@@ -33,6 +35,19 @@ fuzz_target!(|data: &[u8]| {
         .map(|(_, partitions)| partitions.len())
         .sum();
     assert!(assigned.len() * 6 + partitions * 4 <= data.len());
+    for version in 4..=12 {
+        if let Ok(answer) = answer::Answer::parse(data, version) {
+            // A row has two offsets at least, an aborted transaction too; records lie in the answer, one after the other.
+            let aborted = answer.rows.iter().map(|row| row.aborted.len());
+            assert!((answer.rows.len() + aborted.sum::<usize>()) * 16 <= data.len());
+            let mut end = 0;
+            for row in &answer.rows {
+                assert!(row.records.is_empty() || row.records.start >= end);
+                assert!(data.get(row.records.clone()).is_some());
+                end = row.records.end;
+            }
+        }
+    }
     for version in 0..=1 {
         if let Some(response) = ShareOffsetsResponse::read(data, version) {
             assert!(response.groups.len() <= data.len());
