@@ -29,11 +29,15 @@ const MAX_POLL: Duration = Duration::from_secs(300);
 /// Reads as a member of the group.
 pub(crate) fn run(config: &Group) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
-    match &config.delivery {
+    let exit = match &config.delivery {
         Delivery::Stdout => plain::run(config, &signals),
         Delivery::Exec(exec) => exec::run(config, exec, &signals),
         Delivery::Ack(ack) => ack::run(config, ack, &signals),
-    }
+    }?;
+    Ok(match exit {
+        Exit::Done => signals.end_of_reader(),
+        failed => failed,
+    })
 }
 
 /// A member of the group; `None` if a signal came first.

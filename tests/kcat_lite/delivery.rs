@@ -160,6 +160,20 @@ fn an_unreachable_cluster_says_why_and_how_many_records_were_not_delivered() {
         .stderr_has("1 record not delivered");
 }
 
+/// It once waited for five minutes, for the records before the line.
+#[test]
+fn a_malformed_line_ends_in_time_where_no_cluster_was_ever_reached() {
+    let started = std::time::Instant::now();
+    cmd("kcat-lite")
+        .args(["-P", "-J", "-t", "t", "-m", "2", "-b", "127.0.0.1:1"])
+        .stdin("{\"payload\":\"good\"}\nno JSON\n")
+        .run()
+        .fails_with(2)
+        .stderr_has("line 2")
+        .stderr_has("1 record not delivered");
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
 #[test]
 fn a_steady_feed_into_an_unreachable_cluster_is_given_up_too() {
     let args = ["-P", "-t", "t", "-m", "2", "-b", "127.0.0.1:1"];

@@ -316,13 +316,19 @@ fn an_interrupt_ends_cleanly_with_all_that_was_shown_committed() {
     let Some(kafka) = broker::shared() else {
         return;
     };
-    for signal in [Signal::INT, Signal::TERM] {
+    // A terminal that is hung up is no way to say that it is enough.
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let topic = numbered(kafka, 1000);
         let name = session::unique("interrupt");
         let mut program = group(kafka, &name, &topic).start();
         program.stdout_until(format!("{:0>19}\n", 999), SOON);
         program.signal(signal);
-        let output = program.wait().succeeds();
+        let output = program.wait();
+        let output = if signal == Signal::HUP {
+            output.dies_by(signal)
+        } else {
+            output.succeeds()
+        };
         assert_eq!(output.lines().len(), 1000);
         assert_eq!(committed(kafka, &name, &topic), 1000);
     }
