@@ -5,7 +5,8 @@
 #
 # On a broker that may be filled: 10 topics of 100 partitions, 200 records in each, batches of 10. PYTHON has
 # confluent-kafka, KAFKA_JARS is the folder of Kafka's libraries; without the latter klag runs alone. KMINION and
-# KAFKA_EXPORTER, if set, are the addresses of running exporters, whose scrapes are timed too. RUNS: 3 if not given.
+# KAFKA_EXPORTER, if set, are the addresses of running exporters, whose scrapes are timed too. Where Go is installed,
+# so are the looks of a program that runs: kadm's Lag, the library that kminion collects with. RUNS: 3 if not given.
 set -euo pipefail
 
 groups=${1:-1000}
@@ -66,6 +67,15 @@ for ((run = 0; run < runs; run++)); do
         wc -l <"$work/out" >"$work/$at.lines"
     done
 done
+
+if command -v go >/dev/null && (cd "$here/tests/bench/kadm" && go build -o "$work/kadm" .); then
+    # The first look opens the connections.
+    "$work/kadm" "$KAFKA_BROKERS" bench- "$((runs + 1))" | tail -n "$runs" >"$work/kadm.looks"
+    names+=('kadm.Lag, connected, no time lag')
+    commands+=(kadm)
+    cut -f1 "$work/kadm.looks" >"$work/$((${#names[@]} - 1))"
+    tail -n 1 "$work/kadm.looks" | cut -f2 >"$work/$((${#names[@]} - 1)).lines"
+fi
 
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 ours=$(median "$work/1")
