@@ -170,67 +170,47 @@ fn ask_classic(
     })
 }
 
-fn ask_consumer(
-    wire: &mut Wire<'_>,
-    asked: Vec<(i32, Vec<StrBytes>)>,
-    patience: &mut Patience<'_>,
-) -> Vec<Result<Described, KafkaError>> {
-    let request = |names| move |_| ConsumerGroupDescribeRequest::default().with_group_ids(names);
-    ask(wire, asked, patience, request, |reply| {
-        let groups = reply.groups.into_iter();
-        let group = |group: consumer::DescribedGroup| {
-            let members = group.members.into_iter().map(|member| {
-                let topics = member.assignment.topic_partitions.into_iter();
-                let partitions =
-                    topics.map(|topic| (topic.topic_name.as_str().into(), topic.partitions));
-                owner(
-                    &member.member_id,
-                    &member.client_id,
-                    &member.client_host,
-                    partitions.collect(),
-                )
-            });
-            described(
-                &group.group_id,
-                &group.group_state,
-                group.error_code,
-                members,
-            )
-        };
-        groups.map(group).collect()
-    })
+/// What brokers answer of groups whose members they assign is of one shape, in a type for each.
+macro_rules! ask_assigned {
+    ($name:ident, $request:ident, $group:path) => {
+        fn $name(
+            wire: &mut Wire<'_>,
+            asked: Vec<(i32, Vec<StrBytes>)>,
+            patience: &mut Patience<'_>,
+        ) -> Vec<Result<Described, KafkaError>> {
+            let request = |names| move |_| $request::default().with_group_ids(names);
+            ask(wire, asked, patience, request, |reply| {
+                let groups = reply.groups.into_iter();
+                let group = |group: $group| {
+                    let members = group.members.into_iter().map(|member| {
+                        let topics = member.assignment.topic_partitions.into_iter();
+                        let partitions = topics
+                            .map(|topic| (topic.topic_name.as_str().into(), topic.partitions));
+                        owner(
+                            &member.member_id,
+                            &member.client_id,
+                            &member.client_host,
+                            partitions.collect(),
+                        )
+                    });
+                    described(
+                        &group.group_id,
+                        &group.group_state,
+                        group.error_code,
+                        members,
+                    )
+                };
+                groups.map(group).collect()
+            })
+        }
+    };
 }
-
-fn ask_share(
-    wire: &mut Wire<'_>,
-    asked: Vec<(i32, Vec<StrBytes>)>,
-    patience: &mut Patience<'_>,
-) -> Vec<Result<Described, KafkaError>> {
-    let request = |names| move |_| ShareGroupDescribeRequest::default().with_group_ids(names);
-    ask(wire, asked, patience, request, |reply| {
-        let groups = reply.groups.into_iter();
-        let group = |group: share::DescribedGroup| {
-            let members = group.members.into_iter().map(|member| {
-                let topics = member.assignment.topic_partitions.into_iter();
-                let partitions =
-                    topics.map(|topic| (topic.topic_name.as_str().into(), topic.partitions));
-                owner(
-                    &member.member_id,
-                    &member.client_id,
-                    &member.client_host,
-                    partitions.collect(),
-                )
-            });
-            described(
-                &group.group_id,
-                &group.group_state,
-                group.error_code,
-                members,
-            )
-        };
-        groups.map(group).collect()
-    })
-}
+ask_assigned!(
+    ask_consumer,
+    ConsumerGroupDescribeRequest,
+    consumer::DescribedGroup
+);
+ask_assigned!(ask_share, ShareGroupDescribeRequest, share::DescribedGroup);
 
 fn ask_streams(
     wire: &mut Wire<'_>,
