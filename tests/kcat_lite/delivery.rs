@@ -270,6 +270,34 @@ fn an_error_that_passes_is_tried_again() {
     assert_eq!(mock.values(&topic), ["one", "two"]);
 }
 
+/// librdkafka once took them for stored, and so did we: the records were gone, and the exit code was 0.
+#[test]
+fn a_first_batch_that_is_refused_while_the_next_is_taken_is_not_lost() {
+    let mock = Mock::start(1);
+    // Long enough for the next batches to be under way when the first is refused.
+    mock.cluster
+        .broker_round_trip_time(1, Duration::from_millis(200))
+        .unwrap();
+    for refusal in [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+    ] {
+        let topic = mock.topic("first", 1, &[]);
+        mock.cluster
+            .request_errors(RDKafkaApiKey::Produce, &[refusal]);
+        // Of a partition librdkafka has no more than five records under way.
+        produce(&mock, &topic)
+            .args(["-X", "batch.num.messages=2"])
+            .stdin("1\n2\n3\n4\n")
+            .run()
+            .succeeds();
+        let mut stored = mock.values(&topic);
+        stored.sort();
+        assert_eq!(stored, ["1", "2", "3", "4"], "{refusal:?}");
+    }
+}
+
 #[test]
 fn an_error_that_stays_names_itself() {
     let mock = Mock::start(1);

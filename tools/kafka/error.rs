@@ -19,6 +19,8 @@ pub mod code {
     pub const NONE: i32 = 0;
     /// The record batch is larger than the topic or the broker takes.
     pub const MESSAGE_TOO_LARGE: i32 = 10;
+    /// librdkafka, by way of `shim.c`: the partition refused the record and took a later one.
+    pub const GAPLESS_GUARANTEE: i32 = -148;
     /// The offset is not between the log start and the end.
     pub const OFFSET_OUT_OF_RANGE: i32 = 1;
     /// No such topic or partition at the broker.

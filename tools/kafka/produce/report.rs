@@ -50,7 +50,8 @@ impl Producer {
     ) {
         // SAFETY: the caller's promise.
         let record = unsafe { copy(message, KafkaError::of(error)) };
-        if error == code::MESSAGE_TOO_LARGE && !self.is_rescuer && !self.is_transactional {
+        let may_do_alone = matches!(error, code::MESSAGE_TOO_LARGE | code::GAPLESS_GUARANTEE);
+        if may_do_alone && !self.is_rescuer && !self.is_transactional {
             rescued.push(record);
         } else {
             self.give_up(record);

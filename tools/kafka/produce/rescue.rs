@@ -1,11 +1,14 @@
-//! A batch that is too large for the broker is taken apart: a producer of its own sends its records one by one.
+//! What a batch was refused for, its records may be taken in spite of: a producer of its own sends them one by one.
+//!
+//! So it is with a batch that is too large for the broker, and with one that a partition refused and the next did not
+//! wait for (`shim.c`): both are not stored, and come behind what was sent after them.
 
 use super::{Producer, Sent, TICK_MS, Undelivered};
 use crate::kafka::client::ContactError;
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::KafkaError;
 
 impl Producer {
-    /// Sends each record of a batch that was too large in a batch of its own.
+    /// Sends each record in a batch of its own.
     pub(super) fn rescue(&mut self, records: Vec<Undelivered>) {
         if records.is_empty() {
             return;
@@ -23,7 +26,7 @@ impl Producer {
             }
             Err(error) => {
                 for mut record in records {
-                    record.error = KafkaError::new(code::MESSAGE_TOO_LARGE, error.to_string());
+                    record.error = KafkaError::new(record.error.code, error.to_string());
                     self.give_up(record);
                 }
             }
@@ -34,6 +37,8 @@ impl Producer {
         let mut options = self.options.clone();
         options.force("batch.num.messages", "1");
         options.force("linger.ms", "0");
+        // One that is refused holds up the next.
+        options.force("max.in.flight.requests.per.connection", "1");
         let mut rescuer = Producer::with(options, true)?;
         if self.delivered.is_some() {
             rescuer.keep_delivered();

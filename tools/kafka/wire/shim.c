@@ -259,3 +259,47 @@ int __wrap_cnd_timedwait(cnd_t *cond, mtx_t *mutex,
                 return thrd_timedout;
         return error ? thrd_error : thrd_success;
 }
+
+/*
+ * Nothing that a broker refused is delivered.
+ *
+ * Where a batch succeeds while earlier ones wait for another try, librdkafka
+ * takes those for stored, because a broker refuses a gap in a producer's
+ * sequence. But it knows no gap before the first batch that it gets of a
+ * producer: a partition that is just being made, or that changes its leader,
+ * may refuse one batch and take the next (confluent-kafka-go issue 921). What
+ * was refused is marked so, and is reported as the gap that it is.
+ */
+void __real_rd_kafka_dr_implicit_ack(rd_kafka_broker_t *rkb,
+                                     rd_kafka_toppar_t *rktp,
+                                     uint64_t last_msgid);
+void __wrap_rd_kafka_dr_implicit_ack(rd_kafka_broker_t *rkb,
+                                     rd_kafka_toppar_t *rktp,
+                                     uint64_t last_msgid);
+
+static void move_refused(rd_kafka_msgq_t *refused, rd_kafka_msgq_t *queue,
+                         uint64_t last_msgid) {
+        rd_kafka_msg_t *message, *next;
+
+        TAILQ_FOREACH_SAFE(message, &queue->rkmq_msgs, rkm_link, next) {
+                if (message->rkm_u.producer.msgid > last_msgid)
+                        break;
+                if (message->rkm_status != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
+                        continue;
+                rd_kafka_msgq_deq(queue, message, 1);
+                rd_kafka_msgq_enq(refused, message);
+        }
+}
+
+void __wrap_rd_kafka_dr_implicit_ack(rd_kafka_broker_t *rkb,
+                                     rd_kafka_toppar_t *rktp,
+                                     uint64_t last_msgid) {
+        rd_kafka_msgq_t refused = RD_KAFKA_MSGQ_INITIALIZER(refused);
+
+        /* What is under way is in neither queue. */
+        move_refused(&refused, &rktp->rktp_xmit_msgq, last_msgid);
+        move_refused(&refused, &rktp->rktp_msgq, last_msgid);
+        rd_kafka_dr_msgq(rktp->rktp_rkt, &refused,
+                         RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE);
+        __real_rd_kafka_dr_implicit_ack(rkb, rktp, last_msgid);
+}
