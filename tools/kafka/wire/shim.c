@@ -234,7 +234,7 @@ int __wrap_cnd_init(cnd_t *cond) {
         return failed ? thrd_error : thrd_success;
 }
 
-/* `until` is a time of day that cnd_timedwait_ms, the only caller, has just
+/* `until` is a time of day that cnd_timedwait_ms, librdkafka's only caller, has just
  * reckoned; it counts what is left by the steady clock, and asks again when a
  * wait was shorter. So one second at a time is enough, and is all that a clock
  * set between its look and this one can cost. */
@@ -245,6 +245,12 @@ int __wrap_cnd_timedwait(cnd_t *cond, mtx_t *mutex,
         int64_t left;
         int error;
 
+        /* musl's own cnd_wait, which a static program has led here too. */
+        if (!until) {
+                error = pthread_cond_wait((pthread_cond_t *)cond,
+                                          (pthread_mutex_t *)mutex);
+                return error ? thrd_error : thrd_success;
+        }
         clock_gettime(CLOCK_REALTIME, &now);
         left = (until->tv_sec - now.tv_sec) * second + until->tv_nsec -
                now.tv_nsec;
