@@ -41,9 +41,9 @@ lines() {
 # fill NAME COUNT SIZE CODEC PARTITIONS: a topic with these records, unless an earlier run has left it.
 fill() {
     local name=$topic-$1-$2 to=()
-    if [[ $("$kcat" -L -b "$KAFKA_BROKERS" 2>/dev/null) == *"topic \"$name\""* ]]; then return; fi
+    if [[ $("$kcat" -L -b "$KAFKA_BROKERS" "${extra[@]}" 2>/dev/null) == *"topic \"$name\""* ]]; then return; fi
     if (($5 == 1)); then to=(-p 0); else to=(-X sticky.partitioning.linger.ms=0 -X linger.ms=5); fi
-    lines "$2" "$3" | "$ours" -q -P -b "$KAFKA_BROKERS" -t "$name" "${to[@]}" -X batch.size=65536 -z "$4"
+    lines "$2" "$3" | "$ours" -q -P -b "$KAFKA_BROKERS" "${extra[@]}" -t "$name" "${to[@]}" -X batch.size=65536 -z "$4"
 }
 
 # Runs "$@" and appends "wall cpu kilobytes" to the file named first.
