@@ -10,7 +10,7 @@ use tools::record::{Encoder, Record};
 
 use crate::config::Cat;
 use crate::read::segment::format;
-use crate::read::{Catalog, Interrupted, Passage, Reader};
+use crate::read::{Interrupted, Inventory, ReadProgress, Reader};
 use crate::segment::{Codec, Layout};
 use crate::store;
 
@@ -33,15 +33,15 @@ pub(crate) fn run(config: &Cat) -> Result<Exit> {
 fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<()> {
     let selection = &config.selection;
     let store = store::open(&config.place, false)?;
-    let places = selection.places(Catalog::list(&*store)?)?;
+    let places = selection.places(Inventory::list(&*store)?)?;
     if selection.from_ms.is_none() && selection.to_ms.is_none() {
-        output.passage.find_end(&*store, &places)?;
+        output.progress.find_end(&*store, &places)?;
     }
-    for (place, shelf) in &places {
+    for (place, stored) in &places {
         selection.read(
             &*store,
             place,
-            &shelf.segments,
+            &stored.segments,
             &mut |record, line, layout| output.write(record, line, layout),
         )?;
     }
@@ -73,7 +73,7 @@ struct Output<'a> {
     out: Out,
     encoder: Encoder,
     signals: &'a Signals,
-    passage: Passage<'a>,
+    progress: ReadProgress<'a>,
 }
 
 impl<'a> Output<'a> {
@@ -82,7 +82,7 @@ impl<'a> Output<'a> {
         let all = format(Layout::Tsv).context("a format")?;
         Ok(Output {
             encoder: Encoder::new(all).for_terminal(out.is_terminal()),
-            passage: Passage::new(!config.is_quiet && !out.is_terminal(), signals),
+            progress: ReadProgress::new(!config.is_quiet && !out.is_terminal(), signals),
             out,
             signals,
         })
@@ -103,6 +103,6 @@ impl<'a> Output<'a> {
         if self.out.is_full() {
             self.out.flush(self.signals)?;
         }
-        self.passage.pass(line.len())
+        self.progress.pass(line.len())
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use tools::record::{Decoded, Decoder, Record};
 
 use super::segment::format;
-use super::{Reader, catalog};
+use super::{Reader, inventory};
 use crate::segment::{Layout, Manifest, Name, Place};
 use crate::store::Store;
 
@@ -55,7 +55,7 @@ fn group_len(segments: &[Known]) -> usize {
 
 fn read_one(store: &dyn Store, place: &Place, segment: &Known, take: &mut Take<'_>) -> Result<()> {
     let path = || segment.name.path(place);
-    let mut reader = catalog::open(store, place, &segment.name)?;
+    let mut reader = inventory::open(store, place, &segment.name)?;
     while let Some((record, line)) = reader.next().with_context(path)? {
         take(&record.record(), line, segment.name.layout)?;
     }
@@ -63,13 +63,13 @@ fn read_one(store: &dyn Store, place: &Place, segment: &Known, take: &mut Take<'
 }
 
 /// A segment that is read beside others, and its next record.
-struct Beside<'a> {
+struct MergeCursor<'a> {
     segment: &'a Known,
     reader: Reader,
     head: Option<(i64, Vec<u8>)>,
 }
 
-impl Beside<'_> {
+impl MergeCursor<'_> {
     fn advance(&mut self) -> Result<()> {
         let next = self.reader.next()?;
         self.head = next.map(|(record, line)| {
@@ -88,9 +88,9 @@ fn read_many(
 ) -> Result<()> {
     let mut open = Vec::new();
     for segment in segments {
-        let reader = catalog::open(store, place, &segment.name)?;
+        let reader = inventory::open(store, place, &segment.name)?;
         let head = None;
-        let mut beside = Beside {
+        let mut beside = MergeCursor {
             segment,
             reader,
             head,

@@ -1,18 +1,18 @@
 //! From the files of a backup to records.
 //!
 //! - [`segment`]: one segment, record by record, its checksum counted on the way.
-//! - [`catalog`]: which segments there are, and what their manifests say.
+//! - [`inventory`]: which segments there are, and what their manifests say.
 //! - [`merge`]: the records of a partition in order, each once.
-//! - [`passage`]: progress on a terminal, and signals.
+//! - [`progress`]: progress on a terminal, and signals.
 //! - [`select`]: which of them are wanted.
 
-pub(crate) mod catalog;
+pub(crate) mod inventory;
 pub(crate) mod merge;
-pub(crate) mod passage;
+pub(crate) mod progress;
 pub(crate) mod segment;
 pub(crate) mod select;
 
-pub(crate) use catalog::{Catalog, Shelf};
-pub(crate) use passage::{Interrupted, Passage};
+pub(crate) use inventory::{Inventory, PartitionSegments};
+pub(crate) use progress::{Interrupted, ReadProgress};
 pub(crate) use segment::Reader;
 pub(crate) use select::Selection;

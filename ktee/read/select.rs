@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 
 use super::merge::{Known, Take, merge};
-use super::{Catalog, Shelf, catalog};
+use super::{Inventory, PartitionSegments, inventory};
 use crate::segment::{Name, Place};
 use crate::store::Store;
 
@@ -23,20 +23,23 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// What of `catalog` may hold wanted records.
+    /// What of `inventory` may hold wanted records.
     ///
     /// # Errors
     /// A topic that the backup does not have.
-    pub(crate) fn places(&self, catalog: Catalog) -> Result<BTreeMap<Place, Shelf>> {
+    pub(crate) fn places(
+        &self,
+        inventory: Inventory,
+    ) -> Result<BTreeMap<Place, PartitionSegments>> {
         for topic in &self.topics {
             let is_known = |place: &Place| matches!(place, Place::Partition(t, _) if t == topic);
             ensure!(
-                catalog.shelves.keys().any(is_known),
+                inventory.partitions.keys().any(is_known),
                 "there is no topic {topic} in the backup"
             );
         }
-        let shelves = catalog.shelves.into_iter();
-        Ok(shelves.filter(|(place, _)| self.wants(place)).collect())
+        let partitions = inventory.partitions.into_iter();
+        Ok(partitions.filter(|(place, _)| self.wants(place)).collect())
     }
 
     fn wants(&self, place: &Place) -> bool {
@@ -70,7 +73,7 @@ impl Selection {
     ) -> Result<()> {
         let mut wanted = Vec::new();
         for (at, name) in segments.iter().enumerate() {
-            let facts = catalog::facts(store, place, name)?;
+            let facts = inventory::facts(store, place, name)?;
             let next_ms = segments.get(at + 1).and_then(|next| next.time_ms);
             // Of lines it is only known when the first and the next segment's first came.
             let times_ms = match place {

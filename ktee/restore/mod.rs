@@ -22,8 +22,8 @@ use tools::record::{Encoder, Format, Record};
 
 use crate::config::Restore;
 use crate::flow::count;
-use crate::read::catalog::facts;
-use crate::read::{Catalog, Interrupted, Shelf};
+use crate::read::inventory::facts;
+use crate::read::{Interrupted, Inventory, PartitionSegments};
 use crate::recorded::Recorded;
 use crate::segment::Place;
 use crate::store::{self, Store};
@@ -42,9 +42,9 @@ pub(crate) fn run(config: &Restore) -> Result<Exit> {
     let mut wire = Wire::new(&client);
     let interrupted = || signals.caught().is_some();
     let mut targets = Vec::new();
-    for (topic, shelves) in topics {
+    for (topic, partitions) in topics {
         let recorded = Recorded::read(&*store, &topic)?;
-        targets.push(Target::new(topic, shelves, recorded));
+        targets.push(Target::new(topic, partitions, recorded));
     }
     // All are looked at before the first one is touched.
     target::inspect(&mut targets, &mut wire, config.force, &interrupted)?;
@@ -71,16 +71,16 @@ pub(crate) fn run(config: &Restore) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-type Shelves = BTreeMap<i32, Shelf>;
+type Partitions = BTreeMap<i32, PartitionSegments>;
 
 /// What of the backup is records of topics, and wanted.
-fn topics(config: &Restore, store: &dyn Store) -> Result<BTreeMap<String, Shelves>> {
-    let places = config.selection.places(Catalog::list(store)?)?;
-    let mut topics: BTreeMap<String, Shelves> = BTreeMap::new();
-    for (place, shelf) in places {
+fn topics(config: &Restore, store: &dyn Store) -> Result<BTreeMap<String, Partitions>> {
+    let places = config.selection.places(Inventory::list(store)?)?;
+    let mut topics: BTreeMap<String, Partitions> = BTreeMap::new();
+    for (place, stored) in places {
         match place {
             Place::Partition(topic, partition) => {
-                topics.entry(topic).or_default().insert(partition, shelf);
+                topics.entry(topic).or_default().insert(partition, stored);
             }
             Place::Lines => message("lines have no topic, and are left out; --cat gives them back"),
         }
@@ -129,14 +129,14 @@ impl<'a> Sender<'a> {
         let signals = self.signals;
         self.producer
             .contact(Some(id), &|| signals.caught().is_some())?;
-        for (&partition, shelf) in &target.shelves {
+        for (&partition, stored) in &target.partitions {
             let place = Place::Partition(target.topic.clone(), partition);
             let mut translation = Translation::new(&target.recorded, partition);
             let mut sent = 0;
             let read = config.selection.read(
                 self.store,
                 &place,
-                &shelf.segments,
+                &stored.segments,
                 &mut |record, line, _| {
                     sent += 1;
                     translation.pass(record.offset);
@@ -210,9 +210,9 @@ impl<'a> Sender<'a> {
 fn total_records(store: &dyn Store, targets: &[Target]) -> Result<u64> {
     let mut total = 0;
     for target in targets {
-        for (&partition, shelf) in &target.shelves {
+        for (&partition, stored) in &target.partitions {
             let place = Place::Partition(target.topic.clone(), partition);
-            for name in &shelf.segments {
+            for name in &stored.segments {
                 total += facts(store, &place, name)?.records;
             }
         }

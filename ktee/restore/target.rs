@@ -12,7 +12,7 @@ use tools::kafka::cluster::{
 };
 use tools::kafka::wire::Wire;
 
-use super::Shelves;
+use super::Partitions;
 use crate::recorded::Recorded;
 
 /// The settings that keep what is restored; the first is taken back by what is printed at the end.
@@ -27,7 +27,7 @@ const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 /// A topic that is restored.
 pub(super) struct Target {
     pub(super) topic: String,
-    pub(super) shelves: Shelves,
+    pub(super) partitions: Partitions,
     pub(super) recorded: Recorded,
     /// Whether it is not there yet.
     is_new: bool,
@@ -77,10 +77,10 @@ fn is_unknown(error: i32) -> bool {
 }
 
 impl Target {
-    pub(super) fn new(topic: String, shelves: Shelves, recorded: Recorded) -> Target {
+    pub(super) fn new(topic: String, partitions: Partitions, recorded: Recorded) -> Target {
         Target {
             topic,
-            shelves,
+            partitions,
             recorded,
             is_new: true,
             controller: None,
@@ -93,7 +93,7 @@ impl Target {
     /// How many partitions it takes.
     fn partitions(&self) -> i32 {
         let highest = self
-            .shelves
+            .partitions
             .last_key_value()
             .map_or(0, |(partition, _)| *partition);
         self.recorded.partitions.unwrap_or(1).max(highest + 1)
@@ -111,7 +111,7 @@ impl Target {
             return Err(error.clone().into());
         }
         let highest = self
-            .shelves
+            .partitions
             .last_key_value()
             .map_or(0, |(partition, _)| *partition);
         ensure!(
@@ -153,7 +153,7 @@ impl Target {
         wire: &mut Wire<'_>,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<i32, i64>> {
-        let questions = self.shelves.keys().map(|&partition| Question {
+        let questions = self.partitions.keys().map(|&partition| Question {
             topic: self.topic.clone(),
             partition,
             spec: Spec::Latest,

@@ -21,7 +21,7 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Created, Draft, Entry, Store};
+use super::{Created, Entry, Store, TempSegment};
 use crate::segment::Manifest;
 use crate::segment::name::MANIFEST_SUFFIX;
 
@@ -170,18 +170,18 @@ impl Store for Bucket {
         }
     }
 
-    fn draft(&self, _folder: &str) -> Result<Draft> {
+    fn temp_segment(&self, _folder: &str) -> Result<TempSegment> {
         let folder = std::env::temp_dir();
         let file = unnamed_file(&folder).with_context(|| folder.display().to_string())?;
-        Ok(Draft { file, path: None })
+        Ok(TempSegment { file, path: None })
     }
 
-    fn create(&self, path: &str, draft: &mut Draft, manifest: &Manifest) -> Result<Created> {
+    fn create(&self, path: &str, temp: &mut TempSegment, manifest: &Manifest) -> Result<Created> {
         let path = self.path(path)?;
         let mut create = || -> Result<Created> {
             let mut content = Vec::with_capacity(manifest.stored_bytes as usize);
-            draft.file.seek(SeekFrom::Start(0))?;
-            draft.file.read_to_end(&mut content)?;
+            temp.file.seek(SeekFrom::Start(0))?;
+            temp.file.read_to_end(&mut content)?;
             let options = PutOptions {
                 mode: PutMode::Create,
                 attributes: self.metadata(manifest),

@@ -10,13 +10,13 @@ use anyhow::{Context, Result};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
-use super::{Created, Draft, Entry, Store};
+use super::{Created, Entry, Store, TempSegment};
 use crate::segment::Manifest;
 use crate::segment::name::MANIFEST_SUFFIX;
 
-/// A draft's name, so that it can be told from a file of somebody else's.
-const DRAFT_PREFIX: &str = ".ktee-";
-const DRAFT_SUFFIX: &str = ".tmp";
+/// A temp's name, so that it can be told from a file of somebody else's.
+const TEMP_PREFIX: &str = ".ktee-";
+const TEMP_SUFFIX: &str = ".tmp";
 
 /// A folder and what is in it.
 pub(crate) struct Folder {
@@ -41,11 +41,11 @@ impl Folder {
     }
 
     /// Writes `content` under another name, and synced.
-    fn write_draft(folder: &Path, content: &[u8]) -> io::Result<Draft> {
-        let mut draft = new_draft(folder)?;
-        draft.file.write_all(content)?;
-        draft.file.sync_all()?;
-        Ok(draft)
+    fn write_temp(folder: &Path, content: &[u8]) -> io::Result<TempSegment> {
+        let mut temp = new_temp_segment(folder)?;
+        temp.file.write_all(content)?;
+        temp.file.sync_all()?;
+        Ok(temp)
     }
 }
 
@@ -75,7 +75,7 @@ impl Store for Folder {
                         path: inner,
                         bytes: about.len(),
                     }),
-                    // A draft that has just become a segment.
+                    // A temp that has just become a segment.
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => {
                         return Err(error).with_context(|| self.path(&inner).display().to_string());
@@ -101,31 +101,31 @@ impl Store for Folder {
         }
     }
 
-    fn draft(&self, folder: &str) -> Result<Draft> {
+    fn temp_segment(&self, folder: &str) -> Result<TempSegment> {
         let path = self.path(folder);
         let make = || {
             make_folder(&path)?;
-            remove_stale_drafts(&path)?;
-            new_draft(&path)
+            remove_stale_temp_segments(&path)?;
+            new_temp_segment(&path)
         };
         make().with_context(|| path.display().to_string())
     }
 
-    fn create(&self, path: &str, draft: &mut Draft, manifest: &Manifest) -> Result<Created> {
+    fn create(&self, path: &str, temp: &mut TempSegment, manifest: &Manifest) -> Result<Created> {
         let target = self.path(path);
         let mut create = || -> io::Result<Created> {
             let (Some(folder), Some(name), Some(own)) =
-                (target.parent(), target.file_name(), draft.path.as_deref())
+                (target.parent(), target.file_name(), temp.path.as_deref())
             else {
                 return Err(ErrorKind::InvalidInput.into());
             };
             let file = name.to_string_lossy();
-            draft.file.sync_all()?;
-            let mut beside = Folder::write_draft(folder, manifest.text(&file).as_bytes())?;
+            temp.file.sync_all()?;
+            let mut beside = Folder::write_temp(folder, manifest.text(&file).as_bytes())?;
             if rename_new(own, &target)? == Created::Exists {
                 return Ok(Created::Exists);
             }
-            draft.path = None;
+            temp.path = None;
             rename_over(
                 &mut beside,
                 &folder.join(format!("{file}{MANIFEST_SUFFIX}")),
@@ -141,7 +141,7 @@ impl Store for Folder {
         let replace = || -> io::Result<()> {
             let folder = target.parent().ok_or(ErrorKind::InvalidInput)?;
             make_folder(folder)?;
-            rename_over(&mut Folder::write_draft(folder, content)?, &target)?;
+            rename_over(&mut Folder::write_temp(folder, content)?, &target)?;
             sync_folder(folder)
         };
         replace().with_context(|| target.display().to_string())
@@ -172,14 +172,11 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// A new file under a name that no segment has, locked for as long as it is open.
-fn new_draft(folder: &Path) -> io::Result<Draft> {
+fn new_temp_segment(folder: &Path) -> io::Result<TempSegment> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     loop {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(
-            "{DRAFT_PREFIX}{}-{number}{DRAFT_SUFFIX}",
-            std::process::id()
-        );
+        let name = format!("{TEMP_PREFIX}{}-{number}{TEMP_SUFFIX}", std::process::id());
         let path = folder.join(name);
         let created = OpenOptions::new()
             .read(true)
@@ -195,7 +192,7 @@ fn new_draft(folder: &Path) -> io::Result<Draft> {
         let _ = flock(&file, FlockOperation::LockExclusive);
         // Another run may have taken it for stale before it was locked.
         if file.metadata()?.nlink() > 0 {
-            return Ok(Draft {
+            return Ok(TempSegment {
                 file,
                 path: Some(path),
             });
@@ -203,15 +200,15 @@ fn new_draft(folder: &Path) -> io::Result<Draft> {
     }
 }
 
-/// Removes what a run that was killed has left: the drafts that nobody has locked.
-fn remove_stale_drafts(folder: &Path) -> io::Result<()> {
+/// Removes what a run that was killed has left: the temporary segments that nobody has locked.
+fn remove_stale_temp_segments(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let is_draft = path
+        let is_temp = path
             .file_name()
             .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with(DRAFT_PREFIX) && name.ends_with(DRAFT_SUFFIX));
-        if !is_draft {
+            .is_some_and(|name| name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX));
+        if !is_temp {
             continue;
         }
         if let Ok(file) = File::open(&path)
@@ -238,11 +235,11 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<Created> {
     }
 }
 
-fn rename_over(draft: &mut Draft, to: &Path) -> io::Result<()> {
-    if let Some(own) = &draft.path {
+fn rename_over(temp: &mut TempSegment, to: &Path) -> io::Result<()> {
+    if let Some(own) = &temp.path {
         fs::rename(own, to)?;
     }
-    draft.path = None;
+    temp.path = None;
     Ok(())
 }
 
@@ -250,10 +247,10 @@ fn rename_over(draft: &mut Draft, to: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn written(store: &Folder, content: &[u8]) -> Draft {
-        let mut draft = store.draft("a/b").expect("a draft");
-        draft.file.write_all(content).expect("it is written");
-        draft
+    fn written(store: &Folder, content: &[u8]) -> TempSegment {
+        let mut temp = store.temp_segment("a/b").expect("a temp");
+        temp.file.write_all(content).expect("it is written");
+        temp
     }
 
     #[test]
@@ -265,9 +262,9 @@ mod tests {
             ..Manifest::default()
         };
         let create = |content: &[u8]| {
-            let mut draft = written(&store, content);
+            let mut temp = written(&store, content);
             store
-                .create("a/b/s.tsv", &mut draft, &manifest)
+                .create("a/b/s.tsv", &mut temp, &manifest)
                 .expect("an answer")
         };
         assert_eq!(create(b"first"), Created::New);

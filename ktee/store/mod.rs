@@ -32,14 +32,14 @@ pub(crate) enum Created {
 }
 
 /// A file that grows until it is whole, and that nobody takes for a segment before; gone when dropped.
-pub(crate) struct Draft {
+pub(crate) struct TempSegment {
     /// Its content so far.
     pub(crate) file: File,
     /// Its name; none where it has none.
     path: Option<PathBuf>,
 }
 
-impl Drop for Draft {
+impl Drop for TempSegment {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
             // What stays is removed by the next run.
@@ -60,10 +60,10 @@ pub(crate) trait Store: Send + Sync {
     fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>>;
 
     /// An empty file for a segment that will be in `folder`.
-    fn draft(&self, folder: &str) -> Result<Draft>;
+    fn temp_segment(&self, folder: &str) -> Result<TempSegment>;
 
-    /// Makes `draft` the segment at `path`, with its manifest, durably, unless there is one already.
-    fn create(&self, path: &str, draft: &mut Draft, manifest: &Manifest) -> Result<Created>;
+    /// Makes `temp` the segment at `path`, with its manifest, durably, unless there is one already.
+    fn create(&self, path: &str, temp: &mut TempSegment, manifest: &Manifest) -> Result<Created>;
 
     /// Writes a small file, durably, in place of one that may be there.
     fn replace(&self, path: &str, content: &[u8]) -> Result<()>;

@@ -12,7 +12,7 @@ use tools::report::{Cell, Column, Report};
 
 use crate::config::Verify;
 use crate::read::segment::fingerprint;
-use crate::read::{Catalog, Interrupted, Passage, Shelf, catalog};
+use crate::read::{Interrupted, Inventory, PartitionSegments, ReadProgress, inventory};
 use crate::segment::{Layout, Manifest, Name, Place};
 use crate::store::{self, Store};
 use judge::{Checked, Verdict, judge};
@@ -39,11 +39,11 @@ const COLUMNS: [Column; 12] = [
 pub(crate) fn run(config: &Verify) -> Result<Exit> {
     let signals = Signals::catch()?;
     let store = store::open(&config.place, false)?;
-    let places = config.selection.places(Catalog::list(&*store)?)?;
+    let places = config.selection.places(Inventory::list(&*store)?)?;
     let mut report = Report::new("ktee", &COLUMNS);
-    let mut passage = Passage::new(!config.is_quiet, &signals);
-    let verified = verify_places(&*store, &places, &mut passage, &mut report);
-    drop(passage);
+    let mut progress = ReadProgress::new(!config.is_quiet, &signals);
+    let verified = verify_places(&*store, &places, &mut progress, &mut report);
+    drop(progress);
     let is_whole = match (verified, signals.caught()) {
         (Err(error), Some(signal)) if error.is::<Interrupted>() => return Ok(Exit::Signal(signal)),
         (verified, _) => verified?,
@@ -61,14 +61,14 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
 /// A row for each partition; says whether all are whole.
 fn verify_places(
     store: &dyn Store,
-    places: &BTreeMap<Place, Shelf>,
-    passage: &mut Passage<'_>,
+    places: &BTreeMap<Place, PartitionSegments>,
+    progress: &mut ReadProgress<'_>,
     report: &mut Report,
 ) -> Result<bool> {
-    passage.find_end(store, places)?;
+    progress.find_end(store, places)?;
     let mut is_whole = true;
-    for (place, shelf) in places {
-        let verdict = verify_place(store, place, shelf, passage)?;
+    for (place, stored) in places {
+        let verdict = verify_place(store, place, stored, progress)?;
         is_whole &= verdict.is_whole();
         report.push(row(place, &verdict));
     }
@@ -78,34 +78,34 @@ fn verify_places(
 fn verify_place(
     store: &dyn Store,
     place: &Place,
-    shelf: &Shelf,
-    passage: &mut Passage<'_>,
+    stored: &PartitionSegments,
+    progress: &mut ReadProgress<'_>,
 ) -> Result<Verdict> {
     let mut checked = Vec::new();
-    for name in &shelf.segments {
-        let manifest = catalog::manifest(store, place, name)?;
-        let counted = check(store, place, name, passage);
+    for name in &stored.segments {
+        let manifest = inventory::manifest(store, place, name)?;
+        let counted = check(store, place, name, progress);
         // What was not read to its end for a signal is not damaged.
-        passage.stop_at_signal()?;
+        progress.stop_at_signal()?;
         checked.push(Checked {
             file: name.file(place),
             first: name.first,
-            has_manifest: shelf.manifests.contains(&name.file(place)),
+            has_manifest: stored.manifests.contains(&name.file(place)),
             manifest,
             counted: counted.map_err(|error| format!("{error:#}")),
         });
     }
     let mut lost = Vec::new();
-    for file in &shelf.manifests {
+    for file in &stored.manifests {
         if !checked.iter().any(|segment| segment.file == *file)
             && let Some(name) = Name::parse(file, place)
         {
-            lost.push((name.first, catalog::manifest(store, place, &name)?));
+            lost.push((name.first, inventory::manifest(store, place, &name)?));
         }
     }
     let mut verdict = judge(&checked, &lost, *place == Place::Lines);
     if !verdict.overlaps.is_empty() {
-        compare(store, place, shelf, &mut verdict)?;
+        compare(store, place, stored, &mut verdict)?;
     }
     Ok(verdict)
 }
@@ -115,12 +115,12 @@ fn check(
     store: &dyn Store,
     place: &Place,
     name: &Name,
-    passage: &mut Passage<'_>,
+    progress: &mut ReadProgress<'_>,
 ) -> Result<Manifest> {
-    let mut reader = catalog::open(store, place, name)?;
+    let mut reader = inventory::open(store, place, name)?;
     let mut last = None;
     while let Some((record, line)) = reader.next()? {
-        passage.pass(line.len())?;
+        progress.pass(line.len())?;
         let Place::Partition(topic, partition) = place else {
             continue;
         };
@@ -139,14 +139,19 @@ fn check(
 }
 
 /// Reads what lies in more than one segment again: which records are in there twice, and whether they are the same.
-fn compare(store: &dyn Store, place: &Place, shelf: &Shelf, verdict: &mut Verdict) -> Result<()> {
+fn compare(
+    store: &dyn Store,
+    place: &Place,
+    stored: &PartitionSegments,
+    verdict: &mut Verdict,
+) -> Result<()> {
     let mut seen: HashMap<i64, u32> = HashMap::new();
-    for name in shelf
+    for name in stored
         .segments
         .iter()
         .filter(|name| name.layout != Layout::Text)
     {
-        let mut reader = catalog::open(store, place, name)?;
+        let mut reader = inventory::open(store, place, name)?;
         // What can't be read was found to be damaged before.
         while let Ok(Some((record, _))) = reader.next() {
             let record = record.record();

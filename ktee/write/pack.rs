@@ -13,7 +13,7 @@ use super::publish::{Job, Outcome, Reports};
 use crate::read::segment::hex;
 use crate::segment::codec::Compressor;
 use crate::segment::{Codec, Layout, Name, Open, Place};
-use crate::store::{Draft, Store};
+use crate::store::{Store, TempSegment};
 
 /// What there is to do, in order.
 pub(super) enum Work {
@@ -46,7 +46,7 @@ pub(super) struct Packer {
 }
 
 struct Growing {
-    draft: Draft,
+    temp: TempSegment,
     sha256: Sha256,
     stored_bytes: u64,
 }
@@ -113,7 +113,7 @@ impl Packer {
                     place,
                     name,
                     manifest,
-                    draft: whole.draft,
+                    temp: whole.temp,
                 };
                 // A publisher that has failed has said so itself.
                 let _ = self.publishers[at].send(job);
@@ -137,7 +137,7 @@ impl Packer {
         let segment = match growing.entry(slot) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => entry.insert(Growing {
-                draft: self.store.draft(&place.folder())?,
+                temp: self.store.temp_segment(&place.folder())?,
                 sha256: Sha256::new(),
                 stored_bytes: 0,
             }),
@@ -145,7 +145,7 @@ impl Packer {
         let frame = compressor.compress(bytes).context("cannot compress")?;
         segment.sha256.update(frame);
         segment.stored_bytes += frame.len() as u64;
-        let written = segment.draft.file.write_all(frame);
+        let written = segment.temp.file.write_all(frame);
         written.with_context(|| format!("cannot write a segment of {place}"))
     }
 }

@@ -18,7 +18,7 @@ use crate::read::Reader;
 use crate::read::segment::{fingerprint, hex};
 use crate::segment::codec::Compressor;
 use crate::segment::{Manifest, Name, Open, Place};
-use crate::store::{Created, Draft, Store};
+use crate::store::{Created, Store, TempSegment};
 
 /// A segment that is whole, and not in its place yet.
 pub(super) struct Job {
@@ -26,7 +26,7 @@ pub(super) struct Job {
     pub(super) place: Arc<Place>,
     pub(super) name: Name,
     pub(super) manifest: Manifest,
-    pub(super) draft: Draft,
+    pub(super) temp: TempSegment,
 }
 
 /// What became of a segment.
@@ -115,7 +115,7 @@ impl Publisher {
             if refused.as_ref() == Some(&path) {
                 bail!("{path} is there and is not listed");
             }
-            match self.store.create(&path, &mut job.draft, &job.manifest)? {
+            match self.store.create(&path, &mut job.temp, &job.manifest)? {
                 Created::Exists => refused = Some(path),
                 Created::New => {
                     let (first, last) = (job.manifest.first, job.manifest.last);
@@ -130,7 +130,7 @@ impl Publisher {
     fn publish_lines(&self, job: &mut Job) -> Result<u64> {
         while self
             .store
-            .create(&job.name.path(&job.place), &mut job.draft, &job.manifest)?
+            .create(&job.name.path(&job.place), &mut job.temp, &job.manifest)?
             == Created::Exists
         {
             job.name.first += 1;
@@ -159,7 +159,7 @@ impl Publisher {
 
     /// Leaves out the records up to `last`, which another writer has stored.
     fn trim(&self, job: &mut Job, last: i64) -> Result<()> {
-        let mut file = job.draft.file.try_clone()?;
+        let mut file = job.temp.file.try_clone()?;
         file.seek(SeekFrom::Start(0))?;
         let mut reader = Reader::new(Box::new(file), &job.name)?;
         let mut rest = Vec::new();
@@ -177,8 +177,8 @@ impl Publisher {
         }
         let mut compressor = Compressor::new(job.name.codec)?;
         let frame = compressor.compress(&rest)?;
-        job.draft = self.store.draft(&job.place.folder())?;
-        job.draft.file.write_all(frame)?;
+        job.temp = self.store.temp_segment(&job.place.folder())?;
+        job.temp.file.write_all(frame)?;
         job.manifest = Manifest {
             stored_bytes: frame.len() as u64,
             sha256: hex(&Sha256::digest(frame)),

@@ -12,7 +12,7 @@ use crate::store::{Entry, Store};
 
 /// The segments of one place, by their first offset.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shelf {
+pub(crate) struct PartitionSegments {
     /// The segments; two may have the same first offset in different layouts.
     pub(crate) segments: Vec<Name>,
     /// Files that have a manifest.
@@ -21,32 +21,32 @@ pub(crate) struct Shelf {
 
 /// All segments of a backup.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Catalog {
+pub(crate) struct Inventory {
     /// By topic and partition; lines come first.
-    pub(crate) shelves: BTreeMap<Place, Shelf>,
+    pub(crate) partitions: BTreeMap<Place, PartitionSegments>,
 }
 
-impl Catalog {
+impl Inventory {
     /// Lists the whole backup.
-    pub(crate) fn list(store: &dyn Store) -> Result<Catalog> {
+    pub(crate) fn list(store: &dyn Store) -> Result<Inventory> {
         let mut entries = store.list("topics")?;
         entries.extend(store.list("lines")?);
-        Ok(Catalog::of(&entries))
+        Ok(Inventory::of(&entries))
     }
 
     /// Lists one place.
-    pub(crate) fn list_place(store: &dyn Store, place: &Place) -> Result<Shelf> {
-        Ok(Catalog::of_place(&store.list(&place.folder())?, place))
+    pub(crate) fn list_place(store: &dyn Store, place: &Place) -> Result<PartitionSegments> {
+        Ok(Inventory::of_place(&store.list(&place.folder())?, place))
     }
 
     /// What of `entries` is at `place`.
-    pub(crate) fn of_place(entries: &[Entry], place: &Place) -> Shelf {
-        let mut catalog = Catalog::of(entries);
-        catalog.shelves.remove(place).unwrap_or_default()
+    pub(crate) fn of_place(entries: &[Entry], place: &Place) -> PartitionSegments {
+        let mut inventory = Inventory::of(entries);
+        inventory.partitions.remove(place).unwrap_or_default()
     }
 
-    fn of(entries: &[Entry]) -> Catalog {
-        let mut catalog = Catalog::default();
+    fn of(entries: &[Entry]) -> Inventory {
+        let mut inventory = Inventory::default();
         for entry in entries {
             let Some((folder, file)) = entry.path.rsplit_once('/') else {
                 continue;
@@ -58,19 +58,19 @@ impl Catalog {
             let Some(name) = Name::parse(segment, &place) else {
                 continue;
             };
-            let shelf = catalog.shelves.entry(place).or_default();
+            let stored = inventory.partitions.entry(place).or_default();
             if segment.len() < file.len() {
-                shelf.manifests.insert(segment.to_owned());
+                stored.manifests.insert(segment.to_owned());
             } else {
-                shelf.segments.push(name);
+                stored.segments.push(name);
             }
         }
-        for (place, shelf) in &mut catalog.shelves {
-            shelf
+        for (place, stored) in &mut inventory.partitions {
+            stored
                 .segments
                 .sort_by_key(|name| (name.first, name.file(place)));
         }
-        catalog
+        inventory
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 
-use super::{Shelf, catalog};
+use super::{PartitionSegments, inventory};
 use crate::segment::Place;
 use crate::store::Store;
 
@@ -17,17 +17,17 @@ const ROUND: u64 = 1000;
 pub(crate) struct Interrupted;
 
 /// Counts what passes.
-pub(crate) struct Passage<'a> {
+pub(crate) struct ReadProgress<'a> {
     signals: &'a Signals,
     progress: Progress,
     records: u64,
     bytes: u64,
 }
 
-impl<'a> Passage<'a> {
+impl<'a> ReadProgress<'a> {
     /// With a bar where `wanted`, if stderr is a terminal.
-    pub(crate) fn new(wanted: bool, signals: &'a Signals) -> Passage<'a> {
-        Passage {
+    pub(crate) fn new(wanted: bool, signals: &'a Signals) -> ReadProgress<'a> {
+        ReadProgress {
             signals,
             progress: Progress::new(wanted, None),
             records: 0,
@@ -39,15 +39,15 @@ impl<'a> Passage<'a> {
     pub(crate) fn find_end<'s>(
         &mut self,
         store: &dyn Store,
-        shelves: impl IntoIterator<Item = (&'s Place, &'s Shelf)>,
+        partitions: impl IntoIterator<Item = (&'s Place, &'s PartitionSegments)>,
     ) -> Result<()> {
         if !self.progress.is_shown() {
             return Ok(());
         }
         let mut records = 0;
-        for (place, shelf) in shelves {
-            for name in &shelf.segments {
-                let Some(manifest) = catalog::manifest(store, place, name)? else {
+        for (place, stored) in partitions {
+            for name in &stored.segments {
+                let Some(manifest) = inventory::manifest(store, place, name)? else {
                     return Ok(());
                 };
                 records += manifest.records;
