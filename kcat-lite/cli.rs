@@ -98,8 +98,8 @@ pub(crate) struct Cli {
 
     /// Where to begin: beginning, end, stored, N, -N from the end, s@TIME; and where to stop: e@TIME
     ///
-    /// TIME is ISO 8601, now-2h, or milliseconds since 1970. Repeat it to say
-    /// both a beginning and an end.
+    /// TIME is ISO 8601, now-2h, "2 hours ago", "yesterday 15:00", @SECONDS or
+    /// milliseconds since 1970. Repeat it to say both a beginning and an end.
     #[arg(
         short = 'o',
         long = "offset",

@@ -55,7 +55,7 @@ pub(crate) struct Cli {
     #[arg(short = 'p', long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..), help_heading = "Backups, the way back")]
     pub(crate) partitions: Vec<i32>,
 
-    /// Only records of this time or later: ISO 8601, now-2h, milliseconds
+    /// Only records of this time or later: ISO 8601, now-2h, "yesterday 15:00", @SECONDS, milliseconds
     #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Backups, the way back")]
     pub(crate) from: Option<i64>,
 

@@ -94,7 +94,9 @@ fn a_time_starts_and_ends_consumption() {
     };
     let records: Vec<Record> = [1_000, 2_000, 3_000, 4_000].map(at_time).to_vec();
     kafka.produce(&topic, &records);
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
+        (&["-o", "s@@2", "-o", "e@@3.5"], "2000\n3000\n"),
+        (&["-o", "e@2 hours ago"], "1000\n2000\n3000\n4000\n"),
         (&["-o", "s@2000"], "2000\n3000\n4000\n"),
         (&["-o", "s@2001"], "3000\n4000\n"),
         (&["-o", "s@0"], "1000\n2000\n3000\n4000\n"),

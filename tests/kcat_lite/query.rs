@@ -31,6 +31,8 @@ fn a_time_is_answered_with_the_first_offset_at_or_after_it() {
         ("1:-1", "[1] offset 0"),
         ("1:1000", "[1] offset -1"),
         ("0:1970-01-01T00:00:02Z", "[0] offset 1"),
+        ("0:@2.5", "[0] offset 2"),
+        ("0:yesterday 15:00", "[0] offset -1"),
     ];
     for (query, expected) in cases {
         let asked = format!("{topic}:{query}");

@@ -33,7 +33,9 @@ fn what_cannot_be_honoured_is_a_usage_error_that_names_it() {
         ("--verify a --from now", "--from"),
         ("--cat a --tsv", "--tsv"),
         ("--cat a --compress gzip", "--compress"),
-        ("--cat a --from yesterday", "yesterday"),
+        ("--cat a --from yesterdays", "yesterdays"),
+        ("--cat a --from 1700000000", "@1700000000"),
+        ("--restore a --to 1700000000", "@1700000000"),
         ("--cat a -p -1", "-1"),
         ("x://y/z", "x://"),
     ] {

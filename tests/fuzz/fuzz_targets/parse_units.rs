@@ -37,6 +37,10 @@ fuzz_target!(|text: &str| {
     if let Ok(ms) = parse_instant_ms(text) {
         assert_eq!(parse_instant_ms(&format_time_ms(ms)), Ok(ms), "{text}");
         assert_eq!(parse_time(text, 0), Ok(ms), "{text}");
+        if let Ok(seconds) = text.parse::<i32>() {
+            let typed = parse_instant_ms(&format!("@{seconds}"));
+            assert_eq!(typed, Ok(i64::from(seconds) * 1000), "{text}");
+        }
     }
     let _ = parse_time(text, i64::MAX);
     let _ = parse_time(text, i64::MIN);
