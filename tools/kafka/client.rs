@@ -140,6 +140,9 @@ impl Client {
             );
             ffi::rd_kafka_conf_set_log_cb(conf_ptr, Some(log_callback));
             ffi::rd_kafka_conf_set_events(conf_ptr, events);
+            if role == Role::Producer && ffi::send_timestamp_0(conf_ptr) != code::NONE {
+                return Err(ContactError::Refused("no interceptor can be added".into()));
+            }
             let rk = ffi::rd_kafka_new(rk_type, conf_ptr, reason.as_mut_ptr().cast(), reason.len());
             if rk.is_null() {
                 return Err(ContactError::Refused(ffi::buffer_text(&reason)));

@@ -14,6 +14,9 @@ pub(crate) use rdkafka::bindings::*;
 pub(crate) const RD_KAFKA_PARTITION_UA: i32 = -1;
 
 unsafe extern "C" {
+    /// The shim's: a timestamp of `i64::MIN` is sent as 0.
+    #[link_name = "ku_send_timestamp_0"]
+    pub(crate) fn send_timestamp_0(conf: *mut rd_kafka_conf_t) -> c_int;
     #[link_name = "rd_kafka_err2str"]
     fn err2str_c(code: c_int) -> *const c_char;
     #[link_name = "rd_kafka_last_error"]

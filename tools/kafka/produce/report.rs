@@ -95,7 +95,7 @@ unsafe fn copy(message: *const ffi::rd_kafka_message_t, error: KafkaError) -> Un
             error,
             may_be_stored: status != ffi::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED,
             partition: (partition >= 0).then_some(partition),
-            timestamp_ms: timestamp_ms(message),
+            timestamp_ms: Some(timestamp_ms(message)),
             key: bytes((*message).key, (*message).key_len),
             value: bytes((*message).payload, (*message).len),
             headers,
@@ -110,7 +110,7 @@ unsafe fn copy(message: *const ffi::rd_kafka_message_t, error: KafkaError) -> Un
 ///
 /// # Safety
 /// `message` is a live delivery report, which nobody else looks at meanwhile.
-unsafe fn timestamp_ms(message: *const ffi::rd_kafka_message_t) -> Option<i64> {
+unsafe fn timestamp_ms(message: *const ffi::rd_kafka_message_t) -> i64 {
     let mut kind = ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
     // SAFETY: the caller's promise. The message is in librdkafka's own memory, which was never read-only, and the event
     // that lends it belongs to this thread; the field is an integer, and has its value again before anybody reads it.
@@ -119,7 +119,6 @@ unsafe fn timestamp_ms(message: *const ffi::rd_kafka_message_t) -> Option<i64> {
         let code = error.replace(code::NONE);
         let timestamp_ms = ffi::rd_kafka_message_timestamp(message, &raw mut kind);
         error.write(code);
-        // 0 is "now" to librdkafka, and is never kept.
-        (timestamp_ms != 0).then_some(timestamp_ms)
+        timestamp_ms
     }
 }

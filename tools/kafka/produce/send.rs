@@ -10,6 +10,9 @@ use crate::kafka::ffi;
 use crate::kafka::topic::TopicHandle;
 use crate::record::Record;
 
+/// What stands for the timestamp 0 until the record is in the queue (`shim.c`).
+const TIMESTAMP_0: i64 = i64::MIN;
+
 /// A topic that this producer has a handle for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicId(usize);
@@ -156,12 +159,15 @@ fn send_whole(
         }
     };
     let entry = |vtype, u| ffi::rd_kafka_vu_t { vtype, u };
-    if record.timestamp_ms == Some(0) {
-        return Err(KafkaError::new(
-            code::INVALID_ARG,
-            "the timestamp 0 can't be sent: librdkafka takes it for \"now\"",
-        ));
-    }
+    let timestamp_ms = match record.timestamp_ms {
+        // librdkafka's 0 is "now"; the shim makes a 0 of this.
+        Some(0) => TIMESTAMP_0,
+        Some(TIMESTAMP_0) => {
+            let reason = "the timestamp is too far in the past to be sent";
+            return Err(KafkaError::new(code::INVALID_ARG, reason));
+        }
+        given => given.unwrap_or(0),
+    };
     let headers = copy_headers(record)?;
     let partition = partition.unwrap_or(ffi::RD_KAFKA_PARTITION_UA);
     let fields = [
@@ -175,13 +181,7 @@ fn send_whole(
         ),
         entry(RD_KAFKA_VTYPE_VALUE, bytes(record.value)),
         entry(RD_KAFKA_VTYPE_KEY, bytes(record.key)),
-        // 0 is librdkafka's "now".
-        entry(
-            RD_KAFKA_VTYPE_TIMESTAMP,
-            Value {
-                i64_: record.timestamp_ms.unwrap_or(0),
-            },
-        ),
+        entry(RD_KAFKA_VTYPE_TIMESTAMP, Value { i64_: timestamp_ms }),
         entry(
             RD_KAFKA_VTYPE_OPAQUE,
             Value {

@@ -205,6 +205,42 @@ void ku_reply_release(void *reply) {
 }
 
 /*
+ * Timestamp 0.
+ *
+ * librdkafka takes the timestamp 0 for "now". A record of that time is handed
+ * in with INT64_MIN, which no broker takes, and gets its own time here, before
+ * it is queued.
+ */
+static rd_kafka_resp_err_t ku_on_send(rd_kafka_t *rk,
+                                      rd_kafka_message_t *message,
+                                      void *opaque) {
+        rd_kafka_msg_t *rkm = rd_kafka_message2msg(message);
+
+        (void)rk;
+        (void)opaque;
+        if (rkm->rkm_timestamp == INT64_MIN)
+                rkm->rkm_timestamp = 0;
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t ku_on_new(rd_kafka_t *rk,
+                                     const rd_kafka_conf_t *conf, void *opaque,
+                                     char *reason, size_t size) {
+        (void)conf;
+        (void)opaque;
+        (void)reason;
+        (void)size;
+        return rd_kafka_interceptor_add_on_send(rk, "timestamp 0", ku_on_send,
+                                                NULL);
+}
+
+/* Lets producers of this configuration send the timestamp 0 as INT64_MIN; 0 if that is settled. */
+int ku_send_timestamp_0(rd_kafka_conf_t *conf) {
+        return rd_kafka_conf_interceptor_add_on_new(conf, "timestamp 0",
+                                                    ku_on_new, NULL);
+}
+
+/*
  * Waiting by a clock that nobody sets.
  *
  * librdkafka's timed waits end at a time of day. When that clock is set back by
