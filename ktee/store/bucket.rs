@@ -4,55 +4,101 @@
 //! `If-None-Match: *`): it is there as a whole or not at all, with no upload
 //! in parts that could stay behind. Until then it grows in a file without a
 //! name in TMPDIR.
+//!
+//! - [`connect`]: endpoints and credentials.
+//! - [`profile`]: the files of the AWS tools.
+//! - [`retry`]: for how long a request is tried.
+//! - [`cause`]: why it failed, in one line.
+
+mod cause;
+mod connect;
+mod profile;
+mod retry;
 
 use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures_util::TryStreamExt;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
     Attribute, AttributeValue, Attributes, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutPayload, RetryConfig,
+    PutOptions, PutPayload,
 };
 use tokio::runtime::Runtime;
 
-use super::{Created, Entry, Store, TempSegment};
+use super::{Access, Created, Entry, Store, TempSegment};
 use crate::segment::Manifest;
 use crate::segment::name::MANIFEST_SUFFIX;
+use cause::Cause;
+use connect::Clients;
+use retry::Retry;
 
-/// How long a request that fails by the network or the server's own fault is tried again.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+/// An object by which a run finds out whether the store refuses to overwrite one.
+const PROBE: &str = ".ktee-probe";
+const PROBE_TEXT: &[u8] =
+    b"ktee has looked whether this object is protected from being overwritten.\n";
+/// What a PUT may take besides the time for its bytes.
+const PUT_SECONDS: u64 = 30;
+/// The slowest upload that is not given up.
+const LEAST_BYTES_PER_SECOND: u64 = 32 * 1024;
 
 /// A bucket, seen from a prefix on.
 pub(crate) struct Bucket {
-    objects: Arc<dyn ObjectStore>,
+    clients: Clients,
     prefix: Path,
     /// The URL without what follows the bucket, for messages.
     root: String,
     runtime: Runtime,
+    retry: Retry,
+    /// Whether the store itself refuses to overwrite; else it is looked before.
+    is_conditional: bool,
 }
 
 impl Bucket {
     /// The bucket of `SCHEME://BUCKET/PREFIX`, with the credentials that the environment has for it.
-    pub(crate) fn open(url: &str) -> Result<Bucket> {
+    pub(crate) fn open(url: &str, access: &Access) -> Result<Bucket> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         anyhow::ensure!(!bucket.is_empty(), "{url}: the bucket's name is missing");
         let root = format!("{scheme}://{bucket}");
-        let objects = connect(scheme, &root).with_context(|| url.to_owned())?;
-        Ok(Bucket {
-            objects,
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let bucket = Bucket {
+            clients: connect::connect(scheme, &root, &runtime).with_context(|| url.to_owned())?,
             prefix: Path::parse(prefix.trim_matches('/')).with_context(|| url.to_owned())?,
             root,
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?,
-        })
+            runtime,
+            retry: Retry::new(access.retry_for),
+            is_conditional: !access.single_writer,
+        };
+        if access.for_writing && bucket.is_conditional {
+            bucket.probe()?;
+        }
+        Ok(bucket)
+    }
+
+    /// Finds out whether two writers could destroy each other's segments.
+    fn probe(&self) -> Result<()> {
+        let path = self.path(PROBE)?;
+        // What is there from an earlier run was refused now, and all is well.
+        for _ in 0..2 {
+            let put = self.put(
+                &path,
+                PROBE_TEXT.to_vec(),
+                &Attributes::new(),
+                &PutMode::Create,
+            );
+            if put? == Created::Exists {
+                return Ok(());
+            }
+        }
+        bail!(
+            "{}: this store overwrites objects although it is asked not to (If-None-Match), so that two writers \
+             could destroy each other's segments; if this ktee is the only one, say --single-writer",
+            self.name(&self.prefix)
+        );
     }
 
     fn path(&self, path: &str) -> Result<Path> {
@@ -90,46 +136,62 @@ impl Bucket {
         named.collect()
     }
 
-    fn put(&self, path: &Path, content: Vec<u8>, options: PutOptions) -> object_store::Result<()> {
-        let put = self
-            .objects
-            .put_opts(path, PutPayload::from(content), options);
-        self.runtime.block_on(put).map(drop)
+    /// Does what only reads.
+    fn ask<T, F>(&self, path: &Path, act: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        self.retry.run(&|| self.name(path), || {
+            self.runtime
+                .block_on(act())
+                .map_err(|error| Cause::of(&error))
+        })
     }
-}
 
-fn connect(scheme: &str, root: &str) -> Result<Arc<dyn ObjectStore>> {
-    let retry = RetryConfig {
-        retry_timeout: RETRY_TIMEOUT,
-        ..RetryConfig::default()
-    };
-    Ok(match scheme {
-        "gs" => Arc::new(
-            GoogleCloudStorageBuilder::from_env()
-                .with_url(root)
-                .with_retry(retry)
-                .build()?,
-        ),
-        "az" => Arc::new(
-            MicrosoftAzureBuilder::from_env()
-                .with_url(root)
-                .with_retry(retry)
-                .build()?,
-        ),
-        _ => {
-            // Who names an endpoint without TLS wants none.
-            let is_plain = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
-                .iter()
-                .any(|name| std::env::var(name).is_ok_and(|url| url.starts_with("http://")));
-            Arc::new(
-                AmazonS3Builder::from_env()
-                    .with_url(root)
-                    .with_allow_http(is_plain)
-                    .with_retry(retry)
-                    .build()?,
-            )
-        }
-    })
+    fn put(
+        &self,
+        path: &Path,
+        content: Vec<u8>,
+        attributes: &Attributes,
+        mode: &PutMode,
+    ) -> Result<Created> {
+        let seconds = put_seconds(content.len());
+        let payload = PutPayload::from(content);
+        let is_create = *mode == PutMode::Create;
+        self.retry.run(&|| self.name(path), || {
+            let options = PutOptions {
+                mode: mode.clone(),
+                attributes: attributes.clone(),
+                ..PutOptions::default()
+            };
+            let put = self.clients.writer.put_opts(path, payload.clone(), options);
+            let limit = Duration::from_secs(seconds);
+            let put = async { tokio::time::timeout(limit, put).await };
+            match self.runtime.block_on(put) {
+                Err(_) => Err(Cause::timed_out(seconds)),
+                Ok(Ok(_)) => Ok(Created::New),
+                Ok(Err(error)) if is_create && self.is_taken(&error) => Ok(Created::Exists),
+                Ok(Err(error)) => Err(Cause::of(&error)),
+            }
+        })
+    }
+
+    /// Whether the name is taken. S3 answers 409 where it can't say yet; others say by it what it says by 412.
+    fn is_taken(&self, error: &Error) -> bool {
+        let is_open = self.root.starts_with("s3") && Cause::of(error).status == Some(409);
+        matches!(error, Error::AlreadyExists { .. }) && !is_open
+    }
+
+    /// Whether there is an object of this name.
+    fn has(&self, path: &Path) -> Result<bool> {
+        self.ask(path, || async {
+            match self.clients.reader.head(path).await {
+                Ok(_) => Ok(true),
+                Err(Error::NotFound { .. }) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+    }
 }
 
 impl Store for Bucket {
@@ -137,11 +199,9 @@ impl Store for Bucket {
         let mut entries = Vec::new();
         let mut folders = vec![self.path(folder)?];
         while let Some(folder) = folders.pop() {
-            let found = self
-                .runtime
-                .block_on(self.objects.list_with_delimiter(Some(&folder)))
-                .map_err(|error| once(&error))
-                .with_context(|| self.name(&folder))?;
+            let found = self.ask(&folder, || {
+                self.clients.reader.list_with_delimiter(Some(&folder))
+            })?;
             folders.extend(found.common_prefixes);
             entries.extend(found.objects.iter().map(|object| self.entry(object)));
         }
@@ -150,10 +210,10 @@ impl Store for Bucket {
 
     fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<Entry>> {
         let (folder, offset) = (self.path(folder)?, self.path(&format!("{folder}/{file}"))?);
-        let listing = self.objects.list_with_offset(Some(&folder), &offset);
-        let listed: object_store::Result<Vec<_>> = self.runtime.block_on(listing.try_collect());
-        let listed = listed.map_err(|error| once(&error));
-        let listed = listed.with_context(|| self.name(&folder))?;
+        let listed: Vec<ObjectMeta> = self.ask(&folder, || {
+            let listing = self.clients.reader.list_with_offset(Some(&folder), &offset);
+            listing.try_collect()
+        })?;
         Ok(listed
             .into_iter()
             .map(|object| self.entry(&object))
@@ -162,12 +222,14 @@ impl Store for Bucket {
 
     fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {
         let path = self.path(path)?;
-        let read = async { self.objects.get(&path).await?.bytes().await };
-        match self.runtime.block_on(read) {
-            Ok(bytes) => Ok(Some(Box::new(Cursor::new(bytes)))),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(once(&error)).with_context(|| self.name(&path)),
-        }
+        let read = self.ask(&path, || async {
+            match self.clients.reader.get(&path).await {
+                Ok(found) => found.bytes().await.map(Some),
+                Err(error) if is_missing(&error) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })?;
+        Ok(read.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn Read + Send>))
     }
 
     fn temp_segment(&self, _folder: &str) -> Result<TempSegment> {
@@ -178,43 +240,49 @@ impl Store for Bucket {
 
     fn create(&self, path: &str, temp: &mut TempSegment, manifest: &Manifest) -> Result<Created> {
         let path = self.path(path)?;
-        let mut create = || -> Result<Created> {
-            let mut content = Vec::with_capacity(manifest.stored_bytes as usize);
-            temp.file.seek(SeekFrom::Start(0))?;
-            temp.file.read_to_end(&mut content)?;
-            let options = PutOptions {
-                mode: PutMode::Create,
-                attributes: self.metadata(manifest),
-                ..PutOptions::default()
-            };
-            match self.put(&path, content, options) {
-                Ok(()) => {}
-                Err(Error::AlreadyExists { .. }) => return Ok(Created::Exists),
-                Err(error) => return Err(once(&error)),
-            }
-            let file = path.filename().unwrap_or_default();
-            let beside = Path::parse(format!("{path}{MANIFEST_SUFFIX}"))?;
-            let text = manifest.text(file).into_bytes();
-            let put = self.put(&beside, text, PutOptions::default());
-            put.map_err(|error| once(&error))?;
-            Ok(Created::New)
+        if !self.is_conditional && self.has(&path)? {
+            return Ok(Created::Exists);
+        }
+        let mode = if self.is_conditional {
+            PutMode::Create
+        } else {
+            PutMode::Overwrite
         };
-        create().with_context(|| self.name(&path))
+        let mut content = Vec::with_capacity(manifest.stored_bytes as usize);
+        let read = temp
+            .file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| temp.file.read_to_end(&mut content));
+        read.with_context(|| self.name(&path))?;
+        if self.put(&path, content, &self.metadata(manifest), &mode)? == Created::Exists {
+            return Ok(Created::Exists);
+        }
+        let file = path.filename().unwrap_or_default();
+        let beside = Path::parse(format!("{path}{MANIFEST_SUFFIX}"))?;
+        let text = manifest.text(file).into_bytes();
+        self.put(&beside, text, &Attributes::new(), &PutMode::Overwrite)
     }
 
     fn replace(&self, path: &str, content: &[u8]) -> Result<()> {
         let path = self.path(path)?;
-        self.put(&path, content.to_vec(), PutOptions::default())
-            .map_err(|error| once(&error))
-            .with_context(|| self.name(&path))
+        let put = self.put(
+            &path,
+            content.to_vec(),
+            &Attributes::new(),
+            &PutMode::Overwrite,
+        );
+        put.map(drop)
     }
 }
 
-/// What an error says, in one line: as it is shown it has its causes in it already, with pages of XML.
-fn once(error: &Error) -> anyhow::Error {
-    let text = error.to_string();
-    let words: Vec<&str> = text.split_whitespace().collect();
-    anyhow::Error::msg(words.join(" "))
+/// How long a PUT of this size may take.
+fn put_seconds(bytes: usize) -> u64 {
+    PUT_SECONDS + bytes as u64 / LEAST_BYTES_PER_SECOND
+}
+
+/// Whether there is no object of this name, in a bucket that is there.
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::NotFound { .. }) && !Cause::of(error).text.contains("NoSuchBucket")
 }
 
 /// A file that nobody can open a second time and that is gone with this process, however it ends.
@@ -234,4 +302,16 @@ fn unnamed_file(folder: &std::path::Path) -> std::io::Result<std::fs::File> {
         }
     }
     Err(ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::put_seconds;
+
+    #[test]
+    fn an_upload_may_take_as_long_as_a_slow_line_needs() {
+        assert_eq!(put_seconds(0), 30);
+        // 21 MB at 500 kB a second.
+        assert!(put_seconds(21_000_000) > 2 * 42);
+    }
 }

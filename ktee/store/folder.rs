@@ -18,6 +18,9 @@ use crate::segment::name::MANIFEST_SUFFIX;
 const TEMP_PREFIX: &str = ".ktee-";
 const TEMP_SUFFIX: &str = ".tmp";
 
+/// So many folders deep nothing of ktee's lies.
+const DEEPEST: usize = 8;
+
 /// A folder and what is in it.
 pub(crate) struct Folder {
     root: PathBuf,
@@ -69,7 +72,9 @@ impl Store for Folder {
                 } else {
                     format!("{folder}/{name}")
                 };
-                match file.metadata() {
+                // A link to a folder is followed, as it is when segments are written, but not around in a circle.
+                match fs::metadata(file.path()) {
+                    Ok(about) if about.is_dir() && inner.matches('/').count() > DEEPEST => {}
                     Ok(about) if about.is_dir() => folders.push(inner),
                     Ok(about) => entries.push(Entry {
                         path: inner,

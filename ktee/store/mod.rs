@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
@@ -48,6 +49,17 @@ impl Drop for TempSegment {
     }
 }
 
+/// How a store is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// Segments will be stored: a folder that is not there is made, a bucket has to refuse to overwrite objects.
+    pub(crate) for_writing: bool,
+    /// Nobody else writes to it, so a bucket that overwrites objects will do.
+    pub(crate) single_writer: bool,
+    /// How long a request to a bucket is tried again; `None` where the user says nothing.
+    pub(crate) retry_for: Option<Duration>,
+}
+
 /// A folder or bucket. Paths are relative to its root, `/` between folders.
 pub(crate) trait Store: Send + Sync {
     /// All files in `folder` and below it, in no order; none where there is no such folder.
@@ -74,30 +86,42 @@ pub(crate) fn is_place(operand: &str) -> bool {
     scheme(operand).is_some() || operand.ends_with('/') || Path::new(operand).is_dir()
 }
 
-/// The store at `place`; `for_writing` makes a folder that is not there.
+/// Whether an operand names a bucket of an object store.
+pub(crate) fn is_bucket(operand: &str) -> bool {
+    scheme(operand).is_some_and(|scheme| ["s3", "s3a", "gs", "az"].contains(&scheme))
+}
+
+/// The store at `place`.
 ///
 /// # Errors
-/// A URL of an unknown kind, credentials that are missing, a folder that can't be made.
-pub(crate) fn open(place: &str, for_writing: bool) -> Result<Arc<dyn Store>> {
+/// A URL of an unknown kind, credentials that are missing, a folder that can't be made, a bucket that overwrites objects.
+pub(crate) fn open(place: &str, access: &Access) -> Result<Arc<dyn Store>> {
+    let folder = |path: &str| -> Result<Arc<dyn Store>> {
+        let folder = folder::Folder::open(Path::new(path), access.for_writing)?;
+        Ok(Arc::new(folder))
+    };
     match scheme(place) {
-        None => Ok(Arc::new(folder::Folder::open(
-            Path::new(place),
-            for_writing,
-        )?)),
-        Some("file") => {
-            let path = place.strip_prefix("file://").unwrap_or(place);
-            Ok(Arc::new(folder::Folder::open(
-                Path::new(path),
-                for_writing,
-            )?))
-        }
+        None => folder(place),
+        Some("file") => folder(place.strip_prefix("file://").unwrap_or(place)),
         #[cfg(feature = "object-store")]
-        Some("s3" | "s3a" | "gs" | "az") => Ok(Arc::new(bucket::Bucket::open(place)?)),
+        Some("s3" | "s3a" | "gs" | "az") => Ok(Arc::new(bucket::Bucket::open(place, access)?)),
         #[cfg(not(feature = "object-store"))]
         Some("s3" | "s3a" | "gs" | "az") => {
             bail!("{place}: this ktee was built without object stores")
         }
         Some(other) => bail!("{place}: {other}:// is none of s3, gs, az, file"),
+    }
+}
+
+/// A URL without the user and password that it may have; anything else as it is.
+pub(crate) fn masked(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://***@{}", &rest[at + 1..]),
+        None => url.to_owned(),
     }
 }
 

@@ -195,3 +195,152 @@ fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
         .succeeds()
         .stdout_has("\"doubles\":0");
 }
+
+#[test]
+fn a_store_that_is_away_for_a_while_is_tried_until_it_is_back() {
+    let s3 = S3::start();
+    s3.slow_down(8);
+    s3.conflict(2);
+    ktee(&s3)
+        .args(["--tsv=all", "s3://backups/p"])
+        .stdin(lines("t", 0, 10))
+        .run()
+        .succeeds();
+    assert_eq!(s3.faults_met(), 10);
+    ktee(&s3)
+        .args(["--cat", "s3://backups/p"])
+        .run()
+        .succeeds()
+        .stdout_is(lines("t", 0, 10));
+}
+
+#[test]
+fn a_store_that_stays_away_is_given_up_when_the_time_is_over() {
+    let s3 = S3::start();
+    s3.slow_down(u32::MAX);
+    ktee(&s3)
+        .args(["--tsv=all", "--delivery-timeout", "3s", "s3://backups/p"])
+        .stdin(lines("t", 0, 1))
+        .run()
+        .fails_with(2)
+        .stdout_is(lines("t", 0, 1))
+        .stderr_has("s3://backups/p/.ktee-probe: 503 SlowDown: wait; tried for 3s")
+        .stderr_lacks("<");
+    assert!(s3.faults_met() > 3, "{}", s3.faults_met());
+}
+
+#[test]
+fn a_store_that_overwrites_objects_is_refused_unless_there_is_one_writer() {
+    let s3 = S3::start();
+    s3.overwrite();
+    let run = |options: &[&str], records: i64| {
+        ktee(&s3)
+            .args(["--tsv=all", "--segment-records", "10"])
+            .args(options)
+            .arg("s3://backups/p")
+            .stdin(lines("t", 0, records))
+            .run()
+    };
+    run(&[], 10)
+        .fails_with(2)
+        .stderr_has("If-None-Match")
+        .stderr_has("--single-writer");
+    assert!(!s3.folder().join("backups/p/topics").exists());
+    run(&["--single-writer"], 20).succeeds();
+    run(&["--single-writer"], 30)
+        .succeeds()
+        .stderr_has("20 records already in the backup, 10 added");
+    ktee(&s3)
+        .args(["--cat", "s3://backups/p"])
+        .run()
+        .succeeds()
+        .stdout_is(lines("t", 0, 30));
+}
+
+#[test]
+fn what_is_wrong_with_a_store_is_one_line_that_names_the_cause() {
+    let s3 = S3::start();
+    let run = |command: Cmd, url: &str| {
+        let output = command
+            .args(["--tsv=all", "--delivery-timeout", "1s", url])
+            .stdin(lines("t", 0, 1))
+            .run()
+            .fails_with(2)
+            .stderr_lacks("<")
+            .stderr_lacks("secret");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+        output
+    };
+    run(
+        ktee(&s3).env("AWS_SECRET_ACCESS_KEY", "wrong"),
+        "s3://backups",
+    )
+    .stderr_has("403 SignatureDoesNotMatch");
+    s3.lose_buckets();
+    run(ktee(&s3), "s3://other/p").stderr_has("s3://other/p/.ktee-probe: 404 NoSuchBucket");
+    let plain = s3.url().replace("http:", "https:");
+    run(ktee(&s3).env("AWS_ENDPOINT_URL", plain), "s3://other").stderr_has("TLS: ");
+    // A port that was just free.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let refused = format!("http://me:secret@127.0.0.1:{port}");
+    run(ktee(&s3).env("AWS_ENDPOINT_URL", refused), "s3://other").stderr_has("Connection refused");
+    let keyless = || {
+        ktee(&s3)
+            .env("AWS_ACCESS_KEY_ID", "")
+            .env("AWS_SECRET_ACCESS_KEY", "")
+            .env("AWS_METADATA_ENDPOINT", format!("http://127.0.0.1:{port}"))
+    };
+    run(keyless(), "s3://other").stderr_has("s3://other: no credentials: ");
+    run(keyless().env("AWS_PROFILE", "nobody"), "s3://other")
+        .stderr_has("there is no profile nobody");
+    cmd("ktee")
+        .args(["--cat", "s3://me:secret@backups/p"])
+        .run()
+        .fails_with(2)
+        .stderr_has("s3://***@backups/p")
+        .stderr_lacks("secret");
+}
+
+#[test]
+fn keys_are_read_from_the_files_of_the_aws_tools() {
+    let s3 = S3::start();
+    let home = crate::testkit::session::folder("aws-home");
+    std::fs::create_dir(home.join(".aws")).unwrap();
+    let keys = "aws_access_key_id = me\naws_secret_access_key = secret\n";
+    let write = |name: &str, text: String| std::fs::write(home.join(name), text).unwrap();
+    write(".aws/credentials", format!("[default]\n{keys}"));
+    write(
+        ".aws/config",
+        format!(
+            "[default]\nregion = us-east-1\nendpoint_url = {}\n[profile role]\nrole_arn = x\n",
+            s3.url()
+        ),
+    );
+    write("other", format!("[work]\n{keys}"));
+    let run = |command: Cmd| {
+        command
+            .env("HOME", &home)
+            .args(["--tsv=all", "s3://backups/p"])
+            .stdin(lines("t", 0, 1))
+            .run()
+    };
+    run(cmd("ktee")).succeeds();
+    run(cmd("ktee")
+        .env("AWS_PROFILE", "work")
+        .env("AWS_SHARED_CREDENTIALS_FILE", home.join("other"))
+        .env("AWS_ENDPOINT_URL", s3.url()))
+    .succeeds();
+    run(cmd("ktee").env("AWS_PROFILE", "role"))
+        .fails_with(2)
+        .stderr_has("role_arn");
+    // What the environment says comes first.
+    run(s3
+        .known_to(cmd("ktee"))
+        .env("AWS_SECRET_ACCESS_KEY", "wrong"))
+    .fails_with(2)
+    .stderr_has("403");
+}

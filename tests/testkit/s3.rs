@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
@@ -14,7 +14,7 @@ use s3s::service::S3ServiceBuilder;
 use s3s::{S3Result, s3_error};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use tokio::net::TcpListener;
 use tokio::runtime;
@@ -26,6 +26,54 @@ pub(crate) struct S3 {
     port: u16,
     /// Whether the bucket is to be no more.
     is_gone: Arc<AtomicBool>,
+    faults: Arc<Faults>,
+}
+
+/// What goes wrong.
+#[derive(Default)]
+struct Faults {
+    /// So many requests more are answered with 503 SlowDown.
+    slow_downs: AtomicU32,
+    /// So many objects more are created with 409 ConditionalRequestConflict first.
+    conflicts: AtomicU32,
+    /// Whether objects are overwritten, whatever the request says.
+    overwrites: AtomicBool,
+    /// So many requests were answered with an error for it.
+    met: AtomicU32,
+}
+
+impl Faults {
+    /// The answer that a request gets instead of its own.
+    fn answer<B>(&self, request: &Request<B>, folder: &Path) -> Option<Response<s3s::Body>> {
+        let take = |left: &AtomicU32| {
+            let order = Ordering::SeqCst;
+            left.fetch_update(order, order, |n| n.checked_sub(1))
+                .is_ok()
+        };
+        let is_creation = request.headers().contains_key("if-none-match");
+        if is_creation && self.overwrites.load(Ordering::SeqCst) {
+            // The header is signed and has to stay; the object goes.
+            let object = folder.join(request.uri().path().trim_start_matches('/'));
+            drop(std::fs::remove_file(object));
+        }
+        let (status, code) = if take(&self.slow_downs) {
+            (503, "SlowDown")
+        } else if is_creation && take(&self.conflicts) {
+            (409, "ConditionalRequestConflict")
+        } else {
+            return None;
+        };
+        self.met.fetch_add(1, Ordering::SeqCst);
+        let body = format!(
+            "<?xml version=\"1.0\"?>\n<Error>\n<Code>{code}</Code>\n<Message>wait</Message></Error>"
+        );
+        Some(
+            Response::builder()
+                .status(status)
+                .body(body.into())
+                .unwrap(),
+        )
+    }
 }
 
 /// Whose headers the server understands.
@@ -82,6 +130,9 @@ impl S3 {
         service.set_access(Gate(Arc::clone(&is_gone), dialect));
         service.set_auth(SimpleAuth::from_single("me", "secret"));
         let service = service.build();
+        let faults = Arc::new(Faults::default());
+        let injected = Arc::clone(&faults);
+        let root = folder.clone();
         std::thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread()
                 .enable_all()
@@ -94,12 +145,17 @@ impl S3 {
                 loop {
                     let (socket, _) = listener.accept().await.unwrap();
                     let (service, writing) = (service.clone(), Arc::clone(&writing));
+                    let (faults, root) = (Arc::clone(&injected), root.clone());
                     let service = service_fn(move |mut request: Request<Incoming>| {
                         if dialect == Dialect::Google {
                             translate(request.headers_mut());
                         }
                         let (service, writing) = (service.clone(), Arc::clone(&writing));
+                        let fault = faults.answer(&request, &root);
                         async move {
+                            if let Some(fault) = fault {
+                                return Ok(fault);
+                            }
                             // The server looks whether a name is free and then writes; S3 does both in one step.
                             let is_put = request.method() == Method::PUT;
                             let _one_at_a_time = if is_put {
@@ -122,6 +178,7 @@ impl S3 {
             folder,
             port,
             is_gone,
+            faults,
         }
     }
 
@@ -151,6 +208,26 @@ impl S3 {
     /// The folder that has the buckets.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Answers the next requests, so many, with 503 SlowDown.
+    pub(crate) fn slow_down(&self, requests: u32) {
+        self.faults.slow_downs.store(requests, Ordering::SeqCst);
+    }
+
+    /// Answers the next creations of objects, so many, with 409 ConditionalRequestConflict.
+    pub(crate) fn conflict(&self, creations: u32) {
+        self.faults.conflicts.store(creations, Ordering::SeqCst);
+    }
+
+    /// Overwrites objects from now on, whatever a request says.
+    pub(crate) fn overwrite(&self) {
+        self.faults.overwrites.store(true, Ordering::SeqCst);
+    }
+
+    /// How many requests have met a fault.
+    pub(crate) fn faults_met(&self) -> u32 {
+        self.faults.met.load(Ordering::SeqCst)
     }
 
     /// From now on there is no bucket.

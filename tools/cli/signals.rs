@@ -7,14 +7,23 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rustix::event::{PollFd, PollFlags};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::exit::Exit;
 use crate::poll::poll;
+
+/// The number of the last signal caught by this process, 0 for none.
+static CAUGHT: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+
+/// Whether a signal was caught; for what works deep below a program's own [`Signals`].
+pub fn any_caught() -> bool {
+    let caught = CAUGHT.get();
+    caught.is_some_and(|caught| caught.load(Ordering::Relaxed) != 0)
+}
 
 /// The signals caught so far.
 pub struct Signals {
@@ -26,10 +35,20 @@ pub struct Signals {
 impl Signals {
     /// Catches SIGINT, SIGTERM and SIGHUP from now on; one that the parent ignores (nohup) stays ignored.
     pub fn catch() -> io::Result<Signals> {
-        let caught = Arc::new(AtomicUsize::new(0));
+        Signals::catch_of(&[SIGINT, SIGTERM, SIGHUP])
+    }
+
+    /// As [`Signals::catch`], and lets SIGINT pass without any effect.
+    pub fn catch_without_interrupts() -> io::Result<Signals> {
+        signal_hook::flag::register(SIGINT, Arc::default())?;
+        Signals::catch_of(&[SIGTERM, SIGHUP])
+    }
+
+    fn catch_of(wanted: &[i32]) -> io::Result<Signals> {
+        let caught = Arc::clone(CAUGHT.get_or_init(Arc::default));
         let (wake, waker) = std::os::unix::net::UnixStream::pair()?;
         let ignored = ignored_signals();
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for &signal in wanted {
             if ignored & (1 << (signal - 1)) != 0 {
                 continue;
             }
