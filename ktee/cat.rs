@@ -1,18 +1,24 @@
 //! `--cat`: the records of a backup to standard output, as `--tsv=all`.
+//!
+//! Everything that is there and can be read is written; what is missing or
+//! damaged is named on standard error.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use tools::cli::Exit;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::Out;
+use tools::cli::{Exit, message};
 use tools::record::{Encoder, Record};
 
 use crate::config::Cat;
+use crate::read::merge::Damage;
 use crate::read::segment::format;
+use crate::read::select::Offered;
 use crate::read::{Interrupted, Inventory, ReadProgress, Reader};
-use crate::segment::{Codec, Layout};
+use crate::segment::{Codec, Layout, Place};
 use crate::store;
+use crate::verify;
 
 /// Writes them all.
 pub(crate) fn run(config: &Cat) -> Result<Exit> {
@@ -23,33 +29,79 @@ pub(crate) fn run(config: &Cat) -> Result<Exit> {
     } else {
         cat_backup(config, &mut output)
     };
-    match written {
-        Err(error) if !error.is::<Interrupted>() => return Err(error),
-        _ => output.out.flush(&signals)?,
+    // What was read before an error is good.
+    output.out.flush(&signals)?;
+    match (written, signals.caught()) {
+        (Err(error), Some(signal)) if error.is::<Interrupted>() => Ok(Exit::Signal(signal)),
+        (Ok(_), Some(signal)) => Ok(Exit::Signal(signal)),
+        (written, _) => written,
     }
-    Ok(signals.caught().map_or(Exit::Done, Exit::Signal))
 }
 
-fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<()> {
+fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
     let selection = &config.selection;
-    let store = store::open(&config.place, false)?;
+    let store = store::open(&config.place, &config.access)?;
     let places = selection.places(Inventory::list(&*store)?)?;
+    if places.is_empty() {
+        message(format_args!("{}: there is no segment", config.place));
+        return Ok(Exit::No);
+    }
     if selection.from_ms.is_none() && selection.to_ms.is_none() {
         output.progress.find_end(&*store, &places)?;
     }
+    let mut all = Offered::default();
+    let mut is_whole = true;
+    let mut is_damaged = false;
     for (place, stored) in &places {
-        selection.read(
+        let offered = selection.read(
             &*store,
             place,
             &stored.segments,
             &mut |record, line, layout| output.write(record, line, layout),
+            &mut |damage| {
+                is_damaged = true;
+                report_damage(&damage);
+                Ok(())
+            },
         )?;
+        all.add(offered.records, offered.times_ms);
+        output.out.flush(output.signals)?;
+        let holes = verify::holes(&*store, place, stored)?;
+        is_whole &= holes.is_empty();
+        report_holes(place, &holes);
     }
-    Ok(())
+    Ok(match (is_damaged, is_whole) {
+        (true, _) => Exit::Failed,
+        (false, false) => Exit::No,
+        (false, true) => output.exit(config, all),
+    })
+}
+
+/// Names what of a segment can't be read.
+pub(crate) fn report_damage(damage: &Damage) {
+    let missing = match damage.missing {
+        None => String::new(),
+        Some((first, Some(last))) => format!("; offsets {first} to {last} of it can't be read"),
+        Some((first, None)) => format!("; offsets from {first} on of it can't be read"),
+    };
+    message(format_args!("{:#}{missing}", damage.error));
+}
+
+/// Names the ranges of offsets that are missing at a place.
+pub(crate) fn report_holes(place: &Place, holes: &[(i64, i64)]) {
+    let what = match place {
+        Place::Lines => "segments",
+        Place::Partition(..) => "offsets",
+    };
+    for (first, last) in holes {
+        message(format_args!(
+            "{place}: {what} {first} to {last} are missing"
+        ));
+    }
 }
 
 /// One file of records: a spill, or a segment that was taken out of its backup.
-fn cat_file(config: &Cat, output: &mut Output<'_>) -> Result<()> {
+fn cat_file(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
     let name = || config.place.clone();
     let (rest, codec) = Codec::split(&config.place);
     let layout = if Path::new(rest).extension().is_some_and(|e| e == "json") {
@@ -60,13 +112,15 @@ fn cat_file(config: &Cat, output: &mut Output<'_>) -> Result<()> {
     let file = std::fs::File::open(&config.place).with_context(name)?;
     let records = format(layout).context("a format")?;
     let mut reader = Reader::of_file(Box::new(file), codec, records).with_context(name)?;
+    let mut all = Offered::default();
     while let Some((record, line)) = reader.next().with_context(name)? {
         let record = record.record();
+        all.add(1, record.timestamp_ms.map(|ms| (ms, ms)));
         if config.selection.wants_time(record.timestamp_ms) {
             output.write(&record, line, layout)?;
         }
     }
-    Ok(())
+    Ok(output.exit(config, all))
 }
 
 struct Output<'a> {
@@ -74,6 +128,7 @@ struct Output<'a> {
     encoder: Encoder,
     signals: &'a Signals,
     progress: ReadProgress<'a>,
+    written: u64,
 }
 
 impl<'a> Output<'a> {
@@ -85,6 +140,7 @@ impl<'a> Output<'a> {
             progress: ReadProgress::new(!config.is_quiet && !out.is_terminal(), signals),
             out,
             signals,
+            written: 0,
         })
     }
 
@@ -100,9 +156,21 @@ impl<'a> Output<'a> {
         } else {
             self.encoder.encode(record, self.out.buffer())?;
         }
+        self.written += 1;
         if self.out.is_full() {
             self.out.flush(self.signals)?;
         }
         self.progress.pass(line.len())
+    }
+
+    /// 1 where none of the records that there are has the time that was asked for.
+    fn exit(&self, config: &Cat, all: Offered) -> Exit {
+        let selection = &config.selection;
+        let has_range = selection.from_ms.is_some() || selection.to_ms.is_some();
+        if self.written > 0 || !has_range {
+            return Exit::Done;
+        }
+        message(format_args!("{}: {all}", config.place));
+        Exit::No
     }
 }

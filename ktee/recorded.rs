@@ -1,11 +1,13 @@
 //! What a backup knows of a topic besides its records: partitions and settings, and how far groups have read.
 //!
-//! Two small files in the topic's folder, written anew each time:
-//! `settings.tsv` with names and values, `groups.tsv` with group, partition
-//! and offset.
+//! Small files `meta/settings+TIME.tsv`, with names and values, and
+//! `meta/groups+TIME.tsv`, with group, partition and offset, in the topic's
+//! folder. TIME is when the cluster was asked. A file is never written over;
+//! one that would say the same as the newest is not written. Earlier versions
+//! had one `settings.tsv` and one `groups.tsv`, which count as older than all.
 
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 use tools::kafka::cluster::{
@@ -16,10 +18,15 @@ use tools::kafka::{Client, Options, Role};
 use tools::record::tsv::Tsv;
 use tools::record::{Decoded, Decoder, Encoder, Format, Record};
 
+use crate::segment::name::{compact_time, parse_compact_time};
 use crate::store::Store;
 
 /// The name under which the number of partitions stands among the settings.
 const PARTITIONS: &str = "partitions";
+/// What stands before the name of a setting that was the broker's and not the topic's own.
+const OF_BROKER: &str = "broker:";
+/// Settings without which a restored topic may not take the records, whoever set them.
+const NEEDED: [&str; 1] = ["max.message.bytes"];
 
 /// What is to be recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub(crate) struct Recorded {
     pub(crate) partitions: Option<i32>,
     /// Settings that were the topic's own.
     pub(crate) settings: Vec<(String, String)>,
+    /// Settings that it needed and that were the broker's.
+    pub(crate) of_broker: Vec<(String, String)>,
     /// Group, partition, and the offset of the first record that the group has not read.
     pub(crate) groups: Vec<(String, i32, i64)>,
 }
@@ -45,12 +54,69 @@ fn format(columns: &str) -> Format {
     })
 }
 
-fn settings_path(topic: &str) -> String {
-    format!("topics/{topic}/settings.tsv")
+/// A kind of file, by what its name begins with.
+#[derive(Clone, Copy)]
+enum Kind {
+    Settings,
+    Groups,
 }
 
-fn groups_path(topic: &str) -> String {
-    format!("topics/{topic}/groups.tsv")
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Settings => "settings",
+            Kind::Groups => "groups",
+        }
+    }
+
+    /// The file of `topic` that was written at this time; `None` stands for the one of earlier versions.
+    fn path(self, topic: &str, time_ms: Option<i64>) -> String {
+        let name = self.name();
+        match time_ms {
+            None => format!("topics/{topic}/{name}.tsv"),
+            Some(ms) => format!("topics/{topic}/meta/{name}+{}.tsv", compact_time(ms)),
+        }
+    }
+
+    /// The time in the name of a file of this kind.
+    fn time_of(self, file: &str) -> Option<i64> {
+        let time = file.strip_prefix(self.name())?.strip_prefix('+')?;
+        parse_compact_time(time.strip_suffix(".tsv")?)
+    }
+
+    /// What the newest file says that is not newer than `as_of_ms`; `None` where there is none.
+    fn read(
+        self,
+        store: &dyn Store,
+        topic: &str,
+        as_of_ms: Option<i64>,
+    ) -> Result<Option<Vec<u8>>> {
+        let entries = store.list(&format!("topics/{topic}/meta"))?;
+        let times = entries.iter().filter_map(|entry| {
+            let (_, file) = entry.path.rsplit_once('/')?;
+            self.time_of(file)
+        });
+        let newest = times
+            .filter(|ms| as_of_ms.is_none_or(|as_of| *ms <= as_of))
+            .max();
+        let path = self.path(topic, newest);
+        let Some(mut file) = store.read(&path)? else {
+            return Ok(None);
+        };
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).context(path)?;
+        Ok(Some(text))
+    }
+
+    /// Writes what the cluster says now, unless the newest file says the same.
+    fn write(self, store: &dyn Store, topic: &str, text: &[u8]) -> Result<()> {
+        if self.read(store, topic, None)?.as_deref() == Some(text) {
+            return Ok(());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_ms = now.map_or(0, |now| now.as_millis() as i64);
+        store.replace(&self.path(topic, Some(now_ms)), text)
+    }
 }
 
 /// Asks the cluster about these topics, and writes what it says into the backup.
@@ -68,12 +134,12 @@ pub(crate) fn record(
         for topic in topics {
             let text = settings_of(&mut wire, &metadata, topic, &client, interrupted);
             let text = text.with_context(|| format!("settings of topic {topic}"))?;
-            store.replace(&settings_path(topic), &text)?;
+            Kind::Settings.write(store, topic, &text)?;
         }
     }
     if wanted.groups {
         for (topic, text) in groups_of(&mut wire, &metadata, topics, &client, interrupted)? {
-            store.replace(&groups_path(&topic), &text)?;
+            Kind::Groups.write(store, &topic, &text)?;
         }
     }
     Ok(())
@@ -106,8 +172,12 @@ fn settings_of(
         encoder.encode(&record, &mut text)
     };
     add(PARTITIONS, &about.partitions.len().to_string())?;
-    for setting in settings.iter().filter(|setting| setting.is_own) {
-        add(&setting.name, &setting.value)?;
+    for setting in &settings {
+        if setting.is_own {
+            add(&setting.name, &setting.value)?;
+        } else if NEEDED.contains(&setting.name.as_str()) {
+            add(&format!("{OF_BROKER}{}", setting.name), &setting.value)?;
+        }
     }
     Ok(text)
 }
@@ -162,52 +232,93 @@ fn groups_of(
 }
 
 impl Recorded {
-    /// What the backup knows of `topic`.
-    pub(crate) fn read(store: &dyn Store, topic: &str) -> Result<Recorded> {
+    /// What the backup knows of `topic`, as of a time or as of the newest.
+    pub(crate) fn read(store: &dyn Store, topic: &str, as_of_ms: Option<i64>) -> Result<Recorded> {
         let mut recorded = Recorded::default();
-        let path = settings_path(topic);
-        read_lines(store, &path, "key,value", &mut |record| {
-            let text = |bytes: Option<&[u8]>| {
-                String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+        let mut read =
+            |kind: Kind, columns: &str, take: &mut dyn FnMut(&mut Recorded, &Record<'_>)| {
+                let text = kind.read(store, topic, as_of_ms)?.unwrap_or_default();
+                each_line(&text, columns, &mut |record| take(&mut recorded, record))
+                    .with_context(|| format!("topics/{topic}: {}", kind.name()))
             };
+        let text =
+            |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+        read(Kind::Settings, "key,value", &mut |recorded, record| {
             let (name, value) = (text(record.key), text(record.value));
             if name == PARTITIONS {
                 recorded.partitions = value.parse().ok();
+            } else if let Some(name) = name.strip_prefix(OF_BROKER) {
+                recorded.of_broker.push((name.to_owned(), value));
             } else {
                 recorded.settings.push((name, value));
             }
         })?;
-        let path = groups_path(topic);
-        read_lines(store, &path, "key,partition,offset", &mut |record| {
-            let group = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
-            if let (Some(partition), Some(offset)) = (record.partition, record.offset) {
-                recorded.groups.push((group, partition, offset));
-            }
-        })?;
+        read(
+            Kind::Groups,
+            "key,partition,offset",
+            &mut |recorded, record| {
+                if let (Some(partition), Some(offset)) = (record.partition, record.offset) {
+                    recorded.groups.push((text(record.key), partition, offset));
+                }
+            },
+        )?;
         Ok(recorded)
     }
 }
 
-fn read_lines(
-    store: &dyn Store,
-    path: &str,
-    columns: &str,
-    take: &mut dyn FnMut(&Record<'_>),
-) -> Result<()> {
-    let Some(mut file) = store.read(path)? else {
-        return Ok(());
-    };
-    let mut text = Vec::new();
-    file.read_to_end(&mut text)
-        .with_context(|| path.to_owned())?;
+fn each_line(text: &[u8], columns: &str, take: &mut dyn FnMut(&Record<'_>)) -> Result<()> {
     let mut decoder = Decoder::new(format(columns))?;
-    let mut rest = &text[..];
-    while let Decoded::Record { record, used } = decoder
-        .decode(rest, true)
-        .with_context(|| path.to_owned())?
-    {
+    let mut rest = text;
+    while let Decoded::Record { record, used } = decoder.decode(rest, true)? {
         take(&record.record());
         rest = &rest[used..];
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{self, Access};
+
+    #[test]
+    fn the_newest_counts_or_the_newest_before_a_time() {
+        let root = tempfile::tempdir().expect("a folder");
+        let place = root.path().to_str().expect("UTF-8").to_owned();
+        let access = Access {
+            for_writing: true,
+            ..Access::default()
+        };
+        let store = store::open(&place, &access).expect("it is made");
+        let write = |time_ms: Option<i64>, partitions: i32| {
+            let path = Kind::Settings.path("t", time_ms);
+            let text = format!("partitions\t{partitions}\na\tb\nbroker:max.message.bytes\t9\n");
+            store
+                .replace(&path, text.as_bytes())
+                .expect("it is written");
+        };
+        let read = |as_of_ms| Recorded::read(&*store, "t", as_of_ms).expect("an answer");
+        assert_eq!(read(None), Recorded::default());
+        write(None, 1);
+        write(Some(2000), 2);
+        write(Some(3000), 3);
+        let of = |as_of_ms| read(as_of_ms).partitions;
+        assert_eq!(of(None), Some(3));
+        assert_eq!(
+            [of(Some(1999)), of(Some(2000)), of(Some(9000))],
+            [Some(1), Some(2), Some(3)]
+        );
+        let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(read(None).settings, [text("a", "b")]);
+        assert_eq!(read(None).of_broker, [text("max.message.bytes", "9")]);
+        let written = |text: &[u8]| {
+            Kind::Groups
+                .write(&*store, "t", text)
+                .expect("it is written");
+            store.list("topics/t/meta").expect("a list").len()
+        };
+        assert_eq!(written(b"g\t0\t5\n"), 3);
+        assert_eq!(written(b"g\t0\t5\n"), 3, "the same is not written again");
+        assert_eq!(read(None).groups, [("g".to_owned(), 0, 5)]);
+    }
 }

@@ -74,13 +74,19 @@ impl Inventory {
     }
 }
 
+/// The stored bytes of a segment.
+pub(crate) fn stored(
+    store: &dyn Store,
+    place: &Place,
+    name: &Name,
+) -> Result<Box<dyn Read + Send>> {
+    let path = name.path(place);
+    store.read(&path)?.ok_or_else(|| anyhow!("{path} is gone"))
+}
+
 /// Opens the file of a segment.
 pub(crate) fn open(store: &dyn Store, place: &Place, name: &Name) -> Result<Reader> {
-    let path = name.path(place);
-    let stored = store
-        .read(&path)?
-        .ok_or_else(|| anyhow!("{path} is gone"))?;
-    Reader::new(stored, name).context(path)
+    Reader::new(stored(store, place, name)?, name).with_context(|| name.path(place))
 }
 
 /// What the manifest of a segment says; `None` where there is none that can be read.

@@ -1,11 +1,11 @@
-//! The records of one partition in order, each once, from segments that may overlap.
+//! The records of one partition in order, each once, from segments that may overlap and may be damaged.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use tools::record::{Decoded, Decoder, Record};
 
-use super::segment::format;
+use super::segment::{format, sha256};
 use super::{Reader, inventory};
-use crate::segment::{Layout, Manifest, Name, Place};
+use crate::segment::{Codec, Layout, Manifest, Name, Place};
 use crate::store::Store;
 
 /// A segment with what is known of it.
@@ -15,26 +15,53 @@ pub(crate) struct Known {
     pub(crate) facts: Manifest,
 }
 
+/// What can't be read of a segment. The records before it were handed over.
+#[derive(Debug)]
+pub(crate) struct Damage {
+    /// The segment's path, and what is wrong.
+    pub(crate) error: anyhow::Error,
+    /// The first and the last offset that may be missing for it; the last is not always known.
+    pub(crate) missing: Option<(i64, Option<i64>)>,
+}
+
+impl Damage {
+    /// `read` is the last offset that was handed over.
+    fn new(place: &Place, segment: &Known, read: Option<i64>, error: anyhow::Error) -> Damage {
+        let first = read.map_or(segment.name.first, |read| read + 1);
+        // What was counted because there is no manifest ends where the damage begins.
+        let last = Some(segment.facts.last).filter(|_| !segment.facts.sha256.is_empty());
+        let is_line = *place == Place::Lines;
+        let is_complete = last.is_some_and(|last| last < first);
+        Damage {
+            error: error.context(segment.name.path(place)),
+            missing: (!is_line && !is_complete).then_some((first, last)),
+        }
+    }
+}
+
 /// What takes records: the record, its line as it stands in the segment, and the segment's layout.
 pub(crate) type Take<'a> = dyn FnMut(&Record<'_>, &[u8], Layout) -> Result<()> + 'a;
 
+/// What hears of damage; an error ends the reading, else it goes on behind the damaged segment.
+pub(crate) type TakeDamage<'a> = dyn FnMut(Damage) -> Result<()> + 'a;
+
 /// Hands over the records of `segments`, which are sorted by their first offset: in order, each offset once.
 ///
-/// # Errors
-/// A segment can't be read or is not what its manifest says, which for its
-/// checksum is known only behind its last record.
+/// Nothing is handed over whose checksum was not verified: that of its frame
+/// or, without compression, that of the whole segment.
 pub(crate) fn merge(
     store: &dyn Store,
     place: &Place,
     segments: &[Known],
     take: &mut Take<'_>,
+    damaged: &mut TakeDamage<'_>,
 ) -> Result<()> {
     let mut rest = segments;
     while !rest.is_empty() {
         let (group, behind) = rest.split_at(group_len(rest));
         match group {
-            [one] => read_one(store, place, one, take)?,
-            many => read_many(store, place, many, take)?,
+            [one] => read_one(store, place, one, take, damaged)?,
+            many => read_many(store, place, many, take, damaged)?,
         }
         rest = behind;
     }
@@ -53,30 +80,132 @@ fn group_len(segments: &[Known]) -> usize {
     segments.len()
 }
 
-fn read_one(store: &dyn Store, place: &Place, segment: &Known, take: &mut Take<'_>) -> Result<()> {
-    let path = || segment.name.path(place);
-    let mut reader = inventory::open(store, place, &segment.name)?;
-    while let Some((record, line)) = reader.next().with_context(path)? {
-        take(&record.record(), line, segment.name.layout)?;
+fn open(store: &dyn Store, place: &Place, segment: &Known) -> Result<Reader> {
+    if segment.name.codec == Codec::None && !segment.facts.sha256.is_empty() {
+        let stored = inventory::stored(store, place, &segment.name)?;
+        check(&sha256(stored)?, segment)?;
     }
-    check(reader, segment).with_context(path)
+    inventory::open(store, place, &segment.name)
+}
+
+fn check(sha256: &str, segment: &Known) -> Result<()> {
+    ensure!(
+        sha256 == segment.facts.sha256 || segment.facts.sha256.is_empty(),
+        "the checksum is not the manifest's"
+    );
+    Ok(())
+}
+
+/// Whether a record is one of this segment and behind the one that was read before; a file may be another's copy.
+fn belongs(record: &Record<'_>, place: &Place, segment: &Known, read: Option<i64>) -> Result<()> {
+    let Place::Partition(topic, partition) = place else {
+        return Ok(());
+    };
+    let is_at_home = record.topic == Some(topic) && record.partition == Some(*partition);
+    ensure!(is_at_home, "a record of another partition is in it");
+    let offset = record.offset.unwrap_or(-1);
+    match read {
+        None => ensure!(
+            offset == segment.name.first,
+            "it does not begin as its name says"
+        ),
+        Some(read) => ensure!(offset > read, "offset {offset} stands behind {read}"),
+    }
+    Ok(())
+}
+
+fn read_one(
+    store: &dyn Store,
+    place: &Place,
+    segment: &Known,
+    take: &mut Take<'_>,
+    damaged: &mut TakeDamage<'_>,
+) -> Result<()> {
+    let mut read = None;
+    let mut reader = match open(store, place, segment) {
+        Ok(reader) => reader,
+        Err(error) => return damaged(Damage::new(place, segment, read, error)),
+    };
+    loop {
+        match reader.next() {
+            Ok(Some((record, line))) => {
+                let record = record.record();
+                if let Err(error) = belongs(&record, place, segment, read) {
+                    return damaged(Damage::new(place, segment, read, error));
+                }
+                take(&record, line, segment.name.layout)?;
+                read = record.offset.or(read);
+            }
+            Ok(None) => break,
+            Err(error) => return damaged(Damage::new(place, segment, read, error)),
+        }
+    }
+    let checked = reader
+        .manifest()
+        .and_then(|counted| check(&counted.sha256, segment));
+    checked.or_else(|error| damaged(Damage::new(place, segment, read, error)))
 }
 
 /// A segment that is read beside others, and its next record.
 struct MergeCursor<'a> {
     segment: &'a Known,
-    reader: Reader,
+    reader: Option<Reader>,
     head: Option<(i64, Vec<u8>)>,
+    read: Option<i64>,
 }
 
-impl MergeCursor<'_> {
-    fn advance(&mut self) -> Result<()> {
-        let next = self.reader.next()?;
-        self.head = next.map(|(record, line)| {
-            let offset = record.record().offset.unwrap_or(-1);
-            (offset, line.to_vec())
-        });
-        Ok(())
+impl<'a> MergeCursor<'a> {
+    fn open(
+        store: &dyn Store,
+        place: &Place,
+        segment: &'a Known,
+        damaged: &mut TakeDamage<'_>,
+    ) -> Result<MergeCursor<'a>> {
+        let mut cursor = MergeCursor {
+            segment,
+            reader: None,
+            head: None,
+            read: None,
+        };
+        match open(store, place, segment) {
+            Ok(reader) => cursor.reader = Some(reader),
+            Err(error) => damaged(Damage::new(place, segment, None, error))?,
+        }
+        cursor.advance(place, damaged)?;
+        Ok(cursor)
+    }
+
+    /// Reads the next record, and at the end looks whether this was all of the segment.
+    fn advance(&mut self, place: &Place, damaged: &mut TakeDamage<'_>) -> Result<()> {
+        self.head = None;
+        let Some(reader) = &mut self.reader else {
+            return Ok(());
+        };
+        let failed = match reader.next() {
+            Ok(Some((record, line))) => {
+                let record = record.record();
+                match belongs(&record, place, self.segment, self.read) {
+                    Ok(()) => {
+                        let offset = record.offset.unwrap_or(-1);
+                        self.head = Some((offset, line.to_vec()));
+                        self.read = Some(offset);
+                        return Ok(());
+                    }
+                    Err(error) => Some(error),
+                }
+            }
+            Ok(None) => match self.reader.take().map(Reader::manifest) {
+                Some(Ok(counted)) => check(&counted.sha256, self.segment).err(),
+                Some(Err(error)) => Some(error),
+                None => None,
+            },
+            Err(error) => Some(error),
+        };
+        self.reader = None;
+        match failed {
+            Some(error) => damaged(Damage::new(place, self.segment, self.read, error)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -85,62 +214,44 @@ fn read_many(
     place: &Place,
     segments: &[Known],
     take: &mut Take<'_>,
+    damaged: &mut TakeDamage<'_>,
 ) -> Result<()> {
     let mut open = Vec::new();
     for segment in segments {
-        let reader = inventory::open(store, place, &segment.name)?;
-        let head = None;
-        let mut beside = MergeCursor {
-            segment,
-            reader,
-            head,
-        };
-        beside.advance().with_context(|| segment.name.path(place))?;
-        open.push(beside);
+        open.push(MergeCursor::open(store, place, segment, damaged)?);
     }
     let mut emitted = None;
     loop {
         let heads = open.iter().enumerate();
-        let heads = heads.filter_map(|(at, beside)| Some((beside.head.as_ref()?.0, at)));
+        let heads = heads.filter_map(|(at, cursor)| Some((cursor.head.as_ref()?.0, at)));
         let Some((offset, at)) = heads.min() else {
-            break;
+            return Ok(());
         };
-        let beside = &mut open[at];
-        let line = beside.head.take().map(|(_, line)| line).unwrap_or_default();
-        beside
-            .advance()
-            .with_context(|| beside.segment.name.path(place))?;
-        if emitted.is_some_and(|emitted| offset <= emitted) {
-            continue;
+        let cursor = &mut open[at];
+        let line = cursor.head.take().map(|(_, line)| line).unwrap_or_default();
+        if emitted.is_none_or(|emitted| offset > emitted) {
+            emitted = Some(offset);
+            take_line(&line, cursor.segment, place, take)?;
         }
-        emitted = Some(offset);
-        let layout = beside.segment.name.layout;
-        let mut decoder = format(layout).map(Decoder::new).transpose()?;
-        if let Some(decoder) = &mut decoder
-            && let Decoded::Record { record, .. } = decoder.decode(&line, true)?
-        {
-            take(&record.record(), &line, layout)?;
-        }
+        cursor.advance(place, damaged)?;
     }
-    for beside in open {
-        check(beside.reader, beside.segment).with_context(|| beside.segment.name.path(place))?;
-    }
-    Ok(())
 }
 
-fn check(reader: Reader, segment: &Known) -> Result<()> {
-    let counted = reader.manifest()?;
-    ensure!(
-        counted.sha256 == segment.facts.sha256,
-        "the checksum is not the manifest's"
-    );
-    Ok(())
+fn take_line(line: &[u8], segment: &Known, place: &Place, take: &mut Take<'_>) -> Result<()> {
+    let layout = segment.name.layout;
+    let format = format(layout).context("a format")?;
+    let mut decoder = Decoder::new(format)?;
+    match decoder.decode(line, true)? {
+        Decoded::Record { record, .. } => take(&record.record(), line, layout),
+        Decoded::Skipped { .. } | Decoded::Incomplete => {
+            Err(anyhow!("{}: a line is empty", segment.name.path(place)))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::Codec;
 
     fn known(first: i64, last: i64) -> Known {
         Known {

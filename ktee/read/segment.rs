@@ -61,6 +61,17 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// The SHA-256 of a stored file, in hexadecimal digits.
+pub(crate) fn sha256(stored: impl Read) -> io::Result<String> {
+    let passed: Rc<RefCell<Passed>> = Rc::default();
+    let mut counted = Counted {
+        stored,
+        passed: Rc::clone(&passed),
+    };
+    io::copy(&mut counted, &mut io::sink())?;
+    Ok(hex(&passed.take().sha256.finalize()))
+}
+
 /// Reads a segment from its start to its end.
 pub(crate) struct Reader {
     input: Box<dyn Read>,
@@ -77,7 +88,7 @@ impl Reader {
     /// The reader of the segment `name`, whose file is `stored`.
     pub(crate) fn new(stored: Box<dyn Read + Send>, name: &Name) -> Result<Reader> {
         let decoder = format(name.layout).map(Decoder::new).transpose()?;
-        Reader::with(stored, name.codec, decoder, name.first)
+        Ok(Reader::with(stored, name.codec, decoder, name.first))
     }
 
     /// The reader of lines in any format that holds records.
@@ -86,7 +97,7 @@ impl Reader {
         codec: Codec,
         format: Format,
     ) -> Result<Reader> {
-        Reader::with(stored, codec, Some(Decoder::new(format)?), 0)
+        Ok(Reader::with(stored, codec, Some(Decoder::new(format)?), 0))
     }
 
     fn with(
@@ -94,14 +105,14 @@ impl Reader {
         codec: Codec,
         decoder: Option<Decoder>,
         first: i64,
-    ) -> Result<Reader> {
+    ) -> Reader {
         let passed = Rc::default();
         let counted = Counted {
             stored,
             passed: Rc::clone(&passed),
         };
-        Ok(Reader {
-            input: codec.reader(counted)?,
+        Reader {
+            input: codec.reader(counted),
             passed,
             decoder,
             buffer: Vec::new(),
@@ -113,7 +124,7 @@ impl Reader {
                 last: first,
                 ..Open::default()
             },
-        })
+        }
     }
 
     /// The next record and its line, line feed included; `None` at the end.

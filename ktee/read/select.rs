@@ -3,11 +3,53 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
+use tools::record::Record;
+use tools::units::format_time_ms;
 
-use super::merge::{Known, Take, merge};
+use super::merge::{Known, Take, TakeDamage, merge};
 use super::{Inventory, PartitionSegments, inventory};
-use crate::segment::{Name, Place};
+use crate::flow::count;
+use crate::segment::{Layout, Manifest, Name, Place};
 use crate::store::Store;
+
+/// What there is to choose from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offered {
+    pub(crate) records: u64,
+    /// The earliest and the latest time of a record.
+    pub(crate) times_ms: Option<(i64, i64)>,
+}
+
+impl Offered {
+    pub(crate) fn add(&mut self, records: u64, times_ms: Option<(i64, i64)>) {
+        self.records += records;
+        self.times_ms = match (self.times_ms, times_ms) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+impl std::fmt::Display for Offered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "no record is in this time range, of {}",
+            count(self.records, "record")
+        )?;
+        match self.times_ms {
+            None => Ok(()),
+            Some((earliest, latest)) => {
+                write!(
+                    f,
+                    " from {} to {}",
+                    format_time_ms(earliest),
+                    format_time_ms(latest)
+                )
+            }
+        }
+    }
+}
 
 /// `-t`, `-p`, `--from`, `--to`.
 #[derive(Clone, Debug, Default)]
@@ -26,16 +68,30 @@ impl Selection {
     /// What of `inventory` may hold wanted records.
     ///
     /// # Errors
-    /// A topic that the backup does not have.
+    /// A topic or a partition that the backup does not have.
     pub(crate) fn places(
         &self,
         inventory: Inventory,
     ) -> Result<BTreeMap<Place, PartitionSegments>> {
+        let known = || inventory.partitions.keys();
+        let is_of =
+            |place: &Place, topic: &str| matches!(place, Place::Partition(t, _) if t == topic);
         for topic in &self.topics {
-            let is_known = |place: &Place| matches!(place, Place::Partition(t, _) if t == topic);
             ensure!(
-                inventory.partitions.keys().any(is_known),
+                known().any(|place| is_of(place, topic)),
                 "there is no topic {topic} in the backup"
+            );
+        }
+        for partition in &self.partitions {
+            for topic in &self.topics {
+                ensure!(
+                    known().any(|place| *place == Place::Partition(topic.clone(), *partition)),
+                    "there is no partition {partition} of topic {topic} in the backup"
+                );
+            }
+            ensure!(
+                known().any(|place| matches!(place, Place::Partition(_, p) if p == partition)),
+                "there is no partition {partition} in the backup"
             );
         }
         let partitions = inventory.partitions.into_iter();
@@ -63,35 +119,68 @@ impl Selection {
         }
     }
 
-    /// Hands over the wanted records of one place, in order.
+    /// Hands over the wanted records of one place, in order; says how many there are of any time.
     pub(crate) fn read(
         &self,
         store: &dyn Store,
         place: &Place,
         segments: &[Name],
         take: &mut Take<'_>,
-    ) -> Result<()> {
+        damaged: &mut TakeDamage<'_>,
+    ) -> Result<Offered> {
+        let mut offered = Offered::default();
         let mut wanted = Vec::new();
         for (at, name) in segments.iter().enumerate() {
-            let facts = inventory::facts(store, place, name)?;
+            // What can't be counted is read as far as it goes, and found to be damaged then.
+            let (facts, is_known) = match inventory::facts(store, place, name) {
+                Ok(facts) => (facts, true),
+                Err(_) => (
+                    Manifest {
+                        first: name.first,
+                        last: name.first,
+                        ..Manifest::default()
+                    },
+                    false,
+                ),
+            };
             let next_ms = segments.get(at + 1).and_then(|next| next.time_ms);
             // Of lines it is only known when the first and the next segment's first came.
             let times_ms = match place {
                 Place::Lines => name.time_ms.map(|ms| (ms, next_ms.unwrap_or(i64::MAX))),
                 Place::Partition(..) => facts.times_ms,
             };
-            if self.wants_any(times_ms) {
+            offered.add(facts.records, times_ms);
+            if !is_known || self.wants_any(times_ms) {
                 let name = name.clone();
                 wanted.push(Known { name, facts });
             }
         }
         let is_lines = *place == Place::Lines;
-        merge(store, place, &wanted, &mut |record, line, layout| {
+        let mut choose = |record: &Record<'_>, line: &[u8], layout: Layout| {
             if is_lines || self.wants_time(record.timestamp_ms) {
                 take(record, line, layout)?;
             }
             Ok(())
-        })
+        };
+        merge(store, place, &wanted, &mut choose, damaged)?;
+        Ok(offered)
+    }
+
+    /// Whether a segment at `place` may have a record of a wanted time; adds to `offered` what there is.
+    pub(crate) fn may_want(
+        &self,
+        store: &dyn Store,
+        place: &Place,
+        segments: &[Name],
+        offered: &mut Offered,
+    ) -> Result<bool> {
+        let mut may_want = false;
+        for name in segments {
+            let facts = inventory::facts(store, place, name)?;
+            offered.add(facts.records, facts.times_ms);
+            may_want |= self.wants_any(facts.times_ms);
+        }
+        Ok(may_want)
     }
 
     fn wants_any(&self, times_ms: Option<(i64, i64)>) -> bool {
@@ -126,5 +215,48 @@ mod tests {
         assert!(selection.wants_any(Some((0, 10))));
         assert!(!selection.wants_any(Some((0, 9))));
         assert!(!selection.wants_any(Some((20, 30))));
+    }
+
+    #[test]
+    fn what_the_backup_does_not_have_is_refused_by_name() {
+        let inventory = || {
+            let mut inventory = Inventory::default();
+            for (topic, partition) in [("a", 0), ("a", 1), ("b", 0)] {
+                let place = Place::partition(topic, partition).expect("a legal name");
+                inventory.partitions.entry(place).or_default();
+            }
+            inventory
+        };
+        let places = |topics: &[&str], partitions: &[i32]| {
+            let selection = Selection {
+                topics: topics.iter().map(|&topic| topic.to_owned()).collect(),
+                partitions: partitions.to_vec(),
+                ..Selection::default()
+            };
+            selection.places(inventory()).map(|places| places.len())
+        };
+        assert_eq!(places(&[], &[]).ok(), Some(3));
+        assert_eq!(places(&["a"], &[1]).ok(), Some(1));
+        assert_eq!(places(&[], &[1]).ok(), Some(1));
+        let refused = |topics: &[&str], partitions: &[i32]| {
+            places(topics, partitions).expect_err("refused").to_string()
+        };
+        assert_eq!(refused(&["c"], &[]), "there is no topic c in the backup");
+        assert_eq!(refused(&[], &[7]), "there is no partition 7 in the backup");
+        assert_eq!(
+            refused(&["a", "b"], &[1]),
+            "there is no partition 1 of topic b in the backup"
+        );
+    }
+
+    #[test]
+    fn what_was_offered_is_told_with_its_times() {
+        let mut offered = Offered::default();
+        offered.add(1, Some((5, 7)));
+        offered.add(2, Some((0, 6)));
+        assert_eq!(
+            offered.to_string(),
+            "no record is in this time range, of 3 records from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.007Z"
+        );
     }
 }

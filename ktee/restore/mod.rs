@@ -1,83 +1,119 @@
-//! `--restore`: the records of a backup into topics of their names, in their partitions, with their times and headers.
+//! `--restore`: the records of a backup into topics, in their partitions, with their times and headers.
 //!
 //! Records with their old times would be deleted by time retention within
 //! minutes, so a topic that is made here keeps everything, and one that is
-//! there and does not is refused.
+//! there and does not is refused. What a topic has already is compared, and
+//! not sent again.
+//!
+//! - [`target`]: a topic: what is there, what is made, what it holds in the end.
+//! - [`settings`]: which settings it needs. Pure.
+//! - [`compare`]: whether what it has is the beginning of the backup.
+//! - [`sender`]: the records on their way.
+//! - [`groups`]: how far groups had read. Pure.
 
+mod compare;
 mod groups;
+mod sender;
+mod settings;
 mod target;
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 
 use anyhow::{Context, Result, bail, ensure};
-use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::Out;
 use tools::cli::{Exit, message};
-use tools::kafka::produce::Sent;
 use tools::kafka::wire::Wire;
-use tools::kafka::{Client, Producer, Role};
+use tools::kafka::{Client, Role, fetch};
 use tools::record::{Encoder, Format, Record};
 
+use crate::cat::report_holes;
 use crate::config::Restore;
 use crate::flow::count;
-use crate::read::inventory::facts;
-use crate::read::{Interrupted, Inventory, PartitionSegments};
+use crate::read::select::Offered;
+use crate::read::{Inventory, PartitionSegments};
 use crate::recorded::Recorded;
 use crate::segment::Place;
 use crate::store::{self, Store};
-use groups::Translation;
-use target::Target;
+use crate::verify;
+use sender::Sender;
+use target::{Restoring, Target};
 
-/// Records between two looks at signals, reports and progress.
-const ROUND: u64 = 1000;
-
-/// Restores, and prints the recorded settings that the new topics do not have.
+/// Restores, and prints the recorded settings that the topics do not have.
 pub(crate) fn run(config: &Restore) -> Result<Exit> {
     let signals = Signals::catch()?;
-    let store = store::open(&config.place, false)?;
-    let topics = topics(config, &*store)?;
-    let client = Client::new(&config.options, Role::Consumer)?;
-    let mut wire = Wire::new(&client);
     let interrupted = || signals.caught().is_some();
-    let mut targets = Vec::new();
-    for (topic, partitions) in topics {
-        let recorded = Recorded::read(&*store, &topic)?;
-        targets.push(Target::new(topic, partitions, recorded));
+    let restored = restore(config, &signals, &interrupted);
+    match restored {
+        Err(error) if error.is::<crate::read::Interrupted>() => {
+            Ok(Exit::Signal(signals.caught().unwrap_or_default()))
+        }
+        restored => restored,
     }
+}
+
+fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) -> Result<Exit> {
+    let store = store::open(&config.place, &config.access)?;
+    let mut targets = targets(config, &*store)?;
+    refuse_holes(config, &*store, &targets)?;
+    let has_range = config.selection.from_ms.is_some() || config.selection.to_ms.is_some();
+    if has_range && let Some(offered) = offered_in_vain(config, &*store, &targets) {
+        message(format_args!("{}: {offered}", config.place));
+        return Ok(Exit::No);
+    }
+    let mut options = config.options.clone();
+    fetch::tune(&mut options, &compare::wanted("", 0));
+    let client = Client::new(&options, Role::Consumer)?;
+    let restoring = Restoring {
+        client: &client,
+        options: &options,
+        store: &*store,
+        config,
+        interrupted,
+    };
+    let mut wire = Wire::new(&client);
     // All are looked at before the first one is touched.
-    target::inspect(&mut targets, &mut wire, config.force, &interrupted)?;
+    target::inspect(&mut targets, &mut wire, &restoring)?;
     for target in &mut targets {
-        target.create(&mut wire, &interrupted)?;
+        target.create(&mut wire, interrupted)?;
     }
-    let mut sender = Sender::open(config, &*store, &targets, &signals)?;
+    let mut sender = Sender::open(config, &*store, &targets, signals)?;
     for target in &mut targets {
-        sender.send_topic(target, config)?;
-        sender.finish_topic(target)?;
+        let sent = sender.send_topic(target);
+        if !config.is_quiet {
+            report_sent(target);
+        }
+        sent?;
         if let Some(signal) = signals.caught() {
-            message("interrupted: the restore is not complete");
+            message("interrupted: the restore is not complete; the same command continues it");
             return Ok(Exit::Signal(signal));
         }
     }
+    let (offered, is_damaged) = (sender.offered, sender.is_damaged);
     drop(sender);
     for target in &targets {
-        target.check_ends(&mut wire, &interrupted)?;
+        target.check_ends(&mut wire, interrupted)?;
         if config.groups {
-            target.commit_groups(&mut wire, &interrupted)?;
+            target.commit_groups(&mut wire, interrupted)?;
         }
     }
-    print_settings(&targets, &signals)?;
+    print_settings(&targets, signals)?;
+    if is_damaged {
+        return Ok(Exit::Failed);
+    }
+    if has_range && targets.iter().all(Target::is_empty) {
+        message(format_args!("{}: {offered}", config.place));
+        return Ok(Exit::No);
+    }
     Ok(Exit::Done)
 }
 
-type Partitions = BTreeMap<i32, PartitionSegments>;
+type Stored = BTreeMap<i32, PartitionSegments>;
 
-/// What of the backup is records of topics, and wanted.
-fn topics(config: &Restore, store: &dyn Store) -> Result<BTreeMap<String, Partitions>> {
-    let places = config.selection.places(Inventory::list(store)?)?;
-    let mut topics: BTreeMap<String, Partitions> = BTreeMap::new();
-    for (place, stored) in places {
+/// The topics that are wanted, with what the backup has of each.
+fn targets(config: &Restore, store: &dyn Store) -> Result<Vec<Target>> {
+    let mut topics: BTreeMap<String, Stored> = BTreeMap::new();
+    for (place, stored) in config.selection.places(Inventory::list(store)?)? {
         match place {
             Place::Partition(topic, partition) => {
                 topics.entry(topic).or_default().insert(partition, stored);
@@ -90,134 +126,79 @@ fn topics(config: &Restore, store: &dyn Store) -> Result<BTreeMap<String, Partit
         "{}: there are no records of a topic",
         config.place
     );
-    Ok(topics)
-}
-
-struct Sender<'a> {
-    producer: Producer,
-    store: &'a dyn Store,
-    signals: &'a Signals,
-    progress: Progress,
-    records: u64,
-    bytes: u64,
-}
-
-impl<'a> Sender<'a> {
-    fn open(
-        config: &Restore,
-        store: &'a dyn Store,
-        targets: &[Target],
-        signals: &'a Signals,
-    ) -> Result<Sender<'a>> {
-        let wants_bar = !config.is_quiet && std::io::stderr().is_terminal();
-        let total = wants_bar
-            .then(|| total_records(store, targets))
-            .transpose()?;
-        Ok(Sender {
-            producer: Producer::new(&config.options)?,
-            store,
-            signals,
-            progress: Progress::new(wants_bar, total),
-            records: 0,
-            bytes: 0,
-        })
-    }
-
-    /// Sends all records of a topic; a signal or a failure ends it early.
-    fn send_topic(&mut self, target: &mut Target, config: &Restore) -> Result<()> {
-        let id = self.producer.topic(&target.topic)?;
-        let signals = self.signals;
-        self.producer
-            .contact(Some(id), &|| signals.caught().is_some())?;
-        for (&partition, stored) in &target.partitions {
-            let place = Place::Partition(target.topic.clone(), partition);
-            let mut translation = Translation::new(&target.recorded, partition);
-            let mut sent = 0;
-            let read = config.selection.read(
-                self.store,
-                &place,
-                &stored.segments,
-                &mut |record, line, _| {
-                    sent += 1;
-                    translation.pass(record.offset);
-                    self.records += 1;
-                    self.bytes += line.len() as u64;
-                    let origin = record.offset.unwrap_or(0) as u64;
-                    while self.producer.send(id, Some(partition), record, origin) == Sent::Full {
-                        self.look_after(50)?;
-                    }
-                    if self.records.is_multiple_of(ROUND) {
-                        self.look_after(0)?;
-                    }
-                    Ok(())
-                },
-            );
-            match read {
-                Err(error) if error.is::<Interrupted>() => break,
-                read => read?,
-            }
-            target.sent.insert(partition, sent);
-            target.translated.insert(partition, translation.finish());
-        }
-        Ok(())
-    }
-
-    /// Serves reports. The first record that is not delivered ends it all: what follows would close the gap.
-    fn look_after(&mut self, wait_ms: i32) -> Result<()> {
-        self.producer.poll(wait_ms);
-        self.progress
-            .update(self.producer.totals().delivered, self.bytes);
-        if let Some(error) = self.producer.fatal_error() {
-            return Err(error.into());
-        }
-        if self.producer.totals().failed > 0 {
-            return self.fail();
-        }
-        if self.signals.caught().is_some() {
-            return Err(Interrupted.into());
-        }
-        Ok(())
-    }
-
-    fn fail(&mut self) -> Result<()> {
-        self.producer.purge();
-        let totals = self.producer.totals();
-        for failure in self.producer.failures() {
-            message(format_args!(
-                "topic {}, offset {} of the backup: {}",
-                failure.topic, failure.origin, failure.error
-            ));
-        }
-        bail!(
-            "{} not delivered ({} delivered)",
-            count(totals.failed, "record"),
-            totals.delivered
+    let targets = topics.into_iter().map(|(source, stored)| {
+        let recorded = Recorded::read(store, &source, config.as_of_ms)?;
+        let topic = config.renames.get(&source).unwrap_or(&source).clone();
+        Ok(Target::new(
+            source,
+            topic,
+            stored,
+            recorded,
+            &config.selection,
+        ))
+    });
+    let targets: Vec<Target> = targets.collect::<Result<_>>()?;
+    for (at, target) in targets.iter().enumerate() {
+        ensure!(
+            targets[..at]
+                .iter()
+                .all(|other| other.topic != target.topic),
+            "two topics of the backup would go to topic {}",
+            target.topic
         );
     }
-
-    fn finish_topic(&mut self, target: &Target) -> Result<()> {
-        let signals = self.signals;
-        let totals = self.producer.finish(&mut |_| signals.caught().is_none());
-        if totals.failed > 0 && signals.caught().is_none() {
-            return self
-                .fail()
-                .with_context(|| format!("topic {}", target.topic));
-        }
-        Ok(())
-    }
+    Ok(targets)
 }
 
-fn total_records(store: &dyn Store, targets: &[Target]) -> Result<u64> {
-    let mut total = 0;
+/// What the backup has, if none of it has a wanted time.
+fn offered_in_vain(config: &Restore, store: &dyn Store, targets: &[Target]) -> Option<Offered> {
+    let mut offered = Offered::default();
+    let mut may_want = false;
     for target in targets {
-        for (&partition, stored) in &target.partitions {
-            let place = Place::Partition(target.topic.clone(), partition);
-            for name in &stored.segments {
-                total += facts(store, &place, name)?.records;
-            }
+        for (&partition, stored) in &target.stored {
+            let place = Place::Partition(target.source.clone(), partition);
+            let selection = &config.selection;
+            // A segment that can't be read is named when its turn comes.
+            let wanted = selection.may_want(store, &place, &stored.segments, &mut offered);
+            may_want |= wanted.unwrap_or(true);
         }
     }
-    Ok(total)
+    (!may_want).then_some(offered)
+}
+
+/// Names what is missing, and refuses it without `--force`.
+fn refuse_holes(config: &Restore, store: &dyn Store, targets: &[Target]) -> Result<()> {
+    let mut has_holes = false;
+    for target in targets {
+        for (&partition, stored) in &target.stored {
+            let place = Place::Partition(target.source.clone(), partition);
+            let missing = verify::holes(store, &place, stored)?;
+            report_holes(&place, &missing);
+            has_holes |= !missing.is_empty();
+        }
+    }
+    if has_holes && !config.force {
+        bail!(
+            "{}: records are missing from the backup, and nothing was restored: send the topic again to fill it, \
+             or say --force to restore what is there",
+            config.place
+        );
+    }
+    Ok(())
+}
+
+fn report_sent(target: &Target) {
+    for (partition, sent) in &target.sent {
+        let present = match target.present(*partition) {
+            0 => String::new(),
+            present => format!(", {present} there already"),
+        };
+        message(format_args!(
+            "{} [{partition}]: {} sent{present}",
+            target.topic,
+            count(*sent as u64, "record"),
+        ));
+    }
 }
 
 /// Lines of topic, setting and value: what is to be set when the restore has served its purpose. NULL: back to the broker's own.

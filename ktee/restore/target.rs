@@ -1,55 +1,71 @@
 //! A topic that is restored: what is there, what is made, and what it holds in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use tools::kafka::KafkaError;
-use tools::kafka::admin::{commit_offsets, create_topic};
+use tools::kafka::admin::{NewTopic, commit_offsets, create_topic};
 use tools::kafka::cluster::{
     Isolation, Metadata, Patience, Question, Spec, Topics, coordinators, metadata_over, offsets,
     topic_settings,
 };
+use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
+use tools::kafka::{Client, KafkaError, Options};
 
-use super::Partitions;
+use super::Stored;
+use super::compare::{Compared, Comparison};
+use super::settings::{self, Pair};
+use crate::config::Restore;
+use crate::read::Selection;
 use crate::recorded::Recorded;
+use crate::segment::Place;
+use crate::store::Store;
 
-/// The settings that keep what is restored; the first is taken back by what is printed at the end.
-const KEEPS_ALL: [(&str, &str); 3] = [
-    ("retention.ms", "-1"),
-    ("retention.bytes", "-1"),
-    ("message.timestamp.type", "CreateTime"),
-];
-/// A setting without which large records would be refused.
-const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
+/// What looking at a topic takes.
+pub(super) struct Restoring<'a> {
+    /// A consumer, tuned for reading.
+    pub(super) client: &'a Client,
+    pub(super) options: &'a Options,
+    pub(super) store: &'a dyn Store,
+    pub(super) config: &'a Restore,
+    pub(super) interrupted: &'a dyn Fn() -> bool,
+}
 
 /// A topic that is restored.
 pub(super) struct Target {
+    /// Its name in the backup.
+    pub(super) source: String,
+    /// Its name in the cluster.
     pub(super) topic: String,
-    pub(super) partitions: Partitions,
+    pub(super) stored: Stored,
     pub(super) recorded: Recorded,
+    /// Partitions that are restored: those with records, and those in which a group has committed.
+    partitions: BTreeSet<i32>,
     /// Whether it is not there yet.
     is_new: bool,
+    /// The settings that it has of its own.
+    own: Vec<Pair>,
     /// The broker that makes topics.
     controller: Option<i32>,
     /// The end of each partition before.
     ends: BTreeMap<i32, i64>,
+    /// How many records of the backup each partition has already.
+    present: BTreeMap<i32, i64>,
     /// Records sent, by partition.
     pub(super) sent: BTreeMap<i32, i64>,
     /// How many restored records each group has read, by partition.
     pub(super) translated: BTreeMap<i32, Vec<(String, i64)>>,
 }
 
-/// Asks what is there; refuses what would not keep the records as they are, unless `force`.
+/// Asks what is there; refuses what would not keep the records as they are, unless forced. Changes nothing.
 pub(super) fn inspect(
     targets: &mut [Target],
     wire: &mut Wire<'_>,
-    force: bool,
-    interrupted: &dyn Fn() -> bool,
+    restoring: &Restoring<'_>,
 ) -> Result<()> {
     let names: Vec<String> = targets.iter().map(|target| target.topic.clone()).collect();
-    let metadata = metadata_over(wire, Topics::Named(&names), interrupted)?;
+    let metadata = metadata_over(wire, Topics::Named(&names), restoring.interrupted)?;
     for target in targets {
         target.controller = metadata.any_broker();
         let known = metadata.topic(&target.topic);
@@ -60,16 +76,16 @@ pub(super) fn inspect(
                 .is_some_and(|error| is_unknown(error.code))
         });
         if target.is_new {
-            continue;
+            target.try_to_create(wire, restoring.interrupted)?;
+        } else {
+            let inspected = target.inspect(wire, &metadata, restoring);
+            inspected.with_context(|| format!("topic {}", target.topic))?;
         }
-        let inspected = target.inspect(wire, &metadata, force, interrupted);
-        inspected.with_context(|| format!("topic {}", target.topic))?;
     }
     Ok(())
 }
 
 fn is_unknown(error: i32) -> bool {
-    use tools::kafka::error::code;
     matches!(
         error,
         code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_TOPIC
@@ -77,25 +93,55 @@ fn is_unknown(error: i32) -> bool {
 }
 
 impl Target {
-    pub(super) fn new(topic: String, partitions: Partitions, recorded: Recorded) -> Target {
+    pub(super) fn new(
+        source: String,
+        topic: String,
+        stored: Stored,
+        recorded: Recorded,
+        selection: &Selection,
+    ) -> Target {
+        let committed = recorded.groups.iter().map(|(_, partition, _)| *partition);
+        let committed = committed
+            .filter(|p| selection.partitions.is_empty() || selection.partitions.contains(p));
+        let partitions = stored.keys().copied().chain(committed).collect();
         Target {
+            source,
             topic,
-            partitions,
+            stored,
             recorded,
+            partitions,
             is_new: true,
+            own: Vec::new(),
             controller: None,
             ends: BTreeMap::new(),
+            present: BTreeMap::new(),
             sent: BTreeMap::new(),
             translated: BTreeMap::new(),
         }
     }
 
+    /// The partitions that are restored.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = i32> + '_ {
+        self.partitions.iter().copied()
+    }
+
+    /// How many records of the backup a partition had already.
+    pub(super) fn present(&self, partition: i32) -> i64 {
+        self.present.get(&partition).copied().unwrap_or(0)
+    }
+
+    fn end(&self, partition: i32) -> i64 {
+        self.ends.get(&partition).copied().unwrap_or(0)
+    }
+
+    /// Whether nothing of it was restored, now or before.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.values().chain(self.present.values()).sum::<i64>() == 0
+    }
+
     /// How many partitions it takes.
-    fn partitions(&self) -> i32 {
-        let highest = self
-            .partitions
-            .last_key_value()
-            .map_or(0, |(partition, _)| *partition);
+    fn partition_count(&self) -> i32 {
+        let highest = self.partitions.last().copied().unwrap_or(0);
         self.recorded.partitions.unwrap_or(1).max(highest + 1)
     }
 
@@ -103,70 +149,123 @@ impl Target {
         &mut self,
         wire: &mut Wire<'_>,
         metadata: &Metadata,
-        force: bool,
-        interrupted: &dyn Fn() -> bool,
+        restoring: &Restoring<'_>,
     ) -> Result<()> {
+        let force = restoring.config.force;
         let known = metadata.topic(&self.topic).context("no answer")?;
         if let Some(error) = &known.error {
             return Err(error.clone().into());
         }
-        let highest = self
-            .partitions
-            .last_key_value()
-            .map_or(0, |(partition, _)| *partition);
+        let count = known.partitions.len() as i32;
+        let highest = self.stored.last_key_value().map_or(0, |(p, _)| *p);
         ensure!(
-            known.partitions.len() as i32 > highest,
-            "it has {} partitions, and the backup has records of partition {highest}",
-            known.partitions.len()
+            count > highest,
+            "it has {count} partitions, and the backup has records of partition {highest}"
         );
-        self.ends = self.ask_ends(wire, interrupted)?;
-        if force {
-            return Ok(());
-        }
+        self.partitions.retain(|partition| *partition < count);
         let deadline = Instant::now() + wire.client().first_contact();
         let broker = self.controller.context("no broker is up")?;
-        let settings = topic_settings(wire, broker, &self.topic, deadline, interrupted)?;
-        let setting = |name: &str| {
-            let found = settings.iter().find(|setting| setting.name == name);
-            found.map_or("", |setting| setting.value.as_str())
-        };
-        let retention = setting("retention.ms");
-        if retention != "-1" && setting("cleanup.policy").contains("delete") {
-            bail!(
-                "it is there with retention.ms={retention}, which would delete records with their old times; \
-                 set it to -1 first, or say --force"
-            );
+        match topic_settings(wire, broker, &self.topic, deadline, restoring.interrupted) {
+            Ok(found) => {
+                if let Some(why) = settings::refusal(&found).filter(|_| !force) {
+                    bail!(why);
+                }
+                let own = found.into_iter().filter(|setting| setting.is_own);
+                self.own = own.map(|setting| (setting.name, setting.value)).collect();
+            }
+            // Then all recorded settings are told at the end.
+            Err(_) if force => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("settings of topic {}", self.topic));
+            }
         }
-        if setting("message.timestamp.type") == "LogAppendTime" {
-            bail!(
-                "it is there with message.timestamp.type=LogAppendTime, which would give records new times; --force takes that"
-            );
-        }
-        if self.ends.values().any(|end| *end > 0) {
-            bail!("it is there and has had records; --force adds to them");
+        self.ends = self.ask(wire, Spec::Latest, restoring.interrupted)?;
+        let starts = self.ask(wire, Spec::Earliest, restoring.interrupted)?;
+        for partition in self.partitions.clone() {
+            if self.end(partition) == 0 {
+                continue;
+            }
+            let compared = match starts.get(&partition) {
+                Some(0) => self.compare(partition, restoring)?,
+                start => Err(format!(
+                    "its records before offset {} were deleted",
+                    start.copied().unwrap_or(-1)
+                )),
+            };
+            match compared {
+                Ok(present) => drop(self.present.insert(partition, present)),
+                Err(_) if force => {}
+                Err(difference) => bail!(
+                    "it is there, and partition {partition} does not begin as the backup does: {difference}; \
+                     --force adds to it"
+                ),
+            }
         }
         Ok(())
     }
 
-    fn ask_ends(
+    /// How many records of the backup a partition has, if those are all that it has; else what it has instead.
+    fn compare(&self, partition: i32, restoring: &Restoring<'_>) -> Result<Result<i64, String>> {
+        let Restoring {
+            client,
+            options,
+            interrupted,
+            ..
+        } = *restoring;
+        let mut comparison =
+            Comparison::start(client, options, &self.topic, partition, interrupted)?;
+        let place = Place::Partition(self.source.clone(), partition);
+        let stored = self.stored.get(&partition).cloned().unwrap_or_default();
+        let read = restoring.config.selection.read(
+            restoring.store,
+            &place,
+            &stored.segments,
+            &mut |record, _, _| comparison.compare(record),
+            // What can't be read was not sent before either.
+            &mut |_| Ok(()),
+        );
+        match read {
+            Err(error) if error.is::<Compared>() => {}
+            Err(error) => return Err(error),
+            Ok(_) => comparison.finish()?,
+        }
+        Ok(comparison.difference.map_or(Ok(comparison.same), Err))
+    }
+
+    fn ask(
         &self,
         wire: &mut Wire<'_>,
+        spec: Spec,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<i32, i64>> {
-        let questions = self.partitions.keys().map(|&partition| Question {
+        let questions = self.partitions().map(|partition| Question {
             topic: self.topic.clone(),
             partition,
-            spec: Spec::Latest,
+            spec,
         });
         let questions: Vec<Question> = questions.collect();
         let client = wire.client();
         let answers = offsets(client, &questions, Isolation::ReadUncommitted, interrupted)?;
-        let mut ends = BTreeMap::new();
+        let mut found = BTreeMap::new();
         for (question, answer) in questions.iter().zip(answers) {
-            let found = answer.with_context(|| format!("partition {}", question.partition))?;
-            ends.insert(question.partition, found.offset.unwrap_or(0));
+            let answer = answer.with_context(|| format!("partition {}", question.partition))?;
+            found.insert(question.partition, answer.offset.unwrap_or(0));
         }
-        Ok(ends)
+        Ok(found)
+    }
+
+    /// Asks whether the topic could be made, and finds the settings that this cluster takes.
+    fn try_to_create(&mut self, wire: &mut Wire<'_>, interrupted: &dyn Fn() -> bool) -> Result<()> {
+        let mut refused = Ok(());
+        for settings in settings::to_make(&self.recorded) {
+            self.own = settings;
+            refused = self.make(wire, true, interrupted);
+            match &refused {
+                Err(error) if error.code == code::INVALID_CONFIG => {}
+                _ => break,
+            }
+        }
+        refused.with_context(|| format!("cannot make topic {}", self.topic))
     }
 
     /// Makes the topic, if it is not there.
@@ -178,45 +277,30 @@ impl Target {
         if !self.is_new {
             return Ok(());
         }
-        let mut settings = KEEPS_ALL.to_vec();
-        let large = self
-            .recorded
-            .settings
-            .iter()
-            .find(|(name, _)| name == MAX_MESSAGE_BYTES);
-        settings.extend(large.map(|(name, value)| (name.as_str(), value.as_str())));
-        let deadline = Instant::now() + wire.client().first_contact().max(Duration::from_secs(10));
-        create_topic(
-            wire,
-            self.controller.context("no broker is up")?,
-            &self.topic,
-            self.partitions(),
-            &settings,
-            deadline,
-            interrupted,
-        )
-        .with_context(|| format!("cannot make topic {}", self.topic))
+        self.make(wire, false, interrupted)
+            .with_context(|| format!("cannot make topic {}", self.topic))
     }
 
-    /// Recorded settings that the topic was not made with; NULL where it had none of its own.
+    fn make(
+        &self,
+        wire: &mut Wire<'_>,
+        is_trial: bool,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<(), KafkaError> {
+        let deadline = Instant::now() + wire.client().first_contact().max(Duration::from_secs(10));
+        let topic = NewTopic {
+            name: &self.topic,
+            partitions: self.partition_count(),
+            settings: &self.own,
+        };
+        let no_broker = || KafkaError::new(code::TIMED_OUT, "no broker is up");
+        let broker = self.controller.ok_or_else(no_broker)?;
+        create_topic(wire, broker, &topic, is_trial, deadline, interrupted)
+    }
+
+    /// Recorded settings that the topic does not have; NULL where it had none of its own.
     pub(super) fn settings_to_apply(&self) -> Vec<(String, Option<String>)> {
-        if !self.is_new {
-            return Vec::new();
-        }
-        let recorded = &self.recorded.settings;
-        let mut settings: Vec<(String, Option<String>)> = recorded
-            .iter()
-            .filter(|(name, value)| {
-                name != MAX_MESSAGE_BYTES && !KEEPS_ALL.contains(&(name.as_str(), value.as_str()))
-            })
-            .map(|(name, value)| (name.clone(), Some(value.clone())))
-            .collect();
-        for (name, _) in KEEPS_ALL {
-            if !recorded.iter().any(|(known, _)| known == name) {
-                settings.push((name.to_owned(), None));
-            }
-        }
-        settings
+        settings::to_apply(&self.recorded, &self.own)
     }
 
     /// Whether each partition has grown by what was sent, and by nothing else.
@@ -225,9 +309,9 @@ impl Target {
         wire: &mut Wire<'_>,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
-        let ends = self.ask_ends(wire, interrupted)?;
+        let ends = self.ask(wire, Spec::Latest, interrupted)?;
         for (partition, sent) in &self.sent {
-            let before = self.ends.get(partition).copied().unwrap_or(0);
+            let before = self.end(*partition);
             let after = ends.get(partition).copied().unwrap_or(0);
             ensure!(
                 after - before == *sent,
@@ -247,7 +331,7 @@ impl Target {
     ) -> Result<()> {
         let mut commits: BTreeMap<&str, Vec<(i32, i64)>> = BTreeMap::new();
         for (partition, groups) in &self.translated {
-            let before = self.ends.get(partition).copied().unwrap_or(0);
+            let before = self.end(*partition) - self.present(*partition);
             for (group, records) in groups {
                 commits
                     .entry(group)
@@ -307,7 +391,6 @@ impl Target {
 
 /// Whether the coordinator is only not ready yet.
 fn is_passing(error: i32) -> bool {
-    use tools::kafka::error::code;
     matches!(
         error,
         code::NOT_COORDINATOR

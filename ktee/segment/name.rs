@@ -15,6 +15,30 @@ pub(crate) const MANIFEST_SUFFIX: &str = ".sha256";
 /// Kafka's own limit (`org.apache.kafka.common.internals.Topic`).
 const TOPIC_MAX_BYTES: usize = 249;
 
+/// The longest name of a file that file systems take.
+const FILE_MAX_BYTES: usize = 255;
+/// What follows topic and partition in the longest name: the offset, `.json.zst` and `.sha256`.
+const REST_MAX_BYTES: usize = 20 + 9 + 7;
+/// So much of a topic's name is kept where it is shortened.
+const KEPT_BYTES: usize = 180;
+
+/// What the names of a partition's segments begin with.
+///
+/// A long topic's name is cut, and has a checksum behind a character that no
+/// topic has. The folder has the whole name.
+fn prefix(topic: &str, partition: i32) -> String {
+    let whole = whole_prefix(topic, partition);
+    if whole.len() + REST_MAX_BYTES <= FILE_MAX_BYTES {
+        return whole;
+    }
+    let checksum = crc32fast::hash(topic.as_bytes());
+    format!("{}~{checksum:08x}+{partition}+", &topic[..KEPT_BYTES])
+}
+
+fn whole_prefix(topic: &str, partition: i32) -> String {
+    format!("{topic}+{partition}+")
+}
+
 /// Whose records a segment holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Place {
@@ -120,7 +144,7 @@ impl Name {
                 format!("{LINES}+{:010}+{time}.{end}", self.first)
             }
             Place::Partition(topic, partition) => {
-                format!("{topic}+{partition}+{:020}.{end}", self.first)
+                format!("{}{:020}.{end}", prefix(topic, *partition), self.first)
             }
         }
     }
@@ -129,7 +153,9 @@ impl Name {
     pub(crate) fn behind(place: &Place, first: i64) -> String {
         match place {
             Place::Lines => format!("{LINES}+{first:010}~"),
-            Place::Partition(topic, partition) => format!("{topic}+{partition}+{first:020}~"),
+            Place::Partition(topic, partition) => {
+                format!("{}{first:020}~", prefix(topic, *partition))
+            }
         }
     }
 
@@ -152,8 +178,11 @@ impl Name {
                 (number, Some(parse_compact_time(time)?))
             }
             Place::Partition(topic, partition) => {
-                let prefix = format!("{topic}+{partition}+");
-                (rest.strip_prefix(prefix.as_str())?, None)
+                // Earlier versions never shortened a name.
+                let first = rest
+                    .strip_prefix(prefix(topic, *partition).as_str())
+                    .or_else(|| rest.strip_prefix(whole_prefix(topic, *partition).as_str()));
+                (first?, None)
             }
         };
         let first = tools::units::parse_whole(first).ok().filter(|n| *n >= 0)?;
@@ -167,12 +196,12 @@ impl Name {
 }
 
 /// `20261122T184406.123Z`: ISO 8601's basic format, because a colon can't be in every file system's names.
-fn compact_time(ms: i64) -> String {
+pub(crate) fn compact_time(ms: i64) -> String {
     let text = tools::units::format_time_ms(ms);
     text.replace(['-', ':'], "")
 }
 
-fn parse_compact_time(text: &str) -> Option<i64> {
+pub(crate) fn parse_compact_time(text: &str) -> Option<i64> {
     let (date, time) = text.split_once('T')?;
     let date = [date.get(..4)?, date.get(4..6)?, date.get(6..8)?].join("-");
     let time = [time.get(..2)?, time.get(2..4)?, time.get(4..)?].join(":");
@@ -210,6 +239,31 @@ mod tests {
         let file = lines.file(&Place::Lines);
         assert_eq!(file, "lines+0000000007+20261122T184406.123Z.txt");
         assert_eq!(Name::parse(&file, &Place::Lines), Some(lines));
+    }
+
+    #[test]
+    fn names_of_any_topic_fit_into_a_folder_and_are_read_back() {
+        for bytes in 1..=TOPIC_MAX_BYTES {
+            for partition in [0, i32::MAX] {
+                let topic = "x".repeat(bytes);
+                let place = Place::partition(&topic, partition).expect("a legal name");
+                let segment = Name {
+                    layout: Layout::Json,
+                    ..name(i64::MAX, Codec::Zstd)
+                };
+                let file = segment.file(&place);
+                let manifest = format!("{file}{MANIFEST_SUFFIX}");
+                assert!(manifest.len() <= FILE_MAX_BYTES, "{bytes}: {manifest}");
+                assert_eq!(Name::parse(&file, &place), Some(segment), "{bytes}");
+                assert!(Name::behind(&place, 5) > name(5, Codec::None).file(&place));
+                assert!(Name::behind(&place, 5) < name(6, Codec::None).file(&place));
+            }
+        }
+        // What an earlier version named with all of a long name is still read.
+        let topic = "y".repeat(217);
+        let place = Place::partition(&topic, 0).expect("a legal name");
+        let file = format!("{topic}+0+00000000000000000007.tsv.zst");
+        assert_eq!(Name::parse(&file, &place), Some(name(7, Codec::Zstd)));
     }
 
     #[test]

@@ -38,7 +38,7 @@ const COLUMNS: [Column; 12] = [
 /// Checks a backup; 1 if it is not whole.
 pub(crate) fn run(config: &Verify) -> Result<Exit> {
     let signals = Signals::catch()?;
-    let store = store::open(&config.place, false)?;
+    let store = store::open(&config.place, &config.access)?;
     let places = config.selection.places(Inventory::list(&*store)?)?;
     let mut report = Report::new("ktee", &COLUMNS);
     let mut progress = ReadProgress::new(!config.is_quiet, &signals);
@@ -56,6 +56,47 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
     report.write(config.style, out.buffer())?;
     out.flush_report(config.style.format, &signals)?;
     Ok(if is_whole { Exit::Done } else { Exit::No })
+}
+
+/// The ranges of offsets that are missing at a place, by what the manifests say.
+pub(crate) fn holes(
+    store: &dyn Store,
+    place: &Place,
+    stored: &PartitionSegments,
+) -> Result<Vec<(i64, i64)>> {
+    let mut checked = Vec::new();
+    for name in &stored.segments {
+        let manifest = inventory::manifest(store, place, name)?;
+        let counted = match &manifest {
+            Some(manifest) => Ok(manifest.clone()),
+            None => inventory::count(store, place, name).map_err(|error| format!("{error:#}")),
+        };
+        checked.push(Checked {
+            file: name.file(place),
+            first: name.first,
+            has_manifest: manifest.is_some(),
+            manifest,
+            counted,
+        });
+    }
+    let lost = lost(store, place, stored)?;
+    Ok(judge(&checked, &lost, *place == Place::Lines).holes)
+}
+
+/// The segments of which only the manifest is left, by their first offset.
+fn lost(
+    store: &dyn Store,
+    place: &Place,
+    stored: &PartitionSegments,
+) -> Result<Vec<(i64, Option<Manifest>)>> {
+    let mut lost = Vec::new();
+    for file in &stored.manifests {
+        let has_segment = stored.segments.iter().any(|name| name.file(place) == *file);
+        if !has_segment && let Some(name) = Name::parse(file, place) {
+            lost.push((name.first, inventory::manifest(store, place, &name)?));
+        }
+    }
+    Ok(lost)
 }
 
 /// A row for each partition; says whether all are whole.
@@ -95,14 +136,7 @@ fn verify_place(
             counted: counted.map_err(|error| format!("{error:#}")),
         });
     }
-    let mut lost = Vec::new();
-    for file in &stored.manifests {
-        if !checked.iter().any(|segment| segment.file == *file)
-            && let Some(name) = Name::parse(file, place)
-        {
-            lost.push((name.first, inventory::manifest(store, place, &name)?));
-        }
-    }
+    let lost = lost(store, place, stored)?;
     let mut verdict = judge(&checked, &lost, *place == Place::Lines);
     if !verdict.overlaps.is_empty() {
         compare(store, place, stored, &mut verdict)?;

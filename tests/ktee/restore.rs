@@ -95,11 +95,13 @@ fn a_topic_comes_back_as_it_was_and_keeps_its_old_records() {
     );
     // Five partitions, two of them empty.
     assert_eq!(target.watermarks(&topic, 4), (0, 0));
-    // A second time it would be doubled.
+    // A second time there is nothing to do, and the same is told.
     restore(&target, &folder)
         .run()
-        .fails_with(2)
-        .stderr_has("--force");
+        .succeeds()
+        .stdout_has(format!("{topic}\tsegment.ms\t100000\n"))
+        .stdout_has(format!("{topic}\tmessage.timestamp.type\t\\N\n"))
+        .stderr_has(format!("{topic} [0]: 0 records sent, 1000 there already"));
     assert_eq!(target.records(&topic).len(), 3000);
 }
 
@@ -165,4 +167,312 @@ fn groups_go_on_behind_the_records_that_they_had_read() {
         .map(|(p, offset)| (*p, (offset - 100).max(0)))
         .collect();
     assert_eq!(target.committed(&group, &topic), moved);
+}
+
+/// What of a topic's records somebody sees who knows nothing of ktee, partition by partition.
+fn seen(kafka: &impl Cluster, topic: &str) -> Vec<Record> {
+    plain(&kafka.records(topic))
+}
+
+#[test]
+fn a_restore_that_was_cut_short_is_continued_by_the_same_command() {
+    let Some(source) = broker::shared() else {
+        return;
+    };
+    let Some(target) = broker::Spec::new().start() else {
+        return;
+    };
+    let topic = source.topic("restore-again", 3, &[("retention.ms", "-1")]);
+    source.produce(&topic, &records());
+    let group = session::unique("readers");
+    cmd("kcat-lite")
+        .args(["-G", &group, "-c", "1234", "-q", "-b", &source.bootstrap()])
+        .args(["-X", "auto.offset.reset=earliest", &topic])
+        .run()
+        .succeeds();
+    let folder = session::folder("restore-again");
+    back_up(
+        &source,
+        &topic,
+        &folder,
+        &["--segment-records", "300", "--groups"],
+    );
+    // What a run that was killed has left: the beginnings of two partitions.
+    target.create_topic(
+        &topic,
+        3,
+        &[("retention.ms", "-1"), ("retention.bytes", "-1")],
+    );
+    let of = |partition: i32| {
+        let all = seen(&source, &topic).into_iter();
+        all.filter(move |record| record.partition == Some(partition))
+    };
+    let left: Vec<Record> = of(0).take(700).chain(of(1).take(1)).collect();
+    target.produce(&topic, &left);
+    let whole = seen(&source, &topic);
+    for sent in [
+        [
+            "[0]: 300 records sent, 700 there already",
+            "[2]: 1000 records sent",
+        ],
+        [
+            "[0]: 0 records sent, 1000 there already",
+            "[2]: 0 records sent, 1000 there already",
+        ],
+    ] {
+        restore(&target, &folder)
+            .arg("--groups")
+            .run()
+            .succeeds()
+            .stderr_has(sent[0])
+            .stderr_has(sent[1]);
+        assert_eq!(seen(&target, &topic), whole);
+        assert_eq!(
+            target.committed(&group, &topic),
+            source.committed(&group, &topic)
+        );
+    }
+    // A record more than the backup has is somebody else's.
+    target.produce(
+        &topic,
+        &[Record {
+            partition: Some(2),
+            ..Record::of("other")
+        }],
+    );
+    restore(&target, &folder).run().fails_with(2).stderr_has(
+        "partition 2 does not begin as the backup does: it has more records than the 1000",
+    );
+    let changed = session::unique("restore-changed");
+    target.create_topic(
+        &changed,
+        3,
+        &[("retention.ms", "-1"), ("retention.bytes", "-1")],
+    );
+    target.produce(
+        &changed,
+        &[Record {
+            partition: Some(1),
+            ..Record::of("other")
+        }],
+    );
+    restore(&target, &folder)
+        .args(["-t", &format!("{topic}={changed}")])
+        .run()
+        .fails_with(2)
+        .stderr_has("its record at offset 0 is not the one that the backup has at offset 0");
+    assert_eq!(seen(&target, &changed).len(), 1);
+}
+
+#[test]
+fn killed_at_random_a_restore_comes_to_the_same_end() {
+    let Some(target) = broker::shared() else {
+        return;
+    };
+    let folder = session::folder("restore-kills");
+    let topic = session::unique("restore-kills");
+    cmd("ktee")
+        .args(["-q", "--tsv=all", "--segment-records", "2000", "b/"])
+        .inside(&folder)
+        .stdin(super::lines(&topic, 0, 60_000))
+        .run()
+        .succeeds();
+    for _ in 0..6 {
+        let mut running = restore(target, &folder).arg("-q").start();
+        // The topic is there, and it is being filled.
+        let begun = std::time::Instant::now();
+        while running.runs() && begun.elapsed() < std::time::Duration::from_millis(700) {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        running.signal(rustix::process::Signal::KILL);
+        running.wait();
+    }
+    restore(target, &folder).run().succeeds();
+    let records = target.records(&topic);
+    assert_eq!(records.len(), 60_000);
+    for (n, record) in records.iter().enumerate() {
+        assert_eq!(record.key.as_deref(), Some(format!("k{n}").as_bytes()));
+        assert_eq!(
+            record.timestamp_ms,
+            Some(1_700_000_000_000 + n as i64 * 1000)
+        );
+    }
+}
+
+#[test]
+fn a_backup_with_a_hole_is_refused_without_force() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let folder = session::folder("restore-hole");
+    let topic = session::unique("restore-hole");
+    cmd("ktee")
+        .args(["-q", "--tsv=all", "--segment-records", "10", "b/"])
+        .inside(&folder)
+        .stdin(super::lines(&topic, 0, 30))
+        .run()
+        .succeeds();
+    let missing = format!("b/topics/{topic}/partition=0/{topic}+0+00000000000000000010.tsv.zst");
+    std::fs::remove_file(folder.join(missing)).unwrap();
+    restore(kafka, &folder)
+        .run()
+        .fails_with(2)
+        .stderr_has(format!("{topic} [0]: offsets 10 to 19 are missing"))
+        .stderr_has("--force");
+    cmd("kcat-lite")
+        .args(["-L", "-b", &kafka.bootstrap(), "--tsv"])
+        .run()
+        .succeeds()
+        .expect(|it| !it.text().contains(&topic), "no topic was made");
+    restore(kafka, &folder)
+        .arg("--force")
+        .run()
+        .succeeds()
+        .stderr_has(format!("{topic} [0]: offsets 10 to 19 are missing"))
+        .stderr_has(format!("{topic} [0]: 20 records sent"));
+    assert_eq!(kafka.records(&topic).len(), 20);
+}
+
+#[test]
+fn records_of_any_time_and_size_are_restored_under_another_name() {
+    let Some(source) = broker::shared() else {
+        return;
+    };
+    let settings = [
+        ("retention.ms", "-1"),
+        ("max.message.bytes", "3000000"),
+        ("message.timestamp.after.max.ms", "9223372036854775807"),
+        ("cleanup.policy", "delete"),
+    ];
+    let topic = source.topic("restore-times", 1, &settings);
+    let (other, renamed) = (
+        session::unique("restore-old"),
+        session::unique("restore-new"),
+    );
+    source.create_topic(&other, 1, &[("retention.ms", "-1")]);
+    let at = |timestamp_ms: i64| Record {
+        partition: Some(0),
+        timestamp_ms: Some(timestamp_ms),
+        ..Record::of("x".repeat(50))
+    };
+    let ahead_ms = 4_102_444_800_000;
+    source.produce(&topic, &[at(1), at(ahead_ms)]);
+    source.produce(&other, &[at(1)]);
+    // librdkafka's own producer, and so the testkit's, can't send the time 0.
+    let zero = format!("{topic}\t0\t\t0\t\\N\tzero\t\\N\n");
+    cmd("kcat-lite")
+        .args([
+            "-P",
+            "-b",
+            &source.bootstrap(),
+            "--tsv=topic,partition,offset,timestamp,key,value,headers",
+        ])
+        .stdin(zero)
+        .run()
+        .succeeds();
+    let large = Record {
+        timestamp_ms: Some(5),
+        partition: Some(0),
+        ..Record::of(vec![b'x'; 2_500_000])
+    };
+    source
+        .producer(&[("message.max.bytes", "5000000")])
+        .send(&topic, &[large]);
+    let times: Vec<Option<i64>> = source
+        .records(&topic)
+        .iter()
+        .map(|record| record.timestamp_ms)
+        .collect();
+    assert_eq!(times, [Some(1), Some(ahead_ms), Some(0), Some(5)]);
+    let folder = session::folder("restore-times");
+    back_up(&source, &topic, &folder, &[]);
+    back_up(&source, &other, &folder, &[]);
+    let Some(target) = broker::Spec::new().start() else {
+        return;
+    };
+    // All are looked at before the first is made: the second is in the way.
+    target.create_topic(
+        &renamed,
+        1,
+        &[("retention.ms", "-1"), ("retention.bytes", "2000000")],
+    );
+    let all = |command: Cmd| {
+        command
+            .args(["-t", &topic, "-t", &format!("{other}={renamed}")])
+            .run()
+    };
+    all(restore(&target, &folder))
+        .fails_with(2)
+        .stderr_has(format!(
+            "topic {renamed}: it is there with retention.bytes=2000000"
+        ));
+    cmd("kcat-lite")
+        .args(["-L", "-b", &target.bootstrap(), "--tsv"])
+        .run()
+        .succeeds()
+        .expect(|it| !it.text().contains(&topic), "no topic was made");
+    all(restore(&target, &folder).arg("--force"))
+        .succeeds()
+        .stderr_has(format!("{topic} [0]: 4 records sent"))
+        .stderr_has(format!("{renamed} [0]: 1 record sent"));
+    assert_eq!(seen(&target, &topic), seen(&source, &topic));
+    assert_eq!(target.records(&renamed).len(), 1);
+    restore(&target, &folder)
+        .args(["-t", &topic, "--from", "@5000000000"])
+        .run()
+        .fails_with(1)
+        .stderr_has("no record is in this time range");
+    restore(&target, &folder)
+        .args(["-p", "3"])
+        .run()
+        .fails_with(2)
+        .stderr_has("no partition 3");
+}
+
+#[test]
+fn groups_are_committed_on_partitions_without_records_and_as_of_a_time() {
+    let Some(source) = broker::shared() else {
+        return;
+    };
+    let topic = source.topic("restore-empty", 2, &[("retention.ms", "-1")]);
+    let group = session::unique("readers");
+    let read = |count: &str| {
+        cmd("kcat-lite")
+            .args(["-G", &group, "-c", count, "-q", "-b", &source.bootstrap()])
+            .args(["-X", "auto.offset.reset=earliest", &topic])
+            .run()
+            .succeeds();
+    };
+    let record = |n: u32| Record {
+        partition: Some(0),
+        ..Record::of(n.to_string())
+    };
+    source.produce(&topic, &(0..10).map(record).collect::<Vec<_>>());
+    read("4");
+    source.commit_offset(&group, &topic, 1, 0);
+    let folder = session::folder("restore-empty");
+    back_up(&source, &topic, &folder, &["--groups"]);
+    let before_ms = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
+    read("3");
+    back_up(&source, &topic, &folder, &["--groups"]);
+    let Some(target) = broker::Spec::new().start() else {
+        return;
+    };
+    restore(&target, &folder)
+        .args(["--groups", "--as-of", &before_ms.to_string()])
+        .run()
+        .succeeds()
+        .stderr_has(format!("{topic} [1]: 0 records sent"));
+    assert_eq!(
+        target.committed(&group, &topic),
+        BTreeMap::from([(0, 4), (1, 0)])
+    );
+    restore(&target, &folder).arg("--groups").run().succeeds();
+    assert_eq!(
+        target.committed(&group, &topic),
+        BTreeMap::from([(0, 7), (1, 0)])
+    );
 }

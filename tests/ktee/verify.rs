@@ -98,7 +98,8 @@ fn a_changed_byte_and_a_torn_segment_are_damage_and_1() {
         .inside(&folder)
         .run()
         .fails_with(2)
-        .stderr_has("checksum");
+        .stdout_is(lines("t", 0, 10) + &lines("t", 20, 5))
+        .stderr_has("it does not begin as its name says");
 }
 
 #[test]
@@ -272,4 +273,123 @@ fn a_signal_ends_the_reading_of_a_backup() {
         running.signal(Signal::TERM);
         running.wait().dies_by(Signal::TERM);
     }
+}
+
+fn cat(folder: &Path, options: &[&str]) -> crate::testkit::output::Output {
+    cmd("ktee")
+        .args(["--cat", "b"])
+        .args(options)
+        .inside(folder)
+        .run()
+}
+
+#[test]
+fn cat_writes_what_is_there_and_names_what_is_missing() {
+    let there = lines("t", 0, 10) + &lines("t", 20, 5);
+    let folder = backup(25);
+    std::fs::remove_file(segment(&folder, 10)).unwrap();
+    let missing = "ktee: t [0]: offsets 10 to 19 are missing\n";
+    cat(&folder, &[])
+        .fails_with(1)
+        .stdout_is(&there)
+        .stderr_is(missing);
+    // The next segment knows it, too.
+    std::fs::remove_file(segment(&folder, 10).with_extension("zst.sha256")).unwrap();
+    cat(&folder, &[])
+        .fails_with(1)
+        .stdout_is(&there)
+        .stderr_is(missing);
+}
+
+#[test]
+fn cat_writes_the_segments_around_a_damaged_one_and_nothing_that_is_not_verified() {
+    for codec in ["zstd", "gzip", "none"] {
+        let folder = session::folder("verify-damaged");
+        cmd("ktee")
+            .args([
+                "--tsv=all",
+                "--segment-records",
+                "10",
+                "--compress",
+                codec,
+                "b/",
+            ])
+            .inside(&folder)
+            .stdin(lines("t", 0, 25))
+            .run()
+            .succeeds();
+        let path = segments(&folder.join("b"))
+            .into_iter()
+            .find(|path| path.contains("00010."))
+            .map(|path| folder.join("b").join(path))
+            .unwrap();
+        let content = std::fs::read(&path).unwrap();
+        for at in [content.len() / 2, content.len() - 3] {
+            let mut damaged = content.clone();
+            damaged[at] ^= 4;
+            std::fs::write(&path, damaged).unwrap();
+            cat(&folder, &[])
+                .fails_with(2)
+                .stdout_is(lines("t", 0, 10) + &lines("t", 20, 5))
+                .stderr_has("offsets 10 to 19 of it can't be read");
+        }
+        // One that is another's copy.
+        let other = path.with_file_name(
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .replace("00010.", "00000."),
+        );
+        std::fs::copy(other, &path).unwrap();
+        cat(&folder, &[])
+            .fails_with(2)
+            .stdout_is(lines("t", 0, 10) + &lines("t", 20, 5))
+            .stderr_has("00010.");
+    }
+}
+
+#[test]
+fn the_blocks_before_a_damaged_one_are_written() {
+    let folder = session::folder("verify-blocks");
+    // A block has a megabyte.
+    let input = lines("t", 0, 60_000);
+    cmd("ktee")
+        .args(["-q", "--tsv=all", "b/"])
+        .inside(&folder)
+        .stdin(&input)
+        .run()
+        .succeeds();
+    let path = segment(&folder, 0);
+    let mut content = std::fs::read(&path).unwrap();
+    let at = content.len() - 100;
+    content[at] ^= 1;
+    std::fs::write(&path, content).unwrap();
+    cat(&folder, &[]).fails_with(2).expect(
+        |it| !it.stdout.is_empty() && input.as_bytes().starts_with(&it.stdout),
+        "the beginning, and nothing else",
+    );
+}
+
+#[test]
+fn what_is_not_in_the_backup_is_2_and_a_time_without_records_1() {
+    let folder = backup(25);
+    cat(&folder, &["-t", "nobody"])
+        .fails_with(2)
+        .stderr_has("no topic nobody");
+    cat(&folder, &["-p", "7"])
+        .fails_with(2)
+        .stderr_has("no partition 7");
+    cat(&folder, &["--from", "1700000000"])
+        .fails_with(2)
+        .stderr_has("@1700000000");
+    cat(&folder, &["--from", "@1800000000"])
+        .fails_with(1)
+        .stdout_is("")
+        .stderr_is(
+            "ktee: b: no record is in this time range, of 25 records from 2023-11-14T22:13:20.000Z to 2023-11-14T22:13:44.000Z\n",
+        );
+    cat(&folder, &["--from", "@1700000020"])
+        .succeeds()
+        .stdout_is(lines("t", 20, 5));
 }

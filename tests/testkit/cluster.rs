@@ -145,6 +145,20 @@ pub(crate) trait Cluster {
             .collect()
     }
 
+    /// Commits an offset for a group that has no member.
+    #[track_caller]
+    fn commit_offset(&self, group: &str, topic: &str, partition: i32, offset: i64) {
+        let client: BaseConsumer = self.config().set("group.id", group).create().unwrap();
+        let mut offsets = TopicPartitionList::new();
+        let offset = Offset::Offset(offset);
+        offsets
+            .add_partition_offset(topic, partition, offset)
+            .unwrap();
+        client
+            .commit(&offsets, rdkafka::consumer::CommitMode::Sync)
+            .unwrap();
+    }
+
     /// Log start and high watermark of a partition.
     #[track_caller]
     fn watermarks(&self, topic: &str, partition: i32) -> (i64, i64) {

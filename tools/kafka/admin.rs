@@ -18,7 +18,18 @@ const CREATE_VERSIONS: RangeInclusive<i16> = 4..=i16::MAX;
 /// Up to v9 a topic has its name, then its id.
 const COMMIT_VERSIONS: RangeInclusive<i16> = 2..=9;
 
-/// Makes a topic, with as many replicas as the brokers make by themselves.
+/// A topic to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTopic<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How many partitions it gets.
+    pub partitions: i32,
+    /// Its own settings, by name.
+    pub settings: &'a [(String, String)],
+}
+
+/// Makes a topic, with as many replicas as the brokers make by themselves; with `is_trial` only asks whether it could.
 ///
 /// `broker` is the controller: before Kafka 4 it alone makes topics. It is named, and not any broker asked, because
 /// the connection to one of the bootstrap list is closed as soon as librdkafka knows the brokers by their numbers.
@@ -28,26 +39,25 @@ const COMMIT_VERSIONS: RangeInclusive<i16> = 2..=9;
 pub fn create_topic(
     wire: &mut Wire<'_>,
     broker: i32,
-    topic: &str,
-    partitions: i32,
-    settings: &[(&str, &str)],
+    topic: &NewTopic<'_>,
+    is_trial: bool,
     deadline: Instant,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<(), KafkaError> {
-    let settings = settings.iter().map(|(name, value)| {
-        let value = StrBytes::from_string((*value).to_owned());
+    let settings = topic.settings.iter().map(|(name, value)| {
         CreatableTopicConfig::default()
-            .with_name(StrBytes::from_string((*name).to_owned()))
-            .with_value(Some(value))
+            .with_name(StrBytes::from_string(name.clone()))
+            .with_value(Some(StrBytes::from_string(value.clone())))
     });
     let topic = CreatableTopic::default()
-        .with_name(topic_name(topic))
-        .with_num_partitions(partitions)
+        .with_name(topic_name(topic.name))
+        .with_num_partitions(topic.partitions)
         .with_replication_factor(-1)
         .with_configs(settings.collect());
     let timeout_ms = deadline.saturating_duration_since(Instant::now());
     let request = CreateTopicsRequest::default()
         .with_topics(vec![topic])
+        .with_validate_only(is_trial)
         .with_timeout_ms(timeout_ms.as_millis().min(60_000) as i32);
     let ask = Ask {
         to: To::Broker(broker),

@@ -89,6 +89,8 @@ pub mod code {
     pub const DESTROY_BROKER: i32 = -137;
     /// librdkafka: all brokers are down.
     pub const ALL_BROKERS_DOWN: i32 = -187;
+    /// A setting has a name or a value that the broker does not take.
+    pub const INVALID_CONFIG: i32 = 40;
     /// librdkafka: an argument that it can't take.
     pub const INVALID_ARG: i32 = -186;
     /// librdkafka: what came can't be read (`_BAD_MSG`).

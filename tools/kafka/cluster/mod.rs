@@ -31,7 +31,7 @@ mod streams_answer;
 pub mod unread;
 
 pub use committed::{Committed, committed};
-pub use configs::{ConfigsOf, Resource, configs, topic_settings};
+pub use configs::{ConfigsOf, Resource, Setting, configs, topic_settings};
 pub use groups::{GroupKind, coordinators, list_groups};
 pub use log_dirs::{DirsOf, LogDir, Replica, log_dirs};
 pub use members::describe_groups;
