@@ -21,8 +21,8 @@ use crate::segment::Codec;
     override_usage = "ktee [OPTION]... [FILE|FOLDER/|URL|kafka:TOPIC]...\n       \
                       ktee --verify FOLDER|URL\n       \
                       ktee --cat FOLDER|URL|FILE [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]\n       \
-                      ktee --restore FOLDER|URL [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]",
-    after_help = "Exit codes: 0 done; 1 a backup is not whole, or records were spilled; 2 usage, or something failed and stderr says what.\n\
+                      ktee --restore FOLDER|URL [-t TOPIC[=NEW]]... [-p PARTITION]... [--from TIME] [--to TIME]",
+    after_help = "Exit codes: 0 done; 1 a backup is not whole, no record is in the time range, or records were spilled; 2 usage, or something failed and stderr says what.\n\
                   See ktee(1) and kafka-records(5)."
 )]
 pub(crate) struct Cli {
@@ -38,11 +38,15 @@ pub(crate) struct Cli {
     #[arg(long, group = "mode", help_heading = "Backups, the way back")]
     pub(crate) restore: bool,
 
-    /// With --restore: into a topic that has records, or would delete them or change their times
+    /// With --restore: restore a backup with holes, or into a topic that has other records, deletes records or changes times
     #[arg(long, requires = "restore", help_heading = "Backups, the way back")]
     pub(crate) force: bool,
 
-    /// Only this topic; repeatable
+    /// With --restore: use the settings and group offsets that were recorded at this time or before
+    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Backups, the way back")]
+    pub(crate) as_of: Option<i64>,
+
+    /// Only this topic; repeatable. With --restore OLD=NEW restores topic OLD as NEW
     #[arg(
         short = 't',
         long = "topic",
@@ -70,6 +74,22 @@ pub(crate) struct Cli {
     #[arg(short = 'a', long = "append", help_heading = "Where to copy to")]
     pub(crate) append: bool,
 
+    /// Ignore interrupts (SIGINT, ^C)
+    #[arg(short = 'i', long, help_heading = "Where to copy to")]
+    pub(crate) ignore_interrupts: bool,
+
+    /// When an output fails, as GNU tee has it [default: warn-nopipe]
+    #[arg(
+        long,
+        value_name = "MODE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "warn",
+        conflicts_with = "on_error",
+        help_heading = "Where to copy to"
+    )]
+    pub(crate) output_error: Option<OutputError>,
+
     /// Tell the first program of the pipe, kcat-lite -G --ack PATH, what is durable
     #[arg(long, value_name = "PATH", help_heading = "Where to copy to")]
     pub(crate) ack: Option<PathBuf>,
@@ -83,13 +103,17 @@ pub(crate) struct Cli {
     )]
     pub(crate) on_error: OnError,
 
-    /// Give up a record for kafka:TOPIC after this long [default: 5m]
+    /// Give up a record for kafka:TOPIC, or a request to an object store, after this long [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Where to copy to")]
     pub(crate) delivery_timeout: Option<Duration>,
 
     /// Put records that kafka:TOPIC does not take into this file, as --tsv=all; 1 if there are any
     #[arg(long, value_name = "FILE", help_heading = "Where to copy to")]
     pub(crate) spill: Option<PathBuf>,
+
+    /// Use an object store that cannot refuse to overwrite objects; no other ktee may write to the backup
+    #[arg(long, help_heading = "Backups")]
+    pub(crate) single_writer: bool,
 
     /// How records are written in segments [default: tsv]
     #[arg(long, value_name = "FORMAT", help_heading = "Backups")]
@@ -149,6 +173,19 @@ pub(crate) enum OnError {
     Continue,
     /// Nothing more is read
     Stop,
+}
+
+/// `--output-error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputError {
+    /// Go on with the others; also when the reader of a pipe leaves, exit with 2
+    Warn,
+    /// Go on with the others; a reader that leaves is no failure
+    WarnNopipe,
+    /// Stop, also when the reader of a pipe leaves
+    Exit,
+    /// Stop; a reader that leaves is no failure
+    ExitNopipe,
 }
 
 /// `--segment-format`.

@@ -3,6 +3,7 @@
 mod refuse;
 mod tee;
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use anyhow::{Context, Result};
@@ -14,6 +15,8 @@ use tools::report::Style;
 
 use crate::cli::Cli;
 use crate::read::Selection;
+use crate::segment::Place;
+use crate::store::{self, Access};
 use refuse::refuse_what_copies;
 pub(crate) use tee::Tee;
 
@@ -38,12 +41,18 @@ pub(crate) enum Config {
 pub(crate) struct Restore {
     /// Where it is.
     pub(crate) place: String,
+    /// How it is opened.
+    pub(crate) access: Access,
     /// What of it.
     pub(crate) selection: Selection,
     /// How to reach the cluster.
     pub(crate) options: Options,
     /// Whether a topic may be one that does not keep the records as they are.
     pub(crate) force: bool,
+    /// New names of topics, by those that they have in the backup.
+    pub(crate) renames: BTreeMap<String, String>,
+    /// Metadata that was recorded later does not count.
+    pub(crate) as_of_ms: Option<i64>,
     /// Whether offsets of groups are committed.
     pub(crate) groups: bool,
     /// Whether only failures are told.
@@ -55,6 +64,8 @@ pub(crate) struct Restore {
 pub(crate) struct Verify {
     /// Where it is.
     pub(crate) place: String,
+    /// How it is opened.
+    pub(crate) access: Access,
     /// What of it.
     pub(crate) selection: Selection,
     /// How to report.
@@ -68,6 +79,8 @@ pub(crate) struct Verify {
 pub(crate) struct Cat {
     /// Where it is, or a file of records.
     pub(crate) place: String,
+    /// How it is opened.
+    pub(crate) access: Access,
     /// What of it.
     pub(crate) selection: Selection,
     /// Whether no progress is shown.
@@ -98,12 +111,20 @@ fn settle(cli: &Cli) -> Result<Config> {
     }
     let (mode, place) = place_to_read(cli)?;
     refuse_what_copies(cli, mode)?;
-    let selection = selection(cli, mode)?;
+    let (selection, renames) = selection(cli, mode)?;
+    if cli.as_of.is_some() && !cli.restore {
+        return Err(usage("--as-of is for --restore"));
+    }
+    let access = Access {
+        retry_for: cli.delivery_timeout,
+        ..Access::default()
+    };
     Ok(if cli.verify {
         let is_terminal = std::io::stdout().is_terminal();
         let style = cli.report.style(is_terminal);
         Config::Verify(Verify {
             place,
+            access,
             selection,
             style,
             is_quiet: cli.connection.quiet,
@@ -111,15 +132,19 @@ fn settle(cli: &Cli) -> Result<Config> {
     } else if cli.restore {
         Config::Restore(Box::new(Restore {
             place,
+            access,
             selection,
             options: options(cli)?,
             force: cli.force,
+            renames,
+            as_of_ms: cli.as_of,
             groups: cli.groups,
             is_quiet: cli.connection.quiet,
         }))
     } else {
         Config::Cat(Cat {
             place,
+            access,
             selection,
             is_quiet: cli.connection.quiet,
         })
@@ -140,12 +165,39 @@ fn place_to_read(cli: &Cli) -> Result<(&'static str, String)> {
     };
     let place = place.to_str().filter(|place| !place.is_empty());
     let place = place.with_context(|| format!("{mode}: the name is not UTF-8"))?;
+    refuse_password(place)?;
     Ok((mode, place.to_owned()))
 }
 
-fn selection(cli: &Cli, mode: &str) -> Result<Selection> {
+/// A URL with a password in it would be printed with every message about the place.
+fn refuse_password(place: &str) -> Result<()> {
+    let masked = store::masked(place);
+    if masked == place {
+        return Ok(());
+    }
+    Err(usage(format_args!(
+        "{masked}: a URL has no user and password here; ktee(1) says where credentials come from"
+    )))
+}
+
+/// What is wanted, and new names of topics.
+fn selection(cli: &Cli, mode: &str) -> Result<(Selection, BTreeMap<String, String>)> {
+    let mut topics = Vec::new();
+    let mut renames = BTreeMap::new();
+    for topic in &cli.topics {
+        let Some((old, new)) = topic.split_once('=') else {
+            topics.push(topic.clone());
+            continue;
+        };
+        if !cli.restore {
+            return Err(usage(format_args!("-t {topic}: OLD=NEW is for --restore")));
+        }
+        Place::partition(new, 0).map_err(|why| usage(format_args!("-t {topic}: {why}")))?;
+        topics.push(old.to_owned());
+        renames.insert(old.to_owned(), new.to_owned());
+    }
     let selection = Selection {
-        topics: cli.topics.clone(),
+        topics,
         partitions: cli.partitions.clone(),
         from_ms: cli.from,
         to_ms: cli.to,
@@ -155,7 +207,7 @@ fn selection(cli: &Cli, mode: &str) -> Result<Selection> {
             "{mode} reads whole partitions; --from and --to are for --cat and --restore"
         )));
     }
-    Ok(selection)
+    Ok((selection, renames))
 }
 
 fn options(cli: &Cli) -> Result<Options> {

@@ -4,12 +4,15 @@ use anyhow::Result;
 
 use super::usage;
 use crate::cli::{Cli, OnError};
+use crate::store;
 
 /// Options of copying, which nothing obeys when a backup is read.
 pub(super) fn refuse_what_copies(cli: &Cli, mode: &str) -> Result<()> {
     let format = &cli.format;
     let given = [
         ("--on-error", cli.on_error == OnError::Stop),
+        ("--output-error", cli.output_error.is_some()),
+        ("-i", cli.ignore_interrupts),
         ("--stats", cli.stats.is_some()),
         ("--ack", cli.ack.is_some()),
         ("--spill", cli.spill.is_some()),
@@ -56,6 +59,7 @@ pub(super) fn refuse_what_does_not_fit(
 ) -> Result<()> {
     let connection = &cli.connection;
     let for_backups = [
+        ("--single-writer", cli.single_writer),
         ("--segment-format", cli.segment_format.is_some()),
         ("--compress", cli.compress.is_some()),
         ("--segment-bytes", cli.segment_bytes.is_some()),
@@ -71,7 +75,6 @@ pub(super) fn refuse_what_does_not_fit(
         ("-X", !connection.properties.is_empty()),
         ("-F", !connection.config_files.is_empty()),
         ("-d", connection.debug.is_some()),
-        ("--delivery-timeout", cli.delivery_timeout.is_some()),
     ];
     if cli.spill.is_some() && !has_topics {
         return Err(usage("--spill is for kafka:TOPIC"));
@@ -90,6 +93,15 @@ pub(super) fn refuse_what_does_not_fit(
     let asks = has_topics || cli.settings || cli.groups;
     if let Some(name) = given(&for_clusters).filter(|_| !asks) {
         return Err(usage(format_args!("{name} is for kafka:TOPIC")));
+    }
+    let has_bucket = cli
+        .operands
+        .iter()
+        .any(|operand| operand.to_str().is_some_and(store::is_bucket));
+    if cli.delivery_timeout.is_some() && !asks && !has_bucket {
+        return Err(usage(
+            "--delivery-timeout is for kafka:TOPIC and object stores",
+        ));
     }
     if cli.append && !has_files {
         return Err(usage("-a is for files"));

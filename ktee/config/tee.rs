@@ -10,11 +10,11 @@ use tools::record::{Decoder, Format};
 use tools::units::format_size;
 
 use super::refuse::{refuse_what_does_not_fit, refuse_what_reads};
-use super::{options, usage};
-use crate::cli::{Cli, OnError, SegmentFormat};
+use super::{options, refuse_password, usage};
+use crate::cli::{Cli, OnError, OutputError, SegmentFormat};
 use crate::recorded::Wanted;
 use crate::segment::{Cut, Layout};
-use crate::store;
+use crate::store::{self, Access};
 use crate::write::Settings;
 use crate::write::backup::has_positions;
 
@@ -52,6 +52,12 @@ pub(crate) struct Tee {
     pub(crate) ack: Option<PathBuf>,
     /// Whether the first failure ends all.
     pub(crate) stops_on_error: bool,
+    /// Whether it is a failure when the reader of a pipe leaves.
+    pub(crate) pipes_must_stay: bool,
+    /// Whether SIGINT ends nothing.
+    pub(crate) ignores_interrupts: bool,
+    /// Whether lines go into backups as they are, whatever they look like.
+    pub(crate) keeps_lines: bool,
     /// How often totals are told.
     pub(crate) stats: Option<Duration>,
     /// Whether only failures are told.
@@ -82,6 +88,7 @@ fn operand(text: &OsStr) -> Result<Operand> {
     if text.is_empty() {
         return Err(usage("an empty operand names nothing"));
     }
+    refuse_password(text)?;
     Ok(if store::is_place(text) {
         Operand::Backup(text.to_owned())
     } else {
@@ -145,7 +152,17 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
         format,
         wanted,
         ack: cli.ack.clone(),
-        stops_on_error: cli.on_error == OnError::Stop,
+        stops_on_error: cli.on_error == OnError::Stop
+            || matches!(
+                cli.output_error,
+                Some(OutputError::Exit | OutputError::ExitNopipe)
+            ),
+        pipes_must_stay: matches!(
+            cli.output_error,
+            Some(OutputError::Exit | OutputError::Warn)
+        ),
+        ignores_interrupts: cli.ignore_interrupts,
+        keeps_lines: cli.format.delimiter.is_some() || cli.format.key_delimiter.is_some(),
         stats: cli.stats,
         is_quiet: cli.connection.quiet,
     })
@@ -205,6 +222,11 @@ fn settings(cli: &Cli) -> Result<Settings> {
             span_ms: span,
         },
         max_delay: cli.max_delay.unwrap_or(MAX_DELAY),
+        access: Access {
+            for_writing: true,
+            single_writer: cli.single_writer,
+            retry_for: cli.delivery_timeout,
+        },
         buffer_bytes: buffer_bytes as usize,
     })
 }

@@ -4,6 +4,7 @@
 //! goes on as long as anybody wants it.
 
 mod file;
+mod hint;
 mod ledger;
 mod named;
 mod read;
@@ -38,7 +39,11 @@ use topic::{Manner, TopicSink};
 
 /// Copies all of standard input.
 pub(crate) fn run(config: &Tee) -> Result<Exit> {
-    let signals = Signals::catch()?;
+    let signals = if config.ignores_interrupts {
+        Signals::catch_without_interrupts()?
+    } else {
+        Signals::catch()?
+    };
     let mut flow = Flow::open(config, &signals)?;
     let read = flow.read(config);
     Ok(flow.finish(read))
@@ -65,6 +70,8 @@ struct Flow<'a> {
     /// Whether backups take records, or lines.
     takes_positions: bool,
     stops_on_error: bool,
+    /// Whether it is a failure when the reader of a pipe leaves.
+    pipes_must_stay: bool,
     has_failed: bool,
     is_quiet: bool,
     records: u64,
@@ -138,6 +145,7 @@ impl<'a> Flow<'a> {
             takes_positions,
             // What one place does not have is not acknowledged, and so nothing would be from then on.
             stops_on_error: config.stops_on_error || config.ack.is_some(),
+            pipes_must_stay: config.pipes_must_stay,
             has_failed,
             is_quiet: config.is_quiet,
             records: 0,
@@ -170,7 +178,7 @@ impl<'a> Flow<'a> {
             match out.flush_lines(self.signals) {
                 Ok(()) => {}
                 // A reader that has enough is no failure, and no reason to stop a backup.
-                Err(OutError::Closed) => self.out = None,
+                Err(OutError::Closed) if !self.pipes_must_stay => self.out = None,
                 Err(error) => {
                     message(format_args!("{:#}", anyhow::Error::new(error)));
                     self.has_failed = true;
@@ -179,7 +187,7 @@ impl<'a> Flow<'a> {
             }
         }
         for file in &mut self.files {
-            file.with(&mut self.has_failed, |file| file.write(bytes));
+            file.write(bytes, self.pipes_must_stay, &mut self.has_failed);
         }
     }
 

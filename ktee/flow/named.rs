@@ -1,8 +1,11 @@
 //! A place with its name: what it does for as long as it works, and what is said when it fails.
 
+use std::io::ErrorKind;
+
 use anyhow::Result;
 use tools::cli::message;
 
+use super::file::FileSink;
 use super::ledger::Ledger;
 use super::topic::TopicSink;
 use crate::write::{Backup, Waiting};
@@ -64,6 +67,22 @@ impl<T> Named<T> {
             message(format_args!("{}", without_repetition(&self.name, &error)));
             *has_failed = true;
             self.sink = None;
+        }
+    }
+}
+
+impl Named<FileSink> {
+    /// Writes to the file. A reader that leaves a pipe is a failure only if it `must_stay`.
+    pub(super) fn write(&mut self, bytes: &[u8], must_stay: bool, has_failed: &mut bool) {
+        let Some(file) = &mut self.sink else {
+            return;
+        };
+        match file.write(bytes) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe && !must_stay => {
+                message(format_args!("{}: its reader has left", self.name));
+                self.sink = None;
+            }
+            written => self.with(has_failed, |_| Ok(written?)),
         }
     }
 }

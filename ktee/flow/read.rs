@@ -1,6 +1,6 @@
 //! The loop over standard input, and how it is taken apart: not at all, at newlines, or into records.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tools::ack::{Arrival, Lane};
@@ -12,13 +12,15 @@ use tools::record::{Decoded, Decoder, Format};
 use super::file::FileSink;
 use super::ledger::Ledger;
 use super::named::Sink;
-use super::{End, Flow, waiting};
+use super::{End, Flow, hint, waiting};
 use crate::config::Tee;
 
 /// How long an idle input is waited for before the places are looked after.
 const IDLE_MS: u64 = 100;
 /// The same while lines are to be acknowledged.
 const BUSY_MS: u64 = 5;
+/// How long the input is read on after a signal.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How the input is taken apart.
 enum Reading {
@@ -57,16 +59,20 @@ impl Flow<'_> {
         let mut buffer = Vec::new();
         let mut line = 0;
         let mut came_at = Instant::now();
+        let (mut is_first, mut leave_at) = (true, None);
         while self.is_wanted() {
             let idle_ms = match &self.ledger {
                 None => IDLE_MS,
                 Some(ledger) if ledger.is_open() => BUSY_MS,
                 Some(ledger) => ledger.hold_back().as_millis() as u64,
             };
-            let filled = input
-                .fill(&mut buffer, self.signals, idle_ms)
+            let filled = self
+                .fill(&mut input, &mut buffer, idle_ms, &mut leave_at)
                 .context("cannot read standard input")?;
             let at_end = filled == Filled::End;
+            if is_first {
+                is_first = !self.look_at_first(&buffer, config)?;
+            }
             let arrival = self.arrival(filled, &mut came_at);
             let used = match &mut reading {
                 Reading::Bytes => {
@@ -87,6 +93,9 @@ impl Flow<'_> {
             self.acknowledge(arrival, &buffer)?;
             match filled {
                 Filled::End => {
+                    if let Some(signal) = self.signals.caught().filter(|_| leave_at.is_some()) {
+                        return Ok(End::Signal(signal));
+                    }
                     return Ok(End::Input {
                         is_whole: buffer.is_empty(),
                     });
@@ -97,11 +106,52 @@ impl Flow<'_> {
                     }
                     return Ok(End::Signal(self.signals.caught().unwrap_or_default()));
                 }
-                Filled::Idle if !self.out.as_ref().is_none_or(Out::has_reader) => self.out = None,
+                Filled::Idle if !self.out.as_ref().is_none_or(Out::has_reader) => {
+                    self.has_failed |= self.pipes_must_stay;
+                    self.out = None;
+                }
                 Filled::Idle | Filled::Bytes(_) => {}
             }
         }
         Ok(End::Unwanted)
+    }
+
+    /// Reads what is there. After a signal it goes on for a moment: who interrupts a pipe from a terminal wants to see
+    /// what its first program says to that.
+    fn fill(
+        &self,
+        input: &mut Input,
+        buffer: &mut Vec<u8>,
+        idle_ms: u64,
+        leave_at: &mut Option<Instant>,
+    ) -> std::io::Result<Filled> {
+        let filled = input.fill(buffer, self.signals, idle_ms)?;
+        if filled != Filled::Signal || self.ledger.is_some() {
+            return Ok(filled);
+        }
+        let leave_at = *leave_at.get_or_insert_with(|| Instant::now() + LAST_WORDS);
+        match leave_at.checked_duration_since(Instant::now()) {
+            None => Ok(Filled::Signal),
+            Some(_) => input.fill_after_signal(buffer, IDLE_MS),
+        }
+    }
+
+    /// Whether the first line has come; refuses records of a topic that a backup would take for any lines.
+    fn look_at_first(&self, buffer: &[u8], config: &Tee) -> Result<bool> {
+        let Some(end) = memchr::memchr(b'\n', buffer) else {
+            return Ok(false);
+        };
+        let takes_lines = !self.takes_positions && !config.backups.is_empty();
+        if let Some(option) = hint::format_of(&buffer[..end])
+            && takes_lines
+            && !config.keeps_lines
+        {
+            bail!(
+                "{}: the input has records of a topic: say {option} to store them as such, or -D '\\n' to store lines",
+                config.backups[0]
+            );
+        }
+        Ok(true)
     }
 
     /// Whether more is on its way, as far as one can know.

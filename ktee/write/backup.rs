@@ -91,7 +91,7 @@ impl Backup {
         settings: &Settings,
         is_quiet: bool,
     ) -> Result<Backup> {
-        let store = store::open(place, true)?;
+        let store = store::open(place, &settings.access)?;
         allow_many_files();
         let layout = if has_positions(input) {
             settings.layout

@@ -27,7 +27,9 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 /// Texts that no user reads: of states that can't be, of what others say, of formats.
-const NO_MESSAGES: [&str; 33] = [
+const NO_MESSAGES: [&str; 38] = [
+    "Server returned error response: ",
+    "Server returned non-2xx status code: ",
     "ClickHouse function",
     "ClickHouse type",
     "a NUL byte in a group's metadata",
@@ -61,6 +63,9 @@ const NO_MESSAGES: [&str; 33] = [
     "# ktee segment ",
     "... \u{1} more lines\u{1}\n",
     "klag: /metrics /health\n",
+    "ktee has looked whether this object is protected from being overwritten.\n",
+    "no interceptor can be added",
+    "wrong version number",
 ];
 
 fn root() -> &'static Path {

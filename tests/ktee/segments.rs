@@ -255,3 +255,35 @@ fn two_writers_of_the_same_records_leave_each_record_once() {
         .stdout_is("60000\n");
     }
 }
+
+#[test]
+fn topics_of_any_length_and_folders_behind_links_are_written_and_read() {
+    let folder = session::folder("segments-names");
+    std::fs::create_dir_all(folder.join("elsewhere/topics")).unwrap();
+    std::fs::create_dir(folder.join("b")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere/topics", folder.join("b/topics")).unwrap();
+    // A link that leads around in a circle is no reason to go around for ever.
+    std::os::unix::fs::symlink("..", folder.join("elsewhere/topics/circle")).unwrap();
+    let topics = ["x".repeat(217), "y".repeat(218), "z".repeat(249)];
+    let all: String = topics.iter().map(|topic| lines(topic, 0, 5)).collect();
+    for _ in 0..2 {
+        cmd("ktee")
+            .args(["-q", "--tsv=all", "--segment-records", "2", "b/"])
+            .inside(&folder)
+            .stdin(&all)
+            .run()
+            .succeeds();
+    }
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .expect(|it| it.lines().len() == 3, "three topics");
+    cmd("ktee")
+        .args(["--cat", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is(&all);
+}

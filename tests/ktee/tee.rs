@@ -91,3 +91,76 @@ fn a_signal_ends_it_with_everything_that_was_read_in_place() {
         .succeeds()
         .stdout_is("one\ntwo\n");
 }
+
+#[test]
+fn a_reader_that_leaves_a_pipe_is_named_and_no_failure() {
+    let folder = session::folder("tee-fifo");
+    let run = |options: &str| {
+        shell(&format!(
+            "mkfifo f; head -1 <f >h & seq 200000 | ktee {options} f keep >/dev/null; s=$?; wait; cat h; wc -l <keep; rm f; exit $s"
+        ))
+        .inside(&folder)
+        .run()
+    };
+    run("")
+        .succeeds()
+        .stdout_is("1\n200000\n")
+        .stderr_is("ktee: f: its reader has left\n");
+    run("--output-error=warn")
+        .fails_with(2)
+        .stdout_is("1\n200000\n")
+        .stderr_is("ktee: f: Broken pipe\n");
+    run("--output-error=exit")
+        .fails_with(2)
+        .expect(|it| it.lines()[1] != "200000", "it stopped");
+}
+
+#[test]
+fn an_interrupt_is_ignored_where_that_is_said_and_last_words_are_kept_where_not() {
+    let folder = session::folder("tee-interrupt");
+    let start = |options: &[&str]| {
+        let mut running = cmd("ktee")
+            .args(options)
+            .arg("copy")
+            .inside(&folder)
+            .stdin_open()
+            .start();
+        running.write(b"one\n");
+        running.stdout_until("one", SOON);
+        running.signal(Signal::INT);
+        running.write(b"two\n");
+        running.stdout_until("two", SOON);
+        running.close_stdin();
+        running.wait()
+    };
+    start(&["-i"]).succeeds().stdout_is("one\ntwo\n");
+    start(&[]).dies_by(Signal::INT).stdout_is("one\ntwo\n");
+    assert_eq!(std::fs::read(folder.join("copy")).unwrap(), b"one\ntwo\n");
+}
+
+#[test]
+fn records_are_not_taken_for_lines_unless_that_is_said() {
+    let folder = session::folder("tee-hint");
+    let run = |options: &[&str], input: &str| {
+        cmd("ktee")
+            .args(options)
+            .arg("b/")
+            .inside(&folder)
+            .stdin(input)
+            .run()
+    };
+    let records = super::lines("t", 0, 3);
+    run(&[], &records).fails_with(2).stderr_has("--tsv=all");
+    run(&[], "{\"topic\":\"t\",\"partition\":0,\"offset\":1}\n")
+        .fails_with(2)
+        .stderr_has("-J");
+    assert_eq!(super::files(&folder), [""; 0]);
+    run(&["-D", "\\n"], &records).succeeds();
+    run(&[], "any\nline\n").succeeds();
+    cmd("ktee")
+        .args(["--cat", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is(format!("{records}any\nline\n"));
+}

@@ -6,9 +6,10 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags};
 
 use super::signals::Signals;
+use crate::poll::poll;
 
 /// What one [`Input::fill`] brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Filled {
 pub struct Input {
     file: File,
     may_wait: bool,
+    /// Whether another program may write to it.
+    is_pipe: bool,
     block_bytes: usize,
 }
 
@@ -48,6 +51,7 @@ impl Input {
         // A regular file is always ready; asking would be a system call for each block.
         let may_wait = !file.metadata()?.is_file();
         Ok(Input {
+            is_pipe: may_wait && !rustix::termios::isatty(&file),
             file,
             may_wait,
             block_bytes: 256 * 1024,
@@ -70,6 +74,24 @@ impl Input {
                 None => Filled::Idle,
             });
         }
+        self.read(buffer)
+    }
+
+    /// Appends what is there to `buffer` although a signal was caught, waiting at most `idle_ms` for the first byte.
+    ///
+    /// An interrupt from a terminal reaches all of a pipe at once, and what its first program says last is still to come.
+    pub fn fill_after_signal(&mut self, buffer: &mut Vec<u8>, idle_ms: u64) -> io::Result<Filled> {
+        if !self.is_pipe {
+            return Ok(Filled::Signal);
+        }
+        let mut ready = [PollFd::new(&self.file, PollFlags::IN)];
+        if !poll(&mut ready, Some(idle_ms))? {
+            return Ok(Filled::Idle);
+        }
+        self.read(buffer)
+    }
+
+    fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<Filled> {
         // Into memory that was never written: to zero it first would cost a pass over all input.
         buffer.reserve(self.block_bytes);
         match rustix::io::read(&self.file, spare_capacity(buffer)).map_err(io::Error::from) {

@@ -77,10 +77,8 @@ fn not_a_time(text: &str) -> String {
 fn shifted(text: &str, now_ms: i64, is_later: bool, length: &str) -> Result<i64, String> {
     let length = parse_duration(length)?;
     let shift_ms = i64::try_from(length.as_millis()).ok();
-    let moved = shift_ms.and_then(|ms| match is_later {
-        true => now_ms.checked_add(ms),
-        false => now_ms.checked_sub(ms),
-    });
+    let sign = if is_later { 1 } else { -1 };
+    let moved = shift_ms.and_then(|ms| now_ms.checked_add(sign * ms));
     moved.ok_or_else(|| format!("{text:?} is out of range"))
 }
 

@@ -7,6 +7,7 @@ use tools::record::{Encoder, Format};
 
 use crate::read::segment::format;
 use crate::segment::{Codec, Cut, Layout};
+use crate::store::Access;
 
 /// What `--segment-...`, `--compress`, `--max-delay` and `--buffer` say.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) cut: Cut,
     /// A segment that has been open for so long is closed as it is.
     pub(crate) max_delay: Duration,
+    /// How the place is opened.
+    pub(crate) access: Access,
     /// Memory for records that are not compressed yet.
     pub(crate) buffer_bytes: usize,
 }
