@@ -136,6 +136,11 @@ impl Keys {
         Ok(Keys { finder, decoded })
     }
 
+    /// Whether lines are columns of TSV, and no objects.
+    pub(crate) fn are_of_tsv(&self) -> bool {
+        matches!(self.finder, Finder::First(_) | Finder::Columns(..))
+    }
+
     /// Finds the key of a line, which has no line feed at its end, and calls `then` with it.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use tools::cli::signals::Signals;
 use tools::cli::stdin::{Filled, Input};
 use tools::partition::KeyError;
+use tools::record::DecodeError;
 
 use crate::keys::{Key, Keys};
 use crate::watch::Watch;
@@ -141,6 +142,10 @@ impl Lines<'_, '_> {
             }
         }
         if !self.pending.is_empty() {
+            if input.may_be_torn() && self.keys.are_of_tsv() {
+                self.number += 1;
+                return Err(anyhow!(DecodeError::torn()).context(self.place()));
+            }
             if !last {
                 // The line of one file must not run into the next file's first.
                 self.pending.push(b'\n');

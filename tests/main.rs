@@ -29,6 +29,9 @@ mod kcat_lite;
 /// koldest: exact times on every kind of log, forecasts against brokers that delete, checks, brokers that hang.
 mod koldest;
 
+/// Lines that a killed program leaves torn.
+mod torn;
+
 /// Whole pipelines on the embedded cluster.
 mod pipeline;
 

@@ -11,7 +11,9 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use tools::ack::{AckError, Lines, Listener, Session, SinkKind, Source, Window, Written, new_run};
+use tools::ack::{
+    AckError, LineStart, Lines, Listener, Session, SinkKind, Source, Window, Written, new_run,
+};
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
@@ -66,7 +68,7 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
         signals,
         progress: Progress::new(config.options.verbosity >= 0, config.count),
         encoding: Encoding::new(&config.output, false),
-        lines: Some(Lines::new(stdout, ack.shape)),
+        lines: Some(Lines::new(stdout)),
         window: Window::new(limit, source.kind() == SinkKind::Transactional),
         source,
         member,
@@ -75,6 +77,7 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
         session: Session::default(),
         sessions: 0,
         current: None,
+        number: 0,
         left: config.count.unwrap_or(u64::MAX),
         written: 0,
         exit_at_end: config.exit_at_end,
@@ -104,8 +107,10 @@ struct Run<'a> {
     name: String,
     session: Session,
     sessions: u64,
-    /// The place of the record before, with its lane as text: the next one is likely of the same.
-    current: Option<(Place, String)>,
+    /// The partition of the record before: the next one is likely of the same.
+    current: Option<(Place, LineStart)>,
+    /// The number of the last line.
+    number: u64,
     /// Records still to be sent; `-c`.
     left: u64,
     written: u64,
@@ -164,6 +169,9 @@ impl Run<'_> {
         for position in &heard.positions {
             is_acknowledged |= self.window.acknowledge(position)?;
         }
+        if let Some(number) = heard.asks_about {
+            self.confirm(number)?;
+        }
         if is_acknowledged || !self.window.is_full() {
             self.full_since = Instant::now();
         } else if self.full_since.elapsed() > FULL {
@@ -182,6 +190,24 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Tells the sink that a line is the last one that was written, if that is so.
+    ///
+    /// The reader is looked for after the sink has received the line: a reader that has died in the midst of it, so that
+    /// the next program of the pipe saw the end of its input and ended the line, is not found any more.
+    fn confirm(&mut self, number: u64) -> anyhow::Result<()> {
+        let Some(lines) = &self.lines else {
+            return Ok(());
+        };
+        if number != self.number || lines.waiting_bytes() > 0 {
+            // Another line comes behind it.
+            return Ok(());
+        }
+        if !lines.has_reader() {
+            return Err(Broken::NoReader.into());
+        }
+        Ok(self.source.confirm(number)?)
+    }
+
     fn stalled(&self) -> Broken {
         Broken::Stalled {
             lines: self.window.in_flight(),
@@ -192,7 +218,7 @@ impl Run<'_> {
         let Some(lines) = &mut self.lines else {
             return Ok(());
         };
-        let written = lines.write(&mut self.source).map_err(|error| {
+        let written = lines.write().map_err(|error| {
             anyhow::Error::new(error).context("cannot write to standard output")
         })?;
         if written == Written::Closed || !lines.has_reader() {
@@ -260,6 +286,7 @@ impl Run<'_> {
             lines: self.lines.as_mut(),
             window: &mut self.window,
             current: &mut self.current,
+            number: &mut self.number,
             ack: self.ack,
             taken: 0,
         };

@@ -1,10 +1,10 @@
 //! `-P --ack`: lines that carry positions, acknowledged to the first program of the pipe when they are delivered.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use tools::ack::{AckError, Arrival, Receipt, Receipts, Sink, SinkKind};
+use tools::ack::{AckError, AckTracker, Arrival, DeliveryTag, Line, Sink, SinkKind};
 use tools::cli::stdin::{Filled, Input};
 use tools::cli::{Exit, message};
 use tools::kafka::client::ContactError;
@@ -37,34 +37,31 @@ pub(super) fn run(
     };
     let interrupted = || sender.signals.caught().is_some();
     let wait = config.options.first_contact;
-    let sink = Sink::connect(&intake.path, kind, wait, &interrupted);
+    let sink = Sink::connect(&intake.path, kind, intake.shape, wait, &interrupted);
     let sink = match sink {
         Err(AckError::Interrupted) => {
             return Ok(sender.signals.caught().map_or(Exit::Failed, Exit::Signal));
         }
         other => other?,
     };
-    let mut drinker = Drinker {
+    let ack_sink = AckSink {
         decoder: Decoder::new(config.format.clone()).map_err(config::usage)?,
         transaction: intake.transactions.as_ref().map(Transaction::new),
         sender,
         sink: Some(sink),
-        receipts: Receipts::default(),
-        intake,
+        tracker: AckTracker::default(),
     };
-    let drunk = drinker.prepare().and_then(|()| drinker.drink());
-    drinker.finish(drunk)
+    ack_sink.run()
 }
 
 /// The sink at work.
-pub(super) struct Drinker<'a> {
+pub(super) struct AckSink {
     pub(super) sender: Sender,
     /// Taken at the end.
     pub(super) sink: Option<Sink>,
-    pub(super) receipts: Receipts,
+    pub(super) tracker: AckTracker,
     decoder: Decoder,
     pub(super) transaction: Option<Transaction>,
-    intake: &'a Intake,
 }
 
 /// How the input ended.
@@ -74,7 +71,12 @@ enum Ended {
     Signal(i32),
 }
 
-impl Drinker<'_> {
+impl AckSink {
+    fn run(mut self) -> anyhow::Result<Exit> {
+        let result = self.prepare().and_then(|()| self.read());
+        self.finish(result)
+    }
+
     fn prepare(&mut self) -> anyhow::Result<()> {
         self.sender.producer.keep_delivered();
         self.sender.contact()?;
@@ -89,30 +91,27 @@ impl Drinker<'_> {
         self.sink.as_mut().expect("the sink is there until the end")
     }
 
-    fn drink(&mut self) -> anyhow::Result<Ended> {
+    fn read(&mut self) -> anyhow::Result<Ended> {
         let mut input = Input::open(Path::new("-"))?;
         let mut buffer = Vec::new();
-        let mut came_at = Instant::now();
         loop {
             let arrival = match self.fill(&mut input, &mut buffer)? {
-                Filled::Bytes(_) => {
-                    came_at = Instant::now();
-                    Arrival::More
-                }
-                Filled::Idle if came_at.elapsed() >= self.receipts.hold() => Arrival::Idle,
-                Filled::Idle => Arrival::More,
+                Filled::Bytes(_) => Arrival::More,
+                Filled::Idle => Arrival::Idle,
                 Filled::End => Arrival::End,
                 Filled::Signal => {
                     let signal = self.sender.signals.caught().unwrap_or_default();
                     return Ok(Ended::Signal(signal));
                 }
             };
-            self.sink().hear()?;
-            let shape = self.intake.shape;
-            let settled = self.sink().settled(&buffer, arrival, shape);
-            self.send_lines(&buffer[..settled])?;
-            buffer.drain(..settled);
-            let is_complete = arrival != Arrival::More && !self.receipts.may_go_on(&buffer);
+            self.sink().poll(arrival)?;
+            self.release()?;
+            let mut used = 0;
+            while let Some(line) = self.sink().next(&buffer, &mut used)? {
+                self.send_line(line)?;
+            }
+            buffer.drain(..used);
+            let is_complete = self.sink().is_complete(&buffer);
             self.serve(is_complete)?;
             if arrival == Arrival::End {
                 return Ok(Ended::Input(buffer.is_empty()));
@@ -121,57 +120,47 @@ impl Drinker<'_> {
     }
 
     fn fill(&mut self, input: &mut Input, buffer: &mut Vec<u8>) -> std::io::Result<Filled> {
-        let is_busy = self.sender.producer.in_flight() > 0 || self.receipts.open() > 0;
-        let hold_ms = self.receipts.hold().as_millis() as u64;
+        let is_busy = self.sender.producer.in_flight() > 0 || self.tracker.open() > 0;
         let idle_ms = match &self.transaction {
             None if is_busy => BUSY_MS,
-            _ => hold_ms.min(25),
+            _ => self.sink().idle_ms(),
         };
-        if self.receipts.open() >= MAX_OPEN {
+        if self.tracker.open() >= MAX_OPEN {
             std::thread::sleep(Duration::from_millis(BUSY_MS));
             return Ok(Filled::Idle);
         }
         input.fill(buffer, &self.sender.signals, idle_ms)
     }
 
-    /// Sends the records of whole lines.
-    fn send_lines(&mut self, lines: &[u8]) -> anyhow::Result<()> {
-        let mut rest = lines;
-        while let Some(newline) = memchr::memchr(b'\n', rest) {
-            let (line, after) = rest.split_at(newline + 1);
-            self.send_line(line)?;
-            rest = after;
+    /// Forgets what the source has given back: it comes again, to whoever has it now.
+    fn release(&mut self) -> anyhow::Result<()> {
+        let released = self.sink().take_released();
+        self.end_lost_transaction(&released)?;
+        for stream in released {
+            self.tracker.release(stream);
         }
         Ok(())
     }
 
-    fn send_line(&mut self, line: &[u8]) -> anyhow::Result<()> {
-        let shape = self.intake.shape;
-        let split = self.sink().take(line, shape)?;
+    fn send_line(&mut self, line: Line<'_>) -> anyhow::Result<()> {
         if self.transaction.is_some() {
-            self.enter(split.position)?;
+            self.enter(&line)?;
         }
-        let receipt = self.receipts.receive(split.position)?;
-        let Some(bytes) = split.record else {
+        let tag = self.tracker.receive(line.stream, line.offset);
+        let Some(bytes) = line.record else {
             // The record was left out on purpose: nothing is to be made durable.
             if self.transaction.is_none() {
-                self.receipts.settle(receipt);
+                self.tracker.ack(tag);
             }
             return Ok(());
         };
-        let decoded = self.decoder.decode(&bytes, false);
-        let decoded =
-            decoded.with_context(|| String::from_utf8_lossy(split.position).into_owned())?;
-        match decoded {
+        let place = || String::from_utf8_lossy(line.position).into_owned();
+        match self.decoder.decode(&bytes, false).with_context(place)? {
             Decoded::Record { record, used } if used == bytes.len() => {
-                self.sender.send(&record.record(), used, receipt.0)?;
+                self.sender.send(&record.record(), used, tag.0)
             }
-            _ => anyhow::bail!(
-                "{}: more or less than one record",
-                String::from_utf8_lossy(split.position)
-            ),
+            _ => anyhow::bail!("{}: more or less than one record", place()),
         }
-        Ok(())
     }
 
     /// Takes delivery reports, acknowledges, commits what is due.
@@ -189,15 +178,15 @@ impl Drinker<'_> {
 
     /// Acknowledges what is delivered.
     fn acknowledge(&mut self, is_complete: bool) -> anyhow::Result<()> {
-        let receipts = &mut self.receipts;
-        let mut settle = |number| receipts.settle(Receipt(number));
-        self.sender.producer.take_delivered(&mut settle);
-        let durable = self.receipts.durable(is_complete);
+        let tracker = &mut self.tracker;
+        let mut ack = |number| tracker.ack(DeliveryTag(number));
+        self.sender.producer.take_delivered(&mut ack);
+        let durable = self.tracker.durable(is_complete);
         let is_holding = self.sender.producer.in_flight() > 0;
         let sink = self.sink();
-        sink.acknowledge(durable)?;
+        sink.acknowledge(durable);
         if is_holding {
-            sink.hold();
+            sink.keep_alive();
         }
         Ok(())
     }
@@ -219,20 +208,20 @@ impl Drinker<'_> {
         Err(NotDelivered(text).into())
     }
 
-    /// Delivers and acknowledges, or takes back, what was received, and parts from the source.
-    fn finish(mut self, drunk: anyhow::Result<Ended>) -> anyhow::Result<Exit> {
-        let is_in_vain = drunk.as_ref().is_err_and(is_in_vain);
+    /// Delivers and acknowledges, or takes back, what was received, and disconnects.
+    fn finish(mut self, result: anyhow::Result<Ended>) -> anyhow::Result<Exit> {
+        let is_in_vain = result.as_ref().is_err_and(is_in_vain);
         let settled = if self.transaction.is_some() {
-            self.end_transaction(&drunk)
+            self.end_transaction(&result)
         } else if is_in_vain {
             // What is not delivered yet comes again; to deliver it now would only double more.
             self.sender.producer.purge();
             Ok(())
         } else {
-            self.deliver(drunk.as_ref().is_ok_and(is_clean))
+            self.deliver(result.as_ref().is_ok_and(is_clean))
         };
-        let ended = match (drunk, settled) {
-            (Ok(ended), Ok(())) => self.part(&ended),
+        let ended = match (result, settled) {
+            (Ok(ended), Ok(())) => self.disconnect(&ended),
             (Ok(_), Err(error)) | (Err(error), _) => Err(error),
         };
         let totals = self.sender.producer.totals();
@@ -253,7 +242,7 @@ impl Drinker<'_> {
         let mut waiting = |_| {
             // The source goes on waiting while this sink waits for the cluster.
             if let Some(sink) = &mut sink {
-                sink.hold();
+                sink.keep_alive();
             }
             true
         };
@@ -263,14 +252,14 @@ impl Drinker<'_> {
         self.check_failures()
     }
 
-    fn part(&mut self, ended: &Ended) -> anyhow::Result<Exit> {
+    fn disconnect(&mut self, ended: &Ended) -> anyhow::Result<Exit> {
         let signals = &self.sender.signals;
         match *ended {
             Ended::Signal(signal) => Ok(Exit::Signal(signal)),
             Ended::Input(is_whole) => {
-                let sink = self.sink.take().expect("parted from once");
+                let sink = self.sink.take().expect("disconnected once");
                 let interrupted = || signals.caught().is_some();
-                match sink.finish(is_whole && self.receipts.open() == 0, &interrupted) {
+                match sink.finish(is_whole && self.tracker.open() == 0, &interrupted) {
                     Err(AckError::Interrupted) => {
                         Ok(signals.caught().map_or(Exit::Failed, Exit::Signal))
                     }
@@ -281,9 +270,9 @@ impl Drinker<'_> {
         }
     }
 
-    fn end_transaction(&mut self, drunk: &anyhow::Result<Ended>) -> anyhow::Result<()> {
+    fn end_transaction(&mut self, result: &anyhow::Result<Ended>) -> anyhow::Result<()> {
         let has_ended = self.sink.as_ref().is_some_and(Sink::has_ended);
-        if has_ended && drunk.as_ref().is_ok_and(is_clean) {
+        if has_ended && result.as_ref().is_ok_and(is_clean) {
             return self.commit_transaction();
         }
         self.abort_transaction();

@@ -173,8 +173,9 @@ impl Sender {
 
     /// Reads blocks and sends each record as soon as it is complete.
     fn send_lines(&mut self, path: &Path, format: &Format) -> anyhow::Result<End> {
-        let mut decoder = Decoder::new(format.clone()).map_err(config::usage)?;
         let mut input = Input::open(path)?;
+        let decoder = Decoder::new(format.clone()).map_err(config::usage)?;
+        let mut decoder = decoder.of_stream(input.may_be_torn());
         let mut buffer = Vec::new();
         let mut line = 0;
         let place = |line: u64, unit: &str| match path.to_str() {

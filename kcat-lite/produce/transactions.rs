@@ -8,11 +8,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tools::ack::{Position, Session};
+use tools::ack::{Line, Session};
 use tools::cli::message;
 use tools::kafka::group::Positions;
 
-use super::intake::Drinker;
+use super::intake::AckSink;
 use crate::config::Transactions;
 
 /// How often the source is told that this sink is at work while a commit waits for delivery.
@@ -53,50 +53,46 @@ impl Transaction {
     }
 }
 
-impl Drinker<'_> {
-    /// Makes a transaction open for a line of this position, after the one before where it has to be another.
-    pub(super) fn enter(&mut self, position: &[u8]) -> anyhow::Result<()> {
-        let session = position.split(|byte| *byte == b':').next();
-        let session = String::from_utf8_lossy(session.unwrap_or_default());
-        let begins_position = self.receipts.begins_position(position);
-        let Some(transaction) = &self.transaction else {
+impl AckSink {
+    /// Begins a transaction for a line, after the one before where it has to be another.
+    pub(super) fn enter(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
+        let (Some(transaction), Some(sink)) = (&mut self.transaction, &self.sink) else {
             return Ok(());
         };
-        if transaction.must_end_before(&session, begins_position) {
+        let session = sink.session(line.stream);
+        let session = session.context("a line of a session that was not begun")?;
+        if transaction.must_end_before(&session.name, !line.is_copy) {
             self.commit_transaction()?;
-        }
-        let session = self.sink().session(&session).cloned();
-        let Some(transaction) = &mut self.transaction else {
-            return Ok(());
-        };
-        if let Some(open) = &mut transaction.open {
+        } else if let Some(open) = &mut transaction.open {
             open.records += 1;
             return Ok(());
         }
-        let session = session.context("a line of a session that was not begun")?;
         self.sender
             .producer
             .begin_next()
             .context("cannot begin a transaction")?;
-        transaction.open = Some(Open {
-            session,
-            records: 1,
-            begun: Instant::now(),
-        });
+        let session = self.sink().session(line.stream).cloned();
+        if let Some(transaction) = &mut self.transaction {
+            transaction.open = session.map(|session| Open {
+                session,
+                records: 1,
+                begun: Instant::now(),
+            });
+        }
         Ok(())
     }
 
     /// Commits a transaction that has waited long enough, or is waited for, while no line is on its way.
     pub(super) fn commit_if_due(&mut self, is_complete: bool) -> anyhow::Result<()> {
-        let is_hurried = self.sink().is_hurried();
+        let is_requested = self.sink().is_flush_requested();
         let is_due = |transaction: &Transaction| {
             let open = transaction.open.as_ref();
-            open.is_some_and(|open| is_hurried || transaction.is_full(open))
+            open.is_some_and(|open| is_requested || transaction.is_full(open))
         };
         if is_complete && self.transaction.as_ref().is_some_and(is_due) {
             self.commit_transaction()?;
-        } else if self.receipts.open() > 0 {
-            self.sink().hold();
+        } else if self.tracker.open() > 0 {
+            self.sink().keep_alive();
         }
         Ok(())
     }
@@ -114,17 +110,23 @@ impl Drinker<'_> {
             let _ = self.sender.producer.abort();
         }
         committed.context("the transaction was not committed; its records come again")?;
-        self.receipts.settle_all();
-        let durable = self.receipts.durable(true);
-        self.sink().acknowledge(durable)?;
+        self.tracker.ack_all();
+        let durable = self.tracker.durable(true);
+        self.sink().acknowledge(durable);
         Ok(())
     }
 
     fn try_commit(&mut self, open: &Open) -> anyhow::Result<()> {
-        let positions: Positions = self.receipts.received().iter().map(next).collect();
+        let sink = self.sink.as_ref().context("no source")?;
+        let received = self.tracker.received();
+        let next = |(stream, offset)| {
+            let key = sink.key(stream);
+            ((key.topic.clone(), key.partition), offset + 1)
+        };
+        let positions: Positions = received.map(next).collect();
         let mut told = Instant::now();
         let sink = self.sink.as_mut();
-        let mut hold = sink.map(|sink| || sink.hold());
+        let mut hold = sink.map(|sink| || sink.keep_alive());
         let mut waiting = |_| {
             if told.elapsed() >= LAG
                 && let Some(hold) = &mut hold
@@ -144,6 +146,29 @@ impl Drinker<'_> {
         Ok(())
     }
 
+    /// Takes back what is open if it was read under a session that was lost, or drained in vain: its records come again.
+    pub(super) fn end_lost_transaction(&mut self, released: &[usize]) -> anyhow::Result<()> {
+        let open = self.transaction.as_ref().and_then(|it| it.open.as_ref());
+        let Some(name) = open.map(|open| open.session.name.clone()) else {
+            return Ok(());
+        };
+        let sink = self.sink();
+        let is_of_it = |stream: &&usize| sink.session(**stream).is_some_and(|it| it.name == name);
+        let Some(stream) = released.iter().find(is_of_it) else {
+            return Ok(());
+        };
+        if sink.has_other_streams(*stream) {
+            anyhow::bail!(
+                "a part of what the open transaction holds was given away; its records come again"
+            );
+        }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.open = None;
+        }
+        let aborted = self.sender.producer.abort();
+        Ok(aborted.context("cannot abort the transaction")?)
+    }
+
     /// Takes back what is open.
     pub(super) fn abort_transaction(&mut self) {
         let open = self.transaction.as_mut().and_then(|it| it.open.take());
@@ -153,12 +178,6 @@ impl Drinker<'_> {
             message(format_args!("cannot abort the transaction: {error}"));
         }
     }
-}
-
-/// The position to commit behind a record.
-fn next(position: &Position) -> ((String, i32), i64) {
-    let place = (position.lane.topic.clone(), position.lane.partition);
-    (place, position.offset + 1)
 }
 
 #[cfg(test)]

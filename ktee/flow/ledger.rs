@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use tools::ack::{Arrival, Lane, Position, Receipt, Receipts, Shape, Sink, SinkKind};
+use tools::ack::{AckTracker, Arrival, DeliveryTag, Shape, Sink, SinkKind, StreamKey};
 use tools::cli::signals::Signals;
 use tools::record::Format;
 
@@ -22,23 +22,22 @@ pub(super) struct Received<'a> {
     /// The line; none where it was its position alone.
     pub(super) record: Option<Cow<'a, [u8]>>,
     /// Set where the partition comes under another session than before.
-    pub(super) begins: Option<Lane>,
+    pub(super) begins: Option<StreamKey>,
 }
 
 /// What was received and is not acknowledged yet.
 pub(super) struct Ledger {
     link: Sink,
-    shape: Shape,
-    receipts: Receipts,
+    tracker: AckTracker,
     /// How many places have to make a line durable.
     places: usize,
     /// Ranges of receipts by what they wait for: a place, and a ticket of its own.
     waiting: HashMap<(usize, u64), Vec<(u64, u64)>>,
     /// By how many places a line is still awaited, where there are several.
     awaited: HashMap<u64, usize>,
-    /// The lane of the line before, as text, and the session of each partition.
-    lane: Vec<u8>,
-    sessions: HashMap<(String, i32), String>,
+    /// The stream of the line before, and the last one of each partition.
+    stream: Option<usize>,
+    streams: HashMap<(String, i32), usize>,
 }
 
 impl Ledger {
@@ -55,76 +54,88 @@ impl Ledger {
         } else {
             SinkKind::Plain
         };
-        let link = Sink::connect(path, kind, CONNECT, &|| signals.caught().is_some())?;
+        let shape = match format {
+            Format::Json(_) => Shape::Json,
+            _ => Shape::Tsv,
+        };
+        let link = Sink::connect(path, kind, shape, CONNECT, &|| signals.caught().is_some())?;
         Ok(Ledger {
             link,
-            shape: match format {
-                Format::Json(_) => Shape::Json,
-                _ => Shape::Tsv,
-            },
-            receipts: Receipts::default(),
+            tracker: AckTracker::default(),
             places,
             waiting: HashMap::new(),
             awaited: HashMap::new(),
-            lane: Vec::new(),
-            sessions: HashMap::new(),
+            stream: None,
+            streams: HashMap::new(),
         })
     }
 
-    /// How long the input has to be idle before the last line counts as whole.
-    pub(super) fn hold_back(&self) -> Duration {
-        self.receipts.hold()
+    /// How long the input may be idle before there is something to do.
+    pub(super) fn idle_ms(&self) -> u64 {
+        self.link.idle_ms()
     }
 
     /// Whether anything was received that is not acknowledged yet.
     pub(super) fn is_open(&self) -> bool {
-        self.receipts.open() > 0
+        self.tracker.open() > 0
     }
 
     /// Tells the source now and then that what it waits for is waited for here as well. Called often.
     pub(super) fn hold(&mut self) {
         if self.is_open() {
-            self.link.hold();
+            self.link.keep_alive();
         }
     }
 
-    /// Hears the source, and says how many bytes of `buffer` are lines that may be used.
-    pub(super) fn settled(&mut self, buffer: &[u8], arrival: Arrival) -> Result<usize> {
-        self.link.hear()?;
-        Ok(self.link.settled(buffer, arrival, self.shape))
-    }
-
-    /// Partitions that the source has given back.
-    pub(super) fn take_released(&mut self) -> Vec<Lane> {
-        self.link.take_released()
-    }
-
-    /// Takes the position off a line.
-    pub(super) fn receive<'a>(&mut self, line: &'a [u8]) -> Result<Received<'a>> {
-        let taken = self.link.take(line, self.shape)?;
-        let receipt = self.receipts.receive(taken.position)?;
-        if taken.record.is_none() {
-            self.receipts.settle(receipt);
+    /// Hears the source after a read of the input that ended so.
+    ///
+    /// Returns the partitions that it has given back; nothing of them is waited for any more.
+    pub(super) fn poll(&mut self, arrival: Arrival) -> Result<Vec<StreamKey>> {
+        self.link.poll(arrival)?;
+        let released = self.link.take_released();
+        for stream in &released {
+            self.tracker.release(*stream);
+            let is_other = |tag: u64| DeliveryTag(tag).stream() != *stream;
+            self.awaited.retain(|tag, _| is_other(*tag));
+            for ranges in self.waiting.values_mut() {
+                ranges.retain(|(first, _)| is_other(*first));
+            }
         }
-        let colon = memchr::memrchr(b':', taken.position).unwrap_or(0);
-        let text = &taken.position[..colon];
-        Ok(Received {
-            receipt: receipt.0,
-            record: taken.record,
-            begins: (text != self.lane).then(|| self.enter(text)).flatten(),
-        })
+        self.waiting.retain(|_, ranges| !ranges.is_empty());
+        let keys = released.iter().map(|stream| self.link.key(*stream).clone());
+        Ok(keys.collect())
     }
 
-    /// Notes the lane of a line; tells it where its partition was under another session before.
+    /// The next whole line of `buffer` behind `used`, which is moved on, without its position.
+    pub(super) fn next<'a>(
+        &mut self,
+        buffer: &'a [u8],
+        used: &mut usize,
+    ) -> Result<Option<Received<'a>>> {
+        let Some(line) = self.link.next(buffer, used)? else {
+            return Ok(None);
+        };
+        let tag = self.tracker.receive(line.stream, line.offset);
+        if line.record.is_none() {
+            self.tracker.ack(tag);
+        }
+        let is_other = self.stream != Some(line.stream);
+        Ok(Some(Received {
+            receipt: tag.0,
+            record: line.record,
+            begins: is_other.then(|| self.enter(line.stream)).flatten(),
+        }))
+    }
+
+    /// Notes the stream of a line; returns it where its partition was under another session before.
     #[cold]
-    fn enter(&mut self, text: &[u8]) -> Option<Lane> {
-        self.lane = text.to_vec();
-        let lane = Lane::parse(text)?;
-        let key = (lane.topic.clone(), lane.partition);
-        let before = self.sessions.insert(key, lane.session.clone());
-        before
-            .is_some_and(|before| before != lane.session)
-            .then_some(lane)
+    fn enter(&mut self, stream: usize) -> Option<StreamKey> {
+        self.stream = Some(stream);
+        let key = self.link.key(stream);
+        let place = (key.topic.clone(), key.partition);
+        let before = self.streams.insert(place, stream);
+        let is_other = before.is_some_and(|before| before != stream);
+        is_other.then(|| self.link.key(stream).clone())
     }
 
     /// A line has to become durable in one place more, which will say so by [`Ledger::settle_line`].
@@ -171,24 +182,23 @@ impl Ledger {
                 }
                 self.awaited.remove(&receipt);
             }
-            self.receipts.settle(Receipt(receipt));
+            self.tracker.ack(DeliveryTag(receipt));
         }
     }
 
     /// Whether the source waits for what is durable.
-    pub(super) fn is_hurried(&self) -> bool {
-        self.link.is_hurried()
+    pub(super) fn is_flush_requested(&self) -> bool {
+        self.link.is_flush_requested()
     }
 
-    /// The positions up to which all is durable; `rest` is the beginning of a line that is not complete yet.
-    pub(super) fn durable(&mut self, arrival: Arrival, rest: &[u8]) -> Vec<Position> {
-        let is_last_complete = arrival != Arrival::More && !self.receipts.may_go_on(rest);
-        self.receipts.durable(is_last_complete)
+    /// What is durable everywhere, as [`Ledger::acknowledge`] takes it; `rest` is what is left of the input.
+    pub(super) fn durable(&mut self, rest: &[u8]) -> Vec<(usize, i64)> {
+        self.tracker.durable(self.link.is_complete(rest))
     }
 
     /// Tells the source.
-    pub(super) fn acknowledge(&mut self, durable: Vec<Position>) -> Result<()> {
-        Ok(self.link.acknowledge(durable)?)
+    pub(super) fn acknowledge(&mut self, durable: Vec<(usize, i64)>) {
+        self.link.acknowledge(durable);
     }
 
     /// Acknowledges the rest, and after the end of the input waits until the source has committed it.
@@ -198,8 +208,8 @@ impl Ledger {
         if has_failed {
             return Ok(());
         }
-        let durable = self.receipts.durable(true);
-        self.link.acknowledge(durable)?;
+        let durable = self.tracker.durable(true);
+        self.link.acknowledge(durable);
         match end {
             End::Input { is_whole } => {
                 Ok(self.link.finish(is_whole, &|| signals.caught().is_some())?)

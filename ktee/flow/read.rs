@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tools::ack::{Arrival, Lane};
+use tools::ack::{Arrival, StreamKey};
 use tools::cli::message;
 use tools::cli::stdin::{Filled, Input};
 use tools::cli::stdout::Out;
 use tools::record::{Decoded, Decoder, Format};
 
 use super::file::FileSink;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Received};
 use super::named::Sink;
 use super::{End, Flow, hint, waiting};
 use crate::config::Tee;
@@ -35,12 +35,15 @@ enum Reading {
 }
 
 impl Flow<'_> {
-    fn reading(&self, format: &Format) -> Result<Reading> {
+    fn reading(&self, format: &Format, may_be_torn: bool) -> Result<Reading> {
         let has_topics = self
             .sinks
             .iter()
             .any(|named| matches!(named.sink, Some(Sink::Topic(_))));
-        let decoder = || Decoder::new(format.clone()).map(Box::new);
+        let decoder = || {
+            let decoder = Decoder::new(format.clone())?.of_stream(may_be_torn);
+            anyhow::Ok(Box::new(decoder))
+        };
         Ok(if self.ledger.is_some() {
             Reading::Acknowledged(decoder()?)
         } else if self.sinks.is_empty() {
@@ -54,17 +57,16 @@ impl Flow<'_> {
 
     /// Reads until the input ends, a signal comes or nobody is left.
     pub(super) fn read(&mut self, config: &Tee) -> Result<End> {
-        let mut reading = self.reading(&config.format)?;
         let mut input = Input::stdin().context("cannot read standard input")?;
+        let mut reading = self.reading(&config.format, input.may_be_torn())?;
         let mut buffer = Vec::new();
         let mut line = 0;
-        let mut came_at = Instant::now();
         let (mut is_first, mut leave_at) = (true, None);
         while self.is_wanted() {
             let idle_ms = match &self.ledger {
                 None => IDLE_MS,
                 Some(ledger) if ledger.is_open() => BUSY_MS,
-                Some(ledger) => ledger.hold_back().as_millis() as u64,
+                Some(ledger) => ledger.idle_ms(),
             };
             let filled = self
                 .fill(&mut input, &mut buffer, idle_ms, &mut leave_at)
@@ -73,7 +75,6 @@ impl Flow<'_> {
             if is_first {
                 is_first = !self.look_at_first(&buffer, config)?;
             }
-            let arrival = self.arrival(filled, &mut came_at);
             let used = match &mut reading {
                 Reading::Bytes => {
                     self.pass(&buffer);
@@ -84,13 +85,13 @@ impl Flow<'_> {
                     self.take_records(&buffer, at_end, decoder, &mut line)?
                 }
                 Reading::Acknowledged(decoder) => {
-                    self.take_acknowledged(&buffer, arrival, decoder, &mut line)?
+                    self.take_acknowledged(&buffer, arrival(filled), decoder, &mut line)?
                 }
             };
             self.bytes += used as u64;
             buffer.drain(..used);
             self.look_after();
-            self.acknowledge(arrival, &buffer)?;
+            self.acknowledge(&buffer);
             match filled {
                 Filled::End => {
                     if let Some(signal) = self.signals.caught().filter(|_| leave_at.is_some()) {
@@ -152,21 +153,6 @@ impl Flow<'_> {
             );
         }
         Ok(true)
-    }
-
-    /// Whether more is on its way, as far as one can know.
-    fn arrival(&self, filled: Filled, came_at: &mut Instant) -> Arrival {
-        let hold_back = self.ledger.as_ref().map(Ledger::hold_back);
-        match filled {
-            Filled::End => Arrival::End,
-            Filled::Signal => Arrival::Idle,
-            Filled::Idle if came_at.elapsed() >= hold_back.unwrap_or_default() => Arrival::Idle,
-            Filled::Idle => Arrival::More,
-            Filled::Bytes(_) => {
-                *came_at = Instant::now();
-                Arrival::More
-            }
-        }
     }
 
     /// Whole lines to backups; says how many bytes were taken.
@@ -233,7 +219,7 @@ impl Flow<'_> {
         }
     }
 
-    /// The lines of `buffer` that are settled, without their positions, to all; says how many bytes they took.
+    /// The lines of `buffer` that are known to be whole, without their positions, to all; says how many bytes they took.
     fn take_acknowledged(
         &mut self,
         buffer: &[u8],
@@ -244,37 +230,36 @@ impl Flow<'_> {
         let Some(ledger) = &mut self.ledger else {
             return Ok(0);
         };
-        let settled = ledger.settled(buffer, arrival)?;
-        for lane in ledger.take_released() {
-            self.forget(&lane);
+        for key in ledger.poll(arrival)? {
+            self.forget(&key);
         }
-        let mut passed = Vec::new();
-        let mut taken = Ok(());
-        for text in buffer[..settled].split_inclusive(|byte| *byte == b'\n') {
+        let (mut used, mut passed) = (0, Vec::new());
+        let taken = loop {
+            let next = self.ledger.as_mut().map(|it| it.next(buffer, &mut used));
+            let received = match next {
+                Some(Ok(Some(received))) => received,
+                Some(Ok(None)) | None => break Ok(()),
+                Some(Err(error)) => break Err(error),
+            };
             *line += 1;
-            taken = self.take_received(text, decoder, *line, &mut passed);
-            if taken.is_err() {
-                break;
+            let taken = self.take_received(received, decoder, *line, &mut passed);
+            if let Err(error) = taken {
+                break Err(error.context(format!("standard input, line {line}")));
             }
-        }
+        };
         self.pass(&passed);
-        taken.with_context(|| format!("standard input, line {line}"))?;
-        Ok(settled)
+        taken.map(|()| used)
     }
 
     fn take_received(
         &mut self,
-        text: &[u8],
+        received: Received<'_>,
         decoder: &mut Decoder,
         line: u64,
         passed: &mut Vec<u8>,
     ) -> Result<()> {
-        let Some(ledger) = &mut self.ledger else {
-            return Ok(());
-        };
-        let received = ledger.receive(text)?;
-        if let Some(lane) = &received.begins {
-            self.forget(lane);
+        if let Some(key) = &received.begins {
+            self.forget(key);
         }
         // A position alone is a record that was left out on purpose.
         let Some(text) = received.record else {
@@ -291,22 +276,22 @@ impl Flow<'_> {
     }
 
     /// The partition may be another member's meanwhile: what is not whole comes again, here or there.
-    fn forget(&mut self, lane: &Lane) {
+    fn forget(&mut self, key: &StreamKey) {
         for named in &mut self.sinks {
             named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) => backup.forget(&lane.topic, lane.partition),
+                Sink::Backup(backup) => backup.forget(&key.topic, key.partition),
                 Sink::Topic(_) => Ok(()),
             });
         }
     }
 
     /// Tells the source what is durable everywhere, and makes more of it so while the source waits.
-    fn acknowledge(&mut self, arrival: Arrival, rest: &[u8]) -> Result<()> {
+    fn acknowledge(&mut self, rest: &[u8]) {
         let signals = self.signals;
         let Some(ledger) = &mut self.ledger else {
-            return Ok(());
+            return;
         };
-        if ledger.is_hurried() {
+        if ledger.is_flush_requested() {
             for named in &mut self.sinks {
                 named.with(&mut self.has_failed, |sink| match sink {
                     Sink::Backup(backup) => backup.close_all(&mut waiting(Some(ledger), signals)),
@@ -314,18 +299,26 @@ impl Flow<'_> {
                 });
             }
         }
-        let durable = ledger.durable(arrival, rest);
+        let durable = ledger.durable(rest);
         // What is left waits for the end of a segment, or for a cluster.
         ledger.hold();
         if durable.is_empty() || (self.has_failed && self.stops_on_error) {
-            return Ok(());
+            return;
         }
         for file in &mut self.files {
             file.with(&mut self.has_failed, FileSink::sync);
         }
         if self.has_failed {
-            return Ok(());
+            return;
         }
-        ledger.acknowledge(durable)
+        ledger.acknowledge(durable);
+    }
+}
+
+fn arrival(filled: Filled) -> Arrival {
+    match filled {
+        Filled::Bytes(_) => Arrival::More,
+        Filled::Idle | Filled::Signal => Arrival::Idle,
+        Filled::End => Arrival::End,
     }
 }

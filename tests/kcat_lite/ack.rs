@@ -13,17 +13,17 @@ use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::{session, witness};
 
 /// A pipe in a folder of its own, from one topic to another.
-struct Pipe<'a> {
-    kafka: &'a Kafka,
-    input: String,
-    output: String,
-    group: String,
-    folder: PathBuf,
+pub(super) struct Pipe<'a> {
+    pub(super) kafka: &'a Kafka,
+    pub(super) input: String,
+    pub(super) output: String,
+    pub(super) group: String,
+    pub(super) folder: PathBuf,
 }
 
 impl<'a> Pipe<'a> {
     /// From a topic of so many partitions, each with so many records, `partition n` their values.
-    fn new(kafka: &'a Kafka, partitions: i32, count: usize) -> Pipe<'a> {
+    pub(super) fn new(kafka: &'a Kafka, partitions: i32, count: usize) -> Pipe<'a> {
         let input = kafka.topic("in", partitions, &[]);
         let records = (0..count).flat_map(|n| {
             (0..partitions).map(move |partition| Record {
@@ -42,7 +42,7 @@ impl<'a> Pipe<'a> {
     }
 
     /// A shell in which `source` and `sink` are the ends of the pipe. Their shells may not stay: they would keep the pipe open.
-    fn shell(&self, script: &str) -> Cmd {
+    pub(super) fn shell(&self, script: &str) -> Cmd {
         let ends = r#"
             source() { exec kcat-lite -G "$GROUP" "$IN" -X auto.offset.reset=earliest --ack ack "$@"; }
             sink() { exec kcat-lite -P -t "$OUT" --ack ack "$@"; }
@@ -57,19 +57,19 @@ impl<'a> Pipe<'a> {
     }
 
     /// What has come out, in order of the values.
-    fn values(&self) -> Vec<String> {
+    pub(super) fn values(&self) -> Vec<String> {
         let mut values = self.kafka.values(&self.output);
         values.sort_unstable();
         values
     }
 
-    fn committed(&self) -> BTreeMap<i32, i64> {
+    pub(super) fn committed(&self) -> BTreeMap<i32, i64> {
         self.kafka.committed(&self.group, &self.input)
     }
 }
 
 /// All values that [`Pipe::new`] has made, in their order.
-fn all(partitions: i32, count: usize) -> Vec<String> {
+pub(super) fn all(partitions: i32, count: usize) -> Vec<String> {
     let of_one = |partition| (0..count).map(move |n| format!("{partition} {n}"));
     let mut values: Vec<String> = (0..partitions).flat_map(of_one).collect();
     values.sort_unstable();
@@ -285,7 +285,7 @@ fn a_changed_order_and_a_lost_position_are_noticed() {
     };
     let pipe = Pipe::new(kafka, 1, 100);
     for (transform, words) in [
-        ("tac", "must keep the order"),
+        ("tac", "must keep the order of the lines"),
         ("cut -f 2-", "without its position"),
         ("sed 's/^[^:]*/old.1/'", "is not of this pipe's run"),
         ("sed 's/:in/:IN/'", "is not of this pipe's run"),

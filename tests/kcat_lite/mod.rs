@@ -5,12 +5,13 @@
 //! - [`consume`], [`offsets`], [`log`]: from records to stdout; where it starts and ends; logs that are not plain.
 //! - [`engines`]: both ways to read show the same, also while brokers come and go.
 //! - [`group`]: balanced consumers, and what they commit.
-//! - [`exec`], [`ack`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
+//! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`.
 //! - [`losses`]: full disks, readers that leave, signals; [`roundtrip`]: topic -> pipe -> topic.
 //! - [`peer`]: the same command lines typed with kcat; [`own`]: kcat's own tests.
 
 mod ack;
+mod ack_lines;
 mod arguments;
 mod consume;
 mod delivery;

@@ -8,7 +8,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rustix::process::Signal;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tools::ack::{Lane, Listener, Position, Session};
+use tools::ack::{Listener, Position, Session, StreamKey};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -280,7 +280,7 @@ fn a_spilled_record_is_acknowledged_once_it_is_in_the_file() {
     };
     source.begin(&session).unwrap();
     let position = |offset| Position {
-        lane: Lane {
+        key: StreamKey {
             session: "s".to_owned(),
             topic: "t".to_owned(),
             partition: 0,
@@ -291,7 +291,7 @@ fn a_spilled_record_is_acknowledged_once_it_is_in_the_file() {
     let positioned: Vec<String> = input
         .lines()
         .enumerate()
-        .map(|(n, line)| format!("s:t:0:{n}\t{line}\n"))
+        .map(|(n, line)| format!("s:{}:t:0:{n}\t{line}\n", n + 1))
         .collect();
     // The source wakes up for what it hears, and hears that the sink is at work while it waits.
     let mut is_holding = false;
@@ -301,6 +301,9 @@ fn a_spilled_record_is_acknowledged_once_it_is_in_the_file() {
             assert!(Instant::now() < until, "{offset} is not acknowledged");
             let heard = source.hear().unwrap();
             is_holding |= heard.is_holding;
+            if let Some(number) = heard.asks_about {
+                source.confirm(number).unwrap();
+            }
             if heard.positions.contains(&position(offset)) {
                 return;
             }
@@ -315,7 +318,7 @@ fn a_spilled_record_is_acknowledged_once_it_is_in_the_file() {
     assert_eq!(spilled(&folder).len(), 100);
     mock.cluster.broker_up(1).unwrap();
     running.write(positioned[200..].concat());
-    source.end(Some(position(299))).unwrap();
+    source.end(300).unwrap();
     wait_for(&mut source, 299);
     assert!(is_holding, "nothing was heard while the broker was away");
     source.done().unwrap();

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::receipts::Disorder;
+use super::reader::Disorder;
 
 /// Why one end of the socket can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -56,13 +56,23 @@ pub enum AckError {
     /// The other end says what can't be.
     #[error("the other end of --ack says what it can't say: {0}")]
     Protocol(String),
+    /// The other end is of another release.
+    #[error(
+        "the other end of --ack speaks version {theirs} of its protocol, and this one version {ours}: both need the same release of kafkautils"
+    )]
+    OtherVersion {
+        /// Its version.
+        theirs: u64,
+        /// The version of this program.
+        ours: u64,
+    },
     /// A line without a position.
     #[error("a line without its position ({0}); what stands between must keep it")]
     NoPosition(String),
     /// A position of a session that this pipe's source never began.
     #[error("position {0} is not of this pipe's run: what stands between must keep it")]
     Stray(String),
-    /// Positions that go back.
+    /// Lines that are lost, repeated, or in another order.
     #[error(transparent)]
     Disorder(#[from] Disorder),
     /// The input ended before what the source wrote last.

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::position::{Lane, Position};
+use super::AckError;
+use super::position::{Position, StreamKey};
 
-/// The version of what is spoken here.
-const VERSION: u64 = 1;
+/// The version of the protocol. Version 1, up to kafkautils 0.1, had no numbers in its positions.
+const VERSION: u64 = 2;
 
 /// What a sink does with what it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,16 +60,15 @@ pub(super) enum SourceWord {
     Greeting(String),
     /// Lines of this session may come from now on.
     Session(Session),
-    /// A line that is not written in one piece is about to come.
-    Long(Position),
-    /// That line was written whole.
-    Whole,
     /// Whether what is durable is waited for.
     Hurry(bool),
     /// No more lines come of these.
-    Released(Vec<Lane>),
-    /// No more lines come at all; this was the last one.
-    End(Option<Position>),
+    Released(Vec<StreamKey>),
+    /// The line of this number is the last one that was written so far, and standard output still had a reader when the
+    /// sink had received it.
+    Last(u64),
+    /// No more lines come at all; this is the number of the last one, 0 if there was none.
+    End(u64),
     /// All is committed.
     Done,
 }
@@ -80,6 +80,8 @@ pub(super) enum SinkWord {
     Greeting(SinkKind),
     /// Everything up to these is durable.
     Durable(Vec<Position>),
+    /// A question: is the line of this number, which has arrived, the last one that was written?
+    IsLast(u64),
     /// Nothing new is durable, and it is the sink that still works on it.
     Holding,
 }
@@ -96,14 +98,13 @@ impl SourceWord {
                 "instance": session.metadata.instance,
                 "places": session.places,
             }),
-            SourceWord::Long(position) => json!({ "long": position.to_string() }),
-            SourceWord::Whole => json!({ "whole": true }),
             SourceWord::Hurry(yes) => json!({ "hurry": yes }),
-            SourceWord::Released(lanes) => {
-                let lanes: Vec<String> = lanes.iter().map(Lane::to_string).collect();
-                json!({ "released": lanes })
+            SourceWord::Released(keys) => {
+                let keys: Vec<String> = keys.iter().map(StreamKey::to_string).collect();
+                json!({ "released": keys })
             }
-            SourceWord::End(last) => json!({ "end": last.as_ref().map(Position::to_string) }),
+            SourceWord::Last(number) => json!({ "last": number }),
+            SourceWord::End(number) => json!({ "end": number }),
             SourceWord::Done => json!({ "done": true }),
         }
     }
@@ -125,16 +126,14 @@ impl SourceWord {
                 },
                 places: places(value.get("places")?)?,
             }),
-            "long" => SourceWord::Long(position(first)?),
-            "whole" => SourceWord::Whole,
             "hurry" => SourceWord::Hurry(first.as_bool()?),
             "released" => {
-                let parse = |lane: &Value| Lane::parse(lane.as_str()?.as_bytes());
-                let lanes = first.as_array()?.iter().map(parse);
-                SourceWord::Released(lanes.collect::<Option<_>>()?)
+                let parse = |key: &Value| StreamKey::parse(key.as_str()?.as_bytes());
+                let keys = first.as_array()?.iter().map(parse);
+                SourceWord::Released(keys.collect::<Option<_>>()?)
             }
-            "end" if first.is_null() => SourceWord::End(None),
-            "end" => SourceWord::End(Some(position(first)?)),
+            "last" => SourceWord::Last(first.as_u64()?),
+            "end" => SourceWord::End(first.as_u64()?),
             "done" => SourceWord::Done,
             _ => return None,
         })
@@ -149,6 +148,7 @@ impl SinkWord {
                 let positions: Vec<String> = positions.iter().map(Position::to_string).collect();
                 json!({ "durable": positions })
             }
+            SinkWord::IsLast(number) => json!({ "last": number }),
             SinkWord::Holding => json!({ "holding": true }),
         }
     }
@@ -166,9 +166,23 @@ impl SinkWord {
                 let positions = first.as_array()?.iter().map(position);
                 SinkWord::Durable(positions.collect::<Option<_>>()?)
             }
+            "last" => SinkWord::IsLast(first.as_u64()?),
             "holding" => SinkWord::Holding,
             _ => return None,
         })
+    }
+}
+
+/// What is wrong with a greeting that can't be [parsed](SinkWord::parse): another version, or no greeting.
+pub(super) fn refusal(greeting: &[u8]) -> AckError {
+    let value: Option<Value> = serde_json::from_slice(greeting).ok();
+    let version = value.and_then(|value| value.get("ack")?.as_u64());
+    match version {
+        Some(theirs) if theirs != VERSION => AckError::OtherVersion {
+            theirs,
+            ours: VERSION,
+        },
+        _ => AckError::Protocol("its greeting is not known".to_owned()),
     }
 }
 

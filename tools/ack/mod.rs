@@ -7,52 +7,62 @@
 //! ```
 //!
 //! The **source** reads partitions and writes a line for each record. Every
-//! line carries its [`Position`], `session:topic:partition:offset`: as its
+//! line carries its position, `session:number:topic:partition:offset`: as its
 //! first column ([`Shape::Tsv`]), or as the first member `position` of its
 //! object ([`Shape::Json`]). The **sink** takes it off and acknowledges it when
 //! the record is durable; the source commits what was acknowledged.
 //!
 //! # What an acknowledgement says
-//! It is cumulative for each [`Lane`], which is one partition as it was read
-//! under one session: everything that the sink received up to this position
+//! It is cumulative for each [`StreamKey`], which is one partition as it was
+//! read under one session: everything that the sink received up to this offset
 //! is durable. A position that is repeated on several lines counts with the
-//! last of them; [`Receipts`] knows that. A session begins with each
+//! last of them; [`AckTracker`] knows that. A session begins with each
 //! assignment of partitions and has a name of its own in every run, so that
 //! nothing of an old run or of an old assignment is ever taken ([`Window`]).
+//! Lines of a session that was released are passed over, however late they come.
 //!
 //! # What is whole
-//! - Lines of up to 4096 bytes are written in one piece (pipe(7), `PIPE_BUF`).
-//! - A longer line is announced before it is written and confirmed after it;
-//!   the sink uses it only then ([`Sink::take`]).
-//! - A last line without its newline is never used, nor is the last line
-//!   before the input's end unless the source says that it is the last of all
-//!   ([`Sink::settled`]): `awk` ends a torn line as if it were whole.
+//! The number counts the lines of a source from 1, whatever session they are
+//! of. So the sink sees at once where lines were lost, repeated or brought into
+//! another order ([`Disorder`]), and nothing behind that place is used.
+//!
+//! A member of the pipe that dies may leave a torn line, and the next program
+//! may end it as if it were whole: `awk` does. Therefore the last line that has
+//! arrived is not used before
+//! - another one has come behind it, with the number that it must have, or
+//! - the sink has asked, and the source has answered that it wrote no other
+//!   line, and that its standard output has a reader still: where the torn line
+//!   is that of the source's own reader, it has none. Or
+//! - the source has said that it was the last of all, before it closed the pipe.
 //!
 //! # How a sink is written
 //! ```no_run
 //! # use std::{path::Path, time::Duration};
-//! # use tools::ack::{Arrival, Receipts, Shape, Sink, SinkKind};
-//! # fn fill(_: &mut Vec<u8>) -> Arrival { Arrival::End }
+//! # use tools::ack::{AckTracker, Arrival, Shape, Sink, SinkKind};
+//! # fn fill(_: &mut Vec<u8>, _: u64) -> Arrival { Arrival::End }
 //! # fn store(_: &[u8]) {}
 //! # fn sync() {}
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut sink = Sink::connect(Path::new("s"), SinkKind::Segment, Duration::from_secs(5), &|| false)?;
-//! let (mut receipts, mut buffer) = (Receipts::default(), Vec::new());
+//! let mut sink = Sink::connect(Path::new("s"), SinkKind::Segment, Shape::Tsv, Duration::from_secs(5), &|| false)?;
+//! let (mut tracker, mut buffer) = (AckTracker::default(), Vec::new());
 //! loop {
-//!     let arrival = fill(&mut buffer); // waits at most `receipts.hold()`
-//!     sink.hear()?; // after each read: what was said before the lines were written
-//!     let settled = sink.settled(&buffer, arrival, Shape::Tsv);
-//!     for line in buffer[..settled].split_inclusive(|&byte| byte == b'\n') {
-//!         let taken = sink.take(line, Shape::Tsv)?;
-//!         let receipt = receipts.receive(taken.position)?;
-//!         if let Some(record) = taken.record {
+//!     let arrival = fill(&mut buffer, sink.idle_ms()); // waits at most so long
+//!     sink.poll(arrival)?; // after each read: what was said before the lines were written
+//!     for stream in sink.take_released() {
+//!         tracker.release(stream);
+//!     }
+//!     let mut used = 0;
+//!     while let Some(line) = sink.next(&buffer, &mut used)? {
+//!         let tag = tracker.receive(line.stream, line.offset);
+//!         if let Some(record) = line.record {
 //!             store(&record);
 //!         }
-//!         receipts.settle(receipt); // once it is durable; any order
+//!         tracker.ack(tag); // once it is durable; any order
 //!     }
-//!     buffer.drain(..settled);
+//!     buffer.drain(..used);
 //!     sync();
-//!     sink.acknowledge(receipts.durable(arrival != Arrival::More))?;
+//!     let durable = tracker.durable(sink.is_complete(&buffer));
+//!     sink.acknowledge(durable);
 //!     if arrival == Arrival::End {
 //!         break;
 //!     }
@@ -62,16 +72,17 @@
 //! # }
 //! ```
 //! A sink that keeps records back (a transaction, a segment) makes them
-//! durable and acknowledges them while [`Sink::is_hurried`]: the source then
-//! waits for them, because it gives partitions back or has come to the end.
-//! While it keeps them it calls [`Sink::hold`].
+//! durable and acknowledges them while [`Sink::is_flush_requested`]: the source
+//! then waits for them, because it gives partitions back or has come to the
+//! end. While it keeps them it calls [`Sink::keep_alive`].
 //!
 //! # On the wire
-//! One JSON object a line, both ways. The source sends `{"ack":1,"run":R}`, the
-//! sink `{"ack":1,"sink":KIND}`; then the source sends `session`, `long`,
-//! `whole`, `hurry`, `released`, `end` and `done`, and the sink
-//! `{"durable":[POSITION,...]}` and `{"holding":true}`. Either end that closes is dead, but for a sink
-//! that has heard `done`.
+//! One JSON object a line, both ways. The source sends `{"ack":2,"run":R}`, the
+//! sink `{"ack":2,"sink":KIND}`; ends of different versions refuse each other.
+//! Then the source sends `session`, `hurry`, `released`, `last`, `end` and
+//! `done`, and the sink `{"durable":[SESSION:TOPIC:PARTITION:OFFSET,...]}`,
+//! `{"last":NUMBER}` and `{"holding":true}`. Either end that closes is dead, but
+//! for a sink that has heard `done`.
 //!
 //! Nothing here knows Kafka beyond these names, and nothing here blocks but
 //! where it says so.
@@ -81,18 +92,20 @@ mod lines;
 mod link;
 mod message;
 mod position;
-mod receipts;
+mod reader;
 mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod window;
 
 pub use error::AckError;
 pub use lines::{Lines, Written};
 pub use message::{GroupMetadata, Session, SinkKind};
-pub use position::{Lane, Position, Shape, Split, begin_line, end_line};
-pub use receipts::{Disorder, Receipt, Receipts};
+pub use position::{LineStart, Position, Shape, StreamKey};
+pub use reader::{Disorder, Line};
 pub use sink::{Arrival, Sink};
 pub use source::{Heard, Listener, Source, new_run};
+pub use tracker::{AckTracker, DeliveryTag};
 pub use window::Window;

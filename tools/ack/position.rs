@@ -19,7 +19,7 @@ pub enum Shape {
 
 /// One partition as it was read under one session: what an acknowledgement is cumulative for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Lane {
+pub struct StreamKey {
     /// The session's name.
     pub session: String,
     /// The source topic.
@@ -28,25 +28,25 @@ pub struct Lane {
     pub partition: i32,
 }
 
-/// Where a record came from.
+/// What is acknowledged: a stream up to this offset.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
     /// Session, topic and partition.
-    pub lane: Lane,
+    pub key: StreamKey,
     /// The record's offset.
     pub offset: i64,
 }
 
-impl Lane {
+impl StreamKey {
     /// Reads `session:topic:partition`.
-    pub fn parse(text: &[u8]) -> Option<Lane> {
+    pub fn parse(text: &[u8]) -> Option<StreamKey> {
         let text = std::str::from_utf8(text).ok()?;
         let mut parts = text.split(':');
         let (session, topic, partition) = (parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() || session.is_empty() || topic.is_empty() {
             return None;
         }
-        Some(Lane {
+        Some(StreamKey {
             session: session.to_owned(),
             topic: topic.to_owned(),
             partition: i32::try_from(digits(partition.as_bytes())?).ok()?,
@@ -54,7 +54,7 @@ impl Lane {
     }
 }
 
-impl fmt::Display for Lane {
+impl fmt::Display for StreamKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.session, self.topic, self.partition)
     }
@@ -63,25 +63,18 @@ impl fmt::Display for Lane {
 impl Position {
     /// Reads `session:topic:partition:offset`.
     pub fn parse(text: &[u8]) -> Option<Position> {
-        let (lane, offset) = cut_offset(text)?;
+        let colon = memrchr(b':', text)?;
         Some(Position {
-            lane: Lane::parse(lane)?,
-            offset,
+            key: StreamKey::parse(&text[..colon])?,
+            offset: digits(&text[colon + 1..])?,
         })
     }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.lane, self.offset)
+        write!(f, "{}:{}", self.key, self.offset)
     }
-}
-
-/// The lane and the offset of a position.
-#[inline]
-pub(super) fn cut_offset(position: &[u8]) -> Option<(&[u8], i64)> {
-    let colon = memrchr(b':', position)?;
-    Some((&position[..colon], digits(&position[colon + 1..])?))
 }
 
 /// A number in the one way in which it is written here: no sign, no zero before it.
@@ -97,106 +90,169 @@ fn digits(text: &[u8]) -> Option<i64> {
 }
 
 /// What stands before the position in an object.
-pub(super) const JSON_START: &[u8] = b"{\"position\":\"";
+const JSON_START: &[u8] = b"{\"position\":\"";
 
-/// Appends what stands before the record; `lane` is a [`Lane`] as text. Call [`end_line`] when the record is there.
-pub fn begin_line(shape: Shape, lane: &str, offset: i64, out: &mut Vec<u8>) -> usize {
-    if shape == Shape::Json {
-        out.extend_from_slice(JSON_START);
-    }
-    out.extend_from_slice(lane.as_bytes());
-    out.push(b':');
-    out.extend_from_slice(itoa::Buffer::new().format(offset).as_bytes());
-    match shape {
-        Shape::Tsv => out.push(b'\t'),
-        Shape::Json => out.push(b'"'),
-    }
-    out.len()
+/// Writes the positions of one stream's lines, `session:number:topic:partition:offset`.
+#[derive(Clone, Debug)]
+pub struct LineStart {
+    shape: Shape,
+    /// What stands before the number, and between it and the offset.
+    before: Vec<u8>,
+    between: Vec<u8>,
 }
 
-/// Joins position and record; `start` is what [`begin_line`] returned.
-pub fn end_line(shape: Shape, start: usize, out: &mut [u8]) {
-    if shape == Shape::Json {
-        // The record's own brace becomes the comma between the first member and the others.
-        out[start] = b',';
-    }
-}
-
-/// A line taken apart.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Split<'a> {
-    /// `session:topic:partition:offset`, as it stands there.
-    pub position: &'a [u8],
-    /// The line without it, newline and all; `None` where the line was its position alone: the record was left out on purpose.
-    pub record: Option<Cow<'a, [u8]>>,
-}
-
-impl<'a> Split<'a> {
-    /// Takes a line apart, which ends with its newline.
-    ///
-    /// # Errors
-    /// There is no position where it should be.
-    #[inline]
-    pub fn of(line: &'a [u8], shape: Shape) -> Result<Split<'a>, AckError> {
-        let split = match shape {
-            Shape::Tsv => split_tsv(line),
-            Shape::Json => split_json(line),
+impl LineStart {
+    /// For lines of `key`.
+    pub fn new(shape: Shape, key: &StreamKey) -> LineStart {
+        let start = if shape == Shape::Json {
+            JSON_START
+        } else {
+            b""
         };
-        split.ok_or_else(|| {
-            let shown = String::from_utf8_lossy(&line[..line.len().min(60)]);
-            AckError::NoPosition(format!("`{}`", shown.trim_end()))
+        LineStart {
+            shape,
+            before: [start, key.session.as_bytes(), b":"].concat(),
+            between: format!(":{}:{}:", key.topic, key.partition).into_bytes(),
+        }
+    }
+
+    /// Appends what stands before the record; call [`LineStart::join`] with what this returns when the record is there.
+    pub fn write(&self, number: u64, offset: i64, out: &mut Vec<u8>) -> usize {
+        out.extend_from_slice(&self.before);
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        out.extend_from_slice(&self.between);
+        out.extend_from_slice(itoa::Buffer::new().format(offset).as_bytes());
+        match self.shape {
+            Shape::Tsv => out.push(b'\t'),
+            Shape::Json => out.push(b'"'),
+        }
+        out.len()
+    }
+
+    /// Joins position and record.
+    pub fn join(&self, start: usize, out: &mut [u8]) {
+        if self.shape == Shape::Json {
+            // The record's own brace becomes the comma between the first member and the others.
+            out[start] = b',';
+        }
+    }
+}
+
+/// The parts of a position as a line carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parts<'a> {
+    pub(super) session: &'a [u8],
+    /// The line's number.
+    pub(super) number: u64,
+    /// `topic:partition`
+    pub(super) place: &'a [u8],
+    pub(super) offset: i64,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes `session:number:topic:partition:offset` apart.
+    #[inline]
+    pub(super) fn of(position: &'a [u8]) -> Option<Parts<'a>> {
+        let colon = memchr(b':', position)?;
+        let (session, rest) = (&position[..colon], &position[colon + 1..]);
+        let colon = memchr(b':', rest)?;
+        let (number, rest) = (&rest[..colon], &rest[colon + 1..]);
+        let colon = memrchr(b':', rest)?;
+        Some(Parts {
+            session,
+            number: digits(number)?.try_into().ok()?,
+            place: &rest[..colon],
+            offset: digits(&rest[colon + 1..])?,
         })
     }
 }
 
-#[inline]
-fn split_tsv(line: &[u8]) -> Option<Split<'_>> {
-    let whole = line.strip_suffix(b"\n")?;
-    let (position, record) = match memchr(b'\t', whole) {
-        Some(tab) => (&whole[..tab], Some(Cow::Borrowed(&line[tab + 1..]))),
-        None => (whole, None),
-    };
-    cut_offset(position)?;
-    Some(Split { position, record })
+/// Where the parts of a line are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Split {
+    /// The position's text.
+    pub(super) position: Range<usize>,
+    /// How the record is put together: what is before the first place and what is behind the second one. `None` where
+    /// the line was its position alone: the record was left out on purpose.
+    pub(super) record: Option<(usize, usize)>,
 }
 
-fn split_json(line: &[u8]) -> Option<Split<'_>> {
+impl Split {
+    /// Finds the position of a line, which ends with its newline.
+    ///
+    /// # Errors
+    /// There is no position where it should be.
+    #[inline]
+    pub(super) fn of(line: &[u8], shape: Shape) -> Result<Split, AckError> {
+        let split = match shape {
+            Shape::Tsv => split_tsv(line),
+            Shape::Json => split_json(line),
+        };
+        split.ok_or_else(|| no_position(line))
+    }
+
+    /// The line without its position, newline and all.
+    #[inline]
+    pub(super) fn record<'a>(&self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let (head, tail) = self.record?;
+        Some(if head == 0 {
+            Cow::Borrowed(&line[tail..])
+        } else {
+            Cow::Owned([&line[..head], &line[tail..]].concat())
+        })
+    }
+}
+
+#[cold]
+pub(super) fn no_position(line: &[u8]) -> AckError {
+    let shown = String::from_utf8_lossy(&line[..line.len().min(60)]);
+    AckError::NoPosition(format!("`{}`", shown.trim_end()))
+}
+
+#[inline]
+fn split_tsv(line: &[u8]) -> Option<Split> {
+    let whole = line.strip_suffix(b"\n")?;
+    let tab = memchr(b'\t', whole);
+    Some(Split {
+        position: 0..tab.unwrap_or(whole.len()),
+        record: tab.map(|tab| (0, tab + 1)),
+    })
+}
+
+fn split_json(line: &[u8]) -> Option<Split> {
+    let start = JSON_START.len();
     let after = line.strip_prefix(JSON_START);
-    let Some((after, quote)) = after.and_then(|after| Some((after, memchr(b'"', after)?))) else {
+    let Some(quote) = after.and_then(|after| memchr(b'"', after)) else {
         return split_json_slowly(line);
     };
-    let (position, rest) = (&after[..quote], &after[quote + 1..]);
-    cut_offset(position)?;
-    let record = match rest.first()? {
-        b',' => {
-            let mut record = Vec::with_capacity(rest.len());
-            record.push(b'{');
-            record.extend_from_slice(&rest[1..]);
-            Some(Cow::Owned(record))
-        }
-        b'}' => None,
+    let end = start + quote;
+    let record = match line.get(end + 1)? {
+        // The brace, and what is behind the comma.
+        b',' => Some((1, end + 2)),
+        b'}' if line[end + 2..].trim_ascii().is_empty() => None,
         _ => return split_json_slowly(line),
     };
-    Some(Split { position, record })
+    Some(Split {
+        position: start..end,
+        record,
+    })
 }
 
 /// As [`split_json`], where the position is not the first member, or spaces were added.
 ///
 /// The other members stay as they are written: a number that is parsed and
 /// printed again is not always the same number.
-fn split_json_slowly(line: &[u8]) -> Option<Split<'_>> {
+fn split_json_slowly(line: &[u8]) -> Option<Split> {
     // Whether it is JSON at all; the search relies on it.
     serde_json::from_slice::<serde::de::IgnoredAny>(line).ok()?;
-    let (member, text) = find_position(line)?;
-    let position = &line[text];
-    cut_offset(position)?;
+    let (member, position) = find_position(line)?;
+    let behind = |text: &[u8]| line.len() - text.trim_ascii_start().len();
     let after = line[member.end..].trim_ascii_start();
     let record = match (after.strip_prefix(b","), member.comma) {
-        (Some(after), _) => Some([&line[..member.start], after.trim_ascii_start()].concat()),
-        (None, Some(comma)) => Some([&line[..comma], after].concat()),
+        (Some(after), _) => Some((member.start, behind(after))),
+        (None, Some(comma)) => Some((comma, behind(after))),
         (None, None) => None,
     };
-    let record = record.map(Cow::Owned);
     Some(Split { position, record })
 }
 

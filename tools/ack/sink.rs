@@ -1,71 +1,67 @@
 //! The sink's end: finding the source, taking positions off lines, acknowledging.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use memchr::memrchr;
-
 use super::AckError;
 use super::link::{Link, TICK_MS};
-use super::message::{Session, SinkKind, SinkWord, SourceWord};
-use super::position::{Lane, Position, Shape, Split, cut_offset};
+use super::message::{Session, SinkKind, SinkWord, SourceWord, refusal};
+use super::position::{Position, Shape, StreamKey};
+use super::reader::{Line, LineReader};
 
 /// How long an end that has connected may take to greet.
 const GREETING: Duration = Duration::from_secs(2);
-/// How long a line that has arrived may be without the word that it was written whole.
-const WHOLE: Duration = Duration::from_secs(30);
-
 /// How often the source is told that this sink is at work.
-const HOLD_EVERY: Duration = Duration::from_secs(1);
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// How long a last line is alone before the source is asked about it.
+const ASK_AFTER: Duration = Duration::from_millis(25);
+/// How long the last line of a multiplied record is alone before the position counts as complete.
+const COMPLETE_AFTER: Duration = Duration::from_secs(1);
 
 /// How the last read of the input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
     /// Bytes came; more may follow at once.
     More,
-    /// Nothing came for [`Receipts::hold`](super::Receipts::hold).
+    /// Nothing came.
     Idle,
     /// The input has ended.
     End,
 }
 
-/// What the source has said about its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Ending {
-    Unsaid,
-    /// It never wrote a line.
-    Empty,
-    /// The last line that it wrote.
-    After(Position),
-}
-
 /// The sink's end of the connection.
 pub struct Sink {
     link: Link,
-    /// Sessions by name.
-    sessions: HashMap<String, Session>,
-    /// The lane of the line before: the next one is likely of the same.
-    known_lane: Vec<u8>,
-    /// The line that is being written in more than one piece.
-    pub(super) long: Option<String>,
-    is_hurried: bool,
-    released: Vec<Lane>,
-    end: Ending,
+    reader: LineReader,
+    is_flush_requested: bool,
+    released: Vec<StreamKey>,
+    /// The last line that the source wrote, once it has said that no more come; 0 if it wrote none.
+    end: Option<u64>,
     is_done: bool,
+    arrival: Arrival,
+    /// When bytes came last.
+    arrived_at: Instant,
+    /// The last line of which the source was asked whether it is the last one, and that of which it said so.
+    asked: Option<u64>,
+    confirmed: Option<u64>,
     /// When the source was told last that this sink is at work.
-    held_at: Instant,
-    /// What is durable and was not said yet.
-    unsaid: BTreeMap<Lane, i64>,
+    kept_alive_at: Instant,
+    /// What is durable and was not sent yet.
+    unsent: BTreeMap<usize, i64>,
 }
 
 impl Sink {
-    /// Waits at most `wait` for a source that listens at `path` and takes this sink.
+    /// Waits at most `wait` for a source that listens at `path` and takes this sink, for lines of this shape.
+    ///
+    /// # Errors
+    /// No source, one of another version, or an interruption.
     pub fn connect(
         path: &Path,
         kind: SinkKind,
+        shape: Shape,
         wait: Duration,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Sink, AckError> {
@@ -80,7 +76,7 @@ impl Sink {
             {
                 link.say(&SinkWord::Greeting(kind).value());
                 match link.wait(GREETING, interrupted) {
-                    Some(line) => return Sink::greeted(link, &line),
+                    Some(line) => return Sink::greeted(link, shape, &line),
                     None if interrupted() => return Err(AckError::Interrupted),
                     None => {}
                 }
@@ -95,32 +91,38 @@ impl Sink {
         }
     }
 
-    fn greeted(link: Link, greeting: &[u8]) -> Result<Sink, AckError> {
+    fn greeted(link: Link, shape: Shape, greeting: &[u8]) -> Result<Sink, AckError> {
         match SourceWord::parse(greeting) {
             Some(SourceWord::Greeting(_)) => Ok(Sink {
                 link,
-                sessions: HashMap::new(),
-                known_lane: Vec::new(),
-                long: None,
-                is_hurried: false,
+                reader: LineReader::new(shape),
+                is_flush_requested: false,
                 released: Vec::new(),
-                end: Ending::Unsaid,
+                end: None,
                 is_done: false,
-                held_at: Instant::now(),
-                unsaid: BTreeMap::new(),
+                arrival: Arrival::More,
+                arrived_at: Instant::now(),
+                asked: None,
+                confirmed: None,
+                kept_alive_at: Instant::now(),
+                unsent: BTreeMap::new(),
             }),
-            _ => Err(AckError::Protocol("its greeting is not known".to_owned())),
+            _ => Err(refusal(greeting)),
         }
     }
 
-    /// Hears what the source has said so far; also sends what is still to be acknowledged. Never waits.
+    /// Hears what the source has said so far, after a read of the input that ended so. Never waits.
     ///
-    /// To be called after each read of the input, and now and then while there is none.
+    /// What the source says before it writes a line is known by this when the line is taken.
     ///
     /// # Errors
     /// [`AckError::SourceGone`]: it died.
-    pub fn hear(&mut self) -> Result<(), AckError> {
-        self.say_durable();
+    pub fn poll(&mut self, arrival: Arrival) -> Result<(), AckError> {
+        self.arrival = arrival;
+        if arrival == Arrival::More {
+            self.arrived_at = Instant::now();
+        }
+        self.send_durable();
         while let Some(line) = self.link.next() {
             self.note(&line)?;
         }
@@ -132,16 +134,13 @@ impl Sink {
 
     fn note(&mut self, line: &[u8]) -> Result<(), AckError> {
         match SourceWord::parse(line) {
-            Some(SourceWord::Session(session)) => {
-                self.sessions.insert(session.name.clone(), session);
-            }
-            Some(SourceWord::Long(position)) => self.long = Some(position.to_string()),
-            Some(SourceWord::Whole) => self.long = None,
-            Some(SourceWord::Hurry(yes)) => self.is_hurried = yes,
-            Some(SourceWord::Released(lanes)) => self.released.extend(lanes),
-            Some(SourceWord::End(last)) => {
-                self.end = last.map_or(Ending::Empty, Ending::After);
-                self.is_hurried = true;
+            Some(SourceWord::Session(session)) => self.reader.begin(session),
+            Some(SourceWord::Hurry(yes)) => self.is_flush_requested = yes,
+            Some(SourceWord::Released(keys)) => self.released.extend(keys),
+            Some(SourceWord::Last(number)) => self.confirmed = Some(number),
+            Some(SourceWord::End(number)) => {
+                self.end = Some(number);
+                self.is_flush_requested = true;
             }
             Some(SourceWord::Done) => self.is_done = true,
             Some(SourceWord::Greeting(_)) | None => {
@@ -153,139 +152,144 @@ impl Sink {
         Ok(())
     }
 
-    /// How many bytes at the start of `buffer` are lines that may be used.
+    /// The next whole line of `buffer` behind `used`, which is moved on behind it. Never waits.
     ///
-    /// A line is used when another one follows it or when nothing came for a
-    /// while, because one that a dead program left torn may have been ended by
-    /// the next program of the pipe, and is then followed by the end of the
-    /// input. At the end the last line is used if the source says that it
-    /// wrote none after it.
-    pub fn settled(&self, buffer: &[u8], arrival: Arrival, shape: Shape) -> usize {
-        let Some(last) = memrchr(b'\n', buffer) else {
-            return 0;
-        };
-        let is_followed = last + 1 < buffer.len();
-        let before = memrchr(b'\n', &buffer[..last]).map_or(0, |newline| newline + 1);
-        let may_use_last = match arrival {
-            Arrival::Idle => true,
-            Arrival::More => is_followed,
-            Arrival::End => is_followed || self.is_last(&buffer[before..=last], shape),
-        };
-        if may_use_last { last + 1 } else { before }
-    }
-
-    fn is_last(&self, line: &[u8], shape: Shape) -> bool {
-        let (Ending::After(end), Ok(split)) = (&self.end, Split::of(line, shape)) else {
-            return false;
-        };
-        Position::parse(split.position).as_ref() == Some(end)
-    }
-
-    /// Takes the position off a whole line, newline and all.
-    ///
-    /// Waits, for a line of more than 4096 bytes, until the source has
-    /// confirmed that it was written whole.
+    /// The last line that has arrived is handed over when the source says that
+    /// it has written no other, and that standard output still had a reader
+    /// when the line was here. Lines of streams that were released are passed
+    /// over.
     ///
     /// # Errors
-    /// No position, or that of another run; the source died while it wrote the line.
+    /// No position, that of another run, or lines that are lost, repeated or in another order. The line before is not
+    /// handed over either: it may be torn.
     #[inline]
-    pub fn take<'a>(&mut self, line: &'a [u8], shape: Shape) -> Result<Split<'a>, AckError> {
-        let split = Split::of(line, shape)?;
-        let came_from = cut_offset(split.position).map_or(&[][..], |(lane, _)| lane);
-        if came_from != self.known_lane {
-            self.check_lane(came_from)?;
+    pub fn next<'a>(
+        &mut self,
+        buffer: &'a [u8],
+        used: &mut usize,
+    ) -> Result<Option<Line<'a>>, AckError> {
+        let (arrival, end, confirmed) = (self.arrival, self.end, self.confirmed);
+        let may_use_last = |number| {
+            let is_last = end == Some(number);
+            match arrival {
+                Arrival::More => false,
+                Arrival::Idle => is_last || confirmed == Some(number),
+                Arrival::End => is_last,
+            }
+        };
+        let next = self.reader.next(buffer, used, may_use_last)?;
+        if next.is_none() {
+            self.ask();
         }
-        if let Some(long) = &self.long
-            && long.as_bytes() == split.position
+        Ok(next)
+    }
+
+    /// Asks the source once about a line that has been the last one for a while.
+    fn ask(&mut self) {
+        let held = self.reader.held();
+        if self.arrival == Arrival::Idle
+            && held.is_some()
+            && held != self.asked
+            && self.arrived_at.elapsed() >= ASK_AFTER
         {
-            self.wait_until_whole()?;
+            self.asked = held;
+            let question = held.map(SinkWord::IsLast);
+            question.map(|question| self.link.say(&question.value()));
         }
-        Ok(split)
     }
 
-    #[cold]
-    fn check_lane(&mut self, lane: &[u8]) -> Result<(), AckError> {
-        let is_known = Lane::parse(lane).is_some_and(|lane| {
-            let session = self.sessions.get(&lane.session);
-            let place = (lane.topic, lane.partition);
-            session.is_some_and(|session| session.places.contains(&place))
-        });
-        if !is_known {
-            return Err(AckError::Stray(String::from_utf8_lossy(lane).into_owned()));
-        }
-        self.known_lane.clear();
-        self.known_lane.extend_from_slice(lane);
-        Ok(())
+    /// Whether no more lines come of the position of the line that was handed over last, as far as one can know.
+    ///
+    /// `rest` is what was received behind it.
+    pub fn is_complete(&self, rest: &[u8]) -> bool {
+        self.reader.is_left().unwrap_or(match self.arrival {
+            Arrival::More => false,
+            Arrival::Idle if self.reader.repeats() => {
+                rest.is_empty() && self.arrived_at.elapsed() >= COMPLETE_AFTER
+            }
+            Arrival::Idle | Arrival::End => true,
+        })
     }
 
-    #[cold]
-    fn wait_until_whole(&mut self) -> Result<(), AckError> {
-        while self.long.is_some() {
-            let line = self.link.wait(WHOLE, &|| false);
-            let line = line.ok_or(AckError::SourceGone)?;
-            self.note(&line)?;
+    /// How long the input may be idle before [`Sink::poll`] and [`Sink::next`] have something to do.
+    pub fn idle_ms(&self) -> u64 {
+        let held = self.reader.held();
+        match held {
+            // The answer wakes nobody.
+            Some(_) if held == self.asked && held != self.confirmed => 5,
+            _ => ASK_AFTER.as_millis() as u64,
         }
-        Ok(())
     }
 
-    /// A session that the source has begun.
-    pub fn session(&self, name: &str) -> Option<&Session> {
-        self.sessions.get(name)
+    /// The session of a stream.
+    pub fn session(&self, stream: usize) -> Option<&Session> {
+        self.reader.session(stream)
+    }
+
+    /// The name of a stream of which a line has come.
+    pub fn key(&self, stream: usize) -> &StreamKey {
+        self.reader.key(stream)
     }
 
     /// Whether the source waits for what is durable.
-    pub fn is_hurried(&self) -> bool {
-        self.is_hurried
+    pub fn is_flush_requested(&self) -> bool {
+        self.is_flush_requested
     }
 
     /// Whether the source has said that no more lines come.
     pub fn has_ended(&self) -> bool {
-        self.end != Ending::Unsaid
+        self.end.is_some()
     }
 
-    /// What the source has given back since the last call: what was not acknowledged of it comes to another source.
-    pub fn take_released(&mut self) -> Vec<Lane> {
-        std::mem::take(&mut self.released)
+    /// The streams that the source has given back since the last call, of which lines have come: what was not acknowledged
+    /// of them comes again to whoever has their partitions. Lines of theirs that still come are passed over.
+    pub fn take_released(&mut self) -> Vec<usize> {
+        let released = std::mem::take(&mut self.released);
+        let streams = released.iter().filter_map(|key| self.reader.release(key));
+        streams.collect()
     }
 
-    /// Acknowledges: everything received of each lane up to its position is durable. Never waits.
-    pub fn acknowledge(
-        &mut self,
-        durable: impl IntoIterator<Item = Position>,
-    ) -> Result<(), AckError> {
-        for Position { lane, offset } in durable {
-            let said = self.unsaid.entry(lane).or_insert(offset);
-            *said = offset.max(*said);
+    /// Whether the session of this stream has others that were not released.
+    pub fn has_other_streams(&self, stream: usize) -> bool {
+        self.reader.has_other_streams(stream)
+    }
+
+    /// Acknowledges: everything received of each stream up to its offset is durable. Never waits.
+    pub fn acknowledge(&mut self, durable: impl IntoIterator<Item = (usize, i64)>) {
+        for (stream, offset) in durable {
+            let unsent = self.unsent.entry(stream).or_insert(offset);
+            *unsent = offset.max(*unsent);
         }
-        self.say_durable();
-        Ok(())
+        self.send_durable();
     }
 
-    /// Sends what is durable, unless the socket is still full of what was said before.
-    fn say_durable(&mut self) {
-        if !self.link.push() || self.unsaid.is_empty() {
+    /// Sends what is durable, unless the socket is still full of what was sent before.
+    fn send_durable(&mut self) {
+        if !self.link.push() || self.unsent.is_empty() {
             return;
         }
-        let unsaid = std::mem::take(&mut self.unsaid).into_iter();
-        let positions = unsaid.map(|(lane, offset)| Position { lane, offset });
-        self.link
-            .say(&SinkWord::Durable(positions.collect()).value());
+        let unsent = std::mem::take(&mut self.unsent).into_iter();
+        let positions = unsent.map(|(stream, offset)| Position {
+            key: self.reader.key(stream).clone(),
+            offset,
+        });
+        let durable = SinkWord::Durable(positions.collect());
+        self.link.say(&durable.value());
     }
 
     /// Says now and then that what was received is not durable yet because of what this sink waits for, a cluster say.
     ///
     /// To be called often while that is so: a source that hears nothing takes it that lines are dropped on their way.
-    pub fn hold(&mut self) {
-        if self.held_at.elapsed() >= HOLD_EVERY && self.link.push() {
-            self.held_at = Instant::now();
+    pub fn keep_alive(&mut self) {
+        if self.kept_alive_at.elapsed() >= KEEP_ALIVE && self.link.push() {
+            self.kept_alive_at = Instant::now();
             self.link.say(&SinkWord::Holding.value());
         }
     }
 
     /// After the end of the input, and when all that was received is acknowledged: waits until the source has committed it.
     ///
-    /// `is_whole` says that no bytes of a torn line, and no line that was not
-    /// [settled](Sink::settled), are left.
+    /// `is_whole` says that no bytes of a torn line, and no line that was not handed over, are left.
     ///
     /// # Errors
     /// The input was cut short, or the source did not come to its end.
@@ -295,15 +299,15 @@ impl Sink {
         interrupted: &dyn Fn() -> bool,
     ) -> Result<(), AckError> {
         // A source that has written all says so before it closes the pipe.
-        self.hear()?;
-        if !self.has_ended() || !is_whole {
+        self.poll(Arrival::End)?;
+        if self.end != Some(self.reader.last_number()) || !is_whole {
             return Err(AckError::CutShort);
         }
         while !self.is_done {
             if interrupted() {
                 return Err(AckError::Interrupted);
             }
-            self.hear()?;
+            self.poll(Arrival::End)?;
             if let Some(line) = self.link.wait(Duration::from_millis(100), interrupted) {
                 self.note(&line)?;
             }

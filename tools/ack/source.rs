@@ -12,8 +12,8 @@ use rustix::fs::Mode;
 
 use super::AckError;
 use super::link::{Link, TICK_MS};
-use super::message::{Session, SinkKind, SinkWord, SourceWord};
-use super::position::{Lane, Position};
+use super::message::{Session, SinkKind, SinkWord, SourceWord, refusal};
+use super::position::{Position, StreamKey};
 
 /// How long a connection may take to say who it is.
 const GREETING: Duration = Duration::from_secs(2);
@@ -95,8 +95,11 @@ impl Listener {
             link.say(&SourceWord::Greeting(run.to_owned()).value());
             // Whoever only looks whether somebody listens says nothing, and closes.
             let greeting = link.wait(GREETING, interrupted);
-            match greeting.map(|line| SinkWord::parse(&line)) {
-                Some(Some(SinkWord::Greeting(kind))) => {
+            let Some(greeting) = greeting else {
+                continue;
+            };
+            match SinkWord::parse(&greeting) {
+                Some(SinkWord::Greeting(kind)) => {
                     return Ok(Source {
                         link,
                         kind,
@@ -104,10 +107,7 @@ impl Listener {
                         listener: self,
                     });
                 }
-                Some(_) => {
-                    return Err(AckError::Protocol("its greeting is not known".to_owned()));
-                }
-                None => {}
+                _ => return Err(refusal(&greeting)),
             }
         }
         Err(AckError::NoSink {
@@ -161,6 +161,8 @@ pub struct Heard {
     pub positions: Vec<Position>,
     /// It has received what it has not acknowledged yet, and works on it.
     pub is_holding: bool,
+    /// It asks whether the line of this number, the last one that it has received, is the last one that was written.
+    pub asks_about: Option<u64>,
 }
 
 /// The source's end of the connection.
@@ -192,12 +194,18 @@ impl Source {
     }
 
     /// Says that no more lines come of these.
-    pub fn released(&mut self, lanes: Vec<Lane>) -> Result<(), AckError> {
-        self.tell(&SourceWord::Released(lanes))
+    pub fn released(&mut self, keys: Vec<StreamKey>) -> Result<(), AckError> {
+        self.tell(&SourceWord::Released(keys))
     }
 
-    /// Says that no more lines come, and which was the last one written.
-    pub fn end(&mut self, last: Option<Position>) -> Result<(), AckError> {
+    /// Answers a [question](Heard::asks_about): the line of this number is the last one written, and standard output has a
+    /// reader. A line that a dead program left torn never gets this answer from a source whose reader that program was.
+    pub fn confirm(&mut self, number: u64) -> Result<(), AckError> {
+        self.tell(&SourceWord::Last(number))
+    }
+
+    /// Says that no more lines come, and the number of the last one written, 0 if there is none.
+    pub fn end(&mut self, last: u64) -> Result<(), AckError> {
         self.tell(&SourceWord::End(last))
     }
 
@@ -215,21 +223,6 @@ impl Source {
         }
     }
 
-    /// Announces a line that is not written in one piece; says whether the sink can hear it already. Never waits.
-    pub(super) fn announce(&mut self, position: Position) -> bool {
-        self.link.say(&SourceWord::Long(position).value())
-    }
-
-    /// Says that the line that was announced is written.
-    pub(super) fn confirm(&mut self) {
-        self.link.say(&SourceWord::Whole.value());
-    }
-
-    /// Whether nothing waits to be sent. Never waits.
-    pub(super) fn is_heard(&mut self) -> bool {
-        self.link.push()
-    }
-
     /// What the sink has said since the last call. Never waits.
     ///
     /// # Errors
@@ -241,6 +234,7 @@ impl Source {
         while let Some(line) = self.link.next() {
             match SinkWord::parse(&line) {
                 Some(SinkWord::Durable(more)) => heard.positions.extend(more),
+                Some(SinkWord::IsLast(number)) => heard.asks_about = Some(number),
                 Some(SinkWord::Holding) => heard.is_holding = true,
                 Some(SinkWord::Greeting(_)) | None => {
                     return Err(AckError::Protocol(

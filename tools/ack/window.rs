@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::AckError;
-use super::position::{Lane, Position};
+use super::position::{Position, StreamKey};
 
 /// Topic and partition.
 type Place = (String, i32);
@@ -15,14 +15,12 @@ pub struct Window {
     limit: u64,
     /// Whether what is acknowledged is committed: by the sink, in its transaction.
     sink_commits: bool,
-    lanes: BTreeMap<Place, Sent>,
-    last: Option<Place>,
+    partitions: BTreeMap<Place, Sent>,
 }
 
 #[derive(Debug)]
 struct Sent {
-    lane: Lane,
-    text: String,
+    key: StreamKey,
     /// Offsets that are sent and not yet committed, in runs without gaps: first and last.
     runs: VecDeque<(i64, i64)>,
     count: u64,
@@ -69,8 +67,7 @@ impl Window {
         Window {
             limit,
             sink_commits,
-            lanes: BTreeMap::new(),
-            last: None,
+            partitions: BTreeMap::new(),
         }
     }
 
@@ -78,14 +75,12 @@ impl Window {
     ///
     /// A partition that had another session keeps nothing of it: call this only when all of it is acknowledged or given up.
     pub fn begin(&mut self, session: &str, topic: &str, partition: i32) {
-        let lane = Lane {
-            session: session.to_owned(),
-            topic: topic.to_owned(),
-            partition,
-        };
         let sent = Sent {
-            text: lane.to_string(),
-            lane,
+            key: StreamKey {
+                session: session.to_owned(),
+                topic: topic.to_owned(),
+                partition,
+            },
             runs: VecDeque::new(),
             count: 0,
             last: None,
@@ -94,17 +89,17 @@ impl Window {
             committing: None,
             committed: None,
         };
-        self.lanes.insert((topic.to_owned(), partition), sent);
+        self.partitions.insert((topic.to_owned(), partition), sent);
     }
 
-    /// The lane of a partition as text; `None` if the source does not have it.
-    pub fn lane(&self, place: &Place) -> Option<&str> {
-        self.lanes.get(place).map(|sent| sent.text.as_str())
+    /// The stream of a partition; `None` if the source does not have it.
+    pub fn key(&self, place: &Place) -> Option<&StreamKey> {
+        self.partitions.get(place).map(|sent| &sent.key)
     }
 
     /// Notes that a record is sent.
     pub fn send(&mut self, place: &Place, offset: i64) {
-        let Some(sent) = self.lanes.get_mut(place) else {
+        let Some(sent) = self.partitions.get_mut(place) else {
             return;
         };
         match sent.runs.back_mut() {
@@ -114,14 +109,11 @@ impl Window {
         sent.count += 1;
         sent.last = Some(offset);
         sent.end = None;
-        if self.last.as_ref() != Some(place) {
-            self.last = Some(place.clone());
-        }
     }
 
     /// Notes that between what was sent and `position` there are no records: markers of transactions, say.
     pub fn pass(&mut self, place: &Place, position: i64) {
-        if let Some(sent) = self.lanes.get_mut(place) {
+        if let Some(sent) = self.partitions.get_mut(place) {
             sent.end = Some(position);
         }
     }
@@ -131,11 +123,11 @@ impl Window {
     /// # Errors
     /// What was never sent can't be acknowledged.
     pub fn acknowledge(&mut self, position: &Position) -> Result<bool, AckError> {
-        let place = (position.lane.topic.clone(), position.lane.partition);
-        let Some(sent) = self.lanes.get_mut(&place) else {
+        let place = (position.key.topic.clone(), position.key.partition);
+        let Some(sent) = self.partitions.get_mut(&place) else {
             return Ok(false);
         };
-        if sent.lane.session != position.lane.session {
+        if sent.key.session != position.key.session {
             return Ok(false);
         }
         if sent.last.is_none_or(|last| position.offset > last) {
@@ -166,7 +158,7 @@ impl Window {
             let position = sent.position()?;
             (sent.committed != Some(position)).then_some(position)
         };
-        let rows = self.lanes.iter();
+        let rows = self.partitions.iter();
         rows.filter_map(|(place, sent)| Some((place.clone(), position(sent)?)))
             .collect()
     }
@@ -179,13 +171,13 @@ impl Window {
             runs.map(|(first, last)| (position.min(last + 1) - first).max(0) as u64)
                 .sum::<u64>()
         };
-        self.lanes.values().map(before).sum()
+        self.partitions.values().map(before).sum()
     }
 
     /// Notes that these positions are on their way to be committed.
     pub fn committing(&mut self, positions: &BTreeMap<Place, i64>) {
         for (place, position) in positions {
-            if let Some(sent) = self.lanes.get_mut(place) {
+            if let Some(sent) = self.partitions.get_mut(place) {
                 sent.committing = Some(*position);
             }
         }
@@ -193,7 +185,7 @@ impl Window {
 
     /// Notes that what was on its way is committed, or is not.
     pub fn settle_commit(&mut self, is_committed: bool) {
-        for sent in self.lanes.values_mut() {
+        for sent in self.partitions.values_mut() {
             if let Some(position) = sent.committing.take()
                 && is_committed
             {
@@ -204,14 +196,16 @@ impl Window {
     }
 
     /// Forgets partitions that the source has no more; returns what they were.
-    pub fn forget(&mut self, places: &[Place]) -> Vec<Lane> {
-        let forgotten = places.iter().filter_map(|place| self.lanes.remove(place));
-        forgotten.map(|sent| sent.lane).collect()
+    pub fn forget(&mut self, places: &[Place]) -> Vec<StreamKey> {
+        let forgotten = places
+            .iter()
+            .filter_map(|place| self.partitions.remove(place));
+        forgotten.map(|sent| sent.key).collect()
     }
 
     /// How many records are sent and not yet committed.
     pub fn in_flight(&self) -> u64 {
-        self.lanes.values().map(|sent| sent.count).sum()
+        self.partitions.values().map(|sent| sent.count).sum()
     }
 
     /// How many records are sent and not yet acknowledged.
@@ -232,28 +226,21 @@ impl Window {
     /// Whether all that was sent of these partitions, or of all, is acknowledged.
     pub fn is_drained(&self, places: Option<&[Place]>) -> bool {
         let matters = |place: &Place| places.is_none_or(|places| places.contains(place));
-        let lanes = self.lanes.iter().filter(|(place, _)| matters(place));
-        lanes.into_iter().all(|(_, sent)| sent.is_acknowledged())
+        let partitions = self.partitions.iter().filter(|(place, _)| matters(place));
+        partitions
+            .into_iter()
+            .all(|(_, sent)| sent.is_acknowledged())
     }
 
     /// The offset behind everything that was sent of a partition, or behind which there was nothing to send.
     pub fn reached(&self, place: &Place) -> Option<i64> {
-        let sent = self.lanes.get(place)?;
+        let sent = self.partitions.get(place)?;
         sent.end.or(sent.last.map(|last| last + 1))
-    }
-
-    /// The position that was sent last, if its partition is still there.
-    pub fn last_sent(&self) -> Option<Position> {
-        let sent = self.lanes.get(self.last.as_ref()?)?;
-        Some(Position {
-            lane: sent.lane.clone(),
-            offset: sent.last?,
-        })
     }
 
     /// The partitions that the source has.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.lanes.keys()
+        self.partitions.keys()
     }
 
     /// How many records may be sent and not yet committed.

@@ -58,6 +58,12 @@ impl Input {
         })
     }
 
+    /// Whether what is read comes from another program, or a terminal, and may have been cut off anywhere when it ends:
+    /// a regular file is as long as it is.
+    pub fn may_be_torn(&self) -> bool {
+        self.may_wait
+    }
+
     /// Appends what is there to `buffer`, waiting at most `idle_ms` for the first byte.
     pub fn fill(
         &mut self,

@@ -83,10 +83,21 @@ impl Decoder {
         Ok(Decoder { reader })
     }
 
+    /// Whether the input may be torn at its end, as a pipe is whose writer was killed. A last line of TSV without its
+    /// newline is then an error instead of a record; an object is whole when it is closed, and raw records are what they
+    /// are to kcat.
+    #[must_use]
+    pub fn of_stream(mut self, may_be_torn: bool) -> Decoder {
+        if let Reader::Tsv(reader) = &mut self.reader {
+            reader.may_be_torn = may_be_torn;
+        }
+        self
+    }
+
     /// Decodes the first record of `input`.
     ///
     /// `at_end` says that nothing follows `input`, so that an unterminated
-    /// last record counts as whole. After [`Decoded::Incomplete`] call again
+    /// last record counts as whole, unless it may be [torn](Decoder::of_stream). After [`Decoded::Incomplete`] call again
     /// with the same start and more bytes: what was searched is not searched
     /// again, so that the time is linear in the length of a record.
     ///

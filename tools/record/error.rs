@@ -59,6 +59,15 @@ impl DecodeError {
         }
     }
 
+    /// A last line that has no newline, where a program that died may have left it.
+    #[must_use]
+    pub fn torn() -> DecodeError {
+        DecodeError::new(
+            "",
+            "no newline at its end: a torn line, and no record (from a pipe a line of TSV counts when it is ended)",
+        )
+    }
+
     /// Adds the place within the record, given as an index from 0, shown counted from 1.
     pub(super) fn at(mut self, index: usize) -> DecodeError {
         self.byte = Some(index + 1);

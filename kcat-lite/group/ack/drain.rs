@@ -23,9 +23,9 @@ impl Run<'_> {
             self.drain(Some(places))?;
             self.commit_now(Some(places))?;
         }
-        let lanes = self.window.forget(places);
+        let released = self.window.forget(places);
         self.current = None;
-        self.source.released(lanes)?;
+        self.source.released(released)?;
         self.source.hurry(false)?;
         self.teller.say_places("revoked", places);
         Ok(self.member.release()?)

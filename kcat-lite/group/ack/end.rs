@@ -59,10 +59,14 @@ impl Run<'_> {
 
     /// Says that no more lines come, and lets the next program of the pipe see the end of its input.
     fn close(&mut self) -> anyhow::Result<()> {
-        if self.lines.take().is_none() {
+        let Some(lines) = self.lines.take() else {
             return Ok(());
+        };
+        // A reader that has died may have left a torn line, which the end mark would make a whole one.
+        if !lines.has_reader() {
+            return Err(Broken::NoReader.into());
         }
-        self.source.end(self.window.last_sent())?;
+        self.source.end(self.number)?;
         // The descriptor that this process was started with is the last one on the pipe.
         let null = std::fs::File::options().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&null)?;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use tools::ack::{Lines, Window, begin_line, end_line};
+use tools::ack::{LineStart, Lines, Window};
 use tools::kafka::consume::{Item, Place};
 use tools::record::Record;
 
@@ -16,7 +16,9 @@ pub(super) struct Intake<'r> {
     pub(super) encoding: &'r mut Encoding,
     pub(super) lines: Option<&'r mut Lines>,
     pub(super) window: &'r mut Window,
-    pub(super) current: &'r mut Option<(Place, String)>,
+    pub(super) current: &'r mut Option<(Place, LineStart)>,
+    /// The number of the last line.
+    pub(super) number: &'r mut u64,
     pub(super) ack: &'r Ack,
     pub(super) taken: u64,
 }
@@ -46,26 +48,28 @@ impl Intake<'_> {
         ) else {
             anyhow::bail!("a record without a place");
         };
-        let is_other = |(place, _): &(Place, String)| place.1 != partition || place.0 != topic;
+        let is_other = |(place, _): &(Place, LineStart)| place.1 != partition || place.0 != topic;
         if self.current.as_ref().is_none_or(is_other) {
             let place = (topic.to_owned(), partition);
-            let Some(lane) = self.window.lane(&place) else {
+            let Some(key) = self.window.key(&place) else {
                 // Of a partition that was given back: its records come to somebody else.
                 return Ok(ControlFlow::Continue(()));
             };
-            *self.current = Some((place, lane.to_owned()));
+            let line_start = LineStart::new(self.ack.shape, key);
+            *self.current = Some((place, line_start));
         }
-        let Some((place, lane)) = self.current.as_ref() else {
+        let Some((place, line_start)) = self.current.as_ref() else {
             return Ok(ControlFlow::Continue(()));
         };
         let buffer = lines.buffer();
         let before = buffer.len();
-        let start = begin_line(self.ack.shape, lane, offset, buffer);
+        let start = line_start.write(*self.number + 1, offset, buffer);
         if let Err(reason) = self.encoding.encode(record, buffer) {
             buffer.truncate(before);
             return Err(BadRecord::new(record, reason).into());
         }
-        end_line(self.ack.shape, start, buffer);
+        line_start.join(start, buffer);
+        *self.number += 1;
         self.window.send(place, offset);
         self.taken += 1;
         let is_enough = self.taken >= self.room || lines.waiting_bytes() >= WAITING_BYTES;

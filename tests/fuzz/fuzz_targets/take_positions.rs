@@ -18,48 +18,62 @@ mod error;
 mod message;
 #[path = "../../../tools/ack/position.rs"]
 mod position;
-#[path = "../../../tools/ack/receipts.rs"]
-mod receipts;
+#[path = "../../../tools/ack/reader.rs"]
+mod reader;
+#[path = "../../../tools/ack/tracker.rs"]
+mod tracker;
 
 use std::collections::HashMap;
 
 use error::AckError;
 use libfuzzer_sys::fuzz_target;
-use message::{SinkWord, SourceWord};
-use position::{Lane, Position, Shape, Split};
-use receipts::Receipts;
+use message::{GroupMetadata, Session, SinkWord, SourceWord};
+use position::{Parts, Position, Shape, Split, StreamKey};
+use reader::LineReader;
+use tracker::AckTracker;
 
 fuzz_target!(|data: &[u8]| {
     let Some((choice, input)) = data.split_first() else {
         return;
     };
     let shape = [Shape::Tsv, Shape::Json][usize::from(choice % 2)];
-    let mut receipts = Receipts::default();
-    let mut last: HashMap<Lane, i64> = HashMap::new();
     for line in input.split_inclusive(|&byte| byte == b'\n') {
         hear(line);
-        let Ok(split) = Split::of(line, shape) else {
-            continue;
-        };
-        check_split(line, &split, shape);
-        // What a sink lets through: lanes of its sessions.
-        let Some(position) = Position::parse(split.position) else {
-            continue;
-        };
-        assert_eq!(position.to_string().as_bytes(), split.position);
-        if let Ok(receipt) = receipts.receive(split.position) {
-            last.insert(position.lane, position.offset);
-            // Every fourth line stays on its way.
-            if line.len() % 4 != 0 {
-                receipts.settle(receipt);
-            }
+        if let Ok(split) = Split::of(line, shape) {
+            check_split(line, &split, shape);
         }
-        acknowledge(receipts.durable(false), &last);
     }
-    receipts.settle_all();
-    acknowledge(receipts.durable(true), &last);
-    assert_eq!(receipts.open(), 0, "all is durable");
+    read(input, shape);
 });
+
+/// What a sink does with lines of a session: they come out in their order, and no more is acknowledged than was received.
+fn read(input: &[u8], shape: Shape) {
+    let mut reader = LineReader::new(shape);
+    reader.begin(Session {
+        name: "s".to_owned(),
+        metadata: GroupMetadata::default(),
+        places: vec![("t".to_owned(), 0), ("t".to_owned(), 1)],
+    });
+    let mut tracker = AckTracker::default();
+    let mut last: HashMap<usize, i64> = HashMap::new();
+    let (mut used, mut number) = (0, 0);
+    while let Ok(Some(line)) = reader.next(input, &mut used, |_| true) {
+        let parts = Parts::of(line.position).expect("it was read");
+        assert!(parts.number == number + 1 || line.is_copy && parts.number == number);
+        number = parts.number;
+        let tag = tracker.receive(line.stream, line.offset);
+        last.insert(line.stream, line.offset);
+        // Every fourth line stays on its way.
+        if number % 4 != 0 {
+            tracker.ack(tag);
+        }
+        acknowledge(tracker.durable(false), &last);
+    }
+    assert!(used <= input.len());
+    tracker.ack_all();
+    acknowledge(tracker.durable(true), &last);
+    assert_eq!(tracker.open(), 0, "all is durable");
+}
 
 /// A message that is understood is said again in the same words.
 fn hear(line: &[u8]) {
@@ -74,18 +88,19 @@ fn hear(line: &[u8]) {
 }
 
 /// Nothing of a record is lost or changed when its position is taken off.
-fn check_split(line: &[u8], split: &Split<'_>, shape: Shape) {
-    match (shape, &split.record) {
-        (Shape::Tsv, None) => assert_eq!([split.position, b"\n"].concat(), line),
+fn check_split(line: &[u8], split: &Split, shape: Shape) {
+    let position = &line[split.position.clone()];
+    match (shape, split.record(line)) {
+        (Shape::Tsv, None) => assert_eq!([position, b"\n"].concat(), line),
         (Shape::Tsv, Some(record)) => {
-            assert_eq!([split.position, b"\t", record.as_ref()].concat(), line);
+            assert_eq!([position, b"\t", record.as_ref()].concat(), line);
         }
         (Shape::Json, None) => {}
         (Shape::Json, Some(record)) => {
             type Object = serde_json::Map<String, serde_json::Value>;
             let (Ok(mut before), Ok(after)) = (
                 serde_json::from_slice::<Object>(line),
-                serde_json::from_slice::<Object>(record),
+                serde_json::from_slice::<Object>(&record),
             ) else {
                 return;
             };
@@ -98,11 +113,9 @@ fn check_split(line: &[u8], split: &Split<'_>, shape: Shape) {
     }
 }
 
-fn acknowledge(durable: Vec<Position>, last: &HashMap<Lane, i64>) {
-    for Position { lane, offset } in durable {
-        assert!(
-            last.get(&lane).is_some_and(|&last| offset <= last),
-            "it was received"
-        );
+fn acknowledge(durable: Vec<(usize, i64)>, last: &HashMap<usize, i64>) {
+    for (stream, offset) in durable {
+        let received = last.get(&stream);
+        assert!(received.is_some_and(|&last| offset <= last), "it was received");
     }
 }

@@ -2,10 +2,12 @@
 
 mod lines;
 mod position;
-mod receipts;
+mod reader;
 mod socket;
+mod tracker;
 mod window;
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
@@ -33,13 +35,30 @@ fn position(text: &str) -> Position {
     Position::parse(text.as_bytes()).expect(text)
 }
 
+fn connect(path: &Path, kind: SinkKind, wait: Duration) -> Result<Sink, AckError> {
+    Sink::connect(path, kind, Shape::Tsv, wait, &never)
+}
+
+/// The lines that a sink hands over, as `position|record` without the newline; and how many bytes they took.
+fn taken(sink: &mut Sink, bytes: &[u8]) -> Result<(Vec<String>, usize), AckError> {
+    let (mut lines, mut used) = (Vec::new(), 0);
+    while let Some(line) = sink.next(bytes, &mut used)? {
+        let record = line.record.as_deref().map(String::from_utf8_lossy);
+        let position = String::from_utf8_lossy(line.position);
+        lines.push(format!(
+            "{position}|{}",
+            record.as_deref().unwrap_or("left out").trim_end()
+        ));
+    }
+    Ok((lines, used))
+}
+
 /// A source and a sink that have greeted each other.
 fn pair(kind: SinkKind) -> (Source, Sink, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ack");
     let listener = Listener::bind(&path, SOON, &never).expect("bound");
-    let sink =
-        std::thread::spawn(move || Sink::connect(&path, kind, SOON, &never).expect("connected"));
+    let sink = std::thread::spawn(move || connect(&path, kind, SOON).expect("connected"));
     let source = listener.accept("run", SOON, &never).expect("accepted");
     (source, sink.join().expect("joined"), folder)
 }

@@ -1,6 +1,7 @@
 use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -16,11 +17,15 @@ fn both_ends_greet_and_the_file_is_for_its_owner_alone_and_goes_with_the_source(
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(source.kind(), SinkKind::Segment);
     source.begin(&session("s")).expect("heard");
-    sink.hear().expect("the source is there");
-    assert_eq!(sink.session("s"), Some(&session("s")));
+    sink.poll(Arrival::More).expect("the source is there");
+    taken(&mut sink, b"s:1:t:0:1\tv\n").expect("known");
+    assert_eq!(sink.session(0), Some(&session("s")));
     drop(source);
     assert!(!path.exists());
-    assert!(matches!(sink.hear(), Err(AckError::SourceGone)));
+    assert!(matches!(
+        sink.poll(Arrival::More),
+        Err(AckError::SourceGone)
+    ));
 }
 
 fn bind(path: &Path, wait_ms: u64) -> Result<Listener, AckError> {
@@ -49,11 +54,11 @@ fn each_end_waits_only_so_long_for_the_other() {
     let wait = Duration::from_millis(50);
     let alone = bind(&path, 0).expect("bound").accept("run", wait, &never);
     assert!(matches!(alone.err(), Some(AckError::NoSink { .. })));
-    let alone = Sink::connect(&path, SinkKind::Plain, wait, &never);
+    let alone = connect(&path, SinkKind::Plain, wait);
     assert!(matches!(alone.err(), Some(AckError::NoSource { .. })));
     // One that a killed run left behind is as good as none.
     drop(UnixListener::bind(&path).expect("bound"));
-    let alone = Sink::connect(&path, SinkKind::Plain, wait, &never);
+    let alone = connect(&path, SinkKind::Plain, wait);
     assert!(matches!(alone.err(), Some(AckError::NoSource { .. })));
 }
 
@@ -62,7 +67,7 @@ fn a_second_sink_is_sent_away() {
     let (mut source, _sink, folder) = pair(SinkKind::Plain);
     let path = folder.path().join("ack");
     let second = std::thread::spawn(move || {
-        Sink::connect(&path, SinkKind::Plain, Duration::from_millis(200), &never)
+        connect(&path, SinkKind::Plain, Duration::from_millis(200))
             .err()
             .map(|error| error.to_string())
     });
@@ -75,14 +80,43 @@ fn a_second_sink_is_sent_away() {
 }
 
 #[test]
+fn ends_of_different_versions_refuse_each_other_with_a_sentence() {
+    let words = "version 1 of its protocol, and this one version 2";
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ack");
+    let listener = bind(&path, 0).expect("bound");
+    let mut old = UnixStream::connect(&path).expect("connected");
+    old.write_all(b"{\"ack\":1,\"sink\":\"plain\"}\n")
+        .expect("sent");
+    let refused = listener.accept("run", SOON, &never).err().expect("refused");
+    assert!(refused.to_string().contains(words), "{refused}");
+
+    let listener = UnixListener::bind(&path).expect("bound");
+    let old = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("connected");
+        stream
+            .write_all(b"{\"ack\":1,\"run\":\"1\"}\n")
+            .expect("sent");
+        stream
+    });
+    let refused = connect(&path, SinkKind::Plain, SOON)
+        .err()
+        .expect("refused");
+    assert!(refused.to_string().contains(words), "{refused}");
+    old.join().expect("joined");
+}
+
+#[test]
 fn the_sink_acknowledges_and_its_death_is_noticed_after_its_last_word() {
     let (mut source, mut sink, _folder) = pair(SinkKind::Plain);
-    sink.acknowledge([
-        position("s:t:0:4"),
-        position("s:t:1:2"),
-        position("s:t:0:3"),
-    ])
-    .expect("sent");
+    let both = Session {
+        places: vec![("t".to_owned(), 0), ("t".to_owned(), 1)],
+        ..session("s")
+    };
+    source.begin(&both).expect("heard");
+    sink.poll(Arrival::More).expect("there");
+    taken(&mut sink, b"s:1:t:0:3\tv\ns:2:t:1:2\tv\ns:3:t:0:4\tv\n").expect("in order");
+    sink.acknowledge([(0, 4), (1, 2), (0, 3)]);
     drop(sink);
     assert_eq!(durable(&mut source), ["s:t:0:4", "s:t:1:2"]);
     assert!(matches!(source.hear(), Err(AckError::SinkGone)));
@@ -91,9 +125,11 @@ fn the_sink_acknowledges_and_its_death_is_noticed_after_its_last_word() {
 #[test]
 fn the_end_is_agreed_on() {
     let (mut source, mut sink, _folder) = pair(SinkKind::Plain);
-    source.end(Some(position("s:t:0:4"))).expect("heard");
-    sink.hear().expect("the source is there");
-    assert!(sink.has_ended() && sink.is_hurried());
+    source.begin(&session("s")).expect("heard");
+    source.end(1).expect("heard");
+    sink.poll(Arrival::End).expect("the source is there");
+    assert!(sink.has_ended() && sink.is_flush_requested());
+    taken(&mut sink, b"s:1:t:0:4\tv\n").expect("in order");
     let finish = std::thread::spawn(move || sink.finish(true, &never));
     std::thread::sleep(Duration::from_millis(20));
     assert!(!finish.is_finished(), "all has to be committed first");
@@ -103,76 +139,14 @@ fn the_end_is_agreed_on() {
 }
 
 #[test]
-fn an_end_without_the_end_mark_is_a_death() {
+fn an_end_without_the_end_mark_or_before_the_last_line_is_a_death() {
     let (source, sink, _folder) = pair(SinkKind::Plain);
     assert!(matches!(sink.finish(true, &never), Err(AckError::CutShort)));
     drop(source);
-    let (mut source, sink, _folder) = pair(SinkKind::Plain);
-    source.end(None).expect("heard");
-    assert!(matches!(
-        sink.finish(false, &never),
-        Err(AckError::CutShort)
-    ));
-}
-
-#[test]
-fn a_torn_last_line_is_never_settled() {
-    let (mut source, mut sink, _folder) = pair(SinkKind::Plain);
-    let two = b"s:t:0:1\ta\ns:t:0:2\tb\n";
-    let torn = b"s:t:0:1\ta\ns:t:0:2\tb";
-    let settled = |sink: &Sink, bytes: &[u8], arrival| sink.settled(bytes, arrival, Shape::Tsv);
-    assert_eq!(settled(&sink, torn, Arrival::More), 10);
-    assert_eq!(settled(&sink, torn, Arrival::Idle), 10);
-    assert_eq!(settled(&sink, torn, Arrival::End), 10);
-    // The last line may be a torn one that the next program of the pipe has ended.
-    assert_eq!(settled(&sink, two, Arrival::More), 10);
-    assert_eq!(settled(&sink, two, Arrival::Idle), 20);
-    assert_eq!(settled(&sink, two, Arrival::End), 10);
-    source.end(Some(position("s:t:0:3"))).expect("heard");
-    sink.hear().expect("there");
-    assert_eq!(settled(&sink, two, Arrival::End), 10);
-    source.end(Some(position("s:t:0:2"))).expect("heard");
-    sink.hear().expect("there");
-    assert_eq!(settled(&sink, two, Arrival::End), 20);
-}
-
-#[test]
-fn a_line_of_another_run_is_refused() {
-    let (mut source, mut sink, _folder) = pair(SinkKind::Plain);
-    source.begin(&session("new")).expect("heard");
-    sink.hear().expect("there");
-    assert!(sink.take(b"new:t:0:1\tv\n", Shape::Tsv).is_ok());
-    assert!(matches!(
-        sink.take(b"old:t:0:1\tv\n", Shape::Tsv),
-        Err(AckError::Stray(_))
-    ));
-    // A topic that was changed on the way, too: its position would be committed for another.
-    assert!(matches!(
-        sink.take(b"new:T:0:1\tv\n", Shape::Tsv),
-        Err(AckError::Stray(_))
-    ));
-}
-
-#[test]
-fn a_long_line_waits_until_it_is_whole_and_dies_with_its_source() {
-    let (mut source, mut sink, _folder) = pair(SinkKind::Plain);
-    source.begin(&session("s")).expect("heard");
-    assert!(source.announce(position("s:t:0:1")));
-    sink.hear().expect("there");
-    let take = std::thread::spawn(move || {
-        let whole = sink.take(b"s:t:0:1\tv\n", Shape::Tsv).is_ok();
-        (whole, sink)
-    });
-    std::thread::sleep(Duration::from_millis(20));
-    assert!(!take.is_finished());
-    source.confirm();
-    let (whole, mut sink) = take.join().expect("joined");
-    assert!(whole);
-    assert!(source.announce(position("s:t:0:2")));
-    sink.hear().expect("there");
-    drop(source);
-    assert!(matches!(
-        sink.take(b"s:t:0:2\ttorn\n", Shape::Tsv),
-        Err(AckError::SourceGone)
-    ));
+    for (last, is_whole) in [(0, false), (1, true)] {
+        let (mut source, sink, _folder) = pair(SinkKind::Plain);
+        source.end(last).expect("heard");
+        let finished = sink.finish(is_whole, &never);
+        assert!(matches!(finished, Err(AckError::CutShort)));
+    }
 }

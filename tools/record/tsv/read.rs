@@ -21,6 +21,8 @@ pub(in super::super) struct Reader {
     /// Fields whose escapes had to be undone; other fields are slices of the line.
     scratch: Vec<u8>,
     spans: Vec<Span>,
+    /// Whether a last line without its newline is no record.
+    pub(in super::super) may_be_torn: bool,
 }
 
 /// Where the bytes of a field are.
@@ -51,6 +53,7 @@ impl Reader {
             splitter: Splitter::new(b"\n"),
             scratch: Vec::new(),
             spans: Vec::new(),
+            may_be_torn: false,
         }
     }
 
@@ -62,6 +65,9 @@ impl Reader {
         let Some(cut) = self.splitter.cut(input, at_end) else {
             return Ok(Decoded::Incomplete);
         };
+        if cut.used == cut.end && self.may_be_torn {
+            return Err(DecodeError::torn());
+        }
         let text = &input[..cut.end];
         let line = self.read_line(text)?;
         let this: &'a Reader = self;
