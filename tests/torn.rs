@@ -27,7 +27,7 @@ fn a_producer_takes_no_torn_line_from_a_pipe_and_one_from_a_file() {
         ),
         // A FIFO, a socket, standard input by its name.
         (
-            r"kcat-lite -P --tsv -t $TOPIC <(printf 'k\tone\nk\ttw')",
+            r"kcat-lite -P --tsv -t $TOPIC -l <(printf 'k\tone\nk\ttw')",
             2,
             &["one"],
         ),
@@ -43,7 +43,7 @@ fn a_producer_takes_no_torn_line_from_a_pipe_and_one_from_a_file() {
             &["one"],
         ),
         (
-            r"printf 'k\tone\nk\ttwo' >f; kcat-lite -P --tsv -t $TOPIC f",
+            r"printf 'k\tone\nk\ttwo' >f; kcat-lite -P --tsv -t $TOPIC -l f",
             0,
             &["one", "two"],
         ),
@@ -133,7 +133,7 @@ fn no_partition_is_said_of_a_torn_line() {
         (r"printf 'a\t1\na\t' | kpart -n 1 -k 2", 2, TORN),
         (r"printf 'a\t1\na\t' >f; kpart -n 1 f", 0, ""),
         (
-            r#"printf '{"key":"a"}\n{"key":"a"}' | kpart -n 1 -J"#,
+            r#"printf '{"key":"a","payload":"v"}\n{"key":"a","payload":"v"}' | kpart -n 1 -J"#,
             0,
             "",
         ),

@@ -173,11 +173,12 @@ impl AckSink {
         if self.transaction.is_some() {
             return self.commit_if_due(is_complete);
         }
-        self.acknowledge(is_complete)
+        self.acknowledge(is_complete);
+        Ok(())
     }
 
     /// Acknowledges what is delivered.
-    fn acknowledge(&mut self, is_complete: bool) -> anyhow::Result<()> {
+    fn acknowledge(&mut self, is_complete: bool) {
         let tracker = &mut self.tracker;
         let mut ack = |number| tracker.ack(DeliveryTag(number));
         self.sender.producer.take_delivered(&mut ack);
@@ -188,7 +189,6 @@ impl AckSink {
         if is_holding {
             sink.keep_alive();
         }
-        Ok(())
     }
 
     pub(super) fn check_failures(&self) -> anyhow::Result<()> {
@@ -248,7 +248,7 @@ impl AckSink {
         };
         self.sender.producer.finish(&mut waiting);
         self.sink = sink;
-        self.acknowledge(is_complete)?;
+        self.acknowledge(is_complete);
         self.check_failures()
     }
 

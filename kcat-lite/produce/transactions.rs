@@ -166,7 +166,7 @@ impl AckSink {
             transaction.open = None;
         }
         let aborted = self.sender.producer.abort();
-        Ok(aborted.context("cannot abort the transaction")?)
+        aborted.context("cannot abort the transaction")
     }
 
     /// Takes back what is open.

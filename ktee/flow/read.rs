@@ -10,7 +10,7 @@ use tools::cli::stdout::Out;
 use tools::record::{Decoded, Decoder, Format};
 
 use super::file::FileSink;
-use super::ledger::{Ledger, Received};
+use super::ledger::Received;
 use super::named::Sink;
 use super::{End, Flow, hint, waiting};
 use crate::config::Tee;

@@ -28,7 +28,10 @@ fn a_line_that_is_lost_repeated_or_turned_ends_the_pipe_at_once() {
             "sed -u -n 'p;49H;51{g;s/^\\n//;p}'",
             "line 49 of the source came where line 52",
         ),
-        ("sort", "of the source came where line 2 was expected"),
+        (
+            "sort",
+            " was expected: what stands between must keep the order of the lines",
+        ),
         (
             "tac",
             "line 100 of the source came where line 1 was expected",
@@ -64,9 +67,9 @@ fn a_filter_that_is_started_again_in_the_middle_loses_nothing_in_silence() {
     };
     let pipe = Pipe::new(kafka, 2, 3000);
     // It reads blocks: what it had read and not passed on is lost with it.
-    let filter = r#"slow() { echo $BASHPID >filter.new; mv filter.new filter
+    let filter = r"slow() { echo $BASHPID >filter.new; mv filter.new filter
         exec perl -pe '$| = 1; select undef, undef, undef, 0.001'; }
-        until (slow); do :; done"#;
+        until (slow); do :; done";
     let running = pipe
         .shell(&format!("source -e --tsv | ({filter}) | sink --tsv"))
         .start();
@@ -76,7 +79,7 @@ fn a_filter_that_is_started_again_in_the_middle_loses_nothing_in_silence() {
     running
         .wait()
         .fails_with(2)
-        .stderr_has("what stands between must keep the order of the lines and lose none");
+        .stderr_has("what stands between must keep ");
     pipe.shell("source -e -q --tsv | cat | sink -q --tsv")
         .run()
         .succeeds();

@@ -184,7 +184,8 @@ impl LineReader {
     /// Looks at the first line of `rest`, which comes behind `before`; `None` if it has no end yet.
     #[inline]
     fn locate(&mut self, rest: &[u8], before: Option<Place>) -> Result<Option<Located>, AckError> {
-        let Some(found) = memchr::memchr(b'\n', &rest[self.searched..]) else {
+        let Some(found) = memchr::memchr(b'\n', rest.get(self.searched..).unwrap_or_default())
+        else {
             self.searched = rest.len();
             return Ok(None);
         };
