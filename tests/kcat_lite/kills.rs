@@ -22,7 +22,7 @@ const RECORDS: usize = 4000;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A member says who it is, and becomes its program.
-const MEMBER: &str = r#"member() { name=$1; shift; echo "$BASHPID" >"$name.new"; mv "$name.new" "$name"; exec "$@"; }
+pub(super) const MEMBER: &str = r#"member() { name=$1; shift; echo "$BASHPID" >"$name.new"; mv "$name.new" "$name"; exec "$@"; }
 PROPERTIES="-X auto.offset.reset=earliest -X session.timeout.ms=6000 -X group.instance.id=$GROUP"
 "#;
 

@@ -6,6 +6,7 @@
 //! - [`engines`]: both ways to read show the same, also while brokers come and go.
 //! - [`group`]: balanced consumers, and what they commit.
 //! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
+//! - [`fault_table`]: what the pages say of each death.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`.
 //! - [`losses`]: full disks, readers that leave, signals; [`roundtrip`]: topic -> pipe -> topic.
 //! - [`peer`]: the same command lines typed with kcat; [`own`]: kcat's own tests.
@@ -17,6 +18,7 @@ mod consume;
 mod delivery;
 mod engines;
 mod exec;
+mod fault_table;
 mod faults;
 mod group;
 mod kills;
