@@ -38,7 +38,7 @@ fn a_producer_takes_no_torn_line_from_a_pipe_and_one_from_a_file() {
             &["one"],
         ),
         (
-            r"printf 'k\tone\nk\ttw' | kcat-lite -P --tsv -t $TOPIC -",
+            r"printf 'k\tone\nk\ttw' | kcat-lite -P --tsv -t $TOPIC -l -",
             2,
             &["one"],
         ),

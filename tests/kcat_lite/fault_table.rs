@@ -5,7 +5,7 @@
 //! all of it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
@@ -34,7 +34,7 @@ const SLOW: &str = "perl -pe '$| = 1; select undef, undef, undef, 0.0003'";
 const BAD: [&str; 3] = [
     "sed -u 700d",
     "sed -u -n '700{h;d};701{p;g};p'",
-    r#"perl -ne '$| = 1; if ($. == 700) { print substr($_, 0, -4); exit } print' | awk 1"#,
+    r"perl -ne '$| = 1; if ($. == 700) { print substr($_, 0, -4); exit } print' | awk 1",
 ];
 
 const SOURCE: &str = r#"(member source kcat-lite -G "$GROUP" $END -q -X auto.offset.reset=earliest -X session.timeout.ms=6000 \
@@ -156,7 +156,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The pipe in a folder of its own, which is there already.
-    fn pipe(&self, folder: &PathBuf, transform: &str, end: &str) -> Cmd {
+    fn pipe(&self, folder: &Path, transform: &str, end: &str) -> Cmd {
         let output = if self.column == "ktee --ack" {
             self.folder.join("backup").display().to_string()
         } else {
