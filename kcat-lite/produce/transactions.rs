@@ -146,18 +146,13 @@ impl AckSink {
         Ok(())
     }
 
-    /// Takes back what is open if it was read under a session that was lost, or drained in vain: its records come again.
+    /// Takes back what is open if its streams were given away before it was committed: its records come again.
     pub(super) fn end_lost_transaction(&mut self, released: &[usize]) -> anyhow::Result<()> {
-        let open = self.transaction.as_ref().and_then(|it| it.open.as_ref());
-        let Some(name) = open.map(|open| open.session.name.clone()) else {
+        let is_released = |(stream, _): (usize, i64)| released.contains(&stream);
+        if self.transaction.is_none() || !self.tracker.received().any(is_released) {
             return Ok(());
-        };
-        let sink = self.sink();
-        let is_of_it = |stream: &&usize| sink.session(**stream).is_some_and(|it| it.name == name);
-        let Some(stream) = released.iter().find(is_of_it) else {
-            return Ok(());
-        };
-        if sink.has_other_streams(*stream) {
+        }
+        if !self.tracker.received().all(is_released) {
             anyhow::bail!(
                 "a part of what the open transaction holds was given away; its records come again"
             );

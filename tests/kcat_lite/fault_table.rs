@@ -28,8 +28,9 @@ const BOUND: usize = 500;
 const SUSPENDED: Duration = Duration::from_secs(9);
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Slow enough for a fault in the midst of it.
-const SLOW: &str = "perl -pe '$| = 1; select undef, undef, undef, 0.0003'";
+/// Stops in the midst of it until the fault is made and a file says so.
+const GATE: &str =
+    r#"perl -pe '$| = 1; if ($. == 1000) { select undef, undef, undef, 0.02 until -e "go" }'"#;
 /// Lines of which one is missing, two are turned, or the last is torn and ended.
 const BAD: [&str; 3] = [
     "sed -u 700d",
@@ -46,7 +47,8 @@ fn script(column: &str) -> String {
     let rest = match column {
         "-G alone" => format!("--tsv) | {between} | {sink})"),
         "--exec" => format!(
-            "--tsv --batch {BOUND} --exec 'echo $$ >sink.new; mv sink.new sink; sleep 0.1; exec kcat-lite -P -q --tsv -t $OUT')"
+            "--tsv --batch {BOUND} --exec 'echo $$ >sink.new; mv sink.new sink; \
+             if [ -e once ]; then until [ -e go ]; do sleep 0.02; done; fi; touch once; exec kcat-lite -P -q --tsv -t $OUT')"
         ),
         "--ack" => {
             format!("--tsv --ack ack --max-inflight {BOUND}) | {between} | {sink} --ack ack)")
@@ -210,7 +212,7 @@ impl<'a> Trial<'a> {
             || fault.starts_with("cluster")
             || fault.starts_with("suspended");
         let bad = fault.starts_with("line");
-        let transform = if bad { BAD[round % BAD.len()] } else { SLOW };
+        let transform = if bad { BAD[round % BAD.len()] } else { GATE };
         let end = if goes_on || bad && self.column == "-G alone" {
             "-e"
         } else {
@@ -235,8 +237,10 @@ impl<'a> Trial<'a> {
             }
             "SIGTERM to the first program" => self.kill("source", Signal::TERM),
             "partitions go to another member" => {
+                self.open_gate();
                 let folder = session::folder("faults-other");
-                let other = self.pipe(&folder, SLOW, "-e").run();
+                std::fs::write(folder.join("go"), "").unwrap();
+                let other = self.pipe(&folder, GATE, "-e").run();
                 other.expect(|it| it.text().trim() == "0", "the other member ends well");
             }
             "cluster away for a moment" => {
@@ -257,13 +261,19 @@ impl<'a> Trial<'a> {
             }
             other => panic!("a fault that nobody makes: {other}"),
         }
+        self.open_gate();
         running.wait().text().trim().to_owned()
+    }
+
+    fn open_gate(&self) {
+        std::fs::write(self.folder.join("go"), "").unwrap();
     }
 
     /// Makes the fault, starts the pipe again, and compares.
     fn judge(&self, fault: &str, cell: &Cell, round: usize) {
         let what = format!("{} x {fault}", self.column);
         let code = self.run(fault, round);
+        self.open_gate();
         self.pipe(&self.folder, "cat", "-e")
             .run()
             .expect(|it| it.text().trim() == "0", &format!("{what}: it goes on"));

@@ -130,13 +130,6 @@ impl LineReader {
         Some(stream)
     }
 
-    /// Whether a stream of this one's session still counts.
-    pub(super) fn has_other_streams(&self, stream: usize) -> bool {
-        let session = &self.streams[stream].session;
-        let of_session = self.streams.iter().filter(|it| it.session == *session);
-        of_session.into_iter().any(|it| !it.is_released)
-    }
-
     /// The next line of `buffer`, which begins at `used`. Moves `used` on, behind this line and those that are passed over.
     ///
     /// `may_use_last` says of a number whether its line may be handed over while none follows it.

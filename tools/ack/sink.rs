@@ -249,11 +249,6 @@ impl Sink {
         streams.collect()
     }
 
-    /// Whether the session of this stream has others that were not released.
-    pub fn has_other_streams(&self, stream: usize) -> bool {
-        self.reader.has_other_streams(stream)
-    }
-
     /// Acknowledges: everything received of each stream up to its offset is durable. Never waits.
     pub fn acknowledge(&mut self, durable: impl IntoIterator<Item = (usize, i64)>) {
         for (stream, offset) in durable {
