@@ -12,11 +12,16 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Texts in these files are no messages.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 10] = [
     ("tools/build.rs", "said to who builds"),
     ("tools/cli/progress.rs", "a progress line"),
     ("kcat-lite/list.rs", "output, in kcat's words"),
     ("kcat-lite/query.rs", "output, in kcat's words"),
+    (
+        "kcat-lite/config/habits.rs",
+        "what to type, behind a message",
+    ),
+    ("tools/cli/hints.rs", "what to type, behind a message"),
     (
         "kcat-lite/selftest.rs",
         "output of -U, for a report of a bug",

@@ -283,6 +283,30 @@ fn a_property_can_come_from_a_file_of_its_own() {
 }
 
 #[test]
+fn the_self_test_passes() {
+    cmd("kcat-lite").arg("-U").run().succeeds();
+}
+
+#[test]
+fn librdkafkas_log_is_shown_where_it_is_asked_for() {
+    let cluster = any();
+    let topic = cluster.topic_of("log", &["a"]);
+    for mode in [&["-C", "-e", "-q", "-t", &topic][..], &["-L", "-t", &topic]] {
+        let plain = super::at(&*cluster, mode).run().succeeds();
+        plain.stderr_is("");
+        for option in [&["-d", "broker"][..], &["-vv"]] {
+            let mode = mode.iter().filter(|word| **word != "-q");
+            super::at(&*cluster, &[])
+                .args(mode)
+                .args(option)
+                .run()
+                .succeeds()
+                .stderr_has("librdkafka");
+        }
+    }
+}
+
+#[test]
 fn the_mode_is_chosen_by_what_stdin_is() {
     use crate::testkit::command::Terminal;
     let cluster = any();

@@ -8,6 +8,7 @@
 //! - [`exec`], [`ack`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`.
 //! - [`losses`]: full disks, readers that leave, signals; [`roundtrip`]: topic -> pipe -> topic.
+//! - [`habits`]: what people type: kcat's command lines, other tools' options, mistakes.
 //! - [`peer`]: the same command lines typed with kcat; [`own`]: kcat's own tests.
 
 mod ack;
@@ -18,6 +19,7 @@ mod engines;
 mod exec;
 mod faults;
 mod group;
+mod habits;
 mod kills;
 mod lines;
 mod list;
