@@ -294,15 +294,20 @@ fn librdkafkas_log_is_shown_where_it_is_asked_for() {
     for mode in [&["-C", "-e", "-q", "-t", &topic][..], &["-L", "-t", &topic]] {
         let plain = super::at(&*cluster, mode).run().succeeds();
         plain.stderr_is("");
-        for option in [&["-d", "broker"][..], &["-vv"]] {
-            let mode = mode.iter().filter(|word| **word != "-q");
-            super::at(&*cluster, &[])
-                .args(mode)
-                .args(option)
-                .run()
-                .succeeds()
-                .stderr_has("librdkafka");
-        }
+        let mode = mode.iter().filter(|word| **word != "-q");
+        super::at(&*cluster, &["-d", "broker"])
+            .args(mode)
+            .run()
+            .succeeds()
+            .stderr_has("librdkafka");
+    }
+    for option in [&["-d", "broker"][..], &["-v"], &["-vv"]] {
+        cmd("kcat-lite")
+            .args(["-L", "-m", "1", "-b", NOWHERE])
+            .args(option)
+            .run()
+            .fails_with(2)
+            .stderr_has("librdkafka");
     }
 }
 

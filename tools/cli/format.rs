@@ -96,7 +96,7 @@ impl FormatArgs {
         ];
         let by_json: &[_] = &[
             ("-K", self.key_delimiter.is_some()),
-            ("-Z", self.null_empty),
+            ("-Z (--null)", self.null_empty),
         ];
         let (winner, others) = match (&self.template, self.json) {
             (Some(_), _) => ("-f", by_template),
@@ -191,7 +191,7 @@ mod tests {
         for (line, kept, ignored) in [
             ("-f %s -K: -D;", "-f %s", Some("-D, -K are")),
             ("-f %s -J", "-f %s", Some("-J is")),
-            ("-J -K: -Z", "-J", Some("-K, -Z are")),
+            ("-J -K: -Z", "-J", Some("-K, -Z (--null) are")),
             ("-J -D;", "-J -D;", None),
             ("-f %s -Z", "-f %s -Z", None),
             ("-K: -D; -Z", "-K: -D; -Z", None),
@@ -210,7 +210,7 @@ mod tests {
     fn what_would_be_ignored_is_refused_where_records_are_read() {
         for (line, named) in [
             ("-f %s -K:", "-K does not go with -f"),
-            ("-J -Z", "-Z does not go with -J"),
+            ("-J -Z", "-Z (--null) does not go with -J"),
             ("-J --bytes hex", "--bytes needs --tsv"),
             ("--utf8 strict", "--utf8 needs --tsv"),
         ] {
