@@ -236,7 +236,10 @@ impl Mode {
         if cli.algorithm.takes_count() && count.is_none() && cli.weights.is_empty() {
             bail!("-n N or -t TOPIC is missing: the number of partitions");
         }
-        let partitioner = set_up(count)?;
+        let partitioner = match set_up(count) {
+            Err(error) if !cli.weights.is_empty() => return Err(error).context("--weights"),
+            other => other?,
+        };
         let partitions = |option| {
             let count = partitioner.partitions();
             count.with_context(|| {

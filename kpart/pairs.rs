@@ -26,6 +26,11 @@ const VALUES: &[(&str, &str)] = &[
 
 const SHOWN: &[(&str, &str, &str)] = &[
     (
+        "weights",
+        "weights",
+        "shards_of_a_distributed_table_have_weights",
+    ),
+    (
         "count",
         "weights",
         "shards_of_a_distributed_table_have_weights",

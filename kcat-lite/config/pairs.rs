@@ -121,6 +121,11 @@ const VALUES: &[(&str, &str)] = &[
 const ALL_C: &str = "C C-f C-J C-tsv C-last C-key";
 
 const SHOWN: &[(&str, &str, &str)] = &[
+    (
+        "print_offset",
+        "G-exec",
+        "a_command_gets_offsets_where_they_are_asked_for",
+    ),
     // Two modes are one where the group says so; the same mode twice is that mode.
     (
         "consume",

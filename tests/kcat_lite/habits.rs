@@ -554,3 +554,18 @@ fn a_file_that_is_one_record_is_passed_on_too() {
         .stdout_is("two\nlines");
     assert_eq!(cluster.values(&topic), ["two\nlines"]);
 }
+
+#[test]
+fn a_command_gets_offsets_where_they_are_asked_for() {
+    let cluster = any();
+    let topic = cluster.topic_of("exec-offsets", &["a", "b"]);
+    let group = session::unique("exec-offsets");
+    at(
+        &*cluster,
+        &["-G", &group, "-e", "-O", "--exec", "cat", &topic],
+    )
+    .args(["-q", "-X", "auto.offset.reset=earliest"])
+    .run()
+    .succeeds()
+    .stdout_is("0\ta\n1\tb\n");
+}

@@ -58,6 +58,8 @@ impl Walk<'_> {
         let line = words.join(" ");
         match (self.outcome)(&words) {
             Err(refusal) => {
+                // The usage names many options.
+                let refusal = refusal.split("\n\nUsage").next().unwrap_or_default();
                 let is_named = names(argument).iter().any(|name| refusal.contains(name));
                 (!is_named).then(|| format!("{line}: refused, and not by name: {refusal}"))
             }
@@ -104,7 +106,8 @@ fn names(argument: &Arg) -> Vec<String> {
     let values = argument
         .get_value_names()
         .filter(|_| argument.is_positional());
-    let values = values.into_iter().flatten().map(ToString::to_string);
+    let values = values.into_iter().flatten();
+    let values = values.flat_map(|value| value.split('|').map(ToOwned::to_owned));
     let word = argument.is_positional().then(|| "operand".to_owned());
     letter
         .into_iter()
