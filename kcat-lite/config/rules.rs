@@ -125,7 +125,8 @@ pub(super) const LAST_COUNTS: &[&str] = &[
 
 /// An option that can't be honoured is an error that names it, never ignored.
 pub(super) fn refuse_what_does_not_fit(matches: &ArgMatches, mode: Mode) -> anyhow::Result<()> {
-    let command = Cli::command();
+    let mut command = Cli::command();
+    command.build();
     let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let typed: Vec<&Arg> = command
         .get_arguments()
@@ -136,6 +137,11 @@ pub(super) fn refuse_what_does_not_fit(matches: &ArgMatches, mode: Mode) -> anyh
         let found = arguments.find(|argument| argument.get_id() == id);
         found.map_or_else(|| id.to_owned(), option_name)
     };
+    let shown = |id: &str| {
+        let mut arguments = command.get_arguments();
+        let found = arguments.find(|argument| argument.get_id() == id);
+        found.map_or_else(|| id.to_owned(), ToString::to_string)
+    };
     for argument in &typed {
         let id = argument.get_id().as_str();
         let rule = MODES.iter().find(|(known, _)| *known == id);
@@ -145,7 +151,7 @@ pub(super) fn refuse_what_does_not_fit(matches: &ArgMatches, mode: Mode) -> anyh
     }
     for (option, others) in NEEDS {
         if is_typed(option) && !others.iter().any(|other| is_typed(other)) {
-            let others: Vec<String> = others.iter().map(|other| name(other)).collect();
+            let others: Vec<String> = others.iter().map(|other| shown(other)).collect();
             let (option, others) = (name(option), others.join(" or "));
             return Err(usage(format_args!("{option} needs {others}")));
         }

@@ -17,7 +17,7 @@ fn a_value_that_is_not_wholly_what_its_option_takes_is_a_usage_error() {
         ("-C", "-c", "--count", "1x"),
         ("-P", "-c", "--count", "many"),
         ("-C", "-o", "--offset", "earliestt"),
-        ("-C", "-o", "--offset", "s@yesterday"),
+        ("-C", "-o", "--offset", "s@yesterdayish"),
         ("-C", "-o", "--offset", "1-"),
         ("-L", "-m", "--timeout", "5x"),
         ("-P", "-z", "--compression", "gzipp"),
