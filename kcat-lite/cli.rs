@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser};
+use clap::{Args, Parser};
 use tools::cli::connection::Connection;
 use tools::cli::format::FormatArgs;
+use tools::partition::Algorithm;
 use tools::units::{parse_duration, parse_size};
 
 use crate::engine::Engine;
@@ -41,7 +42,7 @@ pub(crate) struct Cli {
         long = "group",
         value_name = "GROUP",
         help_heading = "Modes",
-        group = "mode"
+        conflicts_with_all = ["produce", "list", "query", "mock", "self_test", "version"]
     )]
     pub(crate) group: Option<String>,
 
@@ -91,10 +92,10 @@ pub(crate) struct Cli {
         short = 'p',
         long = "partition",
         value_name = "N",
-        allow_negative_numbers = true,
+        allow_hyphen_values = true,
         help_heading = "What to move"
     )]
-    pub(crate) partition: Option<i32>,
+    pub(crate) partition: Option<String>,
 
     /// Where to begin: beginning, end, stored, N, -N from the end, s@TIME; and where to stop: e@TIME
     ///
@@ -116,6 +117,29 @@ pub(crate) struct Cli {
     /// Stop at the end, as it was when reading began
     #[arg(short = 'e', long = "exit-at-end", help_heading = "What to move")]
     pub(crate) exit_at_end: bool,
+
+    /// Stop when no record has come for this time
+    #[arg(long = "idle", value_name = "TIME", value_parser = parse_duration, help_heading = "What to move")]
+    pub(crate) idle: Option<Duration>,
+
+    /// Only the newest N records of all partitions, by their times; then stop
+    #[arg(long = "last", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What to move")]
+    pub(crate) last: Option<u64>,
+
+    /// Only records with this key
+    ///
+    /// All partitions are read; -p or --algo says in which one the key is.
+    #[arg(
+        long = "only-key",
+        value_name = "KEY",
+        allow_hyphen_values = true,
+        help_heading = "What to move"
+    )]
+    pub(crate) only_key: Option<OsString>,
+
+    /// With --only-key: read the partition where this algorithm puts the key, as kpart --algo does
+    #[arg(long = "algo", value_name = "NAME", help_heading = "What to move")]
+    pub(crate) algorithm: Option<Algorithm>,
 
     /// Send lines of FILE, as standard input is sent, instead of each FILE as one record
     #[arg(short = 'l', long = "lines", help_heading = "What to move")]
@@ -208,17 +232,17 @@ pub(crate) struct Cli {
     pub(crate) connection: Connection,
 
     /// Files to produce, or topics to consume
-    #[arg(value_name = "FILE|TOPIC")]
+    #[arg(value_name = "FILE|TOPIC", help_heading = "Arguments")]
     pub(crate) operands: Vec<PathBuf>,
 
     /// With -M: what to run
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", help_heading = "Arguments")]
     pub(crate) command: Vec<OsString>,
 }
 
 /// The options of pipes that lose nothing, as typed.
 #[derive(Args, Debug)]
-#[command(group(ArgGroup::new("batched").args(["exec", "txn"])), next_help_heading = "Pipes that lose nothing: see kcat-lite(1)")]
+#[command(next_help_heading = "Pipes that lose nothing: see kcat-lite(1)")]
 pub(crate) struct PipeArgs {
     /// With -G: run CMD (sh -c) with each batch as its standard input; commit the batch if it exits with 0
     #[arg(long = "exec", value_name = "CMD")]
@@ -233,31 +257,31 @@ pub(crate) struct PipeArgs {
     pub(crate) ack: Option<PathBuf>,
 
     /// With -P --ack: commit the records and the positions they came from in one transaction; exactly once
-    #[arg(long = "txn", value_name = "ID", requires = "ack")]
+    #[arg(long = "txn", value_name = "ID")]
     pub(crate) txn: Option<String>,
 
     /// With -G --ack: at most N records are sent and not yet committed [default: 10000; no limit before a sink that doubles nothing]
-    #[arg(long = "max-inflight", value_name = "N", requires = "ack", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long = "max-inflight", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_inflight: Option<u64>,
 
     /// A batch has at most N records [default: 10000, with --txn 100000]
-    #[arg(long = "batch", value_name = "N", requires = "batched", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long = "batch", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) batch: Option<u64>,
 
     /// With --exec: a batch has at most about SIZE bytes [default: 64M]
-    #[arg(long = "batch-bytes", value_name = "SIZE", requires = "exec", value_parser = parse_bytes)]
+    #[arg(long = "batch-bytes", value_name = "SIZE", value_parser = parse_bytes)]
     pub(crate) batch_bytes: Option<u64>,
 
     /// A batch waits at most this long for more [default: 1s]
-    #[arg(long = "batch-wait", value_name = "TIME", requires = "exec", value_parser = parse_duration)]
+    #[arg(long = "batch-wait", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) batch_wait: Option<Duration>,
 
     /// With --exec: run CMD again up to N times if it fails, after 1, 2, 4 ... seconds [default: 0]
-    #[arg(long = "retry", value_name = "N", requires = "exec")]
+    #[arg(long = "retry", value_name = "N")]
     pub(crate) retry: Option<u32>,
 
     /// With --exec: run N batches of different partitions at a time [default: 1]
-    #[arg(long = "parallel", value_name = "N", requires = "exec", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long = "parallel", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) parallel: Option<u32>,
 }
 

@@ -1,13 +1,14 @@
 //! `-C`: partitions to standard output.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::cluster::Isolation;
-use tools::kafka::consume::{Start, Wanted};
+use tools::kafka::consume::{ConsumeError, Start, Wanted};
 use tools::kafka::error::code;
 use tools::kafka::fetch::Taker;
 use tools::kafka::{Client, Role};
@@ -15,7 +16,8 @@ use tools::record::Record;
 
 use crate::config::Consume;
 use crate::engine::Reader;
-use crate::output::{Writer, say_all_down, shows_headers};
+use crate::last;
+use crate::output::{Put, Writer, say_all_down, say_idle, shows_headers};
 
 /// How long an idle reader waits before it looks at signals and at the reader of the pipe.
 const IDLE_MS: i32 = 100;
@@ -23,6 +25,9 @@ const IDLE_MS: i32 = 100;
 /// Reads until the end, the count, a signal, or nobody listens.
 pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
+    if let Some(count) = config.last {
+        return last::run(config, count, &signals);
+    }
     let wanted = wanted(config);
     let mut options = config.options.clone();
     let engine = config.engine;
@@ -49,12 +54,16 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         is_cut_off: false,
         client: &client,
         has_failed: false,
+        lost: Vec::new(),
+        idle: config.idle,
+        last_record_at: Instant::now(),
     };
     let result = run.read_all(reader);
     drop(run.progress);
     run.writer.say_what_was_odd(quiet);
+    say_lost(&run.lost);
     result.map(|()| {
-        if run.has_failed {
+        if run.has_failed || !run.lost.is_empty() {
             Exit::Failed
         } else {
             match run.writer.exit() {
@@ -65,13 +74,13 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     })
 }
 
-fn wanted(config: &Consume) -> Wanted {
+pub(crate) fn wanted(config: &Consume) -> Wanted {
     let options = &config.options;
     Wanted {
         topics: config.topics.clone(),
         partition: config.partition,
+        placed: config.placed.clone(),
         start: config.range.start.unwrap_or(Start::Beginning),
-        range_is_checked: !options.is_said("auto.offset.reset"),
         stop_time_ms: config.range.stop_time_ms,
         stop_at_end: config.exit_at_end,
         isolation: Isolation::of(options),
@@ -92,11 +101,17 @@ struct Run<'a> {
     client: &'a Client,
     /// `-E`: whether something could not be read and was passed over.
     has_failed: bool,
+    /// Partitions that have no record at their position. The others are read to their ends, then that ends the program.
+    lost: Vec<ConsumeError>,
+    /// `--idle`
+    idle: Option<Duration>,
+    last_record_at: Instant,
 }
 
 impl Run<'_> {
     fn read_all(&mut self, mut reader: Reader<'_>) -> anyhow::Result<()> {
         let mut timeout_ms = 0;
+        let mut written = 0;
         while self.left > 0 && !reader.is_done() && self.signals.caught().is_none() {
             let Some(items) = self.read(&mut reader, timeout_ms)? else {
                 break;
@@ -105,10 +120,20 @@ impl Run<'_> {
             self.progress
                 .update(self.writer.written(), self.writer.out().total_bytes());
             timeout_ms = 0;
+            if written != self.writer.written() {
+                written = self.writer.written();
+                self.last_record_at = Instant::now();
+            }
+            if self.has_been_idle()? {
+                break;
+            }
             if items == 0 {
                 // Idle: nothing is held back, and nobody is waited for in vain.
                 self.writer.flush(self.signals)?;
                 if !self.writer.out().has_reader() {
+                    break;
+                }
+                if !self.lost.is_empty() && reader.was_at_ends() {
                     break;
                 }
                 self.look_at_cluster(&reader);
@@ -117,6 +142,18 @@ impl Run<'_> {
         }
         self.writer.flush(self.signals)?;
         Ok(())
+    }
+
+    /// Whether no record has come for as long as `--idle` says. Where nobody could have sent one that is a failure.
+    fn has_been_idle(&self) -> anyhow::Result<bool> {
+        let Some(idle) = self
+            .idle
+            .filter(|idle| self.last_record_at.elapsed() >= *idle)
+        else {
+            return Ok(false);
+        };
+        say_idle(idle, self.is_cut_off, self.quiet)?;
+        Ok(true)
     }
 
     /// Writes what has arrived; `None` means that the reader of the pipe is gone.
@@ -141,6 +178,10 @@ impl Run<'_> {
                     self.has_failed = true;
                     Ok(Some(1))
                 }
+                Err(error) if error.is_of_position() => {
+                    self.lost.push(error);
+                    Ok(Some(0))
+                }
                 Err(error) => {
                     self.writer.flush(self.signals)?;
                     Err(error.into())
@@ -150,7 +191,9 @@ impl Run<'_> {
     }
 
     fn write(&mut self, record: &Record<'_>) -> anyhow::Result<()> {
-        self.writer.put(record)?;
+        if self.writer.put(record)? == Put::OtherKey {
+            return Ok(());
+        }
         self.writer.flush_if_due(self.signals)?;
         self.left -= 1;
         Ok(())
@@ -217,6 +260,19 @@ impl Taking<'_, '_> {
             return ControlFlow::Break(());
         }
         self.run.signals.flow()
+    }
+}
+
+/// How many partitions are named one by one.
+const NAMED: usize = 5;
+
+/// Says which partitions were not read, and why.
+fn say_lost(lost: &[ConsumeError]) {
+    for error in lost.iter().take(NAMED) {
+        message(error);
+    }
+    if let more @ 1.. = lost.len().saturating_sub(NAMED) {
+        message(format_args!("and {more} more partitions like these"));
     }
 }
 

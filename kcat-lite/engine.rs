@@ -1,7 +1,7 @@
 //! The two ways to read partitions, behind one face.
 
 use clap::ValueEnum;
-use tools::kafka::consume::{self, ConsumeError, Item, Wanted};
+use tools::kafka::consume::{self, ConsumeError, Item, Place, Wanted};
 use tools::kafka::error::KafkaError;
 use tools::kafka::fetch::{self, Taker};
 use tools::kafka::{Client, Options};
@@ -20,7 +20,7 @@ impl Engine {
     /// Sets what reading this way needs, where the user says nothing else.
     pub(crate) fn tune(self, options: &mut Options, wanted: &Wanted) {
         match self {
-            Engine::Wire => fetch::tune(options, wanted),
+            Engine::Wire => fetch::tune(options),
             Engine::Librdkafka => consume::tune(options, wanted),
         }
     }
@@ -59,6 +59,22 @@ impl Reader<'_> {
         match self {
             Reader::Wire(reader) => reader.is_done(),
             Reader::Librdkafka(reader) => reader.is_done(),
+        }
+    }
+
+    /// The partitions that have records before those that are read, where that is known.
+    pub(crate) fn partly_read(&self) -> &[Place] {
+        match self {
+            Reader::Wire(reader) => reader.partly_read(),
+            Reader::Librdkafka(reader) => reader.partly_read(),
+        }
+    }
+
+    /// Whether every partition was read to its end at least once.
+    pub(crate) fn was_at_ends(&self) -> bool {
+        match self {
+            Reader::Wire(reader) => reader.was_at_ends(),
+            Reader::Librdkafka(reader) => reader.was_at_ends(),
         }
     }
 

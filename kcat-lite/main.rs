@@ -10,6 +10,7 @@ mod config;
 mod consume;
 mod engine;
 mod group;
+mod last;
 mod ledger;
 mod list;
 mod mock;

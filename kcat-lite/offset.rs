@@ -47,8 +47,25 @@ fn parse_start(value: &str, now_ms: i64) -> Result<Start, String> {
             Some(tail) => number(tail).map(Start::Tail),
             None => number(value).map(Start::At),
         }
-        .ok_or_else(|| "beginning, end, stored, N, -N, s@TIME or e@TIME is expected".to_owned()),
+        .ok_or_else(|| explain(value, now_ms)),
     }
+}
+
+/// What was meant, perhaps; else what is expected.
+fn explain(value: &str, now_ms: i64) -> String {
+    match value {
+        "json" | "table" | "tsv" | "csv" | "raw" | "wide" => {
+            return "it is the offset where to begin; records are JSON with -J, TSV with --tsv"
+                .to_owned();
+        }
+        "oldest" | "start" | "begin" | "first" => return "type -o beginning".to_owned(),
+        "newest" | "last" => return "type -o end".to_owned(),
+        _ if parse_time(value, now_ms).is_ok() => {
+            return format!("a time to begin at is -o s@{value}, one to stop at -o e@{value}");
+        }
+        _ => {}
+    }
+    "beginning, end, stored, N, -N, s@TIME or e@TIME is expected".to_owned()
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Consumed records on their way to standard output: unpacked, encoded, written in blocks.
 
 use std::io::Write;
+use std::time::Duration;
 
+use anyhow::ensure;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::{Out, OutError};
 use tools::cli::{Exit, message};
 use tools::record::tsv::Column;
 use tools::record::{EncodeError, Encoder, Format, Record};
+use tools::units::format_duration_ms;
 
 use crate::config::Output;
 use crate::unpack::{Unpack, UnpackError};
@@ -45,6 +48,15 @@ impl BadRecord {
             reason,
         }
     }
+}
+
+/// Whether a record was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It was, or `-E` steps over it.
+    Taken,
+    /// It has another key than `--only-key`.
+    OtherKey,
 }
 
 /// From a record to bytes: unpacked, with its offset where that is wanted, encoded.
@@ -135,6 +147,8 @@ pub(crate) struct Writer {
     out: Out,
     /// Each record goes out at once.
     by_record: bool,
+    /// `--only-key`
+    only_key: Option<Vec<u8>>,
     /// `-E`: what can't be written is counted, not fatal.
     skips_bad: bool,
     skipped: u64,
@@ -149,6 +163,7 @@ impl Writer {
         Ok(Writer {
             encoding: Encoding::new(output, for_terminal),
             by_record: output.unbuffered || out.is_terminal(),
+            only_key: output.only_key.clone(),
             skips_bad: output.keep_trying,
             skipped: 0,
             written: 0,
@@ -158,7 +173,10 @@ impl Writer {
 
     /// Encodes a record; [`Writer::flush_if_due`] lets it go out.
     #[inline]
-    pub(crate) fn put(&mut self, record: &Record<'_>) -> Result<(), BadRecord> {
+    pub(crate) fn put(&mut self, record: &Record<'_>) -> Result<Put, BadRecord> {
+        if self.has_other_key(record) {
+            return Ok(Put::OtherKey);
+        }
         if let Err(reason) = self.encoding.encode(record, self.out.buffer()) {
             let bad = BadRecord::new(record, reason);
             if !self.skips_bad {
@@ -166,10 +184,17 @@ impl Writer {
             }
             message(&bad);
             self.skipped += 1;
-            return Ok(());
+            return Ok(Put::Taken);
         }
         self.written += 1;
-        Ok(())
+        Ok(Put::Taken)
+    }
+
+    /// Whether a record is not of the key that is wanted, as the topic has it.
+    #[inline]
+    pub(crate) fn has_other_key(&self, record: &Record<'_>) -> bool {
+        let only = self.only_key.as_deref();
+        only.is_some() && only != record.key
     }
 
     /// Encodes what fits into the block of `values`, `most` of them at most; says how many. That is none where a record
@@ -181,7 +206,7 @@ impl Writer {
         values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
         most: usize,
     ) -> usize {
-        if self.by_record {
+        if self.by_record || self.only_key.is_some() {
             return 0;
         }
         let (encoding, buffer) = (&mut self.encoding, self.out.buffer());
@@ -260,4 +285,17 @@ pub(crate) fn say_all_down(cause: Option<&str>) {
         Some(cause) => message(format_args!("all brokers are down, waiting: {cause}")),
         None => message("all brokers are down, waiting"),
     }
+}
+
+/// Says that `--idle` ends the program; an error if no broker was there.
+pub(crate) fn say_idle(idle: Duration, is_cut_off: bool, quiet: bool) -> anyhow::Result<()> {
+    let idle = format_duration_ms(idle.as_millis() as i64);
+    ensure!(
+        !is_cut_off,
+        "no record for {idle}, and all brokers are down"
+    );
+    if !quiet {
+        message(format_args!("no record for {idle}"));
+    }
+    Ok(())
 }

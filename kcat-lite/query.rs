@@ -14,18 +14,21 @@ use tools::kafka::{Client, KafkaError, Role};
 use crate::answer::{Asker, push_line};
 use crate::config::{Answer, Query, Question, usage};
 
+/// Stands for all partitions of a topic that is not there.
+const ALL: i32 = -1;
+
 /// What one partition was asked and what came back.
 struct Row {
-    question: Question,
+    topic: String,
+    partition: i32,
+    /// As asked for.
+    time_ms: i64,
     /// -1 where no record is so late, as kcat says it.
     offset: Result<i64, KafkaError>,
 }
 
 /// Asks the cluster and prints what it answers; a partition that can't be asked is a failure, the others are told.
 pub(crate) fn run(config: &Query) -> anyhow::Result<Exit> {
-    if config.answer == Answer::Json {
-        refuse_repetition(&config.questions)?;
-    }
     let asker = Asker::new()?;
     let client = Client::new(&config.options, Role::Consumer)?;
     let names = topic_names(&config.questions);
@@ -37,13 +40,13 @@ pub(crate) fn run(config: &Query) -> anyhow::Result<Exit> {
     let mut rows: Vec<Row> = config
         .questions
         .iter()
-        .map(|q| open_row(q, &cluster))
+        .flat_map(|question| open_rows(question, &cluster))
         .collect();
+    if config.answer == Answer::Json {
+        refuse_repetition(&rows)?;
+    }
     // kcat's order; questions about the same partition stay as they were typed.
-    rows.sort_by(|a, b| {
-        let (a, b) = (&a.question, &b.question);
-        (&a.topic, a.partition).cmp(&(&b.topic, b.partition))
-    });
+    rows.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     let isolation = Isolation::of(&config.options);
     let lookups: Vec<Lookup> = rows
         .iter()
@@ -69,11 +72,13 @@ pub(crate) fn run(config: &Query) -> anyhow::Result<Exit> {
 }
 
 /// kcat's JSON has a place for one offset of a partition.
-fn refuse_repetition(questions: &[Question]) -> anyhow::Result<()> {
+fn refuse_repetition(rows: &[Row]) -> anyhow::Result<()> {
     let mut seen = HashSet::new();
-    for question in questions {
-        if !seen.insert((&question.topic, question.partition)) {
-            let (topic, partition) = (&question.topic, question.partition);
+    for Row {
+        topic, partition, ..
+    } in rows
+    {
+        if !seen.insert((topic, partition)) {
             return Err(usage(format_args!(
                 "-Q -J has one answer for each partition, and {topic}:{partition} is asked for twice; --tsv has room"
             )));
@@ -92,28 +97,38 @@ fn topic_names(questions: &[Question]) -> Vec<String> {
     names
 }
 
-/// The row before its look-up: an error already where there is no such topic or partition.
-fn open_row(question: &Question, cluster: &Metadata) -> Row {
+/// The rows before their look-up, one for each partition asked for: errors already where there is no such topic or partition.
+fn open_rows(question: &Question, cluster: &Metadata) -> Vec<Row> {
     let topic = cluster.topic(&question.topic);
-    let failed = match topic.map(|topic| (topic, topic.error.as_ref())) {
-        None => Some(KafkaError::of(code::UNKNOWN_TOPIC)),
-        Some((_, Some(error))) => Some(error.clone()),
-        Some((topic, None)) if topic.partition(question.partition).is_none() => {
-            Some(KafkaError::of(code::UNKNOWN_PARTITION))
-        }
-        Some(_) => None,
-    };
-    Row {
-        question: question.clone(),
+    let row = |partition, failed: Option<KafkaError>| Row {
+        topic: question.topic.clone(),
+        partition,
+        time_ms: question.time_ms,
         offset: failed.map_or(Ok(-1), Err),
+    };
+    let asked = question.partition;
+    match topic.map(|topic| (topic, topic.error.as_ref())) {
+        None => vec![row(
+            asked.unwrap_or(ALL),
+            Some(KafkaError::of(code::UNKNOWN_TOPIC)),
+        )],
+        Some((_, Some(error))) => vec![row(asked.unwrap_or(ALL), Some(error.clone()))],
+        Some((topic, None)) => match asked {
+            None => topic.partitions.iter().map(|p| row(p.id, None)).collect(),
+            Some(partition) => {
+                let is_missing = topic.partition(partition).is_none();
+                let error = || KafkaError::of(code::UNKNOWN_PARTITION);
+                vec![row(partition, is_missing.then(error))]
+            }
+        },
     }
 }
 
 fn lookup(row: &Row) -> Lookup {
     Lookup {
-        topic: row.question.topic.clone(),
-        partition: row.question.partition,
-        spec: match row.question.time_ms {
+        topic: row.topic.clone(),
+        partition: row.partition,
+        spec: match row.time_ms {
             -1 => Spec::Latest,
             -2 => Spec::Earliest,
             time_ms => Spec::Time(time_ms),
@@ -125,19 +140,27 @@ fn complain(rows: &[Row]) -> Exit {
     let mut exit = Exit::Done;
     for row in rows {
         if let Err(error) = &row.offset {
-            let (topic, partition) = (&row.question.topic, row.question.partition);
-            message(format_args!("{topic}:{partition}: {error}"));
+            let topic = &row.topic;
+            match row.partition {
+                ALL => message(format_args!("{topic}: {error}")),
+                partition => message(format_args!("{topic}:{partition}: {error}")),
+            }
             exit = Exit::Failed;
         }
     }
     exit
 }
 
+/// Those that are about a partition.
+fn found(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    rows.iter().filter(|row| row.partition != ALL)
+}
+
 /// As kcat's `partition_list_print` has it, to the byte.
 fn text(rows: &[Row]) -> String {
     let mut text = String::new();
-    for row in rows {
-        let (topic, partition) = (&row.question.topic, row.question.partition);
+    for row in found(rows) {
+        let (topic, partition) = (&row.topic, row.partition);
         let _ = match &row.offset {
             Ok(offset) => writeln!(text, "{topic} [{partition}] offset {offset}"),
             Err(error) => writeln!(text, "{topic} [{partition}] offset -1: {}", error.reason),
@@ -149,10 +172,10 @@ fn text(rows: &[Row]) -> String {
 /// As kcat's `partition_list_print_json` has it: the same fields in the same order.
 fn json(rows: &[Row]) -> Value {
     let mut all = Map::new();
-    for row in rows {
-        let name = &row.question.topic;
+    for row in found(rows) {
+        let name = &row.topic;
         let topic = all.entry(name.clone()).or_insert(json!({"topic": name}));
-        let partition = row.question.partition;
+        let partition = row.partition;
         let mut answer = json!({"partition": partition, "offset": -1});
         match &row.offset {
             Ok(offset) => answer["offset"] = (*offset).into(),
@@ -166,14 +189,14 @@ fn json(rows: &[Row]) -> Value {
 /// A line for each question: topic, partition, time, offset (`\N` where nobody could tell).
 fn tsv(rows: &[Row]) -> String {
     let mut text = String::new();
-    for row in rows {
+    for row in found(rows) {
         let offset = row.offset.as_ref().ok().map(i64::to_string);
         push_line(
             &mut text,
             [
-                Some(row.question.topic.as_str()),
-                Some(row.question.partition.to_string().as_str()),
-                Some(row.question.time_ms.to_string().as_str()),
+                Some(row.topic.as_str()),
+                Some(row.partition.to_string().as_str()),
+                Some(row.time_ms.to_string().as_str()),
                 offset.as_deref(),
             ],
         );
@@ -183,15 +206,13 @@ fn tsv(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{KafkaError, Question, Row, json, refuse_repetition, text, tsv};
+    use super::{KafkaError, Row, json, refuse_repetition, text, tsv};
 
     fn rows() -> Vec<Row> {
         let row = |topic: &str, partition, time_ms, offset| Row {
-            question: Question {
-                topic: topic.to_owned(),
-                partition,
-                time_ms,
-            },
+            topic: topic.to_owned(),
+            partition,
+            time_ms,
             offset,
         };
         let unknown = KafkaError::new(-190, "Local: Unknown partition");
@@ -228,12 +249,9 @@ mod tests {
 
     #[test]
     fn a_partition_asked_for_twice_has_no_place_in_kcats_json() {
-        let question = |time_ms| Question {
-            topic: "a".to_owned(),
-            partition: 0,
-            time_ms,
-        };
-        assert!(refuse_repetition(&[question(-1)]).is_ok());
-        assert!(refuse_repetition(&[question(-1), question(-2)]).is_err());
+        let mut rows = rows();
+        assert!(refuse_repetition(&rows).is_ok());
+        rows[1].partition = 0;
+        assert!(refuse_repetition(&rows).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! The command line: [`Cli`] as it is typed, [`Config`] as the rest of the program wants it.
 // Doc comments of options are their help text, where brackets are brackets.
-#![allow(rustdoc::broken_intra_doc_links)]
+#![allow(rustdoc::broken_intra_doc_links, clippy::doc_markdown)]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::split::Pattern;
 ///
 /// Reads lines and writes each with its partition and a tab in front. The
 /// partition is the one that the Java client, a librdkafka or Sarama client,
-/// `PostgreSQL`, `ClickHouse`, `MySQL`, Redis or Cassandra would choose for the key.
+/// PostgreSQL, ClickHouse, MySQL, Redis or Cassandra would choose for the key.
 #[derive(Parser, Debug)]
 #[command(name = "kpart", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -43,19 +43,19 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     recheck: Option<Duration>,
 
-    /// How keys are placed: java, consistent, `consistent_random`, murmur2, `murmur2_random`, fnv1a, ...
+    /// How keys are placed: java, consistent, consistent_random, murmur2, murmur2_random, fnv1a, ...
     ///
-    /// Kafka clients: java, consistent, `consistent_random`, murmur2, `murmur2_random`,
-    /// fnv1a, `fnv1a_random`, sarama, sarama-reference. Databases: mysql-crc32,
+    /// Kafka clients: java, consistent, consistent_random, murmur2, murmur2_random,
+    /// fnv1a, fnv1a_random, sarama, sarama-reference. Databases: mysql-crc32,
     /// mysql-hash, postgres:TYPE[,TYPE...] (text, bytea, bigint, int, smallint, uuid),
     /// clickhouse:FUNCTION[:TYPE] (cityHash64, xxHash64, xxHash32, sipHash64,
-    /// `murmurHash3_32`, intHash32, intHash64, kafkaMurmurHash, CRC32; string, int64,
+    /// murmurHash3_32, intHash32, intHash64, kafkaMurmurHash, CRC32; string, int64,
     /// uint64 ..., uuid), redis (the slot, without -n). jump (of a number),
     /// jump:FUNCTION[:TYPE]. Tokens, without -n: cassandra, hashtext.
     #[arg(long = "algo", value_name = "NAME", default_value = "java")]
     algorithm: Algorithm,
 
-    /// Weights of the shards of a `ClickHouse` Distributed table, in their order
+    /// Weights of the shards of a ClickHouse Distributed table, in their order
     #[arg(long, value_name = "W,...", value_delimiter = ',')]
     weights: Vec<u32>,
 
@@ -90,15 +90,9 @@ pub(crate) struct Cli {
     )]
     exec: Option<String>,
 
-    /// Refuse to start more commands than this
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 64,
-        requires = "exec",
-        help_heading = "Where lines go"
-    )]
-    max_children: u32,
+    /// Refuse to start more commands than this [default: 64]
+    #[arg(long, value_name = "N", help_heading = "Where lines go")]
+    max_children: Option<u32>,
 
     /// Count instead: how even each of these numbers of partitions would be, and the heaviest keys
     #[arg(long, value_name = "N,...", value_delimiter = ',', group = "route", conflicts_with_all = ["count", "weights"], help_heading = "Report")]
@@ -111,12 +105,15 @@ pub(crate) struct Cli {
     connection: Connection,
 
     /// Files to read; none or - is standard input
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", help_heading = "Arguments")]
     files: Vec<PathBuf>,
 }
 
 /// How often the topic of `-t` is asked for.
 const RECHECK: Duration = Duration::from_secs(60);
+
+/// `--max-children`.
+const MOST_CHILDREN: u32 = 64;
 
 /// So that counters fit any machine's memory.
 const MOST_COUNTERS: u32 = 1_000_000;
@@ -140,9 +137,11 @@ impl Cli {
     pub(crate) fn topic(&self) -> anyhow::Result<Option<Topic>> {
         let connection = &self.connection;
         let Some(name) = &self.topic else {
-            let given = !connection.properties.is_empty() || !connection.config_files.is_empty();
-            let given = given || connection.brokers.is_some() || self.recheck.is_some();
-            ensure!(!given, "-b, -X, -F and --recheck are for -t TOPIC");
+            let given = connection.is_given() || self.recheck.is_some();
+            ensure!(
+                !given,
+                "-b, -X, -F, -m, -d, -v and --recheck are for -t TOPIC"
+            );
             return Ok(None);
         };
         ensure!(
@@ -213,6 +212,10 @@ impl Config {
 
 impl Mode {
     fn new(cli: &Cli, count: Option<u32>, terminal: bool) -> anyhow::Result<Mode> {
+        ensure!(
+            cli.max_children.is_none() || cli.exec.is_some(),
+            "--max-children is for --exec"
+        );
         let set_up = |count| Partitioner::new(cli.algorithm.clone(), count, &cli.weights);
         if !cli.skew.is_empty() {
             let most = cli.skew.iter().copied().max().unwrap_or(0);
@@ -233,7 +236,10 @@ impl Mode {
         if cli.algorithm.takes_count() && count.is_none() && cli.weights.is_empty() {
             bail!("-n N or -t TOPIC is missing: the number of partitions");
         }
-        let partitioner = set_up(count)?;
+        let partitioner = match set_up(count) {
+            Err(error) if !cli.weights.is_empty() => return Err(error).context("--weights"),
+            other => other?,
+        };
         let partitions = |option| {
             let count = partitioner.partitions();
             count.with_context(|| {
@@ -246,10 +252,10 @@ impl Mode {
         }
         if let Some(command) = &cli.exec {
             let children = partitions("--exec")?;
+            let most = cli.max_children.unwrap_or(MOST_CHILDREN);
             ensure!(
-                children <= cli.max_children,
-                "--exec would start {children} commands, more than --max-children {}",
-                cli.max_children,
+                children <= most,
+                "--exec would start {children} commands, more than --max-children {most}",
             );
             let exec = Exec::new(command)?;
             return Ok(Mode::Exec(partitioner, exec));

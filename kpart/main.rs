@@ -6,6 +6,8 @@ mod input;
 mod keys;
 mod label;
 mod lines;
+#[cfg(test)]
+mod pairs;
 mod sketch;
 mod skew;
 mod split;

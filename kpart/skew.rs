@@ -4,7 +4,7 @@ use anyhow::Result;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::Out;
 use tools::partition::{Partition, Partitioner};
-use tools::report::{Cell, Column, Report, Style};
+use tools::report::{Cell, Column, Format, Report, Style};
 
 use crate::keys::Key;
 use crate::lines::Sink;
@@ -105,7 +105,7 @@ impl<'a> Skew<'a> {
                 readable(&heavy.key).into(),
                 count(heavy.records),
                 count(self.keys.error()),
-                (heavy.records as f64 / self.records as f64).into(),
+                rounded(heavy.records as f64 / self.records as f64).into(),
             ]);
         }
         report
@@ -142,10 +142,38 @@ impl Candidate {
             row.push(count(load.records));
             row.push(Cell::Bytes(load.bytes));
         }
-        row.push(ratio.into());
+        row.push(rounded(ratio).into());
         row.push(count(self.random_records));
         row
     }
+}
+
+/// Six decimals say all that a share can tell.
+fn rounded(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
+}
+
+/// Both reports as one, for a format whose lines have the same columns: those of the one are empty in the other.
+fn joined(candidates: &Report, keys: &Report) -> Report {
+    let own = &KEYS[1..];
+    let columns: Vec<Column> = CANDIDATES.iter().chain(own).copied().collect();
+    let mut report = Report::new("kpart", &columns);
+    let unknown = |count| std::iter::repeat_n(Cell::Unknown, count);
+    for row in candidates.rows() {
+        report.push(row.iter().cloned().chain(unknown(own.len())).collect());
+    }
+    for row in keys.rows() {
+        let (kind, cells) = row.split_at(1);
+        let gap = unknown(CANDIDATES.len() - 1);
+        report.push(
+            kind.iter()
+                .cloned()
+                .chain(gap)
+                .chain(cells.iter().cloned())
+                .collect(),
+        );
+    }
+    report
 }
 
 fn count(number: u64) -> Cell {
@@ -202,9 +230,13 @@ impl Sink for Skew<'_> {
         }
         let mut out = Out::stdout()?;
         let (candidates, keys) = (self.candidate_report(), self.key_report());
+        if self.style.format == Format::Csv {
+            joined(&candidates, &keys).write(self.style, out.buffer())?;
+            return Ok(out.flush_report(self.style.format, self.signals)?);
+        }
         candidates.write(self.style, out.buffer())?;
         if !keys.is_empty() {
-            if self.style.format == tools::report::Format::Table {
+            if self.style.format == Format::Table {
                 out.buffer().push(b'\n');
             }
             keys.write(self.style, out.buffer())?;

@@ -162,7 +162,7 @@ pub(crate) struct Cli {
     pub(crate) connection: Connection,
 
     /// Where to copy to, or what to read
-    #[arg(value_name = "PLACE")]
+    #[arg(value_name = "PLACE", help_heading = "Arguments")]
     pub(crate) operands: Vec<OsString>,
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tools::ack::Shape;
 use tools::cli::connection::Listing;
 use tools::kafka::Options;
+use tools::kafka::consume::Placed;
 use tools::record::Format;
 
 use crate::engine::Engine;
@@ -86,6 +87,8 @@ pub(crate) struct Output {
     /// `-O`: the offset and this before each record.
     pub(crate) offset_delimiter: Option<Vec<u8>>,
     pub(crate) unpack: Unpack,
+    /// `--only-key`: nothing else is written.
+    pub(crate) only_key: Option<Vec<u8>>,
     pub(crate) unbuffered: bool,
     /// `-E`: a record that can't be written is skipped, an error of a partition does not end the program.
     pub(crate) keep_trying: bool,
@@ -96,7 +99,13 @@ pub(crate) struct Consume {
     pub(crate) options: Options,
     pub(crate) topics: Vec<String>,
     pub(crate) partition: Option<i32>,
+    /// `--algo`: where the records of `--only-key` are.
+    pub(crate) placed: Option<Placed>,
     pub(crate) range: Range,
+    /// `--last`
+    pub(crate) last: Option<u64>,
+    /// `--idle`
+    pub(crate) idle: Option<Duration>,
     pub(crate) count: Option<u64>,
     pub(crate) exit_at_end: bool,
     pub(crate) engine: Engine,
@@ -144,6 +153,8 @@ pub(crate) struct Group {
     pub(crate) start: Option<Start>,
     pub(crate) count: Option<u64>,
     pub(crate) exit_at_end: bool,
+    /// `--idle`
+    pub(crate) idle: Option<Duration>,
     pub(crate) output: Output,
     pub(crate) delivery: Delivery,
 }
@@ -167,7 +178,8 @@ pub(crate) struct List {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Question {
     pub(crate) topic: String,
-    pub(crate) partition: i32,
+    /// `None` is all.
+    pub(crate) partition: Option<i32>,
     /// Milliseconds since 1970; -1 is the end, -2 the beginning.
     pub(crate) time_ms: i64,
 }

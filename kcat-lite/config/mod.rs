@@ -3,8 +3,12 @@
 //! An option that the mode can't honour is a usage error that names it.
 
 mod facts;
+mod habits;
 mod mode;
+#[cfg(test)]
+mod pairs;
 mod pipe;
+mod rules;
 mod value;
 
 use std::os::unix::ffi::OsStringExt;
@@ -13,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use tools::cli::format::FormatArgs;
+use tools::cli::parse::Typed;
 use tools::kafka::Options;
 use tools::record::Decoder;
 
@@ -20,13 +25,19 @@ use crate::cli::Cli;
 use crate::offset::{Range, Start};
 use crate::unpack::Unpack;
 pub(crate) use facts::*;
-use mode::{Mode, choose_mode, refuse_avro, refuse_what_does_not_fit};
-use value::{parse_header, parse_partition, parse_question};
+use mode::{Mode, choose_mode, refuse_avro};
+use value::{check_topic, parse_header, parse_partition, parse_question, placed};
 
 /// Parses the command line of this process and settles what it means.
 pub(crate) fn from_command_line() -> anyhow::Result<Config> {
-    let cli = tools::cli::parse::<Cli>()?;
-    let config = settle(cli)?;
+    let typed = tools::cli::parse_last::<Cli>(rules::LAST_COUNTS)?;
+    let quiet = typed.cli.connection.quiet;
+    let (config, warnings) = settle(typed)?;
+    if !quiet {
+        for warning in warnings {
+            tools::cli::message(warning);
+        }
+    }
     Ok(config)
 }
 
@@ -37,19 +48,25 @@ pub(crate) fn usage(text: impl std::fmt::Display) -> anyhow::Error {
         .into()
 }
 
-fn settle(cli: Cli) -> anyhow::Result<Config> {
+/// What is to be done, and what the user should know of options that are ignored.
+fn settle(typed: Typed<Cli>) -> anyhow::Result<(Config, Vec<String>)> {
+    let mut cli = typed.cli;
     if cli.version {
-        return Ok(Config::Version);
+        return Ok((Config::Version, Vec::new()));
     }
     refuse_avro(&cli)?;
     if let Some(listing) = cli.connection.wants_listing() {
-        return Ok(Config::Properties(
-            listing,
-            Box::new(cli.connection.options()?),
-        ));
+        let options = Box::new(cli.connection.options()?);
+        return Ok((Config::Properties(listing, options), Vec::new()));
     }
-    let mode = choose_mode(&cli);
-    refuse_what_does_not_fit(&cli, mode)?;
+    let mode = choose_mode(&cli)?;
+    rules::refuse_what_does_not_fit(&typed.matches, mode)?;
+    habits::refuse_java_properties(&cli.connection.properties)?;
+    let warnings = take_off_overridden(&mut cli, &typed.repeated, mode);
+    config_of(cli, mode).map(|config| (config, warnings))
+}
+
+fn config_of(cli: Cli, mode: Mode) -> anyhow::Result<Config> {
     match mode {
         Mode::Produce => produce(cli).map(Config::Produce),
         Mode::Consume => consume(&cli).map(Config::Consume),
@@ -63,6 +80,21 @@ fn settle(cli: Cli) -> anyhow::Result<Config> {
         })),
         Mode::SelfTest => Ok(Config::SelfTest),
     }
+}
+
+/// What kcat ignores in silence is ignored with a warning.
+fn take_off_overridden(cli: &mut Cli, repeated: &[String], mode: Mode) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for option in repeated {
+        let warning = format!("{option} is there more than once; the last one counts");
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+    if matches!(mode, Mode::Consume | Mode::Group) {
+        warnings.extend(cli.format.override_as_kcat());
+    }
+    warnings
 }
 
 fn now_ms() -> i64 {
@@ -95,6 +127,7 @@ fn output(cli: &Cli) -> anyhow::Result<Output> {
             .print_offset
             .then(|| key_delimiter.unwrap_or_else(|| b"\t".to_vec())),
         unpack: Unpack::parse(&cli.unpack).map_err(usage)?,
+        only_key: cli.only_key.clone().map(OsStringExt::into_vec),
         unbuffered: cli.unbuffered,
         keep_trying: cli.keep_trying,
     })
@@ -133,6 +166,9 @@ fn produce(cli: Cli) -> anyhow::Result<Produce> {
     // What can be written can't always be read back; that is known before a cluster is asked for.
     Decoder::new(format.clone()).map_err(usage)?;
     let intake = pipe::intake(&cli, &mut options)?;
+    for file in &cli.operands {
+        value::check_operand(&file.to_string_lossy(), &cli.format, Mode::Produce)?;
+    }
     let source = if cli.lines || cli.operands.is_empty() {
         Source::Lines(cli.operands)
     } else {
@@ -142,8 +178,11 @@ fn produce(cli: Cli) -> anyhow::Result<Produce> {
     Ok(Produce {
         intake,
         options,
-        topic: cli.topics.into_iter().next(),
-        partition: parse_partition(cli.partition)?,
+        topic: match cli.topics.into_iter().next() {
+            Some(topic) => Some(check_topic(&topic, "-t", Mode::Produce)?.to_owned()),
+            None => None,
+        },
+        partition: parse_partition(cli.partition.as_deref())?,
         source,
         format,
         key: cli.key.map(OsStringExt::into_vec),
@@ -177,6 +216,12 @@ fn topics(cli: &Cli, mode: Mode) -> anyhow::Result<Vec<String>> {
         .iter()
         .map(|o| o.to_string_lossy().into_owned());
     let mut topics: Vec<String> = Vec::new();
+    for topic in &cli.topics {
+        check_topic(topic, "-t", mode)?;
+    }
+    for topic in operands.clone() {
+        value::check_operand(&topic, &cli.format, mode)?;
+    }
     for topic in cli.topics.iter().cloned().chain(operands) {
         if !topics.contains(&topic) {
             topics.push(topic);
@@ -198,7 +243,10 @@ fn consume(cli: &Cli) -> anyhow::Result<Consume> {
     }
     Ok(Consume {
         topics: topics(cli, Mode::Consume)?,
-        partition: parse_partition(cli.partition)?,
+        partition: parse_partition(cli.partition.as_deref())?,
+        placed: placed(cli)?,
+        last: cli.last,
+        idle: cli.idle,
         range,
         count: cli.count,
         exit_at_end: cli.exit_at_end,
@@ -224,6 +272,7 @@ fn group(cli: Cli) -> anyhow::Result<Group> {
         start: range.start,
         count: cli.count,
         exit_at_end: cli.exit_at_end,
+        idle: cli.idle,
     })
 }
 
@@ -239,6 +288,9 @@ fn answer(cli: &Cli) -> anyhow::Result<Answer> {
 }
 
 fn list(cli: Cli) -> anyhow::Result<List> {
+    for topic in &cli.topics {
+        check_topic(topic, "-t", Mode::List)?;
+    }
     Ok(List {
         options: options(&cli)?,
         answer: answer(&cli)?,

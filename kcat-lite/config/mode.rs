@@ -1,4 +1,4 @@
-//! Which mode the command line asks for, and which options go with it.
+//! Which mode the command line asks for.
 
 use std::io::IsTerminal;
 
@@ -33,19 +33,21 @@ impl Mode {
 }
 
 /// The mode that was asked for; else the one that the options are about; else by what standard input is, as kcat does.
-pub(super) fn choose_mode(cli: &Cli) -> Mode {
+pub(super) fn choose_mode(cli: &Cli) -> anyhow::Result<Mode> {
     let asked = [
         (cli.produce, Mode::Produce),
-        (cli.consume, Mode::Consume),
+        // kcat takes `-C -G GROUP`: a group consumes.
         (cli.group.is_some(), Mode::Group),
+        (cli.consume, Mode::Consume),
         (cli.list, Mode::List),
         (cli.query, Mode::Query),
         (cli.mock.is_some(), Mode::Mock),
         (cli.self_test, Mode::SelfTest),
     ];
     if let Some((_, mode)) = asked.into_iter().find(|(is_asked, _)| *is_asked) {
-        return mode;
+        return Ok(mode);
     }
+    super::habits::refuse_verb(cli)?;
     let mode = if !cli.offsets.is_empty() || cli.exit_at_end || std::io::stdin().is_terminal() {
         Mode::Consume
     } else {
@@ -57,64 +59,7 @@ pub(super) fn choose_mode(cli: &Cli) -> Mode {
             mode.option()
         ));
     }
-    mode
-}
-
-/// An option that the mode can't honour is an error that names it, never ignored.
-pub(super) fn refuse_what_does_not_fit(cli: &Cli, mode: Mode) -> anyhow::Result<()> {
-    use Mode::{Consume, Group, List, Mock, Produce, Query};
-    const READ: &[Mode] = &[Consume, Group];
-    const MOVE: &[Mode] = &[Produce, Consume, Group];
-    const ANSWER: &[Mode] = &[Produce, Consume, Group, List, Query];
-    let format = &cli.format;
-    let rules: &[(&str, bool, &[Mode])] = &[
-        ("-t", !cli.topics.is_empty(), ANSWER),
-        ("-p", cli.partition.is_some(), &[Produce, Consume]),
-        ("-o", !cli.offsets.is_empty(), READ),
-        ("-c", cli.count.is_some(), MOVE),
-        ("-e", cli.exit_at_end, READ),
-        ("-l", cli.lines, &[Produce]),
-        ("-k", cli.key.is_some(), &[Produce]),
-        ("-H", !cli.headers.is_empty(), &[Produce]),
-        ("-z", cli.compression.is_some(), &[Produce]),
-        ("-T", cli.tee, &[Produce]),
-        ("-u", cli.unbuffered, READ),
-        ("-E", cli.keep_trying, ANSWER),
-        ("--engine", cli.engine.is_some(), &[Consume]),
-        ("-O", cli.print_offset, READ),
-        ("-s", !cli.unpack.is_empty(), READ),
-        ("--raw", cli.raw, READ),
-        ("-D", format.delimiter.is_some(), MOVE),
-        ("-K", format.key_delimiter.is_some(), MOVE),
-        ("-Z", format.null_empty, MOVE),
-        ("-f", format.template.is_some(), MOVE),
-        ("--bytes", format.bytes.is_some(), MOVE),
-        ("--utf8", format.utf8.is_some(), MOVE),
-        ("--ack", cli.pipe.ack.is_some(), &[Group, Produce]),
-        ("--max-inflight", cli.pipe.max_inflight.is_some(), &[Group]),
-        ("--txn", cli.pipe.txn.is_some(), &[Produce]),
-        ("--exec", cli.pipe.exec.is_some(), &[Group]),
-        ("--tsv", format.tsv.is_some(), ANSWER),
-        ("-J", format.json, ANSWER),
-        ("COMMAND", !cli.command.is_empty(), &[Mock]),
-        ("-b", cli.connection.brokers.is_some() && mode == Mock, &[]),
-    ];
-    for (option, is_given, modes) in rules {
-        if *is_given && !modes.contains(&mode) && !(mode == Mode::SelfTest && *option == "-b") {
-            return Err(usage(format_args!(
-                "{option} does not go with {}",
-                mode.option()
-            )));
-        }
-    }
-    if !cli.operands.is_empty() && !MOVE.contains(&mode) {
-        let first = cli.operands[0].display();
-        return Err(usage(format_args!(
-            "`{first}`: {} takes no operand",
-            mode.option()
-        )));
-    }
-    Ok(())
+    Ok(mode)
 }
 
 /// Avro is not here, and says so before anything else is looked at.

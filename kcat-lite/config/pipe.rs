@@ -30,6 +30,8 @@ pub(super) fn delivery(cli: &Cli) -> anyhow::Result<Delivery> {
                 ("-u", cli.unbuffered),
                 ("-E", cli.keep_trying),
                 ("--raw", cli.raw),
+                ("--idle", cli.idle.is_some()),
+                ("--only-key", cli.only_key.is_some()),
             ],
         )?;
         return Ok(Delivery::Ack(Ack {
@@ -41,7 +43,6 @@ pub(super) fn delivery(cli: &Cli) -> anyhow::Result<Delivery> {
     let Some(command) = &pipe.exec else {
         return Ok(Delivery::Stdout);
     };
-    refuse_with("--exec", &[("-u", cli.unbuffered), ("-E", cli.keep_trying)])?;
     Ok(Delivery::Exec(Exec {
         command: command.clone(),
         batch_records: pipe.batch.unwrap_or(EXEC_BATCH),

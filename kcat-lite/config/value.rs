@@ -3,20 +3,103 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use tools::cli::format::FormatArgs;
+use tools::kafka::consume::Placed;
+use tools::record::tsv::Columns;
 use tools::units::{parse_time, parse_whole};
 
 use super::facts::Question;
+use super::mode::Mode;
 use super::usage;
+use crate::cli::Cli;
 
 /// The partition of `-p`; -1 is any.
-pub(super) fn parse_partition(partition: Option<i32>) -> anyhow::Result<Option<i32>> {
-    match partition {
-        Some(partition) if partition < -1 => Err(usage(format_args!(
-            "-p {partition}: there is no such partition"
-        ))),
-        Some(-1) | None => Ok(None),
-        some => Ok(some),
+pub(super) fn parse_partition(text: Option<&str>) -> anyhow::Result<Option<i32>> {
+    let Some(text) = text else { return Ok(None) };
+    let refused = |reason: &str| Err(usage(format_args!("-p {text}: {reason}")));
+    match parse_whole::<i32>(text) {
+        Ok(-1) => Ok(None),
+        Ok(partition) if partition < -1 => refused("there is no such partition"),
+        Ok(partition) => Ok(Some(partition)),
+        Err(_) if text.contains(',') => refused("one partition is expected; without -p it is all"),
+        Err(_)
+            if topic_problem(text).is_none() && !text.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            refused("a partition is a number; a topic goes with -t")
+        }
+        Err(reason) => refused(&reason),
     }
+}
+
+/// Why no topic can have this name.
+fn topic_problem(name: &str) -> Option<&'static str> {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() {
+        return Some("a topic's name is not empty");
+    }
+    if name.contains(',') {
+        return Some("no topic has a comma in its name; several topics are -t A -t B");
+    }
+    if name.contains(':') {
+        return Some(
+            "no topic has a colon in its name; a partition goes with -p, a time with -o s@TIME or -Q",
+        );
+    }
+    if name.contains(['*', '?']) {
+        return Some("patterns are regular expressions that begin with ^, as '^shop-.*'");
+    }
+    if name.chars().any(|c| !is_legal(c)) {
+        return Some("a topic's name has letters, digits, . _ and - only");
+    }
+    (name.len() > 249 || [".", ".."].contains(&name)).then_some("no topic has this name")
+}
+
+/// Refuses what is no name of a topic, with what to type instead. Patterns are for those who read.
+pub(super) fn check_topic<'a>(name: &'a str, option: &str, mode: Mode) -> anyhow::Result<&'a str> {
+    if name.starts_with('^') {
+        return match mode {
+            Mode::Consume | Mode::Group => Ok(name),
+            _ => Err(usage(format_args!(
+                "{option} {name}: {} takes names; patterns are for -C and -G",
+                mode.option()
+            ))),
+        };
+    }
+    match topic_problem(name) {
+        None => Ok(name),
+        Some(problem) => Err(usage(format_args!("{option} {name}: {problem}"))),
+    }
+}
+
+/// An operand, which is a topic or a file; columns behind a blank are neither.
+pub(super) fn check_operand(word: &str, format: &FormatArgs, mode: Mode) -> anyhow::Result<()> {
+    if format.tsv.is_some() && word.parse::<Columns>().is_ok() {
+        let is_file = mode == Mode::Produce && std::path::Path::new(word).exists();
+        if !is_file && (word.contains(',') || mode == Mode::Produce) {
+            return Err(usage(format_args!(
+                "`{word}`: columns go behind an equals sign, --tsv={word}"
+            )));
+        }
+    }
+    if mode != Mode::Produce {
+        check_topic(word, "TOPIC", mode)?;
+    }
+    Ok(())
+}
+
+/// `--only-key KEY --algo NAME`: where the key's records are.
+pub(super) fn placed(cli: &Cli) -> anyhow::Result<Option<Placed>> {
+    let (Some(key), Some(algorithm)) = (&cli.only_key, &cli.algorithm) else {
+        return Ok(None);
+    };
+    let placed = Placed {
+        algorithm: algorithm.clone(),
+        key: key.as_bytes().to_vec(),
+    };
+    // Two partitions are enough to know whether it is placed at all.
+    let place = placed.partition(2);
+    place.map_err(|reason| usage(format_args!("--algo {algorithm}: {reason}")))?;
+    Ok(Some(placed))
 }
 
 /// `NAME=VALUE`, `NAME=` for the empty value, `NAME` for NULL; the first `=` splits.
@@ -35,15 +118,25 @@ pub(super) fn parse_header(header: &OsStr) -> Result<(Vec<u8>, Option<Vec<u8>>),
     Ok((name.to_vec(), value))
 }
 
-/// `TOPIC:PARTITION:TIME`; a time may hold colons, a topic can't.
+/// `TOPIC:PARTITION:TIME`, or all partitions as `TOPIC:*:TIME` or `TOPIC:TIME`; a time may hold colons, a topic can't.
 pub(super) fn parse_question(text: &str, now_ms: i64) -> Result<Question, String> {
     let bad = |reason: String| format!("-t {text}: {reason}");
-    let mut parts = text.splitn(3, ':');
-    let (Some(topic), Some(partition), Some(time)) = (parts.next(), parts.next(), parts.next())
-    else {
-        return Err(bad("-Q expects TOPIC:PARTITION:TIME".to_owned()));
+    let expected = || bad("-Q expects TOPIC:PARTITION:TIME".to_owned());
+    let (topic, rest) = text.split_once(':').ok_or_else(expected)?;
+    let is_number = |part: &str| parse_whole::<i64>(part).is_ok();
+    let (partition, time) = match rest.split_once(':') {
+        Some(("*", time)) => (None, time),
+        Some((partition, time)) if is_number(partition) => (Some(partition), time),
+        // Neither a partition nor a time that says which it is.
+        None if is_number(rest) => {
+            return Err(bad(format!(
+                "-Q expects TOPIC:PARTITION:TIME; {topic}:*:{rest} asks all partitions"
+            )));
+        }
+        _ => (None, rest),
     };
-    let partition = parse_whole::<i32>(partition).map_err(|e| bad(format!("partition: {e}")))?;
+    let partition = partition.map(parse_whole::<i32>).transpose();
+    let partition = partition.map_err(|e| bad(format!("partition: {e}")))?;
     let time_ms = match time {
         "-1" | "end" | "latest" => -1,
         "-2" | "beginning" | "earliest" => -2,
@@ -54,12 +147,86 @@ pub(super) fn parse_question(text: &str, now_ms: i64) -> Result<Question, String
             "a time is not negative; -1 is the end, -2 the beginning".to_owned(),
         ));
     }
-    if topic.is_empty() || partition < 0 {
-        return Err(bad("-Q expects TOPIC:PARTITION:TIME".to_owned()));
+    if partition.is_some_and(|partition| partition < 0) {
+        return Err(expected());
+    }
+    if let Some(problem) = topic_problem(topic) {
+        return Err(bad(problem.to_owned()));
     }
     Ok(Question {
         topic: topic.to_owned(),
         partition,
         time_ms,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_partition, parse_question, topic_problem};
+
+    #[test]
+    fn a_question_is_about_one_partition_or_all() {
+        let question = |text: &str| {
+            let question = parse_question(text, 10_000).expect(text);
+            (question.topic, question.partition, question.time_ms)
+        };
+        let t = || "t".to_owned();
+        assert_eq!(question("t:0:end"), (t(), Some(0), -1));
+        assert_eq!(question("t:end"), (t(), None, -1));
+        assert_eq!(question("t:*:beginning"), (t(), None, -2));
+        assert_eq!(question("t:*:1500"), (t(), None, 1500));
+        assert_eq!(question("t:now-2s"), (t(), None, 8000));
+        let iso = "1970-01-01T00:00:02Z";
+        assert_eq!(question(&format!("t:{iso}")), (t(), None, 2000));
+        assert_eq!(question(&format!("t:7:{iso}")), (t(), Some(7), 2000));
+        for (wrong, named) in [
+            ("t", "TOPIC:PARTITION:TIME"),
+            ("t:5", "t:*:5"),
+            ("t:-1", "t:*:-1"),
+            ("t:-1:end", "TOPIC:PARTITION:TIME"),
+            (":0:end", "empty"),
+            ("a,b:0:end", "comma"),
+            ("t:0:-7", "negative"),
+            ("t:0:", "time"),
+        ] {
+            let told = parse_question(wrong, 10_000).expect_err(wrong);
+            assert!(told.contains(named), "{wrong}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_partition_is_a_number_and_the_message_says_what_the_word_may_be() {
+        let partition = |text| parse_partition(Some(text));
+        assert_eq!(partition("7").unwrap(), Some(7));
+        assert_eq!(partition("-1").unwrap(), None);
+        for (wrong, named) in [
+            ("orders", "-t"),
+            ("0,1", "one partition"),
+            ("1x", "whole number"),
+            ("-2", "no such partition"),
+            ("", "whole number"),
+        ] {
+            let told = partition(wrong).unwrap_err().to_string();
+            assert!(told.contains(named), "{wrong}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_topic_has_its_reason() {
+        for legal in ["a", "a.b-c_D9", "__consumer_offsets"] {
+            assert_eq!(topic_problem(legal), None, "{legal}");
+        }
+        for (wrong, named) in [
+            ("ta,tb", "-t A -t B"),
+            ("t:0", "-p"),
+            ("t*", "^"),
+            ("a b", "letters"),
+            ("", "empty"),
+            ("..", "no topic"),
+        ] {
+            let problem = topic_problem(wrong).expect(wrong);
+            assert!(problem.contains(named), "{wrong}: {problem}");
+        }
+        assert!(topic_problem(&"x".repeat(250)).is_some());
+    }
 }

@@ -13,7 +13,7 @@ use tools::kafka::group::{Member, Polled, Positions, Stop};
 use super::{Teller, join};
 use crate::config::Group;
 use crate::ledger::Ledger;
-use crate::output::Writer;
+use crate::output::{Put, Writer, say_idle};
 
 /// How long an idle member waits before it looks at signals and at the reader of the pipe.
 const IDLE_MS: i32 = 100;
@@ -46,10 +46,13 @@ pub(super) fn run(config: &Group, signals: &Signals) -> anyhow::Result<Exit> {
         keeps_trying: config.output.keep_trying,
         commit_interval: interval_ms.map_or(COMMIT_INTERVAL, Duration::from_millis),
         committed_at: Instant::now(),
+        idle: config.idle,
+        last_record_at: None,
     };
     let result = run.read_and_leave(member);
     drop(run.progress);
     run.writer.say_what_was_odd(verbosity < 0);
+    signals.end_line();
     result.map(|()| run.writer.exit())
 }
 
@@ -64,6 +67,10 @@ struct Run<'a> {
     keeps_trying: bool,
     commit_interval: Duration,
     committed_at: Instant,
+    /// `--idle`
+    idle: Option<Duration>,
+    /// Where nothing is assigned yet, no record can come.
+    last_record_at: Option<Instant>,
 }
 
 impl Run<'_> {
@@ -91,7 +98,7 @@ impl Run<'_> {
             if is_idle {
                 // Nothing is held back, and nobody is waited for in vain.
                 self.flush()?;
-                if !self.writer.out().has_reader() {
+                if !self.writer.out().has_reader() || self.has_been_idle()? {
                     return Ok(());
                 }
                 timeout_ms = IDLE_MS;
@@ -104,6 +111,19 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether no record has come for as long as `--idle` says.
+    fn has_been_idle(&self) -> anyhow::Result<bool> {
+        let is_over = |idle: &Duration| {
+            let since = self.last_record_at;
+            since.is_some_and(|since| since.elapsed() >= *idle)
+        };
+        let Some(idle) = self.idle.filter(is_over) else {
+            return Ok(false);
+        };
+        say_idle(idle, self.teller.is_cut_off(), self.teller.is_quiet())?;
+        Ok(true)
     }
 
     /// Writes what has arrived, or does what the group asks; says whether there was nothing to do.
@@ -121,7 +141,10 @@ impl Run<'_> {
         }
         match polled {
             Ok(Polled::Records(records)) => return Ok(records == 0),
-            Ok(Polled::Assigned(places)) => self.teller.say_places("assigned", &places),
+            Ok(Polled::Assigned(places)) => {
+                self.last_record_at = Some(Instant::now());
+                self.teller.say_places("assigned", &places);
+            }
             Ok(Polled::Revoked { places, lost }) => self.give_back(member, &places, lost)?,
             Ok(Polled::Committed) => {}
             Ok(Polled::CommitFailed(error)) => {
@@ -141,7 +164,7 @@ impl Run<'_> {
         self.teller.is_in_contact();
         match *item {
             Item::Record(record) => {
-                self.writer.put(record)?;
+                let put = self.writer.put(record)?;
                 let (Some(topic), Some(partition), Some(offset)) =
                     (record.topic, record.partition, record.offset)
                 else {
@@ -149,8 +172,11 @@ impl Run<'_> {
                 };
                 let end_byte = self.writer.out().total_bytes();
                 self.ledger.note(topic, partition, offset + 1, end_byte);
-                self.flush_if_due()?;
-                self.left -= 1;
+                if put == Put::Taken {
+                    self.last_record_at = Some(Instant::now());
+                    self.flush_if_due()?;
+                    self.left -= 1;
+                }
             }
             Item::End {
                 topic,

@@ -29,6 +29,11 @@ impl Teller {
         self.verbosity < 0
     }
 
+    /// Whether no broker is there.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_cut_off
+    }
+
     /// Records come again: the next outage is news.
     pub(super) fn is_in_contact(&mut self) {
         self.is_cut_off = false;

@@ -237,7 +237,8 @@ impl Sender {
             if rest.is_empty() {
                 break;
             }
-            *line += 1;
+            let is_new_line = !decoder.is_inside_line();
+            *line += u64::from(is_new_line);
             match decoder.decode(rest, at_end)? {
                 Decoded::Record { record, used } => {
                     if let Some(tee) = &mut self.tee {

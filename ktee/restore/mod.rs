@@ -62,7 +62,7 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
         return Ok(Exit::No);
     }
     let mut options = config.options.clone();
-    fetch::tune(&mut options, &compare::wanted("", 0));
+    fetch::tune(&mut options);
     let client = Client::new(&options, Role::Consumer)?;
     let restoring = Restoring {
         client: &client,

@@ -12,11 +12,18 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Texts in these files are no messages.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 12] = [
+    ("kcat-lite/config/pairs.rs", "a table of a test"),
+    ("kpart/pairs.rs", "a table of a test"),
     ("tools/build.rs", "said to who builds"),
     ("tools/cli/progress.rs", "a progress line"),
     ("kcat-lite/list.rs", "output, in kcat's words"),
     ("kcat-lite/query.rs", "output, in kcat's words"),
+    (
+        "kcat-lite/config/habits.rs",
+        "what to type, behind a message",
+    ),
+    ("tools/cli/hints.rs", "what to type, behind a message"),
     (
         "kcat-lite/selftest.rs",
         "output of -U, for a report of a bug",
@@ -27,7 +34,8 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 /// Texts that no user reads: of states that can't be, of what others say, of formats.
-const NO_MESSAGES: [&str; 38] = [
+const NO_MESSAGES: [&str; 39] = [
+    "\n\nFor more information",
     "Server returned error response: ",
     "Server returned non-2xx status code: ",
     "ClickHouse function",

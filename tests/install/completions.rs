@@ -35,6 +35,72 @@ fn bash_completes_options_of_every_program() {
     }
 }
 
+/// What bash offers behind these words, in a folder with one file.
+fn offered(program: &str, words: &[&str]) -> Vec<String> {
+    let folder = session::folder("completed");
+    std::fs::write(folder.join("a-file"), "").unwrap();
+    let asked = r#"
+        source "$SCRIPT"
+        _complete=$(complete -p "$PROGRAM" | sed 's/.*-F \([^ ]*\).*/\1/')
+        COMP_WORDS=("$PROGRAM" "$@") COMP_CWORD=$#
+        "$_complete" "$PROGRAM" "${@: -1}" "${@: -2:1}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let output = cmd("bash")
+        .args(["-c", asked, "bash"])
+        .args(words)
+        .env("SCRIPT", script(program, "bash"))
+        .env("PROGRAM", program)
+        .inside(&folder)
+        .run()
+        .succeeds();
+    output.lines().into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn values_are_completed_by_what_they_are_and_not_by_files() {
+    for (program, option, value) in [
+        ("kcat-lite", "-o", "beginning"),
+        ("kcat-lite", "-z", "zstd"),
+        ("kcat-lite", "--algo", "java"),
+        ("kcat-lite", "--engine", "librdkafka"),
+        ("kcat-lite", "-X", "sasl.mechanisms="),
+        ("kpart", "--algo", "murmur2"),
+        ("klag", "-o", "prometheus"),
+        ("klag", "--state", "stable"),
+        ("koldest", "-o", "csv"),
+    ] {
+        let offered = offered(program, &[option, ""]);
+        assert!(
+            offered.iter().any(|word| word == value),
+            "{option}: {offered:?}"
+        );
+        assert!(!offered.contains(&"a-file".to_owned()), "{option}");
+    }
+    for (program, option) in [
+        ("kcat-lite", "-t"),
+        ("kcat-lite", "-p"),
+        ("kcat-lite", "-k"),
+        ("klag", "-g"),
+        ("klag", "--max-lag"),
+        ("koldest", "--min-age"),
+        ("ktee", "--segment-bytes"),
+    ] {
+        assert_eq!(offered(program, &[option, ""]), [""], "{program} {option}");
+    }
+    for (program, option) in [
+        ("kcat-lite", "-F"),
+        ("kcat-lite", "--ack"),
+        ("ktee", "--spill"),
+    ] {
+        let offered = offered(program, &[option, ""]);
+        assert!(
+            offered.contains(&"a-file".to_owned()),
+            "{program} {option}: {offered:?}"
+        );
+    }
+}
+
 #[test]
 fn zsh_and_fish_take_the_scripts() {
     for (language, check) in [("zsh", "-n"), ("fish", "--no-execute")] {

@@ -17,7 +17,7 @@ fn a_value_that_is_not_wholly_what_its_option_takes_is_a_usage_error() {
         ("-C", "-c", "--count", "1x"),
         ("-P", "-c", "--count", "many"),
         ("-C", "-o", "--offset", "earliestt"),
-        ("-C", "-o", "--offset", "s@yesterday"),
+        ("-C", "-o", "--offset", "s@yesterdayish"),
         ("-C", "-o", "--offset", "1-"),
         ("-L", "-m", "--timeout", "5x"),
         ("-P", "-z", "--compression", "gzipp"),
@@ -280,6 +280,35 @@ fn a_property_can_come_from_a_file_of_its_own() {
         .succeeds()
         .stdout_has("@me")
         .expect(|it| !it.text().contains("@@"), "one @");
+}
+
+#[test]
+fn the_self_test_passes() {
+    cmd("kcat-lite").arg("-U").run().succeeds();
+}
+
+#[test]
+fn librdkafkas_log_is_shown_where_it_is_asked_for() {
+    let cluster = any();
+    let topic = cluster.topic_of("log", &["a"]);
+    for mode in [&["-C", "-e", "-q", "-t", &topic][..], &["-L", "-t", &topic]] {
+        let plain = super::at(&*cluster, mode).run().succeeds();
+        plain.stderr_is("");
+        let mode = mode.iter().filter(|word| **word != "-q");
+        super::at(&*cluster, &["-d", "broker"])
+            .args(mode)
+            .run()
+            .succeeds()
+            .stderr_has("librdkafka");
+    }
+    for option in [&["-d", "broker"][..], &["-v"], &["-vv"]] {
+        cmd("kcat-lite")
+            .args(["-L", "-m", "1", "-b", NOWHERE])
+            .args(option)
+            .run()
+            .fails_with(2)
+            .stderr_has("librdkafka");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! - [`fault_table`]: what the pages say of each death.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`.
 //! - [`losses`]: full disks, readers that leave, signals; [`roundtrip`]: topic -> pipe -> topic.
+//! - [`habits`]: what people type: kcat's command lines, other tools' options, mistakes.
 //! - [`peer`]: the same command lines typed with kcat; [`own`]: kcat's own tests.
 
 mod ack;
@@ -21,6 +22,7 @@ mod exec;
 mod fault_table;
 mod faults;
 mod group;
+mod habits;
 mod kills;
 mod lines;
 mod list;

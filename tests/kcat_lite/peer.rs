@@ -8,7 +8,7 @@ use crate::testkit::witness;
 use serde_json::Value;
 
 /// What kcat shows correctly: text, no header that its format cannot tell apart, no NULL beside an empty value.
-fn plain(kafka: &Kafka) -> String {
+pub(super) fn plain(kafka: &Kafka) -> String {
     let topic = kafka.topic("peer", 1, &[]);
     let headers = |pairs: &[(&str, &str)]| {
         pairs

@@ -200,3 +200,29 @@ fn what_the_options_say_together_makes_sense_or_is_refused() {
         .stdout_has("postgres:TYPE")
         .stdout_has("--weights");
 }
+
+#[test]
+fn quiet_changes_nothing_of_the_lines() {
+    let label = |args: &[&str]| {
+        let run = cmd("kpart").args(["-n", "3"]).args(args);
+        run.stdin("a\nb\n").run().succeeds().stderr_is("").stdout
+    };
+    assert_eq!(label(&["-q"]), label(&[]));
+}
+
+#[test]
+fn shards_of_a_distributed_table_have_weights() {
+    let place = |args: &[&str]| {
+        let run = cmd("kpart")
+            .args(["--algo", "clickhouse:cityHash64"])
+            .args(args);
+        let lines: String = ["a\n", "b\n", "c\n", "d\n", "e\n", "f\n"].concat();
+        run.stdin(lines).run().succeeds().stdout
+    };
+    assert_eq!(place(&["--weights", "1,1"]), place(&["-n", "2"]));
+    assert_eq!(
+        place(&["--weights", "1,9", "-n", "2"]),
+        place(&["--weights", "1,9"])
+    );
+    assert_ne!(place(&["--weights", "1,9"]), place(&["-n", "2"]));
+}

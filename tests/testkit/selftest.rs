@@ -223,6 +223,31 @@ fn a_killed_test_run_leaves_no_process_and_no_file() {
     }
 }
 
+#[test]
+fn a_command_dies_by_the_signal_that_it_is_sent() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let mut command = cmd("sleep").arg("60").start();
+        command.signal(signal);
+        command.wait().dies_by(signal);
+    }
+}
+
+#[test]
+fn commands_die_by_signals_that_the_parent_of_the_tests_ignores() {
+    let script = "trap '' INT TERM HUP QUIT; exec \"$TESTS\" \"$TEST\" --exact";
+    cmd("sh")
+        .args(["-c", script])
+        .env("TESTS", std::env::current_exe().unwrap())
+        .env(
+            "TEST",
+            "testkit::selftest::a_command_dies_by_the_signal_that_it_is_sent",
+        )
+        .env("TMPDIR", session::folder("ignored"))
+        .run()
+        .succeeds()
+        .stdout_has("1 passed");
+}
+
 fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {

@@ -73,6 +73,23 @@ pub(crate) fn unique(hint: &str) -> String {
     )
 }
 
+/// A command inherits what its parent ignores (nohup, `cargo test &` in a script), and our programs rightly keep
+/// ignoring it. What is caught here, and comes to nothing, has its default again in every child.
+fn take_signals_that_are_ignored() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    static TAKEN: OnceLock<()> = OnceLock::new();
+    TAKEN.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+            if ignored.unwrap_or(0) & (1 << (signal - 1)) != 0 {
+                signal_hook::flag::register(signal, std::sync::Arc::default()).unwrap();
+            }
+        }
+    });
+}
+
 /// A child in a process group of its own. Dropped, or orphaned by the end of the run, the whole group is killed.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -83,6 +100,7 @@ pub(crate) struct Group {
 impl Group {
     /// Starts `command` as the head of a new process group.
     pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Self> {
+        take_signals_that_are_ignored();
         let child = command.process_group(0).spawn()?;
         std::fs::write(mark(child.id()), "")?;
         Ok(Self {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::kafka::options::{Options, OptionsError, Source};
+use crate::units::parse_duration;
 
 /// As typed.
 #[derive(Args, Clone, Debug)]
@@ -31,8 +32,8 @@ pub struct Connection {
     #[arg(short = 'F', long = "config", value_name = "FILE")]
     pub config_files: Vec<PathBuf>,
 
-    /// Give up the first contact with the cluster after this many seconds
-    #[arg(short = 'm', long = "timeout", value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    /// Give up the first contact with the cluster after this time, in seconds where it has no unit
+    #[arg(short = 'm', long = "timeout", value_name = "TIME", default_value = "5", value_parser = parse_seconds)]
     pub timeout: Duration,
 
     /// Log these parts of librdkafka to stderr: broker,topic,msg,cgrp,... or all
@@ -49,6 +50,16 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether anything was typed of how the cluster is reached; `-q` and `-m 5` change nothing where none is.
+    pub fn is_given(&self) -> bool {
+        self.brokers.is_some()
+            || !self.properties.is_empty()
+            || !self.config_files.is_empty()
+            || self.debug.is_some()
+            || self.verbose > 0
+            || self.timeout != Duration::from_secs(5)
+    }
+
     /// What of `-X` asks for a listing instead of setting a property.
     pub fn wants_listing(&self) -> Option<Listing> {
         self.properties
@@ -95,9 +106,17 @@ pub enum Listing {
     InForce,
 }
 
+/// The most that `-m` takes.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 fn parse_seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("a number of seconds above 0 is expected".to_owned()),
-    }
+    let limit = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => parse_duration(text).ok(),
+    };
+    let is_sound = |limit: &Duration| !limit.is_zero() && *limit <= LONGEST;
+    limit.filter(is_sound).ok_or_else(|| {
+        "a number of seconds, or a time as 500ms or 1m, above 0 and up to a day is expected"
+            .to_owned()
+    })
 }

@@ -48,6 +48,9 @@ impl From<Exit> for ExitCode {
 /// is printed with its causes (2).
 pub fn run(name: &'static str, body: impl FnOnce() -> anyhow::Result<Exit>) -> ExitCode {
     set_program(name);
+    // A file that is larger than allowed is an error of write(2) then, with its message, and no death without a word.
+    // Commands that are started have the default again.
+    let _ = signal_hook::flag::register(libc::SIGXFSZ, std::sync::Arc::default());
     match body() {
         Ok(exit) => exit.into(),
         Err(error) => explain(&error).into(),
@@ -74,11 +77,24 @@ fn explain(error: &anyhow::Error) -> Exit {
 /// Prints what clap has to say: help and version on stdout, checked; a usage error on stderr.
 fn print_usage(usage: &clap::Error) -> Exit {
     if usage.use_stderr() {
-        let text = usage.render().to_string();
-        message(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+        message(one_line(&usage.render().to_string()));
         return Exit::Failed;
     }
     ended(usage.print())
+}
+
+/// What is wrong, and the tip if there is one, without the usage, which hides it on a small screen.
+fn one_line(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let text = text.split("\n\nUsage:").next().unwrap_or(text);
+    let text = text
+        .split("\n\nFor more information")
+        .next()
+        .unwrap_or(text);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut line = lines.collect::<Vec<_>>().join("; ");
+    line.push_str(" (--help says more)");
+    line
 }
 
 /// How the program ends that had only something to print.
@@ -90,5 +106,23 @@ fn ended(printed: io::Result<()>) -> Exit {
             message(format_args!("cannot write to standard output: {error}"));
             Exit::Failed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_usage_error_is_one_line() {
+        let text = "error: unexpected argument '--x' found\n\n  tip: a similar argument exists: '-y'\n\nUsage: p\n  q\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            one_line(text),
+            "unexpected argument '--x' found; tip: a similar argument exists: '-y' (--help says more)"
+        );
+        assert_eq!(
+            one_line("error: no\n\nFor more information, try '--help'.\n"),
+            "no (--help says more)"
+        );
     }
 }

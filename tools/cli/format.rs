@@ -35,7 +35,7 @@ pub struct FormatArgs {
     pub tsv: Option<Columns>,
 
     /// One JSON object a line, lossless
-    #[arg(short = 'J', long = "json", conflicts_with_all = ["key_delimiter", "null_empty", "template"])]
+    #[arg(short = 'J', long = "json")]
     pub json: bool,
 
     /// A template: %s value, %k key, %t topic, %p partition, %o offset, %T timestamp, %h headers, ...
@@ -43,16 +43,20 @@ pub struct FormatArgs {
     /// %S and %K are the lengths of value and key (-1 for NULL), %R the value's
     /// length as 4 bytes; %{time} is the timestamp as ISO 8601; %% is a percent
     /// sign. Escapes as in -D. Ends no line by itself.
-    #[arg(short = 'f', long = "format", value_name = "TEMPLATE", allow_hyphen_values = true,
-          conflicts_with_all = ["delimiter", "key_delimiter"])]
+    #[arg(
+        short = 'f',
+        long = "format",
+        value_name = "TEMPLATE",
+        allow_hyphen_values = true
+    )]
     pub template: Option<String>,
 
     /// With --tsv: how key and value are written; hex is what PostgreSQL reads into bytea
-    #[arg(long = "bytes", value_name = "STYLE", requires = "tsv")]
+    #[arg(long = "bytes", value_name = "STYLE")]
     pub bytes: Option<Bytestyle>,
 
     /// With --tsv: stop at a key or value that is not UTF-8
-    #[arg(long = "utf8", value_name = "RULE", requires = "tsv")]
+    #[arg(long = "utf8", value_name = "RULE")]
     pub utf8: Option<Utf8Rule>,
 }
 
@@ -83,8 +87,56 @@ fn unescape_delimiter_arg(text: &str) -> Result<Bytes, String> {
 }
 
 impl FormatArgs {
+    /// The option that says how a record looks, and those that say something else.
+    fn overridden(&self) -> Option<(&'static str, Vec<&'static str>)> {
+        let by_template: &[_] = &[
+            ("-D", self.delimiter.is_some()),
+            ("-K", self.key_delimiter.is_some()),
+            ("-J", self.json),
+        ];
+        let by_json: &[_] = &[
+            ("-K", self.key_delimiter.is_some()),
+            ("-Z (--null)", self.null_empty),
+        ];
+        let (winner, others) = match (&self.template, self.json) {
+            (Some(_), _) => ("-f", by_template),
+            (None, true) => ("-J", by_json),
+            (None, false) => return None,
+        };
+        let given = others.iter().filter(|(_, is_given)| *is_given);
+        let losers: Vec<_> = given.map(|(option, _)| *option).collect();
+        (!losers.is_empty()).then_some((winner, losers))
+    }
+
+    /// Takes off what kcat ignores beside `-f` or `-J` when it writes records; says which option wins, and over which.
+    pub fn override_as_kcat(&mut self) -> Option<String> {
+        let (winner, losers) = self.overridden()?;
+        self.key_delimiter = None;
+        if winner == "-f" {
+            self.delimiter = None;
+            self.json = false;
+        } else {
+            self.null_empty = false;
+        }
+        let is = if losers.len() == 1 { "is" } else { "are" };
+        Some(format!(
+            "{winner} says how records look: {} {is} ignored",
+            losers.join(", ")
+        ))
+    }
+
     /// The format that these options name. An error is a sentence about the template.
     pub fn format(&self) -> Result<Format, String> {
+        if let Some((winner, losers)) = self.overridden() {
+            return Err(format!("{} does not go with {winner}", losers[0]));
+        }
+        let of_tsv = [
+            ("--bytes", self.bytes.is_some()),
+            ("--utf8", self.utf8.is_some()),
+        ];
+        if let (None, Some((option, _))) = (&self.tsv, of_tsv.iter().find(|(_, given)| *given)) {
+            return Err(format!("{option} needs --tsv"));
+        }
         let delimiter = self
             .delimiter
             .clone()
@@ -114,5 +166,55 @@ impl FormatArgs {
             key_delimiter: self.key_delimiter.clone().map(|d| d.0),
             null_empty: self.null_empty,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        format: FormatArgs,
+    }
+
+    fn typed(line: &str) -> FormatArgs {
+        let words = std::iter::once("x").chain(line.split_whitespace());
+        Cli::try_parse_from(words).expect(line).format
+    }
+
+    #[test]
+    fn what_kcat_ignores_is_taken_off_and_named() {
+        for (line, kept, ignored) in [
+            ("-f %s -K: -D;", "-f %s", Some("-D, -K are")),
+            ("-f %s -J", "-f %s", Some("-J is")),
+            ("-J -K: -Z", "-J", Some("-K, -Z (--null) are")),
+            ("-J -D;", "-J -D;", None),
+            ("-f %s -Z", "-f %s -Z", None),
+            ("-K: -D; -Z", "-K: -D; -Z", None),
+        ] {
+            let mut format = typed(line);
+            let told = format.override_as_kcat();
+            assert_eq!(format.format(), typed(kept).format(), "{line}");
+            assert_eq!(told.is_some(), ignored.is_some(), "{line}");
+            if let (Some(told), Some(ignored)) = (told, ignored) {
+                assert!(told.contains(ignored), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_be_ignored_is_refused_where_records_are_read() {
+        for (line, named) in [
+            ("-f %s -K:", "-K does not go with -f"),
+            ("-J -Z", "-Z (--null) does not go with -J"),
+            ("-J --bytes hex", "--bytes needs --tsv"),
+            ("--utf8 strict", "--utf8 needs --tsv"),
+        ] {
+            assert_eq!(typed(line).format(), Err(named.to_owned()), "{line}");
+        }
     }
 }

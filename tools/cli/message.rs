@@ -27,11 +27,31 @@ pub fn program() -> &'static str {
 /// usage errors have several lines.
 pub fn message(text: impl Display) {
     let text = text.to_string();
+    // librdkafka prints a name that it does not have so.
+    let text = without_passwords(&text).replace(" ((null))", "");
     let line = format!("{}: {}\n", program(), visible(&without_os_codes(&text)));
     progress::suspend(|| {
         // Nobody can be told that stderr is gone.
         let _ = std::io::stderr().write_all(line.as_bytes());
     });
+}
+
+/// `text` with the password of each `scheme://user:password@host` as `***`, whoever put the URL into the text.
+fn without_passwords(text: &str) -> Cow<'_, str> {
+    let Some((before, after)) = text.split_once("://") else {
+        return Cow::Borrowed(text);
+    };
+    let end = after.find(|c: char| c.is_whitespace() || "/?#\"'`<>".contains(c));
+    let (authority, rest) = after.split_at(end.unwrap_or(after.len()));
+    let shown = match authority.rsplit_once('@') {
+        Some((login, host)) => match login.split_once(':') {
+            Some((user, _)) => format!("{user}:***@{host}"),
+            // What stands alone may be a token.
+            None => format!("***@{host}"),
+        },
+        None => authority.to_owned(),
+    };
+    Cow::Owned(format!("{before}://{shown}{}", without_passwords(rest)))
 }
 
 /// `text` without the "(os error 28)" that Rust adds to the system's words.
@@ -65,7 +85,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{visible, without_os_codes};
+    use super::{visible, without_os_codes, without_passwords};
 
     #[test]
     fn the_systems_words_stand_without_its_number() {
@@ -74,6 +94,28 @@ mod tests {
             "a: No space; b"
         );
         assert_eq!(without_os_codes("plain"), "plain");
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (text, shown) in [
+            (
+                "no bucket s3://me:secret@b/p, rc 2",
+                "no bucket s3://me:***@b/p, rc 2",
+            ),
+            (
+                "`http://k:p:w@h:9000`: refused",
+                "`http://k:***@h:9000`: refused",
+            ),
+            (
+                "http://a@b/?x=1 https://c:d@e",
+                "http://***@b/?x=1 https://c:***@e",
+            ),
+            ("http://h:1/a@b: plain", "http://h:1/a@b: plain"),
+            ("plain: a://", "plain: a://"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
     }
 
     #[test]

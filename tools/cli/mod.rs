@@ -3,10 +3,11 @@
 //! A program is one call of [`run`]. What it returns is the only way out, so
 //! that the exit code has one place and cron can trust it.
 
+mod completions;
 pub mod connection;
 pub mod exit;
 pub mod format;
-
+mod hints;
 pub mod logger;
 pub mod message;
 pub mod names;
@@ -20,4 +21,4 @@ pub mod watch;
 
 pub use exit::{Exit, run};
 pub use message::{message, visible};
-pub use parse::parse;
+pub use parse::{option_name, parse, parse_last};

@@ -2,8 +2,11 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, Command, Parser, value_parser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgMatches, Command, Parser, value_parser};
 use clap_complete::Shell;
+
+use super::{completions, hints};
 
 /// The hidden option of every program; kafkautils(7) and the README tell of it.
 const COMPLETIONS: &str = "generate-completions";
@@ -13,33 +16,111 @@ const COMPLETIONS: &str = "generate-completions";
 #[error("{0}")]
 pub(super) struct Answer(pub(super) String);
 
+/// A command line, parsed.
+#[derive(Debug)]
+pub struct Typed<C> {
+    /// The options as the program declares them.
+    pub cli: C,
+    /// The same by name, with which of them were typed.
+    pub matches: ArgMatches,
+    /// Options that were typed more than once, and of which the last counts.
+    pub repeated: Vec<String>,
+}
+
 /// Parses the command line of this process.
 ///
 /// # Errors
 /// A usage error, or a request for help, the version or a completion script: [`run`](super::run) knows them all.
 pub fn parse<C: Parser>() -> anyhow::Result<C> {
-    parse_from(std::env::args_os())
+    parse_words(std::env::args_os(), &[]).map(|typed| typed.cli)
 }
 
-fn parse_from<C: Parser>(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<C> {
+/// The same, where the last of each option in `last_counts` (by its name in the program) counts, as with getopt.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_last<C: Parser>(last_counts: &[&'static str]) -> anyhow::Result<Typed<C>> {
+    parse_words(std::env::args_os(), last_counts)
+}
+
+/// The same of these words, the first of which is the program's name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_words<C: Parser>(
+    words: impl IntoIterator<Item = OsString>,
+    last_counts: &[&'static str],
+) -> anyhow::Result<Typed<C>> {
+    let words: Vec<OsString> = words.into_iter().collect();
     let completions = Arg::new(COMPLETIONS)
         .long(COMPLETIONS)
         .value_name("SHELL")
         .value_parser(value_parser!(Shell))
         .exclusive(true)
         .hide(true);
-    let matches = C::command().arg(completions).try_get_matches_from(words)?;
+    let mut command = C::command().arg(completions);
+    let mut repeated = Vec::new();
+    let matches = loop {
+        match command.clone().try_get_matches_from(&words) {
+            Ok(matches) => break matches,
+            Err(error) => {
+                let again = repeated_option(&error, &command, last_counts);
+                let Some((id, name, takes_value)) = again else {
+                    return Err(hints::explain(error, &command));
+                };
+                command = command.mut_arg(id, |arg| arg.overrides_with(id));
+                repeated.extend(takes_value.then_some(name));
+            }
+        }
+    };
     if let Some(shell) = matches.get_one::<Shell>(COMPLETIONS) {
-        return Err(Answer(script(C::command(), *shell)).into());
+        return Err(Answer(completions::script(C::command(), *shell)).into());
     }
-    C::from_arg_matches(&matches).map_err(|error| error.format(&mut C::command()).into())
+    let cli = C::from_arg_matches(&matches).map_err(|error| error.format(&mut C::command()))?;
+    Ok(Typed {
+        cli,
+        matches,
+        repeated,
+    })
 }
 
-/// The completion script of `shell`.
-fn script(mut command: Command, shell: Shell) -> String {
-    let (name, mut script) = (command.get_name().to_owned(), Vec::new());
-    clap_complete::generate(shell, &mut command, name, &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+/// The option that the error says was typed twice, if its last one is to count: its id, its name, and whether it has a value.
+fn repeated_option(
+    error: &clap::Error,
+    command: &Command,
+    last_counts: &[&'static str],
+) -> Option<(&'static str, String, bool)> {
+    if error.kind() != ErrorKind::ArgumentConflict {
+        return None;
+    }
+    let invalid = error.get(ContextKind::InvalidArg)?;
+    let (ContextValue::String(name), Some(prior)) = (invalid, error.get(ContextKind::PriorArg))
+    else {
+        return None;
+    };
+    let is_same = match prior {
+        ContextValue::String(prior) => prior == name,
+        ContextValue::Strings(priors) => priors.iter().all(|prior| prior == name),
+        _ => false,
+    };
+    // An argument has its name in messages only when the command is built.
+    let mut built = command.clone();
+    built.build();
+    let mut arguments = built.get_arguments();
+    let argument = arguments.find(|argument| argument.to_string() == *name)?;
+    let id = argument.get_id().as_str();
+    let id = last_counts.iter().find(|known| **known == id)?;
+    let takes_value = argument.get_action().takes_values();
+    is_same.then(|| (*id, option_name(argument), takes_value))
+}
+
+/// What an option is called in messages: its letter if it has one.
+pub fn option_name(argument: &Arg) -> String {
+    match (argument.get_short(), argument.get_long()) {
+        (Some(letter), _) => format!("-{letter}"),
+        (None, Some(long)) => format!("--{long}"),
+        (None, None) => argument.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -51,10 +132,24 @@ mod tests {
     struct Cli {
         #[arg(long, required = true)]
         needed: Option<String>,
+
+        #[arg(short = 'p')]
+        partition: Option<i32>,
+
+        #[arg(short = 'e')]
+        exits: bool,
+
+        #[arg(long)]
+        once: Option<i32>,
+    }
+
+    fn typed(line: &str) -> anyhow::Result<Typed<Cli>> {
+        let words = line.split_whitespace().map(OsString::from);
+        parse_words(words, &["partition", "exits"])
     }
 
     fn outcome(line: &str) -> anyhow::Result<Cli> {
-        parse_from(line.split_whitespace().map(OsString::from))
+        typed(line).map(|typed| typed.cli)
     }
 
     #[test]
@@ -81,5 +176,19 @@ mod tests {
         }
         let both = outcome("x --generate-completions bash --needed a").unwrap_err();
         assert!(both.is::<clap::Error>());
+    }
+
+    #[test]
+    fn the_last_counts_of_those_that_are_named_and_what_it_overrides_is_known() {
+        let twice = typed("x --needed a -p 1 -e -p 2 -e -p 3").expect("taken");
+        assert_eq!((twice.cli.partition, twice.cli.exits), (Some(3), true));
+        assert_eq!(twice.repeated, ["-p"]);
+        assert!(outcome("x --needed a --once 1 --once 2").is_err());
+        assert!(
+            typed("x --needed a -p 1")
+                .expect("taken")
+                .repeated
+                .is_empty()
+        );
     }
 }

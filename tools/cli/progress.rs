@@ -1,10 +1,13 @@
 //! The progress line: only where stderr is a terminal, only after 250 ms.
 
+use std::fs::File;
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 /// What is finished sooner than this shows no bar.
 const DELAY: Duration = Duration::from_millis(250);
@@ -20,6 +23,8 @@ pub struct Progress {
     started: Instant,
     drawn: Instant,
     end_records: Option<u64>,
+    /// The terminal's line, which the programs of a pipe share.
+    line: Line,
 }
 
 impl Progress {
@@ -31,6 +36,7 @@ impl Progress {
             started: now,
             drawn: now,
             end_records,
+            line: Line::Free,
         }
     }
 
@@ -56,6 +62,9 @@ impl Progress {
             return;
         }
         self.drawn = now;
+        if !self.line.take() {
+            return;
+        }
         let seconds = (now - self.started).as_secs_f64();
         bar.set_message(describe(records, bytes, seconds));
         bar.set_position(records);
@@ -76,6 +85,35 @@ impl Drop for Progress {
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner) = None;
         }
+    }
+}
+
+/// Whose the progress line of the terminal is: two programs of a pipe would draw over each other.
+enum Line {
+    Free,
+    /// Ours until the file is closed.
+    Taken {
+        #[expect(dead_code, reason = "the lock is held while it is open")]
+        terminal: Option<File>,
+    },
+}
+
+impl Line {
+    /// Takes the line if nobody else has it; says whether it is ours.
+    fn take(&mut self) -> bool {
+        if let Line::Taken { .. } = self {
+            return true;
+        }
+        // Opened anew: a lock belongs to what was opened, and the programs of a pipe share what the shell has opened.
+        let terminal = File::open("/proc/self/fd/2").ok();
+        let is_free = terminal.as_ref().is_none_or(|terminal| {
+            let lock = FlockOperation::NonBlockingLockExclusive;
+            !matches!(flock(terminal, lock), Err(Errno::WOULDBLOCK))
+        });
+        if is_free {
+            *self = Line::Taken { terminal };
+        }
+        is_free
     }
 }
 

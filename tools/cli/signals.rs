@@ -4,7 +4,7 @@
 //! [`Signals::as_fd`]; the second one of a kind kills, so that a program that
 //! waits for something that never comes can still be stopped.
 
-use std::io;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -75,9 +75,18 @@ impl Signals {
     /// How a program ends that reads until it is told to stop and has ended cleanly: SIGINT and SIGTERM
     /// are the way to tell it so, any other signal is re-raised.
     pub fn end_of_reader(&self) -> Exit {
+        self.end_line();
         match self.caught() {
             None | Some(SIGINT | SIGTERM) => Exit::Done,
             Some(signal) => Exit::Signal(signal),
+        }
+    }
+
+    /// Ends the line in which a terminal has shown `^C`, so that the prompt begins in a line of its own.
+    pub fn end_line(&self) {
+        if self.caught() == Some(SIGINT) && io::stderr().is_terminal() {
+            // Nobody can be told that stderr is gone.
+            let _ = io::stderr().write_all(b"\n");
         }
     }
 

@@ -106,6 +106,7 @@ pub fn show(
             signals.wait(signals.as_fd(), PollFlags::IN, Some(pause_ms))?;
         }
         if signals.caught().is_some() || !out.has_reader() {
+            signals.end_line();
             return Ok(last);
         }
     }

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_int};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,9 @@ pub enum ContactError {
 fn within(seconds: Option<f64>) -> String {
     seconds.map_or_else(String::new, |seconds| format!(" within {seconds} s"))
 }
+
+/// A first contact that may take so long is one without a limit.
+const ENDLESS: Duration = Duration::from_secs(30 * 86_400);
 
 /// What the callbacks of librdkafka's threads can reach.
 struct Shared {
@@ -195,6 +199,18 @@ impl Client {
         self.first_contact
     }
 
+    /// Whether a broker has told which cluster this is, over any connection of this client.
+    pub(crate) fn has_seen_cluster(&self) -> bool {
+        // SAFETY: the handle is live; without a time-out only what is known is told. The text is librdkafka's to free.
+        unsafe {
+            let id = ffi::rd_kafka_clusterid(self.rk, 0);
+            if !id.is_null() {
+                ffi::rd_kafka_mem_free(self.rk, id.cast());
+            }
+            !id.is_null()
+        }
+    }
+
     /// The next event of the main queue, waited for at most `timeout_ms`.
     pub(crate) fn poll(&self, timeout_ms: i32) -> Option<Event> {
         if let Some(event) = lock(&self.set_aside).pop_front() {
@@ -249,6 +265,7 @@ impl Client {
                 Err(_) => {}
             }
             self.drain_errors();
+            self.mention_wait(started);
             if self.is_refused_for_good() || started.elapsed() >= self.first_contact {
                 return Err(self.unreachable(started.elapsed()));
             }
@@ -256,6 +273,27 @@ impl Client {
             let left = self.first_contact.saturating_sub(started.elapsed());
             std::thread::sleep(left.min(Duration::from_millis(20)));
             slice *= 2;
+        }
+    }
+
+    /// Says once in a run that the first contact is waited for, why, and how long; a wait of a second needs no word.
+    pub(crate) fn mention_wait(&self, started: Instant) {
+        static IS_SAID: AtomicBool = AtomicBool::new(false);
+        const SHORT: Duration = Duration::from_secs(1);
+        let limit = self.first_contact;
+        if started.elapsed() < SHORT || limit <= 2 * SHORT || IS_SAID.swap(true, Ordering::Relaxed)
+        {
+            return;
+        }
+        let cause = explain(&lock(&self.shared.causes));
+        let seconds = limit.as_secs();
+        if limit >= ENDLESS {
+            log::warn!("no contact with {} yet, trying on: {cause}", self.brokers);
+        } else {
+            log::warn!(
+                "no contact with {} yet, trying for {seconds} s: {cause}",
+                self.brokers
+            );
         }
     }
 

@@ -87,6 +87,13 @@ impl Algorithm {
         !matches!(self, Self::Redis | Self::Cassandra | Self::Hashtext)
     }
 
+    /// The names that are one word, and the families of the others.
+    pub fn names() -> Vec<String> {
+        let words = WORDS.iter().map(|(word, _)| *word);
+        let families = ["postgres:", "clickhouse:", "jump:"];
+        words.chain(families).map(str::to_owned).collect()
+    }
+
     /// How many key columns the algorithm takes.
     pub fn columns(&self) -> usize {
         match self {

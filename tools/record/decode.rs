@@ -117,6 +117,14 @@ impl Decoder {
         }
     }
 
+    /// Whether the next record is in the line of the last one, which is an array of JSON objects.
+    pub fn is_inside_line(&self) -> bool {
+        match &self.reader {
+            Reader::Json(reader) => reader.is_inside_line(),
+            Reader::Raw(_) | Reader::Template(_) | Reader::Tsv(_) => false,
+        }
+    }
+
     /// How many empty lines of raw input were skipped so far, as kcat skips them.
     pub fn skipped(&self) -> u64 {
         match &self.reader {

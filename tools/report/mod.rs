@@ -215,6 +215,11 @@ impl Report {
         self.rows.is_empty()
     }
 
+    /// Its rows, a cell for each column.
+    pub fn rows(&self) -> &[Vec<Cell>] {
+        &self.rows
+    }
+
     /// Writes it all.
     ///
     /// # Errors

@@ -123,6 +123,8 @@ fn cell_text(cell: &Cell) -> String {
     match cell.normal() {
         Cell::Text(text) => printable(text),
         Cell::Integer(number) => number.to_string(),
+        // A small share is not nothing.
+        Cell::Float(number) if *number != 0.0 && number.abs() < 0.1 => format!("{number:.4}"),
         Cell::Float(number) => format!("{number:.2}"),
         Cell::TimeMs(ms) => format_time_ms(*ms),
         Cell::DurationMs(ms) => format_duration_ms(*ms),

@@ -19,11 +19,53 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if text.parse::<f64>().is_ok() {
         return Err(refused(", its unit is missing"));
     }
+    if let Some(duration) = sum(text) {
+        return Ok(duration);
+    }
     let span: Span = text.parse().map_err(|_| refused(""))?;
     let signed = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
         .map_err(|_| refused(""))?;
     Duration::try_from(signed).map_err(|_| refused(", it is negative"))
+}
+
+/// Numbers with the usual units, added up; decimals go with each. `None` is for jiff, which knows more units.
+fn sum(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut total_us = 0u64;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let after_unit = after.find(|c: char| !c.is_ascii_alphabetic());
+        let (unit, after) = after.split_at(after_unit.unwrap_or(after.len()));
+        let unit_us = match unit {
+            "ms" => 1_000,
+            "s" => 1_000_000,
+            "m" => 60_000_000,
+            "h" => 3_600_000_000,
+            "d" => 86_400_000_000,
+            "w" => 604_800_000_000,
+            _ => return None,
+        };
+        total_us = total_us.checked_add(decimal(number, unit_us)?)?;
+        rest = after.trim_start();
+    }
+    (!text.trim().is_empty()).then_some(Duration::from_micros(total_us))
+}
+
+/// So many units; what is less than the smallest part is cut off.
+fn decimal(number: &str, unit: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) || fraction.len() > 18 {
+        return None;
+    }
+    let part = u128::from(fraction.parse::<u64>().ok()?) * u128::from(unit);
+    let part = u64::try_from(part / 10u128.pow(fraction.len() as u32)).ok()?;
+    whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(unit)?
+        .checked_add(part)
 }
 
 /// The two largest units of a duration, as `2d12h`, `4m5s`, `1.25s` or `250ms`;
@@ -77,6 +119,13 @@ mod tests {
             ("2d12h", 216_000_000),
             ("1h30m", 5_400_000),
             ("1d 2h", 93_600_000),
+            ("1.5d", 129_600_000),
+            ("0.5w", 302_400_000),
+            ("1.5d12h", 172_800_000),
+            ("2.25s", 2_250),
+            ("0.001s", 1),
+            ("90 s", 90_000),
+            ("2hours", 7_200_000),
         ] {
             assert_eq!(ms(text), Ok(expected), "{text}");
         }
@@ -93,7 +142,10 @@ mod tests {
             "1y",
             "-7d",
             "7d ago",
-            "1.5d",
+            "1.5x",
+            "1.d",
+            ".5d",
+            "5m 3",
             "five minutes",
         ] {
             assert!(ms(text).is_err(), "{text}: {:?}", ms(text));

@@ -29,7 +29,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         fraction.parse::<u128>().map_err(|_| refused())? * unit / 10u128.pow(fraction.len() as u32);
     whole
         .checked_mul(unit)
-        .and_then(|bytes| u64::try_from(bytes + fraction_bytes).ok())
+        .and_then(|bytes| bytes.checked_add(fraction_bytes))
+        .and_then(|bytes| u64::try_from(bytes).ok())
         .ok_or_else(too_large)
 }
 
@@ -118,6 +119,8 @@ mod tests {
             "16E",
             "18446744073709551616",
             "99999999999999999999999999999999999999999",
+            "340282366920938463463374607431768211.999KB",
+            "340282366920938463463374607431768211455.9",
         ] {
             assert_eq!(parse_size(text), Err(format!("{text} is too large")));
         }

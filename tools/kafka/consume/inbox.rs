@@ -15,6 +15,8 @@ pub(crate) struct PartitionState {
     /// The offset before which reading stops.
     pub(crate) end: Option<i64>,
     pub(crate) is_done: bool,
+    /// Whether all that there was has been read.
+    pub(crate) was_at_end: bool,
 }
 
 /// A topic with those of its partitions that are read.
@@ -169,6 +171,7 @@ where
         let Some(PartitionState {
             end,
             is_done: false,
+            ..
         }) = state.and_then(Option::as_ref)
         else {
             return ControlFlow::Continue(());
@@ -178,11 +181,7 @@ where
             (code::NONE, end) => unsafe { self.record(message, end) },
             // The last records before a bound may be gone by compaction, or be transaction markers.
             (code::PARTITION_EOF, Some(end)) if offset >= end => self.finish(partition, offset),
-            (code::PARTITION_EOF, _) => (self.take)(Item::End {
-                topic: &topic.name,
-                partition,
-                offset,
-            }),
+            (code::PARTITION_EOF, _) => self.reach_end(partition, offset),
             (other, _) => {
                 self.served.failed = Some(ConsumeError::Partition {
                     topic: topic.name.clone(),
@@ -236,6 +235,19 @@ where
             state.is_done = true;
         }
         self.served.ended.push((self.current, partition));
+        (self.take)(Item::End {
+            topic: &topic.name,
+            partition,
+            offset,
+        })
+    }
+
+    /// Everything that there is of a partition of the current topic was read, and more may come.
+    fn reach_end(&mut self, partition: i32, offset: i64) -> ControlFlow<()> {
+        let topic = &mut self.topics[self.current];
+        if let Some(state) = &mut topic.partitions[partition as usize] {
+            state.was_at_end = true;
+        }
         (self.take)(Item::End {
             topic: &topic.name,
             partition,

@@ -1,7 +1,7 @@
 //! A message of librdkafka's, seen as a record without a copy.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 
 use crate::kafka::error::code;
 use crate::kafka::ffi;
@@ -102,7 +102,7 @@ unsafe fn read_headers(message: *const ffi::rd_kafka_message_t, headers: &mut Ve
                 return;
             }
             Header {
-                name: CStr::from_ptr(name).to_bytes(),
+                name: ffi::header_name(name),
                 value: bytes(value, size),
             }
         };

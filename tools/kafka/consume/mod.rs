@@ -18,7 +18,8 @@ use super::Options;
 use super::batch::BatchError;
 use super::client::ContactError;
 use super::cluster::Isolation;
-use super::error::KafkaError;
+use super::error::{KafkaError, code};
+use crate::partition::{Algorithm, Partition, Partitioner};
 use crate::record::Record;
 
 /// Topic and partition.
@@ -31,10 +32,10 @@ pub struct Wanted {
     pub topics: Vec<String>,
     /// One partition of each topic, or all.
     pub partition: Option<i32>,
+    /// Of each topic only the partition where this key is.
+    pub placed: Option<Placed>,
     /// Where each partition begins.
     pub start: Start,
-    /// Whether an offset out of range is refused; else `auto.offset.reset` says what it means.
-    pub range_is_checked: bool,
     /// A partition stops before its first record at or after this time, milliseconds since 1970.
     pub stop_time_ms: Option<i64>,
     /// A partition stops at its end, as it was when reading began.
@@ -50,12 +51,39 @@ impl Default for Wanted {
         Wanted {
             topics: Vec::new(),
             partition: None,
+            placed: None,
             start: Start::Beginning,
-            range_is_checked: true,
             stop_time_ms: None,
             stop_at_end: false,
             isolation: Isolation::ReadCommitted,
             wants_headers: true,
+        }
+    }
+}
+
+/// A key, and the algorithm that says in which partition it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// As `kpart --algo` has it.
+    pub algorithm: Algorithm,
+    /// The key.
+    pub key: Vec<u8>,
+}
+
+impl Placed {
+    /// The partition, of so many.
+    ///
+    /// # Errors
+    /// The algorithm does not place this key, or not by a number of partitions.
+    pub fn partition(&self, count: u32) -> Result<i32, String> {
+        let partitioner = Partitioner::new(self.algorithm.clone(), Some(count), &[]);
+        let partitioner = partitioner.map_err(|error| error.to_string())?;
+        match partitioner.place(&[Some(&self.key)]) {
+            Ok(Partition::Number(partition)) => i32::try_from(partition).map_err(|e| e.to_string()),
+            Ok(Partition::Random | Partition::Token(_)) => {
+                Err("it does not say in which partition this key is".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
         }
     }
 }
@@ -89,7 +117,10 @@ pub enum ConsumeError {
         count: usize,
     },
     /// The offset was never there, or is not there any more.
-    #[error("{topic} [{partition}]: offset {offset} is out of range, which is {first} to {next}")]
+    #[error(
+        "{topic} [{partition}]: offset {offset} is out of range, which is {first} to {next}; \
+         -X auto.offset.reset=earliest (or latest) reads on"
+    )]
     OutOfRange {
         /// The topic.
         topic: String,
@@ -128,6 +159,20 @@ pub enum ConsumeError {
     /// Reading can't go on at all.
     #[error("{0}")]
     Failed(KafkaError),
+}
+
+impl ConsumeError {
+    /// Whether one partition has no record at the position, and the others can be read.
+    pub fn is_of_position(&self) -> bool {
+        match self {
+            ConsumeError::OutOfRange { .. } => true,
+            ConsumeError::Partition { error, .. } => matches!(
+                error.code,
+                code::LOG_TRUNCATION | code::NO_OFFSET | code::AUTO_OFFSET_RESET
+            ),
+            _ => false,
+        }
+    }
 }
 
 /// What reading brings.

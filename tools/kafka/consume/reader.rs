@@ -1,11 +1,12 @@
 //! Partitions read without a group, each from its start to its bound.
 #![allow(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use super::inbox::{Inbox, PartitionState, Served, TopicState};
 use super::span::{self, Plan, Span};
-use super::{ConsumeError, Item, Wanted};
+use super::{ConsumeError, Item, Place, Start, Wanted};
 use crate::kafka::error::KafkaError;
 use crate::kafka::{Client, ffi};
 
@@ -14,6 +15,9 @@ pub struct Reader<'c> {
     inbox: Inbox,
     active: usize,
     expected_records: Option<u64>,
+    /// Partitions that have no record at the start.
+    refused: VecDeque<ConsumeError>,
+    partly_read: Vec<Place>,
     client: &'c Client,
 }
 
@@ -27,6 +31,10 @@ impl<'c> Reader<'c> {
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Reader<'c>, ConsumeError> {
         let plans = span::plan(client, wanted, interrupted)?;
+        let plans_by_name = plans
+            .iter()
+            .map(|plan| (plan.topic.name.as_str(), &plan.spans));
+        let partly_read = span::partly_read(plans_by_name);
         let expected: Option<Vec<u64>> = plans
             .iter()
             .flat_map(|plan| plan.spans.iter().map(|span| span.expected_records))
@@ -37,15 +45,19 @@ impl<'c> Reader<'c> {
             inbox,
             active: 0,
             expected_records: expected.map(|counts| counts.iter().sum()),
+            refused: VecDeque::new(),
+            partly_read,
             client,
         };
         for plan in plans {
-            reader.start_topic(plan)?;
+            reader.start_topic(plan, wanted.start)?;
         }
         Ok(reader)
     }
 
-    fn start_topic(&mut self, plan: Plan) -> Result<(), ConsumeError> {
+    fn start_topic(&mut self, plan: Plan, start: Start) -> Result<(), ConsumeError> {
+        let reset = self.client.property("auto.offset.reset");
+        let is_refused = reset.as_deref() == Some("error");
         let count = plan.topic.partitions.iter().max().map_or(0, |&p| p + 1);
         let mut topic = TopicState {
             name: plan.topic.name,
@@ -53,12 +65,31 @@ impl<'c> Reader<'c> {
             handle: plan.topic.handle,
         };
         for span in &plan.spans {
-            let is_empty = span.end.is_some_and(|end| end == 0 || span.start >= end);
+            let place = (topic.name.as_str(), span.partition);
+            // What the group has committed may be out of range, too: that is for librdkafka to find out.
+            let is_open = start == Start::Stored || span.out_of_range.is_some();
+            let is_empty = !is_open && span.end.is_some_and(|end| end == 0 || span.start >= end);
+            let is_over = is_empty || (is_refused && span.out_of_range.is_some());
+            match span.out_of_range {
+                Some(range) if is_refused => {
+                    self.refused
+                        .push_back(out_of_range(place, span.start, range));
+                }
+                Some((first, next)) => log::warn!(
+                    "{} [{}]: offset {} is out of range, which is {first} to {next}; auto.offset.reset={} says where to read on",
+                    place.0,
+                    place.1,
+                    span.start,
+                    reset.as_deref().unwrap_or_default()
+                ),
+                None => {}
+            }
             topic.partitions[span.partition as usize] = Some(PartitionState {
                 end: span.end,
-                is_done: is_empty,
+                is_done: is_over,
+                was_at_end: false,
             });
-            if !is_empty {
+            if !is_over {
                 start_partition(&topic, span, self.inbox.queue())?;
                 self.active += 1;
             }
@@ -69,7 +100,20 @@ impl<'c> Reader<'c> {
 
     /// Whether every partition has reached its bound.
     pub fn is_done(&self) -> bool {
-        self.active == 0
+        self.active == 0 && self.refused.is_empty()
+    }
+
+    /// Whether every partition was read to its end at least once.
+    pub fn was_at_ends(&self) -> bool {
+        self.inbox.topics.iter().all(|topic| {
+            let mut states = topic.partitions.iter().flatten();
+            states.all(|state| state.is_done || state.was_at_end)
+        })
+    }
+
+    /// The partitions that have records before those that are read, where that is known.
+    pub fn partly_read(&self) -> &[Place] {
+        &self.partly_read
     }
 
     /// How many offsets lie between the starts and the bounds, where all are known.
@@ -84,6 +128,9 @@ impl<'c> Reader<'c> {
     where
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
+        if let Some(error) = self.refused.pop_front() {
+            return Err(error);
+        }
         let Served {
             records,
             ended,
@@ -130,6 +177,16 @@ impl Drop for Reader<'_> {
                 }
             }
         }
+    }
+}
+
+fn out_of_range(place: (&str, i32), offset: i64, (first, next): (i64, i64)) -> ConsumeError {
+    ConsumeError::OutOfRange {
+        topic: place.0.to_owned(),
+        partition: place.1,
+        offset,
+        first,
+        next,
     }
 }
 

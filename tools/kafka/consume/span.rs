@@ -38,6 +38,10 @@ pub(crate) struct Span {
     pub(crate) end: Option<i64>,
     /// About how many records there are, where that is known.
     pub(crate) expected_records: Option<u64>,
+    /// The log's first offset and its high watermark, where the start is a number outside of them.
+    pub(crate) out_of_range: Option<(i64, i64)>,
+    /// Whether the log is known to have records before the start.
+    pub(crate) has_earlier: bool,
 }
 
 /// A topic with the spans to read of it.
@@ -80,6 +84,17 @@ pub(super) fn plan(
     Ok(plans.map(|(topic, spans)| Plan { topic, spans }).collect())
 }
 
+/// The partitions that have records before those that are read.
+pub(crate) fn partly_read<'a>(
+    topics: impl Iterator<Item = (&'a str, &'a Vec<Span>)>,
+) -> Vec<Place> {
+    let places = topics.flat_map(|(topic, spans)| {
+        let partly = spans.iter().filter(|span| span.has_earlier);
+        partly.map(move |span| (topic.to_owned(), span.partition))
+    });
+    places.collect()
+}
+
 /// Whether the oldest offset is looked up where nothing but reading needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
@@ -100,10 +115,15 @@ pub(crate) fn settle(
 ) -> Result<Vec<Vec<Span>>, ConsumeError> {
     let mut places: Vec<Vec<Place>> = Vec::new();
     for topic in topics {
-        let is_wanted = |id: &&i32| wanted.partition.is_none_or(|wanted| wanted == **id);
+        let by_key = wanted.placed.as_ref().and_then(|placed| {
+            let count = u32::try_from(topic.partitions.len()).ok()?;
+            placed.partition(count).ok()
+        });
+        let chosen = wanted.partition.or(by_key);
+        let is_wanted = |id: &&i32| chosen.is_none_or(|chosen| chosen == **id);
         let ids = topic.partitions.iter().filter(is_wanted);
         let own: Vec<Place> = ids.map(|&id| (topic.name.clone(), id)).collect();
-        if let (Some(partition), true) = (wanted.partition, own.is_empty()) {
+        if let (Some(partition), true) = (chosen, own.is_empty()) {
             return Err(ConsumeError::NoPartition {
                 topic: topic.name.clone(),
                 partition,
@@ -119,7 +139,7 @@ pub(crate) fn settle(
             .map(|place| span(wanted, &known, place))
             .collect()
     };
-    places.iter().map(spans).collect()
+    Ok(places.iter().map(spans).collect())
 }
 
 /// Asks for all that is needed at once.
@@ -132,7 +152,7 @@ fn ask(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Known, ConsumeError> {
     let start = wanted.start;
-    let checks_range = matches!(start, Start::At(_)) && wanted.range_is_checked;
+    let checks_range = matches!(start, Start::At(_));
     let is_tail = matches!(start, Start::Tail(_));
     let times_from = match start {
         Start::Time(ms) => Some(ms),
@@ -214,7 +234,7 @@ pub(crate) fn list_offsets(
 }
 
 /// The bounds of one partition, from what is known of it.
-fn span(wanted: &Wanted, known: &Known, place: &Place) -> Result<Span, ConsumeError> {
+fn span(wanted: &Wanted, known: &Known, place: &Place) -> Span {
     let of = |offsets: &Offsets| offsets.get(place).copied().flatten();
     let first = of(&known.first);
     let end = of(&known.end);
@@ -229,22 +249,13 @@ fn span(wanted: &Wanted, known: &Known, place: &Place) -> Result<Span, ConsumeEr
         Start::Time(_) => of(&known.start_time)
             .or(end)
             .unwrap_or(i64::from(ffi::RD_KAFKA_OFFSET_END)),
-        Start::At(offset) => {
-            let high = of(&known.high);
-            if let (Some(first), Some(high)) = (first, high)
-                && wanted.range_is_checked
-                && !(first..=high).contains(&offset)
-            {
-                return Err(ConsumeError::OutOfRange {
-                    topic: place.0.clone(),
-                    partition: place.1,
-                    offset,
-                    first,
-                    next: high,
-                });
-            }
-            offset
+        Start::At(offset) => offset,
+    };
+    let out_of_range = match (wanted.start, first, of(&known.high)) {
+        (Start::At(offset), Some(first), Some(high)) => {
+            (!(first..=high).contains(&offset)).then_some((first, high))
         }
+        _ => None,
     };
     let stop_at_end = end.filter(|_| wanted.stop_at_end);
     let stop_at_time = of(&known.stop_time);
@@ -252,14 +263,16 @@ fn span(wanted: &Wanted, known: &Known, place: &Place) -> Result<Span, ConsumeEr
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
-    Ok(Span {
+    Span {
         partition: place.1,
         start,
         end: stop,
         expected_records: stop
             .filter(|_| start >= 0)
             .map(|stop| stop.saturating_sub(start).max(0) as u64),
-    })
+        out_of_range,
+        has_earlier: first.is_some_and(|first| first < start),
+    }
 }
 
 #[cfg(test)]
@@ -272,10 +285,13 @@ mod tests {
         HashMap::from([((PLACE.0.to_owned(), PLACE.1), offset.into())])
     }
 
-    fn bounds(wanted: &Wanted, known: &Known) -> Result<(i64, Option<i64>), String> {
+    fn settled(wanted: &Wanted, known: &Known) -> Span {
         span(wanted, known, &(PLACE.0.to_owned(), PLACE.1))
-            .map(|span| (span.start, span.end))
-            .map_err(|error| error.to_string())
+    }
+
+    fn bounds(wanted: &Wanted, known: &Known) -> (i64, Option<i64>) {
+        let span = settled(wanted, known);
+        (span.start, span.end)
     }
 
     fn known() -> Known {
@@ -294,22 +310,25 @@ mod tests {
             stop_at_end: true,
             ..Wanted::default()
         };
-        assert_eq!(bounds(&wanted(3), &known()), Ok((17, Some(20))));
-        assert_eq!(bounds(&wanted(99), &known()), Ok((10, Some(20))));
+        assert_eq!(bounds(&wanted(3), &known()), (17, Some(20)));
+        assert_eq!(bounds(&wanted(99), &known()), (10, Some(20)));
     }
 
     #[test]
-    fn an_offset_out_of_range_is_refused_with_the_range() {
-        let wanted = |offset, range_is_checked| Wanted {
-            start: Start::At(offset),
-            range_is_checked,
-            ..Wanted::default()
+    fn an_offset_out_of_range_is_known_with_the_range() {
+        let range = |offset| {
+            let wanted = Wanted {
+                start: Start::At(offset),
+                ..Wanted::default()
+            };
+            settled(&wanted, &known()).out_of_range
         };
-        assert_eq!(bounds(&wanted(25, true), &known()), Ok((25, None)));
-        let told = bounds(&wanted(26, true), &known()).unwrap_err();
-        assert!(told.contains("26") && told.contains("10 to 25"), "{told}");
-        assert!(bounds(&wanted(9, true), &known()).is_err());
-        assert_eq!(bounds(&wanted(9, false), &known()), Ok((9, None)));
+        for offset in [10, 20, 25] {
+            assert_eq!(range(offset), None, "{offset}");
+        }
+        for offset in [0, 9, 26, i64::MAX] {
+            assert_eq!(range(offset), Some((10, 25)), "{offset}");
+        }
     }
 
     #[test]
@@ -324,10 +343,10 @@ mod tests {
             stop_time: at(stop),
             ..known()
         };
-        assert_eq!(bounds(&wanted, &by_time(None, None)), Ok((20, None)));
+        assert_eq!(bounds(&wanted, &by_time(None, None)), (20, None));
         assert_eq!(
             bounds(&wanted, &by_time(Some(12), Some(15))),
-            Ok((12, Some(15)))
+            (12, Some(15))
         );
     }
 }

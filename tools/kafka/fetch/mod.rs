@@ -31,12 +31,8 @@ use super::Options;
 use crate::record::Record;
 
 /// Sets what reading partitions needs, where the user says nothing else.
-pub fn tune(options: &mut Options, wanted: &Wanted) {
+pub fn tune(options: &mut Options) {
     settings::tune(options);
-    if wanted.start != Start::Stored {
-        // Records that are gone are never passed over in silence.
-        options.set_default("auto.offset.reset", "error");
-    }
 }
 
 /// Takes what reading brings. Any closure that takes [`Item`]s is one.

@@ -36,6 +36,7 @@ pub struct Reader<'c> {
     stop_time_ms: i64,
     wants_headers: bool,
     expected_records: Option<u64>,
+    partly_read: Vec<Place>,
 }
 
 /// What a ticket stands for.
@@ -72,7 +73,9 @@ impl<'c> Reader<'c> {
             interrupted,
         )?;
         let settings = Settings::of(client, options);
-        let takes_new = !wanted.stop_at_end && wanted.partition.is_none();
+        let takes_new =
+            !wanted.stop_at_end && wanted.partition.is_none() && wanted.placed.is_none();
+        let partly_read = span::partly_read(found.iter().map(|t| t.name.as_str()).zip(&spans));
         let expected = spans.iter().flatten().map(|span| span.expected_records);
         let mut reader = Reader {
             machine: Machine::new(settings.clone(), takes_new, Instant::now()),
@@ -86,6 +89,7 @@ impl<'c> Reader<'c> {
             expected_records: expected
                 .collect::<Option<Vec<u64>>>()
                 .map(|c| c.iter().sum()),
+            partly_read,
             wire,
         };
         let commits = match wanted.start {
@@ -118,9 +122,16 @@ impl<'c> Reader<'c> {
                 let place = (topic.name.clone(), span.partition);
                 let known = (span.start >= 0).then_some(span.start);
                 let start = commits.get(&place).copied().or(known);
-                let is_empty = span
-                    .end
-                    .is_some_and(|end| end == 0 || start.is_some_and(|start| start >= end));
+                // Behind the end there may be nothing more to read, or never have been anything.
+                let is_behind = |end| start.is_some_and(|start| start > end);
+                if let Some(start) = start
+                    && (span.out_of_range.is_some() || span.end.is_some_and(is_behind))
+                {
+                    self.machine
+                        .add_lost(index, span.partition, start, span.end);
+                    continue;
+                }
+                let is_empty = span.end.is_some_and(|end| end == 0 || start == Some(end));
                 let partition = self.machine.add(index, span.partition, start, span.end);
                 if is_empty {
                     self.machine.finish(partition);
@@ -134,9 +145,19 @@ impl<'c> Reader<'c> {
         self.machine.is_done()
     }
 
+    /// Whether every partition was read to its end at least once.
+    pub fn was_at_ends(&self) -> bool {
+        self.current.is_none() && self.machine.was_at_ends()
+    }
+
     /// How many offsets lie between the starts and the bounds, where all are known.
     pub fn expected_records(&self) -> Option<u64> {
         self.expected_records
+    }
+
+    /// The partitions that have records before those that are read, where that is known.
+    pub fn partly_read(&self) -> &[Place] {
+        &self.partly_read
     }
 
     /// The client, for what it knows of the cluster.

@@ -31,6 +31,8 @@ pub(super) struct Settings {
     /// Where this client stands; empty where that does not matter.
     pub(super) rack: String,
     pub(super) reset: Reset,
+    /// Where to start if the group has committed nothing.
+    pub(super) start: Reset,
     /// How long to leave a broker or partition alone after an error; doubles up to the second.
     pub(super) backoff: Duration,
     pub(super) max_backoff: Duration,
@@ -59,6 +61,11 @@ impl Settings {
             Duration::from_millis(u64::try_from(number(name, usual)).unwrap_or(0))
         };
         let bytes = |name: &str, usual: i64| number(name, usual).clamp(1, i32::MAX.into()) as i32;
+        let reset = options.get("auto.offset.reset").map(|policy| match policy {
+            "smallest" | "earliest" | "beginning" => Reset::Earliest,
+            "error" => Reset::Error,
+            _ => Reset::Latest,
+        });
         let refresh_ms = number("topic.metadata.refresh.interval.ms", 300_000);
         Settings {
             max_wait: millis("fetch.wait.max.ms", 500),
@@ -70,11 +77,9 @@ impl Settings {
             isolation: Isolation::of(options),
             checks_crcs: text("check.crcs") == "true",
             rack: text("client.rack"),
-            reset: match options.get("auto.offset.reset") {
-                Some("smallest" | "earliest" | "beginning") => Reset::Earliest,
-                Some("error") => Reset::Error,
-                _ => Reset::Latest,
-            },
+            // Records that are gone are never passed over in silence.
+            reset: reset.unwrap_or(Reset::Error),
+            start: reset.unwrap_or(Reset::Latest),
             backoff: millis("retry.backoff.ms", 100),
             max_backoff: millis("retry.backoff.max.ms", 1000),
             refresh_interval: u64::try_from(refresh_ms)

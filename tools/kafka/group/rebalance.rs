@@ -131,6 +131,7 @@ impl Member {
             states.resize_with(partition + 1, || None);
         }
         states[partition] = Some(PartitionState {
+            was_at_end: false,
             end,
             is_done: end == Some(0),
         });

@@ -46,7 +46,7 @@ pub enum OptionsError {
     #[error("{0}: {1}")]
     Property(Source, String),
     /// `-X` without `=`.
-    #[error("-X {0}: NAME=VALUE is expected (or `list`, or `dump`)")]
+    #[error("-X {}: NAME=VALUE is expected (or `list`, or `dump`)", first_word(.0))]
     NoEquals(String),
     /// A file that was asked for can't be read.
     #[error("{0}: {1}")]
@@ -59,6 +59,12 @@ pub enum OptionsError {
     /// librdkafka would take the port modulo 65536, and ask somebody else.
     #[error("bootstrap.servers: {0}: a port is a number from 1 to 65535")]
     Port(String),
+}
+
+/// What stands behind a name may be a password.
+fn first_word(text: &str) -> &str {
+    let end = text.find(|c: char| c.is_whitespace() || c == ':');
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// A port may be left out; a colon without brackets around it is also part of an IPv6 address.
@@ -313,6 +319,22 @@ fn read_secret(name: &str, path: &str) -> Result<String, OptionsError> {
 /// The table of every property that librdkafka knows, for `-X list`.
 pub fn list() -> String {
     conf::list()
+}
+
+/// The names of all properties that librdkafka knows, each once.
+pub fn names() -> impl Iterator<Item = String> {
+    let table = conf::list();
+    let names: std::collections::BTreeSet<String> = table
+        .lines()
+        .filter_map(|line| line.split('|').next())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| name.contains('.') || name == "acks" || name == "retries" || name == "debug")
+        .filter(|name| {
+            name.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b))
+        })
+        .collect();
+    names.into_iter()
 }
 
 #[cfg(test)]

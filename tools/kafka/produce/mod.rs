@@ -118,8 +118,11 @@ impl Producer {
         topic: Option<TopicId>,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<(), ContactError> {
+        let name = topic.map(|id| self.topics.name(id));
         let topic = topic.map(|id| self.topics.handle(id));
-        let deadline = Instant::now() + self.client.first_contact();
+        let started = Instant::now();
+        let deadline = started + self.client.first_contact();
+        let mut is_said = false;
         loop {
             let answer = self.client.ask_first(interrupted, |timeout_ms| {
                 Topics::ask(&self.client, topic, timeout_ms)
@@ -131,11 +134,33 @@ impl Producer {
                     if interrupted() {
                         return Err(ContactError::Interrupted);
                     }
+                    if !is_said && started.elapsed() >= Duration::from_secs(1) {
+                        is_said = true;
+                        let name = name.as_deref().unwrap_or_default();
+                        log::warn!("waiting for topic {name} to be made: {error}");
+                    }
                     std::thread::sleep(Duration::from_millis(50));
+                }
+                // Another connection has reached the cluster: this one waits as it does after any outage.
+                Err(ContactError::Unreachable { .. }) if self.client.has_seen_cluster() => {
+                    return Ok(());
                 }
                 other => return other,
             }
         }
+    }
+
+    /// A record that does not fit into the empty queue is too large for it.
+    fn explain_full(&self, error: KafkaError) -> KafkaError {
+        if error.code != code::QUEUE_FULL {
+            return error;
+        }
+        let name = "queue.buffering.max.kbytes";
+        let kbytes = self.client.property(name).unwrap_or_default();
+        let reason = format!(
+            "the record is larger than the queue, {kbytes} KiB; -X {name}=N makes it larger"
+        );
+        KafkaError::new(code::MESSAGE_TOO_LARGE, reason)
     }
 
     /// The handle for a topic, made at its first use.
@@ -167,6 +192,7 @@ impl Producer {
             Err(error) if error.code == code::QUEUE_FULL && self.in_flight() > 0 => Sent::Full,
             Err(error) => {
                 self.totals.accepted += 1;
+                let error = self.explain_full(error);
                 let topic = self.topics.name(topic);
                 self.give_up(Undelivered::refused(
                     record, origin, topic, partition, error,

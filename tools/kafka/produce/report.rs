@@ -81,10 +81,7 @@ unsafe fn copy(message: *const ffi::rd_kafka_message_t, error: KafkaError) -> Un
                 &raw mut size,
             ) == code::NONE
             {
-                headers.push((
-                    std::ffi::CStr::from_ptr(name).to_bytes().to_vec(),
-                    bytes(value, size),
-                ));
+                headers.push((ffi::header_name(name).to_vec(), bytes(value, size)));
             }
         }
         let partition = (*message).partition;

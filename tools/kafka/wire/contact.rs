@@ -33,6 +33,7 @@ impl Wire<'_> {
                     return Err(ContactError::Interrupted);
                 }
                 self.client.drain_errors();
+                self.client.mention_wait(started);
                 if self.client.is_refused_for_good() || Instant::now() >= deadline {
                     return Err(self.client.unreachable(started.elapsed()));
                 }
@@ -52,6 +53,7 @@ impl Wire<'_> {
             if Instant::now() >= deadline {
                 return Err(self.client.unreachable(started.elapsed()));
             }
+            self.client.mention_wait(started);
             // The first connection is given up by librdkafka as soon as the
             // brokers' numbers are known; one that always breaks is no reason to spin.
             if attempt > 0 {

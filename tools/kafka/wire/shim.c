@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 #include "rdkafka_int.h"
 #include "rdkafka_broker.h"
 #include "rdkafka_buf.h"
+#include "rdkafka_header.h"
 #include "rdkafka_metadata.h"
 #include "rdkafka_proto.h"
 #include "rdkafka_queue.h"
@@ -24,6 +26,13 @@
 /* Takes what came back: `reply` is NULL on error, else owned by the taker, and `body` points into it. */
 typedef void (*ku_taker_t)(void *inbox, uint64_t ticket, int error,
                            void *reply, const void *body, size_t size);
+
+/* How long a header's name is: rd_kafka_header_get_all tells where it begins, and it may hold a NUL. */
+size_t ku_header_name_size(const char *name) {
+        const char *header = name - offsetof(rd_kafka_header_t, rkhdr_name);
+
+        return ((const rd_kafka_header_t *)header)->rkhdr_name_size;
+}
 
 struct ku_pending {
         ku_taker_t take;

@@ -1,5 +1,6 @@
 //! From a JSON object to a record: what is written here, and what kcat writes.
 
+mod array;
 mod fields;
 mod headers;
 mod values;
@@ -11,6 +12,7 @@ use super::super::decode::{Decoded, DecodedRecord};
 use super::super::scan::Splitter;
 use super::super::{DecodeError, FormatError, Header, Record, TimestampType};
 use super::Json;
+use array::{Rest, Step};
 use fields::{Fields, FieldsSeed};
 use values::Text;
 
@@ -20,6 +22,8 @@ pub(in super::super) struct Reader {
     splitter: Splitter,
     /// Strings that had escapes or were base64; others are slices of the input.
     scratch: Vec<u8>,
+    /// What is left of a line that is an array.
+    rest: Option<Rest>,
 }
 
 impl Reader {
@@ -30,7 +34,12 @@ impl Reader {
         Ok(Reader {
             splitter: Splitter::new(&format.delimiter),
             scratch: Vec::new(),
+            rest: None,
         })
+    }
+
+    pub(in super::super) fn is_inside_line(&self) -> bool {
+        self.rest.is_some()
     }
 
     pub(in super::super) fn read<'a>(
@@ -38,21 +47,32 @@ impl Reader {
         input: &'a [u8],
         at_end: bool,
     ) -> Result<Decoded<'a>, DecodeError> {
-        let Some(cut) = self.splitter.cut(input, at_end) else {
-            return Ok(Decoded::Incomplete);
+        let step = if let Some(rest) = self.rest.take() {
+            array::go_on(input, rest)?
+        } else {
+            let Some(cut) = self.splitter.cut(input, at_end) else {
+                return Ok(Decoded::Incomplete);
+            };
+            if input[..cut.end].trim_ascii().is_empty() {
+                return Err(DecodeError::new(
+                    "",
+                    "empty where a JSON object was expected",
+                ));
+            }
+            array::begin(input, cut)?
         };
-        let text = &input[..cut.end];
-        if text.trim_ascii().is_empty() {
-            return Err(DecodeError::new(
-                "",
-                "empty where a JSON object was expected",
-            ));
-        }
+        let (text, used) = match step {
+            Step::Empty { used } => return Ok(Decoded::Skipped { used }),
+            Step::Object { text, used, rest } => {
+                self.rest = rest;
+                (text, used)
+            }
+        };
         self.scratch.clear();
         let fields = parse(text, &mut self.scratch).map_err(|error| explain(&error))?;
         Ok(Decoded::Record {
             record: record(fields, &self.scratch)?,
-            used: cut.used,
+            used,
         })
     }
 }
@@ -71,6 +91,11 @@ fn parse<'de>(text: &'de [u8], scratch: &mut Vec<u8>) -> Result<Fields<'de>, ser
             "payload and payload_base64 are both there",
         ));
     }
+    if fields.has_payload && fields.has_value {
+        return Err(serde_json::Error::custom(
+            "payload and value are both there",
+        ));
+    }
     Ok(fields)
 }
 
@@ -85,7 +110,9 @@ fn explain(error: &serde_json::Error) -> DecodeError {
 }
 
 fn record<'a>(fields: Fields<'a>, scratch: &'a [u8]) -> Result<DecodedRecord<'a>, DecodeError> {
-    let has_payload = fields.has_payload;
+    // Others call the payload so. With fields that are not a record's it is somebody else's object.
+    let is_named_value = fields.has_value && !fields.has_unknown;
+    let has_payload = fields.has_payload || is_named_value;
     let bytes = |text: Option<Text<'a>>| text.map(|text| text.bytes(scratch));
     let topic = bytes(fields.topic).map(std::str::from_utf8);
     let headers = fields.headers.into_iter().map(|(name, value)| Header {
@@ -103,7 +130,7 @@ fn record<'a>(fields: Fields<'a>, scratch: &'a [u8]) -> Result<DecodedRecord<'a>
         timestamp_type: timestamp_type(bytes(fields.tstype))?,
         broker: small("broker", fields.broker)?,
         key: bytes(fields.key.or(fields.key_base64)),
-        value: bytes(fields.payload.or(fields.payload_base64)),
+        value: bytes(fields.payload.or(fields.payload_base64).or(fields.value)),
         headers: &[],
     };
     if !has_payload {

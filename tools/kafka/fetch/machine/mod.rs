@@ -126,9 +126,15 @@ impl Machine {
     ) -> usize {
         let position = match start {
             Some(offset) => Position::At { offset, epoch: -1 },
-            None => Position::Unknown(self.settings.reset, None),
+            None => Position::Unknown(self.settings.start, None),
         };
         self.add_at(topic, id, position, end)
+    }
+
+    /// Adds a partition that may have no record at `start`; the brokers are asked.
+    pub(super) fn add_lost(&mut self, topic: usize, id: i32, start: i64, end: Option<i64>) {
+        let position = Position::Unknown(self.settings.reset, Some(start));
+        self.add_at(topic, id, position, end);
     }
 
     fn add_at(&mut self, topic: usize, id: i32, position: Position, end: Option<i64>) -> usize {
@@ -169,9 +175,15 @@ impl Machine {
         self.partitions[partition].is_over
     }
 
-    /// Whether nothing is left to read.
+    /// Whether nothing is left to read, and nothing to be told.
     pub(super) fn is_done(&self) -> bool {
-        self.partitions.iter().all(|partition| partition.is_over)
+        self.errors.is_empty() && self.partitions.iter().all(|partition| partition.is_over)
+    }
+
+    /// Whether every partition was read to its end at least once.
+    pub(super) fn was_at_ends(&self) -> bool {
+        let mut partitions = self.partitions.iter();
+        partitions.all(|partition| partition.is_over || partition.told_end.is_some())
     }
 
     /// What the user is to be told next.

@@ -21,6 +21,7 @@ fn settings() -> Settings {
         checks_crcs: true,
         rack: String::new(),
         reset: Reset::Error,
+        start: Reset::Latest,
         backoff: Duration::from_millis(100),
         max_backoff: Duration::from_secs(1),
         refresh_interval: None,

@@ -21,12 +21,18 @@ pub(super) struct Fields<'de> {
     pub(super) key_base64: Option<Text<'de>>,
     pub(super) payload: Option<Text<'de>>,
     pub(super) payload_base64: Option<Text<'de>>,
+    /// What kafkactl, kaf and Java tools call the payload.
+    pub(super) value: Option<Text<'de>>,
     /// Whether a payload was named, also as null.
     pub(super) has_payload: bool,
+    /// The same of `value`.
+    pub(super) has_value: bool,
+    /// Whether there was a field that no record has.
+    pub(super) has_unknown: bool,
 }
 
 /// The names, in kcat's order; other fields, as `key_schema_id`, are passed over.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "topic",
     "partition",
     "offset",
@@ -38,6 +44,7 @@ const NAMES: [&str; 11] = [
     "key_base64",
     "payload",
     "payload_base64",
+    "value",
 ];
 
 /// Takes an object.
@@ -65,6 +72,7 @@ impl<'de> Visitor<'de> for FieldsSeed<'_> {
         let mut seen = [false; NAMES.len()];
         while let Some(name) = map.next_key_seed(NameSeed)? {
             let Some(index) = name else {
+                fields.has_unknown = true;
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
@@ -92,6 +100,7 @@ impl<'de> Visitor<'de> for FieldsSeed<'_> {
                 .is_some_and(|i| seen[i])
         };
         fields.has_payload = named("payload") || named("payload_base64");
+        fields.has_value = named("value");
         Ok(fields)
     }
 }
@@ -113,6 +122,7 @@ impl<'de> Fields<'de> {
             "key" => self.key = text,
             "key_base64" => self.key_base64 = decoded(text)?,
             "payload" => self.payload = text,
+            "value" => self.value = text,
             _ => self.payload_base64 = decoded(text)?,
         }
         Ok(())

@@ -1,8 +1,8 @@
-//! Headers: an array of arrays, or kcat's flat array of names and values.
+//! Headers: an array of arrays, kcat's flat array of names and values, or the object that kcat's help shows.
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::values::{Text, TextSeed};
 
@@ -31,6 +31,24 @@ impl<'de> Visitor<'de> for HeadersSeed<'_> {
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(Vec::new())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut headers = Vec::new();
+        let scratch = self.scratch;
+        let field = "a header";
+        while let Some(name) = entries.next_key_seed(TextSeed {
+            field,
+            scratch: &mut *scratch,
+        })? {
+            let value = entries.next_value_seed(TextSeed {
+                field,
+                scratch: &mut *scratch,
+            })?;
+            // A key of a JSON object is a string.
+            headers.extend(name.map(|name| (name, value)));
+        }
+        Ok(headers)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {

@@ -68,7 +68,8 @@ fn minus_one_and_null_say_not_known() {
 
 #[test]
 fn an_object_without_a_payload_is_not_taken_for_a_tombstone() {
-    for text in ["{}", r#"{"key":"k"}"#, r#"{"key":"k","value":"v"}"#] {
+    // With a field that no record has, `value` is no payload either.
+    for text in ["{}", r#"{"key":"k"}"#, r#"{"key":"k","value":"v","id":1}"#] {
         let reason = "payload: is missing (null is a tombstone, and has to be written)";
         assert_eq!(refused(text), reason, "{text}");
     }
@@ -104,6 +105,38 @@ fn binary_parts_of_headers_are_base64() {
         assert_eq!(record.headers, headers);
     })
     .expect("the text is well-formed");
+}
+
+#[test]
+fn what_other_tools_call_value_is_the_payload() {
+    let text = r#"{"key":"k","value":"v"}"#;
+    let is_value = |record: Record<'_>| record.value == Some(b"v") && record.key == Some(b"k");
+    assert_eq!(decoded(text, is_value), Ok(true));
+    let both = r#"{"payload":"p","value":"v"}"#;
+    assert_eq!(refused(both), "payload and value are both there");
+}
+
+#[test]
+fn an_array_is_its_objects_one_after_the_other() {
+    let mut decoder = Decoder::new(Format::Json(Json::default())).expect("the format is fine");
+    let text = b" [ {\"payload\":\"a]\\\"}\"} ,{\"value\":\"b\"}]\n{\"payload\":\"c\"}\n";
+    let mut rest = &text[..];
+    let mut values = Vec::new();
+    let mut inside = Vec::new();
+    while !rest.is_empty() {
+        let used = match decoder.decode(rest, false) {
+            Ok(Decoded::Record { record, used }) => {
+                values.push(record.record().value.map(<[u8]>::to_owned));
+                used
+            }
+            other => panic!("{other:?}"),
+        };
+        inside.push(decoder.is_inside_line());
+        rest = &rest[used..];
+    }
+    let value = |text: &str| Some(text.as_bytes().to_vec());
+    assert_eq!(values, [value("a]\"}"), value("b"), value("c")]);
+    assert_eq!(inside, [true, false, false]);
 }
 
 #[test]
@@ -160,8 +193,8 @@ fn each_malformed_object_is_refused_with_its_reason() {
             "byte 23: payload_base64 is not base64: Invalid padding".to_owned(),
         ),
         (
-            r#"{"headers":{"a":"b"}}"#,
-            "byte 12: invalid type: map, expected an array of [name, value] for headers".to_owned(),
+            r#"{"headers":{"a":5}}"#,
+            "byte 17: invalid type: integer `5`, expected a string or null for a header".to_owned(),
         ),
         (
             r#"{"headers":["a"]}"#,

@@ -1,0 +1,414 @@
+//! Every pair of a mode and an option.
+
+#[path = "../../tests/options/walk.rs"]
+mod walk;
+
+use std::ffi::OsString;
+
+use clap::CommandFactory;
+use walk::{Mode, Walk};
+
+use super::{rules, settle};
+use crate::cli::Cli;
+
+const MODES: &[Mode<'_>] = &[
+    Mode {
+        name: "P",
+        words: &["-P", "-t", "t", "-b", "h"],
+    },
+    Mode {
+        name: "P-FILE",
+        words: &["-P", "-t", "t", "-b", "h", "Cargo.toml"],
+    },
+    Mode {
+        name: "P-l",
+        words: &["-P", "-t", "t", "-b", "h", "-l", "Cargo.toml"],
+    },
+    Mode {
+        name: "P-ack",
+        words: &["-P", "-t", "t", "-b", "h", "--tsv", "--ack", "a"],
+    },
+    Mode {
+        name: "P-txn",
+        words: &[
+            "-P", "-t", "t", "-b", "h", "--tsv", "--ack", "a", "--txn", "x",
+        ],
+    },
+    Mode {
+        name: "C",
+        words: &["-C", "-t", "t", "-b", "h"],
+    },
+    Mode {
+        name: "C-f",
+        words: &["-C", "-t", "t", "-b", "h", "-f", "%s"],
+    },
+    Mode {
+        name: "C-J",
+        words: &["-C", "-t", "t", "-b", "h", "-J"],
+    },
+    Mode {
+        name: "C-tsv",
+        words: &["-C", "-t", "t", "-b", "h", "--tsv"],
+    },
+    Mode {
+        name: "C-last",
+        words: &["-C", "-t", "t", "-b", "h", "--last", "3"],
+    },
+    Mode {
+        name: "C-key",
+        words: &["-C", "-t", "t", "-b", "h", "--only-key", "k"],
+    },
+    Mode {
+        name: "G",
+        words: &["-G", "g", "t", "-b", "h"],
+    },
+    Mode {
+        name: "G-exec",
+        words: &["-G", "g", "t", "-b", "h", "--exec", "c"],
+    },
+    Mode {
+        name: "G-ack",
+        words: &["-G", "g", "t", "-b", "h", "--tsv", "--ack", "a"],
+    },
+    Mode {
+        name: "L",
+        words: &["-L", "-b", "h"],
+    },
+    Mode {
+        name: "Q",
+        words: &["-Q", "-t", "t:0:end", "-b", "h"],
+    },
+    Mode {
+        name: "M",
+        words: &["-M", "1"],
+    },
+    Mode {
+        name: "U",
+        words: &["-U"],
+    },
+];
+
+const VALUES: &[(&str, &str)] = &[
+    ("topics", "u:0:end"),
+    ("group", "g"),
+    ("offsets", "end"),
+    ("key", "k"),
+    ("headers", "a=1"),
+    ("compression", "zstd"),
+    ("engine", "librdkafka"),
+    ("delimiter", ";"),
+    ("key_delimiter", ":"),
+    ("template", "%s\n"),
+    ("tsv", "all"),
+    ("bytes", "hex"),
+    ("utf8", "strict"),
+    ("unpack", "value=i"),
+    ("exec", "cat"),
+    ("ack", "socket"),
+    ("idle", "5s"),
+    ("batch_wait", "5s"),
+    ("batch_bytes", "1M"),
+    ("algorithm", "java"),
+    ("brokers", "h"),
+    ("properties", "client.id=me"),
+    ("config_files", "none"),
+    ("debug", "broker"),
+    ("timeout", "3"),
+    ("operands", "Cargo.toml"),
+    ("command", "true"),
+];
+
+const ALL_C: &str = "C C-f C-J C-tsv C-last C-key";
+
+const SHOWN: &[(&str, &str, &str)] = &[
+    (
+        "print_offset",
+        "G-exec",
+        "a_command_gets_offsets_where_they_are_asked_for",
+    ),
+    // Two modes are one where the group says so; the same mode twice is that mode.
+    (
+        "consume",
+        "C C-f C-J C-tsv C-last C-key G G-exec G-ack",
+        "a_group_may_be_asked_for_beside_c",
+    ),
+    (
+        "group",
+        "C C-f C-J C-tsv C-key G G-exec G-ack",
+        "a_group_may_be_asked_for_beside_c",
+    ),
+    (
+        "produce",
+        "P P-FILE P-l P-ack P-txn",
+        "the_command_lines_of_kcat_do_the_same_or_say_what_to_type",
+    ),
+    ("list", "L", "the_text_is_kcats"),
+    (
+        "query",
+        "Q",
+        "a_time_is_answered_with_the_first_offset_at_or_after_it",
+    ),
+    ("self_test", "U", "the_self_test_passes"),
+    (
+        "topics",
+        "Q",
+        "a_time_is_answered_with_the_first_offset_at_or_after_it",
+    ),
+    (
+        "partition",
+        "P P-FILE P-l P-ack P-txn",
+        "a_partition_is_obeyed_and_one_that_is_not_there_is_an_error",
+    ),
+    (
+        "partition",
+        ALL_C,
+        "all_partitions_are_read_or_the_one_that_was_asked_for",
+    ),
+    (
+        "offsets",
+        "C C-f C-J C-tsv C-key",
+        "an_offset_is_absolute_or_counted_from_the_end",
+    ),
+    ("offsets", "G G-exec G-ack", "a_group_prints_the_same"),
+    ("count", "P P-FILE P-l", "a_count_ends_production"),
+    (
+        "count",
+        "C C-f C-J C-tsv C-key",
+        "a_count_ends_consumption_and_the_rest_is_not_shown",
+    ),
+    (
+        "count",
+        "G G-exec G-ack",
+        "a_count_commits_exactly_what_was_shown",
+    ),
+    (
+        "exit_at_end",
+        "C C-f C-J C-tsv C-last C-key",
+        "the_last_are_the_newest_of_all_partitions_by_their_times",
+    ),
+    (
+        "exit_at_end",
+        "G G-exec G-ack",
+        "a_group_reads_to_the_end_and_goes_on_there",
+    ),
+    (
+        "idle",
+        "C C-f C-J C-tsv C-key G",
+        "idleness_ends_a_consumer_and_a_member_of_a_group",
+    ),
+    (
+        "last",
+        "C C-f C-J C-tsv C-key",
+        "the_last_are_the_newest_of_all_partitions_by_their_times",
+    ),
+    (
+        "only_key",
+        "C C-f C-J C-tsv C-last G",
+        "only_one_key_is_shown_from_all_partitions_or_from_its_own",
+    ),
+    (
+        "algorithm",
+        "C-key",
+        "only_one_key_is_shown_from_all_partitions_or_from_its_own",
+    ),
+    ("lines", "P P-FILE P-l", "a_line_file_is_read_like_stdin"),
+    (
+        "key",
+        "P P-FILE P-l P-ack P-txn",
+        "a_fixed_key_gives_way_to_a_key_in_the_line",
+    ),
+    (
+        "headers",
+        "P P-FILE P-l P-ack P-txn",
+        "headers_of_the_command_line_are_on_every_record_in_their_order",
+    ),
+    (
+        "compression",
+        "P P-FILE P-l P-ack P-txn",
+        "every_codec_is_readable_by_others",
+    ),
+    (
+        "tee",
+        "P-FILE",
+        "a_file_that_is_one_record_is_passed_on_too",
+    ),
+    ("tee", "P P-l", "the_input_is_passed_on_with_its_delimiters"),
+    (
+        "unbuffered",
+        "C C-f C-J C-tsv C-last C-key G",
+        "a_record_shows_at_once_in_a_pipe",
+    ),
+    (
+        "keep_trying",
+        "P P-FILE P-l C C-f C-J C-tsv C-last C-key G L Q",
+        "with_e_every_mode_waits_for_the_cluster",
+    ),
+    ("engine", ALL_C, "every_codec_is_read_alike"),
+    (
+        "print_offset",
+        "C C-last C-key G",
+        "the_offset_is_shown_before_a_raw_record_where_it_is_asked_for",
+    ),
+    (
+        "unpack",
+        "C C-f C-J C-tsv C-last C-key G G-exec G-ack",
+        "integers_are_unpacked",
+    ),
+    (
+        "raw",
+        "C C-f C-J C-tsv C-last C-key G",
+        "a_message_cannot_drive_the_terminal",
+    ),
+    (
+        "delimiter",
+        "P P-l C C-last C-key C-J G G-exec",
+        "any_delimiter_is_taken_as_it_was_typed",
+    ),
+    (
+        "key_delimiter",
+        "P P-l C C-last C-key G G-exec",
+        "a_key_ends_at_the_first_delimiter_and_a_line_without_one_has_none",
+    ),
+    (
+        "null_empty",
+        "P P-l C C-last C-key C-f G G-exec",
+        "an_empty_key_or_value_is_null_where_it_is_asked_for",
+    ),
+    (
+        "template",
+        "P P-l C C-f C-last C-key G G-exec",
+        "a_template_shows_each_part",
+    ),
+    (
+        "json",
+        "P P-l P-ack P-txn C C-J C-last C-key G G-exec L Q",
+        "json_is_valid_for_any_bytes",
+    ),
+    (
+        "tsv",
+        "P P-l P-ack P-txn C C-tsv C-last C-key G G-exec G-ack",
+        "tsv_keeps_every_byte_on_one_line",
+    ),
+    (
+        "bytes",
+        "C-tsv P-ack P-txn G-ack",
+        "tsv_keeps_every_byte_on_one_line",
+    ),
+    (
+        "utf8",
+        "C-tsv P-ack P-txn G-ack",
+        "tsv_keeps_every_byte_on_one_line",
+    ),
+    (
+        "exec",
+        "G G-exec",
+        "a_command_gets_whole_batches_and_is_told_what_they_hold",
+    ),
+    (
+        "ack",
+        "G-ack P-ack P-txn",
+        "what_is_delivered_is_committed_and_nothing_is_left_behind",
+    ),
+    ("txn", "P-ack P-txn", "an_end_that_is_alone_says_so_in_time"),
+    (
+        "max_inflight",
+        "G-ack",
+        "a_sink_that_stands_still_bounds_what_is_sent",
+    ),
+    (
+        "batch",
+        "G-exec P-txn",
+        "a_command_gets_whole_batches_and_is_told_what_they_hold",
+    ),
+    (
+        "batch_wait",
+        "G-exec P-txn",
+        "a_batch_ends_by_its_bytes_and_by_its_time",
+    ),
+    (
+        "batch_bytes",
+        "G-exec",
+        "a_batch_ends_by_its_bytes_and_by_its_time",
+    ),
+    (
+        "retry",
+        "G-exec",
+        "a_command_that_fails_is_tried_again_with_the_whole_batch",
+    ),
+    (
+        "parallel",
+        "G-exec",
+        "partitions_run_beside_each_other_and_each_in_its_order",
+    ),
+    (
+        "brokers",
+        "*",
+        "the_first_that_says_where_the_cluster_is_wins",
+    ),
+    (
+        "properties",
+        "*",
+        "the_first_that_says_where_the_cluster_is_wins",
+    ),
+    (
+        "config_files",
+        "*",
+        "the_first_that_says_where_the_cluster_is_wins",
+    ),
+    (
+        "timeout",
+        "*",
+        "every_mode_says_why_the_cluster_is_unreachable",
+    ),
+    (
+        "debug",
+        "*",
+        "librdkafkas_log_is_shown_where_it_is_asked_for",
+    ),
+    (
+        "verbose",
+        "*",
+        "librdkafkas_log_is_shown_where_it_is_asked_for",
+    ),
+    (
+        "quiet",
+        "*",
+        "what_kcat_overrides_in_silence_is_named_and_quiet_says_nothing",
+    ),
+    (
+        "operands",
+        "P P-FILE P-l",
+        "each_file_is_one_record_even_an_empty_one",
+    ),
+    (
+        "operands",
+        "C C-f C-J C-tsv C-last C-key G G-exec G-ack",
+        "several_topics_are_read_together",
+    ),
+    (
+        "command",
+        "M",
+        "a_command_gets_the_cluster_by_its_environment_and_its_status_is_passed_on",
+    ),
+];
+
+fn outcome(words: &[String]) -> Result<Vec<String>, String> {
+    let words = std::iter::once("kcat-lite").chain(words.iter().map(String::as_str));
+    let typed =
+        tools::cli::parse::parse_words::<Cli>(words.map(OsString::from), rules::LAST_COUNTS);
+    let text = |error: anyhow::Error| error.to_string();
+    let (_, warnings) = settle(typed.map_err(text)?).map_err(text)?;
+    Ok(warnings)
+}
+
+#[test]
+fn every_option_of_every_mode_is_refused_by_name_or_does_something() {
+    let walk = Walk {
+        command: Cli::command(),
+        modes: MODES,
+        values: VALUES,
+        shown: SHOWN,
+        outcome,
+    };
+    walk.check();
+}

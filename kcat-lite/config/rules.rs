@@ -1,0 +1,213 @@
+//! Which options go with which mode, and with which other options.
+//!
+//! Every option has its place in one of the tables; one that is in none is refused in every mode, and a test finds it.
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, CommandFactory};
+use tools::cli::option_name;
+
+use super::mode::Mode::{self, Consume, Group, List, Mock, Produce, Query};
+use super::usage;
+use crate::cli::Cli;
+
+const READ: &[Mode] = &[Consume, Group];
+const MOVE: &[Mode] = &[Produce, Consume, Group];
+const ASK: &[Mode] = &[Produce, Consume, Group, List, Query];
+const ANY: &[Mode] = &[Produce, Consume, Group, List, Query, Mock, Mode::SelfTest];
+
+/// The modes that honour an option, by its name in [`Cli`]; those that choose the mode go with any.
+const MODES: &[(&str, &[Mode])] = &[
+    ("produce", ANY),
+    ("consume", ANY),
+    ("group", ANY),
+    ("list", ANY),
+    ("query", ANY),
+    ("mock", ANY),
+    ("self_test", ANY),
+    ("version", ANY),
+    ("registry", ANY),
+    ("topics", ASK),
+    ("partition", &[Produce, Consume]),
+    ("offsets", READ),
+    ("count", MOVE),
+    ("exit_at_end", READ),
+    ("idle", READ),
+    ("last", &[Consume]),
+    ("only_key", READ),
+    ("algorithm", &[Consume]),
+    ("lines", &[Produce]),
+    ("key", &[Produce]),
+    ("headers", &[Produce]),
+    ("compression", &[Produce]),
+    ("tee", &[Produce]),
+    ("unbuffered", READ),
+    ("keep_trying", ASK),
+    ("engine", &[Consume]),
+    ("print_offset", READ),
+    ("unpack", READ),
+    ("raw", READ),
+    ("delimiter", MOVE),
+    ("key_delimiter", MOVE),
+    ("null_empty", MOVE),
+    ("template", MOVE),
+    ("bytes", MOVE),
+    ("utf8", MOVE),
+    ("tsv", ASK),
+    ("json", ASK),
+    ("exec", &[Group]),
+    ("ack", &[Group, Produce]),
+    ("txn", &[Produce]),
+    ("max_inflight", &[Group]),
+    ("batch", &[Group, Produce]),
+    ("batch_bytes", &[Group]),
+    ("batch_wait", &[Group, Produce]),
+    ("retry", &[Group]),
+    ("parallel", &[Group]),
+    ("brokers", ASK),
+    ("properties", ASK),
+    ("config_files", ASK),
+    ("timeout", ASK),
+    ("debug", ASK),
+    ("verbose", ASK),
+    ("quiet", &[Produce, Consume, Group, List, Query, Mock]),
+    ("operands", MOVE),
+    ("command", &[Mock]),
+];
+
+/// Options that mean something only beside one of others.
+const NEEDS: &[(&str, &[&str])] = &[
+    ("algorithm", &["only_key"]),
+    ("txn", &["ack"]),
+    ("max_inflight", &["ack"]),
+    ("batch", &["exec", "txn"]),
+    ("batch_bytes", &["exec"]),
+    ("batch_wait", &["exec", "txn"]),
+    ("retry", &["exec"]),
+    ("parallel", &["exec"]),
+];
+
+/// Options that can't be honoured together.
+const CLASHES: &[(&str, &[&str])] = &[
+    ("algorithm", &["partition"]),
+    ("last", &["offsets", "count", "idle"]),
+    (
+        "exec",
+        &["unbuffered", "keep_trying", "raw", "idle", "only_key"],
+    ),
+];
+
+/// Options of which kcat takes the last where they are typed more than once.
+pub(super) const LAST_COUNTS: &[&str] = &[
+    "produce",
+    "consume",
+    "list",
+    "query",
+    "partition",
+    "count",
+    "exit_at_end",
+    "lines",
+    "key",
+    "compression",
+    "tee",
+    "unbuffered",
+    "keep_trying",
+    "print_offset",
+    "delimiter",
+    "key_delimiter",
+    "null_empty",
+    "json",
+    "template",
+    "brokers",
+    "timeout",
+    "debug",
+    "quiet",
+];
+
+/// An option that can't be honoured is an error that names it, never ignored.
+pub(super) fn refuse_what_does_not_fit(matches: &ArgMatches, mode: Mode) -> anyhow::Result<()> {
+    let mut command = Cli::command();
+    command.build();
+    let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let typed: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|argument| is_typed(argument.get_id().as_str()))
+        .collect();
+    let name = |id: &str| {
+        let mut arguments = command.get_arguments();
+        let found = arguments.find(|argument| argument.get_id() == id);
+        found.map_or_else(|| id.to_owned(), option_name)
+    };
+    let shown = |id: &str| {
+        let mut arguments = command.get_arguments();
+        let found = arguments.find(|argument| argument.get_id() == id);
+        found.map_or_else(|| id.to_owned(), ToString::to_string)
+    };
+    for argument in &typed {
+        let id = argument.get_id().as_str();
+        let rule = MODES.iter().find(|(known, _)| *known == id);
+        if !rule.is_some_and(|(_, modes)| modes.contains(&mode)) {
+            return Err(refused(argument, matches, mode));
+        }
+    }
+    for (option, others) in NEEDS {
+        if is_typed(option) && !others.iter().any(|other| is_typed(other)) {
+            let others: Vec<String> = others.iter().map(|other| shown(other)).collect();
+            let (option, others) = (name(option), others.join(" or "));
+            return Err(usage(format_args!("{option} needs {others}")));
+        }
+    }
+    for (option, others) in CLASHES {
+        let clash = others
+            .iter()
+            .find(|other| is_typed(option) && is_typed(other));
+        if let Some(other) = clash {
+            let (option, other) = (name(option), name(other));
+            return Err(usage(format_args!("{other} does not go with {option}")));
+        }
+    }
+    Ok(())
+}
+
+fn refused(argument: &Arg, matches: &ArgMatches, mode: Mode) -> anyhow::Error {
+    let mode = mode.option();
+    if !argument.is_positional() {
+        return usage(format_args!(
+            "{} does not go with {mode}",
+            option_name(argument)
+        ));
+    }
+    if argument.get_id() == "command" {
+        return usage(format_args!("COMMAND does not go with {mode}"));
+    }
+    let words = matches.get_raw(argument.get_id().as_str());
+    let first = words.and_then(|mut words| words.next());
+    let first = first.unwrap_or_default().display();
+    usage(format_args!("`{first}`: {mode} takes no operand"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_has_a_rule_and_every_rule_an_option() {
+        let command = Cli::command();
+        let ids: Vec<&str> = command
+            .get_arguments()
+            .map(|a| a.get_id().as_str())
+            .collect();
+        for id in ids.iter().filter(|id| !["help", "version"].contains(id)) {
+            assert!(MODES.iter().any(|(known, _)| known == id), "{id}");
+        }
+        let others = NEEDS.iter().chain(CLASHES);
+        let others = others.flat_map(|(id, others)| others.iter().chain(std::iter::once(id)));
+        let all = MODES
+            .iter()
+            .map(|(id, _)| id)
+            .chain(LAST_COUNTS)
+            .chain(others);
+        for id in all {
+            assert!(ids.contains(id), "{id}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Every pair of a mode and an option.
+
+#[path = "../tests/options/walk.rs"]
+mod walk;
+
+use clap::{CommandFactory, Parser};
+use walk::{Mode as Base, Walk};
+
+use crate::cli::{Cli, Config};
+
+const VALUES: &[(&str, &str)] = &[
+    ("count", "2"),
+    ("topic", "topic"),
+    ("recheck", "5s"),
+    ("algorithm", "fnv1a"),
+    ("weights", "1,2"),
+    ("split", "x{}"),
+    ("exec", "c{}"),
+    ("output", "json"),
+    ("properties", "client.id=me"),
+    ("config_files", "none"),
+    ("debug", "broker"),
+    ("timeout", "3"),
+    ("files", "Cargo.toml"),
+];
+
+const SHOWN: &[(&str, &str, &str)] = &[
+    (
+        "weights",
+        "weights",
+        "shards_of_a_distributed_table_have_weights",
+    ),
+    (
+        "count",
+        "weights",
+        "shards_of_a_distributed_table_have_weights",
+    ),
+    (
+        "topic",
+        "label split exec",
+        "the_number_of_partitions_is_the_topics",
+    ),
+    (
+        "recheck",
+        "topic",
+        "more_partitions_than_at_the_start_end_the_run_at_the_first_line_that_may_be_affected",
+    ),
+    (
+        "algorithm",
+        "*",
+        "columns_are_picked_as_the_algorithm_needs_them",
+    ),
+    ("key", "*", "columns_are_picked_as_the_algorithm_needs_them"),
+    (
+        "json",
+        "*",
+        "the_key_of_a_json_line_is_the_records_or_where_a_pointer_leads",
+    ),
+    (
+        "split",
+        "label topic weights",
+        "lines_keep_their_order_in_their_partitions_file",
+    ),
+    (
+        "exec",
+        "label topic weights",
+        "every_partition_has_one_command_that_gets_its_lines_in_order",
+    ),
+    (
+        "max_children",
+        "exec",
+        "the_number_of_commands_may_be_raised",
+    ),
+    ("skew", "skew", "each_candidate_has_a_row_that_adds_up"),
+    (
+        "output",
+        "skew",
+        "records_without_a_place_are_counted_apart_and_nothing_is_reported_of_a_part",
+    ),
+    (
+        "header",
+        "skew",
+        "the_columns_have_names_where_they_are_asked_for",
+    ),
+    ("brokers", "topic", "the_number_of_partitions_is_the_topics"),
+    (
+        "properties",
+        "topic",
+        "the_first_that_says_where_the_cluster_is_wins",
+    ),
+    (
+        "config_files",
+        "topic",
+        "the_first_that_says_where_the_cluster_is_wins",
+    ),
+    ("timeout", "topic", "a_cluster_that_is_not_there_is_named"),
+    (
+        "debug",
+        "topic",
+        "librdkafkas_log_is_shown_where_it_is_asked_for",
+    ),
+    (
+        "verbose",
+        "topic",
+        "librdkafkas_log_is_shown_where_it_is_asked_for",
+    ),
+    ("quiet", "*", "quiet_changes_nothing_of_the_lines"),
+    (
+        "files",
+        "*",
+        "several_files_are_one_stream_whose_lines_do_not_run_together",
+    ),
+];
+
+#[test]
+fn every_option_of_every_mode_is_refused_by_name_or_does_something() {
+    let base = |name, words| Base { name, words };
+    let walk = Walk {
+        command: Cli::command(),
+        modes: &[
+            base("label", &["-n", "2"]),
+            base("topic", &["-t", "topic", "-b", "h"]),
+            base("split", &["-n", "2", "--split", "x{}"]),
+            base("exec", &["-n", "2", "--exec", "c{}"]),
+            base("skew", &["--skew", "2"]),
+            base(
+                "weights",
+                &["--algo", "clickhouse:cityHash64", "--weights", "1,2"],
+            ),
+        ],
+        values: VALUES,
+        shown: SHOWN,
+        outcome: |words| {
+            let words = std::iter::once("kpart").chain(words.iter().map(String::as_str));
+            let made = || -> anyhow::Result<()> {
+                let cli = Cli::try_parse_from(words)?;
+                let topic = cli.topic()?;
+                Config::new(&cli, topic.map(|_| 3), false).map(|_| ())
+            };
+            made()
+                .map(|()| Vec::new())
+                .map_err(|error| format!("{error:#}"))
+        },
+    };
+    walk.check();
+}

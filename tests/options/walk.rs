@@ -1,0 +1,140 @@
+//! Walks over every pair of a mode and an option, as clap describes the program: each is refused by name, or accepted
+//! with a warning that names it, or shown by a test to do something. Included by each program's own tests.
+
+use clap::{Arg, ArgAction, Command};
+
+/// A command line that is complete without the option that is added to it.
+pub(crate) struct Mode<'a> {
+    /// As it stands in the table of what is shown.
+    pub(crate) name: &'a str,
+    pub(crate) words: &'a [&'a str],
+}
+
+/// A program's options and what is known of them.
+pub(crate) struct Walk<'a> {
+    pub(crate) command: Command,
+    pub(crate) modes: &'a [Mode<'a>],
+    /// A value for each option that does not take `1`, by the option's id.
+    pub(crate) values: &'a [(&'a str, &'a str)],
+    /// Of each option the modes (a blank between two, `*` for all) in which a test shows that it does something.
+    pub(crate) shown: &'a [(&'a str, &'a str, &'a str)],
+    /// What the program makes of the words behind its name: its warnings, or its refusal.
+    pub(crate) outcome: fn(&[String]) -> Result<Vec<String>, String>,
+}
+
+/// Options that are answered at once, whatever else stands there.
+const ANSWERED: [&str; 3] = ["help", "version", "generate-completions"];
+
+impl Walk<'_> {
+    /// Panics with every pair that is none of the three.
+    pub(crate) fn check(&self) {
+        let sources = sources();
+        let mut wrong = Vec::new();
+        for (option, _, test) in self.shown {
+            if !sources.contains(&format!("fn {test}(")) {
+                wrong.push(format!("{option}: there is no test {test}"));
+            }
+        }
+        for mode in self.modes {
+            let bare: Vec<String> = mode.words.iter().map(|&word| word.to_owned()).collect();
+            if let Err(refusal) = (self.outcome)(&bare) {
+                wrong.push(format!("{}: {refusal}", bare.join(" ")));
+            }
+            for argument in self.command.get_arguments() {
+                let id = argument.get_id().as_str();
+                if !ANSWERED.contains(&id) {
+                    wrong.extend(self.pair(mode, argument));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// What is wrong with an option beside a mode.
+    fn pair(&self, mode: &Mode<'_>, argument: &Arg) -> Option<String> {
+        let id = argument.get_id().as_str();
+        let mut words: Vec<String> = mode.words.iter().map(|&word| word.to_owned()).collect();
+        words.extend(self.typed(argument));
+        let line = words.join(" ");
+        match (self.outcome)(&words) {
+            Err(refusal) => {
+                // The usage names many options.
+                let refusal = refusal.split("\n\nUsage").next().unwrap_or_default();
+                let is_named = names(argument).iter().any(|name| refusal.contains(name));
+                (!is_named).then(|| format!("{line}: refused, and not by name: {refusal}"))
+            }
+            Ok(warnings) => {
+                let is_warned = names(argument)
+                    .iter()
+                    .any(|name| warnings.iter().any(|warning| warning.contains(name)));
+                let is_shown = self.shown.iter().any(|(option, modes, _)| {
+                    *option == id && modes.split(' ').any(|m| m == "*" || m == mode.name)
+                });
+                (!is_warned && !is_shown)
+                    .then(|| format!("{line}: {id} is taken, and no test shows what it does"))
+            }
+        }
+    }
+
+    fn typed(&self, argument: &Arg) -> Vec<String> {
+        let id = argument.get_id().as_str();
+        let known = self.values.iter().find(|(option, _)| *option == id);
+        let value = known.map_or("1", |(_, value)| *value).to_owned();
+        if argument.is_positional() {
+            let last = argument.is_last_set().then(|| "--".to_owned());
+            return last.into_iter().chain([value]).collect();
+        }
+        let name = match (argument.get_short(), argument.get_long()) {
+            (Some(letter), _) => format!("-{letter}"),
+            (None, long) => format!("--{}", long.unwrap_or_default()),
+        };
+        match argument.get_action() {
+            ArgAction::Set | ArgAction::Append if argument.is_require_equals_set() => {
+                let long = argument.get_long().unwrap_or_default();
+                vec![format!("--{long}={value}")]
+            }
+            ArgAction::Set | ArgAction::Append => vec![name, value],
+            _ => vec![name],
+        }
+    }
+}
+
+/// What a message may call an option.
+fn names(argument: &Arg) -> Vec<String> {
+    let letter = argument.get_short().map(|letter| format!("-{letter}"));
+    let long = argument.get_long().map(|long| format!("--{long}"));
+    let values = argument
+        .get_value_names()
+        .filter(|_| argument.is_positional());
+    let values = values.into_iter().flatten();
+    let values = values.flat_map(|value| value.split('|').map(ToOwned::to_owned));
+    let word = argument.is_positional().then(|| "operand".to_owned());
+    letter
+        .into_iter()
+        .chain(long)
+        .chain(values)
+        .chain(word)
+        .collect()
+}
+
+/// Every test there is, as text.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                text.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    text
+}
