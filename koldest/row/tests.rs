@@ -69,6 +69,7 @@ fn what_claims_to_be_from_the_future_has_no_age() {
         oldest: Some(message(101, 5 * HOUR_MS)),
         newest: Some(message(1098, 600)),
     };
+    facts.settings.as_mut().expect("known").retention_bytes = None;
     let row = Row::new(&facts, view(&[]));
     assert_eq!(
         (row.age_ms(NOW_MS), row.stale_ms(NOW_MS)),

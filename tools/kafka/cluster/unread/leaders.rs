@@ -328,3 +328,53 @@ fn take(
     }
     is_empty
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer without records, of a log that ends at `end`.
+    fn nothing(end: i64) -> PartitionData {
+        PartitionData::default()
+            .with_high_watermark(end)
+            .with_last_stable_offset(end)
+    }
+
+    #[test]
+    fn an_empty_answer_is_only_an_answer_at_the_end_of_the_log() {
+        let topic: Arc<str> = "t".into();
+        let part = || Part {
+            topic: &topic,
+            partition: 0,
+            leader: 7,
+            isolation: Isolation::ReadCommitted,
+            not_after_ms: None,
+            pending: vec![Pending {
+                offset: 5,
+                until: 20,
+                questions: vec![0],
+            }],
+            max_bytes: FIRST_BYTES,
+            empty_answers: 0,
+        };
+        let mut unpacker = Unpacker::new(1 << 20);
+        let mut take = |part: &mut Part<'_>, end| {
+            let mut answers = [None];
+            part.take(&nothing(end), true, false, &mut unpacker, &mut answers);
+            let [answer] = answers;
+            answer
+        };
+        assert_eq!(take(&mut part(), 5), Some(Ok(None)), "the log was cut");
+        let mut stuck = part();
+        for _ in 1..EMPTY_ANSWERS {
+            assert_eq!(take(&mut stuck, 20), None);
+        }
+        let error = take(&mut stuck, 20)
+            .expect("an answer")
+            .expect_err("unknown");
+        assert_eq!(
+            error.reason,
+            "broker 7 sends nothing from offset 5, where the log goes on"
+        );
+    }
+}
