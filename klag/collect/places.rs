@@ -158,7 +158,10 @@ fn row_without_place(found: &Found, failure: Option<KafkaError>, scope: &Scope) 
         None if scope.topics.takes_all() => {
             Note::Gone("nothing committed, nothing assigned".to_owned())
         }
-        None if is_named(&scope.groups, &found.group.name) && is_single(&scope.topics) => {
+        None if !scope.allow_empty
+            && is_named(&scope.groups, &found.group.name)
+            && is_single(&scope.topics) =>
+        {
             Note::Gone("neither offsets nor members in this topic".to_owned())
         }
         None => return None,

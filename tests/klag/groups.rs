@@ -242,7 +242,10 @@ fn a_state_selects_groups_in_any_case_of_its_letters() {
     let others = klag(kafka, &topic)
         .args(["-J", "--state", "stable,dead"])
         .run();
-    others.succeeds().stdout_is("");
+    others
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has("no group is in the state dead");
 }
 
 #[test]
@@ -262,7 +265,7 @@ fn a_group_that_is_not_there_is_no_silence() {
         .args(["--max-lag", "10"])
         .run()
         .fails_with(2)
-        .stdout_is("")
+        .stdout_has("there is no such group")
         .stderr_has("no such group");
     let topic = session::unique("nothing");
     klag(kafka, "^")

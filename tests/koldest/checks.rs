@@ -58,7 +58,7 @@ fn a_quiet_log_that_was_emptied_by_its_age_is_no_failure() {
     koldest(kafka, &["-v", "--min-age", "2h", &quiet])
         .run()
         .succeeds()
-        .stderr_has("1 partitions hold less and are quiet");
+        .stderr_has("1 partition holds less and is quiet");
     // Its settings would not have kept a month.
     koldest(kafka, &["--min-age", "30d", &quiet])
         .run()
