@@ -65,11 +65,7 @@ pub(super) fn check(
 impl Sight<'_> {
     /// Groups and topics that do not exist.
     fn check_names(&self, failures: &mut Vec<Failure>) {
-        let mut missing = |part: Part, what: &str, name: &Name| {
-            let reason = match name {
-                Name::Plain(name) => format!("there is no {what} {name}"),
-                Name::Pattern(pattern) => format!("no {what} fits {pattern}"),
-            };
+        let mut missing = |part: Part, reason: String| {
             failures.push(part.failed_by(FailureKind::Unmatched, reason));
         };
         for name in self.scope.topics.wanted() {
@@ -79,7 +75,11 @@ impl Sight<'_> {
             };
             let is_refused = matches!(name, Name::Plain(plain) if is_hidden(plain));
             if !is_refused && !self.topics.iter().any(|topic| name.fits(topic)) {
-                missing(Part::Cluster, "topic", name);
+                let reason = match name {
+                    Name::Plain(name) => format!("there is no topic {name}"),
+                    Name::Pattern(pattern) => format!("no topic fits {pattern}"),
+                };
+                missing(Part::Cluster, reason);
             }
         }
         let taken = |name: &str| self.scope.groups.takes(name);
@@ -88,7 +88,7 @@ impl Sight<'_> {
             let is_pattern = matches!(name, Name::Pattern(_));
             let mut groups = self.listed.iter().chain(&self.groups);
             if is_pattern && !groups.any(|group| name.fits(group) && taken(group)) {
-                missing(Part::Groups, "group", name);
+                missing(Part::Groups, format!("no group fits {name}"));
             }
         }
     }
