@@ -18,7 +18,7 @@ use tools::units::parse_duration;
 
 use crate::collect::Scope;
 use crate::lag::Reader;
-use crate::limits::{Limit, Limits, Typed, type_messages, type_time};
+use crate::limits::{Limit, Limits, Typed, UnknownRule, type_messages, type_time};
 use crate::row::{By, View};
 use crate::totals::Sort;
 
@@ -81,8 +81,14 @@ struct Select {
     exclude: Vec<Name>,
 
     /// Only groups in these states: stable, empty, ...
-    #[arg(long = "state", value_name = "STATE,...", value_delimiter = ',')]
+    #[arg(long = "state", value_name = "STATE,...", value_delimiter = ',', value_parser = parse_state)]
     states: Vec<String>,
+
+    /// Take it for an answer that a group, topic, state or limit that was named fits nothing
+    ///
+    /// Else that is exit code 2: a name may be misspelt.
+    #[arg(long)]
+    allow_empty: bool,
 
     /// Read the first unread record of each partition: its age, and an exact lag
     #[arg(long)]
@@ -134,9 +140,9 @@ struct Check {
     #[arg(long, value_name = "TIME|@FILE", value_parser = type_time)]
     max_stale: Vec<Typed>,
 
-    /// Whether what is not known exceeds a limit on it
-    #[arg(long, value_name = "RULE", default_value = "pass")]
-    unknown: Unknown,
+    /// Whether what is not known exceeds a limit on it [default: fail]
+    #[arg(long, value_name = "RULE")]
+    unknown: Option<Unknown>,
 }
 
 /// `--unknown`.
@@ -146,6 +152,29 @@ enum Unknown {
     Pass,
     /// It does.
     Fail,
+}
+
+/// The states of groups of all types, as Kafka's `GroupState` names them, in lower case.
+const STATES: [&str; 8] = [
+    "stable",
+    "empty",
+    "preparingrebalance",
+    "completingrebalance",
+    "assigning",
+    "reconciling",
+    "notready",
+    "dead",
+];
+
+fn parse_state(text: &str) -> Result<String, String> {
+    let state = text.trim().to_lowercase();
+    if STATES.contains(&state.as_str()) {
+        return Ok(state);
+    }
+    let states = STATES.join(", ");
+    Err(format!(
+        "no group has the state {text:?}: there are {states}"
+    ))
 }
 
 /// The window of a rate from one look.
@@ -185,12 +214,19 @@ impl Config {
             time: Limit::of_time(&cli.check.max_time)?,
             lost: Limit::of_messages(&cli.check.max_lost)?,
             stale: Limit::of_time(&cli.check.max_stale)?,
-            unknown_fails: cli.check.unknown == Unknown::Fail,
+            unknown: match cli.check.unknown {
+                None => UnknownRule::Usual,
+                Some(Unknown::Fail) => UnknownRule::Fail,
+                Some(Unknown::Pass) => UnknownRule::Pass,
+            },
         };
         ensure!(
-            !limits.unknown_fails || limits.is_some(),
+            cli.check.unknown.is_none() || limits.is_some(),
             "--unknown is for --max-lag, --max-time, --max-lost and --max-stale"
         );
+        if let Some(by) = cli.order.by {
+            limits.check_sums(by)?;
+        }
         let mut style = cli.report.style(terminal);
         if cli.listen.is_some() {
             style.format = Format::Prometheus;
@@ -212,7 +248,11 @@ impl Config {
         let scope = Scope {
             groups: Selection::new(&select.groups, &select.exclude),
             topics: Selection::new(&select.topics, &select.exclude),
-            states: select.states.iter().map(|s| s.to_lowercase()).collect(),
+            states: select.states.clone(),
+            allow_empty: select.allow_empty,
+            is_check: limits.is_some(),
+            unknown: limits.unknown,
+            lines: limits.lines(),
             reader: reader(&options),
             wants_time: select.time || limits.time.is_some() || cli.listen.is_some(),
             wants_all_logs: wants_metrics,
@@ -222,14 +262,16 @@ impl Config {
                 _ => None,
             },
         };
+        let view = View {
+            cluster: cli.cluster.clone(),
+            by: cli.order.by,
+            wants_rate: select.rate.is_some(),
+            wants_time: scope.wants_time,
+        };
         Ok(Config {
             options,
             scope,
-            view: View {
-                cluster: cli.cluster.clone(),
-                by: cli.order.by,
-                wants_rate: select.rate.is_some(),
-            },
+            view,
             sort: cli.order.sort,
             top: cli.order.top,
             limits,
@@ -278,6 +320,8 @@ mod tests {
             ("--max-time 5", "unit"),
             ("--max-lag @/nowhere", "/nowhere"),
             ("--unknown fail", "--max-lag"),
+            ("--unknown pass", "--max-lag"),
+            ("--state Stabel", "Stabel"),
             ("--unknown maybe", "maybe"),
             ("--sort age", "age"),
             ("--by partition", "partition"),

@@ -7,7 +7,7 @@ use tools::cli::names::Name;
 use tools::units::{format_duration_ms, parse_duration, parse_whole};
 
 use crate::lag::Note;
-use crate::row::Row;
+use crate::row::{By, Row};
 
 /// A limit as it is typed: for everything, or a file of them.
 #[derive(Clone, Debug)]
@@ -51,12 +51,15 @@ pub(crate) struct Limit {
     others: Option<i64>,
 }
 
+/// A line of a file of limits.
 #[derive(Clone, Debug)]
-struct Line {
+pub(crate) struct Line {
     /// `None` is any.
-    group: Option<Name>,
-    topic: Option<Name>,
+    pub(crate) group: Option<Name>,
+    pub(crate) topic: Option<Name>,
     limit: i64,
+    /// The file and the line's number.
+    pub(crate) place: String,
 }
 
 impl Limit {
@@ -85,8 +88,8 @@ impl Limit {
         let text = std::fs::read_to_string(path);
         let text = text.with_context(|| format!("cannot read {}", path.display()))?;
         for (index, line) in text.lines().enumerate() {
-            let line = Line::parse(line, number);
-            let line = line.with_context(|| format!("{} line {}", path.display(), index + 1))?;
+            let place = format!("{}, line {}", path.display(), index + 1);
+            let line = Line::parse(line, &place, number).context(place)?;
             self.lines.extend(line);
         }
         Ok(())
@@ -99,16 +102,50 @@ impl Limit {
 
     /// The limit for a group's part of a topic: the first line that fits, else the one for all others.
     pub(crate) fn of(&self, group: &str, topic: &str) -> Option<i64> {
-        let fits = |name: &Option<Name>, text: &str| name.as_ref().is_none_or(|n| n.fits(text));
-        let fitting = |line: &&Line| fits(&line.group, group) && fits(&line.topic, topic);
-        let line = self.lines.iter().find(fitting);
+        let line = self.lines.iter().find(|line| line.fits(group, topic));
         line.map(|line| line.limit).or(self.others)
+    }
+
+    /// A line can limit a sum only if it is about all that the sum is of.
+    fn check_sums(&self, by: By) -> Result<()> {
+        for line in &self.lines {
+            let (named, what) = match by {
+                By::Topic => (line.group.as_ref(), "group"),
+                By::Group | By::Member => (line.topic.as_ref(), "topic"),
+            };
+            if let Some(name) = named {
+                bail!(
+                    "{}: a limit of the {what} {name} can't be applied to sums over all {what}s: write * there, or leave out --by",
+                    line.place
+                );
+            }
+        }
+        Ok(())
     }
 }
 
 impl Line {
+    /// Whether it is about this group's part of this topic.
+    pub(crate) fn fits(&self, group: &str, topic: &str) -> bool {
+        self.fits_group(group) && self.fits_topic(topic)
+    }
+
+    /// Whether it is about this group.
+    pub(crate) fn fits_group(&self, group: &str) -> bool {
+        self.group.as_ref().is_none_or(|name| name.fits(group))
+    }
+
+    /// Whether it is about this topic.
+    pub(crate) fn fits_topic(&self, topic: &str) -> bool {
+        self.topic.as_ref().is_none_or(|name| name.fits(topic))
+    }
+
     /// `group topic limit`; a name, `^regex` or `*` each; nothing in an empty line and a comment.
-    fn parse(text: &str, number: fn(&str) -> Result<i64, String>) -> Result<Option<Line>> {
+    fn parse(
+        text: &str,
+        place: &str,
+        number: fn(&str) -> Result<i64, String>,
+    ) -> Result<Option<Line>> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let [group, topic, limit] = words[..] else {
             if words.first().is_none_or(|word| word.starts_with('#')) {
@@ -127,8 +164,21 @@ impl Line {
             group: name(group)?,
             topic: name(topic)?,
             limit: number(limit).map_err(anyhow::Error::msg)?,
+            place: place.to_owned(),
         }))
     }
+}
+
+/// What becomes of a number that a limit is on and that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum UnknownRule {
+    /// Nothing was typed: it exceeds the limit.
+    #[default]
+    Usual,
+    /// `--unknown fail`: that, and where a group has nothing in a topic, its offsets are taken to have expired.
+    Fail,
+    /// `--unknown pass`: it does not exceed the limit.
+    Pass,
 }
 
 /// All that a check asks for.
@@ -138,8 +188,7 @@ pub(crate) struct Limits {
     pub(crate) time: Limit,
     pub(crate) lost: Limit,
     pub(crate) stale: Limit,
-    /// Whether what is not known counts as exceeding.
-    pub(crate) unknown_fails: bool,
+    pub(crate) unknown: UnknownRule,
 }
 
 impl Limits {
@@ -148,41 +197,53 @@ impl Limits {
         self.lag.is_some() || self.time.is_some() || self.lost.is_some() || self.stale.is_some()
     }
 
+    /// Refuses lines of files that could not be applied to sums.
+    ///
+    /// `--max-stale` is not among them: it marks rows before they are summed.
+    pub(crate) fn check_sums(&self, by: By) -> Result<()> {
+        [&self.lag, &self.time, &self.lost]
+            .iter()
+            .try_for_each(|limit| limit.check_sums(by))
+    }
+
+    /// All lines of all files.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        let limits = [&self.lag, &self.time, &self.lost, &self.stale];
+        let lines = limits.iter().flat_map(|limit| &limit.lines);
+        lines.cloned().collect()
+    }
+
     /// Notes which limits `row` exceeds, and tells whether it does.
     pub(crate) fn judge(&self, row: &mut Row) -> bool {
         let mut over: Vec<String> = Vec::new();
         let of = |limit: &Limit| limit.of(row.group_name(), row.topic_name());
         let mut is_unknown = false;
-        let mut check = |limit: &Limit, found: Option<i64>, say: &dyn Fn(i64, i64) -> String| match (
-            of(limit),
-            found,
-        ) {
-            (Some(limit), Some(found)) if found > limit => over.push(say(found, limit)),
-            (Some(_), None) => is_unknown = true,
-            _ => {}
-        };
-        check(&self.lag, row.behind(), &|found, limit| {
+        // A sum of which a part is missing may exceed its limit already, and is not known to keep it.
+        let mut check =
+            |limit: &Limit, found: Option<i64>, missing: u32, say: &dyn Fn(i64, i64) -> String| {
+                match (of(limit), found) {
+                    (Some(limit), Some(found)) if found > limit => over.push(say(found, limit)),
+                    (Some(_), found) => is_unknown |= found.is_none() || missing > 0,
+                    (None, _) => {}
+                }
+            };
+        let missing = row.unknown;
+        check(&self.lag, row.behind(), missing.lag, &|found, limit| {
             format!("lag {found} over {limit}")
         });
-        check(&self.time, row.lag.time_lag_ms, &|found, limit| {
+        let time_lag_ms = row.lag.time_lag_ms;
+        check(&self.time, time_lag_ms, missing.time, &|found, limit| {
             let (found, limit) = (format_duration_ms(found), format_duration_ms(limit));
             format!("time lag {found} over {limit}")
         });
-        check(&self.lost, row.lag.lost, &|found, limit| {
+        check(&self.lost, row.lag.lost, missing.lost, &|found, limit| {
             format!("lost {found} over {limit}")
         });
         if let Some(limit) = row.stale_ms {
             let limit = format_duration_ms(limit);
             over.push(format!("nothing was produced for more than {limit}"));
         }
-        // A sum leaves out what is not known, so that the rest is still checked.
-        is_unknown |= row
-            .lag
-            .notes
-            .iter()
-            .any(|note| matches!(note, Note::UnknownPartitions(_)))
-            && self.is_some();
-        let exceeds = !over.is_empty() || is_unknown && self.unknown_fails;
+        let exceeds = !over.is_empty() || is_unknown && self.unknown != UnknownRule::Pass;
         row.lag.notes.extend(over.into_iter().map(Note::Over));
         exceeds
     }
@@ -196,7 +257,9 @@ mod tests {
     use crate::row::Group;
 
     fn lines(text: &str) -> Result<Vec<Line>> {
-        let lines = text.lines().map(|line| Line::parse(line, parse_messages));
+        let lines = text
+            .lines()
+            .map(|line| Line::parse(line, "f, line 1", parse_messages));
         Ok(lines
             .collect::<Result<Vec<_>>>()?
             .into_iter()
@@ -243,7 +306,7 @@ mod tests {
         for text in ["a b", "a b c", "a b 1 2", "a ^( 1", "a b -1", "a b 1x"] {
             assert!(lines(text).is_err(), "{text}");
         }
-        assert!(Line::parse("a b 5m", parse_time).unwrap().is_some());
+        assert!(Line::parse("a b 5m", "", parse_time).unwrap().is_some());
     }
 
     #[test]
@@ -274,17 +337,51 @@ mod tests {
     }
 
     #[test]
-    fn the_unknown_exceeds_only_where_it_is_asked_to() {
+    fn the_unknown_exceeds_unless_it_is_let_pass() {
         let mut limits = max_lag(10);
-        assert!(!limits.judge(&mut row("g", "t", None)));
         let mut sum = row("g", "", Some(3));
-        sum.lag.notes.push(Note::UnknownPartitions(2));
-        assert!(!limits.judge(&mut sum.clone()));
-        limits.unknown_fails = true;
-        assert!(limits.judge(&mut row("g", "t", None)));
+        sum.unknown.lag = 2;
+        for rule in [UnknownRule::Usual, UnknownRule::Fail] {
+            limits.unknown = rule;
+            assert!(limits.judge(&mut row("g", "t", None)));
+            assert!(limits.judge(&mut sum.clone()));
+            // Nobody limited its time.
+            assert!(!limits.judge(&mut row("g", "t", Some(0))));
+        }
+        limits.unknown = UnknownRule::Pass;
+        assert!(!limits.judge(&mut row("g", "t", None)));
+        assert!(!limits.judge(&mut sum));
+        // What is known of a sum may exceed the limit alone.
+        sum.lag.lag = Some(11);
         assert!(limits.judge(&mut sum));
-        // Nobody limited its time.
-        assert!(!limits.judge(&mut row("g", "t", Some(0))));
+    }
+
+    #[test]
+    fn a_sum_of_times_that_are_not_all_known_is_not_within_its_limit() {
+        let limits = Limits {
+            time: Limit::new(&[Typed::Number(60_000)], parse_time).unwrap(),
+            ..Limits::default()
+        };
+        let mut sum = row("g", "", Some(3));
+        sum.lag.time_lag_ms = Some(5);
+        assert!(!limits.judge(&mut sum.clone()));
+        sum.unknown.time = 1;
+        assert!(limits.judge(&mut sum));
+    }
+
+    #[test]
+    fn a_line_that_is_about_a_part_of_a_sum_is_refused() {
+        let limits = |text: &str| Limits {
+            lag: Limit {
+                lines: lines(text).unwrap(),
+                others: None,
+            },
+            ..Limits::default()
+        };
+        let refused = |text: &str, by| limits(text).check_sums(by).is_err();
+        assert!(refused("shop orders 5", By::Group) && refused("* ^o 5", By::Member));
+        assert!(refused("shop * 5", By::Topic) && !refused("* orders 5", By::Topic));
+        assert!(!refused("shop * 5\n^b * 7", By::Group));
     }
 
     #[test]

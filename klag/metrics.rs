@@ -101,6 +101,7 @@ fn write_notes(out: &mut Exposition<'_>, rows: &[Row]) {
                 Note::Unanswered(reason) | Note::Gone(reason) => reason.clone(),
                 // The numbers in the others would make a new series at every scrape.
                 Note::BeyondEnd { .. } => "committed beyond the end".to_owned(),
+                Note::Future { .. } => "the first unread record is dated ahead".to_owned(),
                 Note::TimeUnanswered(_) | Note::Timeless => note.to_string(),
                 _ => continue,
             };
@@ -120,8 +121,13 @@ fn write_notes(out: &mut Exposition<'_>, rows: &[Row]) {
 fn write_sums(out: &mut Exposition<'_>, rows: &[Row]) {
     let mut by_group: BTreeMap<&str, Sum> = BTreeMap::new();
     let mut by_topic: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let mut unknown: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     for row in rows {
         let sum = by_group.entry(row.group_name()).or_default();
+        if row.partition.is_some() {
+            let unknown = unknown.entry((row.group_name(), row.topic_name()));
+            *unknown.or_default() += u32::from(row.lag.lag.is_none());
+        }
         if let Some(lag) = row.lag.lag {
             sum.lag = Some(sum.lag.unwrap_or(0) + lag);
             sum.max_lag = sum.max_lag.max(Some(lag));
@@ -143,6 +149,13 @@ fn write_sums(out: &mut Exposition<'_>, rows: &[Row]) {
     );
     for ((group, topic), lag) in &by_topic {
         out.sample(&[("group", group), ("topic", topic)], *lag);
+    }
+    out.family(
+        "kafka_consumergroup_group_partitions_unknown",
+        "Partitions whose lag is not known, and in no sum.",
+    );
+    for ((group, topic), count) in &unknown {
+        out.sample(&[("group", group), ("topic", topic)], *count);
     }
     out.family(
         "kafka_consumergroup_group_max_lag",
@@ -318,6 +331,11 @@ fn write_scrape(out: &mut Exposition<'_>, snapshot: &Snapshot, took: Duration) {
     for (part, name) in Part::NAMES {
         out.sample(&[("part", name)], i64::from(!snapshot.has_failed(part)));
     }
+    out.family(
+        "klag_selection_unmatched",
+        "Names, patterns and states that were asked for and fit nothing.",
+    );
+    out.sample(&[], snapshot.unmatched());
     write_duration(out, took);
 }
 
@@ -338,7 +356,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::collect::Failure;
+    use crate::collect::{Failure, FailureKind};
     use crate::row::{Group, Owner};
 
     fn snapshot() -> Snapshot {
@@ -429,6 +447,7 @@ mod tests {
         assert!(text_of(&snapshot, None).contains(&format!("{groups}1")));
         snapshot.failures.push(Failure {
             part: Part::Groups,
+            kind: FailureKind::Unanswered,
             reason: "x".to_owned(),
         });
         assert!(text_of(&snapshot, None).contains(&format!("{groups}0")));

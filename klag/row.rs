@@ -33,6 +33,21 @@ pub(crate) struct Owner {
     pub(crate) host: String,
 }
 
+/// Of how many partitions of a sum a number is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    pub(crate) lag: u32,
+    pub(crate) time: u32,
+    pub(crate) lost: u32,
+}
+
+impl Unknown {
+    /// Of how many partitions something that was asked for is not known.
+    pub(crate) fn partitions(self, wants_time: bool) -> u32 {
+        self.lag.max(if wants_time { self.time } else { 0 })
+    }
+}
+
 /// One row. What a sum is not about is `None`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
@@ -50,6 +65,8 @@ pub(crate) struct Row {
     pub(crate) stale_ms: Option<i64>,
     /// How many partitions a sum is of.
     pub(crate) partitions: u32,
+    /// Of how many of them a number is not known; nothing in a row that is no sum.
+    pub(crate) unknown: Unknown,
 }
 
 impl Row {
@@ -113,6 +130,8 @@ pub(crate) struct View {
     pub(crate) cluster: Option<String>,
     pub(crate) by: Option<By>,
     pub(crate) wants_rate: bool,
+    /// Whether the time lag was asked for, so that its absence means something.
+    pub(crate) wants_time: bool,
 }
 
 const GROUP: Column = Column::label("group");
@@ -125,6 +144,10 @@ const OWNER: [Column; 3] = [
     Column::label("host"),
 ];
 const PARTITIONS: Column = Column::value("partitions", "Partitions in the sum.");
+const PARTITIONS_UNKNOWN: Column = Column::value(
+    "partitions_unknown",
+    "Partitions of the sum of which the lag, or the time lag that was asked for, is not known.",
+);
 const PLACE: [Column; 3] = [
     Column::value("committed", "The committed offset."),
     Column::value("start", "The first offset that is kept."),
@@ -165,6 +188,7 @@ impl View {
         }
         columns.extend(BEHIND);
         columns.extend(self.wants_rate.then_some(RATE).into_iter().flatten());
+        columns.extend(self.by.map(|_| PARTITIONS_UNKNOWN));
         columns.push(NOTE);
         columns
     }
@@ -213,6 +237,10 @@ impl View {
             cells.push(duration(pace.catch_up_ms));
             cells.push(pace.status.map(Status::name).into());
         }
+        if self.by.is_some() {
+            let unknown = row.unknown.partitions(self.wants_time);
+            cells.push(Cell::Integer(unknown.into()));
+        }
         cells.push(row.notes());
         cells
     }
@@ -235,6 +263,7 @@ mod tests {
                     cluster: wants.then(|| "c".to_owned()),
                     by,
                     wants_rate: wants,
+                    wants_time: wants,
                 };
                 assert_eq!(view.cells(&row).len(), view.columns().len(), "{by:?}");
                 view.report().push(view.cells(&row));

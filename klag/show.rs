@@ -15,10 +15,10 @@ use tools::kafka::{Client, Role};
 use tools::report::{Format, Report};
 
 use crate::cli::Config;
-use crate::collect::{Known, Snapshot, collect};
+use crate::collect::{Known, Seen, Snapshot, collect};
 use crate::lag::Note;
 use crate::pace::{Pace, Sample, Status, pace, pace_of_writing};
-use crate::row::Row;
+use crate::row::{By, Row};
 use crate::{file, metrics, totals};
 
 /// Rows that become cells at a time: the report of a large cluster is never in memory as a whole.
@@ -52,7 +52,7 @@ pub(crate) fn run(config: &Config, signals: &Signals) -> Result<Exit> {
             took,
             target.text(),
         );
-        exit_of(&snapshot, &snapshot.rows, false)
+        exit_of(snapshot.seen(&config.scope), false)
     } else {
         let (rows, exit) = choose(snapshot, config);
         write(config, &rows, &mut target)?;
@@ -234,32 +234,34 @@ pub(crate) fn reasons(snapshot: &Snapshot) -> Vec<String> {
     reasons
 }
 
-fn exit_of(snapshot: &Snapshot, rows: &[Row], has_excess: bool) -> Exit {
-    if !snapshot.failures.is_empty() || rows.iter().any(Row::has_unanswered) {
-        Exit::Failed
-    } else if has_excess {
-        Exit::No
-    } else {
-        Exit::Done
+fn exit_of(seen: Seen, has_excess: bool) -> Exit {
+    match seen {
+        Seen::Partly => Exit::Failed,
+        Seen::Undetermined => Exit::No,
+        Seen::All if has_excess => Exit::No,
+        Seen::All => Exit::Done,
     }
 }
 
 /// The rows to show, in their order, and the exit code.
 fn choose(mut snapshot: Snapshot, config: &Config) -> (Vec<Row>, Exit) {
-    let all = std::mem::take(&mut snapshot.rows);
     let is_limited = config.limits.is_some();
-    let without_excess = exit_of(&snapshot, &all, false);
+    let seen = snapshot.seen(&config.scope);
+    let all = std::mem::take(&mut snapshot.rows);
     let mut rows = match config.view.by {
-        Some(by) => totals::sum(&all, by),
+        Some(by) => {
+            let mut rows = totals::sum(&all, by, config.view.wants_time);
+            // A group that has nothing at all is in no topic's sum, and can't be within a limit either.
+            let left_out = all.into_iter().filter(|row| row.topic.is_none());
+            rows.extend(left_out.filter(|_| is_limited && by == By::Topic));
+            rows
+        }
         None => all,
     };
     if is_limited {
         rows.retain_mut(|row| config.limits.judge(row));
     }
-    let exit = match without_excess {
-        Exit::Done if is_limited && !rows.is_empty() => Exit::No,
-        exit => exit,
-    };
+    let exit = exit_of(seen, is_limited && !rows.is_empty());
     totals::sort(&mut rows, config.sort);
     rows.truncate(config.top.unwrap_or(usize::MAX));
     (rows, exit)

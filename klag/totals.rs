@@ -10,8 +10,8 @@ use crate::row::{By, Group, Owner, Row};
 
 /// Sums `rows` by what is asked for, in the order in which each sum's first row comes.
 ///
-/// Numbers that are not known are not in a sum; a note says of how many partitions.
-pub(crate) fn sum(rows: &[Row], by: By) -> Vec<Row> {
+/// Numbers that are not known are not in a sum, which says of how many partitions.
+pub(crate) fn sum(rows: &[Row], by: By, wants_time: bool) -> Vec<Row> {
     let mut places: HashMap<(&str, &str, &str), usize> = HashMap::new();
     let mut totals: Vec<Total> = Vec::new();
     for row in rows {
@@ -31,7 +31,8 @@ pub(crate) fn sum(rows: &[Row], by: By) -> Vec<Row> {
         });
         totals[place].add(row);
     }
-    totals.into_iter().map(Total::into_row).collect()
+    let totals = totals.into_iter();
+    totals.map(|total| total.into_row(wants_time)).collect()
 }
 
 struct Total {
@@ -39,7 +40,6 @@ struct Total {
     topic: Option<Arc<str>>,
     owner: Option<Arc<Owner>>,
     row: Row,
-    unknown: u32,
     notes: Vec<Note>,
 }
 
@@ -50,7 +50,6 @@ impl Total {
             topic: first.topic.clone().filter(|_| by == By::Topic),
             owner: first.owner.clone().filter(|_| by == By::Member),
             row: Row::default(),
-            unknown: 0,
             notes: Vec::new(),
         }
     }
@@ -62,9 +61,10 @@ impl Total {
             return;
         }
         self.row.partitions += 1;
-        if row.lag.lag.is_none() {
-            self.unknown += 1;
-        }
+        let unknown = &mut self.row.unknown;
+        unknown.lag += u32::from(row.lag.lag.is_none());
+        unknown.time += u32::from(row.lag.time_lag_ms.is_none());
+        unknown.lost += u32::from(row.lag.lost.is_none());
         let unanswered = row.lag.notes.iter();
         let unanswered = unanswered.filter(|note| note.unanswered().is_some());
         for note in unanswered {
@@ -90,9 +90,14 @@ impl Total {
         total.status = total.status.max(pace.status);
     }
 
-    fn into_row(mut self) -> Row {
-        if self.unknown > 0 {
-            self.notes.push(Note::UnknownPartitions(self.unknown));
+    fn into_row(mut self, wants_time: bool) -> Row {
+        let unknown = self.row.unknown;
+        if unknown.lag > 0 {
+            self.notes.push(Note::UnknownPartitions(unknown.lag));
+        }
+        let times = unknown.partitions(wants_time) - unknown.lag;
+        if times > 0 {
+            self.notes.push(Note::UnknownTimes(times));
         }
         if let Some(pace) = self.row.pace.as_deref_mut() {
             let gained = pace.consumed.zip(pace.produced).map(|(c, p)| c - p);
@@ -213,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_sum_is_of_what_is_known_and_says_of_how_many_it_is_not() {
-        let totals = sum(&rows(), By::Group);
+        let totals = sum(&rows(), By::Group, true);
         assert_eq!(places(&totals), ["b", "a"]);
         let (lag, partitions) = (totals[1].lag.lag, totals[1].partitions);
         assert_eq!((lag, partitions), (Some(12), 3));
@@ -224,7 +229,7 @@ mod tests {
 
     #[test]
     fn topics_are_summed_over_groups() {
-        let totals = sum(&rows(), By::Topic);
+        let totals = sum(&rows(), By::Topic, true);
         assert_eq!(places(&totals), ["t", "u"]);
         assert_eq!(totals[0].lag.lag, Some(8));
     }
@@ -235,12 +240,12 @@ mod tests {
         let mut row = row("a", "", 0, None);
         (row.topic, row.partition) = (None, None);
         row.lag.notes = vec![note.clone()];
-        let totals = sum(std::slice::from_ref(&row), By::Group);
+        let totals = sum(std::slice::from_ref(&row), By::Group, true);
         assert_eq!(
             (totals[0].partitions, &totals[0].lag.notes),
             (0, &vec![note])
         );
-        assert!(sum(&[row], By::Topic).is_empty());
+        assert!(sum(&[row], By::Topic, true).is_empty());
     }
 
     #[test]
@@ -258,7 +263,7 @@ mod tests {
                 status: Some(status),
             }));
         }
-        let totals = sum(&rows, By::Group);
+        let totals = sum(&rows, By::Group, true);
         let expected = Pace {
             produced: Some(2.0),
             consumed: Some(4.0),

@@ -10,7 +10,7 @@
 
 use tools::units::format_duration_ms;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Message};
 
 /// What must hold; none is not checked.
 #[allow(clippy::struct_field_names)] // A unit is last in every name.
@@ -48,14 +48,27 @@ impl Limits {
         *self != Limits::default()
     }
 
-    /// What is wrong with a partition, in words; empty where it keeps the limits.
+    /// What is wrong with a partition, and what of it can't be told.
     ///
-    /// `newest_ms` is the newest message that counts: a topic's, where it is judged as a whole.
-    pub(crate) fn judge(&self, facts: &Facts, newest_ms: Option<i64>, now_ms: i64) -> Vec<String> {
-        let mut wrong = Vec::new();
+    /// `newest` is the newest message that counts: a topic's, where it is judged as a whole.
+    pub(crate) fn judge(&self, facts: &Facts, newest: Newest, now_ms: i64) -> Verdict {
+        let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
         let Ok(extent) = &facts.extent else {
-            return wrong;
+            return Verdict::default();
         };
+        let needs_age = self.min_age_ms.is_some() || self.max_age_ms.is_some();
+        let oldest = extent.oldest_past(now_ms);
+        if needs_age && extent.oldest.is_some() {
+            match oldest {
+                None => {
+                    unknown.push("its age is not known: the oldest is in the future".to_owned());
+                }
+                Some(oldest) if oldest.time_ms.is_none() => {
+                    unknown.push("its age is not known: the oldest message has no time".to_owned());
+                }
+                Some(_) => {}
+            }
+        }
         let shown = |ms: i64| format_duration_ms(ms);
         if let Some(limit) = self.min_age_ms
             && held(facts, limit, now_ms) == Held::Short
@@ -66,21 +79,62 @@ impl Limits {
                 extent.oldest.map_or(extent.end, |oldest| oldest.offset)
             ));
         }
-        let age_ms = extent
-            .oldest
-            .and_then(|oldest| oldest.time_ms)
-            .map(|time| now_ms.saturating_sub(time));
+        let age_ms = oldest.and_then(|oldest| oldest.age_ms(now_ms));
         if let Some(limit) = self.max_age_ms
             && age_ms > Some(limit)
         {
             wrong.push(format!("keeps messages for more than {}", shown(limit)));
         }
-        if let Some(limit) = self.max_stale_ms
-            && newest_ms.is_none_or(|time| now_ms.saturating_sub(time) > limit)
-        {
-            wrong.push(format!("no message for more than {}", shown(limit)));
+        if let Some(limit) = self.max_stale_ms {
+            let stale = || format!("no message for more than {}", shown(limit));
+            match newest {
+                Newest::None => wrong.push(stale()),
+                Newest::At(time) if now_ms.saturating_sub(time) > limit => wrong.push(stale()),
+                Newest::At(_) => {}
+                Newest::Unknown => {
+                    unknown.push(
+                        "how stale it is is not known: the newest is in the future".to_owned(),
+                    );
+                }
+            }
         }
-        wrong
+        Verdict { wrong, unknown }
+    }
+}
+
+/// What a check says of a partition or a topic, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// The limits that it exceeds.
+    pub(crate) wrong: Vec<String>,
+    /// The limits of which nobody can tell.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// The time of the newest message that is not dated ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Newest {
+    /// There is no message.
+    None,
+    /// This, in milliseconds since 1970.
+    At(i64),
+    /// There are messages, and all that were looked at are dated ahead.
+    Unknown,
+}
+
+impl Newest {
+    /// Of the newest message of all, and of those that are not dated ahead.
+    pub(crate) fn of(newest: Option<Message>, past: Option<Message>) -> Newest {
+        match (newest, past.and_then(|past| past.time_ms)) {
+            (_, Some(time_ms)) => Newest::At(time_ms),
+            (
+                Some(Message {
+                    time_ms: Some(_), ..
+                }),
+                None,
+            ) => Newest::Unknown,
+            (_, None) => Newest::None,
+        }
     }
 }
 
@@ -89,11 +143,11 @@ pub(crate) fn held(facts: &Facts, min_age_ms: i64, now_ms: i64) -> Held {
     let Ok(extent) = &facts.extent else {
         return Held::Unknown;
     };
-    let age_ms = match extent.oldest {
-        Some(oldest) => match oldest.time_ms {
-            Some(time_ms) => now_ms.saturating_sub(time_ms),
-            None => return Held::Unknown,
-        },
+    let oldest = extent.oldest_past(now_ms);
+    let age_ms = match oldest.map(|oldest| oldest.age_ms(now_ms)) {
+        Some(Some(age_ms)) => age_ms,
+        Some(None) => return Held::Unknown,
+        None if extent.oldest.is_some() => return Held::Unknown,
         None => 0,
     };
     if age_ms >= min_age_ms {
@@ -144,7 +198,7 @@ fn would_keep(facts: &Facts, min_age_ms: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Extent, Message};
+    use crate::facts::Extent;
     use crate::forecast::Settings;
 
     const HOUR_MS: i64 = 3_600_000;
@@ -236,7 +290,9 @@ mod tests {
         };
         let short = facts(5, 1000, Some((6, 2 * DAY_MS)));
         assert_eq!(
-            limits.judge(&short, Some(NOW_MS - 2 * HOUR_MS), NOW_MS),
+            limits
+                .judge(&short, Newest::At(NOW_MS - 2 * HOUR_MS), NOW_MS)
+                .wrong,
             [
                 "holds less than 7d and messages before offset 6 were deleted",
                 "keeps messages for more than 1d",
@@ -244,16 +300,52 @@ mod tests {
             ]
         );
         let good = facts(0, 9, Some((0, DAY_MS)));
-        assert!(
-            limits
-                .judge(&good, Some(NOW_MS - HOUR_MS), NOW_MS)
-                .is_empty()
+        assert_eq!(
+            limits.judge(&good, Newest::At(NOW_MS - HOUR_MS), NOW_MS),
+            Verdict::default()
         );
         // An empty partition keeps nothing too long, and nothing comes in.
         let empty = facts(0, 0, None);
         assert_eq!(
-            limits.judge(&empty, None, NOW_MS),
+            limits.judge(&empty, Newest::None, NOW_MS).wrong,
             ["no message for more than 1h"]
         );
+    }
+
+    #[test]
+    fn what_is_dated_ahead_is_judged_by_the_others_or_unknown() {
+        let limits = Limits {
+            min_age_ms: Some(7 * DAY_MS),
+            max_age_ms: Some(30 * DAY_MS),
+            max_stale_ms: Some(HOUR_MS),
+        };
+        let mut ahead = facts(5, 1000, Some((5, -365 * DAY_MS)));
+        let judged = limits.judge(&ahead, Newest::Unknown, NOW_MS);
+        assert!(judged.wrong.is_empty(), "{judged:?}");
+        assert_eq!(
+            judged.unknown,
+            [
+                "its age is not known: the oldest is in the future",
+                "how stale it is is not known: the newest is in the future",
+            ]
+        );
+        let extent = ahead.extent.as_mut().expect("known");
+        extent.past.oldest = Some(Message::new(6, NOW_MS - 60 * DAY_MS));
+        let judged = limits.judge(&ahead, Newest::At(NOW_MS), NOW_MS);
+        assert_eq!(judged.wrong, ["keeps messages for more than 30d"]);
+        assert!(judged.unknown.is_empty(), "{judged:?}");
+    }
+
+    #[test]
+    fn the_newest_is_the_newest_that_is_not_ahead() {
+        let message = Message::new(1, 5);
+        assert_eq!(Newest::of(None, None), Newest::None);
+        assert_eq!(
+            Newest::of(Some(Message::new(2, 9)), Some(message)),
+            Newest::At(5)
+        );
+        assert_eq!(Newest::of(Some(message), None), Newest::Unknown);
+        // A message without a time is as good as none.
+        assert_eq!(Newest::of(Some(Message::new(2, -1)), None), Newest::None);
     }
 }

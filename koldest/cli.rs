@@ -31,6 +31,12 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) internal: bool,
 
+    /// Take it for an answer that a name or pattern fits no topic
+    ///
+    /// Else that is exit code 2: a name may be misspelt.
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+
     /// A line for each topic, with sums, or for each disk of a broker
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) by: Option<By>,
@@ -63,6 +69,14 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does")]
     pub(crate) max_stale: Option<Duration>,
 
+    /// Whether what can't be told exceeds a limit on it [default: fail]
+    #[arg(
+        long,
+        value_name = "RULE",
+        help_heading = "Checks: show only what exceeds, exit 1 if anything does"
+    )]
+    pub(crate) unknown: Option<Unknown>,
+
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 
@@ -71,6 +85,15 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// `--unknown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Unknown {
+    /// It does not.
+    Pass,
+    /// It does.
+    Fail,
 }
 
 /// What a line is about.

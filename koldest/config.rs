@@ -7,7 +7,7 @@ use tools::kafka::Options;
 use tools::report::{Format, Style};
 
 use crate::checks::Limits;
-use crate::cli::{By, Cli};
+use crate::cli::{By, Cli, Unknown};
 use crate::forecast::Change;
 
 /// Everything that is to be done.
@@ -19,6 +19,10 @@ pub(crate) struct Config {
     pub(crate) wanted: Wanted,
     /// What becomes of the answers.
     pub(crate) view: View,
+    /// Whether what can't be told exceeds a limit on it.
+    pub(crate) unknown_fails: bool,
+    /// Whether a name may fit no topic.
+    pub(crate) allow_empty: bool,
     /// What would be otherwise.
     pub(crate) changes: Vec<Change>,
     /// How the report is written.
@@ -90,6 +94,10 @@ impl Config {
             !limits.are_any() || cli.what_if.is_empty(),
             "--what-if changes nothing that --min-age, --max-age and --max-stale check"
         );
+        ensure!(
+            limits.are_any() || cli.unknown.is_none(),
+            "--unknown is for --min-age, --max-age and --max-stale"
+        );
         let style = cli.report.style(terminal);
         ensure!(
             cli.watch.watch.is_none() || style.format != Format::Prometheus,
@@ -105,6 +113,8 @@ impl Config {
                 window_ms,
             },
             view,
+            unknown_fails: cli.unknown != Some(Unknown::Pass),
+            allow_empty: cli.allow_empty,
             changes: cli.what_if,
             style,
             watch: cli.watch,
@@ -142,6 +152,8 @@ mod tests {
             ("--what-if rate=x2 --min-age 7d", "--what-if"),
             ("--what-if rate=2", "rate=x2"),
             ("--window 0s", "--window"),
+            ("--unknown fail", "--max-age"),
+            ("--max-age 1d --unknown maybe", "maybe"),
             ("--window 1", "unit"),
             ("--watch 1ms", "100ms"),
             ("--watch 1s -o prometheus", "--watch"),

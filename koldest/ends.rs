@@ -9,11 +9,10 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use tools::kafka::KafkaError;
 use tools::kafka::batch::{BatchError, Unpacker};
-use tools::kafka::cluster::{Metadata, Piece, Place, pieces};
+use tools::kafka::cluster::{Metadata, Patience, Piece, Place, pieces};
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 
@@ -42,8 +41,7 @@ pub(crate) struct Leader<'a, 'c> {
     pub(crate) wire: &'a mut Wire<'c>,
     pub(crate) cluster: &'a Metadata,
     pub(crate) broker: i32,
-    pub(crate) deadline: Instant,
-    pub(crate) interrupted: &'a dyn Fn() -> bool,
+    pub(crate) patience: &'a mut Patience<'c>,
 }
 
 /// Which partitions are doubtful, at which end, and from where to read on.
@@ -54,7 +52,7 @@ struct Doubts {
 }
 
 /// Makes sure of both ends of every partition.
-pub(crate) fn make_sure(leader: &mut Leader<'_, '_>, open: &mut [Open<'_>]) {
+pub(crate) fn make_sure(leader: &mut Leader<'_, '_>, open: &mut [Open<'_>], now_ms: i64) {
     let mut unpacker = Unpacker::new(settle::LIMIT_BYTES as usize);
     let peeked = peek(leader, open);
     let transactional = topics_with_transactions(open, &peeked, &mut unpacker);
@@ -79,6 +77,7 @@ pub(crate) fn make_sure(leader: &mut Leader<'_, '_>, open: &mut [Open<'_>]) {
     }
     settle::settle_first(leader, open, &doubts.first);
     settle::settle_newest(leader, open, doubts.newest, &mut unpacker);
+    settle::settle_past(leader, open, now_ms, &mut unpacker);
 }
 
 impl Open<'_> {
@@ -116,7 +115,7 @@ impl Open<'_> {
 
 /// A batch's own trouble, as that of its partition.
 pub(crate) fn unreadable(error: &BatchError) -> KafkaError {
-    KafkaError::new(code::BAD_MESSAGE, error.to_string())
+    KafkaError::new(code::BAD_MESSAGE, error.reason())
 }
 
 /// What a few bytes tell: at the log start, at the newest message, and at the end, where that is another place.
@@ -145,13 +144,7 @@ fn peek(leader: &mut Leader<'_, '_>, open: &[Open<'_>]) -> Vec<Peeks> {
         places(&newest_at),
         places(&last_at),
     ];
-    let answers = pieces(
-        leader.wire,
-        leader.broker,
-        &lists,
-        leader.deadline,
-        leader.interrupted,
-    );
+    let answers = pieces(leader.wire, leader.broker, &lists, leader.patience);
     let mut lists = answers.into_iter().map(Vec::into_iter);
     let mut next_list = || lists.next().unwrap_or_default();
     let (mut first, mut newest, mut last) = (next_list(), next_list(), next_list());

@@ -2,6 +2,7 @@
 
 use tools::kafka::KafkaError;
 use tools::kafka::cluster::configs::Settings as Names;
+use tools::units::{age_ms, is_ahead};
 
 use crate::forecast::Settings;
 
@@ -22,6 +23,16 @@ impl Message {
             time_ms: (time_ms != -1).then_some(time_ms),
         }
     }
+
+    /// How old it is; not known where it has no time, or one that is still to come.
+    pub(crate) fn age_ms(&self, now_ms: i64) -> Option<i64> {
+        age_ms(self.time_ms?, now_ms)
+    }
+
+    /// Whether its time is still to come.
+    pub(crate) fn is_ahead(&self, now_ms: i64) -> bool {
+        self.time_ms.is_some_and(|time| is_ahead(time, now_ms))
+    }
 }
 
 /// What a partition's log has, from end to end.
@@ -37,8 +48,44 @@ pub(crate) struct Extent {
     pub(crate) newest: Option<Message>,
     /// The first offset of the window that the rate is of; the end where nothing is so late, none where it is not known.
     pub(crate) window_start: Option<i64>,
+    /// What is not dated ahead, where the newest message is.
+    pub(crate) past: Past,
+    /// Why the beginning of the window is not known, where that is not for want of a look-up by time.
+    pub(crate) no_window: Option<String>,
     /// What is to be said about these.
     pub(crate) notes: Vec<String>,
+}
+
+/// The messages that are not dated ahead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// The first of them.
+    pub(crate) oldest: Option<Message>,
+    /// The last of them.
+    pub(crate) newest: Option<Message>,
+}
+
+impl Extent {
+    /// Whether some message is dated ahead; then the one with the latest time is.
+    pub(crate) fn reaches_ahead(&self, now_ms: i64) -> bool {
+        self.newest.is_some_and(|newest| newest.is_ahead(now_ms))
+    }
+
+    /// The first message that is not dated ahead.
+    pub(crate) fn oldest_past(&self, now_ms: i64) -> Option<Message> {
+        match self.oldest {
+            Some(oldest) if oldest.is_ahead(now_ms) => self.past.oldest,
+            oldest => oldest,
+        }
+    }
+
+    /// The newest message that is not dated ahead.
+    pub(crate) fn newest_past(&self, now_ms: i64) -> Option<Message> {
+        match self.newest {
+            Some(newest) if newest.is_ahead(now_ms) => self.past.newest,
+            newest => newest,
+        }
+    }
 }
 
 /// A partition, or a topic that has none to show.

@@ -3,7 +3,7 @@
 use tools::cli::{Exit, message};
 use tools::report::{Cell, Column, Report};
 
-use crate::checks::{Held, Limits, held};
+use crate::checks::{Held, Limits, Newest, Verdict, held};
 use crate::config::{Config, View};
 use crate::disks;
 use crate::facts::Facts;
@@ -50,12 +50,13 @@ pub(crate) fn build(survey: &Survey, config: &Config) -> (Report, Exit) {
     };
     let rows: Vec<Row> = survey.facts.iter().map(|one| Row::new(one, view)).collect();
     let mut failures = failures(&rows);
-    for name in &survey.unmet {
+    for name in survey.unmet.iter().filter(|_| !config.allow_empty) {
         failures.push(format!("no topic fits {name}"));
     }
+    tell_hidden(survey, config, &mut failures);
     let (report, is_exceeded) = match &config.view {
-        View::Partitions(limits) => partitions(survey, rows, limits, &mut failures),
-        View::Topics(limits) => topics(survey, &rows, limits, &mut failures),
+        View::Partitions(limits) => partitions(survey, rows, limits, config.unknown_fails),
+        View::Topics(limits) => topics(survey, &rows, limits, config.unknown_fails),
         View::Disks => (disks::report(survey, &rows, &mut failures), false),
         View::Need(hold_ms) => (need::report(survey, &rows, *hold_ms), false),
     };
@@ -73,6 +74,27 @@ pub(crate) fn build(survey: &Survey, config: &Config) -> (Report, Exit) {
         Exit::Done
     };
     (report, exit)
+}
+
+/// That topics may be missing is a failure of a check, and a remark beside a report.
+fn tell_hidden(survey: &Survey, config: &Config, failures: &mut Vec<String>) {
+    let is_check = match &config.view {
+        View::Partitions(limits) | View::Topics(limits) => limits.are_any(),
+        View::Disks | View::Need(_) => false,
+    };
+    for prefix in &survey.hidden {
+        let which = match prefix.as_str() {
+            "" => "all topics".to_owned(),
+            prefix => format!("all topics whose names begin with {prefix}"),
+        };
+        let reason =
+            format!("not authorised to describe {which}: there may be others than are shown");
+        if is_check {
+            failures.push(reason);
+        } else {
+            message(reason);
+        }
+    }
 }
 
 fn failures(rows: &[Row]) -> Vec<String> {
@@ -108,14 +130,20 @@ fn tell_excused(survey: &Survey, limits: &Limits) {
             .filter(|one| held(one) == wanted)
             .count()
     };
-    message(format_args!(
-        "{} partitions hold less and are young: nothing was ever deleted from them",
-        count(Held::Young)
-    ));
-    message(format_args!(
-        "{} partitions hold less and are quiet: their settings keep more, and hardly anything is written to them",
-        count(Held::Quiet)
-    ));
+    match count(Held::Young) {
+        1 => message("1 partition holds less and is young: nothing was ever deleted from it"),
+        count => message(format_args!(
+            "{count} partitions hold less and are young: nothing was ever deleted from them"
+        )),
+    }
+    match count(Held::Quiet) {
+        1 => message(
+            "1 partition holds less and is quiet: its settings keep more, and hardly anything is written to it",
+        ),
+        count => message(format_args!(
+            "{count} partitions hold less and are quiet: their settings keep more, and hardly anything is written to them"
+        )),
+    }
 }
 
 /// A row for each partition, or for each that exceeds a limit.
@@ -123,48 +151,36 @@ fn partitions(
     survey: &Survey,
     rows: Vec<Row>,
     limits: &Limits,
-    failures: &mut Vec<String>,
+    unknown_fails: bool,
 ) -> (Report, bool) {
     let mut report = Report::new(PREFIX, &COLUMNS);
     let mut is_exceeded = false;
     for (mut row, facts) in rows.into_iter().zip(&survey.facts) {
         if limits.are_any() {
-            let newest_ms = row.newest.and_then(|newest| newest.time_ms);
-            let wrong = limits.judge(facts, newest_ms, survey.now_ms);
-            doubt(&mut row, facts, limits, failures);
-            if wrong.is_empty() && row.failure.is_none() {
+            let newest = Newest::of(row.newest, row.past.newest);
+            let found = found(limits.judge(facts, newest, survey.now_ms), unknown_fails);
+            if found.is_empty() && row.failure.is_none() {
                 continue;
             }
-            is_exceeded |= !wrong.is_empty();
-            row.notes.splice(0..0, wrong);
+            is_exceeded |= !found.is_empty();
+            row.notes.splice(0..0, found);
         }
         report.push(cells(&row, survey.now_ms));
     }
     (report, is_exceeded)
 }
 
-/// A limit of an age that nobody knows is not kept.
-fn doubt(row: &mut Row, facts: &Facts, limits: &Limits, failures: &mut Vec<String>) {
-    let is_timeless = row.oldest.is_some_and(|oldest| oldest.time_ms.is_none());
-    let needs_time = limits.min_age_ms.is_some() || limits.max_age_ms.is_some();
-    if is_timeless && needs_time {
-        let why = "its age is not known: the oldest message has no time";
-        failures.push(format!(
-            "{}:{}: {why}",
-            row.topic,
-            facts.partition.unwrap_or(-1)
-        ));
-        row.failure = Some(why.to_owned());
+/// What counts against a row: a limit that nobody can tell to be kept is not kept, unless that is let pass.
+fn found(verdict: Verdict, unknown_fails: bool) -> Vec<String> {
+    let mut found = verdict.wrong;
+    if unknown_fails {
+        found.extend(verdict.unknown);
     }
+    found
 }
 
 /// A row for each topic, or for each that exceeds a limit.
-fn topics(
-    survey: &Survey,
-    rows: &[Row],
-    limits: &Limits,
-    failures: &mut Vec<String>,
-) -> (Report, bool) {
+fn topics(survey: &Survey, rows: &[Row], limits: &Limits, unknown_fails: bool) -> (Report, bool) {
     let columns: Vec<Column> = COLUMNS
         .iter()
         .filter(|column| column.name != "oldest_offset")
@@ -181,15 +197,12 @@ fn topics(
         facts = rest;
         let mut row = Row::sum(group);
         if limits.are_any() {
-            let wrong = judge_topic(limits, own, &row, survey.now_ms);
-            for (one, facts) in group.iter().zip(own) {
-                doubt(&mut one.clone(), facts, limits, failures);
-            }
-            if wrong.is_empty() && row.failure.is_none() {
+            let found = judge_topic(limits, own, &row, survey.now_ms, unknown_fails);
+            if found.is_empty() && row.failure.is_none() {
                 continue;
             }
-            is_exceeded |= !wrong.is_empty();
-            row.notes.splice(0..0, wrong);
+            is_exceeded |= !found.is_empty();
+            row.notes.splice(0..0, found);
         }
         let mut cells = cells(&row, survey.now_ms);
         cells[1] = Cell::Integer(row.partition_count as i64);
@@ -200,8 +213,14 @@ fn topics(
 }
 
 /// What is wrong with a topic: with any of its partitions, but for the newest message, which may be in any.
-fn judge_topic(limits: &Limits, facts: &[Facts], row: &Row, now_ms: i64) -> Vec<String> {
-    let newest_ms = row.newest.and_then(|newest| newest.time_ms);
+fn judge_topic(
+    limits: &Limits,
+    facts: &[Facts],
+    row: &Row,
+    now_ms: i64,
+    unknown_fails: bool,
+) -> Vec<String> {
+    let newest = Newest::of(row.newest, row.past.newest);
     let ages = Limits {
         max_stale_ms: None,
         ..*limits
@@ -209,8 +228,12 @@ fn judge_topic(limits: &Limits, facts: &[Facts], row: &Row, now_ms: i64) -> Vec<
     let mut wrong = Vec::new();
     for one in facts {
         let number = one.partition.unwrap_or(-1);
-        let judged = ages.judge(one, newest_ms, now_ms).into_iter();
-        wrong.extend(judged.map(|what| format!("partition {number} {what}")));
+        let judged = found(ages.judge(one, newest, now_ms), unknown_fails);
+        wrong.extend(
+            judged
+                .into_iter()
+                .map(|what| format!("partition {number} {what}")),
+        );
     }
     let surplus = wrong.len().saturating_sub(TOLD);
     wrong.truncate(TOLD);
@@ -223,7 +246,7 @@ fn judge_topic(limits: &Limits, facts: &[Facts], row: &Row, now_ms: i64) -> Vec<
     };
     // Any partition that is known tells what holds for the topic's newest message.
     if let Some(known) = facts.iter().find(|one| one.extent.is_ok()) {
-        wrong.extend(stale.judge(known, newest_ms, now_ms));
+        wrong.extend(found(stale.judge(known, newest, now_ms), unknown_fails));
     }
     wrong
 }

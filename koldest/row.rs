@@ -4,7 +4,7 @@ use tools::kafka::KafkaError;
 use tools::kafka::error::code;
 use tools::units::format_duration_ms;
 
-use crate::facts::{Extent, Facts, Message};
+use crate::facts::{Extent, Facts, Message, Past};
 use crate::forecast::{Binds, Change, Forecast, Log, Settings, apply, forecast};
 
 /// A partition, or a topic with all its partitions.
@@ -20,6 +20,8 @@ pub(crate) struct Row {
     pub(crate) oldest: Option<Message>,
     /// The message with the latest time.
     pub(crate) newest: Option<Message>,
+    /// The first message, and the one with the latest time, of those that are not dated ahead.
+    pub(crate) past: Past,
     /// Offsets from the log start to the end.
     pub(crate) records: Option<i64>,
     /// Bytes of the leader's log.
@@ -61,12 +63,16 @@ impl Row {
         let extent = match &facts.extent {
             Ok(extent) => extent,
             Err(error) => {
-                row.failure = Some(error.to_string());
+                row.failure = Some(refusal(error));
                 return row;
             }
         };
         row.oldest = extent.oldest;
         row.newest = extent.newest;
+        row.past = Past {
+            oldest: extent.oldest_past(view.now_ms),
+            newest: extent.newest_past(view.now_ms),
+        };
         row.records = Some(extent.end - extent.log_start);
         row.bytes = facts.bytes.as_ref().ok().copied();
         let rate = rate(extent, view);
@@ -83,7 +89,10 @@ impl Row {
             let log = Log {
                 rate_bytes: row.rate_bytes,
                 bytes: row.bytes,
-                age_ms: row.age_ms(view.now_ms),
+                age_ms: row
+                    .past
+                    .oldest
+                    .and_then(|oldest| oldest.age_ms(view.now_ms)),
             };
             let told = forecast(&settings, &log);
             row.notes.extend(explanations(&settings, &told));
@@ -109,6 +118,13 @@ impl Row {
             .min_by_key(|message| message.time_ms);
         let newest = rows.iter().filter_map(|row| row.newest);
         sum.newest = newest.max_by_key(|message| message.time_ms);
+        sum.past = Past {
+            oldest: sum.oldest,
+            newest: rows
+                .iter()
+                .filter_map(|row| row.past.newest)
+                .max_by_key(|message| message.time_ms),
+        };
         sum.records = rows.iter().map(|row| row.records).sum();
         sum.bytes = rows.iter().map(|row| row.bytes).sum();
         sum.rate_records = rows.iter().map(|row| row.rate_records).sum();
@@ -121,14 +137,22 @@ impl Row {
         sum
     }
 
-    /// How old its oldest message is; one that claims to be from the future is new.
+    /// How old its oldest message is; nobody knows it of one that is dated ahead.
     pub(crate) fn age_ms(&self, now_ms: i64) -> Option<i64> {
-        Some(now_ms.saturating_sub(self.oldest?.time_ms?).max(0))
+        self.oldest?.age_ms(now_ms)
     }
 
-    /// How long ago its newest message was written.
+    /// How long ago the newest message was written that is not dated ahead.
     pub(crate) fn stale_ms(&self, now_ms: i64) -> Option<i64> {
-        Some(now_ms.saturating_sub(self.newest?.time_ms?).max(0))
+        self.past.newest?.age_ms(now_ms)
+    }
+}
+
+/// An error in words, where it is that something is not allowed.
+fn refusal(error: &KafkaError) -> String {
+    match error.code {
+        code::TOPIC_AUTHORIZATION_FAILED => format!("not authorised to describe it ({error})"),
+        _ => error.to_string(),
     }
 }
 
@@ -179,9 +203,12 @@ pub(crate) struct Rate {
 /// What was written within the window, or since the first message where all of the log is younger.
 fn rate(extent: &Extent, view: View<'_>) -> Option<Rate> {
     let written = extent.end - extent.window_start?;
-    let oldest = extent
-        .oldest
-        .filter(|oldest| extent.window_start == Some(oldest.offset));
+    let oldest = extent.oldest_past(view.now_ms);
+    // Nothing that it has is of a time that the window could have.
+    if extent.oldest.is_some() && oldest.is_none() {
+        return None;
+    }
+    let oldest = oldest.filter(|oldest| extent.window_start == Some(oldest.offset));
     let since_oldest_ms = oldest
         .and_then(|oldest| oldest.time_ms)
         .map(|time| view.now_ms.saturating_sub(time));
@@ -191,7 +218,7 @@ fn rate(extent: &Extent, view: View<'_>) -> Option<Rate> {
             records: (written - 1).max(0) as f64 * 1000.0 / age_ms as f64,
             over_ms: age_ms,
         }),
-        // It has just been written, or claims to be from the future.
+        // It has just been written.
         Some(_) => None,
         None => Some(Rate {
             records: written.max(0) as f64 * 1000.0 / view.window_ms as f64,
@@ -225,18 +252,26 @@ fn remarks(facts: &Facts, extent: &Extent, rate: Option<Rate>, view: View<'_>) -
     if extent.oldest.is_some_and(|oldest| oldest.time_ms.is_none()) {
         notes.push("the oldest message has no time".to_owned());
     }
-    let newest_ms = extent.newest.and_then(|newest| newest.time_ms);
-    if let Some(ahead_ms) = newest_ms
-        .map(|time| time.saturating_sub(view.now_ms))
-        .filter(|ahead| *ahead > 1000)
-    {
-        notes.push(format!(
-            "the newest is {} in the future",
-            format_duration_ms(ahead_ms)
-        ));
+    let ahead = |message: Option<Message>| {
+        let message = message.filter(|message| message.is_ahead(view.now_ms))?;
+        let by_ms = message.time_ms?.saturating_sub(view.now_ms);
+        Some(format_duration_ms(by_ms))
+    };
+    if let Some(by) = ahead(extent.oldest) {
+        notes.push(format!("age not known: the oldest is {by} in the future"));
+    }
+    if let Some(by) = ahead(extent.newest) {
+        notes.push(format!("the newest is {by} in the future"));
     }
     match rate {
         _ if extent.log_start == extent.end => {}
+        None if extent.no_window.is_some() => {
+            let why = extent.no_window.as_deref().unwrap_or_default();
+            notes.push(format!("rate not known: {why}"));
+        }
+        None if extent.oldest.is_some() && extent.oldest_past(view.now_ms).is_none() => {
+            notes.push("rate not known: all is dated ahead".to_owned());
+        }
         None if extent.window_start.is_none() => {
             notes.push("rate not known: no look-up by time here".to_owned());
         }

@@ -1,12 +1,12 @@
 //! Doubtful ends of logs, settled by reading: forwards from the log start, and backwards from the end.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use tools::kafka::KafkaError;
 use tools::kafka::batch::Unpacker;
-use tools::kafka::cluster::{Isolation, Patience, Piece, Position, first_unread, pieces};
+use tools::kafka::cluster::{Isolation, Piece, Position, first_unread, pieces};
 use tools::kafka::error::code;
+use tools::units::CLOCK_TOLERANCE_MS;
 
 use crate::ends::{Leader, Open, unreadable};
 use crate::facts::{Extent, Message};
@@ -25,6 +25,8 @@ const AT_ONCE: usize = 4;
 const LAST_OFFSETS: i64 = 2;
 /// By how much further back it is read where there was no message.
 const FURTHER: i64 = 32;
+/// How far back it is looked for a message that is not dated ahead.
+const FURTHEST: i64 = 100_000;
 
 /// A partition whose first message is looked for.
 pub(crate) struct Forwards {
@@ -46,6 +48,8 @@ pub(crate) struct Backwards {
     /// Where to read on in it.
     at: i64,
     limit_bytes: i32,
+    /// Messages that are dated later do not count.
+    not_after_ms: Option<i64>,
     /// The newest message of what was read of it.
     newest: Option<Message>,
 }
@@ -65,6 +69,14 @@ impl Backwards {
         Backwards::stretch(index, from, extent.end)
     }
 
+    /// The last messages of a log that are not dated later than this.
+    pub(crate) fn not_after(index: usize, extent: &Extent, not_after_ms: i64) -> Backwards {
+        Backwards {
+            not_after_ms: Some(not_after_ms),
+            ..Backwards::new(index, extent)
+        }
+    }
+
     fn stretch(index: usize, from: i64, until: i64) -> Backwards {
         Backwards {
             index,
@@ -72,6 +84,7 @@ impl Backwards {
             until,
             at: from,
             limit_bytes: FIRST_BYTES,
+            not_after_ms: None,
             newest: None,
         }
     }
@@ -84,11 +97,15 @@ impl Backwards {
         unpacker: &mut Unpacker,
     ) -> Result<Step, KafkaError> {
         let (from, until) = (self.from, self.until);
+        let latest_ms = self.not_after_ms;
         let newest = &mut self.newest;
         let met = piece
             .messages(from, unpacker, |record| {
                 if record.offset >= until {
                     return ControlFlow::Break(());
+                }
+                if latest_ms.is_some_and(|latest| record.timestamp_ms > latest) {
+                    return ControlFlow::Continue(());
                 }
                 let message = Message::new(record.offset, record.timestamp_ms);
                 if newest.is_none_or(|known| known.time_ms <= message.time_ms) {
@@ -112,9 +129,15 @@ impl Backwards {
         if self.newest.is_some() || from <= extent.log_start {
             return Ok(Step::Settled(self.newest));
         }
+        if self.not_after_ms.is_some() && extent.end - from >= FURTHEST {
+            return Ok(Step::Settled(None));
+        }
         let width = (extent.end - from).saturating_mul(FURTHER);
         let further = (extent.end - width).max(extent.log_start);
-        Ok(Step::GoesOn(Backwards::stretch(self.index, further, from)))
+        Ok(Step::GoesOn(Backwards {
+            not_after_ms: self.not_after_ms,
+            ..Backwards::stretch(self.index, further, from)
+        }))
     }
 }
 
@@ -136,11 +159,10 @@ pub(crate) fn settle_first(
             offset: one.offset,
             until: one.until,
             isolation: Isolation::ReadCommitted,
+            not_after_ms: None,
         })
         .collect();
-    let whole = leader.deadline.saturating_duration_since(Instant::now());
-    let mut patience = Patience::new(whole, leader.interrupted);
-    let answers = first_unread(leader.wire, &positions, leader.cluster, &mut patience);
+    let answers = first_unread(leader.wire, &positions, leader.cluster, leader.patience);
     for (one, answer) in doubtful.into_iter().zip(answers) {
         let open = &mut open[one.index];
         match answer {
@@ -155,6 +177,46 @@ pub(crate) fn settle_first(
     }
 }
 
+/// Looks for the messages that are not dated ahead, in the logs whose newest one is.
+pub(crate) fn settle_past(
+    leader: &mut Leader<'_, '_>,
+    open: &mut [Open<'_>],
+    now_ms: i64,
+    unpacker: &mut Unpacker,
+) {
+    let latest_ms = now_ms.saturating_add(CLOCK_TOLERANCE_MS);
+    let mut firsts = Vec::new();
+    let mut positions = Vec::new();
+    let mut lasts = Vec::new();
+    for (index, one) in open.iter().enumerate() {
+        let extent = &one.extent;
+        if one.error.is_some() || !extent.reaches_ahead(now_ms) {
+            continue;
+        }
+        lasts.push(Backwards::not_after(index, extent, latest_ms));
+        if let Some(oldest) = extent.oldest.filter(|oldest| oldest.is_ahead(now_ms)) {
+            firsts.push(index);
+            positions.push(Position {
+                topic: one.topic.into(),
+                partition: one.partition,
+                offset: oldest.offset + 1,
+                until: extent.end,
+                isolation: Isolation::ReadCommitted,
+                not_after_ms: Some(latest_ms),
+            });
+        }
+    }
+    let answers = first_unread(leader.wire, &positions, leader.cluster, leader.patience);
+    for (index, answer) in firsts.into_iter().zip(answers) {
+        let found = answer.ok().flatten();
+        open[index].extent.past.oldest = found.map(|record| Message {
+            offset: record.offset,
+            time_ms: record.timestamp_ms,
+        });
+    }
+    settle_newest(leader, open, lasts, unpacker);
+}
+
 /// Reads backwards from the end, in growing steps, until there is a message: of what was read the one with the latest time.
 pub(crate) fn settle_newest(
     leader: &mut Leader<'_, '_>,
@@ -163,15 +225,18 @@ pub(crate) fn settle_newest(
     unpacker: &mut Unpacker,
 ) {
     doubtful.retain(|one| open[one.index].error.is_none());
-    while !doubtful.is_empty() && !(leader.interrupted)() {
+    while !doubtful.is_empty() && !(leader.patience.interrupted())() {
         let rest = doubtful.split_off(doubtful.len().min(IN_ONE_REQUEST * AT_ONCE));
         let mut left = Vec::new();
         for (one, piece) in read(leader, open, doubtful) {
-            let index = one.index;
+            let (index, is_past) = (one.index, one.not_after_ms.is_some());
             let open = &mut open[index];
             match piece.and_then(|piece| one.step(&piece, &open.extent, unpacker)) {
+                Ok(Step::Settled(message)) if is_past => open.extent.past.newest = message,
                 Ok(Step::Settled(message)) => open.extent.newest = message,
                 Ok(Step::GoesOn(one)) => left.push(one),
+                // The age of what is not dated ahead is then unknown, and everything else is known.
+                Err(_) if is_past => {}
                 Err(error) => open.fail(error),
             }
         }
@@ -191,13 +256,7 @@ fn read(
         .chunks(IN_ONE_REQUEST)
         .map(|chunk| chunk.iter().map(place).collect())
         .collect();
-    let answers = pieces(
-        leader.wire,
-        leader.broker,
-        &lists,
-        leader.deadline,
-        leader.interrupted,
-    );
+    let answers = pieces(leader.wire, leader.broker, &lists, leader.patience);
     doubtful
         .into_iter()
         .zip(answers.into_iter().flatten())

@@ -11,7 +11,7 @@ use tools::kafka::cluster::{
 use tools::kafka::error::{KafkaError, code};
 use tools::kafka::wire::Wire;
 
-use super::{Failure, Known, Part, Scope};
+use super::{Failure, FailureKind, Known, Part, Scope};
 use crate::row::Group;
 
 /// The topic whose partitions' leaders coordinate the groups.
@@ -63,6 +63,14 @@ impl Found {
     }
 }
 
+/// What there is of groups.
+pub(super) struct Finding {
+    /// The wanted ones, by name.
+    pub(super) found: Vec<Found>,
+    /// The names of all that were listed, wanted or not.
+    pub(super) listed: Vec<String>,
+}
+
 /// The wanted groups by name. Brokers that don't list theirs are among the failures.
 pub(super) fn find(
     wire: &mut Wire<'_>,
@@ -71,7 +79,7 @@ pub(super) fn find(
     known: &mut Known,
     patience: &mut Patience<'_>,
     failures: &mut Vec<Failure>,
-) -> Vec<Found> {
+) -> Finding {
     let brokers: Vec<i32> = metadata.brokers.iter().map(|broker| broker.id).collect();
     let mut listing = list_groups(wire, &brokers, patience);
     let cannot_list = listing
@@ -93,6 +101,8 @@ pub(super) fn find(
             "{OFFSETS_TOPIC} {partitions} no leader: their groups can't be asked for"
         )));
     }
+    let everyone = listing.groups.iter();
+    let everyone: Vec<String> = everyone.map(|group| group.name.clone()).collect();
     let named = named.unwrap_or_default();
     listing.groups.retain(|group| {
         let is_named = named.contains(&group.name);
@@ -134,6 +144,7 @@ pub(super) fn find(
                 let reason = format!("its coordinator, broker {broker}, does not answer");
                 absent.push(Found::absent(&name, reason));
             }
+            Ok(_) if scope.allow_empty => {}
             Ok(_) => absent.push(Found::absent(&name, "there is no such group".to_owned())),
             Err(error) => {
                 absent.push(Found::absent(&name, format!("no coordinator: {error}")));
@@ -143,19 +154,37 @@ pub(super) fn find(
     remember(known, &listing.groups, &is_headless);
     let mut found = describe(wire, &listing.groups, cannot_list, patience);
     found.extend(absent);
-    if !scope.states.is_empty() {
-        found.retain(|found| {
-            let state = found.group.state.as_deref().map(str::to_ascii_lowercase);
-            state.is_some_and(|state| scope.states.contains(&state))
-        });
-    }
+    retain_states(&mut found, scope, failures);
     found.sort_by(|a, b| a.group.name.cmp(&b.group.name));
     failures.extend(found.iter().filter_map(|found| {
         let error = found.description.as_ref().err()?;
         let name = &found.group.name;
         Some(Part::Groups.failed(format!("the members of group {name} are not told: {error}")))
     }));
-    found
+    Finding {
+        found,
+        listed: everyone,
+    }
+}
+
+/// Leaves out groups in other states than those that are asked for, if any are.
+fn retain_states(found: &mut Vec<Found>, scope: &Scope, failures: &mut Vec<Failure>) {
+    if scope.states.is_empty() {
+        return;
+    }
+    let state_of = |found: &Found| found.group.state.as_deref().map(str::to_ascii_lowercase);
+    let states: BTreeSet<String> = found.iter().filter_map(state_of).collect();
+    for state in scope.states.iter().filter(|state| !states.contains(*state)) {
+        if !scope.allow_empty {
+            let reason = format!("no group is in the state {state}");
+            failures.push(Part::Groups.failed_by(FailureKind::Unmatched, reason));
+        }
+    }
+    // A group of which nothing is known is in no state, and is still not seen.
+    found.retain(|found| match state_of(found) {
+        Some(state) => scope.states.contains(&state),
+        None => found.error.is_some(),
+    });
 }
 
 /// A group that is gone is forgotten, one whose coordinator is gone is not.

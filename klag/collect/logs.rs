@@ -13,6 +13,7 @@ use tools::kafka::wire::Wire;
 
 use super::Scope;
 use super::places::Place;
+use super::rights::{Hidden, refusal};
 use crate::lag::{Log, Note};
 use crate::row::Row;
 
@@ -26,8 +27,10 @@ pub(crate) struct Logs {
     earlier_ends: HashMap<Key, Option<i64>>,
     /// When the first record that is kept was written.
     oldest_ms: HashMap<Key, i64>,
-    /// Topics and partitions that there are, for telling a deleted one from one that does not answer.
+    /// Partitions that are not there, for telling a deleted one from one that does not answer.
     gone: HashSet<Key>,
+    /// Topics of which the cluster says nothing but why.
+    hidden: Hidden,
 }
 
 impl Logs {
@@ -36,8 +39,9 @@ impl Logs {
         wire: &mut Wire<'_>,
         metadata: &Metadata,
         places: &[Place],
+        hidden: Hidden,
         scope: &Scope,
-        patience: &Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<Logs, ContactError> {
         let existing = existing_partitions(metadata);
         let mut keys: HashSet<Key> = HashSet::new();
@@ -74,6 +78,7 @@ impl Logs {
             earlier_ends: HashMap::new(),
             oldest_ms: HashMap::new(),
             gone,
+            hidden,
         })
     }
 
@@ -82,7 +87,7 @@ impl Logs {
         &mut self,
         wire: &mut Wire<'_>,
         metadata: &Metadata,
-        patience: &Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<(), ContactError> {
         let keys = self.answered();
         let answers = ask_each(wire, metadata, &keys, &[Spec::Time(0)], patience)?;
@@ -107,6 +112,9 @@ impl Logs {
     /// The log of a partition, or what there is to say instead.
     pub(super) fn of(&self, topic: &Arc<str>, partition: i32) -> Result<Log, Note> {
         let key = (Arc::clone(topic), partition);
+        if let Some(error) = self.hidden.get(&**topic).filter(|error| !is_gone(error)) {
+            return Err(Note::Unanswered(refusal(error)));
+        }
         if self.gone.contains(&key) {
             return Err(Note::Gone("there is no such partition any more".to_owned()));
         }
@@ -115,7 +123,7 @@ impl Logs {
             Some(Err(error)) if is_gone(error) => {
                 Err(Note::Gone("there is no such partition any more".to_owned()))
             }
-            Some(Err(error)) => Err(Note::Unanswered(error.to_string())),
+            Some(Err(error)) => Err(Note::Unanswered(refusal(error))),
             None => Err(Note::Unanswered("it was not asked for".to_owned())),
         }
     }
@@ -140,7 +148,7 @@ impl Logs {
         metadata: &Metadata,
         scope: &Scope,
         now_ms: i64,
-        patience: &Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<(), ContactError> {
         let Some(window_ms) = scope.rate_window_ms else {
             return Ok(());
@@ -165,7 +173,7 @@ pub(super) fn mark_stale(
     rows: &mut [Row],
     scope: &Scope,
     now_ms: i64,
-    patience: &Patience<'_>,
+    patience: &mut Patience<'_>,
 ) -> Result<(), ContactError> {
     if !scope.stale.is_some() {
         return Ok(());
@@ -229,7 +237,7 @@ fn ask_each(
     metadata: &Metadata,
     keys: &[Key],
     specs: &[Spec],
-    patience: &Patience<'_>,
+    patience: &mut Patience<'_>,
 ) -> Result<Answers, ContactError> {
     let question = |(topic, partition): &Key, spec| Question {
         topic: topic.to_string(),
@@ -245,8 +253,7 @@ fn ask_each(
         metadata,
         &questions,
         Isolation::ReadUncommitted,
-        patience.deadline(),
-        patience.interrupted(),
+        patience,
     )
 }
 

@@ -6,6 +6,8 @@
 mod groups;
 mod logs;
 mod places;
+mod rights;
+mod selected;
 mod sizes;
 mod times;
 
@@ -20,7 +22,7 @@ use tools::kafka::cluster::{Metadata, Patience, Topics, metadata_over};
 use tools::kafka::wire::Wire;
 
 use crate::lag::{self, Lag, Note, Reader, Unread};
-use crate::limits::Limit;
+use crate::limits::{Limit, Line, UnknownRule};
 use crate::row::{Group, Row};
 use logs::Logs;
 use places::{Committed, Place};
@@ -33,6 +35,14 @@ pub(crate) struct Scope {
     pub(crate) topics: Selection,
     /// States that count, in lower case; none is all.
     pub(crate) states: Vec<String>,
+    /// Whether a selection may fit nothing.
+    pub(crate) allow_empty: bool,
+    /// Whether limits are checked: then it matters that nothing is missing.
+    pub(crate) is_check: bool,
+    /// What was said of what is not known.
+    pub(crate) unknown: UnknownRule,
+    /// The lines of all files of limits.
+    pub(crate) lines: Vec<Line>,
     pub(crate) reader: Reader,
     /// Whether to look for the first unread records.
     pub(crate) wants_time: bool,
@@ -60,7 +70,44 @@ pub(crate) struct Snapshot {
     pub(crate) failures: Vec<Failure>,
 }
 
+/// How a look ends that found no limit exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// All of it.
+    All,
+    /// All of it, and something that a limit is on can't be told.
+    Undetermined,
+    /// Not all of it.
+    Partly,
+}
+
 impl Snapshot {
+    /// Whether all was seen that was asked for.
+    pub(crate) fn seen(&self, scope: &Scope) -> Seen {
+        if self.rows.iter().any(Row::has_unanswered) {
+            return Seen::Partly;
+        }
+        let mut seen = Seen::All;
+        for failure in &self.failures {
+            match failure.kind {
+                FailureKind::MayBeHidden if !scope.is_check => {}
+                FailureKind::NothingThere if scope.unknown == UnknownRule::Fail => {
+                    seen = Seen::Undetermined;
+                }
+                _ => return Seen::Partly,
+            }
+        }
+        seen
+    }
+
+    /// How many names, patterns, states and lines of limits fit nothing, or nothing that a group reads.
+    pub(crate) fn unmatched(&self) -> usize {
+        let kinds = self.failures.iter().map(|failure| failure.kind);
+        kinds
+            .filter(|kind| matches!(kind, FailureKind::Unmatched | FailureKind::NothingThere))
+            .count()
+    }
+
     /// Whether a question of this part was not answered.
     pub(crate) fn has_failed(&self, part: Part) -> bool {
         let is_unanswered = match part {
@@ -77,8 +124,23 @@ impl Snapshot {
 pub(crate) struct Failure {
     /// What it was about.
     pub(crate) part: Part,
+    /// What went wrong.
+    pub(crate) kind: FailureKind,
     /// What there is to say.
     pub(crate) reason: String,
+}
+
+/// Why something was not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// A question was not answered, or not allowed.
+    Unanswered,
+    /// What was named does not exist.
+    Unmatched,
+    /// Group and topic exist, and the group has neither offsets nor members there: they may have expired.
+    NothingThere,
+    /// Brokers list only what this user may describe, and it may not describe everything that was asked for.
+    MayBeHidden,
 }
 
 /// What is asked for.
@@ -107,8 +169,12 @@ impl Part {
     ];
 
     fn failed(self, reason: impl Into<String>) -> Failure {
-        let reason = reason.into();
-        Failure { part: self, reason }
+        self.failed_by(FailureKind::Unanswered, reason)
+    }
+
+    fn failed_by(self, kind: FailureKind, reason: impl Into<String>) -> Failure {
+        let (part, reason) = (self, reason.into());
+        Failure { part, kind, reason }
     }
 }
 
@@ -124,16 +190,10 @@ pub(crate) fn collect(
 ) -> Result<Snapshot, ContactError> {
     let mut wire = Wire::new(client);
     let mut metadata = metadata_over(&mut wire, Topics::All, interrupted)?;
-    let mut patience = Patience::new(client.first_contact(), interrupted);
+    let patience = Patience::new(client.first_contact(), interrupted);
+    let mut patience = patience.among(in_order_of_asking(&metadata));
     let mut failures = Vec::new();
-    let topic_names: Vec<&str> = metadata.topics.iter().map(|t| t.name.as_str()).collect();
-    let missing = scope.topics.unmet(&topic_names);
-    let missing = missing
-        .iter()
-        .map(|name| format!("there is no topic {name}"));
-    failures.extend(missing.map(|reason| Part::Cluster.failed(reason)));
-
-    let found = groups::find(
+    let finding = groups::find(
         &mut wire,
         &metadata,
         scope,
@@ -141,16 +201,33 @@ pub(crate) fn collect(
         &mut patience,
         &mut failures,
     );
-    let positions = places::ask(&mut wire, &found, &metadata, &mut patience);
-    let (places, groups_alone) = places::all(&found, positions, &metadata, scope);
-    let mut logs = Logs::ask(&mut wire, &metadata, &places, scope, &patience)?;
+    let found = &finding.found;
+    let positions = places::ask(&mut wire, found, &metadata, &mut patience);
+    let hidden = rights::look_up(
+        &mut wire,
+        &mut metadata,
+        scope,
+        &places::topics_of(found, &positions),
+        &mut patience,
+        &mut failures,
+    );
+    let (places, groups_alone) = places::all(found, positions, &metadata, scope);
+    selected::check(
+        scope,
+        &finding,
+        &metadata,
+        &hidden,
+        (&places, &groups_alone),
+        &mut failures,
+    );
+    let mut logs = Logs::ask(&mut wire, &metadata, &places, hidden, scope, &mut patience)?;
     let (taken_ms, taken) = (now_ms(), Instant::now());
     let mut sizes = Sizes::default();
     if scope.wants_all_logs {
-        logs.ask_oldest(&mut wire, &metadata, &patience)?;
-        sizes = sizes::ask(&mut wire, &metadata, scope, &patience, &mut failures);
+        logs.ask_oldest(&mut wire, &metadata, &mut patience)?;
+        sizes = sizes::ask(&mut wire, &metadata, scope, &mut patience, &mut failures);
     }
-    logs.ask_earlier_ends(&mut wire, &metadata, scope, taken_ms, &patience)?;
+    logs.ask_earlier_ends(&mut wire, &metadata, scope, taken_ms, &mut patience)?;
     let unread = if scope.wants_time {
         times::ask(
             &mut wire,
@@ -169,7 +246,14 @@ pub(crate) fn collect(
         .zip(unread)
         .map(|(place, unread)| row(place, &logs, &unread, scope.reader, taken_ms))
         .collect();
-    logs::mark_stale(&mut wire, &metadata, &mut rows, scope, taken_ms, &patience)?;
+    logs::mark_stale(
+        &mut wire,
+        &metadata,
+        &mut rows,
+        scope,
+        taken_ms,
+        &mut patience,
+    )?;
     rows.extend(groups_alone);
     if interrupted() {
         return Err(ContactError::Interrupted);
@@ -180,12 +264,19 @@ pub(crate) fn collect(
     Ok(Snapshot {
         taken: Some(taken),
         metadata,
-        groups: found.into_iter().map(|found| found.group).collect(),
+        groups: finding.found.into_iter().map(|found| found.group).collect(),
         rows,
         logs,
         sizes,
         failures,
     })
+}
+
+/// All brokers, the one that has just answered first.
+fn in_order_of_asking(metadata: &Metadata) -> Vec<i32> {
+    let mut ids: Vec<i32> = metadata.brokers.iter().map(|broker| broker.id).collect();
+    ids.sort_by_key(|id| *id != metadata.origin.0);
+    ids
 }
 
 fn row(place: Place, logs: &Logs, unread: &Unread, reader: Reader, now_ms: i64) -> Row {

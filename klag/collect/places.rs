@@ -1,9 +1,9 @@
 //! The partitions that each group reads: where it committed, what its members own, and the rest of those topics.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tools::cli::names::Selection;
+use tools::cli::names::{Name, Selection};
 use tools::kafka::KafkaError;
 use tools::kafka::cluster::members::Member;
 use tools::kafka::cluster::{
@@ -92,6 +92,33 @@ pub(super) fn ask(
     positions
 }
 
+/// The topics in which groups have committed or own something.
+pub(super) fn topics_of(found: &[Found], positions: &[Option<Positions>]) -> BTreeSet<Arc<str>> {
+    let mut topics = BTreeSet::new();
+    for positions in positions.iter().flatten() {
+        match positions {
+            Positions::Commits(Ok(commits)) => {
+                topics.extend(commits.iter().map(|commit| Arc::clone(&commit.topic)));
+            }
+            Positions::Shares(Ok(shares)) => {
+                topics.extend(shares.iter().map(|share| Arc::clone(&share.topic)));
+            }
+            Positions::Commits(Err(_)) | Positions::Shares(Err(_)) => {}
+        }
+    }
+    for description in found
+        .iter()
+        .filter_map(|found| found.description.as_ref().ok())
+    {
+        let owned = description
+            .members
+            .iter()
+            .flat_map(|member| &member.partitions);
+        topics.extend(owned.map(|(topic, _)| Arc::clone(topic)));
+    }
+    topics
+}
+
 /// All places of all groups, in the order of their names; and a row for each group that has none.
 pub(super) fn all(
     found: &[Found],
@@ -119,7 +146,8 @@ pub(super) fn all(
     (places, rows)
 }
 
-/// Why a group has no partition to show; nothing where it only reads other topics than those asked for.
+/// Why a group has no partition to show; nothing where it only reads other topics than those asked for,
+/// unless it was named, and so was the topic.
 fn row_without_place(found: &Found, failure: Option<KafkaError>, scope: &Scope) -> Option<Row> {
     let described = found.description.as_ref().err();
     let unanswered = found.error.clone();
@@ -130,13 +158,36 @@ fn row_without_place(found: &Found, failure: Option<KafkaError>, scope: &Scope) 
         None if scope.topics.takes_all() => {
             Note::Gone("nothing committed, nothing assigned".to_owned())
         }
+        None if !scope.allow_empty
+            && is_named(&scope.groups, &found.group.name)
+            && is_single(&scope.topics) =>
+        {
+            Note::Gone("neither offsets nor members in this topic".to_owned())
+        }
         None => return None,
     };
+    let only_topic = scope
+        .topics
+        .wanted()
+        .first()
+        .filter(|_| is_single(&scope.topics));
     Some(Row {
         group: Some(Arc::clone(&found.group)),
+        topic: only_topic.map(|topic| topic.to_string().into()),
         lag: super::unknown(note),
         ..Row::default()
     })
+}
+
+/// Whether it was asked for by this name, and not by a pattern.
+fn is_named(selection: &Selection, name: &str) -> bool {
+    let mut wanted = selection.wanted().iter();
+    wanted.any(|wanted| matches!(wanted, Name::Plain(plain) if plain == name))
+}
+
+/// Whether one name was asked for and nothing else.
+fn is_single(selection: &Selection) -> bool {
+    matches!(selection.wanted(), [Name::Plain(_)])
 }
 
 type Slots = BTreeMap<i32, (Committed, Option<Arc<Owner>>)>;

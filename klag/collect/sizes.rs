@@ -19,7 +19,7 @@ pub(super) fn ask(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
     scope: &Scope,
-    patience: &Patience<'_>,
+    patience: &mut Patience<'_>,
     failures: &mut Vec<Failure>,
 ) -> Sizes {
     let mut sizes = Sizes::new();
@@ -33,12 +33,7 @@ pub(super) fn ask(
         broker,
         topics: None,
     });
-    let answers = log_dirs(
-        wire,
-        asked.collect(),
-        patience.deadline(),
-        patience.interrupted(),
-    );
+    let answers = log_dirs(wire, asked.collect(), patience);
     for (broker, answer) in brokers.into_iter().zip(answers) {
         let failed = |error| {
             let reason = format!("the log sizes of broker {broker} are not told: {error}");

@@ -69,10 +69,12 @@ fn hold_back(place: &mut Unread, time_ms: Option<i64>) {
 
 /// What the group may read and has not, and what is held back from it; nothing where its position is not known.
 fn spans(place: &Place, log: Log, reader: Reader) -> Option<(Position, Position)> {
+    // Where there is no record, none is unread, whatever was committed.
+    let if_empty = (log.start >= log.end).then_some(log.end);
     let (committed, reader) = match place.committed {
-        Committed::At(committed) => (committed?, reader),
+        Committed::At(committed) => (committed.or(if_empty)?, reader),
         // A share group reads all records unless its own configuration says otherwise (share.isolation.level).
-        Committed::Share { first, .. } => (first?, Reader::Uncommitted),
+        Committed::Share { first, .. } => (first.or(if_empty)?, Reader::Uncommitted),
         Committed::Failed(_) => return None,
     };
     let end = lag::reader_end(log, committed, reader);
@@ -91,6 +93,7 @@ fn spans(place: &Place, log: Log, reader: Reader) -> Option<(Position, Position)
         offset,
         until,
         isolation,
+        not_after_ms: None,
     };
     Some((
         position(from, end, isolation),
@@ -105,7 +108,7 @@ fn look_up_unreadable(
     answers: &mut [Answer],
     metadata: &Metadata,
     now_ms: i64,
-    patience: &Patience<'_>,
+    patience: &mut Patience<'_>,
 ) -> Vec<Option<i64>> {
     let mut times: Vec<Option<i64>> = vec![None; positions.len()];
     let is_refused = |answer: &Answer| {

@@ -4,7 +4,8 @@
 //!
 //! 1. No answer from the partition's leader: nothing is known.
 //! 2. Nothing was ever committed: where the group begins is its reader's
-//!    `auto.offset.reset`, so the lag is unknown, and all that is kept is its upper bound.
+//!    `auto.offset.reset`, so the lag is unknown, and all that is kept is its upper bound;
+//!    where there is no record, it is 0.
 //! 3. Committed beyond the end: the topic was made anew or cut, so the lag is unknown.
 //! 4. What was deleted before it was read is lost, and reading goes on at the log start.
 //! 5. A reader of committed records gets no further than the last stable offset; the
@@ -14,7 +15,7 @@
 
 use std::fmt;
 
-use tools::units::format_duration_ms;
+use tools::units::{age_ms, format_duration_ms, is_ahead};
 
 /// Where a partition begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub(crate) enum Note {
     Gone(String),
     /// Nothing committed; so many messages are there at most.
     NeverCommitted { at_most: i64 },
+    /// Nothing committed, and all records were deleted: nobody knows whether they were read.
+    NeverRead,
     /// The committed offset lies behind the end.
     BeyondEnd { committed: i64, end: i64 },
     /// Deleted before they were read.
@@ -97,6 +100,8 @@ pub(crate) enum Note {
     Future { by_ms: i64 },
     /// Partitions of a total whose lag is not known.
     UnknownPartitions(u32),
+    /// Partitions of a total whose lag is known and its time is not.
+    UnknownTimes(u32),
     /// A limit that is exceeded.
     Over(String),
 }
@@ -122,6 +127,9 @@ impl fmt::Display for Note {
             Note::NeverCommitted { at_most } => {
                 write!(out, "never committed, at most {at_most} behind")
             }
+            Note::NeverRead => {
+                out.write_str("never committed, and what was deleted may not have been read")
+            }
             Note::BeyondEnd { committed, end } => {
                 write!(out, "committed {committed} is beyond the end {end}")
             }
@@ -142,6 +150,8 @@ impl fmt::Display for Note {
             ),
             Note::UnknownPartitions(1) => out.write_str("1 partition unknown"),
             Note::UnknownPartitions(count) => write!(out, "{count} partitions unknown"),
+            Note::UnknownTimes(1) => out.write_str("time lag of 1 partition unknown"),
+            Note::UnknownTimes(count) => write!(out, "time lag of {count} partitions unknown"),
         }
     }
 }
@@ -166,6 +176,9 @@ pub(crate) fn lag(
 ) -> Lag {
     let Some(committed) = committed else {
         let at_most = (log.end - log.start).max(0);
+        if at_most == 0 {
+            return never_written(log, unread);
+        }
         return Lag {
             notes: vec![Note::NeverCommitted { at_most }],
             ..Lag::default()
@@ -199,7 +212,7 @@ pub(crate) fn lag(
     let time_lag_ms = age_of(unread, offsets + blocked, now_ms, &mut notes);
     if blocked > 0 {
         let age_ms = match unread {
-            Unread::Nothing { blocked_ms } => blocked_ms.map(|ms| now_ms.saturating_sub(ms).max(0)),
+            Unread::Nothing { blocked_ms } => blocked_ms.and_then(|ms| age_ms(ms, now_ms)),
             _ => None,
         };
         let messages = blocked;
@@ -211,6 +224,18 @@ pub(crate) fn lag(
         blocked: Some(blocked),
         time_lag_ms,
         notes,
+    }
+}
+
+/// Nothing was committed, and there is nothing to read.
+fn never_written(log: Log, unread: &Unread) -> Lag {
+    let was_deleted = log.start > 0;
+    Lag {
+        lag: Some(0),
+        lost: (!was_deleted).then_some(0),
+        blocked: Some(0),
+        time_lag_ms: (*unread != Unread::NotAsked).then_some(0),
+        notes: was_deleted.then_some(Note::NeverRead).into_iter().collect(),
     }
 }
 
@@ -275,11 +300,11 @@ fn age_of(unread: &Unread, behind: i64, now_ms: i64, notes: &mut Vec<Note>) -> O
         notes.push(Note::Timeless);
         return None;
     };
-    if timestamp_ms > now_ms {
+    if is_ahead(timestamp_ms, now_ms) {
         let by_ms = timestamp_ms.saturating_sub(now_ms);
         notes.push(Note::Future { by_ms });
     }
-    Some(now_ms.saturating_sub(timestamp_ms).max(0))
+    age_ms(timestamp_ms, now_ms)
 }
 
 #[cfg(test)]

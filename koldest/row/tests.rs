@@ -30,7 +30,7 @@ fn facts() -> Facts {
             oldest: Some(message(100, 5 * HOUR_MS)),
             newest: Some(message(1099, 500)),
             window_start: Some(380),
-            notes: Vec::new(),
+            ..Extent::default()
         }),
         bytes: Ok(100_000),
         settings: Ok(Settings {
@@ -49,19 +49,35 @@ fn facts() -> Facts {
 }
 
 #[test]
-fn what_claims_to_be_from_the_future_is_new_and_not_of_negative_age() {
+fn what_claims_to_be_from_the_future_has_no_age() {
     let mut facts = facts();
     let extent = facts.extent.as_mut().expect("an extent");
     extent.oldest = Some(message(100, -HOUR_MS));
     extent.newest = Some(message(1099, -2 * HOUR_MS));
     let row = Row::new(&facts, view(&[]));
-    assert_eq!(row.age_ms(NOW_MS), Some(0));
-    assert_eq!(row.stale_ms(NOW_MS), Some(0));
-    let told = row
-        .notes
-        .iter()
-        .any(|note| note.contains("2h in the future"));
-    assert!(told, "{:?}", row.notes);
+    assert_eq!((row.age_ms(NOW_MS), row.stale_ms(NOW_MS)), (None, None));
+    for told in [
+        "age not known: the oldest is 1h in the future",
+        "the newest is 2h in the future",
+        "rate not known: all is dated ahead",
+    ] {
+        assert!(row.notes.iter().any(|note| note == told), "{:?}", row.notes);
+    }
+    // What is not dated ahead tells how stale it is, how fast it grows and when retention takes it.
+    let extent = facts.extent.as_mut().expect("an extent");
+    extent.past = Past {
+        oldest: Some(message(101, 5 * HOUR_MS)),
+        newest: Some(message(1098, 600)),
+    };
+    facts.settings.as_mut().expect("known").retention_bytes = None;
+    let row = Row::new(&facts, view(&[]));
+    assert_eq!(
+        (row.age_ms(NOW_MS), row.stale_ms(NOW_MS)),
+        (None, Some(600))
+    );
+    assert_eq!(row.rate_records, Some(0.2));
+    let full_in_ms = row.forecast.expect("settings are known").full_in_ms;
+    assert_eq!(full_in_ms, Some(19 * HOUR_MS));
 }
 
 #[test]

@@ -49,19 +49,21 @@ pub(super) fn extent(answers: &[Answer]) -> Result<Extent, KafkaError> {
         oldest: oldest.filter(|_| !is_empty),
         newest: newest.filter(|_| !is_empty),
         window_start: is_empty.then_some(end),
-        notes: Vec::new(),
+        ..Extent::default()
     })
 }
 
 /// Where the window begins, as far as both ends of the log tell: a look-up by time costs a broker more than all else.
-pub(super) fn known_window_start(extent: &Extent, since_ms: i64) -> Option<i64> {
+///
+/// A message that is dated ahead tells nothing of it.
+pub(super) fn known_window_start(extent: &Extent, since_ms: i64, now_ms: i64) -> Option<i64> {
     let newest_ms = extent.newest.and_then(|newest| newest.time_ms);
     if extent.window_start.is_some() || newest_ms.is_some_and(|time| time < since_ms) {
         return Some(extent.end);
     }
     let oldest = extent
         .oldest
-        .filter(|oldest| oldest.time_ms >= Some(since_ms));
+        .filter(|oldest| oldest.time_ms >= Some(since_ms) && !oldest.is_ahead(now_ms));
     oldest.map(|oldest| oldest.offset)
 }
 
@@ -227,9 +229,12 @@ mod tests {
             newest: Some(Message::new(19, newest_ms)),
             ..Extent::default()
         };
-        assert_eq!(known_window_start(&log(100, 200), 201), Some(20));
-        assert_eq!(known_window_start(&log(100, 200), 200), None);
-        assert_eq!(known_window_start(&log(100, 200), 101), None);
-        assert_eq!(known_window_start(&log(100, 200), 100), Some(6));
+        let start = |extent: &Extent, since_ms| known_window_start(extent, since_ms, 300);
+        assert_eq!(start(&log(100, 200), 201), Some(20));
+        assert_eq!(start(&log(100, 200), 200), None);
+        assert_eq!(start(&log(100, 200), 101), None);
+        assert_eq!(start(&log(100, 200), 100), Some(6));
+        // What is dated ahead is in no window.
+        assert_eq!(start(&log(90_000, 90_000), 100), None);
     }
 }

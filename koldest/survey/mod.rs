@@ -6,19 +6,20 @@
 mod assemble;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use tools::kafka::client::ContactError;
 use tools::kafka::cluster::configs::Answered;
 use tools::kafka::cluster::metadata::Broker;
 use tools::kafka::cluster::{
-    Isolation, LogDir, Metadata, Question, Spec, Topic, Topics, configs, log_dirs, metadata,
-    offsets_over,
+    Isolation, LogDir, LogSpan, Metadata, Patience, Question, Spec, Topic, Topics, configs,
+    first_since, log_dirs, may_list_topics, metadata, offsets_over,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, KafkaError};
+use tools::units::CLOCK_TOLERANCE_MS;
 
 use crate::config::Wanted;
 use crate::ends::{self, Leader, Open};
@@ -35,6 +36,8 @@ pub(crate) struct Survey {
     pub(crate) brokers: Vec<(Broker, Result<Vec<LogDir>, KafkaError>)>,
     /// Names and patterns that fit no topic.
     pub(crate) unmet: Vec<String>,
+    /// What topics begin with of which there may be some that this user is not shown.
+    pub(crate) hidden: Vec<String>,
 }
 
 /// Partitions of a leader by their places among all facts.
@@ -62,13 +65,16 @@ impl Survey {
             let is_visible = is_named || wanted.internal || !topic.is_internal;
             is_visible && wanted.topics.takes(&topic.name)
         });
+        cluster.topics.retain(|topic| !is_missing(topic));
         let existing: Vec<&str> = cluster.topics.iter().map(|t| t.name.as_str()).collect();
         let unmet = wanted.topics.unmet(&existing);
+        let hidden = hidden_topics(client, &cluster, wanted, interrupted)?;
         let mut facts = open_facts(&cluster);
         let led = led(&facts, |_| true);
         let since_ms = now_ms.saturating_sub(wanted.window_ms);
         let asker = Asker {
             client,
+            now_ms,
             since_ms,
             interrupted,
         };
@@ -98,6 +104,7 @@ impl Survey {
             facts,
             brokers: brokers.collect(),
             unmet,
+            hidden,
         })
     }
 }
@@ -105,6 +112,40 @@ impl Survey {
 fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| now.as_millis() as i64)
+}
+
+/// Whether it was asked for by its name, and there is none.
+fn is_missing(topic: &Topic) -> bool {
+    let error = topic.error.as_ref();
+    error.is_some_and(|error| {
+        matches!(
+            error.code,
+            code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_TOPIC | code::INVALID_TOPIC
+        )
+    })
+}
+
+/// The beginnings of names of which not all topics may be listed.
+fn hidden_topics(
+    client: &Client,
+    cluster: &Metadata,
+    wanted: &Wanted,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Vec<String>> {
+    let mut hidden = Vec::new();
+    if cluster.is_mock() {
+        return Ok(hidden);
+    }
+    let mut ids: Vec<i32> = cluster.brokers.iter().map(|broker| broker.id).collect();
+    ids.sort_by_key(|id| *id != cluster.origin.0);
+    let mut patience = Patience::new(client.first_contact(), interrupted).among(ids);
+    let mut wire = Wire::new(client);
+    for prefix in wanted.topics.listed_prefixes() {
+        if !may_list_topics(&mut wire, &prefix, &mut patience)? {
+            hidden.push(prefix);
+        }
+    }
+    Ok(hidden)
 }
 
 /// A row for each partition before anybody was asked about it.
@@ -181,6 +222,7 @@ fn renew_leaders(facts: &mut [Facts], cluster: &Metadata) {
 /// How the brokers are asked.
 struct Asker<'a> {
     client: &'a Client,
+    now_ms: i64,
     since_ms: i64,
     interrupted: &'a (dyn Fn() -> bool + Sync),
 }
@@ -189,8 +231,8 @@ type Dirs = HashMap<i32, Result<Vec<LogDir>, KafkaError>>;
 type Configs = HashMap<i32, Result<Answered, KafkaError>>;
 
 impl Asker<'_> {
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.client.first_contact()
+    fn patience(&self) -> Patience<'_> {
+        Patience::new(self.client.first_contact(), self.interrupted)
     }
 
     /// Extents, disks and settings, all at once.
@@ -203,17 +245,16 @@ impl Asker<'_> {
     ) -> (Dirs, Configs) {
         let dirs = dirs_of(cluster, led, facts, all_dirs);
         let asked = configs_of(led, facts);
-        let deadline = self.deadline();
         std::thread::scope(|scope| {
             let dirs = scope.spawn(move || {
                 let brokers: Vec<i32> = dirs.iter().map(|asked| asked.broker).collect();
                 let mut wire = Wire::new(self.client);
-                let answers = log_dirs(&mut wire, dirs, deadline, self.interrupted);
+                let answers = log_dirs(&mut wire, dirs, &mut self.patience());
                 brokers.into_iter().zip(answers).collect::<Dirs>()
             });
             let settings = scope.spawn(move || {
                 let mut wire = Wire::new(self.client);
-                let answers = configs(&mut wire, &asked, deadline, self.interrupted);
+                let answers = configs(&mut wire, &asked, &mut self.patience());
                 let brokers = asked.iter().map(|asked| asked.broker);
                 brokers.zip(answers).collect::<Configs>()
             });
@@ -225,7 +266,6 @@ impl Asker<'_> {
 
     /// Every leader for what its partitions hold.
     fn ask_extents(&self, cluster: &Metadata, led: &Led, facts: &mut [Facts]) {
-        let deadline = self.deadline();
         let shared: &[Facts] = facts;
         let answers: Vec<(usize, Result<Extent, KafkaError>)> = std::thread::scope(|scope| {
             let threads: Vec<_> = led
@@ -233,7 +273,7 @@ impl Asker<'_> {
                 .map(|(&broker, places)| {
                     scope.spawn(move || {
                         let asked: Vec<&Facts> = places.iter().map(|&at| &shared[at]).collect();
-                        let answers = self.ask_leader(cluster, broker, &asked, deadline);
+                        let answers = self.ask_leader(cluster, broker, &asked);
                         places.iter().copied().zip(answers).collect::<Vec<_>>()
                     })
                 })
@@ -252,9 +292,9 @@ impl Asker<'_> {
         cluster: &Metadata,
         broker: i32,
         asked: &[&Facts],
-        deadline: Instant,
     ) -> Vec<Result<Extent, KafkaError>> {
         let mut wire = Wire::new(self.client);
+        let mut patience = self.patience();
         let questions: Vec<Question> = asked
             .iter()
             .flat_map(|one| {
@@ -270,8 +310,7 @@ impl Asker<'_> {
             cluster,
             &questions,
             Isolation::ReadUncommitted,
-            deadline,
-            self.interrupted,
+            &mut patience,
         );
         let found = match found {
             Ok(found) => found,
@@ -281,7 +320,7 @@ impl Asker<'_> {
             }
         };
         let mut extents: Vec<_> = found.chunks(SPECS.len()).map(extent).collect();
-        self.ask_windows(&mut wire, cluster, asked, &mut extents, deadline);
+        self.ask_windows(&mut wire, cluster, asked, &mut extents, &mut patience);
         let mut open = Vec::new();
         let mut places = Vec::new();
         for (index, (one, extent)) in asked.iter().zip(&mut extents).enumerate() {
@@ -301,10 +340,9 @@ impl Asker<'_> {
             wire: &mut wire,
             cluster,
             broker,
-            deadline,
-            interrupted: self.interrupted,
+            patience: &mut patience,
         };
-        ends::make_sure(&mut leader, &mut open);
+        ends::make_sure(&mut leader, &mut open, self.now_ms);
         for (index, one) in places.into_iter().zip(open) {
             extents[index] = one.error.map_or(Ok(one.extent), Err);
         }
@@ -318,20 +356,20 @@ impl Asker<'_> {
         cluster: &Metadata,
         asked: &[&Facts],
         extents: &mut [Result<Extent, KafkaError>],
-        deadline: Instant,
+        patience: &mut Patience<'_>,
     ) {
         let mut open = Vec::new();
         let mut questions = Vec::new();
-        for (one, extent) in asked.iter().zip(extents) {
+        for (index, (one, extent)) in asked.iter().zip(&mut *extents).enumerate() {
             let Ok(known) = extent else { continue };
-            known.window_start = known_window_start(known, self.since_ms);
+            known.window_start = known_window_start(known, self.since_ms, self.now_ms);
             if known.window_start.is_none() {
                 questions.push(Question {
                     topic: one.topic.clone(),
                     partition: one.partition.unwrap_or(-1),
                     spec: Spec::Time(self.since_ms.max(0)),
                 });
-                open.push(extent);
+                open.push(index);
             }
         }
         if open.is_empty() {
@@ -342,11 +380,24 @@ impl Asker<'_> {
             cluster,
             &questions,
             Isolation::ReadUncommitted,
-            deadline,
-            self.interrupted,
+            patience,
         );
-        for (extent, found) in open.into_iter().zip(found.into_iter().flatten()) {
+        let latest_ms = self.now_ms.saturating_add(CLOCK_TOLERANCE_MS);
+        let mut spans = Vec::new();
+        let mut behind_ahead = Vec::new();
+        let answers = questions.iter().zip(found.into_iter().flatten());
+        for (index, (question, found)) in open.into_iter().zip(answers) {
+            let extent = &mut extents[index];
             match (&mut *extent, found) {
+                (Ok(known), Ok(found)) if found.timestamp_ms > Some(latest_ms) => {
+                    spans.push(LogSpan {
+                        topic: question.topic.as_str().into(),
+                        partition: question.partition,
+                        from: found.offset.unwrap_or(known.log_start),
+                        until: known.end,
+                    });
+                    behind_ahead.push(index);
+                }
                 (Ok(known), Ok(found)) => {
                     known.window_start = Some(found.offset.unwrap_or(known.end));
                 }
@@ -354,6 +405,17 @@ impl Asker<'_> {
                 (_, Err(error)) if error.code == code::UNSUPPORTED_FEATURE => {}
                 (_, Err(error)) => *extent = Err(error),
                 (Err(_), Ok(_)) => {}
+            }
+        }
+        let window = (self.since_ms, latest_ms);
+        let found = first_since(wire, &spans, window, cluster, patience);
+        for (index, found) in behind_ahead.into_iter().zip(found) {
+            let Ok(known) = &mut extents[index] else {
+                continue;
+            };
+            match found {
+                Ok(first) => known.window_start = Some(first.unwrap_or(known.end)),
+                Err(error) => known.no_window = Some(error.to_string()),
             }
         }
     }

@@ -83,6 +83,7 @@ fn assert_the_rest_is_told(
                 assert_ne!(row["note"], "");
             } else {
                 assert_eq!(numbers(row), [Some(6), Some(0), Some(0)], "{row}");
+                assert!(row["time_lag"].is_i64(), "{row}");
             }
         }
     }
@@ -162,6 +163,22 @@ fn brokers_that_are_down_or_hang_hide_nothing_of_the_others() {
     kafka.resume(3);
     assert!(took < Duration::from_secs(15), "{took:?}");
     assert_the_rest_is_told(&output, &leaders, 3, &names);
+
+    // What is summed of them says how much of it is known, and is not known to be within a limit.
+    kafka.pause(3);
+    let sums = report().args(["--by", "group"]).run().fails_with(2);
+    let check = report().args(["--by", "group", "--max-lag", "1000"]).run();
+    kafka.resume(3);
+    let gone = leaders.values().filter(|leader| **leader == 3).count();
+    let sums = rows(sums.text());
+    let told = sums.iter().filter(|row| row["partitions"] == PARTITIONS);
+    let told: Vec<&Value> = told.collect();
+    assert!(!told.is_empty(), "{sums:?}");
+    for sum in told {
+        assert_eq!(sum["partitions_unknown"], gone, "{sum}");
+        assert_eq!(sum["lag"], 6 * (PARTITIONS as usize - gone), "{sum}");
+    }
+    check.fails_with(2).stdout_has("partitions unknown");
 }
 
 #[test]

@@ -242,7 +242,10 @@ fn a_state_selects_groups_in_any_case_of_its_letters() {
     let others = klag(kafka, &topic)
         .args(["-J", "--state", "stable,dead"])
         .run();
-    others.succeeds().stdout_is("");
+    others
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has("no group is in the state dead");
 }
 
 #[test]
@@ -262,7 +265,7 @@ fn a_group_that_is_not_there_is_no_silence() {
         .args(["--max-lag", "10"])
         .run()
         .fails_with(2)
-        .stdout_is("")
+        .stdout_has("there is no such group")
         .stderr_has("no such group");
     let topic = session::unique("nothing");
     klag(kafka, "^")
@@ -318,12 +321,33 @@ fn a_named_group_of_the_mock_cluster_is_answered_and_its_limits_are_said() {
             .as_i64()
             .is_some_and(|age_ms| age_ms >= 0)
     );
-    assert_eq!(rows[1]["note"], "never committed, at most 0 behind");
+    // Nothing was committed for the other partition, and nothing is there to read.
+    assert_eq!(numbers(&rows[1]), [Some(0), Some(0), Some(0)]);
+    assert_eq!(rows[1]["note"], "");
     crate::testkit::command::cmd("klag")
         .args(["-b", &mock.bootstrap()])
         .run()
         .fails_with(2)
         .stderr_has("can't be listed");
+}
+
+#[test]
+fn a_connection_that_breaks_once_says_nothing_of_its_broker() {
+    let mock = Mock::start(1);
+    let topic = mock.topic("broken", 1, &[]);
+    mock.produce(&topic, &[Record::of("x"), Record::of("y")]);
+    commit(&mock, "readers", &topic, &[(0, 1)]);
+    let broken = RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT;
+    for api in [
+        RDKafkaApiKey::OffsetFetch,
+        RDKafkaApiKey::ListOffsets,
+        RDKafkaApiKey::Fetch,
+    ] {
+        mock.cluster.request_errors(api, &[broken]);
+        let row = row(&mock, "readers");
+        assert_eq!(numbers(&row), [Some(1), Some(0), Some(0)], "{row}");
+        assert!(row["time_lag"].is_i64(), "{row}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! - [`cases`]: where lag is often told wrong: deletion, compaction, transactions, topics made anew, no commits.
 //! - [`groups`]: every type of group, with and without members.
 //! - [`absent`]: brokers that are down or hang, partitions and coordinators without a leader, what is not allowed.
+//! - [`rights`]: what a user may not see.
+//! - [`selected`]: what fits nothing, or can't be determined.
 //! - [`report`]: selection, sums, order, limits, rates, formats, files.
 //! - [`exporter`]: `--listen`.
 
@@ -11,6 +13,8 @@ mod cases;
 mod exporter;
 mod groups;
 mod report;
+mod rights;
+mod selected;
 
 use crate::testkit::broker::Kafka;
 use crate::testkit::cluster::{Cluster, PATIENCE};

@@ -189,13 +189,17 @@ fn limits_come_from_a_file_too() {
 }
 
 #[test]
-fn the_unknown_trips_a_limit_only_where_that_is_asked_for() {
+fn the_unknown_trips_a_limit_unless_it_is_let_pass() {
     let Some(world) = world() else {
         return;
     };
     let kafka = world.kafka;
     let topic = kafka.topic("unknown", 2, &[]);
-    kafka.produce(&topic, &[Record::of("x")]);
+    let in_partition = |partition| Record {
+        partition: Some(partition),
+        ..Record::of("x")
+    };
+    kafka.produce(&topic, &[in_partition(0)]);
     commit(kafka, &topic, &topic, &[(0, 1)]);
     let check = |args: &[&str]| {
         klag(kafka, &topic)
@@ -203,13 +207,25 @@ fn the_unknown_trips_a_limit_only_where_that_is_asked_for() {
             .args(args)
             .run()
     };
+    // Of the other partition nothing was ever written, so that nothing is unread there.
     check(&[]).succeeds().stdout_is("");
-    let failed = check(&["--unknown", "fail"]).fails_with(1);
-    assert_eq!(failed.lines().len(), 1);
-    failed.stdout_has("never committed");
-    check(&["--unknown=fail", "--by", "group"])
-        .fails_with(1)
-        .stdout_has("1 partition unknown");
+    kafka.produce(&topic, &[in_partition(1)]);
+    for rule in [&[][..], &["--unknown", "fail"]] {
+        let failed = check(rule).fails_with(1);
+        assert_eq!(failed.lines().len(), 1);
+        failed.stdout_has("never committed");
+        check(rule)
+            .fails_with(1)
+            .expect(|output| output.stderr.is_empty(), "all was seen");
+    }
+    check(&["--unknown", "pass"]).succeeds().stdout_is("");
+    let sum = check(&["--by", "group", "-J"]).fails_with(1);
+    let sum = &rows(sum.text())[0];
+    assert_eq!(sum["note"], "1 partition unknown");
+    assert_eq!(
+        (&sum["partitions"], &sum["partitions_unknown"]),
+        (&2.into(), &1.into())
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn a_log_that_was_cut_is_short_and_a_young_one_is_not() {
         .run()
         .succeeds()
         .stdout_is("")
-        .stderr_has("1 partitions hold less and are young: nothing was ever deleted");
+        .stderr_has("1 partition holds less and is young: nothing was ever deleted from it");
     let short = koldest(kafka, &["-J", "--min-age", "7d", &young, &cut])
         .run()
         .fails_with(1);
@@ -58,7 +58,7 @@ fn a_quiet_log_that_was_emptied_by_its_age_is_no_failure() {
     koldest(kafka, &["-v", "--min-age", "2h", &quiet])
         .run()
         .succeeds()
-        .stderr_has("1 partitions hold less and are quiet");
+        .stderr_has("1 partition holds less and is quiet");
     // Its settings would not have kept a month.
     koldest(kafka, &["--min-age", "30d", &quiet])
         .run()
@@ -110,7 +110,15 @@ fn a_topic_that_is_not_there_is_a_failure_even_of_a_check() {
     koldest(kafka, &["--max-age", "1h", "no-such-topic"])
         .run()
         .fails_with(2)
-        .stderr_has("no-such-topic: Unknown topic or partition");
+        .stderr_is("koldest: no topic fits no-such-topic\n");
+    koldest(
+        kafka,
+        &["--max-age", "1h", "--allow-empty", "no-such-topic"],
+    )
+    .run()
+    .succeeds()
+    .stdout_is("")
+    .stderr_is("");
     koldest(kafka, &["^no-such-pattern"])
         .run()
         .fails_with(2)

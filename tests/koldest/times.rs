@@ -170,12 +170,87 @@ fn the_future_and_the_brokers_own_time_are_told_as_they_are() {
     kafka.producer(&LONG_BATCH).send(&appended, &ten(1));
     agree(kafka, &[future.clone(), appended]);
     let row = row(kafka, &future);
-    // No message is younger than new; that its time says so is told.
-    assert_eq!(row["stale"], 0, "{row}");
+    // How stale it is, the other message tells.
+    let stale_ms = row["stale"].as_i64().unwrap();
+    assert!((0..60_000).contains(&stale_ms), "{row}");
     assert!(
         row["note"].as_str().unwrap().contains("in the future"),
         "{row}"
     );
+}
+
+#[test]
+fn what_is_dated_ahead_is_in_no_age_rate_or_limit() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let far = [("message.timestamp.after.max.ms", "9223372036854775807")];
+    let day_ms = 24 * HOUR_MS;
+    // A year ahead, and then one an hour for sixty days, the last ones within the hour.
+    let first = kafka.topic("times-first-ahead", 1, &far);
+    let steady: Vec<_> = (0..1440)
+        .map(|n| at(now_ms() - 60 * day_ms + n * HOUR_MS, "x"))
+        .collect();
+    kafka.produce(&first, &[at(now_ms() + 365 * day_ms, "x")]);
+    kafka.produce(&first, &steady);
+    kafka.produce(&first, &[at(now_ms(), "x"), at(now_ms(), "x")]);
+    let ahead = row(kafka, &first);
+    assert!(ahead["age"].is_null(), "{ahead}");
+    assert!(
+        ahead["stale"].as_i64().is_some_and(|ms| ms < 60_000),
+        "{ahead}"
+    );
+    let note = ahead["note"].as_str().unwrap();
+    assert!(note.contains("age not known: the oldest is"), "{note}");
+    let rate = ahead["rate_records"].as_f64().unwrap();
+    assert!((rate - 3.0 / 3600.0).abs() < 1.1 / 3600.0, "{ahead}");
+    let check = |topic: &str, args: &[&str]| koldest(kafka, &[topic]).args(args).run();
+    let old = check(&first, &["--max-age", "30d"]).fails_with(1);
+    old.stdout_has("keeps messages for more than 30d");
+    check(&first, &["--max-age", "90d"])
+        .succeeds()
+        .stdout_is("");
+    let metrics = koldest(kafka, &["-o", "prometheus", &first])
+        .run()
+        .succeeds();
+    assert!(
+        !metrics.text().contains("koldest_age{"),
+        "{}",
+        metrics.text()
+    );
+
+    // Twenty that are four days old, and then one that is thirty days ahead.
+    let last = kafka.topic("times-last-ahead", 1, &far);
+    let old: Vec<_> = (0..20)
+        .map(|n| at(now_ms() - 4 * day_ms + n, "x"))
+        .collect();
+    kafka.produce(&last, &old);
+    kafka.produce(&last, &[at(now_ms() + 30 * day_ms, "x")]);
+    check(&last, &["--max-stale", "1h"])
+        .fails_with(1)
+        .stdout_has("no message for more than 1h");
+    check(&last, &["--max-stale", "5d"])
+        .succeeds()
+        .stdout_is("");
+
+    // Nothing else to judge by.
+    let alone = kafka.topic("times-all-ahead", 1, &far);
+    kafka.produce(
+        &alone,
+        &[at(now_ms() + day_ms, "x"), at(now_ms() + 2 * day_ms, "x")],
+    );
+    for limit in [["--max-age", "1h"], ["--max-stale", "1h"]] {
+        check(&alone, &limit)
+            .fails_with(1)
+            .stdout_has("in the future")
+            .stderr_is("");
+        let by_topic = [&limit[..], &["--by", "topic"]].concat();
+        check(&alone, &by_topic)
+            .fails_with(1)
+            .stdout_has("in the future");
+        let passed = [&limit[..], &["--unknown", "pass"]].concat();
+        check(&alone, &passed).succeeds().stdout_is("");
+    }
 }
 
 #[test]

@@ -24,6 +24,37 @@ impl Name {
     }
 }
 
+impl Name {
+    /// What every name begins with that is meant by it, as far as a pattern says so before its first choice.
+    pub fn prefix(&self) -> String {
+        let pattern = match self {
+            Name::Plain(plain) => return plain.clone(),
+            Name::Pattern(pattern) => pattern.as_str().trim_start_matches('^'),
+        };
+        let mut prefix = String::new();
+        let mut characters = pattern.chars().peekable();
+        while let Some(character) = characters.next() {
+            let literal = match character {
+                '\\' => match characters.next() {
+                    Some(escaped) if escaped.is_ascii_punctuation() => escaped,
+                    _ => break,
+                },
+                _ if character.is_alphanumeric() || "-_,:;/@ ".contains(character) => character,
+                _ => break,
+            };
+            // What may be left out is not what every name has.
+            if matches!(characters.peek(), Some('*' | '?' | '{')) {
+                break;
+            }
+            prefix.push(literal);
+        }
+        if pattern.contains('|') {
+            prefix.clear();
+        }
+        prefix
+    }
+}
+
 impl FromStr for Name {
     type Err = String;
 
@@ -69,6 +100,21 @@ impl Selection {
     pub fn takes(&self, name: &str) -> bool {
         let is_wanted = self.wanted.is_empty() || self.wanted.iter().any(|w| w.fits(name));
         is_wanted && !self.excluded.iter().any(|e| e.fits(name))
+    }
+
+    /// The names and patterns that were asked for; none is all.
+    pub fn wanted(&self) -> &[Name] {
+        &self.wanted
+    }
+
+    /// What the names begin with that can only be known from a list: an empty one where all are asked for.
+    pub fn listed_prefixes(&self) -> Vec<String> {
+        if self.wanted.is_empty() {
+            return vec![String::new()];
+        }
+        let patterns = self.wanted.iter();
+        let patterns = patterns.filter(|name| matches!(name, Name::Pattern(_)));
+        patterns.map(Name::prefix).collect()
     }
 
     /// Whether nothing was said about which names are meant.
@@ -138,6 +184,26 @@ mod tests {
     fn plain_names_need_no_listing() {
         let some = Selection::new(&names(&["b", "a", "b", "c"]), &names(&["^c"]));
         assert_eq!(some.plain_names(), Some(vec!["b".into(), "a".into()]));
+    }
+
+    #[test]
+    fn a_pattern_says_what_its_names_begin_with() {
+        for (text, prefix) in [
+            ("orders", "orders"),
+            ("^team-a-", "team-a-"),
+            (r"^personal\.data", "personal.data"),
+            ("^a.b", "a"),
+            ("^ab*c", "a"),
+            ("^ab+c", "ab"),
+            ("^shop|^bill", ""),
+            ("^(a|b)", ""),
+            ("^.*-2$", ""),
+            (r"^\d", ""),
+            ("^x$", "x"),
+        ] {
+            let name: Name = text.parse().unwrap();
+            assert_eq!(name.prefix(), prefix, "{text}");
+        }
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! Everything is parsed whole: `1x` or `5 apples` is an error, never 1 or 5.
 //! Errors are sentences that a command line can show as they are.
 
+mod ahead;
 mod control;
 mod duration;
 mod number;
 mod size;
 mod time;
 
+pub use ahead::{CLOCK_TOLERANCE_MS, age_ms, is_ahead};
 pub use control::drives_terminal;
 pub use duration::{format_duration_ms, parse_duration};
 pub use number::parse_whole;

@@ -27,6 +27,18 @@ pub use record::{Headers, RawRecord};
 pub use unpack::{Take, Unpacker};
 pub use values::Values;
 
+impl BatchError {
+    /// The reason alone, for programs that have no other way to read it.
+    pub fn reason(&self) -> String {
+        match self {
+            BatchError::OldFormat(version) => {
+                format!("message format v{version} is from before Kafka 0.11 and is not read")
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
 /// What is wrong with a batch. Who meets it knows topic, partition and offset, and adds them.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {

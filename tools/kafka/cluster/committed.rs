@@ -9,7 +9,7 @@ use kafka_protocol::messages::offset_fetch_request::{
 use kafka_protocol::messages::{GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
-use super::groups::{checked, coordinators};
+use super::groups::{checked, coordinators, not_in_answer};
 use super::metadata::Metadata;
 use super::patience::Patience;
 use crate::kafka::error::{KafkaError, code};
@@ -64,10 +64,9 @@ pub fn committed(
         }
         asker.find_again(wire, &open, patience);
     }
-    let unanswered = || Err(KafkaError::of(code::TIMED_OUT));
-    let answers = asker.answers.into_iter();
+    let answers = asker.answers.into_iter().zip(groups);
     answers
-        .map(|answer| answer.unwrap_or_else(unanswered))
+        .map(|(answer, (name, _))| answer.unwrap_or_else(|| Err(not_in_answer(name))))
         .collect()
 }
 

@@ -8,6 +8,7 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResult;
 use kafka_protocol::protocol::StrBytes;
 
+use super::patience::Patience;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{To, Wire};
 
@@ -56,16 +57,16 @@ const OLDEST: i16 = 1;
 pub fn configs(
     wire: &mut Wire<'_>,
     brokers: &[ConfigsOf],
-    deadline: Instant,
-    interrupted: &dyn Fn() -> bool,
+    patience: &mut Patience<'_>,
 ) -> Vec<Result<Answered, KafkaError>> {
     let requests = brokers.iter().map(|asked| {
         let resources: Vec<_> = asked.resources.iter().map(resource).collect();
         let build =
             move |_version: i16| DescribeConfigsRequest::default().with_resources(resources);
-        (To::Broker(asked.broker), OLDEST..=i16::MAX, build)
+        (asked.broker, build)
     });
-    let answers = wire.gather(requests, deadline, interrupted);
+    let versions = OLDEST..=i16::MAX;
+    let answers = patience.gather(wire, &versions, requests.collect());
     let answers = answers.into_iter().zip(brokers);
     answers
         .map(|(answer, asked)| Ok(in_places(answer?.results, asked)))

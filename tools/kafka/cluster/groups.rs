@@ -130,19 +130,22 @@ pub fn coordinators(
     for attempt in 0.. {
         let requests = open.iter().map(|&index| {
             let name = StrBytes::from_string(groups[index].clone());
-            (To::Any, ANY_VERSION, move |version| {
-                find_request(name, version)
-            })
+            move |version| find_request(name, version)
         });
-        let replies = wire.gather::<FindCoordinatorRequest, _>(
-            requests,
-            patience.deadline(),
-            patience.interrupted(),
-        );
+        let replies = if let Some(broker) = patience.any() {
+            let requests = requests.map(|build| (broker, build));
+            let requests = requests.collect();
+            patience.gather::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, requests)
+        } else {
+            let requests = requests.map(|build| (To::Any, ANY_VERSION, build));
+            let deadline = patience.deadline();
+            wire.gather::<FindCoordinatorRequest, _>(requests, deadline, patience.interrupted())
+        };
         for (&index, reply) in open.iter().zip(replies) {
             answers[index] = reply.and_then(|reply| found(&reply));
         }
-        open.retain(|&index| is_passing(&answers[index]) || is_broken(&answers[index]));
+        let has_others = patience.any().is_some();
+        open.retain(|&index| is_passing(&answers[index]) || is_broken(&answers[index], has_others));
         if open.is_empty() || !patience.pause(attempt) {
             break;
         }
@@ -150,10 +153,15 @@ pub fn coordinators(
     answers
 }
 
-/// Whether the connection broke: that to one of the bootstrap list does as soon as the brokers' numbers are known.
-fn is_broken<T>(answer: &Result<T, KafkaError>) -> bool {
+/// Whether the connection broke, as that to one of the bootstrap list does as soon as the brokers' numbers are known,
+/// or the broker does not answer and others may.
+fn is_broken<T>(answer: &Result<T, KafkaError>, has_others: bool) -> bool {
     let error = answer.as_ref().err();
-    error.is_some_and(|error| error.code == code::TRANSPORT)
+    error.is_some_and(|error| match error.code {
+        code::TRANSPORT => true,
+        code::TIMED_OUT => has_others,
+        _ => false,
+    })
 }
 
 fn find_request(name: StrBytes, version: i16) -> FindCoordinatorRequest {
@@ -181,6 +189,12 @@ fn is_passing<T>(answer: &Result<T, KafkaError>) -> bool {
                 | code::NOT_COORDINATOR
         )
     })
+}
+
+/// A group that the broker was asked for and did not mention.
+pub(super) fn not_in_answer(group: &str) -> KafkaError {
+    let reason = format!("the broker's answer has nothing about group {group}");
+    KafkaError::new(code::BAD_MESSAGE, reason)
 }
 
 /// A response's error code as a result.

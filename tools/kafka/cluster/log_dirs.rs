@@ -1,14 +1,13 @@
 //! What brokers have on their disks: bytes of every replica, and the size of the volumes (Kafka's `DescribeLogDirs`).
 
-use std::time::Instant;
-
 use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use kafka_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use kafka_protocol::messages::{DescribeLogDirsRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+use super::patience::Patience;
 use crate::kafka::error::KafkaError;
-use crate::kafka::wire::{To, Wire};
+use crate::kafka::wire::Wire;
 
 /// A folder in which a broker keeps logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,22 +51,21 @@ const OLDEST: i16 = 1;
 
 /// Asks all these brokers side by side, each for its own folders; an answer for each, in their order.
 ///
-/// It takes the permission to describe the cluster. A broker that does not
-/// answer until `deadline` has an error and delays no other's answer.
+/// It takes the permission to describe the cluster.
 pub fn log_dirs(
     wire: &mut Wire<'_>,
     brokers: Vec<DirsOf>,
-    deadline: Instant,
-    interrupted: &dyn Fn() -> bool,
+    patience: &mut Patience<'_>,
 ) -> Vec<Result<Vec<LogDir>, KafkaError>> {
     let requests = brokers.into_iter().map(|asked| {
         let topics = asked
             .topics
             .map(|topics| topics.into_iter().map(topic).collect());
         let build = move |_version: i16| DescribeLogDirsRequest::default().with_topics(topics);
-        (To::Broker(asked.broker), OLDEST..=i16::MAX, build)
+        (asked.broker, build)
     });
-    let answers = wire.gather(requests, deadline, interrupted);
+    let versions = OLDEST..=i16::MAX;
+    let answers = patience.gather(wire, &versions, requests.collect());
     answers
         .into_iter()
         .map(|answer| {

@@ -16,11 +16,11 @@ use kafka_protocol::messages::share_group_describe_response as share;
 use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::assignment::assigned;
-use super::groups::{GroupKind, checked};
+use super::groups::{GroupKind, checked, not_in_answer};
 use super::patience::{ANY_VERSION, Patience};
 use super::streams::StreamsGroupsRequest;
 use super::streams_answer::Group as StreamsGroup;
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 
 /// Who is in a group.
@@ -103,8 +103,9 @@ fn place(
         Ok(described) => {
             let mut by_name: HashMap<String, _> = described.into_iter().collect();
             for &index in chunk {
-                let missing = || Err(KafkaError::of(code::GROUP_ID_NOT_FOUND));
-                answers[index] = by_name.remove(groups[index].0).unwrap_or_else(missing);
+                let name = groups[index].0;
+                let missing = || Err(not_in_answer(name));
+                answers[index] = by_name.remove(name).unwrap_or_else(missing);
             }
         }
         Err(error) => {
@@ -125,7 +126,7 @@ fn ask<R, B>(
 ) -> Vec<Result<Described, KafkaError>>
 where
     R: Request,
-    B: FnOnce(i16) -> R + 'static,
+    B: FnOnce(i16) -> R + Clone + 'static,
 {
     let requests = asked.into_iter().map(|(broker, names)| {
         let names = names.into_iter().map(GroupId).collect();

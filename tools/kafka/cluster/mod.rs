@@ -9,6 +9,7 @@
 //! - [`mod@offsets`]: earliest, latest, and by time, for many partitions at once.
 //! - [`patience`]: how long all of it may take.
 //! - [`mod@pieces`]: what lies at an offset of many partitions at once.
+//! - [`rights`]: whether what is listed is all that there is.
 //! - [`share`]: how far share groups have come.
 //! - [`unread`]: the first record that a reader has not seen yet.
 
@@ -24,6 +25,7 @@ pub mod offsets;
 pub mod patience;
 pub mod pieces;
 mod reader;
+pub mod rights;
 pub mod share;
 mod share_answer;
 mod streams;
@@ -39,5 +41,6 @@ pub use metadata::{Metadata, Partition, Topic, Topics, metadata, metadata_over};
 pub use offsets::{Found, Isolation, Question, Spec, offsets, offsets_over};
 pub use patience::Patience;
 pub use pieces::{Met, Piece, Place, pieces};
+pub use rights::{may_list_groups, may_list_topics, named_topics};
 pub use share::{SharePosition, share_offsets};
-pub use unread::{FirstRecord, Position, first_unread, times_of};
+pub use unread::{FirstRecord, LogSpan, Position, first_since, first_unread, times_of};

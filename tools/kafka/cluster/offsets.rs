@@ -3,18 +3,17 @@
 //! Every leader is asked once, all side by side. A partition whose leader has
 //! just moved is asked again; every other error stays with its partition.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, ListOffsetsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeMap;
 
 use super::metadata::{Metadata, Topics, metadata_over};
+use super::patience::Patience;
 use crate::kafka::client::{Client, ContactError};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::options::Options;
-use crate::kafka::wire::{To, Wire};
+use crate::kafka::wire::Wire;
 
 /// What to look for in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -111,10 +110,6 @@ pub struct Found {
     pub leader_epoch: Option<i32>,
 }
 
-/// How often a partition whose leader has just moved is asked again; the wait doubles from [`BACKOFF`].
-const RETRIES: u32 = 4;
-const BACKOFF: Duration = Duration::from_millis(100);
-
 type Answers = Vec<Option<Result<Found, KafkaError>>>;
 
 /// Asks for `questions` and gives an answer for each, in their order.
@@ -128,59 +123,45 @@ pub fn offsets(
 ) -> Result<Vec<Result<Found, KafkaError>>, ContactError> {
     let mut wire = Wire::new(client);
     let metadata = metadata_of(&mut wire, questions.iter(), interrupted)?;
-    let deadline = Instant::now() + client.first_contact();
-    offsets_over(
-        &mut wire,
-        &metadata,
-        questions,
-        isolation,
-        deadline,
-        interrupted,
-    )
+    let mut patience = Patience::new(client.first_contact(), interrupted);
+    offsets_over(&mut wire, &metadata, questions, isolation, &mut patience)
 }
 
-/// As [`offsets`], over requests that go on after it, of leaders that are known, by `deadline`.
+/// As [`offsets`], over requests that go on after it, of leaders that are known.
 pub fn offsets_over(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
     questions: &[Question],
     isolation: Isolation,
-    deadline: Instant,
-    interrupted: &dyn Fn() -> bool,
+    patience: &mut Patience<'_>,
 ) -> Result<Vec<Result<Found, KafkaError>>, ContactError> {
     let mut answers: Answers = vec![None; questions.len()];
     if metadata.is_mock() {
         refuse_times(questions, &mut answers);
     }
     let mut newer = None;
-    let mut backoff = BACKOFF;
-    for attempt in 0..=RETRIES {
+    for attempt in 0u32.. {
         let wants_asking = |index: &usize| wants_asking(answers[*index].as_ref());
         let open: Vec<usize> = (0..questions.len()).filter(wants_asking).collect();
         if open.is_empty() {
             break;
         }
         if attempt > 0 {
-            if Instant::now() + backoff >= deadline {
+            if !patience.pause(attempt - 1) {
                 break;
             }
-            std::thread::sleep(backoff);
-            backoff *= 2;
             let asked = open.iter().map(|&index| &questions[index]);
-            newer = Some(metadata_of(wire, asked, interrupted)?);
+            newer = Some(metadata_of(wire, asked, patience.interrupted())?);
         }
         let metadata = newer.as_ref().unwrap_or(metadata);
-        ask(
-            wire,
+        let asked = Asked {
             metadata,
             questions,
-            &open,
+            open: &open,
             isolation,
-            deadline,
-            interrupted,
-            &mut answers,
-        );
-        if interrupted() {
+        };
+        ask(wire, &asked, patience, &mut answers);
+        if (patience.interrupted())() {
             return Err(ContactError::Interrupted);
         }
     }
@@ -274,17 +255,21 @@ fn split_into_calls(
     calls
 }
 
-#[expect(clippy::too_many_arguments, reason = "one round of offsets_over")]
-fn ask(
-    wire: &mut Wire<'_>,
-    metadata: &Metadata,
-    questions: &[Question],
-    open: &[usize],
+/// The questions of one round.
+struct Asked<'a> {
+    metadata: &'a Metadata,
+    questions: &'a [Question],
+    open: &'a [usize],
     isolation: Isolation,
-    deadline: Instant,
-    interrupted: &dyn Fn() -> bool,
-    answers: &mut Answers,
-) {
+}
+
+fn ask(wire: &mut Wire<'_>, asked: &Asked<'_>, patience: &mut Patience<'_>, answers: &mut Answers) {
+    let Asked {
+        metadata,
+        questions,
+        open,
+        isolation,
+    } = *asked;
     let leader = |question: &Question| metadata.leader(&question.topic, question.partition);
     let calls = split_into_calls(questions, open, isolation, leader, answers);
     let requests = calls.iter().map(|(call, indices)| {
@@ -292,9 +277,10 @@ fn ask(
         let request = request(questions, indices, isolation);
         // A broker that does not know what is asked for must not answer something else.
         let versions = first_version..=i16::MAX;
-        (To::Broker(broker), versions, move |_: i16| request)
+        (broker, versions, move |_: i16| request)
     });
-    let responses = wire.gather::<ListOffsetsRequest, _>(requests, deadline, interrupted);
+    let requests = requests.collect();
+    let responses = patience.gather_within::<ListOffsetsRequest, _>(wire, requests);
     for (indices, response) in calls.values().zip(responses) {
         match response {
             Ok(response) => take(&response, questions, indices, answers),

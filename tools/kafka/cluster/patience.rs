@@ -1,4 +1,4 @@
-//! How long a set of questions may take altogether, and which brokers are not worth another one.
+//! How long each broker may take for all that it is asked, and which brokers are not worth another question.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -17,37 +17,67 @@ const RETRIES: u32 = 4;
 /// The first pause before that; it doubles.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The time that there is, and what was found out about brokers while it was spent.
+/// The time that each broker has, and what was found out about brokers while it was spent.
 ///
-/// One question has at most half of what the whole has, and a broker that did
-/// not answer once is not asked again: so a broker that hangs takes the time
-/// of one question, and what the others know is told in time.
+/// A broker that did not answer once is not asked again, and what one broker
+/// takes is not taken from the others: so a broker that hangs costs its time
+/// once and its own answers, however many rounds of questions there are.
 pub struct Patience<'a> {
-    started: Instant,
+    /// What every broker has.
     whole: Duration,
+    /// How long each was waited for.
+    spent: HashMap<i32, Duration>,
+    /// How long it was slept between questions.
+    paused: Duration,
     interrupted: &'a dyn Fn() -> bool,
     silent: HashMap<i32, KafkaError>,
+    /// The brokers of which any can be asked what all of them know.
+    brokers: Vec<i32>,
+}
+
+/// A request, and the place of its answer.
+struct Asked<B> {
+    place: usize,
+    broker: i32,
+    versions: RangeInclusive<i16>,
+    build: B,
 }
 
 impl<'a> Patience<'a> {
-    /// Begins now; `interrupted` ends every wait.
+    /// `whole` for each broker; `interrupted` ends every wait.
     pub fn new(whole: Duration, interrupted: &'a dyn Fn() -> bool) -> Patience<'a> {
         Patience {
-            started: Instant::now(),
             whole,
+            spent: HashMap::new(),
+            paused: Duration::ZERO,
             interrupted,
             silent: HashMap::new(),
+            brokers: Vec::new(),
         }
     }
 
-    /// By when a question that is asked now has to be answered.
-    pub fn deadline(&self) -> Instant {
-        (self.started + self.whole).min(Instant::now() + self.whole / 2)
+    /// As [`Patience::new`], with what is left until `deadline`.
+    pub fn until(deadline: Instant, interrupted: &'a dyn Fn() -> bool) -> Patience<'a> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        Patience::new(left, interrupted)
     }
 
-    /// Whether all of the time is gone.
-    pub fn is_over(&self) -> bool {
-        self.started.elapsed() >= self.whole
+    /// Names the brokers that there are, the one that is asked first at their head.
+    #[must_use]
+    pub fn among(mut self, brokers: Vec<i32>) -> Patience<'a> {
+        self.brokers = brokers;
+        self
+    }
+
+    /// By when a question to no broker in particular has to be answered.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.whole
+    }
+
+    /// What is left of a broker's time.
+    fn left(&self, broker: i32) -> Duration {
+        let spent = self.spent.get(&broker).copied().unwrap_or_default();
+        self.whole.saturating_sub(spent)
     }
 
     /// Whether a signal came.
@@ -60,24 +90,59 @@ impl<'a> Patience<'a> {
         &self.silent
     }
 
+    /// A broker that may still answer, for what any of them can.
+    pub fn any(&self) -> Option<i32> {
+        let mut brokers = self.brokers.iter();
+        brokers.find(|id| !self.silent.contains_key(id)).copied()
+    }
+
     /// Waits before a question is asked for the time after `attempt`; false where there is no sense in it.
-    pub fn pause(&self, attempt: u32) -> bool {
+    pub fn pause(&mut self, attempt: u32) -> bool {
         let pause = PAUSE * 2u32.saturating_pow(attempt.min(RETRIES));
-        let is_late = Instant::now() + pause > self.started + self.whole;
+        let is_late = self.paused + pause > self.whole;
         if attempt >= RETRIES || is_late || (self.interrupted)() {
             return false;
         }
+        self.paused += pause;
         std::thread::sleep(pause);
         true
     }
 
-    /// Waits as long as a broker asks for, and at least a little; at most as long as there is time.
-    pub fn rest(&self, throttle_ms: i32) {
+    /// Waits as long as a broker asks for, and at least a little; at most as long as it has time.
+    pub fn rest(&mut self, broker: i32, throttle_ms: i32) {
         let rest = Duration::from_millis(throttle_ms.clamp(10, 1000) as u64);
-        std::thread::sleep(rest.min(self.whole.saturating_sub(self.started.elapsed())));
+        let rest = rest.min(self.left(broker));
+        *self.spent.entry(broker).or_default() += rest;
+        std::thread::sleep(rest);
+    }
+
+    /// Asks one broker after the other until one answers.
+    pub fn ask_any<R, B>(
+        &mut self,
+        wire: &mut Wire<'_>,
+        versions: &RangeInclusive<i16>,
+        build: &B,
+    ) -> Result<R::Response, KafkaError>
+    where
+        R: Request,
+        B: FnOnce(i16) -> R + Clone + 'static,
+    {
+        let mut failed = KafkaError::of(code::TIMED_OUT);
+        while let Some(broker) = self.any() {
+            let answer = self.gather::<R, B>(wire, versions, vec![(broker, build.clone())]);
+            match answer.into_iter().next() {
+                Some(Err(error)) if self.silent.contains_key(&broker) => failed = error,
+                Some(answer) => return answer,
+                None => break,
+            }
+        }
+        Err(failed)
     }
 
     /// [`Wire::gather`] for brokers that answer: a request in one of `versions` to each broker.
+    ///
+    /// A connection that breaks says little about its broker, which may have
+    /// closed an idle one: such a question is asked once more.
     pub fn gather<R, B>(
         &mut self,
         wire: &mut Wire<'_>,
@@ -86,34 +151,95 @@ impl<'a> Patience<'a> {
     ) -> Vec<Result<R::Response, KafkaError>>
     where
         R: Request,
-        B: FnOnce(i16) -> R + 'static,
+        B: FnOnce(i16) -> R + Clone + 'static,
     {
-        let brokers: Vec<i32> = requests.iter().map(|(broker, _)| *broker).collect();
-        let asked = requests
-            .into_iter()
-            .filter(|(broker, _)| !self.silent.contains_key(broker))
-            .map(|(broker, build)| (To::Broker(broker), versions.clone(), build));
-        let asked: Vec<_> = asked.collect();
-        let mut replies = wire
-            .gather::<R, B>(asked, self.deadline(), self.interrupted)
-            .into_iter();
-        let known = self.silent.clone();
-        let mut answers = Vec::with_capacity(brokers.len());
-        for broker in brokers {
-            let answer = match known.get(&broker) {
-                Some(error) => Err(error.clone()),
-                None => replies
-                    .next()
-                    .unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT))),
-            };
-            if let Err(error) = &answer
-                && matches!(error.code, code::TIMED_OUT | code::TRANSPORT)
-            {
-                self.silent.insert(broker, error.clone());
+        let requests = requests.into_iter();
+        let requests = requests.map(|(broker, build)| (broker, versions.clone(), build));
+        self.gather_within::<R, B>(wire, requests.collect())
+    }
+
+    /// As [`Patience::gather`], each request with the versions that it may have.
+    pub fn gather_within<R, B>(
+        &mut self,
+        wire: &mut Wire<'_>,
+        requests: Vec<(i32, RangeInclusive<i16>, B)>,
+    ) -> Vec<Result<R::Response, KafkaError>>
+    where
+        R: Request,
+        B: FnOnce(i16) -> R + Clone + 'static,
+    {
+        let mut answers: Vec<Result<R::Response, KafkaError>> = requests
+            .iter()
+            .map(|(broker, ..)| Err(self.refusal(*broker)))
+            .collect();
+        let asked = requests.into_iter().enumerate();
+        let mut open: Vec<Asked<B>> = asked
+            .map(|(place, (broker, versions, build))| Asked {
+                place,
+                broker,
+                versions,
+                build,
+            })
+            .filter(|asked| !self.silent.contains_key(&asked.broker))
+            .collect();
+        for is_last in [false, true] {
+            let replies = self.send::<R, B>(wire, &open);
+            let mut again = Vec::new();
+            for (asked, reply) in open.into_iter().zip(replies) {
+                let broker = asked.broker;
+                let may_ask = !is_last && !self.left(broker).is_zero() && !(self.interrupted)();
+                match &reply {
+                    Err(error) if error.code == code::TRANSPORT && may_ask => {
+                        again.push(asked);
+                        continue;
+                    }
+                    Err(error) if matches!(error.code, code::TIMED_OUT | code::TRANSPORT) => {
+                        self.silent.insert(broker, error.clone());
+                    }
+                    _ => {}
+                }
+                answers[asked.place] = reply;
             }
-            answers.push(answer);
+            if again.is_empty() {
+                break;
+            }
+            open = again;
         }
         answers
+    }
+
+    /// Sends all of them at once; how long their brokers took is taken from these brokers' time.
+    fn send<R, B>(
+        &mut self,
+        wire: &mut Wire<'_>,
+        open: &[Asked<B>],
+    ) -> Vec<Result<R::Response, KafkaError>>
+    where
+        R: Request,
+        B: FnOnce(i16) -> R + Clone + 'static,
+    {
+        let requests = open.iter().map(|asked| {
+            let deadline = Instant::now() + self.left(asked.broker);
+            let to = To::Broker(asked.broker);
+            (to, asked.versions.clone(), deadline, asked.build.clone())
+        });
+        let requests: Vec<_> = requests.collect();
+        let replies = wire.gather_timed::<R, B>(requests, self.interrupted);
+        let mut waited: HashMap<i32, Duration> = HashMap::new();
+        for (asked, (_, took)) in open.iter().zip(&replies) {
+            let most = waited.entry(asked.broker).or_default();
+            *most = (*most).max(*took);
+        }
+        for (broker, took) in waited {
+            *self.spent.entry(broker).or_default() += took;
+        }
+        replies.into_iter().map(|(reply, _)| reply).collect()
+    }
+
+    /// Why a broker is not asked, where it is not.
+    fn refusal(&self, broker: i32) -> KafkaError {
+        let silent = self.silent.get(&broker).cloned();
+        silent.unwrap_or_else(|| KafkaError::of(code::TIMED_OUT))
     }
 }
 
@@ -122,20 +248,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_question_has_half_of_the_time_and_the_last_one_what_is_left() {
+    fn what_one_broker_takes_is_not_taken_from_the_others() {
         let never = || false;
         let whole = Duration::from_secs(100);
         let mut patience = Patience::new(whole, &never);
-        let left = |patience: &Patience<'_>| patience.deadline() - Instant::now();
-        assert!(left(&patience) > whole * 4 / 10 && left(&patience) <= whole / 2);
-        patience.started -= whole * 8 / 10;
-        assert!(left(&patience) <= whole * 2 / 10);
+        patience.spent.insert(1, whole * 9 / 10);
+        assert_eq!(patience.left(1), whole / 10);
+        assert_eq!(patience.left(2), whole);
+        patience.spent.insert(1, whole * 2);
+        assert_eq!(patience.left(1), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_silent_broker_is_not_asked_what_others_know_too() {
+        let never = || false;
+        let mut patience = Patience::new(Duration::from_secs(1), &never).among(vec![3, 1]);
+        assert_eq!(patience.any(), Some(3));
+        let error = KafkaError::of(code::TIMED_OUT);
+        patience.silent.insert(3, error.clone());
+        assert_eq!(patience.any(), Some(1));
+        patience.silent.insert(1, error);
+        assert_eq!(patience.any(), None);
     }
 
     #[test]
     fn a_question_is_not_asked_again_for_ever_nor_after_a_signal() {
         let never = || false;
-        let patience = Patience::new(Duration::from_secs(100), &never);
+        let mut patience = Patience::new(Duration::from_secs(100), &never);
         assert!(patience.pause(0));
         assert!(!patience.pause(RETRIES));
         assert!(!Patience::new(Duration::from_millis(10), &never).pause(0));

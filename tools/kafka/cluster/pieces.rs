@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -15,9 +14,10 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+use super::patience::Patience;
 use crate::kafka::batch::{BatchError, Batches, Marker, RawRecord, Unpacker};
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::wire::{To, Wire};
+use crate::kafka::wire::Wire;
 
 /// Where to read in a partition, and how much at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,16 +63,15 @@ pub fn pieces(
     wire: &mut Wire<'_>,
     broker: i32,
     lists: &[Vec<Place<'_>>],
-    deadline: Instant,
-    interrupted: &dyn Fn() -> bool,
+    patience: &mut Patience<'_>,
 ) -> Vec<Vec<Result<Piece, KafkaError>>> {
     let asked = lists.iter().filter(|places| !places.is_empty());
     let requests = asked.map(|places| {
         let topics = topics(places);
         let build = move |_version: i16| request(topics);
-        (To::Broker(broker), VERSIONS, build)
+        (broker, build)
     });
-    let answers = wire.gather(requests, deadline, interrupted);
+    let answers = patience.gather(wire, &VERSIONS, requests.collect());
     let mut answers = answers.into_iter();
     lists
         .iter()

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use bytes::BufMut;
 
-use super::groups::checked;
+use super::groups::{checked, not_in_answer};
 use super::handmade::{handmade, put_text, put_varint};
 use super::patience::{ANY_VERSION, Patience};
 use super::share_answer::{Group, ShareOffsetsResponse};
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 
 /// Where a share group is in one partition.
@@ -56,8 +56,8 @@ pub fn share_offsets(
         (*broker, move |_| ShareOffsetsRequest { groups })
     });
     let replies = patience.gather::<ShareOffsetsRequest, _>(wire, &ANY_VERSION, requests.collect());
-    let missing = || Err(KafkaError::of(code::GROUP_ID_NOT_FOUND));
-    let mut answers: Vec<_> = groups.iter().map(|_| missing()).collect();
+    let missing = |(name, _): &(&str, i32)| Err(not_in_answer(name));
+    let mut answers: Vec<_> = groups.iter().map(missing).collect();
     for ((_, chunk), reply) in chunks.iter().zip(replies) {
         match reply {
             Ok(reply) => {

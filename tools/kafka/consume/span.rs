@@ -1,12 +1,11 @@
 //! Where each partition begins and ends, settled before the first record is read.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use super::topics::{self, Found, Topic};
 use super::{ConsumeError, Place, Wanted};
 use crate::kafka::cluster::offsets::offsets_over;
-use crate::kafka::cluster::{self, Isolation, Metadata, Question, Spec, offsets};
+use crate::kafka::cluster::{self, Isolation, Metadata, Patience, Question, Spec, offsets};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 use crate::kafka::{Client, ffi};
@@ -180,9 +179,9 @@ fn ask(
         places.iter().map(question)
     };
     let questions: Vec<Question> = needed.flat_map(|(_, spec)| question(*spec)).collect();
-    let deadline = Instant::now() + wire.client().first_contact();
+    let mut patience = Patience::new(wire.client().first_contact(), interrupted);
     let level = wanted.isolation;
-    let answers = offsets_over(wire, metadata, &questions, level, deadline, interrupted)?;
+    let answers = offsets_over(wire, metadata, &questions, level, &mut patience)?;
     let mut answers = answers.into_iter();
     let mut list = |is_needed: bool| -> Result<Offsets, ConsumeError> {
         let own = places.iter().take(if is_needed { places.len() } else { 0 });

@@ -24,10 +24,19 @@ impl Wire<'_> {
         let deadline = started + self.client.first_contact();
         for attempt in 0u32.. {
             self.send_within(To::Any, deadline, versions.clone(), build.clone());
+            let mut next_ask = Instant::now() + self.client.first_contact() / 3;
             let answer = loop {
                 let until = deadline.min(Instant::now() + SLICE);
-                if let Some(answer) = self.next(until) {
-                    break answer;
+                match self.next(until) {
+                    // Another broker may still answer.
+                    Some(answer) if answer.result.is_err() && self.open_count() > 0 => continue,
+                    Some(answer) => break answer,
+                    None => {}
+                }
+                // The one that was asked may hang, which its connection does not show: another one is asked, too.
+                if Instant::now() >= next_ask && Instant::now() < deadline {
+                    next_ask = Instant::now() + self.client.first_contact() / 3;
+                    self.send_within(To::Any, deadline, versions.clone(), build.clone());
                 }
                 if interrupted() {
                     return Err(ContactError::Interrupted);
@@ -40,6 +49,7 @@ impl Wire<'_> {
             };
             let error = match answer.result {
                 Ok(reply) => {
+                    self.forget();
                     let origin = (reply.broker(), reply.broker_name().to_owned());
                     let response = reply.decode::<R>().map_err(ContactError::Answered)?;
                     return Ok((response, origin));

@@ -28,20 +28,40 @@ impl Wire<'_> {
         R: Request,
         B: FnOnce(i16) -> R + 'static,
     {
+        let requests = requests.into_iter();
+        let requests = requests.map(|(to, versions, build)| (to, versions, deadline, build));
+        let answers = self.gather_timed::<R, B>(requests, interrupted);
+        answers.into_iter().map(|(answer, _)| answer).collect()
+    }
+
+    /// As [`Wire::gather`], each request with a deadline of its own; with how long each answer took.
+    pub fn gather_timed<R, B>(
+        &mut self,
+        requests: impl IntoIterator<Item = (To, RangeInclusive<i16>, Instant, B)>,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Vec<(Result<R::Response, KafkaError>, Duration)>
+    where
+        R: Request,
+        B: FnOnce(i16) -> R + 'static,
+    {
         debug_assert_eq!(self.open_count(), 0, "answers to others would be lost");
+        let started = Instant::now();
+        let mut last = started;
         let mut places = HashMap::new();
-        for (place, (to, versions, build)) in requests.into_iter().enumerate() {
+        for (place, (to, versions, deadline, build)) in requests.into_iter().enumerate() {
+            last = last.max(deadline);
             places.insert(self.send_within(to, deadline, versions, build), place);
         }
-        let none = || Err(KafkaError::of(code::TIMED_OUT));
+        let none = || (Err(KafkaError::of(code::TIMED_OUT)), last - started);
         let mut answers: Vec<_> = (0..places.len()).map(|_| none()).collect();
         while self.open_count() > 0 {
-            let until = deadline.min(Instant::now() + SLICE);
+            let until = last.min(Instant::now() + SLICE);
             if let Some(answer) = self.next(until) {
                 if let Some(&place) = places.get(&answer.ticket) {
-                    answers[place] = answer.result.and_then(super::Reply::decode::<R>);
+                    let result = answer.result.and_then(super::Reply::decode::<R>);
+                    answers[place] = (result, started.elapsed());
                 }
-            } else if interrupted() || Instant::now() > deadline + SLICE {
+            } else if interrupted() || Instant::now() > last + SLICE {
                 self.forget();
                 break;
             }
@@ -50,7 +70,7 @@ impl Wire<'_> {
     }
 
     /// Gives up what is still under way.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.waiting.clear();
         self.arrived.clear();
         self.under_way.clear();

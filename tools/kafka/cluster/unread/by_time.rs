@@ -20,7 +20,7 @@ pub fn times_of(
     positions: &[Position],
     metadata: &Metadata,
     now_ms: i64,
-    patience: &Patience<'_>,
+    patience: &mut Patience<'_>,
 ) -> Vec<Result<i64, KafkaError>> {
     let mut searches: Vec<Search> = positions
         .iter()
@@ -30,7 +30,7 @@ pub fn times_of(
         let open: Vec<usize> = (0..searches.len())
             .filter(|&index| searches[index].next().is_some())
             .collect();
-        if open.is_empty() || patience.is_over() {
+        if open.is_empty() || (patience.interrupted())() {
             break;
         }
         let question = |&index: &usize| Question {
@@ -44,8 +44,7 @@ pub fn times_of(
             metadata,
             &questions,
             Isolation::ReadUncommitted,
-            patience.deadline(),
-            patience.interrupted(),
+            patience,
         );
         let Ok(answers) = answers else { break };
         for (index, answer) in open.into_iter().zip(answers) {

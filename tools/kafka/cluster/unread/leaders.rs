@@ -21,6 +21,10 @@ const VERSIONS: std::ops::RangeInclusive<i16> = 4..=12;
 const FIRST_BYTES: i32 = 16 * 1024;
 /// How much at most.
 const MOST_BYTES: i32 = 4 * 1024 * 1024;
+/// How long to wait before a broker is asked again that sent nothing although there is something.
+const EMPTY_PAUSE_MS: i32 = 100;
+/// How often a broker may send nothing although there is something, before that is its answer.
+const EMPTY_ANSWERS: u32 = 5;
 /// How much one answer may have, so that memory stays small however many partitions there are.
 const ANSWER_BYTES: i32 = 8 * 1024 * 1024;
 
@@ -43,15 +47,22 @@ pub(super) fn ask_leaders(
         });
         let requests = requests.collect();
         let replies = patience.gather::<FetchRequest, _>(wire, &VERSIONS, requests);
-        for (indices, reply) in calls.values().zip(replies) {
+        for ((call, indices), reply) in calls.iter().zip(replies) {
             let reply = reply.and_then(|reply| match i32::from(reply.error_code) {
                 code::NONE => Ok(reply),
                 error_code => Err(KafkaError::of(error_code)),
             });
             match reply {
                 // A client that has had more than its share is told to wait.
-                Ok(reply) if reply.responses.is_empty() => patience.rest(reply.throttle_time_ms),
-                Ok(reply) => take(reply, indices, &mut parts, &mut unpacker, &mut answers),
+                Ok(reply) if reply.responses.is_empty() => {
+                    patience.rest(call.0, reply.throttle_time_ms);
+                }
+                Ok(reply) => {
+                    let is_empty = take(reply, indices, &mut parts, &mut unpacker, &mut answers);
+                    if is_empty {
+                        patience.rest(call.0, EMPTY_PAUSE_MS);
+                    }
+                }
                 Err(error) => {
                     for &index in indices {
                         parts[index].fail(&error, &mut answers);
@@ -60,7 +71,7 @@ pub(super) fn ask_leaders(
             }
         }
         parts.retain(|part| !part.pending.is_empty());
-        if (patience.interrupted())() || patience.is_over() {
+        if (patience.interrupted())() {
             break;
         }
     }
@@ -77,6 +88,7 @@ struct Part<'a> {
     partition: i32,
     leader: i32,
     isolation: Isolation,
+    not_after_ms: Option<i64>,
     /// By offset.
     pending: Vec<Pending>,
     max_bytes: i32,
@@ -103,6 +115,7 @@ impl<'a> Part<'a> {
         let key = |index: &usize| {
             let position = &positions[*index];
             let place = (&position.topic, position.partition, position.isolation);
+            let place = (place, position.not_after_ms);
             (place, position.offset, position.until)
         };
         let mut order: Vec<usize> = (0..positions.len()).collect();
@@ -140,6 +153,7 @@ impl<'a> Part<'a> {
                     partition: position.partition,
                     leader,
                     isolation: position.isolation,
+                    not_after_ms: position.not_after_ms,
                     pending,
                     max_bytes: FIRST_BYTES,
                     empty_answers: 0,
@@ -158,7 +172,7 @@ impl<'a> Part<'a> {
     }
 
     /// What a broker sent of this partition; `is_first` where it stood first in the request, and `is_full` where
-    /// the answer as a whole had no room for more.
+    /// the answer as a whole had no room for more. Tells whether it should have sent something and did not.
     fn take(
         &mut self,
         data: &PartitionData,
@@ -166,20 +180,27 @@ impl<'a> Part<'a> {
         is_full: bool,
         unpacker: &mut Unpacker,
         answers: &mut [Option<Answer>],
-    ) {
+    ) -> bool {
         let Some(asked) = self.pending.first().map(|pending| pending.offset) else {
-            return;
+            return false;
         };
         match i32::from(data.error_code) {
             code::NONE => {}
             // Deleted since it was asked where the log starts.
             code::OFFSET_OUT_OF_RANGE if data.log_start_offset > asked => {
                 scan::pass(&mut self.pending, data.log_start_offset, answers);
-                return;
+                return false;
             }
-            error_code => return self.fail(&KafkaError::of(error_code), answers),
+            error_code => {
+                self.fail(&KafkaError::of(error_code), answers);
+                return false;
+            }
         }
-        match scan::scan(data, self.isolation, &mut self.pending, unpacker, answers) {
+        let view = scan::View {
+            isolation: self.isolation,
+            not_after_ms: self.not_after_ms,
+        };
+        match scan::scan(data, view, &mut self.pending, unpacker, answers) {
             Ok(covered) if covered > asked => {
                 self.empty_answers = 0;
                 // What lies between was nothing for this reader: more of it at a time.
@@ -187,8 +208,8 @@ impl<'a> Part<'a> {
                     self.grow();
                 }
             }
-            Ok(_) if is_first => {
-                // A broker sends at least one batch of what stands first, if it has one.
+            // The log ends here for this reader.
+            Ok(_) if log_end(data, self.isolation) <= asked => {
                 scan::pass(&mut self.pending, i64::MAX, answers);
             }
             Ok(_) => {
@@ -196,16 +217,36 @@ impl<'a> Part<'a> {
                 if !is_full {
                     self.grow();
                 }
+                // A broker sends at least one batch of what stands first, unless it can't just now.
+                if is_first && self.empty_answers >= EMPTY_ANSWERS {
+                    let reason = format!(
+                        "broker {} sends nothing from offset {asked}, where the log goes on",
+                        self.leader
+                    );
+                    self.fail(&KafkaError::new(code::BAD_MESSAGE, reason), answers);
+                }
+                return is_first;
             }
             Err(error) => {
-                let error = KafkaError::new(code::BAD_MESSAGE, error.to_string());
+                let error = KafkaError::new(code::BAD_MESSAGE, error.reason());
                 self.fail(&error, answers);
             }
         }
+        false
     }
 
     fn grow(&mut self) {
         self.max_bytes = (self.max_bytes * 4).min(MOST_BYTES);
+    }
+}
+
+/// One past the last record that a reader may get, as the broker says beside its answer.
+///
+/// It knows no last stable offset where it answers without one (-1).
+fn log_end(data: &PartitionData, isolation: Isolation) -> i64 {
+    match isolation {
+        Isolation::ReadCommitted if data.last_stable_offset >= 0 => data.last_stable_offset,
+        _ => data.high_watermark,
     }
 }
 
@@ -253,13 +294,14 @@ fn request(isolation: Isolation, indices: &[usize], parts: &[Part<'_>]) -> Fetch
         .with_topics(topics)
 }
 
+/// Tells whether the partition that stood first should have had something and did not.
 fn take(
     reply: FetchResponse,
     indices: &[usize],
     parts: &mut [Part<'_>],
     unpacker: &mut Unpacker,
     answers: &mut [Option<Answer>],
-) {
+) -> bool {
     let size = |data: &PartitionData| data.records.as_ref().map_or(0, bytes::Bytes::len);
     let partitions = |reply: &FetchResponse| -> usize {
         let topics = reply.responses.iter();
@@ -280,7 +322,59 @@ fn take(
         }
     }
     let first = indices.first().copied();
+    let mut is_empty = false;
     for (index, data) in found {
-        parts[index].take(&data, Some(index) == first, is_full, unpacker, answers);
+        is_empty |= parts[index].take(&data, Some(index) == first, is_full, unpacker, answers);
+    }
+    is_empty
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer without records, of a log that ends at `end`.
+    fn nothing(end: i64) -> PartitionData {
+        PartitionData::default()
+            .with_high_watermark(end)
+            .with_last_stable_offset(end)
+    }
+
+    #[test]
+    fn an_empty_answer_is_only_an_answer_at_the_end_of_the_log() {
+        let topic: Arc<str> = "t".into();
+        let part = || Part {
+            topic: &topic,
+            partition: 0,
+            leader: 7,
+            isolation: Isolation::ReadCommitted,
+            not_after_ms: None,
+            pending: vec![Pending {
+                offset: 5,
+                until: 20,
+                questions: vec![0],
+            }],
+            max_bytes: FIRST_BYTES,
+            empty_answers: 0,
+        };
+        let mut unpacker = Unpacker::new(1 << 20);
+        let mut take = |part: &mut Part<'_>, end| {
+            let mut answers = [None];
+            part.take(&nothing(end), true, false, &mut unpacker, &mut answers);
+            let [answer] = answers;
+            answer
+        };
+        assert_eq!(take(&mut part(), 5), Some(Ok(None)), "the log was cut");
+        let mut stuck = part();
+        for _ in 1..EMPTY_ANSWERS {
+            assert_eq!(take(&mut stuck, 20), None);
+        }
+        let error = take(&mut stuck, 20)
+            .expect("an answer")
+            .expect_err("unknown");
+        assert_eq!(
+            error.reason,
+            "broker 7 sends nothing from offset 5, where the log goes on"
+        );
     }
 }

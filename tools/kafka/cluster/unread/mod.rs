@@ -8,6 +8,7 @@
 mod by_time;
 mod leaders;
 mod scan;
+mod since;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::kafka::wire::Wire;
 use leaders::ask_leaders;
 
 pub use by_time::times_of;
+pub use since::{LogSpan, first_since};
 
 /// Where to look, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Position {
     pub until: i64,
     /// Whether records of aborted transactions count.
     pub isolation: Isolation,
+    /// Records that are dated later do not count.
+    pub not_after_ms: Option<i64>,
 }
 
 /// The record found.
@@ -66,7 +70,7 @@ pub fn first_unread(
             break;
         }
         let again: Vec<Position> = moved.iter().map(|&at| positions[at].clone()).collect();
-        let Some(newer) = metadata_of(wire, &again, patience) else {
+        let Some(newer) = metadata_of(wire, &again, patience.interrupted()) else {
             break;
         };
         let asked = ask_leaders(wire, &again, &newer, patience);
@@ -77,14 +81,13 @@ pub fn first_unread(
     answers
 }
 
-/// Who leads the partitions now; `None` where nobody says so in time.
+/// Who leads the partitions now; `None` where nobody says so.
 fn metadata_of(
     wire: &mut Wire<'_>,
     positions: &[Position],
-    patience: &Patience<'_>,
+    interrupted: &dyn Fn() -> bool,
 ) -> Option<Metadata> {
     let names: BTreeSet<String> = positions.iter().map(|p| p.topic.to_string()).collect();
     let names: Vec<String> = names.into_iter().collect();
-    let interrupted = || patience.is_over() || (patience.interrupted())();
-    metadata_over(wire, Topics::Named(&names), &interrupted).ok()
+    metadata_over(wire, Topics::Named(&names), interrupted).ok()
 }

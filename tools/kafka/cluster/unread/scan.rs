@@ -10,10 +10,18 @@ use super::{Answer, FirstRecord};
 use crate::kafka::batch::{Batch, BatchError, Batches, Marker, RawRecord, Unpacker};
 use crate::kafka::cluster::offsets::Isolation;
 
+/// Which records count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) isolation: Isolation,
+    /// None that is dated later.
+    pub(super) not_after_ms: Option<i64>,
+}
+
 /// Answers what `data` answers of `pending` and takes it out; the offset up to which everything was seen comes back.
 pub(super) fn scan(
     data: &PartitionData,
-    isolation: Isolation,
+    view: View,
     pending: &mut Vec<Pending>,
     unpacker: &mut Unpacker,
     answers: &mut [Option<Answer>],
@@ -23,12 +31,18 @@ pub(super) fn scan(
     let bytes = data.records.as_deref().unwrap_or(&[]);
     for batch in Batches::new(bytes) {
         let batch = batch?;
-        let is_hidden = aborted.hides(&batch, isolation)?;
+        let is_hidden = aborted.hides(&batch, view.isolation)?;
         let is_wanted = pending
             .first()
             .is_some_and(|p| p.offset <= batch.last_offset);
         if !is_hidden && is_wanted {
-            let _ = unpacker.records(&batch, |record| answer(record, &batch, pending, answers))?;
+            let latest_ms = view.not_after_ms.unwrap_or(i64::MAX);
+            let _ = unpacker.records(&batch, |record| {
+                if record.timestamp_ms > latest_ms {
+                    return ControlFlow::Continue(());
+                }
+                answer(record, &batch, pending, answers)
+            })?;
         }
         covered = covered.max(batch.next_offset());
         pass(pending, covered, answers);
@@ -124,6 +138,8 @@ mod tests {
     use crate::kafka::batch::build::Recipe;
 
     const COMMITTED: Isolation = Isolation::ReadCommitted;
+    /// Later than all but what the tests make so.
+    const LATEST_MS: i64 = i64::MAX - 1;
     const ALL: Isolation = Isolation::ReadUncommitted;
 
     fn data(batches: &[Recipe], aborted: &[(i64, i64)]) -> PartitionData {
@@ -153,7 +169,11 @@ mod tests {
         let mut pending: Vec<Pending> = pending.collect();
         let mut answers: Vec<Option<Answer>> = offsets.iter().map(|_| None).collect();
         let mut unpacker = Unpacker::new(1 << 20);
-        let covered = scan(data, isolation, &mut pending, &mut unpacker, &mut answers).unwrap();
+        let view = View {
+            isolation,
+            not_after_ms: Some(LATEST_MS),
+        };
+        let covered = scan(data, view, &mut pending, &mut unpacker, &mut answers).unwrap();
         let found = |answer: Option<Answer>| {
             answer.map(|answer| answer.unwrap().map_or(-1, |record| record.offset))
         };

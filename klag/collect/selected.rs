@@ -1,0 +1,169 @@
+//! Names, patterns, states and limits that select nothing: a check must not be green because a name is misspelt.
+
+use std::collections::BTreeSet;
+
+use tools::cli::names::Name;
+use tools::kafka::cluster::Metadata;
+
+use super::groups::Finding;
+use super::places::Place;
+use super::rights::{Hidden, is_missing};
+use super::{Failure, FailureKind, Part, Scope};
+use crate::limits::Line;
+use crate::row::Row;
+
+/// What was seen, as far as a selection is about it.
+struct Sight<'a> {
+    scope: &'a Scope,
+    /// All groups that were listed.
+    listed: Vec<&'a str>,
+    /// The wanted groups of which something is known.
+    groups: Vec<&'a str>,
+    topics: Vec<&'a str>,
+    hidden: &'a Hidden,
+    /// The partitions' groups and topics.
+    places: BTreeSet<(&'a str, &'a str)>,
+}
+
+/// Adds what selects nothing to `failures`, unless that is allowed.
+pub(super) fn check(
+    scope: &Scope,
+    finding: &Finding,
+    metadata: &Metadata,
+    hidden: &Hidden,
+    (places, alone): (&[Place], &[Row]),
+    failures: &mut Vec<Failure>,
+) {
+    if scope.allow_empty {
+        return;
+    }
+    let known = finding.found.iter().filter(|found| found.error.is_none());
+    let sight = Sight {
+        scope,
+        listed: finding.listed.iter().map(String::as_str).collect(),
+        groups: known.map(|found| found.group.name.as_str()).collect(),
+        topics: metadata.topics.iter().map(|t| t.name.as_str()).collect(),
+        hidden,
+        places: places
+            .iter()
+            .map(|p| (p.group.name.as_str(), &*p.topic))
+            .collect(),
+    };
+    let is_partial = failures
+        .iter()
+        .any(|failure| failure.kind == FailureKind::Unanswered)
+        || alone.iter().any(Row::has_unanswered);
+    let before = failures.len();
+    sight.check_names(failures);
+    sight.check_lines(failures);
+    // Where something was not answered, what is missing may be there.
+    if !is_partial && failures.len() == before {
+        sight.check_places(failures);
+    }
+}
+
+impl Sight<'_> {
+    /// Groups and topics that do not exist.
+    fn check_names(&self, failures: &mut Vec<Failure>) {
+        let mut missing = |part: Part, reason: String| {
+            failures.push(part.failed_by(FailureKind::Unmatched, reason));
+        };
+        for name in self.scope.topics.wanted() {
+            let is_hidden = |topic: &str| {
+                let error = self.hidden.get(topic);
+                error.is_some_and(|error| !is_missing(error))
+            };
+            let is_refused = matches!(name, Name::Plain(plain) if is_hidden(plain));
+            if !is_refused && !self.topics.iter().any(|topic| name.fits(topic)) {
+                let reason = match name {
+                    Name::Plain(name) => format!("there is no topic {name}"),
+                    Name::Pattern(pattern) => format!("no topic fits {pattern}"),
+                };
+                missing(Part::Cluster, reason);
+            }
+        }
+        let taken = |name: &str| self.scope.groups.takes(name);
+        for name in self.scope.groups.wanted() {
+            // A group that was named and is not there has a row that says so.
+            let is_pattern = matches!(name, Name::Pattern(_));
+            let mut groups = self.listed.iter().chain(&self.groups);
+            if is_pattern && !groups.any(|group| name.fits(group) && taken(group)) {
+                missing(Part::Groups, format!("no group fits {name}"));
+            }
+        }
+    }
+
+    /// Groups that have nothing in the topics, and topics that no group has anything in.
+    fn check_places(&self, failures: &mut Vec<Failure>) {
+        let scope = self.scope;
+        let names_topics = !scope.topics.wanted().is_empty();
+        let mut nothing = |reason: String| {
+            failures.push(Part::Offsets.failed_by(FailureKind::NothingThere, reason));
+        };
+        let in_words = |names: &[Name]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            names.join(", ")
+        };
+        let (groups, topics) = (scope.groups.wanted(), scope.topics.wanted());
+        if names_topics && !groups.is_empty() && self.places.is_empty() {
+            nothing(format!(
+                "{} has neither offsets nor members in {}",
+                in_words(groups),
+                in_words(topics)
+            ));
+            return;
+        }
+        if !groups.is_empty() && (names_topics || scope.is_check) {
+            for group in groups {
+                if !self.places.iter().any(|(name, _)| group.fits(name)) {
+                    nothing(format!(
+                        "{group} has neither offsets nor members{}",
+                        if names_topics { " in these topics" } else { "" }
+                    ));
+                }
+            }
+        }
+        // Metrics are about topics that nobody reads, too.
+        for topic in topics.iter().filter(|_| !scope.wants_all_logs) {
+            if !self.places.iter().any(|(_, name)| topic.fits(name)) {
+                nothing(format!("no group has offsets or members in {topic}"));
+            }
+        }
+    }
+
+    /// Lines of limits that are about nothing.
+    fn check_lines(&self, failures: &mut Vec<Failure>) {
+        for line in &self.scope.lines {
+            if let Some(what) = self.fault_of(line) {
+                let reason = format!("{}: {what}", line.place);
+                failures.push(Part::Offsets.failed_by(FailureKind::Unmatched, reason));
+            }
+        }
+    }
+
+    /// Why a line is about nothing; none where it is about something, or about what was not asked for.
+    fn fault_of(&self, line: &Line) -> Option<String> {
+        let all = self.listed.iter().chain(&self.groups).copied();
+        let groups: Vec<&str> = all.filter(|group| line.fits_group(group)).collect();
+        let topics = self.topics.iter().copied();
+        let topics: Vec<&str> = topics.filter(|topic| line.fits_topic(topic)).collect();
+        let name = |name: &Option<Name>| name.as_ref().map_or("*".to_owned(), Name::to_string);
+        if groups.is_empty() {
+            return Some(format!("no group fits {}", name(&line.group)));
+        }
+        if topics.is_empty() {
+            return Some(format!("no topic fits {}", name(&line.topic)));
+        }
+        let is_asked_for = groups.iter().any(|group| self.scope.groups.takes(group))
+            && topics.iter().any(|topic| self.scope.topics.takes(topic));
+        let mut places = self.places.iter();
+        if !is_asked_for || places.any(|(group, topic)| line.fits(group, topic)) {
+            return None;
+        }
+        Some(format!(
+            "{} has neither offsets nor members in {}",
+            name(&line.group),
+            name(&line.topic)
+        ))
+    }
+}

@@ -1,0 +1,162 @@
+//! The first record since a time, where records that are dated ahead lie between.
+//!
+//! `ListOffsets` tells the first record at or after a time, and a record that
+//! is dated ahead is after every time: where it is told one, the place is
+//! found by bisection, reading a record at a time and passing over those that
+//! are dated ahead. It is exact where the other times rise along the log.
+
+use std::sync::Arc;
+
+use super::{Position, first_unread};
+use crate::kafka::cluster::metadata::Metadata;
+use crate::kafka::cluster::offsets::Isolation;
+use crate::kafka::cluster::patience::Patience;
+use crate::kafka::error::KafkaError;
+use crate::kafka::wire::Wire;
+
+/// A part of a partition's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSpan {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition's number.
+    pub partition: i32,
+    /// The first offset of it.
+    pub from: i64,
+    /// The offset behind it.
+    pub until: i64,
+}
+
+/// The first offset in each span whose record is dated from `since_ms` to `until_ms`; in their order.
+///
+/// None where there is no such record. It takes the permission to read.
+pub fn first_since(
+    wire: &mut Wire<'_>,
+    spans: &[LogSpan],
+    (since_ms, until_ms): (i64, i64),
+    metadata: &Metadata,
+    patience: &mut Patience<'_>,
+) -> Vec<Result<Option<i64>, KafkaError>> {
+    let mut searches: Vec<Search> = spans
+        .iter()
+        .map(|span| Search::new(span.from, span.until))
+        .collect();
+    loop {
+        let open: Vec<(usize, i64)> = searches
+            .iter()
+            .enumerate()
+            .filter_map(|(index, search)| Some((index, search.next()?)))
+            .collect();
+        if open.is_empty() || (patience.interrupted())() {
+            break;
+        }
+        let position = |&(index, offset): &(usize, i64)| Position {
+            topic: Arc::clone(&spans[index].topic),
+            partition: spans[index].partition,
+            offset,
+            until: spans[index].until,
+            isolation: Isolation::ReadUncommitted,
+            not_after_ms: Some(until_ms),
+        };
+        let positions: Vec<Position> = open.iter().map(position).collect();
+        let answers = first_unread(wire, &positions, metadata, patience);
+        for ((index, _), answer) in open.into_iter().zip(answers) {
+            let answer = answer.map(|found| {
+                found.map(|record| {
+                    let is_since = record.timestamp_ms.is_some_and(|time| time >= since_ms);
+                    (record.offset, is_since)
+                })
+            });
+            searches[index].take(answer);
+        }
+    }
+    searches.into_iter().map(Search::into_answer).collect()
+}
+
+/// The bisection of one span.
+#[derive(Debug)]
+struct Search {
+    /// No record before it is wanted.
+    low: i64,
+    /// From here on there is nothing but what is known.
+    high: i64,
+    found: Option<i64>,
+    error: Option<KafkaError>,
+}
+
+impl Search {
+    fn new(from: i64, until: i64) -> Search {
+        Search {
+            low: from,
+            high: until,
+            found: None,
+            error: None,
+        }
+    }
+
+    /// The offset from which the next record is to be read.
+    fn next(&self) -> Option<i64> {
+        let is_open = self.error.is_none() && self.low < self.high;
+        is_open.then(|| self.low + (self.high - self.low) / 2)
+    }
+
+    /// Takes the first record from there on that counts, and whether it is since the time.
+    fn take(&mut self, answer: Result<Option<(i64, bool)>, KafkaError>) {
+        let Some(asked) = self.next() else { return };
+        match answer {
+            Ok(Some((offset, false))) => self.low = offset + 1,
+            Ok(Some((offset, true))) => {
+                self.found = Some(offset);
+                self.high = asked;
+            }
+            Ok(None) => self.high = asked,
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    fn into_answer(self) -> Result<Option<i64>, KafkaError> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(self.found),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_first_record_since_a_time_is_found_whatever_is_dated_ahead(
+            steps in proptest::collection::vec((0..3i64, proptest::bool::weighted(0.3)), 0..60),
+            since in 0..60i64, from in 0..60i64,
+        ) {
+            // None is dated ahead.
+            let mut time = 0;
+            let log: Vec<Option<i64>> = steps
+                .iter()
+                .map(|(step, is_ahead)| {
+                    time += step;
+                    (!is_ahead).then_some(time)
+                })
+                .collect();
+            let from = from.min(log.len() as i64);
+            let first = |offset: i64, since: i64| {
+                let counted = log.iter().enumerate().skip(offset as usize);
+                let mut counted = counted.filter_map(|(at, time)| Some((at as i64, (*time)?)));
+                counted.find(|(_, time)| *time >= since)
+            };
+            let mut search = Search::new(from, log.len() as i64);
+            let mut rounds = 0;
+            while let Some(offset) = search.next() {
+                rounds += 1;
+                prop_assert!(rounds < 20);
+                search.take(Ok(first(offset, 0).map(|(at, time)| (at, time >= since))));
+            }
+            prop_assert_eq!(search.into_answer(), Ok(first(from, since).map(|(at, _)| at)));
+        }
+    }
+}
