@@ -79,14 +79,17 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
     }
     let mut sender = Sender::open(config, &*store, &targets, signals)?;
     for target in &mut targets {
-        let sent = sender.send_topic(target);
+        sender.send_topic(target)?;
+        if let Some(signal) = signals.caught() {
+            message(format_args!(
+                "interrupted: the restore is not complete ({} delivered); the same command continues it",
+                count(sender.delivered(), "record")
+            ));
+            return Ok(Exit::Signal(signal));
+        }
+        // Only now all of it has arrived.
         if !config.is_quiet {
             report_sent(target);
-        }
-        sent?;
-        if let Some(signal) = signals.caught() {
-            message("interrupted: the restore is not complete; the same command continues it");
-            return Ok(Exit::Signal(signal));
         }
     }
     let (offered, is_damaged) = (sender.offered, sender.is_damaged);

@@ -123,6 +123,10 @@ impl<'a> Sender<'a> {
         self.finish_topic(target)
     }
 
+    pub(super) fn delivered(&self) -> u64 {
+        self.producer.totals().delivered
+    }
+
     fn look_after_now_and_then(&mut self, records: u64) -> Result<()> {
         if records.is_multiple_of(ROUND) {
             self.look_after(0)?;

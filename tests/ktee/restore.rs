@@ -1,9 +1,11 @@
 use crate::testkit::broker;
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{Cmd, cmd};
+use crate::testkit::proxy::Weather;
 use crate::testkit::session;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// Records of every shape, in three partitions.
 fn records() -> Vec<Record> {
@@ -281,8 +283,8 @@ fn killed_at_random_a_restore_comes_to_the_same_end() {
         let mut running = restore(target, &folder).arg("-q").start();
         // The topic is there, and it is being filled.
         let begun = std::time::Instant::now();
-        while running.runs() && begun.elapsed() < std::time::Duration::from_millis(700) {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+        while running.runs() && begun.elapsed() < Duration::from_millis(700) {
+            std::thread::sleep(Duration::from_millis(20));
         }
         running.signal(rustix::process::Signal::KILL);
         running.wait();
@@ -475,4 +477,51 @@ fn groups_are_committed_on_partitions_without_records_and_as_of_a_time() {
         target.committed(&group, &topic),
         BTreeMap::from([(0, 7), (1, 0)])
     );
+}
+
+#[test]
+fn a_restore_that_is_cut_off_says_how_much_was_delivered_and_goes_on_when_the_cluster_is_back() {
+    let Some(target) = broker::Spec::new().behind_proxies().start() else {
+        return;
+    };
+    let folder = session::folder("restore-cut");
+    let topic = session::unique("restore-cut");
+    cmd("ktee")
+        .args(["-q", "--tsv=all", "b/"])
+        .inside(&folder)
+        .stdin(super::lines(&topic, 0, 100_000))
+        .run()
+        .succeeds();
+    target.create_topic(
+        &topic,
+        1,
+        &[("retention.ms", "-1"), ("retention.bytes", "-1")],
+    );
+    // So that it is not done before it is cut off.
+    target
+        .network(1)
+        .set(Weather::Slow(Duration::from_millis(100)));
+    let running = cmd("ktee")
+        .args(["--restore", "b", "-b", &target.bootstrap_of("PROXIED")])
+        .inside(&folder)
+        .args(["--delivery-timeout", "2s", "-X", "batch.num.messages=1000"])
+        .args(["-X", "max.in.flight.requests.per.connection=1"])
+        .start();
+    let begun = std::time::Instant::now();
+    while target.watermarks(&topic, 0).1 == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing arrives");
+    }
+    target.network(1).set(Weather::Cut);
+    running
+        .wait()
+        .fails_with(2)
+        .stderr_has("not delivered")
+        .stderr_lacks("records sent");
+    target.network(1).set(Weather::Fair);
+    restore(&target, &folder).run().succeeds();
+    let records = target.records(&topic);
+    assert_eq!(records.len(), 100_000);
+    let is_in_order =
+        |(n, record): (usize, &Record)| record.key == Some(format!("k{n}").into_bytes());
+    assert!(records.iter().enumerate().all(is_in_order));
 }
