@@ -22,6 +22,8 @@ pub(super) fn refuse_what_copies(cli: &Cli, mode: &str) -> Result<()> {
         ("-K", format.key_delimiter.is_some()),
         ("-D", format.delimiter.is_some()),
         ("-Z", format.null_empty),
+        ("--bytes", format.bytes.is_some()),
+        ("--utf8", format.utf8.is_some()),
     ];
     if let Some((name, _)) = given.iter().find(|(_, is_given)| *is_given) {
         return Err(usage(format_args!("{name} can't be used with {mode}")));

@@ -32,6 +32,8 @@ fn what_cannot_be_honoured_is_a_usage_error_that_names_it() {
         ("--verify --cat a", "--cat"),
         ("--verify a --from now", "--from"),
         ("--cat a --tsv", "--tsv"),
+        ("--verify a --bytes hex", "--bytes"),
+        ("--cat a --utf8 strict", "--utf8"),
         ("--cat a --compress gzip", "--compress"),
         ("--cat a --from yesterdays", "yesterdays"),
         ("--cat a --from 1700000000", "@1700000000"),
