@@ -2,23 +2,26 @@
 // Doc comments of options are their help text, where brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Args, Parser, ValueEnum};
 use tools::cli::connection::Connection;
+use tools::cli::listen::ListenArgs;
 use tools::cli::names::{Name, Selection};
 use tools::cli::report::ReportArgs;
 use tools::cli::watch::WatchArgs;
 use tools::kafka::Options;
 use tools::report::{Format, Style};
+use tools::serve::Settings;
 use tools::units::parse_duration;
 
 use crate::collect::Scope;
 use crate::lag::Reader;
 use crate::limits::{Limit, Limits, Typed, UnknownRule, type_messages, type_time};
+use crate::metrics::{self, Detail, Granularity, Names};
 use crate::row::{By, View};
 use crate::totals::Sort;
 
@@ -45,21 +48,23 @@ pub(crate) struct Cli {
     watch: WatchArgs,
 
     /// Write the report to this file, which is replaced as a whole
-    #[arg(long, value_name = "FILE", help_heading = "Report", conflicts_with_all = ["watch", "listen"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Report",
+        conflicts_with = "watch"
+    )]
     write: Option<PathBuf>,
 
     /// The cluster's name: a column, and in metrics the label cluster_name
     #[arg(long, value_name = "NAME", help_heading = "Report")]
     cluster: Option<String>,
 
-    /// Serve metrics to Prometheus at /metrics and the exporter's health at /health
-    ///
-    /// Every scrape is a look at the cluster. TLS and passwords are for a
-    /// proxy in front; nobody but this machine can reach 127.0.0.1.
-    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Report",
-          conflicts_with_all = ["output", "json", "header", "watch", "by", "sort", "top", "rate",
-                                "max_lag", "max_time", "max_lost", "max_stale"])]
-    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    listen: ListenArgs,
+
+    #[command(flatten)]
+    metrics: MetricsArgs,
 
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -80,6 +85,14 @@ struct Select {
     #[arg(long, value_name = "NAME|^REGEX")]
     exclude: Vec<Name>,
 
+    /// Leave out groups of this name; may be repeated
+    #[arg(long, value_name = "NAME|^REGEX")]
+    exclude_group: Vec<Name>,
+
+    /// Leave out topics of this name; may be repeated
+    #[arg(long, value_name = "NAME|^REGEX")]
+    exclude_topic: Vec<Name>,
+
     /// Only groups in these states: stable, empty, ...
     #[arg(long = "state", value_name = "STATE,...", value_delimiter = ',', value_parser = parse_state)]
     states: Vec<String>,
@@ -97,7 +110,7 @@ struct Select {
     /// Look twice, so long apart, and say how fast is written and read
     ///
     /// Without TIME one look tells how fast was written in the last hour.
-    #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = parse_duration, conflicts_with = "listen")]
     #[expect(
         clippy::option_option,
         reason = "how clap has an option whose value may be left out"
@@ -113,31 +126,52 @@ struct Order {
     by: Option<By>,
 
     /// Order of the rows; numbers begin with the largest
-    #[arg(long, value_name = "COLUMN", default_value = "group")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        default_value = "group",
+        conflicts_with = "listen"
+    )]
     sort: Sort,
 
     /// Only the first rows in that order
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "listen")]
     top: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Metrics: --listen and -o prometheus")]
+struct MetricsArgs {
+    /// How finely metrics are told apart [default: lag by partition, all else by topic]
+    #[arg(long, value_name = "WHAT")]
+    granularity: Option<Granularity>,
+
+    /// Only these families of metrics, and those of the scrape itself
+    #[arg(long, value_name = "FAMILY,...", value_delimiter = ',', value_parser = metrics::known_name)]
+    metrics: Vec<String>,
+
+    /// Whose names and labels metrics have
+    #[arg(long, value_name = "NAMES", default_value = "klag")]
+    metric_names: Names,
 }
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits: print only what exceeds them")]
 struct Check {
     /// The most messages behind, those included that a transaction blocks; @FILE has lines of group, topic, limit
-    #[arg(long, value_name = "N|@FILE", value_parser = type_messages)]
+    #[arg(long, value_name = "N|@FILE", value_parser = type_messages, conflicts_with = "listen")]
     max_lag: Vec<Typed>,
 
     /// The most time behind; implies --time
-    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time)]
+    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with = "listen")]
     max_time: Vec<Typed>,
 
     /// The most messages deleted before they were read
-    #[arg(long, value_name = "N|@FILE", value_parser = type_messages)]
+    #[arg(long, value_name = "N|@FILE", value_parser = type_messages, conflicts_with = "listen")]
     max_lost: Vec<Typed>,
 
     /// The longest time without a record produced to the topic
-    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time)]
+    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with = "listen")]
     max_stale: Vec<Typed>,
 
     /// Whether what is not known exceeds a limit on it [default: fail]
@@ -190,9 +224,12 @@ pub(crate) struct Config {
     pub(crate) top: Option<usize>,
     pub(crate) limits: Limits,
     pub(crate) style: Style,
+    /// The columns that are shown; none is all.
+    pub(crate) columns: Vec<String>,
     pub(crate) watch: WatchArgs,
     pub(crate) write: Option<PathBuf>,
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Settings>,
+    pub(crate) metrics: metrics::View,
     /// How far apart two looks for a rate are.
     pub(crate) rate: Option<Duration>,
 }
@@ -228,7 +265,7 @@ impl Config {
             limits.check_sums(by)?;
         }
         let mut style = cli.report.style(terminal);
-        if cli.listen.is_some() {
+        if cli.listen.listen.is_some() {
             style.format = Format::Prometheus;
         }
         let wants_metrics = style.format == Format::Prometheus;
@@ -238,23 +275,32 @@ impl Config {
             "-o prometheus shows everything: limits are for the other formats, and for Prometheus' own alerts"
         );
         ensure!(
-            !wants_metrics || (cli.order.by.is_none() && select.rate.is_none()),
-            "-o prometheus has sums and no rates of its own: --by and --rate are for the other formats"
+            !wants_metrics || select.rate.is_none(),
+            "-o prometheus has no rates of its own: --rate is for the other formats"
         );
+        let metrics = cli
+            .metrics
+            .view(cli.order.by, cli.cluster.as_deref(), wants_metrics)?;
         ensure!(
             cli.watch.watch.is_none() || select.rate.is_none(),
             "--watch shows what changed from look to look; --rate is for one report"
         );
         let scope = Scope {
-            groups: Selection::new(&select.groups, &select.exclude),
-            topics: Selection::new(&select.topics, &select.exclude),
+            groups: Selection::new(
+                &select.groups,
+                &both(&select.exclude, &select.exclude_group),
+            ),
+            topics: Selection::new(
+                &select.topics,
+                &both(&select.exclude, &select.exclude_topic),
+            ),
             states: select.states.clone(),
             allow_empty: select.allow_empty,
             is_check: limits.is_some(),
             unknown: limits.unknown,
             lines: limits.lines(),
             reader: reader(&options),
-            wants_time: select.time || limits.time.is_some() || cli.listen.is_some(),
+            wants_time: select.time || limits.time.is_some() || cli.listen.listen.is_some(),
             wants_all_logs: wants_metrics,
             stale: limits.stale.clone(),
             rate_window_ms: match select.rate {
@@ -268,20 +314,60 @@ impl Config {
             wants_rate: select.rate.is_some(),
             wants_time: scope.wants_time,
         };
+        let columns = cli.report.columns();
+        cli.report.check(&view.columns())?;
+        ensure!(
+            !wants_metrics || columns.is_empty(),
+            "--columns are a report's: --metrics chooses metrics"
+        );
         Ok(Config {
             options,
             scope,
             view,
+            columns,
             sort: cli.order.sort,
             top: cli.order.top,
             limits,
             style,
             watch: cli.watch.clone(),
             write: cli.write.clone(),
-            listen: cli.listen,
+            listen: cli.listen.settings(2 * cli.connection.timeout),
+            metrics,
             rate: select.rate.flatten(),
         })
     }
+}
+
+impl MetricsArgs {
+    fn view(
+        &self,
+        by: Option<By>,
+        cluster: Option<&str>,
+        is_wanted: bool,
+    ) -> Result<metrics::View> {
+        let is_given = self.granularity.is_some()
+            || !self.metrics.is_empty()
+            || self.metric_names != Names::Klag;
+        ensure!(
+            is_wanted || !is_given,
+            "--granularity, --metrics and --metric-names are for --listen and -o prometheus"
+        );
+        ensure!(
+            self.metric_names == Names::Klag || by.is_none(),
+            "--metric-names kafka_exporter has its own labels: --by is for klag's"
+        );
+        let families: BTreeSet<String> = self.metrics.iter().cloned().collect();
+        Ok(metrics::View {
+            cluster: cluster.map(str::to_owned),
+            names: self.metric_names,
+            detail: Detail::new(self.granularity, by),
+            families: (!families.is_empty()).then_some(families),
+        })
+    }
+}
+
+fn both(all: &[Name], some: &[Name]) -> Vec<Name> {
+    [all, some].concat()
 }
 
 /// Who reads, if the user says so; a consumer's default would hide that nobody said it.
@@ -327,13 +413,26 @@ mod tests {
             ("--by partition", "partition"),
             ("--top x", "x"),
             ("--rate 10", "unit"),
-            ("--listen 9308", "9308"),
+            ("--listen host", "host"),
+            ("--listen :99999", "99999"),
+            ("--web-config f", "--listen"),
+            ("--granularity topic", "--granularity"),
+            ("--columns lga", "lga"),
+            ("--columns produced", "produced"),
+            ("-o prometheus --columns lag", "--columns"),
+            ("--metrics kafka_consumergroup_group_lag", "--metrics"),
+            ("-o prometheus --metrics lag", "lag"),
+            (
+                "-o prometheus --metric-names kafka_exporter --by group",
+                "--by",
+            ),
+            ("-o prometheus --rate 10s", "--rate"),
+            ("--listen :0 --rate", "--listen"),
+            ("--listen :0 --write f", "--listen"),
             ("--listen 127.0.0.1:0 -o json", "--listen"),
             ("--listen 127.0.0.1:0 --max-lag 1", "--listen"),
-            ("--listen 127.0.0.1:0 --by group", "--listen"),
             ("--write f --watch 2s", "--watch"),
             ("--watch 2s --rate 1s", "--rate"),
-            ("-o prometheus --by group", "--by"),
             ("-o prometheus --max-lag 1", "limits"),
             ("-X list", "kcat-lite"),
         ] {

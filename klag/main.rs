@@ -2,14 +2,12 @@
 
 mod cli;
 mod collect;
-mod exposition;
-mod file;
+mod exporter;
 mod lag;
 mod limits;
 mod metrics;
 mod pace;
 mod row;
-mod serve;
 mod show;
 mod totals;
 
@@ -17,17 +15,17 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use tools::cli::signals::Signals;
-use tools::cli::{parse, run};
+use tools::cli::{parse_with_environment, run};
 
 use cli::{Cli, Config};
 
 fn main() -> ExitCode {
     run("klag", || {
-        let cli = parse::<Cli>()?;
+        let cli = parse_with_environment::<Cli>()?;
         let config = Config::new(&cli, io::stdout().is_terminal())?;
         let signals = Signals::catch()?;
-        match config.listen {
-            Some(address) => serve::run(&config, address, &signals),
+        match &config.listen {
+            Some(settings) => exporter::run(&config, settings, &signals),
             None => show::run(&config, &signals),
         }
     })

@@ -154,10 +154,10 @@ const PLACE: [Column; 3] = [
     Column::value("end", "The high watermark."),
 ];
 const BEHIND: [Column; 4] = [
-    Column::value("lag", "Messages not read yet."),
+    Column::value("lag", "Messages not read yet.").with_bar(),
     Column::value("lost", "Messages deleted before they were read."),
     Column::value("blocked", "Messages held back by an open transaction."),
-    Column::value("time_lag", "Age of the first message not read yet."),
+    Column::value("time_lag", "Age of the first message not read yet.").with_bar(),
 ];
 const RATE: [Column; 4] = [
     Column::value("produced", "Messages a second written."),
@@ -169,7 +169,7 @@ const NOTE: Column = Column::remark("note");
 
 impl View {
     /// The columns, in their order.
-    fn columns(&self) -> Vec<Column> {
+    pub(crate) fn columns(&self) -> Vec<Column> {
         let mut columns = Vec::new();
         columns.extend(self.cluster.is_some().then(|| Column::label("cluster")));
         match self.by {
@@ -233,7 +233,7 @@ impl View {
         cells.push(duration(lag.time_lag_ms));
         if self.wants_rate {
             let pace = row.pace.as_deref().copied().unwrap_or_default();
-            cells.extend([pace.produced.into(), pace.consumed.into()]);
+            cells.extend([rate(pace.produced), rate(pace.consumed)]);
             cells.push(duration(pace.catch_up_ms));
             cells.push(pace.status.map(Status::name).into());
         }
@@ -244,6 +244,10 @@ impl View {
         cells.push(row.notes());
         cells
     }
+}
+
+fn rate(messages: Option<f64>) -> Cell {
+    messages.map_or(Cell::Unknown, Cell::Rate)
 }
 
 fn duration(ms: Option<i64>) -> Cell {

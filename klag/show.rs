@@ -7,19 +7,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rustix::event::PollFlags;
+use tools::cli::report::chosen;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::Out;
-use tools::cli::{Exit, message, watch};
+use tools::cli::{Exit, file, message, watch};
 use tools::kafka::client::ContactError;
 use tools::kafka::{Client, Role};
-use tools::report::{Format, Report};
+use tools::report::{Format, Report, Style};
+use tools::serve::Trouble;
 
 use crate::cli::Config;
-use crate::collect::{Known, Seen, Snapshot, collect};
+use crate::collect::{Known, Seen, Snapshot, collect, now_ms};
 use crate::lag::Note;
 use crate::pace::{Pace, Sample, Status, pace, pace_of_writing};
 use crate::row::{By, Row};
-use crate::{file, metrics, totals};
+use crate::{metrics, totals};
 
 /// Rows that become cells at a time: the report of a large cluster is never in memory as a whole.
 const CHUNK: usize = 1000;
@@ -46,12 +48,7 @@ pub(crate) fn run(config: &Config, signals: &Signals) -> Result<Exit> {
     let mut target = Target::new(config, signals)?;
     let exit = if config.style.format == Format::Prometheus {
         let took = started.elapsed();
-        metrics::write(
-            &snapshot,
-            config.view.cluster.as_deref(),
-            took,
-            target.text(),
-        );
+        metrics::write(&snapshot, &config.metrics, took, target.text());
         exit_of(snapshot.seen(&config.scope), false)
     } else {
         let (rows, exit) = choose(snapshot, config);
@@ -201,8 +198,19 @@ fn set_pace(row: &mut Row, mut found: Pace) {
     row.pace = Some(Box::new(found));
 }
 
+/// What was not answered, in words: not too many.
+fn reasons(snapshot: &Snapshot) -> Vec<String> {
+    let mut reasons: Vec<String> = troubles(snapshot).into_iter().map(|t| t.text).collect();
+    let surplus = reasons.len().saturating_sub(REASONS);
+    if surplus > 0 {
+        reasons.truncate(REASONS);
+        reasons.push(format!("and {surplus} more reasons"));
+    }
+    reasons
+}
+
 /// What was not answered, each reason once with where it was met.
-pub(crate) fn reasons(snapshot: &Snapshot) -> Vec<String> {
+pub(crate) fn troubles(snapshot: &Snapshot) -> Vec<Trouble> {
     let mut places: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for row in &snapshot.rows {
         for reason in row.lag.notes.iter().filter_map(Note::unanswered) {
@@ -213,25 +221,25 @@ pub(crate) fn reasons(snapshot: &Snapshot) -> Vec<String> {
             places.entry(reason).or_insert((0, place)).0 += 1;
         }
     }
-    let failures = snapshot
-        .failures
-        .iter()
-        .map(|failure| failure.reason.clone());
-    let mut reasons: Vec<String> = failures.collect();
-    reasons.extend(
-        places
-            .into_iter()
-            .map(|(reason, (count, place))| match count {
-                1 => format!("{place}: {reason}"),
-                _ => format!("{place} and {} more: {reason}", count - 1),
-            }),
-    );
-    let surplus = reasons.len().saturating_sub(REASONS);
-    if surplus > 0 {
-        reasons.truncate(REASONS);
-        reasons.push(format!("and {surplus} more reasons"));
-    }
-    reasons
+    let failures = snapshot.failures.iter().map(|failure| {
+        let text = failure.reason.clone();
+        // What stands behind it is worded differently from look to look.
+        let subject = text
+            .rsplit_once(": ")
+            .map_or(&*text, |(subject, _)| subject);
+        Trouble {
+            subject: subject.to_owned(),
+            text,
+        }
+    });
+    let of_rows = places.into_iter().map(|(reason, (count, place))| Trouble {
+        text: match count {
+            1 => format!("{place}: {reason}"),
+            _ => format!("{place} and {} more: {reason}", count - 1),
+        },
+        subject: reason,
+    });
+    failures.chain(of_rows).collect()
 }
 
 fn exit_of(seen: Seen, has_excess: bool) -> Exit {
@@ -267,12 +275,52 @@ fn choose(mut snapshot: Snapshot, config: &Config) -> (Vec<Row>, Exit) {
     (rows, exit)
 }
 
+/// Rows of the exporter's page at most: people look at the worst, programs have the metrics.
+const PAGE_ROWS: usize = 1000;
+
+/// The exporter's page: the groups that are the furthest behind first, and what is wrong.
+pub(crate) fn page(config: &Config, snapshot: Snapshot, wrong: &[Trouble]) -> Vec<u8> {
+    let all = snapshot.rows;
+    let mut rows = match config.view.by {
+        Some(by) => totals::sum(&all, by, config.scope.wants_time),
+        None => totals::sum(&all, By::Group, config.scope.wants_time),
+    };
+    totals::sort(&mut rows, totals::Sort::Lag);
+    rows.truncate(PAGE_ROWS);
+    let view = crate::row::View {
+        by: config.view.by.or(Some(By::Group)),
+        ..config.view.clone()
+    };
+    let mut report = view.report();
+    for row in &rows {
+        report.push(view.cells(row));
+    }
+    let mut caption = vec![tools::units::format_time_ms(now_ms())];
+    caption.extend(
+        wrong
+            .iter()
+            .take(REASONS)
+            .map(|trouble| trouble.text.clone()),
+    );
+    let style = Style {
+        format: Format::Html,
+        ..config.style
+    };
+    let mut html = Vec::new();
+    // A vector takes everything.
+    let _ = report.captioned(caption).write(style, &mut html);
+    html
+}
+
 fn report(config: &Config, rows: &[Row]) -> Report {
     let mut report = config.view.report();
     for row in rows {
         report.push(config.view.cells(row));
     }
-    report
+    if config.style.format == Format::Html {
+        report = report.captioned(vec![tools::units::format_time_ms(now_ms())]);
+    }
+    chosen(report, &config.columns, config.style)
 }
 
 /// Writes the rows bit by bit, unless the width of a table's columns needs all of them.
@@ -282,7 +330,7 @@ fn write(config: &Config, rows: &[Row], target: &mut Target<'_>) -> Result<()> {
         return Ok(());
     }
     let size = match config.style.format {
-        Format::Table => usize::MAX,
+        Format::Table | Format::Html => usize::MAX,
         _ => CHUNK,
     };
     report(config, &rows[..rows.len().min(size)]).write(config.style, target.text())?;

@@ -1,9 +1,11 @@
 //! The command line as it is typed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use tools::cli::connection::Connection;
+use tools::cli::listen::ListenArgs;
 use tools::cli::names::Name;
 use tools::cli::report::ReportArgs;
 use tools::cli::watch::WatchArgs;
@@ -22,6 +24,10 @@ pub(crate) struct Cli {
     /// Topics: names, or patterns that begin with ^ [default: all]
     #[arg(value_name = "TOPIC")]
     pub(crate) topics: Vec<Name>,
+
+    /// The same as TOPIC: only this topic, or all that match ^REGEX; may be repeated
+    #[arg(short = 't', long = "topic", value_name = "NAME|^REGEX")]
+    pub(crate) more_topics: Vec<Name>,
 
     /// Leave these topics out; may be repeated
     #[arg(long, value_name = "TOPIC")]
@@ -54,19 +60,19 @@ pub(crate) struct Cli {
 
     /// Instead: the smallest retention of each topic that holds so much history, and the disk that takes
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Forecast",
-          conflicts_with_all = ["by", "min_age", "max_age", "max_stale"])]
+          conflicts_with_all = ["by", "min_age", "max_age", "max_stale", "listen"])]
     pub(crate) need: Option<Duration>,
 
     /// Show what holds less history than this although messages were deleted, and exit 1
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with = "listen")]
     pub(crate) min_age: Option<Duration>,
 
     /// Show what keeps messages for longer than this, and exit 1
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with = "listen")]
     pub(crate) max_age: Option<Duration>,
 
     /// Show what has no message younger than this, and exit 1
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with = "listen")]
     pub(crate) max_stale: Option<Duration>,
 
     /// Whether what can't be told exceeds a limit on it [default: fail]
@@ -82,6 +88,18 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) watch: WatchArgs,
+
+    /// Write the report to this file, which is replaced as a whole
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Report",
+        conflicts_with = "watch"
+    )]
+    pub(crate) write: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
 
     #[command(flatten)]
     pub(crate) connection: Connection,

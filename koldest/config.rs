@@ -1,14 +1,18 @@
 //! What the command line means, checked and complete.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, ensure};
 use tools::cli::names::Selection;
 use tools::cli::watch::WatchArgs;
 use tools::kafka::Options;
 use tools::report::{Format, Style};
+use tools::serve::Settings;
 
 use crate::checks::Limits;
 use crate::cli::{By, Cli, Unknown};
 use crate::forecast::Change;
+use crate::report::columns;
 
 /// Everything that is to be done.
 #[derive(Clone, Debug)]
@@ -27,8 +31,14 @@ pub(crate) struct Config {
     pub(crate) changes: Vec<Change>,
     /// How the report is written.
     pub(crate) style: Style,
+    /// The columns that are shown; none is all.
+    pub(crate) columns: Vec<String>,
     /// How often.
     pub(crate) watch: WatchArgs,
+    /// The file that the report is written to, if not to standard output.
+    pub(crate) write: Option<PathBuf>,
+    /// Where metrics are served, if they are.
+    pub(crate) listen: Option<Settings>,
 }
 
 /// What to ask the cluster.
@@ -76,7 +86,8 @@ impl Config {
             max_age_ms: cli.max_age.map(ms),
             max_stale_ms: cli.max_stale.map(ms),
         };
-        let names_topics = !cli.topics.is_empty() || !cli.exclude.is_empty() || cli.internal;
+        let topics = [cli.topics.as_slice(), cli.more_topics.as_slice()].concat();
+        let names_topics = !topics.is_empty() || !cli.exclude.is_empty() || cli.internal;
         let view = match (cli.by, cli.need) {
             (_, Some(hold)) => View::Need(ms(hold)),
             (None, None) => View::Partitions(limits),
@@ -100,14 +111,15 @@ impl Config {
         );
         let style = cli.report.style(terminal);
         ensure!(
-            cli.watch.watch.is_none() || style.format != Format::Prometheus,
-            "--watch: metrics that follow one another are no text that Prometheus reads"
+            cli.watch.watch.is_none() || !matches!(style.format, Format::Prometheus | Format::Html),
+            "--watch: metrics or pages that follow one another can't be read as one"
         );
         let disks = view == View::Disks;
+        cli.report.check(&columns(&view))?;
         Ok(Config {
             options: cli.connection.options()?,
             wanted: Wanted {
-                topics: Selection::new(&cli.topics, &cli.exclude),
+                topics: Selection::new(&topics, &cli.exclude),
                 internal: cli.internal || disks,
                 disks,
                 window_ms,
@@ -117,7 +129,10 @@ impl Config {
             allow_empty: cli.allow_empty,
             changes: cli.what_if,
             style,
+            columns: cli.report.columns(),
+            listen: cli.listen.settings(3 * cli.connection.timeout),
             watch: cli.watch,
+            write: cli.write,
         })
     }
 }
@@ -159,6 +174,16 @@ mod tests {
             ("--watch 1s -o prometheus", "--watch"),
             ("-J -o csv", "--json"),
             ("^(", "regular expression"),
+            ("-t ^(", "regular expression"),
+            ("--by broker -t orders", "--by broker"),
+            ("--columns agee", "agee"),
+            ("--by topic --columns partition", "partition"),
+            ("--listen x", "x"),
+            ("--listen :0 --max-age 7d", "--listen"),
+            ("--listen :0 --write f", "--listen"),
+            ("--listen :0 --watch 1s", "--listen"),
+            ("--write f --watch 1s", "--write"),
+            ("--web-config f", "--listen"),
             ("-X list", "kcat-lite"),
         ] {
             let error = format!("{:#}", config(line).expect_err(line));

@@ -11,7 +11,7 @@ use crate::report::PREFIX;
 use crate::row::Row;
 use crate::survey::Survey;
 
-const COLUMNS: [Column; 11] = [
+pub(crate) const COLUMNS: [Column; 11] = [
     Column::label("broker"),
     Column::label("host"),
     Column::label("log_dir"),

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod disks;
 mod ends;
+mod exporter;
 mod facts;
 mod forecast;
 mod need;
@@ -20,9 +21,10 @@ mod survey;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use tools::cli::report::chosen;
 use tools::cli::signals::Signals;
 use tools::cli::watch;
-use tools::cli::{parse, run};
+use tools::cli::{Exit, file, parse_with_environment, run};
 use tools::kafka::{Client, Role};
 
 use cli::Cli;
@@ -31,13 +33,29 @@ use survey::Survey;
 
 fn main() -> ExitCode {
     run("koldest", || {
-        let config = Config::new(parse::<Cli>()?, io::stdout().is_terminal())?;
+        let config = Config::new(parse_with_environment::<Cli>()?, io::stdout().is_terminal())?;
         let signals = Signals::catch()?;
+        if let Some(settings) = &config.listen {
+            return exporter::run(&config, settings, &signals);
+        }
         let client = Client::new(&config.options, Role::Consumer)?;
         let interrupted = || signals.caught().is_some();
-        watch::show(&config.watch, config.style, &signals, || {
+        let take = || {
             let survey = Survey::take(&client, &config.wanted, &interrupted)?;
-            Ok(report::build(&survey, &config))
-        })
+            let (report, exit) = report::build(&survey, &config);
+            anyhow::Ok((chosen(report, &config.columns, config.style), exit))
+        };
+        let Some(path) = &config.write else {
+            return watch::show(&config.watch, config.style, &signals, take);
+        };
+        let (report, exit) = match (take(), signals.caught()) {
+            (Ok(taken), _) => taken,
+            (Err(_), Some(signal)) => return Ok(Exit::Signal(signal)),
+            (Err(error), None) => return Err(error),
+        };
+        let mut text = Vec::new();
+        report.write(config.style, &mut text)?;
+        file::replace(path, &text)?;
+        Ok(exit)
     })
 }

@@ -7,7 +7,7 @@ use crate::report::PREFIX;
 use crate::row::Row;
 use crate::survey::Survey;
 
-const COLUMNS: [Column; 10] = [
+pub(crate) const COLUMNS: [Column; 10] = [
     Column::label("topic"),
     Column::value("partitions", "Partitions of the topic."),
     Column::value("replicas", "Replicas of all its partitions."),

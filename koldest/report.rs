@@ -2,6 +2,7 @@
 
 use tools::cli::{Exit, message};
 use tools::report::{Cell, Column, Report};
+use tools::units::format_time_ms;
 
 use crate::checks::{Held, Limits, Newest, Verdict, held};
 use crate::config::{Config, View};
@@ -15,18 +16,18 @@ use crate::survey::Survey;
 /// What metrics are called after.
 pub(crate) const PREFIX: &str = "koldest";
 /// So many failures are told one by one.
-const TOLD: usize = 3;
+pub(crate) const TOLD: usize = 3;
 
 const COLUMNS: [Column; 18] = [
     Column::label("topic"),
     Column::label("partition"),
     Column::value("oldest_offset", "Offset of the first message in the log."),
     Column::value("oldest_time", "Time of the first message in the log."),
-    Column::value("age", "How long ago the first message was written."),
+    Column::value("age", "How long ago the first message was written.").with_bar(),
     Column::value("newest_time", "The latest time of a message."),
     Column::value("stale", "How long ago the newest message was written."),
     Column::value("records", "Offsets from the log start to the end."),
-    Column::value("bytes", "Bytes of the leader's log."),
+    Column::value("bytes", "Bytes of the leader's log.").with_bar(),
     Column::value("rate_records", "Records written a second."),
     Column::value("rate_bytes", "Bytes written a second."),
     Column::value(
@@ -41,8 +42,43 @@ const COLUMNS: [Column; 18] = [
     Column::remark("note"),
 ];
 
+/// The columns of a view.
+pub(crate) fn columns(view: &View) -> Vec<Column> {
+    match view {
+        View::Partitions(_) => COLUMNS.to_vec(),
+        View::Topics(_) => topic_columns(),
+        View::Disks => disks::COLUMNS.to_vec(),
+        View::Need(_) => need::COLUMNS.to_vec(),
+    }
+}
+
 /// The report that `config` asks for, and how the program ends by it.
 pub(crate) fn build(survey: &Survey, config: &Config) -> (Report, Exit) {
+    let (report, failures, is_exceeded) = judge(survey, config);
+    if let View::Partitions(limits) | View::Topics(limits) = &config.view
+        && config.options.verbosity > 0
+    {
+        tell_excused(survey, limits);
+    }
+    let exit = if !failures.is_empty() {
+        tell(&failures);
+        Exit::Failed
+    } else if is_exceeded {
+        Exit::No
+    } else {
+        Exit::Done
+    };
+    (report.captioned(vec![format_time_ms(survey.now_ms)]), exit)
+}
+
+/// The report that `config` asks for, and what was not answered.
+pub(crate) fn of(survey: &Survey, config: &Config) -> (Report, Vec<String>) {
+    let (report, failures, _) = judge(survey, config);
+    (report, failures)
+}
+
+/// The report, what was not answered, and whether a limit is exceeded.
+fn judge(survey: &Survey, config: &Config) -> (Report, Vec<String>, bool) {
     let view = row::View {
         now_ms: survey.now_ms,
         window_ms: config.wanted.window_ms,
@@ -60,28 +96,29 @@ pub(crate) fn build(survey: &Survey, config: &Config) -> (Report, Exit) {
         View::Disks => (disks::report(survey, &rows, &mut failures), false),
         View::Need(hold_ms) => (need::report(survey, &rows, *hold_ms), false),
     };
-    if let View::Partitions(limits) | View::Topics(limits) = &config.view
-        && config.options.verbosity > 0
-    {
-        tell_excused(survey, limits);
-    }
-    let exit = if !failures.is_empty() {
-        tell(&failures);
-        Exit::Failed
-    } else if is_exceeded {
-        Exit::No
-    } else {
-        Exit::Done
-    };
-    (report, exit)
+    (report, failures, is_exceeded)
+}
+
+fn topic_columns() -> Vec<Column> {
+    let of_topics = COLUMNS
+        .iter()
+        .filter(|column| column.name != "oldest_offset");
+    of_topics
+        .map(|column| match column.name {
+            "partition" => Column::value("partitions", "Partitions of the topic."),
+            _ => *column,
+        })
+        .collect()
 }
 
 /// That topics may be missing is a failure of a check, and a remark beside a report.
 fn tell_hidden(survey: &Survey, config: &Config, failures: &mut Vec<String>) {
-    let is_check = match &config.view {
-        View::Partitions(limits) | View::Topics(limits) => limits.are_any(),
-        View::Disks | View::Need(_) => false,
-    };
+    // An exporter has nobody who would read a remark at every look.
+    let is_check = config.listen.is_some()
+        || match &config.view {
+            View::Partitions(limits) | View::Topics(limits) => limits.are_any(),
+            View::Disks | View::Need(_) => false,
+        };
     for prefix in &survey.hidden {
         let which = match prefix.as_str() {
             "" => "all topics".to_owned(),
@@ -181,15 +218,7 @@ fn found(verdict: Verdict, unknown_fails: bool) -> Vec<String> {
 
 /// A row for each topic, or for each that exceeds a limit.
 fn topics(survey: &Survey, rows: &[Row], limits: &Limits, unknown_fails: bool) -> (Report, bool) {
-    let columns: Vec<Column> = COLUMNS
-        .iter()
-        .filter(|column| column.name != "oldest_offset")
-        .map(|column| match column.name {
-            "partition" => Column::value("partitions", "Partitions of the topic."),
-            _ => *column,
-        })
-        .collect();
-    let mut report = Report::new(PREFIX, &columns);
+    let mut report = Report::new(PREFIX, &topic_columns());
     let mut is_exceeded = false;
     let mut facts = survey.facts.as_slice();
     for group in rows.chunk_by(|a, b| a.topic == b.topic) {
@@ -277,7 +306,7 @@ fn cells(row: &Row, now_ms: i64) -> Vec<Cell> {
         duration(row.stale_ms(now_ms)),
         row.records.into(),
         row.bytes.map_or(Cell::Unknown, Cell::Bytes),
-        row.rate_records.into(),
+        row.rate_records.map_or(Cell::Unknown, Cell::Rate),
         row.rate_bytes.map_or(Cell::Unknown, Cell::ByteRate),
         retention_ms,
         retention_bytes,

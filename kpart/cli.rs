@@ -11,7 +11,7 @@ use tools::cli::connection::Connection;
 use tools::cli::report::OutputArgs;
 use tools::kafka::Options;
 use tools::partition::{Algorithm, Partitioner};
-use tools::report::Style;
+use tools::report::{Format, Style};
 use tools::units::parse_duration;
 
 use crate::exec::Exec;
@@ -226,6 +226,10 @@ impl Mode {
             let candidates = cli.skew.iter().map(|&count| set_up(Some(count)));
             let candidates: Result<Vec<_>, _> = candidates.collect();
             let style = cli.output.style(terminal);
+            ensure!(
+                style.format != Format::Html,
+                "-o html: --skew has two tables, which are no page"
+            );
             return Ok(Mode::Skew(candidates.context("--skew")?, style));
         }
         // clap drops a `requires` that contradicts another option, as --skew does -n.

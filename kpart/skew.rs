@@ -105,7 +105,7 @@ impl<'a> Skew<'a> {
                 readable(&heavy.key).into(),
                 count(heavy.records),
                 count(self.keys.error()),
-                rounded(heavy.records as f64 / self.records as f64).into(),
+                Cell::Share(rounded(heavy.records as f64 / self.records as f64)),
             ]);
         }
         report

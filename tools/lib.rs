@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: what a program of this toolkit is made of: exit codes, signals, checked stdout, progress, shared options.
 //! - [`kafka`]: everything that talks to a cluster; the only place that knows librdkafka, and that has `unsafe`.
+//! - [`serve`]: the exporters' HTTP server: metrics, a page, TLS and users.
 //! - [`ack`]: both ends of the socket by which a pipe says what was dealt with.
 //! - [`record`]: records to bytes and back, in four formats. Pure.
 //! - [`partition`]: from a key to a partition, as each client and database does it. Pure.
@@ -25,4 +26,5 @@ pub mod partition;
 mod poll;
 pub mod record;
 pub mod report;
+pub mod serve;
 pub mod units;

@@ -220,6 +220,13 @@ pub(crate) fn collect(
         (&places, &groups_alone),
         &mut failures,
     );
+    if scope.wants_all_logs && (scope.groups.is_chosen() || !scope.states.is_empty()) {
+        // Groups that are chosen choose the topics that they read.
+        let read: BTreeSet<&str> = places.iter().map(|place| &*place.topic).collect();
+        metadata
+            .topics
+            .retain(|topic| read.contains(topic.name.as_str()));
+    }
     let mut logs = Logs::ask(&mut wire, &metadata, &places, hidden, scope, &mut patience)?;
     let (taken_ms, taken) = (now_ms(), Instant::now());
     let mut sizes = Sizes::default();

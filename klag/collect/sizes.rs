@@ -50,7 +50,9 @@ pub(super) fn ask(
         for dir in dirs {
             failures.extend(dir.error.map(failed));
             let replicas = dir.replicas.into_iter();
-            for replica in replicas.filter(|replica| scope.topics.takes(&replica.topic)) {
+            let is_exported =
+                |topic: &str| scope.topics.takes(topic) && metadata.topic(topic).is_some();
+            for replica in replicas.filter(|replica| is_exported(&replica.topic)) {
                 *sizes.entry((replica.topic, broker)).or_default() += replica.bytes;
             }
         }

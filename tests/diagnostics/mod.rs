@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Texts in these files are no messages.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 14] = [
     ("kcat-lite/config/pairs.rs", "a table of a test"),
     ("kpart/pairs.rs", "a table of a test"),
     ("tools/build.rs", "said to who builds"),
@@ -29,17 +29,21 @@ const FILES: [(&str, &str); 12] = [
         "output of -U, for a report of a bug",
     ),
     ("kcat-lite/version.rs", "output of -V"),
-    ("klag/metrics.rs", "help of metrics"),
-    ("klag/exposition.rs", "help of metrics"),
+    ("klag/metrics/exposition.rs", "help of metrics"),
+    ("klag/metrics/family.rs", "help of metrics"),
+    ("koldest/exporter.rs", "help of metrics"),
+    ("tools/report/html.rs", "a page"),
 ];
 
 /// Texts that no user reads: of states that can't be, of what others say, of formats.
-const NO_MESSAGES: [&str; 39] = [
+const NO_MESSAGES: [&str; 43] = [
     "\n\nFor more information",
     "Server returned error response: ",
     "Server returned non-2xx status code: ",
+    "Accept, Accept-Encoding",
     "ClickHouse function",
     "ClickHouse type",
+    "GET, HEAD",
     "a NUL byte in a group's metadata",
     "a cell for each column",
     "a client does not answer this",
@@ -51,13 +55,16 @@ const NO_MESSAGES: [&str; 39] = [
     "alert certificate required",
     "alert unknown ca",
     "answers to others would be lost",
+    "application/openmetrics-text; version=1.0.0; charset=utf-8",
     "certificate verify failed",
+    "default-src 'none'; style-src 'unsafe-inline'",
     "empty line",
     "it is malformed",
     "kcat-lite batch",
     "nothing is compressed",
     "options for topics",
     "placed above",
+    "text/html; charset=utf-8",
     "text/plain; charset=utf-8",
     "text/plain; version=0.0.4; charset=utf-8",
     "the command has no standard input",
@@ -70,7 +77,6 @@ const NO_MESSAGES: [&str; 39] = [
     "# ktee segment",
     "# ktee segment ",
     "... \u{1} more lines\u{1}\n",
-    "klag: /metrics /health\n",
     "ktee has looked whether this object is protected from being overwritten.\n",
     "no interceptor can be added",
     "wrong version number",

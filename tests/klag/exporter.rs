@@ -3,7 +3,7 @@
 use super::{SOON, commit};
 use crate::testkit::broker::{self, Kafka};
 use crate::testkit::cluster::{Cluster, Record};
-use crate::testkit::command::cmd;
+use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::mock::Mock;
 use crate::testkit::running::Running;
 use crate::testkit::session;
@@ -13,39 +13,40 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// A running exporter.
-struct Exporter {
-    running: Running,
-    address: String,
+pub(super) struct Exporter {
+    pub(super) running: Running,
+    pub(super) address: String,
 }
 
 impl Exporter {
-    fn start(cluster: &dyn Cluster, args: &[&str]) -> Exporter {
-        let mut running = cmd("klag")
-            .args(["-b", &cluster.bootstrap(), "--listen", "127.0.0.1:0"])
-            .args(args)
-            .limit(Duration::from_secs(300))
-            .start();
+    pub(super) fn start(cluster: &dyn Cluster, args: &[&str]) -> Exporter {
+        let klag = cmd("klag").args(["-b", &cluster.bootstrap(), "--listen", "127.0.0.1:0"]);
+        Exporter::of(klag.args(args))
+    }
+
+    pub(super) fn of(exporter: Cmd) -> Exporter {
+        let mut running = exporter.limit(Duration::from_secs(300)).start();
         let line = running.stderr_until("/metrics\n", SOON);
         let line = String::from_utf8(line).unwrap();
-        let address = line.rsplit("http://").next().unwrap();
+        let address = line.rsplit("://").next().unwrap();
         let address = address.trim_end().trim_end_matches("/metrics").to_owned();
         Exporter { running, address }
     }
 
-    fn ask(&self, request: &str) -> (String, String) {
+    pub(super) fn ask(&self, request: &str) -> (String, String) {
         ask(&self.address, request)
     }
 
-    fn get(&self, path: &str) -> (String, String) {
+    pub(super) fn get(&self, path: &str) -> (String, String) {
         get(&self.address, path)
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(super) fn connect(&self) -> TcpStream {
         connect(&self.address)
     }
 
     #[track_caller]
-    fn scrape(&self) -> String {
+    pub(super) fn scrape(&self) -> String {
         let (status, body) = self.get("/metrics");
         assert_eq!(status, "HTTP/1.1 200 OK", "{body}");
         body
@@ -72,14 +73,14 @@ fn ask(address: &str, request: &str) -> (String, String) {
     )
 }
 
-fn get(address: &str, path: &str) -> (String, String) {
+pub(super) fn get(address: &str, path: &str) -> (String, String) {
     ask(
         address,
         &format!("GET {path} HTTP/1.1\r\nHost: klag\r\n\r\n"),
     )
 }
 
-fn read_group(kafka: &Kafka, group: &str) -> String {
+pub(super) fn read_group(kafka: &Kafka, group: &str) -> String {
     let topic = kafka.topic("exported", 1, &[]);
     kafka.produce(&topic, &vec![Record::of("x"); 10]);
     commit(kafka, group, &topic, &[(0, 4)]);
@@ -97,7 +98,7 @@ fn a_scrape_is_what_there_is_now() {
     let lag = |lag: i64| {
         format!(
             "kafka_consumergroup_group_lag{{cluster_name=\"c\",group=\"{group}\",topic=\"{topic}\",\
-             partition=\"0\",member_host=\"\",consumer_id=\"\",client_id=\"\"}} {lag}\n"
+             partition=\"0\"}} {lag}\n"
         )
     };
     let text = exporter.scrape();
@@ -115,10 +116,18 @@ fn a_scrape_is_what_there_is_now() {
         .unwrap();
     let text = exporter.scrape();
     assert!(!text.contains(&group), "{text}");
-    let (status, body) = exporter.get("/health");
-    assert_eq!(
-        (status.as_str(), body.as_str()),
-        ("HTTP/1.1 200 OK", "ok\n")
+    for path in ["/health", "/ready"] {
+        let (status, body) = exporter.get(path);
+        assert_eq!(
+            (status.as_str(), body.as_str()),
+            ("HTTP/1.1 200 OK", "ok\n")
+        );
+    }
+    let (status, page) = exporter.get("/");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(
+        page.starts_with("<!DOCTYPE html>") && !page.contains("<script"),
+        "{page}"
     );
     let mut running = exporter.running;
     running.signal(Signal::TERM);
@@ -152,7 +161,7 @@ fn scrapes_that_overlap_share_one_look() {
 }
 
 #[test]
-fn only_get_is_answered_and_only_what_there_is() {
+fn only_get_and_head_are_answered_and_only_what_there_is() {
     let mock = Mock::start(1);
     let exporter = Exporter::start(&mock, &["-g", "readers"]);
     for (request, status) in [
@@ -162,6 +171,9 @@ fn only_get_is_answered_and_only_what_there_is() {
         ),
         ("GET /other HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
         ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"),
+        ("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"),
+        ("HEAD /ready HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"),
+        ("HEAD /other HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
         ("nonsense\r\n\r\n", "400 Bad Request"),
     ] {
         assert_eq!(
@@ -201,14 +213,18 @@ fn clients_that_say_nothing_are_cut_off_and_hold_up_nobody_for_long() {
 }
 
 #[test]
-fn health_is_whether_the_cluster_answers() {
+fn health_is_the_process_and_ready_is_whether_the_cluster_answers() {
     let mock = Mock::start(1);
     let exporter = Exporter::start(&mock, &["-g", "readers", "-m", "2"]);
-    assert_eq!(exporter.get("/health").0, "HTTP/1.1 200 OK");
+    assert_eq!(exporter.get("/ready").0, "HTTP/1.1 200 OK");
     mock.cluster.broker_down(1).unwrap();
-    let (status, body) = exporter.get("/health");
+    let (status, body) = exporter.get("/ready");
     assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
     assert!(body.contains("no contact"), "{body}");
+    assert_eq!(
+        exporter.get("/health"),
+        ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned())
+    );
     // Prometheus is told the same, by a number.
     let text = exporter.scrape();
     assert!(
@@ -217,7 +233,7 @@ fn health_is_whether_the_cluster_answers() {
     );
     mock.cluster.broker_up(1).unwrap();
     let deadline = Instant::now() + SOON;
-    while exporter.get("/health").0 != "HTTP/1.1 200 OK" {
+    while exporter.get("/ready").0 != "HTTP/1.1 200 OK" {
         assert!(Instant::now() < deadline, "it never gets well");
     }
 }
@@ -241,7 +257,7 @@ fn descriptors_and_memory_do_not_grow() {
     let more = kafka.topic("wide", 300, &[]);
     let places: Vec<_> = (0..300).map(|partition| (partition, 0)).collect();
     commit(kafka, &group, &more, &places);
-    let mut exporter = Exporter::start(kafka, &["-g", &group]);
+    let mut exporter = Exporter::start(kafka, &["-g", &group, "--granularity", "partition"]);
     let process = exporter.running.id();
     let descriptors = || {
         let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();

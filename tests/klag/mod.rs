@@ -7,14 +7,18 @@
 //! - [`selected`]: what fits nothing, or can't be determined.
 //! - [`report`]: selection, sums, order, limits, rates, formats, files.
 //! - [`exporter`]: `--listen`.
+//! - [`table`]: tables at the width of a terminal, chosen columns, pages.
+//! - [`field`]: what clients ask of the exporter, addresses, TLS and users, options of the environment.
 
 mod absent;
 mod cases;
 mod exporter;
+mod field;
 mod groups;
 mod report;
 mod rights;
 mod selected;
+mod table;
 
 use crate::testkit::broker::Kafka;
 use crate::testkit::cluster::{Cluster, PATIENCE};

@@ -1,10 +1,16 @@
 use super::{Recipe, recipe};
 use crate::testkit::broker::{Kafka, Spec};
 use crate::testkit::cluster::{Cluster as _, Record};
-use crate::testkit::command::{Cmd, cmd};
+use crate::testkit::command::cmd;
+use crate::testkit::java;
 use crate::testkit::output::Output;
+use crate::testkit::running::Running;
 use crate::testkit::session;
 use crate::testkit::witness;
+use rdkafka::admin::AdminOptions;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -92,34 +98,35 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// The names and groups of the alerts that fire in a Prometheus.
-fn firing(prometheus: &str) -> Option<Vec<String>> {
-    let mut stream = std::net::TcpStream::connect(prometheus).ok()?;
-    let mut answer = String::new();
-    std::io::Write::write_all(
-        &mut stream,
-        b"GET /api/v1/alerts HTTP/1.0\r\nHost: prometheus\r\n\r\n",
-    )
-    .ok()?;
-    std::io::Read::read_to_string(&mut stream, &mut answer).ok()?;
-    let (_, body) = answer.split_once("\r\n\r\n")?;
-    let answer: serde_json::Value = serde_json::from_str(body).ok()?;
+/// The alerts that fire in a Prometheus: name, group, topic and cluster.
+fn firing(prometheus: &str) -> Option<BTreeSet<String>> {
+    let answer = get(prometheus, "/api/v1/alerts")?;
     let alerts = answer["data"]["alerts"].as_array()?;
     let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or("").to_owned();
     let name = |alert: &serde_json::Value| {
-        let summary = &alert["annotations"]["summary"];
-        format!("{}: {}", text(&alert["labels"]["alertname"]), text(summary))
+        let label = |name: &str| alert["labels"][name].as_str().unwrap_or("").to_owned();
+        let parts = ["alertname", "group", "topic", "cluster_name"].map(label);
+        parts.join(" ")
     };
     Some(firing.map(name).collect())
 }
 
+fn get(prometheus: &str, path: &str) -> Option<serde_json::Value> {
+    let mut stream = std::net::TcpStream::connect(prometheus).ok()?;
+    let mut answer = String::new();
+    let request = format!("GET {path} HTTP/1.0\r\nHost: prometheus\r\n\r\n");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).ok()?;
+    std::io::Read::read_to_string(&mut stream, &mut answer).ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    serde_json::from_str(body).ok()
+}
+
 #[track_caller]
-fn wait_until(prometheus: &str, what: &str, is_so: impl Fn(&[String]) -> bool) {
+fn wait_until(prometheus: &str, what: &str, is_so: impl Fn(&BTreeSet<String>) -> bool) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let firing = firing(prometheus);
-        if firing.as_deref().is_some_and(&is_so) {
+        if firing.as_ref().is_some_and(&is_so) {
             return;
         }
         assert!(Instant::now() < deadline, "not {what}: {firing:?}");
@@ -127,64 +134,205 @@ fn wait_until(prometheus: &str, what: &str, is_so: impl Fn(&[String]) -> bool) {
     }
 }
 
+/// Waits until these alerts fire and no other.
+#[track_caller]
+fn wait_for(prometheus: &str, wanted: &[&str]) {
+    let wanted: BTreeSet<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+    wait_until(prometheus, &format!("{wanted:?}"), |firing| {
+        *firing == wanted
+    });
+}
+
+/// Waits until this many looks at the cluster have been taken.
+fn wait_for_looks(prometheus: &str, count: f64) {
+    let deadline = Instant::now() + PATIENCE;
+    let query = "/api/v1/query?query=min(count_over_time(klag_scrape_success%5B10m%5D))";
+    loop {
+        let answer = get(prometheus, query);
+        let value = answer.as_ref().and_then(|answer| {
+            let value = &answer["data"]["result"][0]["value"][1];
+            value.as_str()?.parse::<f64>().ok()
+        });
+        if value.is_some_and(|value| value >= count) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{answer:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The recipe's exporter at this port, looking at this cluster.
+fn exporter(kafka: &Kafka, port: u16) -> Running {
+    let run = alerts().text("sh", 0).to_owned();
+    assert!(run.contains("kafka1:9092") && run.contains("127.0.0.1:9308"));
+    let run = run.replace("kafka1:9092", &kafka.bootstrap());
+    let run = run.replace("127.0.0.1:9308", &format!("127.0.0.1:{port}"));
+    let mut klag = crate::testkit::command::shell(&format!("exec {run}"))
+        .limit(Duration::from_secs(300))
+        .start();
+    klag.stderr_until("/metrics\n", PATIENCE);
+    klag
+}
+
+/// The recipe's Prometheus with a target for each port, the first of the recipe's cluster and the second of another.
+fn prometheus(ports: [u16; 2]) -> Option<(Running, String)> {
+    let (promtool, prometheus) = (
+        witness::installed("promtool")?,
+        witness::installed("prometheus")?,
+    );
+    let folder = session::folder("prometheus");
+    let recipe = alerts();
+    let config = recipe.text("yaml", 0);
+    let target = config.find("      - targets").expect("a target");
+    let (head, target) = config.split_at(target);
+    assert!(target.contains("127.0.0.1:9308") && target.contains("cluster_name: main"));
+    let at = |port: u16| target.replace("127.0.0.1:9308", &format!("127.0.0.1:{port}"));
+    let other = at(ports[1]).replace("cluster_name: main", "cluster_name: other");
+    // What a production waits for in minutes has to come in seconds here; nothing else is changed.
+    let quick = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n";
+    let config = format!("{quick}{head}{}{other}", at(ports[0]));
+    std::fs::write(folder.join("prometheus.yml"), config).unwrap();
+    let rules = include_str!("../../klag/klag.rules.yml");
+    let rules = rules
+        .replace("for: 5m", "for: 2s")
+        .replace("for: 10m", "for: 2s");
+    std::fs::write(folder.join("klag.rules.yml"), rules).unwrap();
+    let check = promtool.args(["check", "config", "prometheus.yml"]);
+    check
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_has("11 rules found");
+    let own = format!("127.0.0.1:{}", free_port());
+    let running = prometheus
+        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+        .arg(format!("--web.listen-address={own}"))
+        .inside(&folder)
+        .limit(Duration::from_secs(300))
+        .start();
+    Some((running, own))
+}
+
+fn commit(kafka: &Kafka, group: &str, topic: &str, offset: i64) {
+    let client: BaseConsumer = kafka.config().set("group.id", group).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(offset))
+        .unwrap();
+    client.commit(&list, CommitMode::Sync).unwrap();
+}
+
+/// A member of a group that has read a record and never commits; it is one until it is dropped.
+fn member(kafka: &Kafka, group: &str, topic: &str) -> BaseConsumer {
+    let client: BaseConsumer = kafka
+        .config()
+        .set("group.id", group)
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap();
+    client.subscribe(&[topic]).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while client.poll(Duration::from_millis(100)).is_none() {
+        assert!(Instant::now() < deadline, "nothing was read");
+    }
+    client
+}
+
 #[test]
-fn prometheus_fires_for_the_late_group_alone_and_is_quiet_when_it_has_caught_up() {
-    let (Some(promtool), Some(prometheus)) = (
-        witness::installed("promtool"),
-        witness::installed("prometheus"),
-    ) else {
+fn prometheus_fires_for_each_state_that_is_not_well_and_for_nothing_else() {
+    let ports = [free_port(), free_port()];
+    let Some((_prometheus, own)) = prometheus(ports) else {
         return;
     };
     let Some(kafka) = Spec::new().start() else {
         return;
     };
-    let recipe = alerts();
+    // A healthy new cluster: a group that has read all, a topic that nobody reads, the cluster's own topics.
+    kafka.create_topic("unread", 1, &[]);
+    kafka.produce("unread", &[Record::of("x")]);
+    kafka.create_topic("well-topic", 1, &[]);
+    kafka.produce("well-topic", &[Record::of("one"), Record::of("two")]);
+    read(&kafka, "well", "2");
+    let klags = ports.map(|port| exporter(&kafka, port));
+    wait_for_looks(&own, 8.0);
+    wait_for(&own, &[]);
+
+    // A live member that never commits, commits beyond the end, and a group that is late.
+    kafka.create_topic("stuck-topic", 1, &[]);
+    kafka.produce("stuck-topic", &[Record::of("x")]);
+    let stuck = member(&kafka, "stuck", "stuck-topic");
+    commit(&kafka, "beyond", "well-topic", 100);
     two_groups(&kafka);
-    let (exporter, own) = (free_port(), free_port());
-    let exporter_is_at = format!("127.0.0.1:{exporter}");
-    let run = recipe.text("sh", 0);
-    assert!(run.contains("kafka1:9092") && run.contains("127.0.0.1:9308"));
-    let run = run.replace("kafka1:9092", &kafka.bootstrap());
-    let run = run.replace("127.0.0.1:9308", &exporter_is_at);
-    let mut klag = crate::testkit::command::shell(&format!("exec {run}"))
-        .limit(Duration::from_secs(300))
-        .start();
-    klag.stderr_until("/metrics\n", PATIENCE);
-
-    // What a production waits for in minutes has to come in seconds here; nothing else is changed.
-    let folder = session::folder("prometheus");
-    let config = recipe.text("yaml", 0);
-    assert!(config.contains("127.0.0.1:9308"));
-    let config = config.replace("127.0.0.1:9308", &exporter_is_at);
-    let quick = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n";
-    std::fs::write(folder.join("prometheus.yml"), format!("{quick}{config}")).unwrap();
-    let rules = recipe.text("yaml", 1);
-    std::fs::write(folder.join("klag.rules.yml"), rules).unwrap();
-    let check = |promtool: Cmd| {
-        let check = promtool.args(["check", "config", "prometheus.yml"]);
-        check.inside(&folder).run().succeeds()
+    let on = |cluster: &str| {
+        let names = [
+            "ConsumerNeverCommitted stuck stuck-topic",
+            "CommittedBeyondEnd beyond well-topic",
+            "ConsumerLate late ",
+        ];
+        names.map(|name| format!("{name} {cluster}"))
     };
-    check(promtool.clone()).stdout_has("3 rules found");
-    let soon = rules.replace("for: 5m", "for: 2s");
-    let soon = soon.replace("for: 10m", "for: 2s");
-    std::fs::write(folder.join("klag.rules.yml"), soon).unwrap();
+    let both: Vec<String> = on("main").into_iter().chain(on("other")).collect();
+    let both: Vec<&str> = both.iter().map(String::as_str).collect();
+    wait_for(&own, &both);
 
-    let own_is_at = format!("127.0.0.1:{own}");
-    let _prometheus = prometheus
-        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
-        .arg(format!("--web.listen-address={own_is_at}"))
-        .inside(&folder)
-        .limit(Duration::from_secs(300))
-        .start();
-    wait_until(&own_is_at, "one alert, of the late group", |firing| {
-        firing.len() == 1
-            && firing[0].starts_with("ConsumerLate: late is 1h")
-            && firing[0].ends_with(" late")
-    });
+    // All of it is mended.
+    drop(stuck);
+    commit(&kafka, "stuck", "stuck-topic", 1);
+    commit(&kafka, "beyond", "well-topic", 2);
     read(&kafka, "late", "1");
-    wait_until(&own_is_at, "quiet", <[String]>::is_empty);
-    drop(klag);
-    wait_until(&own_is_at, "an alert that klag is gone", |firing| {
-        firing.len() == 1 && firing[0].starts_with("LagUnknown")
+    wait_for(&own, &[]);
+
+    // Offsets that are gone while the group is there, and a group that is gone as a whole.
+    commit(&kafka, "beyond", "stuck-topic", 1);
+    let seen = "/api/v1/query?query=kafka_consumergroup_group_offset%7Bgroup%3D%22beyond%22%2Ctopic%3D%22stuck-topic%22%7D";
+    let deadline = Instant::now() + PATIENCE;
+    while get(&own, seen).is_none_or(|answer| answer["data"]["result"][1].is_null()) {
+        assert!(Instant::now() < deadline, "{:?}", get(&own, seen));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let tool = java::tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
+    let tool = tool.expect("the cluster's own tools are where it is");
+    tool.args([
+        "--bootstrap-server",
+        &kafka.bootstrap(),
+        "--group",
+        "beyond",
+    ])
+    .args(["--delete-offsets", "--topic", "stuck-topic"])
+    .run()
+    .succeeds();
+    let gone = kafka.admin().delete_groups(&["well"], &AdminOptions::new());
+    futures_executor::block_on(gone).unwrap()[0]
+        .as_ref()
+        .unwrap();
+    let on = |cluster: &str| {
+        let names = [
+            "OffsetsGone beyond stuck-topic",
+            "OffsetsGone well well-topic",
+            "GroupGone well ",
+        ];
+        names.map(|name| format!("{name} {cluster}"))
+    };
+    let both: Vec<String> = on("main").into_iter().chain(on("other")).collect();
+    let both: Vec<&str> = both.iter().map(String::as_str).collect();
+    wait_for(&own, &both);
+
+    // One exporter of two is dead: of the other cluster nothing changes.
+    let [main, other] = klags;
+    drop(other);
+    let main_alone: Vec<String> = on("main").into();
+    let mut wanted: Vec<&str> = main_alone.iter().map(String::as_str).collect();
+    wanted.push("ExporterDown   other");
+    wait_for(&own, &wanted);
+
+    // Nobody answers: all that is said is that nothing is known, by klag or by Prometheus, which waits for a second.
+    kafka.pause(1);
+    wait_until(&own, "an alert that nothing is seen", |firing| {
+        let is_unknown =
+            |name: &String| name == "LagUnknown   main" || name == "ExporterDown   main";
+        let is_known = |name: &&String| !is_unknown(name) && *name != "ExporterDown   other";
+        firing.iter().any(is_unknown) && firing.iter().find(is_known).is_none()
     });
+    kafka.resume(1);
+    drop(main);
 }

@@ -5,9 +5,12 @@
 
 mod completions;
 pub mod connection;
+mod environment;
 pub mod exit;
+pub mod file;
 pub mod format;
 mod hints;
+pub mod listen;
 pub mod logger;
 pub mod message;
 pub mod names;
@@ -21,4 +24,4 @@ pub mod watch;
 
 pub use exit::{Exit, run};
 pub use message::{message, visible};
-pub use parse::{option_name, parse, parse_last};
+pub use parse::{option_name, parse, parse_last, parse_with_environment};

@@ -122,6 +122,11 @@ impl Selection {
         self.wanted.is_empty() && self.excluded.is_empty()
     }
 
+    /// Whether it was said which names are meant, and not only which are not.
+    pub fn is_chosen(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
     /// The names themselves, each once, where they were all named and nothing has to be looked for.
     pub fn plain_names(&self) -> Option<Vec<String>> {
         if self.wanted.is_empty() {

@@ -6,7 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command, Parser, value_parser};
 use clap_complete::Shell;
 
-use super::{completions, hints};
+use super::message::message;
+use super::{completions, environment, hints};
 
 /// The hidden option of every program; kafkautils(7) and the README tell of it.
 const COMPLETIONS: &str = "generate-completions";
@@ -33,6 +34,28 @@ pub struct Typed<C> {
 /// A usage error, or a request for help, the version or a completion script: [`run`](super::run) knows them all.
 pub fn parse<C: Parser>() -> anyhow::Result<C> {
     parse_words(std::env::args_os(), &[]).map(|typed| typed.cli)
+}
+
+/// As [`parse`], with what the environment has of the options: `PROGRAM_NAME` is `--name`, unless it is typed.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with_environment<C: Parser>() -> anyhow::Result<C> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let given = environment::given(&C::command(), &words, &|name| std::env::var_os(name));
+    let at = words.len().min(1);
+    words.splice(at..at, given.words);
+    parse_words(words, &[])
+        .map(|typed| typed.cli)
+        .inspect_err(|error| {
+            let usage = error.downcast_ref::<clap::Error>();
+            if usage.is_some_and(clap::Error::use_stderr) && !given.names.is_empty() {
+                message(format_args!(
+                    "the environment sets {}",
+                    given.names.join(", ")
+                ));
+            }
+        })
 }
 
 /// The same, where the last of each option in `last_counts` (by its name in the program) counts, as with getopt.

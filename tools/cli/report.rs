@@ -1,14 +1,17 @@
 //! The options that say how a report is written; the same in every program that has one.
 
+use std::io;
+
+use anyhow::{Result, anyhow};
 use clap::Args;
 
-use crate::report::{Format, Style};
+use crate::report::{Column, Format, Report, Style, unknown_columns};
 
 /// As typed, for a program whose `-J` means something else.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Report")]
 pub struct OutputArgs {
-    /// Format of the report: table, tsv, csv, json, prometheus [default: table on a terminal, else tsv]
+    /// Format of the report: table, tsv, csv, json, prometheus, html [default: table on a terminal, else tsv]
     #[arg(short = 'o', long = "output", value_name = "FORMAT")]
     pub output: Option<Format>,
 
@@ -25,10 +28,8 @@ impl OutputArgs {
 
     /// How to write the report; `terminal` says whether stdout is one.
     pub fn style(&self, terminal: bool) -> Style {
-        Style {
-            format: self.output.unwrap_or_else(|| Format::default_for(terminal)),
-            header: self.header,
-        }
+        let format = self.output.unwrap_or_else(|| Format::default_for(terminal));
+        Style::new(format, self.header)
     }
 }
 
@@ -42,18 +43,69 @@ pub struct ReportArgs {
     /// The same as -o json: one object a line
     #[arg(short = 'J', long, conflicts_with = "output")]
     json: bool,
+
+    /// Only these columns, in this order, in every format
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    columns: Vec<String>,
+
+    /// Show a table as wide as it is, not as the terminal is
+    #[arg(long)]
+    wide: bool,
 }
 
 impl ReportArgs {
+    /// Checks that a report of `columns` has those that are chosen.
+    ///
+    /// # Errors
+    /// A usage error, which names the one that there is not.
+    pub fn check(&self, columns: &[Column]) -> Result<()> {
+        unknown_columns(&self.columns, columns).map_err(|reason| anyhow!("--columns: {reason}"))
+    }
+
+    /// The columns that are chosen; none is all.
+    pub fn columns(&self) -> Vec<String> {
+        self.columns.clone()
+    }
+
     /// How to write the report; `terminal` says whether stdout is one.
     pub fn style(&self, terminal: bool) -> Style {
-        let style = self.output.style(terminal);
+        let mut style = self.output.style(terminal);
         if self.json {
-            let format = Format::Json;
-            return Style { format, ..style };
+            style.format = Format::Json;
         }
+        if !self.wide {
+            style.width = width(terminal);
+        }
+        style.is_utf8 = is_utf8();
         style
     }
+}
+
+/// The columns of `report` that are chosen, if not all are.
+pub fn chosen(report: Report, columns: &[String], style: Style) -> Report {
+    if columns.is_empty() {
+        return report;
+    }
+    report.only(columns, style.format == Format::Prometheus)
+}
+
+/// How wide a table may be: COLUMNS, or the terminal.
+fn width(terminal: bool) -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok();
+    let said = said.and_then(|text| text.parse().ok());
+    said.filter(|width| *width > 0).or_else(|| {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        (terminal && size.ws_col > 0).then_some(size.ws_col.into())
+    })
+}
+
+/// Whether the terminal has UTF-8, as the environment says.
+fn is_utf8() -> bool {
+    let said = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
+    let mut said = said.filter_map(|name| std::env::var(name).ok());
+    let said = said.find(|value| !value.is_empty()).unwrap_or_default();
+    let said = said.to_uppercase();
+    said.contains("UTF-8") || said.contains("UTF8")
 }
 
 #[cfg(test)]

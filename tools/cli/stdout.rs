@@ -121,7 +121,7 @@ impl Out {
         match format {
             Format::Table => self.flush(signals),
             Format::Json => self.flush_shown(Escape::Json, signals),
-            Format::Tsv | Format::Csv | Format::Prometheus => {
+            Format::Tsv | Format::Csv | Format::Prometheus | Format::Html => {
                 self.flush_shown(Escape::Hex, signals)
             }
         }

@@ -73,8 +73,8 @@ pub fn show(
         return Ok(exit);
     };
     ensure!(
-        style.format != Format::Prometheus,
-        "--watch: metrics that follow one another are no text that Prometheus reads"
+        !matches!(style.format, Format::Prometheus | Format::Html),
+        "--watch: metrics or pages that follow one another can't be read as one"
     );
     let mut screen = Screen {
         redraws: out.is_terminal() && style.format == Format::Table,
@@ -132,17 +132,19 @@ impl Screen {
             let mut text = Vec::new();
             let every = format_duration_ms(self.every.as_millis() as i64);
             writeln!(text, "{}  every {every}", format_time_ms(now_ms))?;
-            report.write_changes(self.before.as_ref(), &mut text)?;
-            redraw(
-                &String::from_utf8_lossy(&text),
-                screen_size(),
-                is_first,
-                out,
-            );
+            let size = screen_size();
+            let style = Style {
+                // The window may have another size by now.
+                width: self.style.width.map(|_| size.0),
+                has_bars: self.style.is_utf8,
+                ..self.style
+            };
+            report.write_changes(style, self.before.as_ref(), &mut text)?;
+            redraw(&String::from_utf8_lossy(&text), size, is_first, out);
         } else if self.style.format == Format::Table {
             let gap = if is_first { "" } else { "\n" };
             writeln!(out, "{gap}{}", format_time_ms(now_ms))?;
-            report.write_changes(self.before.as_ref(), out)?;
+            report.write_changes(self.style, self.before.as_ref(), out)?;
         } else {
             let stamped = report.stamped(now_ms);
             if is_first {
@@ -215,7 +217,7 @@ mod tests {
         let header = true;
         let mut screen = Screen {
             redraws,
-            style: Style { format, header },
+            style: Style::new(format, header),
             every: Duration::from_secs(2),
             before: None,
         };

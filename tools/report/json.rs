@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Map, Value};
 
-use super::{Cell, Report};
+use super::{Cell, Report, rounded};
 
 pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
     for row in &report.rows {
@@ -22,7 +22,9 @@ fn value(cell: &Cell) -> Value {
         Cell::Integer(number) | Cell::TimeMs(number) | Cell::DurationMs(number) => (*number).into(),
         Cell::Bytes(number) => (*number).into(),
         // A float that is no number becomes null.
-        Cell::Float(number) | Cell::ByteRate(number) => (*number).into(),
+        Cell::Float(number) | Cell::Rate(number) | Cell::Share(number) | Cell::ByteRate(number) => {
+            rounded(*number).into()
+        }
         Cell::Unknown => Value::Null,
     }
 }

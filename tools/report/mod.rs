@@ -1,4 +1,4 @@
-//! Columns and rows, and the five ways of writing them. Pure.
+//! Columns and rows, and the six ways of writing them. Pure.
 //!
 //! A program fills a [`Report`] with typed cells and never formats one itself:
 //! people see `2d12h` and `1.5G` in a table, machines see plain numbers in the
@@ -7,6 +7,8 @@
 //! left out of the metrics.
 
 mod csv;
+mod fit;
+mod html;
 mod json;
 mod prometheus;
 mod table;
@@ -14,6 +16,7 @@ mod table;
 mod tests;
 mod tsv;
 
+pub use html::failure_page;
 pub use prometheus::push_label;
 
 use std::fmt;
@@ -27,8 +30,12 @@ pub enum Cell {
     Text(String),
     /// A count, an offset, a number of messages.
     Integer(i64),
-    /// A ratio, a rate.
+    /// A ratio.
     Float(f64),
+    /// Something a second.
+    Rate(f64),
+    /// A part of all, 1 being all.
+    Share(f64),
     /// A point in time, milliseconds since 1970-01-01 UTC.
     TimeMs(i64),
     /// A length of time in milliseconds.
@@ -45,7 +52,11 @@ impl Cell {
     /// A number as far as it goes: a float that is none (a ratio to nothing) is unknown.
     fn normal(&self) -> &Cell {
         match self {
-            Cell::Float(value) | Cell::ByteRate(value) if !value.is_finite() => &Cell::Unknown,
+            Cell::Float(value) | Cell::Rate(value) | Cell::Share(value) | Cell::ByteRate(value)
+                if !value.is_finite() =>
+            {
+                &Cell::Unknown
+            }
             cell => cell,
         }
     }
@@ -105,25 +116,48 @@ pub struct Column {
     pub name: &'static str,
     /// What it is for.
     pub role: Role,
+    /// Whether a bar shows how its numbers compare.
+    pub has_bar: bool,
 }
 
 impl Column {
     /// A column that says what a row is about.
     pub const fn label(name: &'static str) -> Column {
         let role = Role::Label;
-        Column { name, role }
+        Column {
+            name,
+            role,
+            has_bar: false,
+        }
     }
 
     /// A column of numbers, with the help text of its metric.
     pub const fn value(name: &'static str, help: &'static str) -> Column {
         let role = Role::Value(help);
-        Column { name, role }
+        Column {
+            name,
+            role,
+            has_bar: false,
+        }
+    }
+
+    /// The same with a bar, for who looks at a page.
+    #[must_use]
+    pub const fn with_bar(self) -> Column {
+        Column {
+            has_bar: true,
+            ..self
+        }
     }
 
     /// A column for readers, `note` among them.
     pub const fn remark(name: &'static str) -> Column {
         let role = Role::Remark;
-        Column { name, role }
+        Column {
+            name,
+            role,
+            has_bar: false,
+        }
     }
 }
 
@@ -140,16 +174,19 @@ pub enum Format {
     Json,
     /// The text format of Prometheus, version 0.0.4.
     Prometheus,
+    /// A page of its own, without a script.
+    Html,
 }
 
 impl Format {
     /// Every format with its name.
-    pub const NAMES: [(&'static str, Format); 5] = [
+    pub const NAMES: [(&'static str, Format); 6] = [
         ("table", Format::Table),
         ("tsv", Format::Tsv),
         ("csv", Format::Csv),
         ("json", Format::Json),
         ("prometheus", Format::Prometheus),
+        ("html", Format::Html),
     ];
 
     /// What is written when nothing was asked for: a table for people, TSV into a pipe.
@@ -165,7 +202,7 @@ impl FromStr for Format {
         let found = Format::NAMES.iter().find(|(known, _)| *known == name);
         found
             .map(|(_, format)| *format)
-            .ok_or_else(|| format!("{name:?} is none of table, tsv, csv, json, prometheus"))
+            .ok_or_else(|| format!("{name:?} is none of table, tsv, csv, json, prometheus, html"))
     }
 }
 
@@ -183,6 +220,25 @@ pub struct Style {
     pub format: Format,
     /// Whether TSV has a header line; table and CSV always have one, JSON and Prometheus name every value anyway.
     pub header: bool,
+    /// How wide a table may be; none is as wide as it is.
+    pub width: Option<usize>,
+    /// Whether more than ASCII may be drawn.
+    pub is_utf8: bool,
+    /// Whether a table has a bar beside its first column that can have one.
+    pub has_bars: bool,
+}
+
+impl Style {
+    /// A report as wide as it is, drawn in ASCII.
+    pub fn new(format: Format, header: bool) -> Style {
+        Style {
+            format,
+            header,
+            width: None,
+            is_utf8: false,
+            has_bars: false,
+        }
+    }
 }
 
 /// Columns and rows.
@@ -192,6 +248,8 @@ pub struct Report {
     prefix: &'static str,
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
+    /// What a page says above the table.
+    caption: Vec<String>,
 }
 
 impl Report {
@@ -201,6 +259,7 @@ impl Report {
             prefix,
             columns: columns.to_vec(),
             rows: Vec::new(),
+            caption: Vec::new(),
         }
     }
 
@@ -226,11 +285,12 @@ impl Report {
     /// Only what `out` refuses.
     pub fn write(&self, style: Style, out: &mut impl io::Write) -> io::Result<()> {
         match style.format {
-            Format::Table => table::write(self, None, out),
+            Format::Table => table::write(self, style, None, out),
             Format::Tsv => tsv::write(self, style.header, out),
             Format::Csv => csv::write(self, true, out),
             Format::Json => json::write(self, out),
             Format::Prometheus => prometheus::write(self, out),
+            Format::Html => html::write(self, out),
         }
     }
 
@@ -242,7 +302,9 @@ impl Report {
         match style.format {
             Format::Tsv => tsv::write(self, false, out),
             Format::Csv => csv::write(self, false, out),
-            Format::Table | Format::Json | Format::Prometheus => self.write(style, out),
+            Format::Table | Format::Json | Format::Prometheus | Format::Html => {
+                self.write(style, out)
+            }
         }
     }
 
@@ -255,10 +317,56 @@ impl Report {
     /// Only what `out` refuses.
     pub fn write_changes(
         &self,
+        style: Style,
         before: Option<&Report>,
         out: &mut impl io::Write,
     ) -> io::Result<()> {
-        table::write(self, before, out)
+        table::write(self, style, before, out)
+    }
+
+    /// The same with these lines above the table of a page.
+    #[must_use]
+    pub fn captioned(mut self, caption: Vec<String>) -> Report {
+        self.caption = caption;
+        self
+    }
+
+    /// Only these columns, in this order; `keeps_labels` adds what metrics can't be without.
+    ///
+    /// Columns that there are not are left out: [`unknown_columns`] finds them.
+    #[must_use]
+    pub fn only(self, names: &[String], keeps_labels: bool) -> Report {
+        let mut places: Vec<usize> = Vec::new();
+        if keeps_labels {
+            let labels = 0..self.columns.len();
+            places.extend(labels.filter(|&at| self.columns[at].role == Role::Label));
+        }
+        for name in names {
+            let found = self.columns.iter().position(|column| column.name == name);
+            places.extend(found.filter(|at| !places.contains(at)));
+        }
+        let pick = |row: &Vec<Cell>| places.iter().map(|&at| row[at].clone()).collect();
+        Report {
+            columns: places.iter().map(|&at| self.columns[at]).collect(),
+            rows: self.rows.iter().map(pick).collect(),
+            ..self
+        }
+    }
+
+    /// How much each number of a column is of the largest one.
+    fn shares(&self, at: usize) -> impl Iterator<Item = f64> {
+        let number = |cell: &Cell| match cell {
+            Cell::Integer(number) | Cell::DurationMs(number) => (*number).max(0) as f64,
+            Cell::Bytes(number) => *number as f64,
+            _ => 0.0,
+        };
+        let largest = self
+            .rows
+            .iter()
+            .map(|row| number(&row[at]))
+            .fold(0.0, f64::max);
+        let numbers = self.rows.iter().map(move |row| number(&row[at]));
+        numbers.map(move |number| if largest > 0.0 { number / largest } else { 0.0 })
     }
 
     /// The same report with a first column `time`: when it was taken, milliseconds since 1970.
@@ -275,6 +383,7 @@ impl Report {
             prefix: self.prefix,
             columns,
             rows: self.rows.iter().map(stamp).collect(),
+            caption: self.caption.clone(),
         }
     }
 
@@ -286,6 +395,35 @@ impl Report {
     }
 }
 
+/// The first of `names` that none of `columns` has, in words.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn unknown_columns(names: &[String], columns: &[Column]) -> Result<(), String> {
+    let is_known = |name: &&String| columns.iter().any(|column| column.name == **name);
+    match names.iter().find(|name| !is_known(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let known: Vec<&str> = columns.iter().map(|column| column.name).collect();
+            Err(format!(
+                "there is no column {name} here; there are {}",
+                known.join(", ")
+            ))
+        }
+    }
+}
+
+/// A number without the digits that no measurement has: nine that count, or two behind the point.
+fn rounded(number: f64) -> f64 {
+    let decimals = if number.abs() >= 1000.0 {
+        2
+    } else {
+        8 - number.abs().max(1e-9).log10().floor() as i32
+    };
+    let text = format!("{number:.*}", decimals.clamp(0, 15) as usize);
+    text.parse().unwrap_or(number)
+}
+
 /// A cell as machines read it, where it is a number.
 fn machine_number(cell: &Cell) -> Option<String> {
     Some(match cell.normal() {
@@ -293,7 +431,9 @@ fn machine_number(cell: &Cell) -> Option<String> {
             number.to_string()
         }
         Cell::Bytes(number) => number.to_string(),
-        Cell::Float(number) | Cell::ByteRate(number) => number.to_string(),
+        Cell::Float(number) | Cell::Rate(number) | Cell::Share(number) | Cell::ByteRate(number) => {
+            rounded(*number).to_string()
+        }
         Cell::Text(_) | Cell::Unknown => return None,
     })
 }

@@ -21,10 +21,10 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
         if values.is_empty() {
             continue;
         }
-        let is_time = report
-            .rows
-            .iter()
-            .any(|row| matches!(row[at], Cell::TimeMs(_) | Cell::DurationMs(_)));
+        let mut cells = report.rows.iter().map(|row| &row[at]);
+        // Kafka's -1 is no time, and must not change the name.
+        let is_time = column.name.ends_with("_ms")
+            || cells.any(|cell| matches!(cell, Cell::TimeMs(_) | Cell::DurationMs(_)));
         let name = metric_name(report.prefix, column.name, is_time);
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         writeln!(out, "# HELP {name} {help}")?;

@@ -3,69 +3,63 @@
 use std::collections::HashMap;
 use std::io;
 
-use unicode_width::UnicodeWidthStr as _;
-
-use super::{Cell, Report, Role};
+use super::fit::{Drawn, Fitted, Kind};
+use super::{Cell, Report, Role, Style};
 use crate::units::{drives_terminal, format_duration_ms, format_size, format_time_ms};
-
-/// Between two columns.
-const GAP: &str = "  ";
-
-/// A column as it is drawn, its title first.
-struct Drawn {
-    texts: Vec<String>,
-    is_right: bool,
-}
 
 /// Writes the table; with what has changed since `before` beside each column of counts where anything has.
 pub(super) fn write(
     report: &Report,
+    style: Style,
     before: Option<&Report>,
     out: &mut impl io::Write,
 ) -> io::Result<()> {
     let mut columns = Vec::with_capacity(report.columns.len());
     let old_rows = before.map(|before| rows_by_labels(report, before));
-    for at in 0..report.columns.len() {
+    let mut wants_bar = style.has_bars;
+    for (at, column) in report.columns.iter().enumerate() {
         let cells = report.rows.iter().map(|row| &row[at]);
-        let title = title(report, at);
-        columns.push(Drawn {
-            texts: std::iter::once(title)
-                .chain(cells.clone().map(cell_text))
-                .collect(),
-            is_right: is_numeric(cells),
-        });
+        let kind = if is_numeric(cells.clone()) {
+            Kind::Number
+        } else {
+            Kind::Text
+        };
+        let texts = cells.map(cell_text).collect();
+        columns.push(Drawn::new(title(report, at), texts, kind));
         let changes = old_rows.as_ref().map(|rows| changes(report, rows, at));
         if let Some(texts) = changes.filter(|texts| texts.iter().any(|text| !text.is_empty())) {
-            columns.push(Drawn {
-                texts: std::iter::once("+/-".to_owned()).chain(texts).collect(),
-                is_right: true,
-            });
+            columns.push(Drawn::new("+/-".to_owned(), texts, Kind::Change));
+        }
+        if column.has_bar && std::mem::take(&mut wants_bar) {
+            let texts = report.shares(at).map(bar).collect();
+            columns.push(Drawn::new(String::new(), texts, Kind::Bar));
         }
     }
-    let widths: Vec<usize> = columns
-        .iter()
-        .map(|column| column.texts.iter().map(|t| t.width()).max().unwrap_or(0))
-        .collect();
-    for row in 0..=report.rows.len() {
-        let mut line = String::new();
-        for (column, width) in columns.iter().zip(&widths) {
-            let text = &column.texts[row];
-            let padding = " ".repeat(width - text.width());
-            let (left, right) = if column.is_right {
-                (padding.as_str(), "")
-            } else {
-                ("", padding.as_str())
-            };
-            line.extend([left, text, right, GAP]);
-        }
-        // Blanks at the end of a line would only wrap on a narrow terminal.
-        writeln!(out, "{}", line.trim_end())?;
+    let fitted = match style.width {
+        Some(width) => Fitted::new(columns, width, style.is_utf8),
+        None => Fitted::whole(columns),
+    };
+    for line in fitted.heading.iter().cloned().chain(fitted.lines()) {
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }
 
+/// Cells of a terminal that the longest bar has.
+const BAR: f64 = 8.0;
+
+/// A bar of this share of the longest one, in eighths of a cell.
+fn bar(share: f64) -> String {
+    const PARTS: [&str; 8] = [
+        "", "\u{258f}", "\u{258e}", "\u{258d}", "\u{258c}", "\u{258b}", "\u{258a}", "\u{2589}",
+    ];
+    // What is more than nothing is seen.
+    let eighths = (share * BAR * 8.0).ceil() as usize;
+    "\u{2588}".repeat(eighths / 8) + PARTS[eighths % 8]
+}
+
 /// `age_ms` is `AGE` above cells that have their units with them, unless another column would be `AGE` too.
-fn title(report: &Report, at: usize) -> String {
+pub(super) fn title(report: &Report, at: usize) -> String {
     let plain = |name: &'static str| {
         let unit = ["_ms", "_bytes"]
             .iter()
@@ -115,17 +109,17 @@ fn change(old: &Cell, new: &Cell) -> String {
 }
 
 /// A column of numbers is set to the right; one that knows nothing at all too, as numbers would be.
-fn is_numeric<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> bool {
+pub(super) fn is_numeric<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> bool {
     cells.all(|cell| !matches!(cell, Cell::Text(_)))
 }
 
-fn cell_text(cell: &Cell) -> String {
+pub(super) fn cell_text(cell: &Cell) -> String {
     match cell.normal() {
         Cell::Text(text) => printable(text),
         Cell::Integer(number) => number.to_string(),
-        // A small share is not nothing.
-        Cell::Float(number) if *number != 0.0 && number.abs() < 0.1 => format!("{number:.4}"),
-        Cell::Float(number) => format!("{number:.2}"),
+        Cell::Float(number) => short(*number),
+        Cell::Rate(number) => format!("{}/s", short(*number)),
+        Cell::Share(share) => format!("{}%", short(share * 100.0)),
         Cell::TimeMs(ms) => format_time_ms(*ms),
         Cell::DurationMs(ms) => format_duration_ms(*ms),
         Cell::Bytes(bytes) => format_size(*bytes),
@@ -135,6 +129,20 @@ fn cell_text(cell: &Cell) -> String {
         },
         Cell::Unknown => "-".to_owned(),
     }
+}
+
+/// A number as people read it: three digits that count, and all before the point.
+fn short(number: f64) -> String {
+    if number == 0.0 {
+        return "0".to_owned();
+    }
+    let before_point = number.abs().log10().floor() as i32 + 1;
+    let decimals = (3 - before_point).clamp(0, 9) as usize;
+    let text = format!("{number:.decimals$}");
+    if text.contains('.') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    text
 }
 
 /// The text with its control characters shown, so that a topic's or key's name cannot drive the terminal.
@@ -148,4 +156,33 @@ fn printable(text: &str) -> String {
         }
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bar, short};
+
+    #[test]
+    fn a_number_has_three_digits_that_count() {
+        for (number, text) in [
+            (0.0, "0"),
+            (2.5, "2.5"),
+            (27.716_111_111, "27.7"),
+            (0.004_123_4, "0.00412"),
+            (1234.9, "1235"),
+            (99.99, "100"),
+            (-0.5, "-0.5"),
+            (1e-12, "0"),
+        ] {
+            assert_eq!(short(number), text);
+        }
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_its_share() {
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(0.001), "\u{258f}");
+        assert_eq!(bar(0.5), "\u{2588}\u{2588}\u{2588}\u{2588}");
+        assert_eq!(bar(1.0).chars().count(), 8);
+    }
 }

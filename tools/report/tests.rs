@@ -39,7 +39,7 @@ fn report() -> Report {
 
 fn written(report: &Report, format: Format, header: bool) -> String {
     let mut out = Vec::new();
-    report.write(Style { format, header }, &mut out).unwrap();
+    report.write(Style::new(format, header), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -47,7 +47,7 @@ fn written(report: &Report, format: Format, header: bool) -> String {
 fn a_table_sets_numbers_to_the_right_and_shows_units_and_control_characters() {
     let wanted = concat!(
         "TOPIC               PARTITION  LAG_MESSAGES   AGE  SIZE  RATE                       END  NOTE\n",
-        "orders                      0         12345  1d1h  1.5G  2.50  2026-01-01T00:00:00.123Z\n",
+        "orders                      0         12345  1d1h  1.5G   2.5  2026-01-01T00:00:00.123Z\n",
         "a\\tb\\\"\\n\\u{1b}[31m         11             -     -     0     -                         -  no leader, yet\n",
     );
     assert_eq!(written(&report(), Format::Table, false), wanted);
@@ -105,7 +105,9 @@ fn changes_stand_beside_the_counts_of_the_same_row() {
     let before = make(&[("gone", 1, 1), ("b", 7, 4096), ("a", 2, 10)]);
     let after = make(&[("a", 2, 10), ("b", 4, 1024), ("new", 9, 9)]);
     let mut out = Vec::new();
-    after.write_changes(Some(&before), &mut out).unwrap();
+    after
+        .write_changes(Style::new(Format::Table, false), Some(&before), &mut out)
+        .unwrap();
     assert_eq!(
         String::from_utf8(out).unwrap(),
         concat!(

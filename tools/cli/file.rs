@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 ///
 /// It is written beside it under a name that begins with a dot, which
 /// node_exporter's textfile collector does not read, and then renamed.
-pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<()> {
+pub fn replace(path: &Path, text: &[u8]) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let written = write(&beside, text).and_then(|()| fs::rename(&beside, path));

@@ -1,0 +1,88 @@
+//! The exporter: what a scrape sees, as metrics and as a page.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use tools::cli::Exit;
+use tools::cli::listen::{log_changes, serve};
+use tools::cli::signals::Signals;
+use tools::kafka::client::ContactError;
+use tools::kafka::cluster::{Topics, metadata};
+use tools::kafka::{Client, Role};
+use tools::serve::{Scraped, Scraper, Settings, StateLog, Trouble};
+
+use crate::cli::Config;
+use crate::collect::{Known, collect};
+use crate::metrics;
+use crate::show::{page, troubles};
+
+/// Serves until a signal comes, which is a normal end.
+pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Result<Exit> {
+    let client = Client::new(&config.options, Role::Consumer)?;
+    let mut looker = Looker {
+        client: &client,
+        config,
+        signals,
+        known: Known::new(),
+        log: StateLog::default(),
+    };
+    serve(settings, config.options.verbosity < 0, signals, &mut looker)
+}
+
+struct Looker<'a> {
+    client: &'a Client,
+    config: &'a Config,
+    signals: &'a Signals,
+    known: Known,
+    log: StateLog,
+}
+
+impl Scraper for Looker<'_> {
+    fn scrape(&mut self, wants_page: bool) -> Scraped {
+        let started = Instant::now();
+        let interrupted = || self.signals.caught().is_some();
+        let scope = &self.config.scope;
+        let found = collect(self.client, scope, &mut self.known, &interrupted);
+        let view = &self.config.metrics;
+        let mut text = Vec::new();
+        let mut html = Vec::new();
+        let (wrong, ready) = match found {
+            Ok(snapshot) => {
+                metrics::write(&snapshot, view, started.elapsed(), &mut text);
+                let wrong = troubles(&snapshot);
+                if wants_page {
+                    html = page(self.config, snapshot, &wrong);
+                }
+                (wrong, Ok(()))
+            }
+            Err(error) => {
+                metrics::write_failure(view, started.elapsed(), &mut text);
+                let reason = error.to_string();
+                let trouble = Trouble {
+                    subject: "cluster".to_owned(),
+                    text: reason.clone(),
+                };
+                if wants_page {
+                    html = tools::report::failure_page("klag", &reason);
+                }
+                (vec![trouble], Err(reason))
+            }
+        };
+        if !interrupted() {
+            log_changes(&mut self.log, wrong);
+        }
+        Scraped {
+            metrics: text,
+            page: html,
+            ready,
+        }
+    }
+
+    fn ready(&mut self) -> Result<(), String> {
+        let interrupted = || self.signals.caught().is_some();
+        match metadata(self.client, Topics::Named(&[]), &interrupted) {
+            Ok(_) | Err(ContactError::Answered(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What was seen as metrics, in the text format of Prometheus 0.0.4.
+//!
+//! Names and labels are those that users of kafka-lag-exporter have, with what
+//! yakle's exporter has beside them. What is not known has no sample: a series
+//! `..._unknown` says why, and `..._partitions_unknown` of how many partitions.
+
+mod cluster;
+mod detail;
+mod exposition;
+mod family;
+mod kafka_exporter;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::collect::{Part, Snapshot};
+use crate::lag::Note;
+use crate::row::Row;
+
+pub(crate) use detail::{Detail, Granularity};
+use detail::{Fold, Key, Labels, folded};
+use exposition::Exposition;
+pub(crate) use family::{Family, known_name};
+
+/// What metrics are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Names {
+    /// As kafka-lag-exporter has them
+    #[default]
+    Klag,
+    /// As danielqsj's kafka_exporter has them
+    #[value(name = "kafka_exporter")]
+    KafkaExporter,
+}
+
+/// Which metrics, and how finely told apart.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// The cluster's name, a label of every sample.
+    pub(crate) cluster: Option<String>,
+    pub(crate) names: Names,
+    pub(crate) detail: Detail,
+    /// The families that are wanted, where not all are.
+    pub(crate) families: Option<BTreeSet<String>>,
+}
+
+impl View {
+    fn exposition<'a>(&'a self, text: &'a mut Vec<u8>) -> Exposition<'a> {
+        Exposition::new(self.cluster.as_deref(), self.families.as_ref(), text)
+    }
+}
+
+/// Writes everything that `snapshot` has; `took` is how long it was looked for.
+pub(crate) fn write(snapshot: &Snapshot, view: &View, took: Duration, text: &mut Vec<u8>) {
+    let mut out = view.exposition(text);
+    match view.names {
+        Names::Klag => {
+            let detail = view.detail;
+            write_rows(&mut out, &snapshot.rows, detail);
+            write_unknown(&mut out, &snapshot.rows, detail.rest);
+            if detail.rest.group {
+                write_sums(&mut out, &snapshot.rows, detail.rest);
+                write_groups(&mut out, snapshot);
+            }
+            cluster::write(&mut out, snapshot, detail.rest.partition);
+        }
+        Names::KafkaExporter => kafka_exporter::write(&mut out, snapshot, view.detail),
+    }
+    out.family(family::SUCCESS);
+    for (part, name) in Part::NAMES {
+        out.sample(&[("part", name)], i64::from(!snapshot.has_failed(part)));
+    }
+    out.family(family::UNMATCHED);
+    out.sample(&[], snapshot.unmatched());
+    write_duration(&mut out, took);
+}
+
+/// What an exporter says when nobody answers at all.
+pub(crate) fn write_failure(view: &View, took: Duration, text: &mut Vec<u8>) {
+    let mut out = view.exposition(text);
+    out.family(family::SUCCESS);
+    for (_, name) in Part::NAMES {
+        out.sample(&[("part", name)], 0);
+    }
+    write_duration(&mut out, took);
+}
+
+fn write_duration(out: &mut Exposition<'_>, took: Duration) {
+    out.family(family::DURATION);
+    out.sample(&[], took.as_secs_f64());
+}
+
+fn write_rows(out: &mut Exposition<'_>, rows: &[Row], detail: Detail) {
+    type Number = fn(&Row) -> Option<i64>;
+    let families: [(Family, Labels, Number); 4] = [
+        (family::LAG, detail.lag, |row| row.lag.lag),
+        (family::OFFSET, detail.rest, |row| row.committed),
+        (family::LOST, detail.rest, |row| row.lag.lost),
+        (family::BLOCKED, detail.rest, |row| row.lag.blocked),
+    ];
+    for (family, labels, number) in families {
+        if !out.family(family) {
+            continue;
+        }
+        for (key, number) in folded(rows, labels, Fold::Sum, number) {
+            key.with("group", &[], |labels| out.sample(labels, number));
+        }
+    }
+    write_ages(out, family::LAG_SECONDS, "group", rows, detail.lag);
+}
+
+fn write_ages(out: &mut Exposition<'_>, family: Family, group: &str, rows: &[Row], labels: Labels) {
+    if !out.family(family) {
+        return;
+    }
+    for (key, age_ms) in folded(rows, labels, Fold::Max, |row| row.lag.time_lag_ms) {
+        key.with(group, &[], |labels| out.sample(labels, seconds(age_ms)));
+    }
+}
+
+/// A word for why a number is not known: the same one at every look, or it would be a new series each time.
+fn reason(note: &Note) -> Option<String> {
+    Some(match note {
+        Note::Unanswered(reason) | Note::Gone(reason) => reason.clone(),
+        Note::BeyondEnd { .. } => "committed beyond the end".to_owned(),
+        Note::Future { .. } => "the first unread record is dated ahead".to_owned(),
+        Note::TimeUnanswered(_) | Note::Timeless => note.to_string(),
+        _ => return None,
+    })
+}
+
+fn write_unknown(out: &mut Exposition<'_>, rows: &[Row], labels: Labels) {
+    let labels = Labels {
+        member: false,
+        ..labels
+    };
+    let mut reasons: BTreeMap<(Key<'_>, String), i64> = BTreeMap::new();
+    for row in rows {
+        for reason in row.lag.notes.iter().filter_map(reason) {
+            *reasons.entry((Key::of(row, labels), reason)).or_default() += 1;
+        }
+    }
+    out.family(family::UNKNOWN);
+    for ((key, reason), count) in &reasons {
+        let more = [("reason", reason.as_str())];
+        key.with("group", &more, |labels| out.sample(labels, *count));
+    }
+    let labels = Labels {
+        partition: false,
+        ..labels
+    };
+    out.family(family::PARTITIONS_UNKNOWN);
+    let of_partition = |row: &Row| row.partition.map(|_| i64::from(row.lag.lag.is_none()));
+    for (key, count) in folded(rows, labels, Fold::Sum, of_partition) {
+        key.with("group", &[], |labels| out.sample(labels, count));
+    }
+    out.family(family::UNCOMMITTED);
+    let never = |row: &Row| {
+        let mut notes = row.lag.notes.iter();
+        let is_never = notes.any(|note| matches!(note, Note::NeverCommitted { .. }));
+        (is_never && row.lag.lag.is_none()).then_some(1)
+    };
+    for (key, count) in folded(rows, labels, Fold::Sum, never) {
+        key.with("group", &[], |labels| out.sample(labels, count));
+    }
+}
+
+/// The largest and the sum of a group's rows; what is unknown is in neither.
+fn write_sums(out: &mut Exposition<'_>, rows: &[Row], labels: Labels) {
+    let by_group = Labels {
+        group: true,
+        topic: false,
+        partition: false,
+        member: false,
+    };
+    let by_topic = Labels {
+        topic: true,
+        ..by_group
+    };
+    let lag = |row: &Row| row.lag.lag;
+    let mut families = vec![
+        (family::SUM_LAG, by_group, Fold::Sum),
+        (family::MAX_LAG, by_group, Fold::Max),
+    ];
+    if labels.topic {
+        families.insert(1, (family::TOPIC_SUM_LAG, by_topic, Fold::Sum));
+    }
+    for (family, labels, fold) in families {
+        out.family(family);
+        for (key, number) in folded(rows, labels, fold, lag) {
+            key.with("group", &[], |labels| out.sample(labels, number));
+        }
+    }
+    write_ages(out, family::MAX_LAG_SECONDS, "group", rows, by_group);
+}
+
+fn write_groups(out: &mut Exposition<'_>, snapshot: &Snapshot) {
+    out.family(family::STATE);
+    for group in &snapshot.groups {
+        if let Some(state) = &group.state {
+            out.sample(&[("group", &group.name), ("state", state)], 1);
+        }
+    }
+    out.family(family::MEMBERS);
+    for group in &snapshot.groups {
+        let members = group.members.map(|members| members as i64);
+        out.known_sample(&[("group", &group.name)], members);
+    }
+    out.family(family::INFO);
+    for group in &snapshot.groups {
+        let Some(kind) = &group.kind else { continue };
+        let coordinator = group.coordinator.map_or(String::new(), |id| id.to_string());
+        let labels = [
+            ("group", group.name.as_str()),
+            ("type", kind),
+            ("coordinator", &coordinator),
+        ];
+        out.sample(&labels, 1);
+    }
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! `--listen`: an exporter for Prometheus; the same in every program that is one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use std::os::fd::AsFd as _;
+
+use super::exit::Exit;
+use super::message::{message, program};
+use super::signals::Signals;
+use crate::serve::{self, Address, Scraper, Settings, StateLog, Trouble};
+
+/// As typed.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Exporter")]
+pub struct ListenArgs {
+    /// Serve metrics to Prometheus at /metrics; also /, a page for people, /health and /ready
+    ///
+    /// Every scrape is a look at the cluster. A port alone, or :PORT, is every
+    /// address of this machine; nobody but this machine reaches 127.0.0.1.
+    #[arg(long, value_name = "[HOST]:PORT", conflicts_with_all = ["output", "json", "header", "watch", "write"])]
+    pub listen: Option<Address>,
+
+    /// TLS and users of --listen, in the web configuration file of Prometheus' exporters
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub web_config: Option<PathBuf>,
+}
+
+impl ListenArgs {
+    /// How to serve, where that is asked for; a look takes at most so long.
+    pub fn settings(&self, look_time: Duration) -> Option<Settings> {
+        Some(Settings {
+            address: self.listen.clone()?,
+            web_config: self.web_config.clone(),
+            look_time,
+            program: program(),
+        })
+    }
+}
+
+/// Serves until a signal comes, which is a normal end.
+///
+/// # Errors
+/// The server can't be started.
+pub fn serve(
+    settings: &Settings,
+    is_quiet: bool,
+    signals: &Signals,
+    scraper: &mut (dyn Scraper + Send),
+) -> Result<Exit> {
+    let end = signals.as_fd().try_clone_to_owned()?;
+    let report: serve::Report = Arc::new(|text: &str| message(text));
+    let listening = |url: &str| {
+        if !is_quiet {
+            message(format_args!("listening on {url}"));
+        }
+    };
+    serve::run(settings, end, scraper, &report, &listening)?;
+    Ok(Exit::Done)
+}
+
+/// Lines of one look that are written.
+const LINES: usize = 10;
+
+/// Writes a line for each thing that has begun to be wrong since the last look, or is wrong no more.
+pub fn log_changes(log: &mut StateLog, now: Vec<Trouble>) {
+    let lines = log.changes(now);
+    for line in lines.iter().take(LINES) {
+        message(line);
+    }
+    if lines.len() > LINES {
+        message(format_args!("and {} more changes", lines.len() - LINES));
+    }
+}
