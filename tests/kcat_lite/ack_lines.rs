@@ -7,7 +7,7 @@ use rustix::process::{Signal, kill_process};
 use super::SOON;
 use super::ack::{Pipe, all};
 use super::kills::wait_for_pid;
-use crate::testkit::broker;
+use crate::testkit::broker::{self, Spec};
 use crate::testkit::cluster::{Cluster as _, Record};
 
 /// A sink of each kind; the transactional one by the name of its group.
@@ -199,4 +199,48 @@ fn lines_of_a_session_that_was_lost_come_again_and_make_no_hole_in_a_backup() {
         .inside(folder)
         .run()
         .succeeds();
+}
+
+#[test]
+fn three_brokers_that_are_killed_in_turn_cost_nothing() {
+    let kafka = Spec::new()
+        .brokers(3)
+        .setting("min.insync.replicas", "2")
+        .setting("offsets.topic.replication.factor", "3")
+        .start();
+    let Some(kafka) = kafka else {
+        return;
+    };
+    let pipe = Pipe::new(&kafka, 3, 2000);
+    let slow = "perl -pe '$| = 1; select undef, undef, undef, 0.002'";
+    let options = "-X session.timeout.ms=6000 --max-inflight 500";
+    let script = format!(
+        "source -q -e {options} --tsv=all | {slow} | (exec ktee -q --ack ack --tsv=all --segment-records 300 bk/ >/dev/null)"
+    );
+    let mut running = pipe.shell(&script).limit(Duration::from_secs(200)).start();
+    for id in 1..=3 {
+        if running.runs() {
+            kafka.kill(id);
+            std::thread::sleep(Duration::from_secs(3));
+            kafka.start_again(id);
+        }
+    }
+    let output = running.wait();
+    // A pipe that gave up says so, and goes on when it is started again.
+    if !output.status.success() {
+        output.fails_with(2);
+        pipe.shell(&script.replace(slow, "cat")).run().succeeds();
+    }
+    assert_eq!(
+        pipe.committed().into_values().collect::<Vec<_>>(),
+        [2000, 2000, 2000]
+    );
+    for (mode, lines) in [("--cat", 6000), ("--verify", 3)] {
+        crate::testkit::command::cmd("ktee")
+            .args([mode, "bk"])
+            .inside(&pipe.folder)
+            .run()
+            .succeeds()
+            .expect(|it| it.lines().len() == lines, "all, each once");
+    }
 }

@@ -82,6 +82,7 @@ impl Cell {
             "0" => 0,
             // What a killed batch or window has in flight.
             "B" | "W" => BOUND,
+            "3B" => 3 * BOUND,
             // What a pipe holds, or was written since the last commit: no more than there is.
             "C" | "P" => RECORDS,
             other => panic!("{other} in a table of faults"),
