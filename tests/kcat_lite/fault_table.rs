@@ -292,7 +292,12 @@ impl<'a> Trial<'a> {
         }
         let lost = RECORDS - found.len();
         let doubled: usize = found.values().map(|count| count - 1).sum();
-        assert_eq!(code, cell.code, "{what}: the exit code");
+        let is_right = cell.code.split(" or ").any(|expected| expected == code);
+        assert!(
+            is_right,
+            "{what}: exit code {code} instead of {}",
+            cell.code
+        );
         assert!(lost <= cell.lost, "{what}: {lost} lost");
         assert!(doubled <= cell.doubled, "{what}: {doubled} twice");
     }
