@@ -19,7 +19,8 @@ use crate::segment::Codec;
     version,
     max_term_width = 100,
     override_usage = "ktee [OPTION]... [FILE|FOLDER/|URL|kafka:TOPIC]...\n       \
-                      ktee --verify FOLDER|URL\n       \
+                      ktee --verify [--accept|--quarantine] FOLDER|URL\n       \
+                      ktee --prune TIME FOLDER|URL\n       \
                       ktee --cat FOLDER|URL|FILE [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]\n       \
                       ktee --restore FOLDER|URL [-t TOPIC[=NEW]]... [-p PARTITION]... [--from TIME] [--to TIME]",
     after_help = "Exit codes: 0 done; 1 a backup is not whole, no record is in the time range, or records were spilled; 2 usage, or something failed and stderr says what.\n\
@@ -29,6 +30,18 @@ pub(crate) struct Cli {
     /// Read a whole backup and report what does not fit; 1 if something is missing or damaged
     #[arg(long, group = "mode", help_heading = "Backups, the way back")]
     pub(crate) verify: bool,
+
+    /// With --verify: accept as lost what a topic had deleted before it was backed up
+    #[arg(long, requires = "verify", help_heading = "Backups, the way back")]
+    pub(crate) accept: bool,
+
+    /// With --verify: move damaged segments aside, so that sending the topic again replaces them
+    #[arg(long, requires = "verify", help_heading = "Backups, the way back")]
+    pub(crate) quarantine: bool,
+
+    /// Remove segments all of whose records are older than this
+    #[arg(long, group = "mode", value_name = "TIME", value_parser = parse_duration, help_heading = "Backups, the way back")]
+    pub(crate) prune: Option<Duration>,
 
     /// Write the records of a backup, or of one file, as --tsv=all
     #[arg(long, group = "mode", help_heading = "Backups, the way back")]
@@ -131,13 +144,13 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Backups")]
     pub(crate) segment_records: Option<u64>,
 
-    /// A segment ends where the records' time enters another span of this length, as 1h
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Backups")]
-    pub(crate) segment_time: Option<Duration>,
-
     /// Store a segment as it is when it has been open for so long [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Backups")]
     pub(crate) max_delay: Option<Duration>,
+
+    /// Record that the bucket itself deletes segments after this long, so that --verify does not miss them
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Backups")]
+    pub(crate) expire_after: Option<Duration>,
 
     /// Record partitions and settings of each topic, asked of the cluster
     #[arg(long, help_heading = "Backups")]
@@ -150,10 +163,6 @@ pub(crate) struct Cli {
     /// Memory for records on their way into segments [default: 64M]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Backups")]
     pub(crate) buffer: Option<u64>,
-
-    /// Write a line of totals to stderr this often
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Where to copy to")]
-    pub(crate) stats: Option<Duration>,
 
     #[command(flatten)]
     pub(crate) format: FormatArgs,
@@ -198,6 +207,11 @@ pub(crate) enum SegmentFormat {
 }
 
 fn parse_time_arg(text: &str) -> Result<i64, String> {
+    parse_time(text, now_ms())
+}
+
+/// Milliseconds since 1970 by the wall's clock.
+pub(crate) fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    parse_time(text, now.map_or(0, |now| now.as_millis() as i64))
+    now.map_or(0, |now| now.as_millis() as i64)
 }

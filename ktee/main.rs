@@ -10,7 +10,10 @@
 mod cat;
 mod cli;
 mod config;
+mod coverage;
 mod flow;
+mod head;
+mod prune;
 mod read;
 mod recorded;
 mod restore;
@@ -30,5 +33,6 @@ fn main() -> ExitCode {
         Config::Verify(config) => verify::run(&config),
         Config::Cat(config) => cat::run(&config),
         Config::Restore(config) => restore::run(&config),
+        Config::Prune(config) => prune::run(&config),
     })
 }

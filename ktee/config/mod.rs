@@ -13,7 +13,7 @@ use tools::kafka::Options;
 use tools::kafka::options::Source;
 use tools::report::Style;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, now_ms};
 use crate::read::Selection;
 use crate::segment::Place;
 use crate::store::{self, Access};
@@ -34,6 +34,23 @@ pub(crate) enum Config {
     Cat(Cat),
     /// Send the records of a backup to topics.
     Restore(Box<Restore>),
+    /// Remove old segments.
+    Prune(Prune),
+}
+
+/// Remove old segments.
+#[derive(Debug)]
+pub(crate) struct Prune {
+    /// Where the backup is.
+    pub(crate) place: String,
+    /// How it is opened.
+    pub(crate) access: Access,
+    /// What of it.
+    pub(crate) selection: Selection,
+    /// Whole segments before this time, milliseconds since 1970.
+    pub(crate) before_ms: i64,
+    /// Whether only failures are told.
+    pub(crate) is_quiet: bool,
 }
 
 /// Send the records of a backup to topics.
@@ -70,7 +87,11 @@ pub(crate) struct Verify {
     pub(crate) selection: Selection,
     /// How to report.
     pub(crate) style: Style,
-    /// Whether no progress is shown.
+    /// Whether what was deleted too early is accepted as lost.
+    pub(crate) accepts: bool,
+    /// Whether damaged segments are moved aside.
+    pub(crate) quarantines: bool,
+    /// Whether only what is wrong is told.
     pub(crate) is_quiet: bool,
 }
 
@@ -106,7 +127,7 @@ fn settle(cli: &Cli) -> Result<Config> {
     if !cli.verify && cli.report.is_given() {
         return Err(usage("-o and --header are for the report of --verify"));
     }
-    if !cli.verify && !cli.cat && !cli.restore {
+    if !cli.verify && !cli.cat && !cli.restore && cli.prune.is_none() {
         return tee::tee(cli).map(|tee| Config::Tee(Box::new(tee)));
     }
     let (mode, place) = place_to_read(cli)?;
@@ -127,6 +148,16 @@ fn settle(cli: &Cli) -> Result<Config> {
             access,
             selection,
             style,
+            accepts: cli.accept,
+            quarantines: cli.quarantine,
+            is_quiet: cli.connection.quiet,
+        })
+    } else if let Some(age) = cli.prune {
+        Config::Prune(Prune {
+            place,
+            access,
+            selection,
+            before_ms: now_ms().saturating_sub(age.as_millis() as i64),
             is_quiet: cli.connection.quiet,
         })
     } else if cli.restore {
@@ -156,6 +187,7 @@ fn place_to_read(cli: &Cli) -> Result<(&'static str, String)> {
     let mode = match cli {
         cli if cli.verify => "--verify",
         cli if cli.restore => "--restore",
+        cli if cli.prune.is_some() => "--prune",
         _ => "--cat",
     };
     let [place] = &cli.operands[..] else {
@@ -202,7 +234,7 @@ fn selection(cli: &Cli, mode: &str) -> Result<(Selection, BTreeMap<String, Strin
         from_ms: cli.from,
         to_ms: cli.to,
     };
-    if cli.verify && (cli.from.is_some() || cli.to.is_some()) {
+    if (cli.verify || cli.prune.is_some()) && (cli.from.is_some() || cli.to.is_some()) {
         return Err(usage(format_args!(
             "{mode} reads whole partitions; --from and --to are for --cat and --restore"
         )));

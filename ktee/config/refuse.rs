@@ -13,7 +13,6 @@ pub(super) fn refuse_what_copies(cli: &Cli, mode: &str) -> Result<()> {
         ("--on-error", cli.on_error == OnError::Stop),
         ("--output-error", cli.output_error.is_some()),
         ("-i", cli.ignore_interrupts),
-        ("--stats", cli.stats.is_some()),
         ("--ack", cli.ack.is_some()),
         ("--spill", cli.spill.is_some()),
         ("--tsv", format.tsv.is_some()),
@@ -66,9 +65,9 @@ pub(super) fn refuse_what_does_not_fit(
         ("--compress", cli.compress.is_some()),
         ("--segment-bytes", cli.segment_bytes.is_some()),
         ("--segment-records", cli.segment_records.is_some()),
-        ("--segment-time", cli.segment_time.is_some()),
         ("--max-delay", cli.max_delay.is_some()),
         ("--buffer", cli.buffer.is_some()),
+        ("--expire-after", cli.expire_after.is_some()),
         ("--settings", cli.settings),
         ("--groups", cli.groups && !cli.restore),
     ];
@@ -92,15 +91,14 @@ pub(super) fn refuse_what_does_not_fit(
             "{name} is for a backup: a folder or a URL"
         )));
     }
-    let asks = has_topics || cli.settings || cli.groups;
-    if let Some(name) = given(&for_clusters).filter(|_| !asks) {
-        return Err(usage(format_args!("{name} is for kafka:TOPIC")));
+    if let Some(name) = given(&for_clusters).filter(|_| !has_topics && !has_backups) {
+        return Err(usage(format_args!("{name} is for kafka:TOPIC or a backup")));
     }
     let has_bucket = cli
         .operands
         .iter()
         .any(|operand| operand.to_str().is_some_and(store::is_bucket));
-    if cli.delivery_timeout.is_some() && !asks && !has_bucket {
+    if cli.delivery_timeout.is_some() && !has_topics && !has_bucket {
         return Err(usage(
             "--delivery-timeout is for kafka:TOPIC and object stores",
         ));

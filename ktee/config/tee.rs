@@ -16,7 +16,7 @@ use crate::recorded::Wanted;
 use crate::segment::{Cut, Layout};
 use crate::store::{self, Access};
 use crate::write::Settings;
-use crate::write::backup::has_positions;
+use crate::write::settings::has_positions;
 
 /// `--segment-bytes`.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -40,7 +40,7 @@ pub(crate) struct Tee {
     pub(crate) settings: Settings,
     /// Topics, and how to reach their cluster.
     pub(crate) topics: Vec<String>,
-    /// Set where there are topics.
+    /// Set where there are topics, and where a backup's records come from a cluster that is known.
     pub(crate) options: Option<Options>,
     /// Where records go that topics do not take.
     pub(crate) spill: Option<PathBuf>,
@@ -58,8 +58,6 @@ pub(crate) struct Tee {
     pub(crate) ignores_interrupts: bool,
     /// Whether lines go into backups as they are, whatever they look like.
     pub(crate) keeps_lines: bool,
-    /// How often totals are told.
-    pub(crate) stats: Option<Duration>,
     /// Whether only failures are told.
     pub(crate) is_quiet: bool,
 }
@@ -136,10 +134,14 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
             "--settings and --groups are for records with their topics: --tsv=all or -J",
         ));
     }
-    let options = if topics.is_empty() && wanted == Wanted::default() {
-        None
-    } else {
+    let options = if !topics.is_empty() || wanted != Wanted::default() {
         Some(options(cli)?)
+    } else if !backups.is_empty() && has_positions(&format) {
+        // Where logs start is asked for where a cluster is known, and only then.
+        let options = cli.connection.options()?;
+        options.brokers().is_ok().then_some(options)
+    } else {
+        None
     };
     Ok(Tee {
         files,
@@ -163,7 +165,6 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
         ),
         ignores_interrupts: cli.ignore_interrupts,
         keeps_lines: cli.format.delimiter.is_some() || cli.format.key_delimiter.is_some(),
-        stats: cli.stats,
         is_quiet: cli.connection.quiet,
     })
 }
@@ -197,10 +198,6 @@ fn check_spill(path: &Path, files: &[OsString]) -> Result<()> {
 }
 
 fn settings(cli: &Cli) -> Result<Settings> {
-    let span = cli.segment_time.map(|span| span.as_millis() as i64);
-    if span == Some(0) {
-        return Err(usage("--segment-time: a span has a length"));
-    }
     let buffer_bytes = cli.buffer.unwrap_or(BUFFER_BYTES);
     if buffer_bytes < LEAST_BUFFER_BYTES {
         let least = format_size(LEAST_BUFFER_BYTES);
@@ -219,7 +216,6 @@ fn settings(cli: &Cli) -> Result<Settings> {
         cut: Cut {
             bytes,
             records: cli.segment_records,
-            span_ms: span,
         },
         max_delay: cli.max_delay.unwrap_or(MAX_DELAY),
         access: Access {
@@ -228,5 +224,6 @@ fn settings(cli: &Cli) -> Result<Settings> {
             retry_for: cli.delivery_timeout,
         },
         buffer_bytes: buffer_bytes as usize,
+        expire_after: cli.expire_after,
     })
 }

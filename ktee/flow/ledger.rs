@@ -31,8 +31,6 @@ pub(super) struct Ledger {
     tracker: AckTracker,
     /// How many places have to make a line durable.
     places: usize,
-    /// Ranges of receipts by what they wait for: a place, and a ticket of its own.
-    waiting: HashMap<(usize, u64), Vec<(u64, u64)>>,
     /// By how many places a line is still awaited, where there are several.
     awaited: HashMap<u64, usize>,
     /// The stream of the line before, and the last one of each partition.
@@ -63,7 +61,6 @@ impl Ledger {
             link,
             tracker: AckTracker::default(),
             places,
-            waiting: HashMap::new(),
             awaited: HashMap::new(),
             stream: None,
             streams: HashMap::new(),
@@ -138,40 +135,15 @@ impl Ledger {
         is_other.then(|| self.link.key(stream).clone())
     }
 
-    /// A line has to become durable in one place more, which will say so by [`Ledger::settle_line`].
+    /// A line has to become durable in one place more, which will say so by [`Ledger::settle`].
     pub(super) fn expect(&mut self, receipt: u64) {
         if self.places > 1 {
             self.awaited.entry(receipt).or_insert(self.places);
         }
     }
 
-    /// A line is durable at `place` once that settles `ticket`, or is already.
-    pub(super) fn wait_for(&mut self, place: usize, ticket: u64, receipt: u64, is_durable: bool) {
-        self.expect(receipt);
-        if is_durable {
-            self.settle_line(receipt);
-            return;
-        }
-        let ranges = self.waiting.entry((place, ticket)).or_default();
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == receipt => *last = receipt,
-            _ => ranges.push((receipt, receipt)),
-        }
-    }
-
-    /// A place has made durable what waits for this ticket of its.
-    pub(super) fn settle(&mut self, place: usize, ticket: u64) {
-        for range in self.waiting.remove(&(place, ticket)).into_iter().flatten() {
-            self.settle_range(range);
-        }
-    }
-
-    /// A place has made this line durable.
-    pub(super) fn settle_line(&mut self, receipt: u64) {
-        self.settle_range((receipt, receipt));
-    }
-
-    fn settle_range(&mut self, (first, last): (u64, u64)) {
+    /// A place has made these lines durable.
+    pub(super) fn settle(&mut self, first: u64, last: u64) {
         for receipt in first..=last {
             if self.places > 1
                 && let Some(left) = self.awaited.get_mut(&receipt)

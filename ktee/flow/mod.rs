@@ -10,7 +10,6 @@ mod named;
 mod read;
 mod rest;
 mod spill;
-mod stats;
 mod topic;
 
 use std::cell::RefCell;
@@ -28,13 +27,12 @@ use tools::record::Record;
 use crate::config::Tee;
 use crate::recorded::Wanted;
 use crate::write::Backup;
-use crate::write::backup::has_positions;
+use crate::write::settings::has_positions;
 use file::FileSink;
 use ledger::Ledger;
 pub(crate) use named::count;
 use named::{Named, Sink};
 use spill::Spill;
-use stats::Stats;
 use topic::{Manner, TopicSink};
 
 /// Copies all of standard input.
@@ -77,7 +75,6 @@ struct Flow<'a> {
     records: u64,
     bytes: u64,
     progress: Progress,
-    stats: Stats,
     /// What backups record of their topics, and when they do it next.
     recording: Option<Recording>,
 }
@@ -101,7 +98,12 @@ impl<'a> Flow<'a> {
         }
         let mut sinks = Vec::new();
         for place in &config.backups {
-            let backup = Backup::open(place, &config.format, &config.settings, config.is_quiet);
+            let backup = Backup::open(
+                place,
+                &config.format,
+                &config.settings,
+                config.options.clone(),
+            );
             let sink = backup.map(|backup| Sink::Backup(Box::new(backup)));
             sinks.push(Named::new(place.clone(), sink, &mut has_failed));
         }
@@ -150,7 +152,6 @@ impl<'a> Flow<'a> {
             is_quiet: config.is_quiet,
             records: 0,
             bytes: 0,
-            stats: Stats::new(config.stats),
             recording: config.options.clone().map(|options| Recording {
                 wanted: config.wanted,
                 options,
@@ -196,18 +197,20 @@ impl<'a> Flow<'a> {
     fn take(&mut self, record: &Record<'_>, text: &[u8], line: u64, receipt: Option<u64>) {
         self.records += 1;
         let (takes_positions, signals) = (self.takes_positions, self.signals);
-        for (at, named) in self.sinks.iter_mut().enumerate() {
+        for named in &mut self.sinks {
             let ledger = &mut self.ledger;
             named.with(&mut self.has_failed, |sink| match sink {
                 Sink::Backup(backup) => {
                     let taken = if takes_positions {
-                        backup.take(record, text, &mut waiting(ledger.as_mut(), signals))
+                        let waiting = &mut waiting(ledger.as_mut(), signals);
+                        backup.take(record, text, receipt, waiting)
                     } else {
-                        backup.take_lines(text, &mut waiting(ledger.as_mut(), signals))
+                        let waiting = &mut waiting(ledger.as_mut(), signals);
+                        backup.take_lines(text, receipt, waiting)
                     };
-                    let ticket = taken.with_context(|| format!("line {line}"))?;
+                    taken.with_context(|| format!("line {line}"))?;
                     if let (Some(ledger), Some(receipt)) = (ledger, receipt) {
-                        ledger.wait_for(at, ticket, receipt, backup.is_durable(ticket));
+                        ledger.expect(receipt);
                     }
                     Ok(())
                 }
@@ -226,12 +229,12 @@ impl<'a> Flow<'a> {
     /// What has become durable, and what is due.
     fn look_after(&mut self) {
         let signals = self.signals;
-        for (at, named) in self.sinks.iter_mut().enumerate() {
+        for named in &mut self.sinks {
             let ledger = &mut self.ledger;
             named.with(&mut self.has_failed, |sink| {
                 let ticked = sink.tick(&mut waiting(ledger.as_mut(), signals));
                 if let Some(ledger) = ledger {
-                    sink.tell_durable(at, ledger);
+                    sink.tell_durable(ledger);
                 }
                 ticked
             });
@@ -244,9 +247,6 @@ impl<'a> Flow<'a> {
             self.record();
         }
         self.progress.update(self.records, self.bytes);
-        if self.stats.is_due(Instant::now()) {
-            Stats::tell(self.records, self.bytes, &self.sinks);
-        }
     }
 
     /// Asks the cluster about the topics of each backup, and puts that beside them.
@@ -276,12 +276,12 @@ impl<'a> Flow<'a> {
             End::Unwanted
         });
         let signals = self.signals;
-        for (at, named) in self.sinks.iter_mut().enumerate() {
+        for named in &mut self.sinks {
             let ledger = &mut self.ledger;
             named.with(&mut self.has_failed, |sink| {
                 let finished = sink.finish(&mut waiting(ledger.as_mut(), signals));
                 if let Some(ledger) = ledger {
-                    sink.tell_durable(at, ledger);
+                    sink.tell_durable(ledger);
                 }
                 finished
             });
@@ -298,9 +298,6 @@ impl<'a> Flow<'a> {
             end = End::Unwanted;
         }
         drop(self.progress);
-        if self.stats.is_wanted() {
-            Stats::tell(self.records, self.bytes, &self.sinks);
-        }
         if !self.is_quiet {
             named::tell_known(&self.sinks);
         }

@@ -25,11 +25,15 @@ impl Sink {
         }
     }
 
-    /// Tells what has become durable since the last call; the place is number `at`.
-    pub(super) fn tell_durable(&mut self, at: usize, ledger: &mut Ledger) {
+    /// Tells what has become durable since the last call.
+    pub(super) fn tell_durable(&mut self, ledger: &mut Ledger) {
         match self {
-            Sink::Backup(backup) => backup.take_durable(&mut |ticket| ledger.settle(at, ticket)),
-            Sink::Topic(topic) => topic.take_durable(&mut |receipt| ledger.settle_line(receipt)),
+            Sink::Backup(backup) => {
+                backup.take_durable(&mut |first, last| ledger.settle(first, last));
+            }
+            Sink::Topic(topic) => {
+                topic.take_durable(&mut |receipt| ledger.settle(receipt, receipt));
+            }
         }
     }
 

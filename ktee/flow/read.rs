@@ -174,11 +174,11 @@ impl Flow<'_> {
         let mut waiting = waiting(None, self.signals);
         for named in &mut self.sinks {
             named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) => backup.take_lines(lines, &mut waiting).map(drop),
+                Sink::Backup(backup) => backup.take_lines(lines, None, &mut waiting),
                 Sink::Topic(_) => Ok(()),
             });
         }
-        if self.progress.is_shown() || self.stats.is_wanted() {
+        if self.progress.is_shown() {
             self.records += memchr::memchr_iter(b'\n', lines).count() as u64;
         }
     }
@@ -279,7 +279,10 @@ impl Flow<'_> {
     fn forget(&mut self, key: &StreamKey) {
         for named in &mut self.sinks {
             named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) => backup.forget(&key.topic, key.partition),
+                Sink::Backup(backup) => {
+                    backup.forget(&key.topic, key.partition);
+                    Ok(())
+                }
                 Sink::Topic(_) => Ok(()),
             });
         }

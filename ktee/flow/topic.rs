@@ -156,10 +156,6 @@ impl TopicSink {
         rest.take_kept(take);
     }
 
-    pub(super) fn delivered(&self) -> u64 {
-        self.producer.totals().delivered
-    }
-
     /// Records that are in the spill.
     pub(super) fn spilled(&self) -> u64 {
         self.rest.spilled()

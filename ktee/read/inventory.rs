@@ -6,8 +6,9 @@ use std::io::Read;
 use anyhow::{Context, Result, anyhow};
 
 use super::Reader;
+use crate::head::{Head, Reached};
 use crate::segment::name::MANIFEST_SUFFIX;
-use crate::segment::{Manifest, Name, Place};
+use crate::segment::{Manifest, Name, Note, Place};
 use crate::store::{Entry, Store};
 
 /// The segments of one place, by their first offset.
@@ -17,6 +18,8 @@ pub(crate) struct PartitionSegments {
     pub(crate) segments: Vec<Name>,
     /// Files that have a manifest.
     pub(crate) manifests: BTreeSet<String>,
+    /// What is recorded of ranges of offsets.
+    pub(crate) notes: Vec<Note>,
 }
 
 /// All segments of a backup.
@@ -24,6 +27,8 @@ pub(crate) struct PartitionSegments {
 pub(crate) struct Inventory {
     /// By topic and partition; lines come first.
     pub(crate) partitions: BTreeMap<Place, PartitionSegments>,
+    /// Of each topic that has a head, how far its backup has come.
+    pub(crate) heads: BTreeMap<String, Head>,
 }
 
 impl Inventory {
@@ -31,7 +36,31 @@ impl Inventory {
     pub(crate) fn list(store: &dyn Store) -> Result<Inventory> {
         let mut entries = store.list("topics")?;
         entries.extend(store.list("lines")?);
-        Ok(Inventory::of(&entries))
+        let mut inventory = Inventory::of(&entries);
+        let topics = entries
+            .iter()
+            .filter_map(|entry| Head::topic_of(&entry.path));
+        for topic in topics {
+            let head = Head::read(store, topic)?;
+            for &partition in head.partitions.keys() {
+                // A partition of which nothing is left is one all the same.
+                if let Ok(place) = Place::partition(topic, partition) {
+                    inventory.partitions.entry(place).or_default();
+                }
+            }
+            inventory.heads.insert(topic.to_owned(), head);
+        }
+        Ok(inventory)
+    }
+
+    /// What the head says of `place`.
+    pub(crate) fn reached(&self, place: &Place) -> Option<Reached> {
+        match place {
+            Place::Lines => None,
+            Place::Partition(topic, partition) => {
+                self.heads.get(topic)?.partitions.get(partition).copied()
+            }
+        }
     }
 
     /// Lists one place.
@@ -54,6 +83,11 @@ impl Inventory {
             let Some(place) = Place::of_folder(folder) else {
                 continue;
             };
+            if let Some(note) = Note::parse(file) {
+                let stored = inventory.partitions.entry(place).or_default();
+                stored.notes.push(note);
+                continue;
+            }
             let segment = file.strip_suffix(MANIFEST_SUFFIX).unwrap_or(file);
             let Some(name) = Name::parse(segment, &place) else {
                 continue;

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use tools::record::json::Json;
 use tools::record::tsv::Tsv;
-use tools::record::{Decoded, DecodedRecord, Decoder, Format, Record};
+use tools::record::{Decoded, DecodedRecord, Decoder, Encoder, Format};
 
-use crate::segment::{Codec, Layout, Manifest, Name, Open};
+use crate::segment::{Codec, Layout, Manifest, Name, Tally};
 
 /// How much is decompressed at a time.
 const BLOCK_BYTES: usize = 128 * 1024;
@@ -27,15 +27,6 @@ pub(crate) fn format(layout: Layout) -> Option<Format> {
         })),
         Layout::Text => None,
     }
-}
-
-/// A checksum of what identifies a record besides its position.
-pub(crate) fn fingerprint(record: &Record<'_>) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&record.timestamp_ms.unwrap_or(-1).to_le_bytes());
-    crc.update(record.key.unwrap_or_default());
-    crc.update(record.value.unwrap_or_default());
-    crc.finalize()
 }
 
 /// What has passed of the stored file.
@@ -81,14 +72,20 @@ pub(crate) struct Reader {
     used: usize,
     at_end: bool,
     line: u64,
-    open: Open,
+    tally: Tally,
+    /// Writes records as the checksum wants them, where a line is not that already.
+    encoder: Option<Encoder>,
+    encoded: Vec<u8>,
 }
 
 impl Reader {
     /// The reader of the segment `name`, whose file is `stored`.
     pub(crate) fn new(stored: Box<dyn Read + Send>, name: &Name) -> Result<Reader> {
         let decoder = format(name.layout).map(Decoder::new).transpose()?;
-        Ok(Reader::with(stored, name.codec, decoder, name.first))
+        let is_tsv = name.layout == Layout::Tsv;
+        Ok(Reader::with(
+            stored, name.codec, decoder, is_tsv, name.first,
+        ))
     }
 
     /// The reader of lines in any format that holds records.
@@ -97,16 +94,21 @@ impl Reader {
         codec: Codec,
         format: Format,
     ) -> Result<Reader> {
-        Ok(Reader::with(stored, codec, Some(Decoder::new(format)?), 0))
+        let is_tsv = matches!(format, Format::Tsv(_));
+        let decoder = Some(Decoder::new(format)?);
+        Ok(Reader::with(stored, codec, decoder, is_tsv, 0))
     }
 
     fn with(
         stored: Box<dyn Read + Send>,
         codec: Codec,
         decoder: Option<Decoder>,
+        is_tsv: bool,
         first: i64,
     ) -> Reader {
         let passed = Rc::default();
+        let is_tsv = decoder.is_none() || is_tsv;
+        let encoder = format(Layout::Tsv).filter(|_| !is_tsv).map(Encoder::new);
         let counted = Counted {
             stored,
             passed: Rc::clone(&passed),
@@ -119,11 +121,9 @@ impl Reader {
             used: 0,
             at_end: false,
             line: 0,
-            open: Open {
-                first,
-                last: first,
-                ..Open::default()
-            },
+            tally: Tally::of_number(first),
+            encoder,
+            encoded: Vec::new(),
         }
     }
 
@@ -154,8 +154,8 @@ impl Reader {
     fn decode(&mut self, start: usize, end: usize) -> Result<(DecodedRecord<'_>, &[u8])> {
         let line = &self.buffer[start..end];
         let Some(decoder) = &mut self.decoder else {
-            self.open.records += 1;
-            self.open.bytes += line.len() as u64;
+            self.tally.records += 1;
+            self.tally.bytes += line.len() as u64;
             return Ok((DecodedRecord::default(), line));
         };
         match decoder
@@ -165,8 +165,14 @@ impl Reader {
             Decoded::Record { record, .. } => {
                 let fields = record.record();
                 if let Some(offset) = fields.offset {
-                    self.open.add(offset, fields.timestamp_ms, line.len());
-                    self.open.last_crc = fingerprint(&fields);
+                    self.tally.add(offset, fields.timestamp_ms, line.len());
+                }
+                if let Some(encoder) = &mut self.encoder {
+                    self.encoded.clear();
+                    encoder.encode(&fields, &mut self.encoded)?;
+                    self.tally.digest(&self.encoded);
+                } else {
+                    self.tally.digest(line);
                 }
                 Ok((record, line))
             }
@@ -198,7 +204,7 @@ impl Reader {
         Ok(Manifest {
             stored_bytes: passed.bytes,
             sha256: hex(&passed.sha256.finalize()),
-            ..self.open.manifest()
+            ..self.tally.manifest()
         })
     }
 }

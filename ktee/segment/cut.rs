@@ -1,49 +1,83 @@
 //! When a segment is whole: decided by its records alone, never by the clock. Pure.
 //!
-//! The same records behind the same offset are therefore cut at the same
-//! places whenever they come. (`--max-delay` closes a segment for another
-//! reason, and is not in here.)
+//! (`--max-delay` closes a segment for another reason, and is not in here.)
+
+use std::hash::Hasher;
+
+use twox_hash::XxHash64;
 
 use super::Manifest;
 
-/// `--segment-bytes`, `--segment-records`, `--segment-time`.
+/// `--segment-bytes` and `--segment-records`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
     /// Whole with so many bytes before compression.
     pub(crate) bytes: u64,
     /// Whole with so many records.
     pub(crate) records: Option<u64>,
-    /// Whole before a record whose time is in another span of this length, counted from 1970.
-    pub(crate) span_ms: Option<i64>,
 }
 
-/// What is known of a segment that is being written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Open {
+impl Cut {
+    /// Whether the segment is whole as it is.
+    #[inline]
+    pub(crate) fn is_due(&self, tally: &Tally) -> bool {
+        tally.bytes >= self.bytes || self.records.is_some_and(|most| tally.records >= most)
+    }
+}
+
+/// What is known of a segment that is being written or read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
     pub(crate) first: i64,
     pub(crate) last: i64,
     pub(crate) records: u64,
     pub(crate) bytes: u64,
     pub(crate) times_ms: Option<(i64, i64)>,
     pub(crate) after: Option<i64>,
-    pub(crate) is_seam: bool,
-    pub(crate) last_crc: u32,
+    pub(crate) after_ms: Option<i64>,
+    digest: XxHash64,
+    first_digest: Option<u64>,
 }
 
-impl Open {
+impl Tally {
+    /// That of a segment without records yet, which is named by a number.
+    pub(crate) fn of_number(number: i64) -> Tally {
+        Tally {
+            first: number,
+            last: number,
+            ..Tally::default()
+        }
+    }
+
     /// Adds a record.
     #[inline]
     pub(crate) fn add(&mut self, offset: i64, time_ms: Option<i64>, bytes: usize) {
         if self.records == 0 {
-            self.first = offset;
+            (self.first, self.last) = (offset, offset);
         }
-        self.last = offset;
+        self.first = self.first.min(offset);
+        self.last = self.last.max(offset);
         self.records += 1;
         self.bytes += bytes as u64;
         if let Some(ms) = time_ms {
             let (earliest, latest) = self.times_ms.unwrap_or((ms, ms));
             self.times_ms = Some((earliest.min(ms), latest.max(ms)));
         }
+    }
+
+    /// Adds the next records to the checksum, as lines of `--tsv=all`; the first call has one line or more.
+    #[inline]
+    pub(crate) fn digest(&mut self, lines: &[u8]) {
+        if self.first_digest.is_none() {
+            let end = memchr::memchr(b'\n', lines).map_or(lines.len(), |at| at + 1);
+            self.first_digest = Some(digest_of(&lines[..end]));
+        }
+        self.digest.write(lines);
+    }
+
+    /// The checksums of all records and of the first one.
+    pub(crate) fn digests(&self) -> Option<(u64, u64)> {
+        self.first_digest.map(|first| (self.digest.finish(), first))
     }
 
     /// The manifest, but for what only the file says.
@@ -55,70 +89,54 @@ impl Open {
             bytes: self.bytes,
             times_ms: self.times_ms,
             after: self.after,
-            is_seam: self.is_seam,
-            last_crc: self.last_crc,
+            after_ms: self.after_ms,
+            digests: self.digests(),
             ..Manifest::default()
         }
     }
 }
 
-impl Cut {
-    /// Whether the segment is whole before a record of this time.
-    #[inline]
-    pub(crate) fn is_due_before(&self, open: &Open, time_ms: Option<i64>) -> bool {
-        let (Some(span_ms), Some(time_ms), Some((_, latest_ms))) =
-            (self.span_ms, time_ms, open.times_ms)
-        else {
-            return false;
-        };
-        // A record that is late, be it in an earlier span, cuts nothing.
-        time_ms.div_euclid(span_ms) > latest_ms.div_euclid(span_ms)
-    }
-
-    /// Whether the segment is whole as it is.
-    #[inline]
-    pub(crate) fn is_due(&self, open: &Open) -> bool {
-        open.bytes >= self.bytes || self.records.is_some_and(|most| open.records >= most)
-    }
+/// The checksum of one line.
+pub(crate) fn digest_of(line: &[u8]) -> u64 {
+    XxHash64::oneshot(0, line)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CUT: Cut = Cut {
-        bytes: 100,
-        records: Some(3),
-        span_ms: Some(1000),
-    };
-
     #[test]
     fn bytes_and_records_make_a_segment_whole() {
-        let mut open = Open::default();
-        open.add(7, None, 99);
-        assert!(!CUT.is_due(&open));
-        open.add(9, None, 1);
-        assert!(CUT.is_due(&open));
-        let mut small = Open::default();
+        let cut = Cut {
+            bytes: 100,
+            records: Some(3),
+        };
+        let mut tally = Tally::default();
+        tally.add(7, None, 99);
+        assert!(!cut.is_due(&tally));
+        tally.add(9, None, 1);
+        assert!(cut.is_due(&tally));
+        let mut small = Tally::default();
         for offset in 0..3 {
-            assert!(!CUT.is_due(&small));
-            small.add(offset, None, 1);
+            assert!(!cut.is_due(&small));
+            small.add(offset, Some(offset), 1);
         }
-        assert!(CUT.is_due(&small));
-        assert_eq!((open.first, open.last, open.records), (7, 9, 2));
+        assert!(cut.is_due(&small));
+        assert_eq!((tally.first, tally.last, tally.records), (7, 9, 2));
+        assert_eq!(small.times_ms, Some((0, 2)));
     }
 
     #[test]
-    fn the_next_span_cuts_and_a_late_record_does_not() {
-        let mut open = Open::default();
-        assert!(!CUT.is_due_before(&open, Some(5000)));
-        open.add(0, Some(1999), 1);
-        assert!(CUT.is_due_before(&open, Some(2000)));
-        assert!(!CUT.is_due_before(&open, Some(1000)));
-        assert!(!CUT.is_due_before(&open, Some(-1)));
-        assert!(!CUT.is_due_before(&open, None));
-        open.add(1, Some(500), 1);
-        assert_eq!(open.times_ms, Some((500, 1999)));
-        assert!(!CUT.is_due_before(&open, Some(1500)));
+    fn the_checksum_is_that_of_the_text_however_it_comes() {
+        let (mut one, mut many) = (Tally::default(), Tally::default());
+        one.digest(b"a\tb\nc\td\n");
+        many.digest(b"a\tb\n");
+        many.digest(b"c\td\n");
+        assert_eq!(one.digests(), many.digests());
+        // `printf 'a\tb\nc\td\n' | xxh64sum`, and of the first line.
+        assert_eq!(
+            one.digests(),
+            Some((digest_of(b"a\tb\nc\td\n"), digest_of(b"a\tb\n")))
+        );
     }
 }

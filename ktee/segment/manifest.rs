@@ -21,12 +21,14 @@ pub(crate) struct Manifest {
     pub(crate) stored_bytes: u64,
     /// The earliest and the latest time of a record, milliseconds since 1970.
     pub(crate) times_ms: Option<(i64, i64)>,
-    /// The last offset that the backup had before this segment; `None` where it had nothing, or it is not known.
+    /// The offset of the record before in the same run: there are no records between the two. `None` where a run begins.
     pub(crate) after: Option<i64>,
-    /// Whether the input began, or began again, at this segment, and behind what the backup had.
-    pub(crate) is_seam: bool,
-    /// A checksum of the last record, by which a topic that was made anew is noticed; 0: not known.
-    pub(crate) last_crc: u32,
+    /// The time of the newest record of the run before this segment.
+    pub(crate) after_ms: Option<i64>,
+    /// Set by the version before: the input began here, and `after` is only what the backup had.
+    pub(crate) starts_run: bool,
+    /// XXH64 of the records as lines of `--tsv=all`, and of the first one alone; the version before had none.
+    pub(crate) digests: Option<(u64, u64)>,
     /// SHA-256 of the file, in hexadecimal digits.
     pub(crate) sha256: String,
 }
@@ -48,10 +50,16 @@ impl Manifest {
         if let Some(after) = self.after {
             facts.push(("after", after.to_string()));
         }
-        if self.is_seam {
+        if let Some(ms) = self.after_ms {
+            facts.push(("until", ms.to_string()));
+        }
+        if self.starts_run {
             facts.push(("seam", "1".to_owned()));
         }
-        facts.push(("crc", format!("{:08x}", self.last_crc)));
+        if let Some((all, first)) = self.digests {
+            facts.push(("xxh64", format!("{all:016x}")));
+            facts.push(("xxh64first", format!("{first:016x}")));
+        }
         facts
     }
 
@@ -77,6 +85,7 @@ impl Manifest {
         };
         let number = |name: &str| fact(name)?.parse::<i64>().ok();
         let count = |name: &str| fact(name)?.parse::<u64>().ok();
+        let digest = |name: &str| u64::from_str_radix(fact(name)?, 16).ok();
         let is_digest = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
         is_digest.then_some(())?;
         Some(Manifest {
@@ -87,8 +96,9 @@ impl Manifest {
             stored_bytes: count("stored")?,
             times_ms: number("earliest").zip(number("latest")),
             after: number("after"),
-            is_seam: fact("seam").is_some(),
-            last_crc: u32::from_str_radix(fact("crc")?, 16).ok()?,
+            after_ms: number("until"),
+            starts_run: fact("seam").is_some(),
+            digests: digest("xxh64").zip(digest("xxh64first")),
             sha256,
         })
     }
@@ -108,8 +118,9 @@ mod tests {
             stored_bytes: 60,
             times_ms: Some((-1, 1_795_373_046_123)),
             after: Some(3),
-            is_seam: true,
-            last_crc: 0xdead_beef,
+            after_ms: Some(17),
+            starts_run: true,
+            digests: Some((0xdead_beef, 1)),
             sha256: "ab".repeat(32),
         };
         let text = whole.text("t+0+5.tsv.zst");
@@ -117,7 +128,8 @@ mod tests {
             text,
             format!(
                 "# ktee segment first=5 last=9 records=4 bytes=100 stored=60 earliest=-1 \
-                 latest=1795373046123 after=3 seam=1 crc=deadbeef\n{}  t+0+5.tsv.zst\n",
+                 latest=1795373046123 after=3 until=17 seam=1 xxh64=00000000deadbeef \
+                 xxh64first=0000000000000001\n{}  t+0+5.tsv.zst\n",
                 "ab".repeat(32)
             )
         );

@@ -11,6 +11,6 @@ pub(crate) mod manifest;
 pub(crate) mod name;
 
 pub(crate) use codec::Codec;
-pub(crate) use cut::{Cut, Open};
+pub(crate) use cut::{Cut, Tally};
 pub(crate) use manifest::Manifest;
-pub(crate) use name::{Layout, Name, Place};
+pub(crate) use name::{Fact, Layout, Name, Note, Place};

@@ -273,6 +273,21 @@ impl Store for Bucket {
         );
         put.map(drop)
     }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (self.path(from)?, self.path(to)?);
+        self.ask(&from, || self.clients.writer.rename(&from, &to))
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        let path = self.path(path)?;
+        self.ask(&path, || async {
+            match self.clients.writer.delete(&path).await {
+                Err(error) if is_missing(&error) => Ok(()),
+                removed => removed,
+            }
+        })
+    }
 }
 
 /// How long a PUT of this size may take.

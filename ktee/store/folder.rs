@@ -151,6 +151,30 @@ impl Store for Folder {
         };
         replace().with_context(|| target.display().to_string())
     }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (self.path(from), self.path(to));
+        let rename = || -> io::Result<()> {
+            let (Some(old), Some(new)) = (from.parent(), to.parent()) else {
+                return Err(ErrorKind::InvalidInput.into());
+            };
+            make_folder(new)?;
+            if rename_new(&from, &to)? == Created::Exists {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            sync_folder(new)?;
+            sync_folder(old)
+        };
+        rename().with_context(|| from.display().to_string())
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        let path = self.path(path);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.with_context(|| path.display().to_string()),
+        }
+    }
 }
 
 /// Makes a folder and those above it; each is synced into the one above it, or a crash could take it with all that is in it.

@@ -79,6 +79,12 @@ pub(crate) trait Store: Send + Sync {
 
     /// Writes a small file, durably, in place of one that may be there.
     fn replace(&self, path: &str, content: &[u8]) -> Result<()>;
+
+    /// Gives a file another name, which nothing has.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+
+    /// Removes a file, if it is there.
+    fn remove(&self, path: &str) -> Result<()>;
 }
 
 /// Whether an operand names a place for segments rather than a file: a URL, an existing folder, or a `/` at its end.

@@ -1,6 +1,6 @@
 //! `--verify`: every segment is read, and what does not fit is said, partition by partition.
 
-mod judge;
+mod validate;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,20 +8,25 @@ use anyhow::Result;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::Out;
 use tools::cli::{Exit, message};
+use tools::record::Encoder;
 use tools::report::{Cell, Column, Report};
 
+use crate::cli::now_ms;
 use crate::config::Verify;
-use crate::read::segment::fingerprint;
+use crate::head::Head;
+use crate::prune;
+use crate::read::segment::format;
 use crate::read::{Interrupted, Inventory, PartitionSegments, ReadProgress, inventory};
-use crate::segment::{Layout, Manifest, Name, Place};
+use crate::segment::cut::digest_of;
+use crate::segment::{Fact, Layout, Manifest, Name, Note, Place};
 use crate::store::{self, Store};
-use judge::{Checked, Verdict, judge};
+use validate::{Known, PartitionReport, Segment, validate};
 
 const COLUMNS: [Column; 12] = [
     Column::label("topic"),
     Column::label("partition"),
     Column::value("segments", "Segments."),
-    Column::value("records", "Records in the segments."),
+    Column::value("records", "Records in the segments, each once."),
     Column::value("first_offset", "The first record's offset."),
     Column::value("last_offset", "The last record's offset."),
     Column::value("earliest_ms", "The earliest record's time."),
@@ -39,48 +44,120 @@ const COLUMNS: [Column; 12] = [
 pub(crate) fn run(config: &Verify) -> Result<Exit> {
     let signals = Signals::catch()?;
     let store = store::open(&config.place, &config.access)?;
-    let places = config.selection.places(Inventory::list(&*store)?)?;
-    let mut report = Report::new("ktee", &COLUMNS);
-    let mut progress = ReadProgress::new(!config.is_quiet, &signals);
-    let verified = verify_places(&*store, &places, &mut progress, &mut report);
-    drop(progress);
-    let is_whole = match (verified, signals.caught()) {
-        (Err(error), Some(signal)) if error.is::<Interrupted>() => return Ok(Exit::Signal(signal)),
-        (verified, _) => verified?,
-    };
-    if report.is_empty() {
+    let inventory = Inventory::list(&*store)?;
+    let partitions = config.selection.places(inventory.clone())?;
+    if partitions.is_empty() {
         message(format_args!("{}: there is no segment", config.place));
         return Ok(Exit::No);
     }
-    let mut out = Out::stdout()?;
-    report.write(config.style, out.buffer())?;
-    out.flush_report(config.style.format, &signals)?;
+    let mut verifier = Verifier {
+        store: &*store,
+        inventory: &inventory,
+        expires_before_ms: prune::expires_before_ms(&*store, now_ms())?,
+        config,
+        progress: ReadProgress::new(!config.is_quiet, &signals),
+    };
+    let reports = verifier.run(&partitions);
+    drop(verifier);
+    let reports = match (reports, signals.caught()) {
+        (Err(error), Some(signal)) if error.is::<Interrupted>() => return Ok(Exit::Signal(signal)),
+        (reports, _) => reports?,
+    };
+    let is_whole = reports.iter().all(|(_, report)| report.is_whole());
+    let mut table = Report::new("ktee", &COLUMNS);
+    for (place, report) in &reports {
+        // Cron mails what is printed: with -q that is what is wrong.
+        if !config.is_quiet || !report.is_whole() {
+            table.push(row(place, report));
+        }
+    }
+    if !table.is_empty() {
+        let mut out = Out::stdout()?;
+        table.write(config.style, out.buffer())?;
+        out.flush_report(config.style.format, &signals)?;
+    }
+    say_repair(&config.place, &reports);
     Ok(if is_whole { Exit::Done } else { Exit::No })
 }
 
-/// The ranges of offsets that are missing at a place, by what the manifests say.
+/// Names the commands that mend what was found.
+fn say_repair(place: &str, reports: &[(Place, PartitionReport)]) {
+    let quoted = quote(place);
+    let any =
+        |wants: &dyn Fn(&PartitionReport) -> bool| reports.iter().any(|(_, report)| wants(report));
+    if any(&|report| !report.damaged_segments.is_empty()) {
+        message(format_args!(
+            "{place}: damaged segments are moved aside by: ktee --verify --quarantine {quoted}"
+        ));
+    }
+    let mut topics: Vec<&str> = Vec::new();
+    for (place, report) in reports {
+        if let Place::Partition(topic, _) = place
+            && (!report.missing.is_empty() || report.damaged > 0)
+            && topics.last() != Some(&topic.as_str())
+        {
+            topics.push(topic);
+        }
+    }
+    for topic in topics {
+        message(format_args!(
+            "{place}: what {topic} still has is filled in by: kcat-lite -C -t {topic} -o beginning -e -q --tsv=all | \
+             ktee --tsv=all {quoted} >/dev/null"
+        ));
+    }
+    if any(&|report| !report.expired.is_empty()) {
+        message(format_args!(
+            "{place}: what a topic deleted too early is accepted as lost by: ktee --verify --accept {quoted}"
+        ));
+    }
+}
+
+/// As a shell reads it as one word.
+fn quote(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@+=".contains(&byte);
+    if text.bytes().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// The ranges of offsets that are missing at a place, for no known reason, by what the manifests say.
 pub(crate) fn holes(
     store: &dyn Store,
     place: &Place,
     stored: &PartitionSegments,
 ) -> Result<Vec<(i64, i64)>> {
-    let mut checked = Vec::new();
+    let mut segments = Vec::new();
     for name in &stored.segments {
         let manifest = inventory::manifest(store, place, name)?;
         let counted = match &manifest {
             Some(manifest) => Ok(manifest.clone()),
             None => inventory::count(store, place, name).map_err(|error| format!("{error:#}")),
         };
-        checked.push(Checked {
+        segments.push(Segment {
             file: name.file(place),
-            first: name.first,
             has_manifest: manifest.is_some(),
+            name: name.clone(),
             manifest,
             counted,
         });
     }
-    let lost = lost(store, place, stored)?;
-    Ok(judge(&checked, &lost, *place == Place::Lines).holes)
+    let reached = match place {
+        Place::Lines => None,
+        Place::Partition(topic, partition) => {
+            let head = Head::read(store, topic)?;
+            head.partitions.get(partition).copied()
+        }
+    };
+    let known = Known {
+        lost: lost(store, place, stored)?,
+        notes: stored.notes.clone(),
+        reached,
+        expires_before_ms: prune::expires_before_ms(store, now_ms())?,
+        is_lines: *place == Place::Lines,
+    };
+    Ok(validate(&segments, &known).missing)
 }
 
 /// The segments of which only the manifest is left, by their first offset.
@@ -99,117 +176,158 @@ fn lost(
     Ok(lost)
 }
 
-/// A row for each partition; says whether all are whole.
-fn verify_places(
-    store: &dyn Store,
-    places: &BTreeMap<Place, PartitionSegments>,
-    progress: &mut ReadProgress<'_>,
-    report: &mut Report,
-) -> Result<bool> {
-    progress.find_end(store, places)?;
-    let mut is_whole = true;
-    for (place, stored) in places {
-        let verdict = verify_place(store, place, stored, progress)?;
-        is_whole &= verdict.is_whole();
-        report.push(row(place, &verdict));
-    }
-    Ok(is_whole)
+struct Verifier<'a> {
+    store: &'a dyn Store,
+    inventory: &'a Inventory,
+    config: &'a Verify,
+    expires_before_ms: Option<i64>,
+    progress: ReadProgress<'a>,
 }
 
-fn verify_place(
-    store: &dyn Store,
-    place: &Place,
-    stored: &PartitionSegments,
-    progress: &mut ReadProgress<'_>,
-) -> Result<Verdict> {
-    let mut checked = Vec::new();
-    for name in &stored.segments {
-        let manifest = inventory::manifest(store, place, name)?;
-        let counted = check(store, place, name, progress);
-        // What was not read to its end for a signal is not damaged.
-        progress.stop_at_signal()?;
-        checked.push(Checked {
-            file: name.file(place),
-            first: name.first,
-            has_manifest: stored.manifests.contains(&name.file(place)),
-            manifest,
-            counted: counted.map_err(|error| format!("{error:#}")),
-        });
+impl Verifier<'_> {
+    /// A report for each partition.
+    fn run(
+        &mut self,
+        partitions: &BTreeMap<Place, PartitionSegments>,
+    ) -> Result<Vec<(Place, PartitionReport)>> {
+        self.progress.find_end(self.store, partitions)?;
+        let mut reports = Vec::new();
+        for (place, stored) in partitions {
+            let mut stored = stored.clone();
+            let mut report = self.partition(place, &stored)?;
+            if self.config.accepts && !report.expired.is_empty() {
+                for &(first, last) in &report.expired {
+                    let note = Note {
+                        fact: Fact::Accepted,
+                        first,
+                        last,
+                    };
+                    note.write(self.store, place)?;
+                }
+                report.expired.clear();
+            }
+            if self.config.quarantines && !report.damaged_segments.is_empty() {
+                for name in &report.damaged_segments {
+                    self.move_aside(place, name)?;
+                    stored.segments.retain(|other| other != name);
+                }
+                // What they had is missing now.
+                report = self.partition(place, &stored)?;
+            }
+            reports.push((place.clone(), report));
+        }
+        Ok(reports)
     }
-    let lost = lost(store, place, stored)?;
-    let mut verdict = judge(&checked, &lost, *place == Place::Lines);
-    if !verdict.overlaps.is_empty() {
-        compare(store, place, stored, &mut verdict)?;
-    }
-    Ok(verdict)
-}
 
-/// Reads a segment: what it holds, if that is records of its partition in their order.
-fn check(
-    store: &dyn Store,
-    place: &Place,
-    name: &Name,
-    progress: &mut ReadProgress<'_>,
-) -> Result<Manifest> {
-    let mut reader = inventory::open(store, place, name)?;
-    let mut last = None;
-    while let Some((record, line)) = reader.next()? {
-        progress.pass(line.len())?;
-        let Place::Partition(topic, partition) = place else {
-            continue;
+    /// Moves a damaged segment into the folder `quarantine`; its manifest stays and says what is missing.
+    fn move_aside(&self, place: &Place, name: &Name) -> Result<()> {
+        let path = name.path(place);
+        let aside = format!("quarantine/{path}");
+        self.store.rename(&path, &aside)?;
+        message(format_args!("{}: {path} is now {aside}", self.config.place));
+        Ok(())
+    }
+
+    fn partition(&mut self, place: &Place, stored: &PartitionSegments) -> Result<PartitionReport> {
+        let mut segments = Vec::new();
+        for name in &stored.segments {
+            let manifest = inventory::manifest(self.store, place, name)?;
+            let counted = self.count(place, name);
+            // What was not read to its end for a signal is not damaged.
+            self.progress.stop_at_signal()?;
+            segments.push(Segment {
+                file: name.file(place),
+                has_manifest: stored.manifests.contains(&name.file(place)),
+                name: name.clone(),
+                manifest,
+                counted: counted.map_err(|error| format!("{error:#}")),
+            });
+        }
+        let known = Known {
+            lost: lost(self.store, place, stored)?,
+            notes: stored.notes.clone(),
+            reached: self.inventory.reached(place),
+            expires_before_ms: self.expires_before_ms,
+            is_lines: *place == Place::Lines,
         };
-        let record = record.record();
-        let is_at_home = record.topic == Some(topic) && record.partition == Some(*partition);
-        anyhow::ensure!(is_at_home, "a record of another partition is in it");
-        anyhow::ensure!(
-            record.offset > last,
-            "offset {} stands behind {}",
-            record.offset.unwrap_or(-1),
-            last.unwrap_or(-1)
-        );
-        last = record.offset;
+        let mut report = validate(&segments, &known);
+        if !report.overlaps.is_empty() {
+            self.compare(place, stored, &mut report)?;
+            report.records -= report.duplicates;
+        }
+        Ok(report)
     }
-    reader.manifest()
-}
 
-/// Reads what lies in more than one segment again: which records are in there twice, and whether they are the same.
-fn compare(
-    store: &dyn Store,
-    place: &Place,
-    stored: &PartitionSegments,
-    verdict: &mut Verdict,
-) -> Result<()> {
-    let mut seen: HashMap<i64, u32> = HashMap::new();
-    for name in stored
-        .segments
-        .iter()
-        .filter(|name| name.layout != Layout::Text)
-    {
-        let mut reader = inventory::open(store, place, name)?;
-        // What can't be read was found to be damaged before.
-        while let Ok(Some((record, _))) = reader.next() {
-            let record = record.record();
-            let Some(offset) = record.offset else {
+    /// Reads a segment: what it holds, if that is records of its partition in their order.
+    fn count(&mut self, place: &Place, name: &Name) -> Result<Manifest> {
+        let mut reader = inventory::open(self.store, place, name)?;
+        let mut last = None;
+        while let Some((record, line)) = reader.next()? {
+            self.progress.pass(line.len())?;
+            let Place::Partition(topic, partition) = place else {
                 continue;
             };
-            let is_inside = |&(first, last): &(i64, i64)| first <= offset && offset <= last;
-            if !verdict.overlaps.iter().any(is_inside) {
-                continue;
-            }
-            match seen.insert(offset, fingerprint(&record)) {
-                None => {}
-                Some(other) if other == fingerprint(&record) => verdict.doubles += 1,
-                Some(_) => {
-                    verdict.doubles += 1;
-                    verdict.damage(format!("offset {offset} is two different records"));
+            let record = record.record();
+            let is_at_home = record.topic == Some(topic) && record.partition == Some(*partition);
+            anyhow::ensure!(is_at_home, "a record of another partition is in it");
+            anyhow::ensure!(
+                record.offset > last,
+                "offset {} stands behind {}",
+                record.offset.unwrap_or(-1),
+                last.unwrap_or(-1)
+            );
+            last = record.offset;
+        }
+        reader.manifest()
+    }
+
+    /// Reads what lies in more than one segment again: which records are in there twice, and whether they are the same.
+    fn compare(
+        &self,
+        place: &Place,
+        stored: &PartitionSegments,
+        report: &mut PartitionReport,
+    ) -> Result<()> {
+        let mut seen: HashMap<i64, u64> = HashMap::new();
+        let Some(tsv) = format(Layout::Tsv) else {
+            return Ok(());
+        };
+        let mut encoder = Encoder::new(tsv);
+        let mut text = Vec::new();
+        let damaged = report.damaged_segments.clone();
+        for name in stored
+            .segments
+            .iter()
+            .filter(|name| !damaged.contains(name))
+        {
+            let mut reader = inventory::open(self.store, place, name)?;
+            while let Some((record, _)) = reader.next()? {
+                self.progress.stop_at_signal()?;
+                let record = record.record();
+                let Some(offset) = record.offset else {
+                    continue;
+                };
+                let is_inside = |&(first, last): &(i64, i64)| first <= offset && offset <= last;
+                if !report.overlaps.iter().any(is_inside) {
+                    continue;
+                }
+                text.clear();
+                encoder.encode(&record, &mut text)?;
+                let digest = digest_of(&text);
+                if let Some(other) = seen.insert(offset, digest) {
+                    report.duplicates += 1;
+                    if other != digest {
+                        let what = format!("offset {offset} is two different records");
+                        report.damage(what, None);
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
-fn row(place: &Place, verdict: &Verdict) -> Vec<Cell> {
+fn row(place: &Place, report: &PartitionReport) -> Vec<Cell> {
     let number = |n: u64| Cell::Integer(n as i64);
     let (topic, partition) = match place {
         Place::Lines => (Cell::Unknown, Cell::Unknown),
@@ -219,20 +337,20 @@ fn row(place: &Place, verdict: &Verdict) -> Vec<Cell> {
     vec![
         topic,
         partition,
-        number(verdict.segments),
-        number(verdict.records),
-        offset(verdict.first).into(),
-        offset(verdict.last).into(),
-        verdict
+        number(report.segments),
+        number(report.records),
+        offset(report.first).into(),
+        offset(report.last).into(),
+        report
             .times_ms
             .map_or(Cell::Unknown, |(earliest, _)| Cell::TimeMs(earliest)),
-        verdict
+        report
             .times_ms
             .map_or(Cell::Unknown, |(_, latest)| Cell::TimeMs(latest)),
-        number(verdict.holes.len() as u64),
-        number(verdict.doubles),
-        number(verdict.damaged),
-        match verdict.note(*place == Place::Lines) {
+        number((report.missing.len() + report.expired.len()) as u64),
+        number(report.duplicates),
+        number(report.damaged),
+        match report.note() {
             note if note.is_empty() => Cell::Unknown,
             note => Cell::Text(note),
         },

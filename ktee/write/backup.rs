@@ -1,34 +1,27 @@
-//! The main thread's part of a backup: which partition a record belongs to, whether the backup has it, where segments end.
+//! The main thread's part of a backup: which partition a record belongs to, and where segments end.
 
-mod segments;
-mod settings;
-mod slot;
-mod slots;
-mod threads;
-
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use tools::kafka::Options;
-use tools::record::{Decoder, Encoder, Format, Record};
+use tools::record::{Encoder, Format, Record};
 
-use super::Waiting;
-use super::pack::Work;
-use super::publish::Outcome;
-use super::stored::find_last;
-use crate::read::segment::{fingerprint, format};
+use super::gaps::LogStarts;
+use super::partition::{Encoding, OpenSegment, Partition};
+use super::pool::Pool;
+use super::publish::{Published, Publisher, Target};
+use super::settings::{Settings, encoder, has_positions};
+use super::{Waiting, gaps};
+use crate::head::Head;
+use crate::prune;
+use crate::read::segment::format;
 use crate::recorded::{self, Wanted};
 use crate::segment::{Layout, Place};
 use crate::store::{self, Store};
-use settings::encoder;
-pub(crate) use settings::{Settings, has_positions};
-use slot::Slot;
-use slots::Slots;
-use threads::Threads;
 
-/// A block goes to the compressor with so many bytes, and becomes one frame.
+/// A block goes to the pool with so many bytes, and becomes one frame.
 const BLOCK_BYTES: usize = 1024 * 1024;
 /// How often it is looked for segments that have been open for too long.
 const TICK: Duration = Duration::from_millis(200);
@@ -38,50 +31,36 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) struct Totals {
     /// Records that are durable by this run.
     pub(crate) stored_records: u64,
-    /// Bytes of their segments.
-    pub(crate) stored_bytes: u64,
-    /// Segments.
-    pub(crate) segments: u64,
-    /// Records that the backup had already.
+    /// Records that the backup had already, and that are the same.
     pub(crate) known_records: u64,
-}
-
-impl Totals {
-    /// Both together.
-    pub(crate) fn and(self, other: Totals) -> Totals {
-        Totals {
-            stored_records: self.stored_records + other.stored_records,
-            stored_bytes: self.stored_bytes + other.stored_bytes,
-            segments: self.segments + other.segments,
-            known_records: self.known_records + other.known_records,
-        }
-    }
 }
 
 /// A backup that is being written.
 pub(crate) struct Backup {
     store: Arc<dyn Store>,
     settings: Settings,
-    /// Writes records as the segments have them; none where the input is that already.
-    encoder: Option<Encoder>,
-    slots: Slots,
-    /// Reads the last record of a block back.
-    decoder: Option<Decoder>,
-    threads: Threads,
-    /// Bytes in the slots' blocks.
+    encoding: Encoding,
+    partitions: Vec<Partition>,
+    /// Where each topic's partitions are in `partitions`.
+    topics: Vec<(String, HashMap<i32, usize>)>,
+    /// The topic of the last record: the next one's, most often.
+    recent_topic: usize,
+    pool: Pool,
+    /// Bytes in the open segments' blocks.
     pending_bytes: usize,
-    tickets: u64,
-    /// Segments that are not durable yet, the open ones included.
-    outstanding: HashSet<u64>,
-    /// Segments that have become durable and were not told yet.
-    durable: Vec<u64>,
+    /// Segments that the pool has and has not answered for.
+    outstanding: usize,
+    /// Receipts of records that have become durable and were not handed over yet.
+    durable: Vec<(u64, u64)>,
+    heads: BTreeMap<String, Head>,
+    log_starts: LogStarts,
     looked: Instant,
+    updated: Instant,
     totals: Totals,
-    is_quiet: bool,
 }
 
 impl Backup {
-    /// A backup at `place` of records that come in `input`'s format.
+    /// A backup at `place` of records that come in `input`'s format; `options` lead to the cluster that they come from.
     ///
     /// # Errors
     /// The place can't be opened.
@@ -89,34 +68,50 @@ impl Backup {
         place: &str,
         input: &Format,
         settings: &Settings,
-        is_quiet: bool,
+        options: Option<Options>,
     ) -> Result<Backup> {
         let store = store::open(place, &settings.access)?;
+        if let Some(after) = settings.expire_after {
+            prune::record_expiry(&*store, after)?;
+        }
         allow_many_files();
         let layout = if has_positions(input) {
             settings.layout
         } else {
             Layout::Text
         };
-        let threads = Threads::start(&store, settings, layout)?;
+        let publisher = Publisher {
+            store: Arc::clone(&store),
+            codec: settings.codec,
+            layout,
+        };
+        let as_tsv = format(Layout::Tsv).filter(|_| layout == Layout::Json);
         Ok(Backup {
             store,
+            encoding: Encoding {
+                encoder: encoder(input, layout),
+                for_digest: as_tsv.map(Encoder::new),
+                codec: settings.codec,
+                text: Vec::new(),
+            },
+            partitions: Vec::new(),
+            topics: Vec::new(),
+            recent_topic: 0,
+            // Half of the memory is for blocks that grow, half for those that wait.
+            pool: Pool::start(publisher, settings.buffer_bytes / 2)?,
             settings: settings.clone(),
-            encoder: encoder(input, layout),
-            slots: Slots::default(),
-            decoder: format(layout).map(Decoder::new).transpose()?,
-            threads,
             pending_bytes: 0,
-            tickets: 0,
-            outstanding: HashSet::new(),
+            outstanding: 0,
             durable: Vec::new(),
+            heads: BTreeMap::new(),
+            log_starts: LogStarts::new(options),
             looked: Instant::now(),
+            updated: Instant::now(),
             totals: Totals::default(),
-            is_quiet,
         })
     }
 
-    /// Takes a record, which came as `line`, and says which segment it is in: a ticket for [`Backup::is_durable`].
+    /// Takes a record, which came as `line`; `receipt` is handed over when it is durable.
     ///
     /// # Errors
     /// The record has no position, the backup has another record there, or the backup has failed.
@@ -125,100 +120,111 @@ impl Backup {
         &mut self,
         record: &Record<'_>,
         line: &[u8],
+        receipt: Option<u64>,
         waiting: &mut Waiting<'_>,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let (Some(topic), Some(partition), Some(offset)) =
             (record.topic, record.partition, record.offset)
         else {
             bail!("a record for a backup needs topic, partition and offset");
         };
-        let at = self.slot(topic, partition)?;
-        let slot = &mut self.slots[at];
-        if slot.accepted.is_some_and(|accepted| offset <= accepted) {
-            slot.check_known(offset, || fingerprint(record))?;
-            self.totals.known_records += 1;
-            return Ok(slot.ticket);
+        let at = match self.find(topic, partition) {
+            Some(at) => at,
+            None => self.begin(topic, partition)?,
+        };
+        if !self.partitions[at].is_in_region(offset) {
+            self.enter(at, record, offset, line, waiting)?;
         }
-        let time_ms = record.timestamp_ms;
-        if slot.is_open() && self.settings.cut.is_due_before(&slot.open, time_ms) {
-            self.close(at, waiting)?;
+        let partition = &mut self.partitions[at];
+        let bytes = partition.add(record, offset, line, receipt, &mut self.encoding)?;
+        self.pending_bytes += bytes;
+        if partition.is_due(&self.settings.cut, offset) {
+            return self.close(at, waiting);
         }
-        self.open_segment(at, offset);
-        let slot = &mut self.slots[at];
-        let before = slot.block.len();
-        if let Some(encoder) = &mut self.encoder {
-            encoder.encode(record, &mut slot.block)?;
-        } else {
-            slot.block.extend_from_slice(line);
-            if line.last() != Some(&b'\n') {
-                slot.block.push(b'\n');
-            }
-        }
-        let bytes = slot.block.len() - before;
-        slot.open.add(offset, time_ms, bytes);
-        slot.last_bytes = bytes;
-        slot.accepted = Some(offset);
-        let ticket = slot.ticket;
-        self.grow(at, bytes, waiting)?;
-        Ok(ticket)
+        self.pass_on(at, waiting);
+        Ok(())
     }
 
     /// Takes whole lines that have no position.
-    pub(crate) fn take_lines(&mut self, lines: &[u8], waiting: &mut Waiting<'_>) -> Result<u64> {
-        let at = self.lines_slot()?;
+    pub(crate) fn take_lines(
+        &mut self,
+        lines: &[u8],
+        receipt: Option<u64>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        if self.partitions.is_empty() {
+            let target = Target::open(&self.store, Place::Lines)?;
+            let last = target.index().span().map(|(_, last)| last);
+            self.partitions.push(Partition::new(target, last));
+        }
         let mut rest = lines;
         while !rest.is_empty() {
-            self.open_segment(at, 0);
-            let slot = &mut self.slots[at];
-            let end = slot.lines_end(&self.settings.cut, rest);
-            slot.block.extend_from_slice(&rest[..end]);
-            slot.open.bytes += end as u64;
-            slot.open.records += memchr::memchr_iter(b'\n', &rest[..end]).count() as u64;
+            let partition = &mut self.partitions[0];
+            let end = partition.add_lines(rest, receipt, &self.settings.cut, self.settings.codec);
             rest = &rest[end..];
-            self.grow(at, end, waiting)?;
-        }
-        Ok(self.slots[at].ticket)
-    }
-
-    /// Whether all records that were given this ticket are durable.
-    pub(crate) fn is_durable(&self, ticket: u64) -> bool {
-        !self.outstanding.contains(&ticket)
-    }
-
-    /// Hands over the tickets that have become durable since the last call.
-    pub(crate) fn take_durable(&mut self, take: &mut dyn FnMut(u64)) {
-        self.durable.drain(..).for_each(take);
-    }
-
-    /// Forgets a partition that another member of the group has now: what is not whole is dropped, and the next record
-    /// looks again at what is there.
-    pub(crate) fn forget(&mut self, topic: &str, partition: i32) -> Result<()> {
-        let Some(at) = self.slots.remove(topic, partition) else {
-            return Ok(());
-        };
-        let slot = &mut self.slots[at];
-        if slot.is_open() {
-            self.pending_bytes -= slot.block.len();
-            slot.block = Vec::new();
-            self.outstanding.remove(&slot.ticket);
-            slot.is_open = false;
-            self.threads.send(Work::Abandon { slot: at })?;
+            self.pending_bytes += end;
+            let is_due = partition
+                .open
+                .as_ref()
+                .is_some_and(|open| self.settings.cut.is_due(&open.tally));
+            if is_due {
+                self.close(0, waiting)?;
+            } else {
+                self.pass_on(0, waiting);
+            }
         }
         Ok(())
     }
 
+    /// Hands over the receipts that have become durable since the last call: first and last of each range.
+    pub(crate) fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
+        for (first, last) in self.durable.drain(..) {
+            take(first, last);
+        }
+    }
+
+    /// Forgets a partition that another member of the group has now: what is not whole is dropped, and the next record
+    /// looks again at what is there.
+    pub(crate) fn forget(&mut self, topic: &str, partition: i32) {
+        let known = self.topics.iter_mut().find(|(name, _)| name == topic);
+        let Some(at) = known.and_then(|(_, partitions)| partitions.remove(&partition)) else {
+            return;
+        };
+        if let Some(open) = self.partitions[at].open.take() {
+            self.pending_bytes -= open.block.len();
+            self.pool.abandon(&open.task);
+        }
+    }
+
     /// Closes what has been open for too long, and hears what has become durable. Called often.
     pub(crate) fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        while let Some(outcome) = self.threads.next_outcome() {
-            self.hear(outcome)?;
+        while let Some(outcome) = self.pool.next_outcome() {
+            self.hear(outcome?);
         }
         if self.looked.elapsed() < TICK {
             return Ok(());
         }
         self.looked = Instant::now();
-        for at in 0..self.slots.len() {
-            let slot = &self.slots[at];
-            if slot.is_open() && slot.opened.elapsed() >= self.settings.max_delay {
+        self.close_if(waiting, &|open, delay| open.opened.elapsed() >= delay)?;
+        if self.updated.elapsed() >= self.settings.max_delay {
+            self.update_heads()?;
+        }
+        Ok(())
+    }
+
+    /// Has every open segment stored as it is.
+    pub(crate) fn close_all(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.close_if(waiting, &|_, _| true)
+    }
+
+    fn close_if(
+        &mut self,
+        waiting: &mut Waiting<'_>,
+        wants: &dyn Fn(&OpenSegment, Duration) -> bool,
+    ) -> Result<()> {
+        for at in 0..self.partitions.len() {
+            let open = self.partitions[at].open.as_ref();
+            if open.is_some_and(|open| wants(open, self.settings.max_delay)) {
                 self.close(at, waiting)?;
             }
         }
@@ -228,13 +234,13 @@ impl Backup {
     /// Closes every segment and waits until all are durable.
     pub(crate) fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.close_all(waiting)?;
-        for outcome in self.threads.finish(waiting) {
-            self.hear(outcome)?;
+        for outcome in self.pool.join(waiting) {
+            self.hear(outcome?);
         }
-        if !self.outstanding.is_empty() {
-            bail!("{} segments were not stored", self.outstanding.len());
+        if self.outstanding > 0 {
+            bail!("{} segments were not stored", self.outstanding);
         }
-        Ok(())
+        self.update_heads()
     }
 
     /// Records what the cluster says of the topics that have come so far.
@@ -244,10 +250,11 @@ impl Backup {
         wanted: Wanted,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
-        let topics = self.slots.topics();
+        let mut topics: Vec<String> = self.topics.iter().map(|(name, _)| name.clone()).collect();
         if topics.is_empty() {
             return Ok(());
         }
+        topics.sort();
         recorded::record(&*self.store, options, &topics, wanted, interrupted)
     }
 
@@ -256,48 +263,137 @@ impl Backup {
         self.totals
     }
 
-    fn hear(&mut self, outcome: Outcome) -> Result<()> {
-        match outcome {
-            Outcome::Stored {
-                ticket,
-                records,
-                stored_bytes,
-            } => {
-                if self.outstanding.remove(&ticket) {
-                    self.durable.push(ticket);
-                }
-                self.totals.stored_records += records;
-                self.totals.stored_bytes += stored_bytes;
-                self.totals.segments += 1;
-                Ok(())
-            }
-            Outcome::Failed(error) => Err(error),
+    fn hear(&mut self, published: Published) {
+        self.outstanding -= 1;
+        self.durable.extend(published.receipts);
+        self.totals.stored_records += published.stored_records;
+        self.totals.known_records += published.known_records;
+        if let Place::Partition(topic, partition) = &*published.place {
+            let (first, last) = published.span;
+            let head = self.heads.entry(topic.clone()).or_default();
+            head.reach(*partition, first, last, published.newest_ms);
         }
+    }
+
+    fn update_heads(&mut self) -> Result<()> {
+        self.updated = Instant::now();
+        for partition in &self.partitions {
+            if let Place::Partition(topic, partition_id) = &*partition.target.place
+                && let Some((first, last)) = partition.target.index().span()
+            {
+                let head = self.heads.entry(topic.clone()).or_default();
+                head.reach(*partition_id, first, last, None);
+            }
+        }
+        for (topic, head) in std::mem::take(&mut self.heads) {
+            head.update(&*self.store, &topic)?;
+        }
+        Ok(())
     }
 
     #[inline]
-    fn slot(&mut self, topic: &str, partition: i32) -> Result<usize> {
-        match self.slots.find(topic, partition) {
-            Some(at) => Ok(at),
-            None => self.begin(topic, partition),
+    fn find(&mut self, topic: &str, partition: i32) -> Option<usize> {
+        let recent = self.topics.get(self.recent_topic);
+        if recent.is_none_or(|(name, _)| name != topic) {
+            self.recent_topic = self.topic(topic);
         }
+        let (_, partitions) = &self.topics[self.recent_topic];
+        partitions.get(&partition).copied()
     }
 
-    /// Looks how far the backup has come in a partition.
+    #[cold]
+    fn topic(&mut self, topic: &str) -> usize {
+        let known = self.topics.iter().position(|(name, _)| name == topic);
+        known.unwrap_or_else(|| {
+            self.topics.push((topic.to_owned(), HashMap::new()));
+            self.topics.len() - 1
+        })
+    }
+
+    /// Looks what the backup has of a partition.
     #[cold]
     fn begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
         let place = Place::partition(topic, partition).map_err(anyhow::Error::msg)?;
-        let stored = find_last(&*self.store, &place)?;
-        let slot = Slot::new(place, stored.as_ref());
-        Ok(self.slots.insert(topic, partition, slot))
+        let target = Target::open(&self.store, place)?;
+        let at = self.partitions.len();
+        self.partitions.push(Partition::new(target, None));
+        self.topics[self.recent_topic].1.insert(partition, at);
+        Ok(at)
     }
 
-    fn lines_slot(&mut self) -> Result<usize> {
-        if self.slots.len() == 0 {
-            let stored = find_last(&*self.store, &Place::Lines)?;
-            self.slots.push(Slot::new(Place::Lines, stored.as_ref()));
+    /// Looks where a record lies that is not where the one before was.
+    #[cold]
+    fn enter(
+        &mut self,
+        at: usize,
+        record: &Record<'_>,
+        offset: i64,
+        line: &[u8],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        self.close(at, waiting)?;
+        let partition = &mut self.partitions[at];
+        let begins = partition.region.is_none();
+        let encoding = &mut self.encoding;
+        partition.enter(&*self.store, record, offset, || {
+            encoding.digest(record, line)
+        })?;
+        let is_new = partition
+            .region
+            .as_ref()
+            .is_some_and(|region| region.stored.is_none());
+        if begins && is_new {
+            gaps::report(
+                &*self.store,
+                partition,
+                offset,
+                &mut self.log_starts,
+                waiting,
+            )?;
         }
-        Ok(0)
+        Ok(())
+    }
+
+    /// Passes blocks on when they are large, or when all of them together are.
+    fn pass_on(&mut self, at: usize, waiting: &mut Waiting<'_>) {
+        let block =
+            |partition: &Partition| partition.open.as_ref().map_or(0, |open| open.block.len());
+        if block(&self.partitions[at]) >= BLOCK_BYTES {
+            self.send_block(at, waiting);
+        }
+        while self.pending_bytes > self.settings.buffer_bytes / 2 {
+            let largest = (0..self.partitions.len()).max_by_key(|&at| block(&self.partitions[at]));
+            self.send_block(largest.unwrap_or(at), waiting);
+        }
+    }
+
+    fn send_block(&mut self, at: usize, waiting: &mut Waiting<'_>) {
+        let Some(open) = &mut self.partitions[at].open else {
+            return;
+        };
+        let bytes = open.take_block();
+        if bytes.is_empty() {
+            return;
+        }
+        self.pending_bytes -= bytes.len();
+        if bytes.len() >= BLOCK_BYTES / 2 {
+            open.block = self.pool.spare();
+        }
+        self.pool.add(&open.task, bytes, waiting);
+    }
+
+    /// Hands the open segment over, to be stored.
+    fn close(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.send_block(at, waiting);
+        if let Some(open) = self.partitions[at].open.take() {
+            let (task, finished) = open.finish();
+            self.outstanding += 1;
+            self.pool.finish(&task, finished);
+        }
+        while let Some(outcome) = self.pool.next_outcome() {
+            self.hear(outcome?);
+        }
+        Ok(())
     }
 }
 

@@ -1,17 +1,22 @@
-//! From records to the segments of a backup, on three kinds of thread.
+//! From records to the segments of a backup.
 //!
-//! The main thread sorts records into blocks and decides where segments end
-//! ([`backup`]); one thread compresses ([`pack`]); a few make segments
-//! durable ([`publish`]), those of one partition always in their order, so
-//! that a crash leaves no segment behind a missing one.
+//! The main thread sorts records by partition and into segments ([`backup`]);
+//! a pool of threads compresses and stores them ([`pool`]). What the main
+//! thread knows of stored segments ([`index`]) only helps it to cut: whether
+//! a record is stored, new or another one is decided when its segment is
+//! whole ([`publish`]), so that nothing depends on the order of runs.
 
 pub(crate) mod backup;
 mod budget;
-mod pack;
+mod gaps;
+mod index;
+mod partition;
+mod pool;
 mod publish;
-mod stored;
+pub(crate) mod settings;
 
-pub(crate) use backup::{Backup, Settings};
+pub(crate) use backup::Backup;
+pub(crate) use settings::Settings;
 
 /// What is called now and then while a place is waited for; it says whether a signal asks to end.
 pub(crate) type Waiting<'a> = dyn FnMut() -> bool + 'a;

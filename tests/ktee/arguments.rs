@@ -10,7 +10,6 @@ fn what_cannot_be_honoured_is_a_usage_error_that_names_it() {
         ("--compress gzip file", "--compress"),
         ("--buffer 1K d/", "--buffer"),
         ("--max-delay 5 d/", "unit"),
-        ("--segment-time 0s d/", "--segment-time"),
         ("--on-error ignore", "ignore"),
         ("-a d/", "-a"),
         ("-b host file", "-b"),

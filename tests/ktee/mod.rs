@@ -20,7 +20,7 @@ mod segments;
 mod spill;
 /// Standard input to standard output and files.
 mod tee;
-/// `kafka:TOPIC` and `--stats`.
+/// `kafka:TOPIC`.
 mod topic;
 /// `--verify` and `--cat`.
 mod verify;
@@ -65,7 +65,7 @@ fn files(folder: &Path) -> Vec<String> {
 /// Of these, the segments.
 fn segments(folder: &Path) -> Vec<String> {
     let mut found = files(folder);
-    found.retain(|path| !path.ends_with(".sha256"));
+    found.retain(|path| !path.ends_with(".sha256") && !path.ends_with("/head.tsv"));
     found
 }
 

@@ -64,7 +64,7 @@ fn what_is_not_delivered_in_time_is_spilled_and_sent_once_more_nothing_is_missin
     let topic = mock.topic("spill", 1, &[]);
     let folder = session::folder("spill");
     let mut running = ktee(&mock, &topic, &folder)
-        .args(["--delivery-timeout", "2s", "--stats", "1h"])
+        .args(["--delivery-timeout", "2s"])
         .stdin_open()
         .start();
     running.write(lines("t", 0, 100));

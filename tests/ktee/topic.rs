@@ -72,19 +72,3 @@ fn a_cluster_that_is_not_there_is_told_and_the_stream_passes() {
         .stdout_is("one\n")
         .stderr_has("kafka:t: no contact");
 }
-
-#[test]
-fn stats_are_a_line_of_totals() {
-    let folder = session::folder("ktee-stats");
-    let run = cmd("ktee")
-        .args(["-q", "--tsv=all", "--stats", "1h", "b/"])
-        .inside(&folder)
-        .stdin(lines("t", 0, 20))
-        .run()
-        .succeeds();
-    let text = String::from_utf8(run.stderr.clone()).unwrap();
-    let columns: Vec<&str> = text.trim_end().split('\t').collect();
-    assert_eq!(columns[0], "ktee: stats");
-    assert_eq!((columns[2], columns[4], columns[6]), ("20", "20", "1"));
-    assert_eq!(columns.len(), 11);
-}

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) access: Access,
     /// Memory for records that are not compressed yet.
     pub(crate) buffer_bytes: usize,
+    /// The bucket itself deletes what is older.
+    pub(crate) expire_after: Option<Duration>,
 }
 
 /// Whether records of this format say where they were, so that a backup can be resumed; else they are lines.

@@ -1,0 +1,137 @@
+//! From where to where a backup of a topic has come: one small file, by which a lost last segment or partition is noticed.
+//!
+//! It may be old, because another writer or a crash came between. It never
+//! proves that something is there; what it names and the listing lacks is missing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Read;
+
+use anyhow::{Context, Result};
+
+use crate::store::Store;
+
+/// What the head says of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reached {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    /// The time of the newest record, milliseconds since 1970.
+    pub(crate) newest_ms: Option<i64>,
+}
+
+/// The head of a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) partitions: BTreeMap<i32, Reached>,
+}
+
+impl Head {
+    /// Where it is.
+    pub(crate) fn path(topic: &str) -> String {
+        format!("topics/{topic}/head.tsv")
+    }
+
+    /// The topic whose head this is.
+    pub(crate) fn topic_of(path: &str) -> Option<&str> {
+        let topic = path.strip_prefix("topics/")?.strip_suffix("/head.tsv")?;
+        (!topic.contains('/')).then_some(topic)
+    }
+
+    /// Reads it; one that is not there, or can't be understood, says nothing.
+    pub(crate) fn read(store: &dyn Store, topic: &str) -> Result<Head> {
+        let path = Head::path(topic);
+        let Some(mut file) = store.read(&path)? else {
+            return Ok(Head::default());
+        };
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(|| path)?;
+        Ok(Head::parse(&text))
+    }
+
+    fn parse(text: &str) -> Head {
+        let partitions = text.lines().filter_map(|line| {
+            let mut words = line.split('\t');
+            let partition = words.next()?.parse().ok()?;
+            let mut number = || words.next()?.parse::<i64>().ok();
+            let (first, last) = (number()?, number()?);
+            let newest_ms = number();
+            Some((
+                partition,
+                Reached {
+                    first,
+                    last,
+                    newest_ms,
+                },
+            ))
+        });
+        Head {
+            partitions: partitions.collect(),
+        }
+    }
+
+    /// Takes in that offsets from `first` to `last` were there.
+    pub(crate) fn reach(&mut self, partition: i32, first: i64, last: i64, newest_ms: Option<i64>) {
+        let new = Reached {
+            first,
+            last,
+            newest_ms,
+        };
+        let known = self.partitions.entry(partition).or_insert(new);
+        known.first = known.first.min(first);
+        known.last = known.last.max(last);
+        known.newest_ms = known.newest_ms.max(newest_ms);
+    }
+
+    /// Adds what another one says.
+    pub(crate) fn add(&mut self, other: &Head) {
+        for (&partition, reached) in &other.partitions {
+            self.reach(partition, reached.first, reached.last, reached.newest_ms);
+        }
+    }
+
+    /// Writes it beside what is there: neither this run nor another one is forgotten.
+    pub(crate) fn update(&self, store: &dyn Store, topic: &str) -> Result<()> {
+        let stored = Head::read(store, topic)?;
+        let mut all = stored.clone();
+        all.add(self);
+        if all != stored {
+            store.replace(&Head::path(topic), all.text().as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (partition, reached) in &self.partitions {
+            let newest = reached
+                .newest_ms
+                .map_or_else(|| "\\N".to_owned(), |ms| ms.to_string());
+            let _ = writeln!(
+                text,
+                "{partition}\t{}\t{}\t{newest}",
+                reached.first, reached.last
+            );
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_back_and_only_grows() {
+        let mut head = Head::default();
+        head.reach(3, 10, 19, None);
+        head.reach(0, 5, 5, Some(17));
+        assert_eq!(head.text(), "0\t5\t5\t17\n3\t10\t19\t\\N\n");
+        assert_eq!(Head::parse(&head.text()), head);
+        let mut later = Head::default();
+        later.reach(3, 12, 25, Some(1));
+        later.add(&head);
+        assert_eq!(later.text(), "0\t5\t5\t17\n3\t10\t25\t1\n");
+        assert_eq!(Head::parse("what\n1\t2\n"), Head::default());
+    }
+}

@@ -1,0 +1,112 @@
+//! What lies between the end of a backup and the first record of a run: records that the topic has deleted, if its
+//! cluster can be asked, or nobody knows.
+
+use anyhow::Result;
+use tools::cli::message;
+use tools::kafka::cluster::{Isolation, Question, Spec, offsets};
+use tools::kafka::{Client, Options, Role};
+
+use super::Waiting;
+use super::partition::Partition;
+use crate::head::Head;
+use crate::segment::{Fact, Place};
+use crate::store::Store;
+
+/// Asks a cluster where logs start, if one is known.
+pub(super) struct LogStarts {
+    options: Option<Options>,
+}
+
+impl LogStarts {
+    pub(super) fn new(options: Option<Options>) -> LogStarts {
+        LogStarts { options }
+    }
+
+    /// The first offset that the topic still has; `None` where nobody says so.
+    fn ask(&mut self, topic: &str, partition: i32, waiting: &mut Waiting<'_>) -> Option<i64> {
+        let options = self.options.as_ref()?;
+        let question = Question {
+            topic: topic.to_owned(),
+            partition,
+            spec: Spec::Earliest,
+        };
+        let waiting = std::cell::RefCell::new(waiting);
+        let interrupted = || (waiting.borrow_mut())();
+        let asked = Client::new(options, Role::Consumer)
+            .map_err(|error| error.to_string())
+            .and_then(|client| {
+                let answers = offsets(
+                    &client,
+                    &[question],
+                    Isolation::ReadUncommitted,
+                    &interrupted,
+                );
+                answers.map_err(|error| error.to_string())
+            });
+        let answer = asked.and_then(|mut answers| {
+            let answer = answers.pop().ok_or_else(String::new)?;
+            answer.map_err(|error| error.to_string())
+        });
+        match answer {
+            Ok(found) => found.offset,
+            Err(error) => {
+                message(format_args!(
+                    "{topic} [{partition}]: the start of the log is not known: {error}"
+                ));
+                // One failure is enough of a wait.
+                self.options = None;
+                None
+            }
+        }
+    }
+}
+
+/// Reports what is missing between the backup's end before `offset` and the run that begins there.
+pub(super) fn report(
+    store: &dyn Store,
+    partition: &Partition,
+    offset: i64,
+    log_starts: &mut LogStarts,
+    waiting: &mut Waiting<'_>,
+) -> Result<()> {
+    let target = &partition.target;
+    let Place::Partition(topic, number) = &*target.place else {
+        return Ok(());
+    };
+    // What the source has read from on, there is nothing of.
+    let read_from = partition.after.map_or(offset, |after| after + 1);
+    let mut last = target.index().last_before(offset)?;
+    let head = Head::read(store, topic)?;
+    if let Some(reached) = head.partitions.get(number)
+        && reached.last < offset
+    {
+        last = last.max(Some(reached.last));
+    }
+    let Some(last) = last.filter(|last| last + 1 < read_from) else {
+        return Ok(());
+    };
+    let coverage = target.index().coverage(last + 1, read_from - 1)?;
+    let gaps = coverage.unknown(last + 1, read_from - 1);
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    let start = log_starts.ask(topic, *number, waiting).unwrap_or(i64::MIN);
+    for (first, last) in gaps.iter() {
+        if first < start {
+            let last = last.min(start - 1);
+            message(format_args!(
+                "{}: offsets {first} to {last} were deleted from the topic before they were backed up",
+                target.place
+            ));
+            target.index().note(Fact::Expired, first, last)?;
+        }
+        let first = first.max(start);
+        if first <= last {
+            message(format_args!(
+                "{}: offsets {first} to {last} are in neither the backup nor the input",
+                target.place
+            ));
+        }
+    }
+    Ok(())
+}

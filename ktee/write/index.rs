@@ -1,0 +1,213 @@
+//! What is stored of one partition while it is written: its listing, and manifests as they are needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::coverage::Coverage;
+use crate::read::{Inventory, PartitionSegments, inventory};
+use crate::segment::name::MANIFEST_SUFFIX;
+use crate::segment::{Fact, Manifest, Name, Note, Place};
+use crate::store::Store;
+
+/// A segment that is there.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) name: Name,
+    pub(super) manifest: Arc<Manifest>,
+}
+
+/// A segment that was listed, and its manifest once it was needed.
+type Listed = (Name, Option<Arc<Manifest>>);
+
+/// Where offsets lie, from `first` to `last`: in a segment, or in none.
+#[derive(Clone, Debug)]
+pub(super) struct Region {
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) stored: Option<Stored>,
+}
+
+impl Region {
+    #[inline]
+    pub(super) fn contains(&self, offset: i64) -> bool {
+        self.first <= offset && offset <= self.last
+    }
+}
+
+/// The segments of one partition, in the order of their first offsets.
+///
+/// The listing has first offsets only. Segments do not overlap, so the one
+/// that begins before an offset, and its manifest, say whether the offset is
+/// stored. The few that do overlap have a note whose name has both ends.
+pub(super) struct Index {
+    store: Arc<dyn Store>,
+    place: Arc<Place>,
+    segments: BTreeMap<i64, Vec<Listed>>,
+    notes: Vec<Note>,
+}
+
+impl Index {
+    /// Lists the partition.
+    pub(super) fn open(store: &Arc<dyn Store>, place: &Arc<Place>) -> Result<Index> {
+        let mut index = Index {
+            store: Arc::clone(store),
+            place: Arc::clone(place),
+            segments: BTreeMap::new(),
+            notes: Vec::new(),
+        };
+        let listed = Inventory::list_place(&**store, place)?;
+        index.add(listed);
+        Ok(index)
+    }
+
+    fn add(&mut self, listed: PartitionSegments) {
+        for name in listed.segments {
+            let same = self.segments.entry(name.first).or_default();
+            if !same.iter().any(|(known, _)| *known == name) {
+                same.push((name, None));
+            }
+        }
+        for note in listed.notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+    }
+
+    /// Lists again from the last segment before `offset` on: another writer may have stored something.
+    pub(super) fn refresh(&mut self, offset: i64) -> Result<()> {
+        let entries = match self.segments.range(..offset).next_back() {
+            None => self.store.list(&self.place.folder())?,
+            Some((&first, _)) => {
+                let behind = Name::behind(&self.place, first);
+                self.store.list_behind(&self.place.folder(), &behind)?
+            }
+        };
+        self.add(Inventory::of_place(&entries, &self.place));
+        Ok(())
+    }
+
+    /// Takes in a segment that has just been stored.
+    pub(super) fn insert(&mut self, name: &Name, manifest: &Manifest) {
+        let same = self.segments.entry(name.first).or_default();
+        same.retain(|(known, _)| known != name);
+        same.push((name.clone(), Some(Arc::new(manifest.clone()))));
+    }
+
+    /// The segments that have offsets from `first` to `last` in their ranges.
+    pub(super) fn covering(&mut self, first: i64, last: i64) -> Result<Vec<Stored>> {
+        let mut begin: BTreeSet<i64> = self
+            .segments
+            .range(first..=last)
+            .map(|(at, _)| *at)
+            .collect();
+        begin.extend(self.segments.range(..first).next_back().map(|(at, _)| *at));
+        let overlapping = self
+            .notes
+            .iter()
+            .filter(|note| note.fact == Fact::Overlap && note.first < first && note.last >= first);
+        begin.extend(overlapping.map(|note| note.first));
+        let mut found = Vec::new();
+        for at in begin {
+            let Some(same) = self.segments.get_mut(&at) else {
+                continue;
+            };
+            for (name, manifest) in same {
+                let manifest = match manifest {
+                    Some(known) => known,
+                    none => none.insert(Arc::new(load(&*self.store, &self.place, name)?)),
+                };
+                if manifest.last >= first && manifest.first <= last {
+                    found.push(Stored {
+                        name: name.clone(),
+                        manifest: Arc::clone(manifest),
+                    });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// In what `offset` lies, and how far that goes on.
+    pub(super) fn locate(&mut self, offset: i64) -> Result<Region> {
+        let found = self.covering(offset, offset)?;
+        if let Some(stored) = found.into_iter().max_by_key(|stored| stored.manifest.last) {
+            return Ok(Region {
+                first: stored.manifest.first,
+                last: stored.manifest.last,
+                stored: Some(stored),
+            });
+        }
+        let next = self.segments.range(offset..).next();
+        Ok(Region {
+            first: offset,
+            last: next.map_or(i64::MAX, |(first, _)| first - 1),
+            stored: None,
+        })
+    }
+
+    /// Of the offsets from `first` to `last`, what is known.
+    pub(super) fn coverage(&mut self, first: i64, last: i64) -> Result<Coverage> {
+        let mut coverage = Coverage::default();
+        // The segment behind says what it claims of those before it.
+        let next = self.segments.range(last..).next().map(|(at, _)| *at);
+        for stored in self.covering(first, next.unwrap_or(last))? {
+            coverage.add_segment(&stored.manifest);
+        }
+        for note in &self.notes {
+            coverage.add_fact(note.fact, note.first, note.last);
+        }
+        Ok(coverage)
+    }
+
+    /// The last offset that is stored before `offset`, if the segment before it is the one that says so.
+    pub(super) fn last_before(&mut self, offset: i64) -> Result<Option<i64>> {
+        let Some(first) = self.segments.range(..offset).next_back().map(|(at, _)| *at) else {
+            return Ok(None);
+        };
+        let found = self.covering(first, first)?;
+        Ok(found.iter().map(|stored| stored.manifest.last).max())
+    }
+
+    /// From where to where there are segments, as far as their manifests have been needed.
+    pub(super) fn span(&self) -> Option<(i64, i64)> {
+        let last = self.segments.iter().flat_map(|(first, same)| {
+            same.iter()
+                .map(|(_, manifest)| manifest.as_ref().map_or(*first, |known| known.last))
+        });
+        Some((*self.segments.first_key_value()?.0, last.max()?))
+    }
+
+    /// Records something of a range, unless it is recorded already.
+    pub(super) fn note(&mut self, fact: Fact, first: i64, last: i64) -> Result<()> {
+        let note = Note { fact, first, last };
+        if self.notes.contains(&note) {
+            return Ok(());
+        }
+        note.write(&*self.store, &self.place)?;
+        self.notes.push(note);
+        Ok(())
+    }
+}
+
+/// What the manifest says; one that a crash has left out is written now, from the segment.
+fn load(store: &dyn Store, place: &Place, name: &Name) -> Result<Manifest> {
+    if let Some(manifest) = inventory::manifest(store, place, name)? {
+        return Ok(manifest);
+    }
+    let counted = inventory::count(store, place, name).with_context(|| damaged(place, name))?;
+    let text = counted.text(&name.file(place));
+    let path = format!("{}{MANIFEST_SUFFIX}", name.path(place));
+    store.replace(&path, text.as_bytes())?;
+    Ok(counted)
+}
+
+/// What to do about a segment that can't be read.
+pub(super) fn damaged(place: &Place, name: &Name) -> String {
+    format!(
+        "{}: damaged; move it aside with --verify --quarantine, then send the topic again",
+        name.file(place)
+    )
+}

@@ -1,0 +1,297 @@
+//! One partition of a backup that is being written: the segment that is open, and where the next record lies.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use tools::record::{Encoder, Record};
+
+use super::index::Region;
+use super::pool::{Pool, Task};
+use super::publish::{Finished, Target, differs, is_same_record};
+use crate::cli::now_ms;
+use crate::read::inventory;
+use crate::segment::cut::digest_of;
+use crate::segment::{Codec, Cut, Name, Tally};
+use crate::store::Store;
+
+/// A partition, or the lines that have none.
+pub(super) struct Partition {
+    pub(super) target: Arc<Target>,
+    /// Where the last record was.
+    pub(super) region: Option<Region>,
+    pub(super) open: Option<OpenSegment>,
+    /// The offset before which the run has passed all that is there.
+    pub(super) after: Option<i64>,
+    /// The time of the newest record of this run.
+    newest_ms: Option<i64>,
+    /// How many segments were begun.
+    segments: u64,
+}
+
+/// A segment that gets records.
+pub(super) struct OpenSegment {
+    pub(super) task: Arc<Task>,
+    pub(super) tally: Tally,
+    /// Records that the pool has not been given yet.
+    pub(super) block: Vec<u8>,
+    /// How much of it the checksum has.
+    digested: usize,
+    pub(super) opened: Instant,
+    pub(super) time_ms: Option<i64>,
+    is_sorted: bool,
+    receipts: Vec<(u64, u64)>,
+}
+
+impl OpenSegment {
+    fn new(target: &Arc<Target>, number: &mut u64, codec: Codec) -> OpenSegment {
+        *number += 1;
+        OpenSegment {
+            task: Pool::task(target, *number - 1, codec),
+            tally: Tally::default(),
+            block: Vec::new(),
+            digested: 0,
+            opened: Instant::now(),
+            time_ms: None,
+            is_sorted: true,
+            receipts: Vec::new(),
+        }
+    }
+
+    /// Takes the block, with all of it in the checksum.
+    pub(super) fn take_block(&mut self) -> Vec<u8> {
+        if self.digested < self.block.len() {
+            self.tally.digest(&self.block[self.digested..]);
+        }
+        self.digested = 0;
+        std::mem::take(&mut self.block)
+    }
+
+    /// What the pool is told at the end.
+    pub(super) fn finish(self) -> (Arc<Task>, Finished) {
+        let finished = Finished {
+            tally: self.tally,
+            time_ms: self.time_ms,
+            is_sorted: self.is_sorted,
+            receipts: self.receipts,
+        };
+        (self.task, finished)
+    }
+}
+
+impl Partition {
+    pub(super) fn new(target: Target, after: Option<i64>) -> Partition {
+        Partition {
+            target: Arc::new(target),
+            region: None,
+            open: None,
+            after,
+            newest_ms: None,
+            segments: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_in_region(&self, offset: i64) -> bool {
+        self.region
+            .as_ref()
+            .is_some_and(|region| region.contains(offset))
+    }
+
+    /// Adds a record to the open segment, and opens one first if there is none; says how many bytes it took.
+    #[inline]
+    pub(super) fn add(
+        &mut self,
+        record: &Record<'_>,
+        offset: i64,
+        line: &[u8],
+        receipt: Option<u64>,
+        encoding: &mut Encoding,
+    ) -> Result<usize> {
+        let codec = encoding.codec;
+        let open = self.open.get_or_insert_with(|| {
+            let is_known = self
+                .region
+                .as_ref()
+                .is_some_and(|region| region.stored.is_some());
+            // What is known is kept as it is until it has been compared.
+            let codec = if is_known { Codec::None } else { codec };
+            let mut open = OpenSegment::new(&self.target, &mut self.segments, codec);
+            // Nothing is known of what lies before a record that comes late.
+            open.tally.after = self.after.filter(|after| *after < offset);
+            open.tally.after_ms = self.newest_ms;
+            open
+        });
+        if self.after.is_some_and(|after| offset <= after) && open.tally.records > 0 {
+            open.is_sorted = false;
+        }
+        let before = open.block.len();
+        encoding.write(record, line, open)?;
+        let bytes = open.block.len() - before;
+        open.tally.add(offset, record.timestamp_ms, bytes);
+        if let Some(receipt) = receipt {
+            match open.receipts.last_mut() {
+                Some((_, last)) if *last + 1 == receipt => *last = receipt,
+                _ => open.receipts.push((receipt, receipt)),
+            }
+        }
+        self.after = Some(offset);
+        self.newest_ms = self.newest_ms.max(record.timestamp_ms);
+        Ok(bytes)
+    }
+
+    /// Adds whole lines that have no position, as many as the open segment has room for; says how many bytes those were.
+    pub(super) fn add_lines(
+        &mut self,
+        lines: &[u8],
+        receipt: Option<u64>,
+        cut: &Cut,
+        codec: Codec,
+    ) -> usize {
+        let number = self.after.map_or(0, |last| last + 1);
+        let open = self.open.get_or_insert_with(|| {
+            self.after = Some(number);
+            let mut open = OpenSegment::new(&self.target, &mut self.segments, codec);
+            open.tally = Tally::of_number(number);
+            open.time_ms = Some(now_ms());
+            open
+        });
+        let end = lines_end(cut, &open.tally, lines);
+        open.block.extend_from_slice(&lines[..end]);
+        open.tally.bytes += end as u64;
+        open.tally.records += memchr::memchr_iter(b'\n', &lines[..end]).count() as u64;
+        open.digested = open.block.len();
+        if let Some(receipt) = receipt {
+            open.receipts.push((receipt, receipt));
+        }
+        end
+    }
+
+    /// Whether the open segment is whole behind a record of this offset.
+    #[inline]
+    pub(super) fn is_due(&self, cut: &Cut, offset: i64) -> bool {
+        let (Some(open), Some(region)) = (&self.open, &self.region) else {
+            return false;
+        };
+        match &region.stored {
+            None => cut.is_due(&open.tally),
+            // Compared as a whole, if it passes as a whole.
+            Some(stored) => {
+                offset == region.last || open.tally.bytes > stored.manifest.bytes.max(cut.bytes)
+            }
+        }
+    }
+
+    /// Looks where `offset` lies. A record at which the run enters a stored segment is compared at once, so that a
+    /// recreated topic is found before anything of it is stored.
+    pub(super) fn enter(
+        &mut self,
+        store: &dyn Store,
+        record: &Record<'_>,
+        offset: i64,
+        line_digest: impl FnOnce() -> Result<u64>,
+    ) -> Result<()> {
+        let was_stored = self
+            .region
+            .as_ref()
+            .is_some_and(|region| region.stored.is_some());
+        let region = self.target.index().locate(offset)?;
+        if let Some(stored) = region.stored.as_ref().filter(|_| !was_stored) {
+            let first = (stored.manifest.first == offset)
+                .then_some(stored.manifest.digests)
+                .flatten();
+            let is_known = match first {
+                Some((_, first)) => first == line_digest()?,
+                None => false,
+            };
+            if !is_known && !self.matches(store, record, offset, &stored.name)? {
+                return Err(differs(&self.target, stored, offset));
+            }
+        }
+        self.region = Some(region);
+        Ok(())
+    }
+
+    /// Reads a stored segment up to `offset`, and says whether it has this record there, or none.
+    fn matches(
+        &self,
+        store: &dyn Store,
+        record: &Record<'_>,
+        offset: i64,
+        name: &Name,
+    ) -> Result<bool> {
+        use anyhow::Context as _;
+        let about = || super::index::damaged(&self.target.place, name);
+        let mut reader = inventory::open(store, &self.target.place, name).with_context(about)?;
+        while let Some((stored, _)) = reader.next().with_context(about)? {
+            let stored = stored.record();
+            match stored.offset {
+                Some(at) if at < offset => {}
+                Some(at) if at == offset => return Ok(is_same_record(record, &stored)),
+                _ => break,
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// How many of these whole lines still belong into the segment that is open; one at least.
+fn lines_end(cut: &Cut, open: &Tally, lines: &[u8]) -> usize {
+    let room = cut.bytes.saturating_sub(open.bytes).max(1) as usize;
+    let mut end = match lines.get(room - 1..) {
+        // The line that reaches the limit is the last one.
+        Some(tail) => room - 1 + memchr::memchr(b'\n', tail).map_or(tail.len(), |at| at + 1),
+        None => lines.len(),
+    };
+    if let Some(records) = cut.records {
+        let left = records.saturating_sub(open.records).max(1) as usize;
+        if let Some(at) = memchr::memchr_iter(b'\n', lines).nth(left - 1) {
+            end = end.min(at + 1);
+        }
+    }
+    end
+}
+
+/// How records become lines of a segment.
+pub(super) struct Encoding {
+    /// Writes records as segments have them; none where the input is that already.
+    pub(super) encoder: Option<Encoder>,
+    /// Writes them as the checksum wants them; none where segments have them like that.
+    pub(super) for_digest: Option<Encoder>,
+    pub(super) codec: Codec,
+    pub(super) text: Vec<u8>,
+}
+
+impl Encoding {
+    #[inline]
+    fn write(&mut self, record: &Record<'_>, line: &[u8], open: &mut OpenSegment) -> Result<()> {
+        if let Some(encoder) = &mut self.encoder {
+            encoder.encode(record, &mut open.block)?;
+        } else {
+            open.block.extend_from_slice(line);
+            if line.last() != Some(&b'\n') {
+                open.block.push(b'\n');
+            }
+        }
+        if let Some(encoder) = &mut self.for_digest {
+            self.text.clear();
+            encoder.encode(record, &mut self.text)?;
+            open.tally.digest(&self.text);
+            open.digested = open.block.len();
+        }
+        Ok(())
+    }
+
+    /// The checksum of a record alone.
+    pub(super) fn digest(&mut self, record: &Record<'_>, line: &[u8]) -> Result<u64> {
+        let encoder = self.for_digest.as_mut().or(self.encoder.as_mut());
+        Ok(match encoder {
+            None => digest_of(line),
+            Some(encoder) => {
+                self.text.clear();
+                encoder.encode(record, &mut self.text)?;
+                digest_of(&self.text)
+            }
+        })
+    }
+}
