@@ -94,11 +94,7 @@ impl Ledger {
             self.tracker.release(*stream);
             let is_other = |tag: u64| DeliveryTag(tag).stream() != *stream;
             self.awaited.retain(|tag, _| is_other(*tag));
-            for ranges in self.waiting.values_mut() {
-                ranges.retain(|(first, _)| is_other(*first));
-            }
         }
-        self.waiting.retain(|_, ranges| !ranges.is_empty());
         let keys = released.iter().map(|stream| self.link.key(*stream).clone());
         Ok(keys.collect())
     }
