@@ -9,7 +9,6 @@ use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::cluster::Isolation;
 use tools::kafka::consume::{ConsumeError, Start, Wanted};
-use tools::kafka::error::code;
 use tools::kafka::fetch::Taker;
 use tools::kafka::{Client, Role};
 use tools::record::Record;
@@ -211,10 +210,7 @@ impl Run<'_> {
 
     /// After first contact the cluster may go and come back; that is said once.
     fn look_at_cluster(&mut self, reader: &Reader<'_>) {
-        let Some(trouble) = reader.trouble() else {
-            return;
-        };
-        if trouble.code == code::ALL_BROKERS_DOWN && !self.is_cut_off {
+        if reader.trouble().is_some() && !self.is_cut_off && self.client.is_cut_off() {
             self.is_cut_off = true;
             let cause = self.client.cause();
             say_all_down(cause.as_deref());

@@ -36,11 +36,21 @@ const FILES: [(&str, &str); 14] = [
 ];
 
 /// Texts that no user reads: of states that can't be, of what others say, of formats.
-const NO_MESSAGES: [&str; 43] = [
+const NO_MESSAGES: [&str; 53] = [
     "\n\nFor more information",
+    "Disconnected: SSL connection closed by peer",
     "Server returned error response: ",
     "Server returned non-2xx status code: ",
     "Accept, Accept-Encoding",
+    "-X list shows all",
+    "No provider for SASL mechanism GSSAPI",
+    "SASL authentication error",
+    "broker's supported mechanisms: ",
+    "not valid in current SASL state",
+    "not yet valid",
+    "require SASL authentication",
+    "sasl.username and sasl.password must be set",
+    "uthentication failed",
     "ClickHouse function",
     "ClickHouse type",
     "GET, HEAD",

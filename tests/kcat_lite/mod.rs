@@ -4,6 +4,7 @@
 //! - [`produce`], [`lines`]: from stdin and files to records; [`delivery`]: what happens when one is not delivered.
 //! - [`consume`], [`offsets`], [`log`]: from records to stdout; where it starts and ends; logs that are not plain.
 //! - [`engines`]: both ways to read show the same, also while brokers come and go.
+//! - [`hostile`]: brokers that are old, and answers that are cut, changed or too large.
 //! - [`group`]: balanced consumers, and what they commit.
 //! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
 //! - [`fault_table`]: what the pages say of each death.
@@ -23,6 +24,7 @@ mod fault_table;
 mod faults;
 mod group;
 mod habits;
+mod hostile;
 mod kills;
 mod lines;
 mod list;

@@ -1,9 +1,12 @@
 //! Clusters that do not let everybody in: TLS, passwords, tokens, authorisation. What is wrong is said, and nothing secret.
 
 mod certificates;
+mod connections;
 mod denied;
 mod paths;
 mod terminal;
+#[cfg(feature = "oidc")]
+mod tokens;
 
 use crate::testkit::broker::{Kafka, Spec};
 use crate::testkit::cluster::{Cluster as _, Record};
@@ -74,6 +77,7 @@ fn doors(
     let mut spec = Spec::new()
         .listener("SSL")
         .listener("SASL_SSL")
+        .listener("SASL_PLAINTEXT")
         .listener_named("EXPIRED", "SSL")
         .listener_named("ELSEWHERE", "SSL")
         .setting("listener.name.ssl.ssl.client.auth", "required")
@@ -86,6 +90,14 @@ fn doors(
         .setting(
             "sasl.enabled.mechanisms",
             "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
+        )
+        .setting(
+            "listener.name.sasl_plaintext.sasl.enabled.mechanisms",
+            "PLAIN",
+        )
+        .setting(
+            "listener.name.sasl_plaintext.plain.sasl.jaas.config",
+            &format!("{plain} {};", users.join(" ")),
         )
         .setting(&jaas("plain"), &format!("{plain} {};", users.join(" ")))
         .setting(&jaas("scram-sha-256"), scram)

@@ -24,7 +24,8 @@ pub(crate) const JVM: [&str; 5] = [
 pub(crate) fn class_path(version: &str) -> Result<String, String> {
     enough_java()?;
     let folder = super::cached(&format!("kafka-{version}"), |folder| {
-        download(version, folder)
+        let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testkit/pom.xml");
+        download(pom, version, folder)
     })?;
     Ok(format!("{}/*", folder.display()))
 }
@@ -49,8 +50,15 @@ fn enough_java() -> Result<(), String> {
     }
 }
 
-fn download(version: &str, folder: &Path) -> Result<(), String> {
-    let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testkit/pom.xml");
+/// The class path of Kafka 2.4.1 and its ZooKeeper, or why there is none.
+pub(super) fn old_class_path() -> Result<String, String> {
+    enough_java()?;
+    let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testkit/pom-2.4.1.xml");
+    let folder = super::cached("kafka-2.4.1", |folder| download(pom, "2.4.1", folder))?;
+    Ok(format!("{}/*", folder.display()))
+}
+
+fn download(pom: &str, version: &str, folder: &Path) -> Result<(), String> {
     let version = format!("-Dkafka.version={version}");
     let output = format!("-DoutputDirectory={}", folder.display());
     let goal = "dependency:copy-dependencies";

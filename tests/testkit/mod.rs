@@ -8,6 +8,8 @@
 //! - [`mock`]: librdkafka's mock cluster, in this process or lent by `kcat-lite -M`.
 //! - [`cluster`]: topics and records of any of them, written and read by a foreign client.
 //! - [`proxy`]: the network between a client and a broker, to be cut.
+//! - [`interceptor`]: a proxy that speaks Kafka, and changes, cuts and delays answers.
+//! - [`old`]: Apache Kafka 2.4.1 with ZooKeeper.
 //! - [`postgres`]: a real PostgreSQL of a test's own.
 //! - [`azure`]: the emulator of Azure's blob storage.
 //! - [`s3`]: a real S3 server of a test's own.
@@ -19,9 +21,11 @@ pub(crate) mod broker;
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod command;
+pub(crate) mod interceptor;
 pub(crate) mod java;
 pub(crate) mod mock;
 mod node;
+pub(crate) mod old;
 pub(crate) mod output;
 pub(crate) mod postgres;
 pub(crate) mod proxy;

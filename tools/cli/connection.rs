@@ -92,6 +92,9 @@ impl Connection {
             i32::from(self.verbose)
         };
         super::logger::start(options.verbosity, options.get("debug").is_some());
+        for (name, source) in options.passed_over() {
+            log::info!("{source}: {name} concerns only Java's clients, and is passed over");
+        }
         options.first_contact = self.timeout;
         Ok(options)
     }

@@ -45,10 +45,10 @@ pub fn start(verbosity: i32, wants_debug: bool) {
         1 => LevelFilter::Warn,
         _ => LevelFilter::Trace,
     };
-    let ours = if verbosity < 0 {
-        LevelFilter::Error
-    } else {
-        LevelFilter::Warn
+    let ours = match verbosity {
+        ..0 => LevelFilter::Error,
+        0 => LevelFilter::Warn,
+        _ => LevelFilter::Info,
     };
     let logger = SHOWN.get_or_init(|| Stderr { ours, librdkafka });
     if log::set_logger(logger).is_ok() {

@@ -85,5 +85,13 @@ pub(super) fn advise(reason: &mut String) {
         );
     } else if reason.contains("unable to get") || reason.contains("self-signed") {
         reason.push_str(" (ssl.ca.location names the authorities that are trusted)");
+    } else if reason.contains("mismatch") {
+        reason.push_str(
+            " (it is for another name than this: say -b with the name that is in it, or -X ssl.endpoint.identification.algorithm=none)",
+        );
+    } else if reason.contains("has expired") || reason.contains("not yet valid") {
+        reason.push_str(
+            " (it has to be renewed, or the clock of this machine is wrong; -X enable.ssl.certificate.verification=false reads without a check)",
+        );
     }
 }

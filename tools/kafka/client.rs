@@ -5,16 +5,18 @@
 //! not only "timed out".
 #![allow(unsafe_code)]
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::{CString, c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::certificate;
+use super::diagnosis::{self, Said};
 use super::error::{KafkaError, code};
 use super::ffi;
 use super::options::{Conf, Options, OptionsError};
+use super::probe::probe;
 use super::token;
 
 /// What a handle is for.
@@ -64,6 +66,12 @@ const ENDLESS: Duration = Duration::from_secs(30 * 86_400);
 struct Shared {
     /// The last causes of trouble, oldest first, no two alike.
     causes: Mutex<Vec<KafkaError>>,
+    /// What was found out by asking an address whose connections break: why, if that is clear.
+    probed: Mutex<HashMap<String, Option<String>>>,
+    /// Since when no broker is reached at the address that the cluster tells.
+    unreached_since: Mutex<Option<Instant>>,
+    /// Nobody waits for a callback any more.
+    is_closing: AtomicBool,
 }
 
 impl Shared {
@@ -85,6 +93,7 @@ pub struct Client {
     set_aside: Mutex<VecDeque<Event>>,
     brokers: String,
     first_contact: Duration,
+    said: Said,
 }
 
 // SAFETY: librdkafka's handle and queues may be used from any thread (INTRODUCTION.md, "Threads and callbacks").
@@ -96,6 +105,7 @@ impl Client {
     /// Creates the handle; connecting goes on in the background.
     pub fn new(options: &Options, role: Role) -> Result<Client, ContactError> {
         let brokers = options.brokers()?.to_owned();
+        options.check_files()?;
         let mut options = options.clone();
         options.set_default("ssl.ca.location", "probe");
         // Without this, librdkafka waits 50 ms before it opens its second connection.
@@ -103,16 +113,37 @@ impl Client {
         if options.verbosity >= 2 {
             options.set_default("log_level", "7");
         }
+        let tokens = token::wanted(&options).transpose();
+        let tokens = tokens.map_err(ContactError::Refused)?;
+        if let Some(config) = &tokens {
+            options.force("sasl.oauthbearer.config", config);
+        }
+        let asks_for_tokens = tokens.is_some();
         let conf = Conf::build(&options)?;
         let shared = Box::new(Shared {
-            causes: Mutex::new(Vec::new()),
+            causes: Mutex::default(),
+            probed: Mutex::default(),
+            unreached_since: Mutex::default(),
+            is_closing: AtomicBool::new(false),
         });
-        certificate::explain_refusals(&conf);
-        let asks_for_tokens = token::is_wanted(&options);
+        if options.get("enable.ssl.certificate.verification") != Some("false") {
+            certificate::explain_refusals(&conf);
+        }
         if asks_for_tokens {
             token::provide(&conf);
         }
-        let mut client = Client::create(conf, role, shared)?;
+        let protocol = options.get("security.protocol").unwrap_or("plaintext");
+        let said = Said {
+            protocol: protocol.to_ascii_uppercase(),
+        };
+        let mut client = Client::create(conf, role, shared).map_err(|error| match error {
+            ContactError::Refused(mut reason) => {
+                diagnosis::advise(&said, &mut reason);
+                ContactError::Refused(reason)
+            }
+            other => other,
+        })?;
+        client.said = said;
         if asks_for_tokens {
             // SAFETY: just made, of the configuration above.
             unsafe { token::serve(client.rk) };
@@ -160,6 +191,7 @@ impl Client {
                 set_aside: Mutex::new(VecDeque::new()),
                 brokers: String::new(),
                 first_contact: Duration::ZERO,
+                said: Said::default(),
             })
         }
     }
@@ -285,7 +317,7 @@ impl Client {
         {
             return;
         }
-        let cause = explain(&lock(&self.shared.causes));
+        let cause = explain(&lock(&self.shared.causes), &self.said);
         let seconds = limit.as_secs();
         if limit >= ENDLESS {
             log::warn!("no contact with {} yet, trying on: {cause}", self.brokers);
@@ -297,35 +329,86 @@ impl Client {
         }
     }
 
-    /// A wrong password does not get right by waiting, nor does a certificate.
+    /// A wrong password does not get right by waiting, nor does a certificate or a protocol.
     pub(crate) fn is_refused_for_good(&self) -> bool {
-        let causes = lock(&self.shared.causes);
-        causes.iter().any(|cause| {
+        let causes = lock(&self.shared.causes).clone();
+        let is_refusal = |cause: &KafkaError| {
             cause.code == code::AUTHENTICATION || certificate::is_refused(&cause.reason)
-        })
+        };
+        causes.iter().any(is_refusal)
+            || self.mismatch(&causes).is_some()
+            || self.is_elsewhere(&causes)
+    }
+
+    /// Why this client and a listener whose connections break don't understand each other; each address is asked once.
+    fn mismatch(&self, causes: &[KafkaError]) -> Option<String> {
+        let suspicious = causes
+            .iter()
+            .filter(|c| diagnosis::is_suspicious(&c.reason));
+        let addresses = suspicious.filter_map(|cause| diagnosis::address(&cause.reason));
+        let mut probed = lock(&self.shared.probed);
+        let mut found = addresses.map(|address| {
+            let known = probed.entry(address.to_owned());
+            let ask = || diagnosis::mismatch(&self.said, address, &probe(address));
+            known.or_insert_with(ask).clone()
+        });
+        found.find_map(|found| found)
+    }
+
+    /// Whether all brokers are down at the addresses that the cluster tells, for a while.
+    fn is_elsewhere(&self, causes: &[KafkaError]) -> bool {
+        let are_down = causes
+            .iter()
+            .any(|cause| cause.code == code::ALL_BROKERS_DOWN);
+        let mut since = lock(&self.shared.unreached_since);
+        if !are_down || !causes.iter().any(is_elsewhere) {
+            *since = None;
+            return false;
+        }
+        since.get_or_insert_with(Instant::now).elapsed() >= ELSEWHERE_AFTER
     }
 
     /// The error for a cluster that did not answer, with the cause that says most.
     pub(crate) fn unreachable(&self, tried: Duration) -> ContactError {
-        let causes = lock(&self.shared.causes);
+        let causes = lock(&self.shared.causes).clone();
         ContactError::Unreachable {
             brokers: self.brokers.clone(),
             seconds: (tried >= self.first_contact)
                 .then(|| (tried.as_secs_f64() * 10.0).round() / 10.0),
-            cause: explain(&causes),
+            cause: self
+                .mismatch(&causes)
+                .unwrap_or_else(|| explain(&causes, &self.said)),
         }
+    }
+
+    /// Whether a broker is not reached at the address that the cluster tells.
+    pub(crate) fn has_wrong_address(&self) -> bool {
+        lock(&self.shared.causes).iter().any(is_elsewhere)
+    }
+
+    /// Whether no broker can be reached: not only that all connections are closed, as brokers do with idle ones.
+    pub fn is_cut_off(&self) -> bool {
+        let causes = lock(&self.shared.causes);
+        let are_down = causes
+            .iter()
+            .any(|cause| cause.code == code::ALL_BROKERS_DOWN);
+        are_down
+            && causes
+                .iter()
+                .any(|cause| diagnosis::is_unreachable(&cause.reason))
     }
 
     /// The last cause of trouble in words, if there was any.
     pub fn cause(&self) -> Option<String> {
         self.drain_errors();
         let causes = lock(&self.shared.causes);
-        (!causes.is_empty()).then(|| explain(&causes))
+        (!causes.is_empty()).then(|| explain(&causes, &self.said))
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
+        self.shared.is_closing.store(true, Ordering::Relaxed);
         // Events belong to the handle.
         lock(&self.set_aside).clear();
         // SAFETY: both are live and ours. A consumer in a group has left it
@@ -349,6 +432,16 @@ pub(super) unsafe fn note_cause(opaque: *mut std::ffi::c_void, cause: KafkaError
     unsafe { &*opaque.cast::<Shared>() }.note(cause);
 }
 
+/// Whether the client of a callback's `opaque` is being closed.
+///
+/// # Safety
+/// `opaque` is the one of a live client.
+pub(super) unsafe fn is_closing(opaque: *mut std::ffi::c_void) -> bool {
+    // SAFETY: the caller's promise, as above.
+    let shared = unsafe { &*opaque.cast::<Shared>() };
+    shared.is_closing.load(Ordering::Relaxed)
+}
+
 /// A lock that a panic elsewhere does not take away.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -368,33 +461,44 @@ pub(crate) fn is_no_answer(code: i32) -> bool {
 }
 
 /// The cause that says most: "all brokers are down" and "timed out" say nothing where another is known.
-fn explain(causes: &[KafkaError]) -> String {
+fn explain(causes: &[KafkaError], said: &Said) -> String {
     let says_little =
         |cause: &&KafkaError| matches!(cause.code, code::ALL_BROKERS_DOWN | code::TIMED_OUT);
     let rank = |cause: &&KafkaError| match cause.code {
-        _ if certificate::is_verdict(cause) => 4,
-        code::AUTHENTICATION => 3,
-        code::SSL => 2,
+        _ if certificate::is_verdict(cause) => 5,
+        code::AUTHENTICATION => 4,
+        code::SSL => 3,
+        // An address that the cluster tells is known because the first one could be reached.
+        _ if diagnosis::advertised(&cause.reason).is_some() => 2,
         _ => 1,
     };
     let telling = causes.iter().filter(|c| !says_little(c)).max_by_key(rank);
     match telling.or(causes.last()) {
-        Some(cause) => shorten(&cause.to_string()),
+        Some(cause) => shorten(&cause.to_string(), said),
         None => "connected or connecting, but no answer; is it a Kafka broker, and is security.protocol right?".to_owned(),
     }
 }
 
 /// librdkafka's words without its bookkeeping: `(after 0ms in state CONNECT, 3 identical error(s) suppressed)`.
-fn shorten(reason: &str) -> String {
+fn shorten(reason: &str, said: &Said) -> String {
     let end = reason.rfind(" (after ").unwrap_or(reason.len());
     let mut text = reason[..end].replace("/bootstrap", "");
     certificate::advise(&mut text);
+    diagnosis::advise(said, &mut text);
     text
 }
 
+/// Whether a cause is that nobody is reached at an address that the cluster tells.
+fn is_elsewhere(cause: &KafkaError) -> bool {
+    diagnosis::advertised(&cause.reason).is_some() && diagnosis::is_unreachable(&cause.reason)
+}
+
+/// How long all brokers are unreachable at the addresses that the cluster tells before that is the answer.
+const ELSEWHERE_AFTER: Duration = Duration::from_millis(800);
+
 /// librdkafka logs on threads of its own; who shows it, and whether, is settled elsewhere.
 unsafe extern "C" fn log_callback(
-    _rk: *const ffi::rd_kafka_t,
+    rk: *const ffi::rd_kafka_t,
     level: c_int,
     facility: *const c_char,
     line: *const c_char,
@@ -406,9 +510,18 @@ unsafe extern "C" fn log_callback(
         5 | 6 => log::Level::Info,
         _ => log::Level::Debug,
     };
+    // SAFETY: both are NUL-terminated for the time of the call.
+    let (facility, line) = unsafe { (ffi::text(facility), ffi::text(line)) };
+    // A connection that breaks is only logged.
+    if facility == "FAIL" && diagnosis::is_suspicious(&line) {
+        let reason = line
+            .split_once("]: ")
+            .map_or(line.as_str(), |(_, rest)| rest);
+        let cause = KafkaError::new(code::TRANSPORT, reason);
+        // SAFETY: the handle is live; its opaque was set before it was made.
+        unsafe { note_cause(ffi::rd_kafka_opaque(rk), cause) };
+    }
     if log::log_enabled!(target: "librdkafka", level) {
-        // SAFETY: both are NUL-terminated for the time of the call.
-        let (facility, line) = unsafe { (ffi::text(facility), ffi::text(line)) };
         log::log!(target: "librdkafka", level, "{facility}: {line}");
     }
 }
@@ -462,7 +575,7 @@ impl Drop for Event {
 
 #[cfg(test)]
 mod tests {
-    use super::{KafkaError, explain, shorten};
+    use super::{KafkaError, Said, explain, shorten};
 
     #[test]
     fn the_cause_that_says_most_is_told() {
@@ -474,10 +587,10 @@ mod tests {
             KafkaError::new(-187, "1/1 brokers are down"),
         ];
         assert_eq!(
-            explain(&causes),
+            explain(&causes, &Said::default()),
             "h:1: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
         );
-        assert!(explain(&[]).contains("no answer"));
-        assert_eq!(shorten("plain"), "plain");
+        assert!(explain(&[], &Said::default()).contains("no answer"));
+        assert_eq!(shorten("plain", &Said::default()), "plain");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use kafka_protocol::ResponseError;
+
 use super::ffi;
 
 /// An error of the cluster (code above 0) or of librdkafka itself (below 0).
@@ -95,6 +97,14 @@ pub mod code {
     pub const INVALID_ARG: i32 = -186;
     /// librdkafka: what came can't be read (`_BAD_MSG`).
     pub const BAD_MESSAGE: i32 = -199;
+    /// librdkafka: what came ends too early.
+    pub const UNDERFLOW: i32 = -155;
+    /// Ours: an answer is larger than what is received.
+    pub const TOO_LARGE_ANSWER: i32 = -1001;
+    /// No topic has this id at the broker.
+    pub const UNKNOWN_TOPIC_ID: i32 = 100;
+    /// The topic of this name has another id at the broker.
+    pub const INCONSISTENT_TOPIC_ID: i32 = 103;
     /// librdkafka: not even sent in time.
     pub const TIMED_OUT_QUEUE: i32 = -166;
     /// librdkafka: no answer in time.
@@ -123,13 +133,34 @@ pub mod code {
     pub const CLUSTER_AUTHORIZATION_FAILED: i32 = 31;
 }
 
+/// `InconsistentTopicId` as `Inconsistent topic id`.
+fn words(error: ResponseError) -> String {
+    let mut text = String::new();
+    for letter in format!("{error:?}").chars() {
+        if letter.is_uppercase() && !text.is_empty() {
+            text.push(' ');
+            text.extend(letter.to_lowercase());
+        } else {
+            text.push(letter);
+        }
+    }
+    text
+}
+
 impl KafkaError {
     /// The error with librdkafka's own words for `code`.
     pub fn of(code: i32) -> KafkaError {
-        KafkaError {
-            code,
-            reason: ffi::err2str(code),
-        }
+        // librdkafka has no words for the newest codes: `Err-103?`.
+        let unnamed = || {
+            i16::try_from(code)
+                .ok()
+                .and_then(ResponseError::try_from_code)
+        };
+        let reason = match ffi::err2str(code) {
+            text if text.starts_with("Err-") => unnamed().map_or(text, words),
+            text => text,
+        };
+        KafkaError { code, reason }
     }
 
     /// The error that a field of an answer tells; `None` for "no error".

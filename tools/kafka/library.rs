@@ -10,10 +10,15 @@ pub fn version() -> String {
     unsafe { ffi::text(ffi::rd_kafka_version_str()) }
 }
 
-/// What it was built with, as its property `builtin.features` lists it: `gzip`, `ssl`, `sasl_plain`, ...
+/// What it was built with, as its property `builtin.features` lists it: `gzip`, `ssl`, `sasl_plain`, ...; with ours.
 pub fn features() -> Vec<String> {
     let default = Conf::default().get("builtin.features").unwrap_or_default();
-    default.split(',').map(ToOwned::to_owned).collect()
+    let ours = cfg!(feature = "oidc").then_some("oidc");
+    let all = default
+        .split(',')
+        .filter(|name| *name != "oidc")
+        .chain(ours);
+    all.map(ToOwned::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! To get in:
 //! - [`options`]: properties from the command line, the environment and files, one validated set.
 //! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody;
-//!   `certificate`: why TLS failed; `token`: OAUTHBEARER's tokens.
+//!   `certificate`: why TLS failed; `diagnosis`: which property mends a connection; `probe`: what listens at an address; `token`: OAUTHBEARER's tokens, `oidc`: from a token endpoint.
 //! - [`wire`]: any request of the protocol over librdkafka's connections.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 //!
@@ -27,14 +27,18 @@ mod certificate;
 pub mod client;
 pub mod cluster;
 pub mod consume;
+mod diagnosis;
 pub mod error;
 pub mod fetch;
 mod ffi;
 pub mod group;
 pub mod library;
 pub mod mock;
+#[cfg(feature = "oidc")]
+mod oidc;
 pub mod options;
 mod partitions;
+mod probe;
 pub mod produce;
 mod token;
 mod topic;

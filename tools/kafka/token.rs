@@ -1,19 +1,25 @@
-//! OAUTHBEARER tokens from a file or a command, fetched again before they run out.
+//! OAUTHBEARER tokens from a file, a command or a token endpoint, fetched again before they run out.
 //!
 //! `sasl.oauthbearer.config` is handed by librdkafka to its application, which
 //! says what it means (rdkafka.h, `rd_kafka_conf_set_oauthbearer_token_refresh_cb`).
 //! Here it means `file:PATH` or `command:COMMAND`. The token's life is its
 //! claim `exp`, its principal `sub` (RFC 7519); a token that is no JWT is
-//! fetched again after five minutes.
+//! fetched again after five minutes, or when its endpoint says so.
+//! What librdkafka is given to hand back is all of that as JSON.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_char, c_void};
-use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
 
+use super::client::is_closing;
 use super::ffi;
 use super::options::{Conf, Options};
 
@@ -28,11 +34,36 @@ struct Token {
     expires_ms: i64,
 }
 
-/// Whether these properties name a place where a token is to be had.
-pub(super) fn is_wanted(options: &Options) -> bool {
+/// For how long a command may run.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked whether a command has ended.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// Where a token is to be had, if these properties say so: what librdkafka is to hand back, or what is missing.
+pub(super) fn wanted(options: &Options) -> Option<Result<String, String>> {
     let mechanism = options.get("sasl.mechanisms").unwrap_or_default();
+    if !mechanism.eq_ignore_ascii_case("OAUTHBEARER") {
+        return None;
+    }
     let config = options.get("sasl.oauthbearer.config").unwrap_or_default();
-    mechanism.eq_ignore_ascii_case("OAUTHBEARER") && Place::parse(config).is_some()
+    let endpoint = endpoint(options);
+    if endpoint.is_none() && Place::parse(config).is_none() {
+        return None;
+    }
+    let extensions = options.get("sasl.oauthbearer.extensions");
+    Some(endpoint.transpose().map(|endpoint| {
+        json!({ "place": config, "oidc": endpoint, "extensions": extensions }).to_string()
+    }))
+}
+
+#[cfg(feature = "oidc")]
+fn endpoint(options: &Options) -> Option<Result<Value, String>> {
+    super::oidc::settings(options)
+}
+
+#[cfg(not(feature = "oidc"))]
+fn endpoint(_options: &Options) -> Option<Result<Value, String>> {
+    None
 }
 
 /// Has `conf` ask here for tokens.
@@ -67,23 +98,12 @@ impl Place<'_> {
     }
 
     /// What is there, without the newline at its end.
-    fn read(&self) -> Result<String, String> {
+    fn read(&self, is_unwanted: &dyn Fn() -> bool) -> Result<String, String> {
         let text = match self {
             Place::File(path) => {
                 std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?
             }
-            Place::Command(command) => {
-                let output = Command::new("sh")
-                    .args(["-c", command])
-                    .stdin(Stdio::null())
-                    .stderr(Stdio::inherit())
-                    .output();
-                let output = output.map_err(|error| format!("sh: {error}"))?;
-                if !output.status.success() {
-                    return Err(format!("the command for it ended with {}", output.status));
-                }
-                String::from_utf8(output.stdout).map_err(|_| "it is not text".to_owned())?
-            }
+            Place::Command(command) => run(command, is_unwanted)?,
         };
         match text.trim() {
             "" => Err("there is none".to_owned()),
@@ -92,8 +112,54 @@ impl Place<'_> {
     }
 }
 
+/// What a command prints; it is killed when it takes too long, or when nobody waits any more.
+fn run(command: &str, is_unwanted: &dyn Fn() -> bool) -> Result<String, String> {
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("sh: {error}"))?;
+    let mut stdout = child.stdout.take().expect("a pipe");
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stdout.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let deadline = Instant::now() + COMMAND_PATIENCE;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < deadline && !is_unwanted() => std::thread::sleep(SLICE),
+            Ok(None) => {
+                kill_group(&mut child);
+                let seconds = COMMAND_PATIENCE.as_secs();
+                return Err(format!("the command for it did not end within {seconds} s"));
+            }
+            Err(error) => return Err(format!("sh: {error}")),
+        }
+    };
+    if !status.success() {
+        return Err(format!("the command for it ended with {status}"));
+    }
+    let printed = reader
+        .join()
+        .map_err(|_| "it could not be read".to_owned())?;
+    let printed = printed.map_err(|error| error.to_string())?;
+    String::from_utf8(printed).map_err(|_| "it is not text".to_owned())
+}
+
+fn kill_group(child: &mut Child) {
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // One that has just ended is as good.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    drop(child.wait());
+}
+
 impl Token {
-    fn new(text: String, now_ms: i64) -> Token {
+    fn new(text: String, now_ms: i64, life_s: Option<f64>) -> Token {
         let claims = text.split('.').nth(1).and_then(|part| {
             let part = URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok()?;
             serde_json::from_slice::<serde_json::Value>(&part).ok()
@@ -103,18 +169,27 @@ impl Token {
         let principal = claim("sub").and_then(serde_json::Value::as_str);
         Token {
             principal: principal.unwrap_or("unknown").to_owned(),
-            expires_ms: expires_s.map_or(now_ms + OPAQUE_LIFE.as_millis() as i64, |seconds| {
-                (seconds * 1000.0) as i64
-            }),
+            expires_ms: match (expires_s, life_s) {
+                (Some(seconds), _) => (seconds * 1000.0) as i64,
+                (None, Some(life)) => now_ms.saturating_add((life * 1000.0) as i64),
+                (None, None) => now_ms + OPAQUE_LIFE.as_millis() as i64,
+            },
             text,
         }
     }
 
-    fn fetch(config: &str) -> Result<Token, String> {
-        let place = Place::parse(config).ok_or("file:PATH or command:COMMAND is expected")?;
+    fn fetch(config: &Value, is_unwanted: &dyn Fn() -> bool) -> Result<Token, String> {
+        let (text, life_s) = match &config["oidc"] {
+            Value::Null => {
+                let place = Place::parse(config["place"].as_str().unwrap_or_default());
+                let place = place.ok_or("file:PATH or command:COMMAND is expected")?;
+                (place.read(is_unwanted)?, None)
+            }
+            endpoint => ask(endpoint, is_unwanted)?,
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now_ms = now.map_or(0, |now| now.as_millis() as i64);
-        let token = Token::new(place.read()?, now_ms);
+        let token = Token::new(text, now_ms, life_s);
         if token.expires_ms <= now_ms {
             return Err("it has expired".to_owned());
         }
@@ -123,10 +198,20 @@ impl Token {
 
     /// # Safety
     /// `rk` is live.
-    unsafe fn hand_over(&self, rk: *mut ffi::rd_kafka_t) -> Result<(), String> {
+    unsafe fn hand_over(&self, rk: *mut ffi::rd_kafka_t, extensions: &str) -> Result<(), String> {
         let nul = |_| "it holds a NUL".to_owned();
         let text = CString::new(self.text.as_str()).map_err(nul)?;
         let principal = CString::new(self.principal.as_str()).map_err(nul)?;
+        // Names and values in turn.
+        let pairs = extensions
+            .split(',')
+            .filter_map(|pair| pair.split_once('='));
+        let texts = pairs.flat_map(|(name, value)| [name.trim(), value.trim()]);
+        let texts: Vec<CString> = texts
+            .map(CString::new)
+            .collect::<Result<_, _>>()
+            .map_err(nul)?;
+        let pointers: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
         let mut reason = [0u8; 512];
         // SAFETY: the caller's promise; texts are copied, the buffer's size is told.
         let failed = unsafe {
@@ -135,8 +220,8 @@ impl Token {
                 text.as_ptr(),
                 self.expires_ms,
                 principal.as_ptr(),
-                std::ptr::null(),
-                0,
+                pointers.as_ptr(),
+                pointers.len(),
                 reason.as_mut_ptr().cast(),
                 reason.len(),
             )
@@ -149,19 +234,30 @@ impl Token {
     }
 }
 
+#[cfg(feature = "oidc")]
+fn ask(endpoint: &Value, is_unwanted: &dyn Fn() -> bool) -> Result<(String, Option<f64>), String> {
+    super::oidc::fetch(endpoint, is_unwanted)
+}
+
+#[cfg(not(feature = "oidc"))]
+fn ask(
+    _endpoint: &Value,
+    _is_unwanted: &dyn Fn() -> bool,
+) -> Result<(String, Option<f64>), String> {
+    Err("this build has no OIDC (cargo install --features oidc)".to_owned())
+}
+
 /// Called by librdkafka when it needs a token.
 ///
 /// # Safety
-/// `rk` is live, `config` NULL or NUL-terminated.
-unsafe extern "C" fn refresh(
-    rk: *mut ffi::rd_kafka_t,
-    config: *const c_char,
-    _opaque: *mut c_void,
-) {
+/// `rk` is live, `config` NULL or NUL-terminated, `opaque` that of a live client.
+unsafe extern "C" fn refresh(rk: *mut ffi::rd_kafka_t, config: *const c_char, opaque: *mut c_void) {
     // SAFETY: the caller's promise; the reason is copied.
     unsafe {
-        let fetched = Token::fetch(&ffi::text(config));
-        if let Err(why) = fetched.and_then(|token| token.hand_over(rk)) {
+        let config = serde_json::from_str(&ffi::text(config)).unwrap_or(Value::Null);
+        let extensions = config["extensions"].as_str().unwrap_or_default();
+        let fetched = Token::fetch(&config, &|| is_closing(opaque));
+        if let Err(why) = fetched.and_then(|token| token.hand_over(rk, extensions)) {
             let reason = CString::new(format!("no token: {}", why.replace('\0', " ")));
             let reason = reason.expect("no NUL is left in it");
             ffi::oauthbearer_set_token_failure(rk, reason.as_ptr());
@@ -180,18 +276,20 @@ mod tests {
             Some(Place::File("/run/token"))
         );
         assert_eq!(Place::parse("principal=x"), None);
-        let told = Place::parse("command:echo ' abc '").unwrap().read();
+        let told = Place::parse("command:echo ' abc '")
+            .unwrap()
+            .read(&|| false);
         assert_eq!(told, Ok("abc".to_owned()));
-        let failed = Place::Command("exit 3").read().unwrap_err();
+        let failed = Place::Command("exit 3").read(&|| false).unwrap_err();
         assert!(failed.contains("exit status: 3"), "{failed}");
         assert!(
             Place::File("/none/such")
-                .read()
+                .read(&|| false)
                 .unwrap_err()
                 .contains("/none/such")
         );
         assert_eq!(
-            Place::Command("true").read(),
+            Place::Command("true").read(&|| false),
             Err("there is none".to_owned())
         );
     }
@@ -200,10 +298,10 @@ mod tests {
     fn life_and_principal_are_the_tokens_claims() {
         // {"alg":"none"} . {"sub":"alice","exp":2000000000.5}
         let text = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSIsImV4cCI6MjAwMDAwMDAwMC41fQ.";
-        let token = Token::new(text.to_owned(), 1000);
+        let token = Token::new(text.to_owned(), 1000, None);
         assert_eq!(token.principal, "alice");
         assert_eq!(token.expires_ms, 2_000_000_000_500);
-        let opaque = Token::new("abc".to_owned(), 1000);
+        let opaque = Token::new("abc".to_owned(), 1000, None);
         assert_eq!(
             (opaque.principal.as_str(), opaque.expires_ms),
             ("unknown", 301_000)
@@ -213,7 +311,15 @@ mod tests {
     #[test]
     fn a_token_that_has_expired_is_not_handed_over() {
         // {"sub":"alice","exp":1}
-        let failed = Token::fetch("command:echo e30.eyJzdWIiOiJhbGljZSIsImV4cCI6MX0.");
+        let config =
+            serde_json::json!({ "place": "command:echo e30.eyJzdWIiOiJhbGljZSIsImV4cCI6MX0." });
+        let failed = Token::fetch(&config, &|| false);
         assert_eq!(failed, Err("it has expired".to_owned()));
+    }
+
+    #[test]
+    fn a_command_that_does_not_end_is_killed_when_nobody_waits_any_more() {
+        let failed = Place::Command("sleep 1000").read(&|| true);
+        assert!(failed.unwrap_err().contains("did not end"));
     }
 }

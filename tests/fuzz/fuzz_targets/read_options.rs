@@ -16,6 +16,9 @@ mod file;
 #[path = "../../../tools/kafka/options/java.rs"]
 mod java;
 
+#[path = "../../../tools/kafka/options/properties.rs"]
+mod properties;
+
 use std::path::{Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
@@ -29,6 +32,7 @@ enum Source {
 enum OptionsError {
     Property(Source, String),
     Read(String, std::io::Error),
+    Several(Vec<OptionsError>),
 }
 
 /// Takes every property, where the real ones ask librdkafka.
@@ -41,18 +45,35 @@ impl Options {
         self.0.push((name.to_owned(), value.to_owned(), *line));
         Ok(())
     }
+
+    fn pass_over(&mut self, _name: &str, _source: &Source) {}
+
+    fn trust_store(
+        &mut self,
+        _path: &str,
+        _password: &str,
+        _source: &Source,
+    ) -> Result<(), OptionsError> {
+        Ok(())
+    }
 }
 
 fuzz_target!(|text: &str| {
-    let mut options = Options::default();
-    let lines = text.lines().count();
-    let in_the_file = |line: &usize| (1..=lines).contains(line);
-    match file::add(&mut options, Path::new("f"), text) {
-        Ok(()) => {}
-        Err(OptionsError::Property(Source::File(_, line), _)) => assert!(in_the_file(&line)),
-        Err(OptionsError::Read(_, error)) => panic!("nothing was read: {error}"),
+    let lines = text.split(['\n', '\r']).count();
+    for dialect in [properties::Dialect::Java, properties::Dialect::Kcat] {
+        let mut options = Options::default();
+        let in_the_file = |line: &usize| (1..=lines).contains(line);
+        let holds = |error: &OptionsError| match error {
+            OptionsError::Property(Source::File(_, line), _) => assert!(in_the_file(line)),
+            other => panic!("nothing was read: {other:?}"),
+        };
+        match file::add(&mut options, Path::new("f"), text, dialect) {
+            Ok(()) => {}
+            Err(OptionsError::Several(errors)) => errors.iter().for_each(holds),
+            Err(error) => holds(&error),
+        }
+        assert!(options.0.iter().all(|(_, _, line)| in_the_file(line)));
     }
-    assert!(options.0.iter().all(|(_, _, line)| in_the_file(line)));
     if let Some((name, password)) = text.split_once('\n') {
         log_in(name, password);
     }
@@ -66,8 +87,8 @@ fn log_in(name: &str, password: &str) {
         quoted(name),
         quoted(password)
     );
-    let said = java::translate("sasl.jaas.config".to_owned(), jaas);
+    let said = java::translate("sasl.jaas.config", &jaas, &|_| None);
     let expected = [("sasl.username", name), ("sasl.password", password)];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(said.as_deref(), Ok(&expected[..]));
+    assert_eq!(said, Ok(java::Meaning::Is(expected.to_vec())));
 }

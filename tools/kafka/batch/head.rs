@@ -59,6 +59,11 @@ impl<'a> Batch<'a> {
         self.last_offset.saturating_add(1)
     }
 
+    /// Whether as many records are in it as its offsets can number: compaction took none.
+    pub fn is_dense(&self) -> bool {
+        i64::from(self.count) == i64::from(self.last_offset_delta) + 1
+    }
+
     /// Whether it holds markers of transactions instead of records.
     #[inline]
     pub fn is_control(&self) -> bool {

@@ -43,9 +43,7 @@ impl BatchError {
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
     /// Written before Kafka 0.11; librdkafka's own consumer reads it.
-    #[error(
-        "message format v{0} is from before Kafka 0.11 and is not read this way; --engine librdkafka reads it"
-    )]
+    #[error("message format v{0} is from before Kafka 0.11 and is not read this way")]
     OldFormat(i8),
     /// A format that is not known yet.
     #[error("message format v{0} is not known")]

@@ -175,7 +175,8 @@ fn old_and_future_formats_are_named() {
         bytes[16] = magic;
         let told = read(&bytes).expect_err("not format v2");
         assert!(told.contains(what), "{told}");
-        assert_eq!(told.contains("--engine librdkafka"), magic < 2, "{told}");
+        // Not every program that reads batches has that option.
+        assert!(!told.contains("--engine"), "{told}");
     }
     // An old message is shorter than the head of a batch.
     let mut short = vec![0; 30];

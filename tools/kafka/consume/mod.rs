@@ -105,7 +105,7 @@ pub enum ConsumeError {
     BadPattern(String),
     /// The cluster refuses the topic.
     #[error("topic {0}: {1}")]
-    Topic(String, #[source] KafkaError),
+    Topic(String, KafkaError),
     /// The topic has no such partition.
     #[error("topic {topic}: there is no partition {partition}; it has {count}")]
     NoPartition {
@@ -144,7 +144,7 @@ pub enum ConsumeError {
         error: KafkaError,
     },
     /// A batch of records can't be read.
-    #[error("{topic} [{partition}] offset {offset}: {error}")]
+    #[error("{topic} [{partition}] offset {offset}: {error}{}", hint(.error))]
     Batch {
         /// The topic.
         topic: String,
@@ -153,7 +153,6 @@ pub enum ConsumeError {
         /// The first offset that can't be read.
         offset: i64,
         /// Why.
-        #[source]
         error: BatchError,
     },
     /// Reading can't go on at all.
@@ -172,6 +171,14 @@ impl ConsumeError {
             ),
             _ => false,
         }
+    }
+}
+
+/// What reads that other format.
+fn hint(error: &BatchError) -> &'static str {
+    match error {
+        BatchError::OldFormat(_) => "; --engine librdkafka reads it",
+        _ => "",
     }
 }
 

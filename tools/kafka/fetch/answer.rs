@@ -1,7 +1,9 @@
-//! A Fetch response (versions 4 to 12), read where it lies (FetchResponse.json).
+//! A Fetch response (versions 4 to 13), read where it lies (FetchResponse.json).
 
 use std::ops::Range;
 
+/// The first version that names topics by their ids, so that a recreated topic is another topic.
+pub(super) const WITH_IDS: i16 = 13;
 /// The first version with compact fields and tags.
 const FLEXIBLE: i16 = 12;
 /// The tagged field that tells where the reader's log and the leader's part (KIP-595).
@@ -17,10 +19,17 @@ pub(super) struct Answer<'a> {
     pub(super) rows: Vec<Row<'a>>,
 }
 
+/// How a response names a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TopicRef<'a> {
+    Name(&'a str),
+    Id([u8; 16]),
+}
+
 /// What it sent of one partition.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row<'a> {
-    pub(super) topic: &'a str,
+    pub(super) topic: TopicRef<'a>,
     pub(super) partition: i32,
     /// 0 for none.
     pub(super) error: i16,
@@ -85,7 +94,11 @@ impl<'a> Cursor<'a> {
         }
         let mut rows = Vec::new();
         for _ in 0..self.count()? {
-            let topic = self.string()?;
+            let topic = if self.version >= WITH_IDS {
+                TopicRef::Id(self.take()?)
+            } else {
+                TopicRef::Name(self.string()?)
+            };
             for _ in 0..self.count()? {
                 rows.push(self.row(topic)?);
             }
@@ -99,7 +112,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    fn row(&mut self, topic: &'a str) -> Found<Row<'a>> {
+    fn row(&mut self, topic: TopicRef<'a>) -> Found<Row<'a>> {
         let partition = self.i32()?;
         let error = self.i16()?;
         let high_watermark = self.i64()?;

@@ -19,7 +19,6 @@ pub(super) struct Rules<'a> {
     /// The time before which reading stops; the largest number for none.
     pub(super) stop_time_ms: i64,
     pub(super) is_committed_only: bool,
-    pub(super) checks_crcs: bool,
     pub(super) wants_headers: bool,
 }
 
@@ -68,13 +67,13 @@ impl Deliverer {
         rules: &Rules<'_>,
         taker: &mut impl Taker,
     ) -> Result<Handed, Bad> {
-        let mut batches = Batches::new(&body[piece.records.clone()]);
+        let mut batches = Batches::new(&body[piece.stretch.records.clone()]);
         while let Some(batch) = batches.next() {
-            let behind = piece.records.end - batches.rest().len();
+            let behind = piece.stretch.records.end - batches.rest().len();
             let batch = match batch {
                 Ok(batch) => batch,
                 Err(error) => {
-                    piece.records.start = piece.records.end;
+                    piece.stretch.records.start = piece.stretch.records.end;
                     return Err(Bad {
                         offset: piece.from,
                         error,
@@ -90,7 +89,7 @@ impl Deliverer {
                 Ok(other) => return Ok(other),
                 Err(error) => {
                     let offset = piece.from.max(batch.base_offset);
-                    piece.records.start = behind;
+                    piece.stretch.records.start = behind;
                     piece.from = piece.from.max(batch.next_offset());
                     return Err(Bad {
                         offset,
@@ -99,13 +98,23 @@ impl Deliverer {
                     });
                 }
             }
-            piece.records.start = behind;
+            piece.stretch.records.start = behind;
             piece.from = piece.from.max(batch.next_offset());
         }
-        if piece.next >= rules.end {
+        // A damaged batch behind the bound is nobody's business.
+        let damage = piece.stretch.damage.as_ref();
+        let is_bound = piece.stretch.next >= rules.end;
+        if is_bound && damage.is_none_or(|damage| damage.offset >= rules.end) {
             return Ok(Handed::Bound(rules.end));
         }
-        Ok(Handed::All)
+        match piece.take_damage() {
+            None => Ok(Handed::All),
+            Some(damage) => Err(Bad {
+                offset: damage.offset,
+                error: damage.error,
+                is_passable: damage.is_passable,
+            }),
+        }
     }
 
     fn batch(
@@ -117,9 +126,6 @@ impl Deliverer {
     ) -> Result<Handed, BatchError> {
         if batch.next_offset() <= piece.from {
             return Ok(Handed::All);
-        }
-        if rules.checks_crcs {
-            batch.check()?;
         }
         let is_aborted = rules.is_committed_only && is_aborted(batch, &mut piece.aborted)?;
         if is_aborted || batch.is_control() {

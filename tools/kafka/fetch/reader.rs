@@ -19,10 +19,16 @@ use crate::kafka::consume::topics::{self, Found};
 use crate::kafka::consume::{ConsumeError, Place, Start, Wanted};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::options::Options;
-use crate::kafka::wire::{Answer, Reply, Ticket, To, Wire};
+use crate::kafka::wire::{Answer, Limits, Reply, Ticket, To, Wire};
 
 /// How long a question for metadata is waited for before another broker is asked.
 const METADATA_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a leader that can't be reached is waited for before it is asked again who leads.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a replica may take to be reached, and to answer, before its leader is asked.
+const REPLICA_CONNECT: Duration = Duration::from_secs(2);
+const REPLICA_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads partitions.
 pub struct Reader<'c> {
@@ -243,14 +249,13 @@ impl<'c> Reader<'c> {
             end: end.unwrap_or(i64::MAX),
             stop_time_ms: self.stop_time_ms,
             is_committed_only: self.settings.isolation == Isolation::ReadCommitted,
-            checks_crcs: self.settings.checks_crcs,
             wants_headers: self.wants_headers,
         };
         let handed = self.deliverer.piece(reply.body(), piece, &rules, taker)?;
         let offset = match handed {
             Handed::Stopped => return Ok(ControlFlow::Break(())),
             Handed::Bound(offset) => offset,
-            Handed::All if piece.is_end && end.is_none() => piece.next,
+            Handed::All if piece.is_end && end.is_none() => piece.stretch.next,
             Handed::All => return Ok(ControlFlow::Continue(())),
         };
         // Told once, also if the taker stops here.
@@ -279,15 +284,20 @@ impl<'c> Reader<'c> {
             let answer = self.wire.next(wake);
             let is_answer = answer.is_some();
             if let Some(answer) = answer {
-                self.take_in(answer)?;
+                self.take_in(answer);
             }
             if self.current.is_some() {
                 // The next request is under way before this answer is read.
                 self.send();
                 return Ok(());
             }
-            if !is_answer && Instant::now() >= until {
-                return Ok(());
+            if !is_answer {
+                let client = self.wire.client();
+                self.machine
+                    .report_silence(Instant::now(), || client.cause());
+                if Instant::now() >= until {
+                    return Ok(());
+                }
             }
             if !is_answer && self.wire.open_count() == 0 {
                 // Nothing is under way: all is held back, for as long as is known.
@@ -297,17 +307,23 @@ impl<'c> Reader<'c> {
         }
     }
 
-    fn take_in(&mut self, answer: Answer) -> Result<(), ConsumeError> {
+    fn take_in(&mut self, answer: Answer) {
         let now = Instant::now();
         let Some(question) = self.under_way.remove(&answer.ticket) else {
-            return Ok(());
+            return;
         };
         match (question, answer.result) {
             (Asked::Fetch { broker, request }, Ok(reply)) => {
                 let parsed = FetchAnswer::parse(reply.body(), reply.version());
-                let mut parsed = parsed.map_err(|error| {
-                    ConsumeError::Failed(KafkaError::new(code::BAD_MESSAGE, error.to_string()))
-                })?;
+                let mut parsed = match parsed {
+                    Ok(parsed) => parsed,
+                    Err(error) => {
+                        let reason = format!("broker {broker}: {error}");
+                        let error = KafkaError::new(code::BAD_MESSAGE, reason);
+                        self.machine.failed(broker, request, &error, now);
+                        return;
+                    }
+                };
                 let pieces = self
                     .machine
                     .answered(broker, request, reply.body(), &mut parsed, now);
@@ -327,7 +343,6 @@ impl<'c> Reader<'c> {
                 Err(_) => self.machine.metadata_failed(now),
             },
         }
-        Ok(())
     }
 
     /// Sends what is to be asked now.
@@ -335,11 +350,20 @@ impl<'c> Reader<'c> {
         let now = Instant::now();
         for ask in self.machine.asks(now) {
             let build = request::build(&ask, &self.machine.topics, &self.settings);
-            let deadline = now + self.settings.max_wait + self.settings.patience;
-            let to = To::Broker(ask.broker);
+            // A replica has a leader to fall back on.
+            let (patience, connecting) = if ask.is_replica {
+                (REPLICA_PATIENCE, REPLICA_CONNECT)
+            } else {
+                (self.settings.patience, CONNECT)
+            };
+            let limits = Limits {
+                deadline: now + self.settings.max_wait + patience,
+                connect_by: now + connecting,
+                versions: request::versions(&ask, &self.machine.topics),
+            };
             let ticket = self
                 .wire
-                .send_within(to, deadline, request::VERSIONS, build);
+                .send_limited(To::Broker(ask.broker), limits, build);
             let question = Asked::Fetch {
                 broker: ask.broker,
                 request: ask.request,

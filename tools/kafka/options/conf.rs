@@ -22,7 +22,7 @@ impl Conf {
     /// All of `options`, each checked again in the company of the others.
     pub(crate) fn build(options: &Options) -> Result<Conf, OptionsError> {
         let conf = Conf::new();
-        for (name, value, source) in options.iter() {
+        for (name, value, source) in options.iter().filter(|(name, ..)| !is_own(name)) {
             let fail = |reason| OptionsError::Property(Source::clone(source), reason);
             conf.set(name, value).map_err(fail)?;
         }
@@ -47,7 +47,11 @@ impl Conf {
         match result {
             ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK => Ok(()),
             ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN => {
-                Err(format!("no such property: {name} (-X list shows all)"))
+                let hint = match super::java::equivalent(name) {
+                    Some(ours) => format!("here it is {ours}"),
+                    None => "-X list shows all".to_owned(),
+                };
+                Err(format!("no such property: {name} ({hint})"))
             }
             ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID => Err(ffi::buffer_text(&reason)),
         }
@@ -122,9 +126,47 @@ unsafe fn take_rows(
     unsafe { ffi::rd_kafka_conf_dump_free(dump, count) }
 }
 
-/// Says whether librdkafka takes this property with this value.
+/// Properties of librdkafka's that are ours to honour: it would need libcurl for them.
+const OWN: &[&str] = &[
+    "https.ca.location",
+    "https.ca.pem",
+    "sasl.oauthbearer.method",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.scope",
+    "sasl.oauthbearer.extensions",
+    "sasl.oauthbearer.token.endpoint.url",
+    "sasl.oauthbearer.grant.type",
+];
+
+/// Whether librdkafka is not told of this property.
+pub(super) fn is_own(name: &str) -> bool {
+    cfg!(feature = "oidc") && OWN.contains(&name)
+}
+
+/// Says whether librdkafka takes this property with this value, or we do.
 pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
-    Conf::new().set(name, value)
+    if !is_own(name) {
+        return Conf::new().set(name, value);
+    }
+    let is_one_of = |values: &[&str]| {
+        let is_there = values.iter().any(|known| value.eq_ignore_ascii_case(known));
+        is_there
+            .then_some(())
+            .ok_or_else(|| format!("{name}: {} is expected, not `{value}`", values.join(" or ")))
+    };
+    match name {
+        "sasl.oauthbearer.method" => is_one_of(&["default", "oidc"]),
+        "sasl.oauthbearer.grant.type" => is_one_of(&["client_credentials"]),
+        "sasl.oauthbearer.token.endpoint.url"
+            if !["http://", "https://"]
+                .iter()
+                .any(|scheme| value.starts_with(scheme)) =>
+        {
+            Err(format!("{name}: a URL is expected, https://HOST/PATH"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// librdkafka's own table of properties.

@@ -2,100 +2,86 @@
 
 use std::path::Path;
 
-use super::{Options, OptionsError, Source, java};
+use super::java::{self, Meaning};
+use super::properties::{self, Dialect, Entry};
+use super::{Options, OptionsError, Source};
 
 /// Reads `path` into `options`. A file that was asked for must be there; later lines win over earlier ones.
 pub(super) fn read(
     options: &mut Options,
     path: &Path,
+    dialect: Dialect,
     asked_for: bool,
 ) -> Result<(), OptionsError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
         Err(error) if !asked_for && error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(OptionsError::Read(path.display().to_string(), error)),
     };
-    add(options, path, &text)
+    add(options, path, &properties::text_of(&bytes), dialect)
 }
 
-/// Adds what the text of the file `path` says.
-pub(super) fn add(options: &mut Options, path: &Path, text: &str) -> Result<(), OptionsError> {
-    for (line, name, value) in parse(text).into_iter().rev() {
-        let source = Source::File(path.to_owned(), line);
-        let Some((name, value)) = split(&name, value, &source)? else {
-            continue;
-        };
-        for (name, value) in
-            java::translate(name, value).map_err(|e| OptionsError::Property(source.clone(), e))?
-        {
-            options.set(&name, &value, &source)?;
+/// Adds what the text of the file `path` says; everything that is wrong with it is told at once.
+pub(super) fn add(
+    options: &mut Options,
+    path: &Path,
+    text: &str,
+    dialect: Dialect,
+) -> Result<(), OptionsError> {
+    let source = |line| Source::File(path.to_owned(), line);
+    let entries = properties::parse(text, dialect)
+        .map_err(|(line, reason)| OptionsError::Property(source(line), reason))?;
+    let other = |name: &str| {
+        let found = entries.iter().rev().find(|entry| entry.name == name);
+        found.and_then(|entry| entry.value.clone())
+    };
+    let mut wrong = Vec::new();
+    for entry in entries.iter().rev() {
+        let source = source(entry.line);
+        if let Err(error) = add_entry(options, entry, &source, &other) {
+            wrong.push(error);
         }
     }
-    Ok(())
+    wrong.reverse();
+    match wrong.len() {
+        0 => Ok(()),
+        1 => Err(wrong.remove(0)),
+        _ => Err(OptionsError::Several(wrong)),
+    }
 }
 
-fn split(
-    name: &str,
-    value: Option<String>,
+fn add_entry(
+    options: &mut Options,
+    entry: &Entry,
     source: &Source,
-) -> Result<Option<(String, String)>, OptionsError> {
-    match value {
-        Some(value) => Ok(Some((name.to_owned(), value))),
-        None if name.is_empty() => Ok(None),
-        None => Err(OptionsError::Property(
+    other: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), OptionsError> {
+    let name = &entry.name;
+    let Some(value) = &entry.value else {
+        // What is in the line may be a secret.
+        return Err(OptionsError::Property(
             source.clone(),
-            format!("NAME=VALUE is expected, not `{name}`"),
-        )),
-    }
-}
-
-/// Lines as (number, name, value): comments and blank lines left out, both ends
-/// trimmed, `\:` and `\=` unescaped, a line that ends in `\` joined with the
-/// next one, as java.util.Properties and kcat read them.
-fn parse(text: &str) -> Vec<(usize, String, Option<String>)> {
-    let mut rows = Vec::new();
-    let mut joined: Option<(usize, String)> = None;
-    for (index, line) in text.lines().enumerate() {
-        let (number, mut whole) = joined.take().unwrap_or((index + 1, String::new()));
-        let part = line.trim();
-        if whole.is_empty() && (part.is_empty() || part.starts_with(['#', '!'])) {
-            continue;
+            "NAME=VALUE is expected".to_owned(),
+        ));
+    };
+    let fail = |reason| OptionsError::Property(source.clone(), reason);
+    match java::translate(name, value, other).map_err(fail)? {
+        Meaning::Is(rows) => {
+            for (name, value) in rows {
+                options.set(&name, &value, source)?;
+            }
+            Ok(())
         }
-        let trailing = part.len() - part.trim_end_matches('\\').len();
-        if trailing % 2 == 1 {
-            whole.push_str(&part[..part.len() - 1]);
-            joined = Some((number, whole));
-            continue;
+        Meaning::Ignored => {
+            // Said of a store, and used with it.
+            if !name.contains("store.") {
+                options.pass_over(name, source);
+            }
+            Ok(())
         }
-        whole.push_str(part);
-        rows.push(split_line(number, &whole));
-    }
-    rows.extend(joined.map(|(number, whole)| split_line(number, &whole)));
-    rows
-}
-
-fn split_line(number: usize, line: &str) -> (usize, String, Option<String>) {
-    let unescape = |text: &str| text.trim().replace("\\:", ":").replace("\\=", "=");
-    match line.split_once('=') {
-        Some((name, value)) => (number, name.trim().to_owned(), Some(unescape(value))),
-        None => (number, line.to_owned(), None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    #[test]
-    fn a_line_is_trimmed_unescaped_and_joined_with_the_next_where_it_ends_in_a_backslash() {
-        let text = "# comment\n\n a.b = c\\:\\=d \nlong=one \\\n   two\nbare\n";
-        assert_eq!(
-            parse(text),
-            [
-                (3, "a.b".to_owned(), Some("c:=d".to_owned())),
-                (4, "long".to_owned(), Some("one two".to_owned())),
-                (6, "bare".to_owned(), None),
-            ]
-        );
+        Meaning::TrustStore(path) => {
+            let password = other("ssl.truststore.password").unwrap_or_default();
+            options.trust_store(&path, &password, source)
+        }
     }
 }

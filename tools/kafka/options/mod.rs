@@ -8,6 +8,8 @@
 mod conf;
 mod file;
 mod java;
+mod properties;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use conf::Conf;
+use properties::Dialect;
 
 /// Where a property was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,9 @@ pub enum OptionsError {
     /// librdkafka does not know it, or not with this value.
     #[error("{0}: {1}")]
     Property(Source, String),
+    /// Several lines of a file are wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<OptionsError>),
     /// `-X` without `=`.
     #[error("-X {}: NAME=VALUE is expected (or `list`, or `dump`)", first_word(.0))]
     NoEquals(String),
@@ -59,6 +65,12 @@ pub enum OptionsError {
     /// librdkafka would take the port modulo 65536, and ask somebody else.
     #[error("bootstrap.servers: {0}: a port is a number from 1 to 65535")]
     Port(String),
+    /// librdkafka takes no such address.
+    #[error("bootstrap.servers: {0}: HOST:PORT is expected, not a URL")]
+    Url(String),
+    /// librdkafka passes over an address of another protocol.
+    #[error("bootstrap.servers: {0}: -X security.protocol={1} is needed for this, not {2}")]
+    Scheme(String, String, String),
 }
 
 /// What stands behind a name may be a password.
@@ -66,6 +78,8 @@ fn first_word(text: &str) -> &str {
     let end = text.find(|c: char| c.is_whitespace() || c == ':');
     &text[..end.unwrap_or(text.len())]
 }
+/// The values of `security.protocol`, which librdkafka also takes in front of an address.
+const PROTOCOLS: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
 
 /// A port may be left out; a colon without brackets around it is also part of an IPv6 address.
 fn has_valid_port(broker: &str) -> bool {
@@ -88,6 +102,8 @@ struct Property {
 #[derive(Clone, Debug)]
 pub struct Options {
     properties: BTreeMap<String, Property>,
+    /// What concerns only Java's clients, and where it was said.
+    passed_over: Vec<(String, Source)>,
     /// -1 quiet, 0 normal, 1 verbose, 2 with librdkafka's log.
     pub verbosity: i32,
     /// How long the first contact with the cluster may take.
@@ -98,6 +114,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             properties: BTreeMap::new(),
+            passed_over: Vec::new(),
             verbosity: 0,
             first_contact: Duration::from_secs(5),
         }
@@ -115,6 +132,14 @@ const ALIASES: &[(&str, &str)] = &[
     ("max.in.flight", "max.in.flight.requests.per.connection"),
     ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
     ("sasl.mechanism", "sasl.mechanisms"),
+    (
+        "sasl.oauthbearer.client.credentials.client.id",
+        "sasl.oauthbearer.client.id",
+    ),
+    (
+        "sasl.oauthbearer.client.credentials.client.secret",
+        "sasl.oauthbearer.client.secret",
+    ),
 ];
 
 /// What follows `topic.` in names of librdkafka's own.
@@ -152,6 +177,51 @@ impl Options {
                 value: value.to_owned(),
                 source: source.clone(),
             });
+        Ok(())
+    }
+
+    /// Notes a property that concerns only Java's clients.
+    fn pass_over(&mut self, name: &str, source: &Source) {
+        self.passed_over.push((name.to_owned(), source.clone()));
+    }
+
+    /// Properties that concern only Java's clients, and where they were said.
+    pub fn passed_over(&self) -> impl Iterator<Item = (&str, &Source)> {
+        let rows = self.passed_over.iter();
+        rows.map(|(name, source)| (name.as_str(), source))
+    }
+
+    /// Trusts the certificates of a store of Java's.
+    fn trust_store(
+        &mut self,
+        path: &str,
+        password: &str,
+        source: &Source,
+    ) -> Result<(), OptionsError> {
+        let pem = trust::read_store(path, password)
+            .map_err(|reason| OptionsError::Property(source.clone(), reason))?;
+        self.set("ssl.ca.pem", &pem, source)
+    }
+
+    /// Looks at the files of certificates and keys that are said.
+    pub(crate) fn check_files(&self) -> Result<(), OptionsError> {
+        const FILES: &[&str] = &[
+            "ssl.ca.location",
+            "ssl.certificate.location",
+            "ssl.key.location",
+            "ssl.keystore.location",
+        ];
+        let protocol = self.get("security.protocol").unwrap_or_default();
+        if !protocol.to_ascii_lowercase().ends_with("ssl") {
+            return Ok(());
+        }
+        let said = FILES
+            .iter()
+            .filter_map(|name| Some((name, self.properties.get(*name)?)));
+        for (name, property) in said {
+            trust::check(name, &property.value)
+                .map_err(|reason| OptionsError::Property(property.source.clone(), reason))?;
+        }
         Ok(())
     }
 
@@ -196,10 +266,28 @@ impl Options {
             .get("bootstrap.servers")
             .filter(|brokers| !brokers.trim().is_empty())
             .ok_or(OptionsError::NoBrokers)?;
-        match brokers.split(',').find(|broker| !has_valid_port(broker)) {
-            Some(wrong) => Err(OptionsError::Port(wrong.trim().to_owned())),
-            None => Ok(brokers),
+        for broker in brokers.split(',').map(str::trim) {
+            self.check_broker(broker)?;
         }
+        Ok(brokers)
+    }
+
+    fn check_broker(&self, broker: &str) -> Result<(), OptionsError> {
+        if let Some((scheme, address)) = broker.split_once("://") {
+            let scheme = scheme.to_ascii_uppercase();
+            let said = self.get("security.protocol").unwrap_or("plaintext");
+            let said = said.to_ascii_uppercase();
+            if !PROTOCOLS.contains(&scheme.as_str()) || address.contains('/') {
+                return Err(OptionsError::Url(broker.to_owned()));
+            }
+            if scheme != said {
+                return Err(OptionsError::Scheme(broker.to_owned(), scheme, said));
+            }
+        }
+        if has_valid_port(broker) {
+            return Ok(());
+        }
+        Err(OptionsError::Port(broker.to_owned()))
     }
 
     /// Properties as they were typed with `-X`: the last of a name wins among them; `@FILE` is the file's content.
@@ -224,7 +312,7 @@ impl Options {
     /// Adds `-F` files, the environment, and the files that are read without being asked for.
     pub fn add_files_and_environment(&mut self, typed: &[PathBuf]) -> Result<(), OptionsError> {
         for path in typed.iter().rev().filter(|path| !means_no_file(path)) {
-            file::read(self, path, true)?;
+            file::read(self, path, Dialect::Java, true)?;
         }
         let brokers = std::env::var("KAFKA_BROKERS").unwrap_or_default();
         if !brokers.is_empty() {
@@ -243,7 +331,7 @@ impl Options {
     fn add_default_file(&mut self) -> Result<(), OptionsError> {
         for variable in ["KCAT_CONFIG", "KAFKACAT_CONFIG"] {
             if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
-                return file::read(self, Path::new(&path), true);
+                return file::read(self, Path::new(&path), Dialect::Kcat, true);
             }
         }
         let Some(home) = std::env::var_os("HOME") else {
@@ -253,7 +341,7 @@ impl Options {
         for name in ["kcat.conf", "kafkacat.conf"] {
             let path = config.join(name);
             if path.exists() {
-                return file::read(self, &path, false);
+                return file::read(self, &path, Dialect::Kcat, false);
             }
         }
         Ok(())
@@ -274,7 +362,12 @@ impl Options {
                 value
             }
         };
-        let rows = conf.map(|conf| conf.dump()).unwrap_or_default();
+        let mut rows = conf.map(|conf| conf.dump()).unwrap_or_default();
+        for (name, value) in rows.iter_mut().filter(|(name, _)| conf::is_own(name)) {
+            if let Some(property) = self.properties.get(canonical(name)) {
+                value.clone_from(&property.value);
+            }
+        }
         rows.into_iter()
             .map(|(name, value)| {
                 let source = said(&name).unwrap_or_default();

@@ -81,7 +81,13 @@ fn a_port_that_cannot_be_is_refused_and_not_wrapped_around() {
         let error = options.brokers().expect_err(wrong).to_string();
         assert!(error.contains("a port is"), "{error}");
     }
-    for right in ["h", "a:1, b:65535", "ssl://h:9093", "[::1]:9092", "::1"] {
+    for right in [
+        "h",
+        "a:1, b:65535",
+        "plaintext://h:9093",
+        "[::1]:9092",
+        "::1",
+    ] {
         let options = typed(&[&format!("bootstrap.servers={right}")]);
         assert_eq!(options.brokers().ok(), Some(right));
     }
@@ -96,4 +102,23 @@ fn a_file_that_is_not_there_is_named_with_the_reason_once() {
         format!("{error:#}"),
         "/no/such/file: No such file or directory (os error 2)"
     );
+}
+
+#[test]
+fn a_url_and_an_address_of_another_protocol_are_refused_with_what_is_expected() {
+    for wrong in [
+        "http://h:1",
+        "kafka://h:9092",
+        "ssl://h:9093/x",
+        "a:1,https://b:2",
+    ] {
+        let options = typed(&[&format!("bootstrap.servers={wrong}")]);
+        let error = options.brokers().expect_err(wrong).to_string();
+        assert!(error.contains("HOST:PORT is expected"), "{error}");
+    }
+    let options = typed(&["bootstrap.servers=SSL://h:9093"]);
+    let error = options.brokers().expect_err("plaintext").to_string();
+    assert!(error.contains("security.protocol=SSL is needed"), "{error}");
+    let options = typed(&["bootstrap.servers=SSL://h:9093", "security.protocol=ssl"]);
+    assert!(options.brokers().is_ok());
 }

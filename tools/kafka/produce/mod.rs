@@ -225,14 +225,22 @@ impl Producer {
 
     /// Says once for each outage that there is no broker, since waiting may be long.
     fn tell_outage(&mut self, error: &KafkaError) {
-        if error.code != code::ALL_BROKERS_DOWN
-            || self.outage.is_some()
-            || self.totals.delivered == 0
-        {
+        if self.outage.is_some() {
             return;
         }
-        let cause = self.client.cause().unwrap_or_else(|| error.to_string());
-        log::warn!("no broker can be reached ({cause}); still trying");
+        let is_first = self.totals.delivered == 0;
+        let cause = || self.client.cause().unwrap_or_else(|| error.to_string());
+        let cause = if is_first && self.client.has_wrong_address() {
+            let cause = cause();
+            log::warn!("{cause}; still trying");
+            cause
+        } else if !is_first && self.client.is_cut_off() {
+            let cause = cause();
+            log::warn!("no broker can be reached ({cause}); still trying");
+            cause
+        } else {
+            return;
+        };
         self.outage = Some(cause);
     }
 

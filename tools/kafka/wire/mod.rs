@@ -10,6 +10,7 @@
 //! - [`Reply::decode`] makes a response of kafka-protocol's of the bytes.
 //! - [`gather`](Wire::gather): many brokers side by side, each one's error with its row.
 //! - [`ask_first`](Wire::ask_first): the first contact, with the reason where there is none.
+//! - `shape`: what is checked of an answer before it is decoded.
 //! - `shim`: the C functions below, as safe types.
 //!
 //! A request that fails is not sent again here: whether to ask again, and whom,
@@ -17,6 +18,7 @@
 
 mod contact;
 mod gather;
+mod shape;
 mod shim;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -28,6 +30,7 @@ use kafka_protocol::protocol::{Decodable, Request};
 
 use super::client::Client;
 use super::error::{KafkaError, code};
+use shape::Shape;
 use shim::{Arrival, Body, Encoded, Link, Queue};
 
 /// Whom to ask.
@@ -85,13 +88,17 @@ impl Reply {
     pub fn decode<R: Request>(self) -> Result<R::Response, KafkaError> {
         debug_assert_eq!(self.api, R::KEY, "a response is decoded as what it is");
         let (version, broker) = (self.version, self.broker);
-        let mut bytes = Bytes::from_owner(self.body);
-        R::Response::decode(&mut bytes, version).map_err(|error| {
+        let unreadable = |why: &str| {
             let api = api_name(R::KEY);
             let reason =
-                format!("the answer of broker {broker} to {api} v{version} can't be read: {error}");
+                format!("the answer of broker {broker} to {api} v{version} can't be read: {why}");
             KafkaError::new(code::BAD_MESSAGE, reason)
-        })
+        };
+        if Shape::of(R::KEY).is_some_and(|shape| !shape.fits(self.body.as_ref(), version)) {
+            return Err(unreadable("it is cut or malformed"));
+        }
+        let mut bytes = Bytes::from_owner(self.body);
+        R::Response::decode(&mut bytes, version).map_err(|error| unreadable(&error.to_string()))
     }
 }
 
@@ -112,7 +119,20 @@ struct Waiting {
     /// The first version with compact fields and tags.
     flexible_from: i16,
     deadline: Instant,
+    /// When to give up where there is no connection yet.
+    connect_by: Instant,
     encode: Encode,
+}
+
+/// What holds for a request.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// By when there is an answer, or an error.
+    pub deadline: Instant,
+    /// By when there is a connection, or an error.
+    pub connect_by: Instant,
+    /// In which versions it can be sent.
+    pub versions: std::ops::RangeInclusive<i16>,
 }
 
 /// A request that is under way.
@@ -183,6 +203,22 @@ impl<'c> Wire<'c> {
         versions: std::ops::RangeInclusive<i16>,
         build: impl FnOnce(i16) -> R + 'static,
     ) -> Ticket {
+        let limits = Limits {
+            deadline,
+            connect_by: deadline,
+            versions,
+        };
+        self.send_limited(to, limits, build)
+    }
+
+    /// As [`Wire::send`], within these limits.
+    pub fn send_limited<R: Request>(
+        &mut self,
+        to: To,
+        limits: Limits,
+        build: impl FnOnce(i16) -> R + 'static,
+    ) -> Ticket {
+        let versions = limits.versions;
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let lowest = (*versions.start()).max(R::VERSIONS.min);
@@ -195,7 +231,8 @@ impl<'c> Wire<'c> {
             lowest,
             newest,
             flexible_from: (lowest..=newest).find(is_flexible).unwrap_or(i16::MAX),
-            deadline,
+            deadline: limits.deadline,
+            connect_by: limits.connect_by.min(limits.deadline),
             encode: Box::new(move |version| {
                 let mut body = BytesMut::new();
                 build(version).encode(&mut body, version)?;
@@ -230,7 +267,7 @@ impl<'c> Wire<'c> {
         } else if self.under_way.is_empty() {
             let seen = shim::state_version(self.client);
             self.send_what_waits();
-            let first = self.waiting.iter().map(|waiting| waiting.deadline).min();
+            let first = self.waiting.iter().map(|waiting| waiting.connect_by).min();
             if let (Some(first), true) = (first, self.arrived.is_empty()) {
                 let wait = left.min(first.saturating_duration_since(Instant::now()));
                 // A broker whose number librdkafka learns comes without a change of its state.
@@ -279,7 +316,7 @@ impl<'c> Wire<'c> {
         let mut unreached = HashSet::new();
         for waiting in std::mem::take(&mut self.waiting) {
             let to = waiting.to;
-            let is_due = waiting.deadline <= Instant::now();
+            let is_due = waiting.connect_by <= Instant::now();
             if !is_due && unreached.contains(&to) {
                 self.waiting.push_back(waiting);
             } else if let Some(waiting) = self.try_to_send(waiting) {
@@ -297,7 +334,8 @@ impl<'c> Wire<'c> {
             To::Broker(id) => Some(id),
         };
         let link = Link::find(self.client, id);
-        if left.is_zero() {
+        let is_given_up = link.is_none() && waiting.connect_by <= Instant::now();
+        if left.is_zero() || is_given_up {
             let error = match link {
                 Some(_) => KafkaError::of(code::TIMED_OUT),
                 None => self.not_reached(waiting.to),
@@ -325,6 +363,13 @@ impl<'c> Wire<'c> {
         let failed = |code, reason: String| (ticket, Err(KafkaError::new(code, reason)));
         let api = waiting.api;
         let Some(version) = link.version(api, waiting.lowest, waiting.newest) else {
+            if api == ApiKey::Metadata as i16 {
+                let name = link.name().replace("/bootstrap", "");
+                let reason = format!(
+                    "{name} is not a broker's port (it may be a controller's): -b names a broker, usually HOST:9092"
+                );
+                return Err(failed(code::UNSUPPORTED_FEATURE, reason));
+            }
             let reason = format!(
                 "broker {} does not know {} in a version from {} to {}",
                 link.id(),
@@ -406,6 +451,17 @@ fn explain(error: KafkaError, sent: &Sent) -> KafkaError {
         code::TRANSPORT | code::DESTROY_BROKER => KafkaError::new(
             code::TRANSPORT,
             format!("the connection to broker {broker} broke before it answered {api}"),
+        ),
+        code::UNDERFLOW => KafkaError::new(
+            code::BAD_MESSAGE,
+            format!("broker {broker} sent an answer to {api} that is empty or cut"),
+        ),
+        // librdkafka received a length that it does not take; nothing else ends so.
+        code::BAD_MESSAGE => KafkaError::new(
+            code::TOO_LARGE_ANSWER,
+            format!(
+                "broker {broker} sent an answer to {api} that is larger than receive.message.max.bytes"
+            ),
         ),
         _ => error,
     }

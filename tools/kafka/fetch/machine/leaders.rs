@@ -14,6 +14,8 @@ const GONE_AFTER: Duration = Duration::from_secs(5);
 /// An answer that is so much later than it should be makes us ask whether there is another leader.
 const LATE: Duration = Duration::from_secs(3);
 
+const RECREATED: &str = "the topic was deleted and made again while it was read";
+
 /// When to ask who leads what.
 #[derive(Debug, Default)]
 pub(super) struct Refresh {
@@ -110,16 +112,16 @@ impl Machine {
         }
         topic.missing_since = None;
         if topic.id != row.id && !topic.id.is_nil() && !row.id.is_nil() {
-            let reason = "the topic was deleted and made again while it was read";
-            self.lose_topic(index, reason);
+            self.lose_topic(index, RECREATED);
             return;
         }
         topic.id = row.id;
+        let has_id = !row.id.is_nil();
         for row in &row.partitions {
             match self.places.get(&(index, row.id)) {
                 Some(&place) => {
                     let partition = &mut self.partitions[place];
-                    self.refresh.is_wanted |= partition.learn(row);
+                    self.refresh.is_wanted |= partition.learn(row, now);
                 }
                 // What is in a new partition came after reading began.
                 None if self.takes_new => {
@@ -130,12 +132,24 @@ impl Machine {
                         None,
                     );
                     if let Some(partition) = self.partitions.last_mut() {
-                        partition.learn(row);
+                        partition.learn(row, now);
                     }
                 }
                 None => {}
             }
         }
+        if !has_id && self.is_recreated(index, now) {
+            self.lose_topic(index, RECREATED);
+        }
+    }
+
+    /// Without topic ids a recreated topic is known by its epochs, which begin anew.
+    fn is_recreated(&self, topic: usize, now: Instant) -> bool {
+        let mut partitions = self.partitions.iter().filter(|p| p.topic == topic);
+        partitions.any(|partition| {
+            let since = partition.older_since;
+            since.is_some_and(|since| now.saturating_duration_since(since) >= GONE_AFTER)
+        })
     }
 
     fn lose_topic(&mut self, index: usize, reason: &str) {

@@ -42,6 +42,7 @@ impl Machine {
         let partition = &mut self.partitions[index];
         partition.position = Position::At { offset: to, epoch };
         partition.told_end = None;
+        partition.was_cut = true;
     }
 
     /// Partitions whose position is to be looked up.
@@ -70,7 +71,18 @@ impl Machine {
             epoch: -1,
         };
         partition.told_end = None;
+        // A log that ends before the bound was cut back.
+        partition.end = partition.end.map(|end| end.min(log.stable.max(to)));
+        let is_contradiction = partition.failures == 3 && asked == Some(to);
         partition.is_over = partition.end.is_some_and(|end| to >= end);
+        if is_contradiction {
+            let (topic, id) = self.place(index);
+            log::warn!(
+                "{topic} [{id}]: the broker says that offset {to} is out of range, which is {} to {}; it is asked again",
+                log.first,
+                log.high
+            );
+        }
         if let Some(asked) = asked.filter(|&asked| asked != to) {
             let (topic, id) = self.place(index);
             log::warn!(

@@ -8,31 +8,38 @@
 mod leaders;
 mod lost;
 mod partition;
+mod silence;
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, Row};
+use super::answer::{Answer, Row, TopicRef};
 use super::settings::Settings;
 use crate::kafka::cluster::Isolation;
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::error::{KafkaError, code};
 use leaders::Refresh;
 pub(super) use lost::Log;
-pub(super) use partition::AskRow;
-use partition::{Partition, Position};
+pub(super) use partition::{AskRow, Damage, Stretch};
+use partition::{Checks, Partition, Position};
 
 /// The most bytes that all leaders together may send at once, where the user says nothing else.
 const BUDGET_BYTES: i32 = 8 * 1024 * 1024;
 /// The least that one leader is asked for.
 const LEAST_BYTES: i32 = 1024 * 1024;
+/// The longest that a broker is left alone because it says so; Kafka's own quotas ask for some seconds at most.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(30);
+/// A throttle so long is reported.
+const TOLD_THROTTLE: Duration = Duration::from_secs(2);
+/// For how long a replica is not asked after it failed.
+const AVOIDED_FOR: Duration = Duration::from_secs(60);
+
 /// A topic that is read.
 #[derive(Clone, Debug)]
 pub(super) struct Topic {
     pub(super) name: String,
     /// Tells it from another of the same name; nil where the brokers don't say.
-    id: uuid::Uuid,
+    pub(super) id: uuid::Uuid,
     missing_since: Option<Instant>,
 }
 
@@ -42,6 +49,9 @@ struct Broker {
     request: Option<(u64, Instant)>,
     hold_until: Option<Instant>,
     failures: u32,
+    /// Its answers could not be used, and that was reported.
+    is_failure_said: bool,
+    is_throttle_said: bool,
 }
 
 /// A request to be sent.
@@ -50,23 +60,39 @@ pub(super) struct Ask {
     pub(super) broker: i32,
     pub(super) request: u64,
     pub(super) max_bytes: i32,
+    /// Whether the leader is to answer itself, not to recommend a replica that failed.
+    pub(super) wants_leader: bool,
+    /// Whether the broker is asked in the leader's place for some partition.
+    pub(super) is_replica: bool,
     pub(super) rows: Vec<AskRow>,
 }
 
 /// What an answer holds of one partition, to be handed out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Piece {
     pub(super) partition: usize,
     /// Records before this offset were not asked for.
     pub(super) from: i64,
-    /// Where in the answer its batches are.
-    pub(super) records: Range<usize>,
+    /// Where in the answer its next batches are.
+    pub(super) stretch: Stretch,
+    /// What follows, each behind a damaged batch.
+    pub(super) later: VecDeque<Stretch>,
     /// Aborted transactions, by their first offset.
     pub(super) aborted: Vec<(i64, i64)>,
-    /// Where reading goes on behind them.
-    pub(super) next: i64,
     /// Whether there is nothing more for now, and that was not told yet.
     pub(super) is_end: bool,
+}
+
+impl Piece {
+    /// Takes off the damaged batch behind the records, and goes on behind it.
+    pub(super) fn take_damage(&mut self) -> Option<Damage> {
+        let damage = self.stretch.damage.take()?;
+        if let Some(stretch) = self.later.pop_front() {
+            self.from = self.from.max(self.stretch.next);
+            self.stretch = stretch;
+        }
+        Some(damage)
+    }
 }
 
 /// What is read, and how far it is.
@@ -81,6 +107,8 @@ pub(super) struct Machine {
     next_request: u64,
     /// Whether partitions that come into being are read too.
     takes_new: bool,
+    /// Whether one partition is asked for at a time, because an answer was larger than what is received.
+    is_narrowed: bool,
     refresh: Refresh,
     /// What the user is to be told.
     errors: Vec<ConsumeError>,
@@ -98,6 +126,7 @@ impl Machine {
             order: Vec::new(),
             next_request: 0,
             takes_new,
+            is_narrowed: false,
             refresh: Refresh {
                 regularly_at,
                 ..Refresh::default()
@@ -154,6 +183,12 @@ impl Machine {
             hold_until: None,
             failures: 0,
             told_end: None,
+            avoided: None,
+            asked_more_at: None,
+            was_cut: false,
+            older_since: None,
+            silent_since: None,
+            is_silence_said: false,
             is_over: false,
         });
         index
@@ -203,6 +238,8 @@ impl Machine {
                 continue;
             }
             match rows.iter_mut().find(|(asked, _)| *asked == broker) {
+                // One partition at a time shows whose answer is too large.
+                Some(_) if self.is_narrowed => {}
                 Some((_, rows)) => rows.push(row),
                 None => rows.push((broker, vec![row])),
             }
@@ -215,10 +252,17 @@ impl Machine {
                 self.partitions[row.partition].asked = Some(request);
             }
             self.brokers.entry(broker).or_default().request = Some((request, now));
+            let asked = || rows.iter().map(|row| &self.partitions[row.partition]);
             Ask {
                 broker,
                 request,
-                max_bytes,
+                max_bytes: if self.is_narrowed {
+                    rows[0].max_bytes
+                } else {
+                    max_bytes
+                },
+                wants_leader: asked().any(|p| p.avoided.is_some()),
+                is_replica: asked().any(|p| p.replica.is_some()),
                 rows,
             }
         });
@@ -249,19 +293,19 @@ impl Machine {
             self.failed(broker, request, &error, now);
             return Vec::new();
         }
-        let state = self.brokers.entry(broker).or_default();
-        state.release(request);
-        state.failures = 0;
-        if let Ok(throttle_ms @ 1..) = u64::try_from(answer.throttle_ms) {
-            state.hold_until = Some(now + Duration::from_millis(throttle_ms));
-        }
+        self.broker_answered(broker, request, answer.throttle_ms, now);
         let mut pieces = Vec::new();
         // The rows of a topic follow each other.
         let mut topic = 0;
         for row in &mut answer.rows {
-            if self.topics.get(topic).is_none_or(|t| t.name != row.topic) {
-                let found = self.topics.iter().position(|t| t.name == row.topic);
-                let Some(found) = found else { continue };
+            let is_named = |t: &Topic| match row.topic {
+                TopicRef::Name(name) => t.name == name,
+                TopicRef::Id(id) => *t.id.as_bytes() == id,
+            };
+            if !self.topics.get(topic).is_some_and(is_named) {
+                let Some(found) = self.topics.iter().position(is_named) else {
+                    continue;
+                };
                 topic = found;
             }
             let Some(&index) = self.places.get(&(topic, row.partition)) else {
@@ -272,9 +316,7 @@ impl Machine {
                 continue;
             }
             self.partitions[index].asked = None;
-            if let Some(piece) = self.take_row(index, broker, body, row, now) {
-                pieces.push(piece);
-            }
+            pieces.extend(self.take_row(index, broker, body, row, now));
         }
         // What was asked for and is not in the answer is asked for again.
         self.release_partitions(request);
@@ -318,12 +360,15 @@ impl Machine {
             self.row_failed(index, broker, row.error.into(), now);
             return None;
         }
+        self.heard(index);
         let partition = &mut self.partitions[index];
         partition.failures = 0;
         if partition.is_over {
             return None;
         }
-        if let Some(replica) = row.preferred_replica.filter(|&replica| replica != broker) {
+        let avoided = partition.avoided.map(|(id, _)| id);
+        let other = |replica: &i32| *replica != broker && Some(*replica) != avoided;
+        if let Some(replica) = row.preferred_replica.filter(other) {
             partition.replica = Some((replica, now + self.settings.replica_lease));
         }
         if let Some((epoch, offset)) = row.diverging {
@@ -333,41 +378,116 @@ impl Machine {
         let Position::At { offset: from, .. } = partition.position else {
             return None;
         };
-        let records = row.records.clone();
-        let next = partition.go_on(&body[records.clone()], self.settings.receive_max_bytes);
+        let checks = Checks {
+            crcs: self.settings.checks_crcs,
+            most_bytes: self.settings.receive_max_bytes,
+        };
+        let mut stretches = partition.go_on(body, row.records.clone(), row.high_watermark, checks);
         let stable = match self.settings.isolation {
             Isolation::ReadCommitted if row.last_stable_offset >= 0 => row.last_stable_offset,
             _ => row.high_watermark,
         };
+        if partition.was_cut && stable >= 0 {
+            // What the bound was noted for is not there any more.
+            partition.end = partition.end.map(|end| end.min(stable));
+        }
+        let first = stretches.pop_front()?;
+        let next = stretches.back().map_or(first.next, |last| last.next);
         let is_end = stable >= 0 && next >= stable && partition.told_end != Some(next);
         if is_end {
             partition.told_end = Some(next);
         }
         row.aborted.sort_unstable_by_key(|&(_, first)| first);
-        (is_end || !records.is_empty()).then(|| Piece {
+        let has_more = !first.records.is_empty() || first.damage.is_some();
+        (is_end || has_more).then(|| Piece {
             partition: index,
             from,
-            records,
+            stretch: first,
+            later: stretches,
             aborted: std::mem::take(&mut row.aborted),
-            next,
             is_end,
         })
     }
 
+    /// A broker sent an answer that can be used.
+    fn broker_answered(&mut self, broker: i32, request: u64, throttle_ms: i32, now: Instant) {
+        let state = self.brokers.entry(broker).or_default();
+        state.release(request);
+        state.failures = 0;
+        state.is_failure_said = false;
+        let throttle = Duration::from_millis(u64::try_from(throttle_ms).unwrap_or(0));
+        if throttle.is_zero() {
+            state.is_throttle_said = false;
+            return;
+        }
+        let held = throttle.min(LONGEST_THROTTLE);
+        state.hold_until = Some(now + held);
+        if throttle >= TOLD_THROTTLE && !std::mem::replace(&mut state.is_throttle_said, true) {
+            log::warn!(
+                "broker {broker} throttles this client for {} s (a quota of the cluster); it is asked again in {} s",
+                throttle.as_secs(),
+                held.as_secs()
+            );
+        }
+    }
+
     /// A request came to nothing.
     pub(super) fn failed(&mut self, broker: i32, request: u64, error: &KafkaError, now: Instant) {
+        let asked: Vec<usize> = self.asked_with(request).collect();
+        self.release_partitions(request);
         let state = self.brokers.entry(broker).or_default();
         state.release(request);
         state.failures += 1;
         state.hold_until = Some(now + self.settings.backoff_after(state.failures));
-        self.release_partitions(request);
-        for partition in &mut self.partitions {
-            partition.leave_replica(broker);
-        }
         self.refresh.is_wanted = true;
-        if !is_passing(error.code) {
+        self.leave_replicas(broker, error, now);
+        if error.code == code::TOO_LARGE_ANSWER {
+            match asked[..] {
+                [one] => self.is_too_large(one),
+                _ => self.is_narrowed = true,
+            }
+        } else if error.code == code::BAD_MESSAGE {
+            // Asked again; said once, until an answer can be used.
+            let state = self.brokers.entry(broker).or_default();
+            if !std::mem::replace(&mut state.is_failure_said, true) {
+                self.errors.push(ConsumeError::Failed(error.clone()));
+            }
+        } else if !is_passing(error.code) {
             self.errors.push(ConsumeError::Failed(error.clone()));
         }
+    }
+
+    fn asked_with(&self, request: u64) -> impl Iterator<Item = usize> {
+        let partitions = self.partitions.iter().enumerate();
+        partitions.filter_map(move |(index, p)| (p.asked == Some(request)).then_some(index))
+    }
+
+    /// The partitions that were read from `broker` in the leader's place go back to the leader.
+    fn leave_replicas(&mut self, broker: i32, error: &KafkaError, now: Instant) {
+        let mut is_left = false;
+        for partition in &mut self.partitions {
+            if partition.leave_replica(broker) {
+                partition.avoided = Some((broker, now + AVOIDED_FOR));
+                is_left = true;
+            }
+        }
+        if is_left {
+            log::warn!("reading from the leaders instead of the replica in client.rack: {error}");
+        }
+    }
+
+    /// One partition alone brought more than is received.
+    fn is_too_large(&mut self, index: usize) {
+        let limit = self.settings.receive_max_bytes;
+        let offset = match self.partitions[index].position {
+            Position::At { offset, .. } => offset.to_string(),
+            Position::Unknown(..) => "?".to_owned(),
+        };
+        let reason = format!(
+            "the record batch at offset {offset} is larger than receive.message.max.bytes={limit}; raise it with -X receive.message.max.bytes=BYTES"
+        );
+        self.is_narrowed = false;
+        self.give_up(index, KafkaError::new(code::TOO_LARGE_ANSWER, reason));
     }
 
     /// A partition's row of an answer is an error.
@@ -382,6 +502,10 @@ impl Machine {
             code::OFFSET_OUT_OF_RANGE => {
                 if let Position::At { offset, .. } = partition.position {
                     partition.position = Position::Unknown(self.settings.reset, Some(offset));
+                    // A broker may say so although the offset is there.
+                    if partition.failures > 1 {
+                        partition.hold_until = Some(now + backoff);
+                    }
                 }
             }
             error if is_passing(error) => {
@@ -459,5 +583,7 @@ fn is_passing(code: i32) -> bool {
             | code::TIMED_OUT
             | code::TIMED_OUT_QUEUE
             | code::DESTROY_BROKER
+            | code::UNKNOWN_TOPIC_ID
+            | code::INCONSISTENT_TOPIC_ID
     )
 }

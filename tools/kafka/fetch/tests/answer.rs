@@ -5,8 +5,8 @@ use kafka_protocol::messages::FetchResponse;
 use kafka_protocol::protocol::Decodable;
 use proptest::prelude::*;
 
-use super::super::answer::Answer;
-use super::{Part, Response};
+use super::super::answer::{Answer, TopicRef};
+use super::{Part, Response, topic_id};
 
 fn parts() -> Vec<Part> {
     vec![
@@ -32,7 +32,7 @@ fn parts() -> Vec<Part> {
 
 #[test]
 fn every_version_is_read_as_the_schema_says() {
-    for version in 4..=12 {
+    for version in 4..=13 {
         let body = Response::of(version, "orders", &parts());
         let answer = Answer::parse(&body, version).expect("well-formed");
         let mut bytes = Bytes::from(body.clone());
@@ -40,7 +40,11 @@ fn every_version_is_read_as_the_schema_says() {
         assert_eq!(answer.throttle_ms, schema.throttle_time_ms);
         assert_eq!(answer.rows.len(), 2, "v{version}");
         for (row, expected) in answer.rows.iter().zip(&schema.responses[0].partitions) {
-            assert_eq!(row.topic, schema.responses[0].topic.as_str());
+            let expected_topic = match version {
+                13.. => TopicRef::Id(topic_id("orders").into_bytes()),
+                _ => TopicRef::Name(schema.responses[0].topic.as_str()),
+            };
+            assert_eq!(row.topic, expected_topic);
             assert_eq!(row.partition, expected.partition_index);
             assert_eq!(row.error, expected.error_code);
             assert_eq!(row.high_watermark, expected.high_watermark);
@@ -65,7 +69,7 @@ fn every_version_is_read_as_the_schema_says() {
 
 #[test]
 fn a_response_that_is_cut_is_told_with_the_place() {
-    for version in [4, 11, 12] {
+    for version in [4, 11, 12, 13] {
         let body = Response::of(version, "orders", &parts());
         for cut in 0..body.len() {
             let error = Answer::parse(&body[..cut], version).expect_err("a part is missing");
@@ -77,7 +81,7 @@ fn a_response_that_is_cut_is_told_with_the_place() {
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(
-        version in 4..=12i16,
+        version in 4..=13i16,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
     ) {
         let mut body = Response::of(version, "orders", &parts());

@@ -1,10 +1,11 @@
 //! Which records of an answer are handed out, and which are not.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use super::super::Taker;
 use super::super::deliver::{Bad, Deliverer, Handed, Rules};
-use super::super::machine::Piece;
+use super::super::machine::{Piece, Stretch};
 use crate::kafka::batch::build::Recipe;
 use crate::kafka::batch::{BatchError, Codec};
 use crate::record::Record;
@@ -16,7 +17,6 @@ const RULES: Rules<'_> = Rules {
     end: i64::MAX,
     stop_time_ms: i64::MAX,
     is_committed_only: true,
-    checks_crcs: true,
     wants_headers: true,
 };
 
@@ -24,9 +24,9 @@ fn piece(body: &[u8], from: i64) -> Piece {
     Piece {
         partition: 0,
         from,
-        records: 0..body.len(),
+        stretch: Stretch::sound(0..body.len(), 0),
+        later: VecDeque::new(),
         aborted: Vec::new(),
-        next: 0,
         is_end: false,
     }
 }
@@ -82,7 +82,12 @@ fn hand_out(
     most: usize,
 ) -> (Vec<String>, Result<Handed, Bad>) {
     let [one_by_one, in_passing] = [false, true].map(|takes_values| {
-        let mut piece = piece.clone();
+        let mut piece = Piece {
+            stretch: Stretch::sound(piece.stretch.records.clone(), piece.stretch.next),
+            later: VecDeque::new(),
+            aborted: piece.aborted.clone(),
+            ..*piece
+        };
         let mut deliverer = Deliverer::new(1 << 20);
         let mut keeper = Keeper {
             values: Vec::new(),
@@ -140,7 +145,7 @@ fn a_bound_within_or_between_batches_ends_the_partition() {
     }
     // Behind the last record there may be nothing but markers, or holes.
     let mut last = piece(&body, 0);
-    last.next = 6;
+    last.stretch.next = 6;
     let rules = Rules { end: 6, ..RULES };
     let (values, handed) = hand_out(&body, &mut last, &rules, 99);
     assert_eq!(values.len(), 4);
@@ -225,33 +230,6 @@ fn reading_may_stop_within_an_aborted_transaction() {
         all.extend(hand_out(&body, &mut rest, &RULES, 1).0);
     }
     assert_eq!(all, ["kept", "of nobody", "kept, too"]);
-}
-
-#[test]
-fn a_damaged_batch_is_told_with_its_offset_and_what_follows_can_be_read() {
-    let mut body = batches(&[
-        Recipe::of(0, &["a"]),
-        Recipe::of(1, &["b", "c"]),
-        Recipe::of(3, &["d"]),
-    ]);
-    let second = body.len() / 3 + 40;
-    body[second] ^= 1;
-    let mut rest = piece(&body, 0);
-    let (values, handed) = hand_out(&body, &mut rest, &RULES, 99);
-    assert_eq!(values, ["a"]);
-    let bad = handed.expect_err("a bit was changed");
-    assert!(matches!(bad.error, BatchError::Checksum { .. }));
-    assert_eq!((bad.offset, bad.is_passable), (1, true));
-    let (values, handed) = hand_out(&body, &mut rest, &RULES, 99);
-    assert_eq!(values, ["d"]);
-    assert!(matches!(handed, Ok(Handed::All)));
-    // Not asked for, not noticed.
-    let rules = Rules {
-        checks_crcs: false,
-        ..RULES
-    };
-    let (values, _) = hand_out(&body, &mut piece(&body, 0), &rules, 99);
-    assert_eq!(values, ["a", "b", "c", "d"]);
 }
 
 #[test]

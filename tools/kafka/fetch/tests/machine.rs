@@ -107,6 +107,38 @@ impl Play {
     }
 }
 
+#[test]
+fn every_version_of_the_request_can_be_sent_with_every_field_that_it_has() {
+    use super::super::request;
+    use kafka_protocol::protocol::{Decodable, Encodable};
+    let with_rack = Settings {
+        rack: "here".to_owned(),
+        ..settings()
+    };
+    let mut play = Play::of(with_rack.clone(), &[(1, 4)]);
+    let ask = play.one_ask();
+    play.answer(&ask, &[data(0, 0, 10)]);
+    let ask = play.one_ask();
+    assert_eq!((ask.rows[0].leader_epoch, ask.rows[0].last_epoch), (4, 4));
+    for version in 4..=13 {
+        let request = request::build(&ask, &play.machine.topics, &with_rack)(version);
+        let mut bytes = bytes::BytesMut::new();
+        request
+            .encode(&mut bytes, version)
+            .unwrap_or_else(|e| panic!("v{version}: {e}"));
+        let read = kafka_protocol::messages::FetchRequest::decode(&mut bytes, version);
+        let read = read.expect("what was written");
+        let row = &read.topics[0].partitions[0];
+        assert_eq!(row.fetch_offset, 10);
+        assert_eq!(row.last_fetched_epoch, if version >= 12 { 4 } else { -1 });
+        assert_eq!(row.current_leader_epoch, if version >= 9 { 4 } else { -1 });
+        assert_eq!(
+            read.rack_id.as_str(),
+            if version >= 11 { "here" } else { "" }
+        );
+    }
+}
+
 fn data(id: i32, base_offset: i64, count: usize) -> Part {
     let values = vec!["v"; count];
     let mut recipe = Recipe::of(base_offset, &values);
@@ -158,7 +190,10 @@ fn the_next_request_goes_on_behind_what_came_before_a_record_is_handed_out() {
             },
         ],
     );
-    assert_eq!((pieces.len(), pieces[0].from, pieces[0].next), (1, 0, 10));
+    assert_eq!(
+        (pieces.len(), pieces[0].from, pieces[0].stretch.next),
+        (1, 0, 10)
+    );
     let next = play.one_ask();
     // What has sent something goes behind the others.
     assert_eq!(offsets(&next), [(1, 0), (0, 10)]);
@@ -177,7 +212,9 @@ fn the_end_is_told_once_and_again_after_more_has_come() {
     let mut is_end = |part: Part| {
         let ask = play.one_ask();
         let pieces = play.answer(&ask, &[part]);
-        pieces.first().map(|piece| (piece.next, piece.is_end))
+        pieces
+            .first()
+            .map(|piece| (piece.stretch.next, piece.is_end))
     };
     let nothing = Part::default();
     assert_eq!(is_end(end(data(0, 0, 3), 5)), Some((3, false)));
@@ -219,7 +256,7 @@ fn the_answer_of_an_old_leader_that_comes_late_is_not_taken() {
     let ask = play.one_ask();
     assert!(play.answer(&old, &[data(0, 0, 7)]).is_empty());
     let pieces = play.answer(&ask, &[data(0, 3, 1)]);
-    assert_eq!(pieces[0].next, 4);
+    assert_eq!(pieces[0].stretch.next, 4);
 }
 
 #[test]
@@ -459,4 +496,226 @@ fn the_leaders_share_the_memory() {
     };
     let mut play = Play::of(said, &leaders);
     assert!(play.asks().iter().all(|ask| ask.max_bytes == 5_000_000));
+}
+
+/// The batches of offsets 0, 1 and 2, and 3, the second of them changed from this byte on.
+fn damaged(at: usize, bytes: &[u8]) -> Part {
+    let recipes = [(0, &["a"][..]), (1, &["b", "c"]), (3, &["d"])];
+    let batches = recipes.map(|(base, values)| Recipe::of(base, values).bytes());
+    let mut records = batches.concat();
+    let second = batches[0].len() + at;
+    records[second..second + bytes.len()].copy_from_slice(bytes);
+    Part {
+        high_watermark: 1000,
+        last_stable_offset: 1000,
+        records,
+        ..Part::default()
+    }
+}
+
+#[test]
+fn nothing_of_a_damaged_batch_is_believed_and_what_follows_is_read() {
+    let changes: [(usize, &[u8]); 6] = [
+        // The base offset, far ahead in the log, and behind its end.
+        (0, &500i64.to_be_bytes()),
+        (0, &1_930_000i64.to_be_bytes()),
+        (0, &[0x7f]),
+        // The last offset delta.
+        (23, &65537i32.to_be_bytes()),
+        (23, &[0x7f]),
+        // A byte of a record.
+        (70, &[0xff]),
+    ];
+    for (at, bytes) in changes {
+        let mut play = Play::of(settings(), &[(1, 0)]);
+        let ask = play.one_ask();
+        let mut pieces = play.answer(&ask, &[damaged(at, bytes)]);
+        let first = pieces[0].stretch.records.clone();
+        let damage = pieces[0].take_damage().expect("a damaged batch");
+        assert_eq!((damage.offset, damage.is_passable), (1, true), "byte {at}");
+        assert_eq!((pieces[0].from, pieces[0].stretch.next), (3, 4));
+        assert!(first.end <= pieces[0].stretch.records.start);
+        assert!(pieces[0].take_damage().is_none());
+        assert_eq!(offsets(&play.one_ask()), [(0, 4)]);
+    }
+}
+
+#[test]
+fn a_damaged_batch_at_the_end_of_an_answer_is_asked_for_again_with_what_follows() {
+    let mut play = Play::of(settings(), &[(1, 0)]);
+    let ask = play.one_ask();
+    let mut part = data(0, 0, 2);
+    part.records[26] = 7;
+    assert!(play.answer(&ask, std::slice::from_ref(&part)).is_empty());
+    let again = play.one_ask();
+    assert_eq!(offsets(&again), [(0, 0)]);
+    assert!(again.rows[0].max_bytes > ask.rows[0].max_bytes);
+    // Nothing follows: where to go on is not known.
+    let mut pieces = play.answer(&again, &[part]);
+    let damage = pieces[0].take_damage().expect("a damaged batch");
+    assert_eq!((damage.offset, damage.is_passable), (0, false));
+    // A damaged record leaves the head as it was, whose fields agree.
+    let mut play = Play::of(settings(), &[(1, 0)]);
+    let ask = play.one_ask();
+    let mut part = data(0, 0, 2);
+    *part.records.last_mut().expect("records") ^= 1;
+    let mut pieces = play.answer(&ask, &[part]);
+    let damage = pieces[0].take_damage().expect("a damaged batch");
+    assert_eq!((damage.offset, damage.is_passable), (0, true));
+    assert_eq!(offsets(&play.one_ask()), [(0, 2)]);
+}
+
+#[test]
+fn without_checksums_a_damaged_record_is_not_noticed() {
+    let unchecked = Settings {
+        checks_crcs: false,
+        ..settings()
+    };
+    let mut play = Play::of(unchecked, &[(1, 0)]);
+    let ask = play.one_ask();
+    let mut pieces = play.answer(&ask, &[damaged(70, &[0xff])]);
+    assert!(pieces[0].take_damage().is_none());
+}
+
+#[test]
+fn an_answer_that_is_cut_is_reported_once_and_asked_for_again_later() {
+    let mut play = Play::of(settings(), &[(1, 0)]);
+    let cut = KafkaError::new(code::BAD_MESSAGE, "cut");
+    for round in 0..3 {
+        let ask = play.one_ask();
+        play.machine.failed(1, ask.request, &cut, play.now);
+        assert_eq!(play.told(), if round == 0 { "cut" } else { "" });
+        assert!(play.asks().is_empty(), "not at once");
+        play.later(1000);
+    }
+    let ask = play.one_ask();
+    play.answer(&ask, &[data(0, 0, 1)]);
+    let ask = play.one_ask();
+    play.machine.failed(1, ask.request, &cut, play.now);
+    assert_eq!(play.told(), "cut");
+}
+
+#[test]
+fn an_answer_that_is_too_large_is_told_with_its_partition_and_offset() {
+    let mut play = Play::of(settings(), &[(1, 0), (1, 0)]);
+    let large = KafkaError::new(code::TOO_LARGE_ANSWER, "large");
+    let ask = play.one_ask();
+    assert_eq!(ask.rows.len(), 2);
+    play.machine.failed(1, ask.request, &large, play.now);
+    assert_eq!(play.told(), "");
+    play.later(1000);
+    let ask = play.one_ask();
+    assert_eq!((ask.rows.len(), ask.max_bytes), (1, ask.rows[0].max_bytes));
+    play.machine.failed(1, ask.request, &large, play.now);
+    let told = play.told();
+    assert!(
+        told.starts_with("t [0]: the record batch at offset 0"),
+        "{told}"
+    );
+    assert!(told.contains("receive.message.max.bytes"), "{told}");
+    play.later(1000);
+    assert_eq!(offsets(&play.one_ask()), [(1, 0)]);
+}
+
+#[test]
+fn a_throttle_is_capped_and_an_offset_that_is_there_after_all_is_not_asked_for_at_once() {
+    let mut play = Play::of(settings(), &[(1, 0)]);
+    let ask = play.one_ask();
+    let body = Response::of(12, "t", &[data(0, 0, 1)]);
+    let mut answer = Answer::parse(&body, 12).expect("well-formed");
+    answer.throttle_ms = i32::MAX;
+    play.machine
+        .answered(1, ask.request, &body, &mut answer, play.now);
+    assert!(play.asks().is_empty());
+    play.later(30_000);
+    let log = Log {
+        first: 0,
+        stable: 9,
+        high: 9,
+    };
+    for round in 0..4 {
+        let ask = play.one_ask();
+        play.answer(&ask, &[failed(0, code::OFFSET_OUT_OF_RANGE)]);
+        play.machine.settle(0, log);
+        assert_eq!(play.asks().is_empty(), round > 0, "round {round}");
+        play.later(1000);
+        if round == 0 {
+            let again = Ask {
+                request: ask.request + 1,
+                ..ask
+            };
+            play.answer(&again, &[failed(0, code::OFFSET_OUT_OF_RANGE)]);
+            play.machine.settle(0, log);
+            play.later(1000);
+        }
+    }
+}
+
+#[test]
+fn a_replica_that_fails_is_left_for_its_leader_which_is_not_asked_whom_it_recommends() {
+    let mut play = Play::of(settings(), &[(1, 0)]);
+    let ask = play.one_ask();
+    let recommends = Part {
+        preferred_replica: Some(3),
+        high_watermark: 9,
+        ..Part::default()
+    };
+    play.answer(&ask, std::slice::from_ref(&recommends));
+    let ask = play.one_ask();
+    assert_eq!((ask.broker, ask.is_replica), (3, true));
+    let gone = KafkaError::new(code::TRANSPORT, "gone");
+    play.machine.failed(3, ask.request, &gone, play.now);
+    let ask = play.one_ask();
+    assert_eq!(
+        (ask.broker, ask.wants_leader, ask.is_replica),
+        (1, true, false)
+    );
+    // Should it be recommended all the same, it is not obeyed.
+    play.answer(&ask, &[recommends]);
+    assert_eq!(play.one_ask().broker, 1);
+}
+
+#[test]
+fn a_bound_behind_the_end_of_a_log_that_was_cut_back_is_reached_there() {
+    let now = Instant::now();
+    let earliest = Settings {
+        reset: Reset::Earliest,
+        ..settings()
+    };
+    let mut machine = Machine::new(earliest, false, now);
+    let topic = machine.add_topic("t");
+    machine.add(topic, 0, Some(0), Some(100));
+    machine.learn(&metadata(&[(1, 4)]), now);
+    let mut play = Play { machine, now };
+    let ask = play.one_ask();
+    play.answer(&ask, &[data(0, 0, 50)]);
+    let ask = play.one_ask();
+    let cut = Part {
+        diverging: Some((3, 40)),
+        ..Part::default()
+    };
+    play.answer(&ask, &[cut]);
+    let ask = play.one_ask();
+    let end = Part {
+        high_watermark: 40,
+        last_stable_offset: 40,
+        ..Part::default()
+    };
+    let pieces = play.answer(&ask, &[end]);
+    assert_eq!(
+        (pieces.len(), play.machine.partitions[0].end),
+        (1, Some(40))
+    );
+}
+
+#[test]
+fn epochs_that_begin_anew_tell_a_recreated_topic_where_there_are_no_ids() {
+    let mut play = Play::of(settings(), &[(1, 7)]);
+    play.learn(&[(1, 2)]);
+    play.later(3000);
+    play.learn(&[(1, 2)]);
+    assert_eq!(play.told(), "");
+    play.later(3000);
+    play.learn(&[(1, 2)]);
+    assert!(play.told().contains("made again"));
 }

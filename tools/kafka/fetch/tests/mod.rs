@@ -23,6 +23,11 @@ pub(super) struct Part {
     pub(super) records: Vec<u8>,
 }
 
+/// The id that a topic of this name has here.
+pub(super) fn topic_id(name: &str) -> uuid::Uuid {
+    uuid::Uuid::from_u128(name.bytes().map(u128::from).sum())
+}
+
 impl Response {
     fn is_flexible(&self) -> bool {
         self.version >= 12
@@ -60,12 +65,14 @@ impl Response {
             response.body.extend([0; 6]);
         }
         response.count(1);
-        if response.is_flexible() {
-            response.count(topic.len());
-        } else {
-            response.body.extend((topic.len() as i16).to_be_bytes());
+        match version {
+            13.. => response.body.extend(topic_id(topic).as_bytes()),
+            12 => response.count(topic.len()),
+            _ => response.body.extend((topic.len() as i16).to_be_bytes()),
         }
-        response.body.extend(topic.as_bytes());
+        if version < 13 {
+            response.body.extend(topic.as_bytes());
+        }
         response.count(parts.len());
         for part in parts {
             response.part(part);

@@ -1,0 +1,236 @@
+//! First connections that fail: each is answered at once, with the property to change.
+
+use super::{Fortress, PASSWORD, USER, fortress, refs};
+use crate::testkit::broker;
+use crate::testkit::cluster::Cluster as _;
+use crate::testkit::command::{Cmd, cmd};
+use crate::testkit::interceptor::Interceptor;
+use kafka_protocol::messages::{ApiKey, MetadataResponse};
+
+/// The first contact of each program.
+const PROGRAMS: [&[&str]; 6] = [
+    &["kcat-lite", "-L"],
+    &["kcat-lite", "-C", "-e", "-t", "t"],
+    &["kcat-lite", "-P", "-t", "t"],
+    &["kcat-lite", "-G", "g", "-e", "t"],
+    &["koldest"],
+    &["klag"],
+];
+
+fn program(words: &[&str]) -> Cmd {
+    cmd(words[0]).args(&words[1..]).stdin("x\n")
+}
+
+/// Long before the time for a first contact is over, that it is in vain is clear: no message says how long was waited.
+fn refused_at_once(command: Cmd, bootstrap: &str, properties: &[&str], reason: &str) {
+    let command = command.args(["-m", "60", "-b", bootstrap]);
+    let command = properties
+        .iter()
+        .fold(command, |command, property| command.args(["-X", property]));
+    command
+        .run()
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has(reason)
+        .stderr_lacks("within 60 s")
+        .stderr_lacks(PASSWORD);
+}
+
+#[test]
+fn a_protocol_that_does_not_fit_the_listener_is_named_with_the_one_that_does() {
+    let Some(fortress) = fortress() else { return };
+    let trust = fortress.trust();
+    let password = format!("sasl.password={PASSWORD}");
+    let user = format!("sasl.username={USER}");
+    let login = ["sasl.mechanisms=PLAIN", &user, &password];
+    let cases: [(&str, &[&str], &str); 8] = [
+        ("SASL_SSL", &[], "security.protocol=SSL (or SASL_SSL"),
+        ("EXPIRED", &[], "speaks TLS: -X security.protocol=SSL"),
+        (
+            "SASL_PLAINTEXT",
+            &[],
+            "security.protocol=SASL_PLAINTEXT is needed, not PLAINTEXT, and sasl.mechanisms (it offers PLAIN)",
+        ),
+        (
+            "PLAINTEXT",
+            &["security.protocol=SSL", &trust],
+            "does not speak TLS: -X security.protocol=PLAINTEXT",
+        ),
+        (
+            "SASL_PLAINTEXT",
+            &["security.protocol=SSL", &trust],
+            "does not speak TLS: -X security.protocol=SASL_PLAINTEXT",
+        ),
+        (
+            "PLAINTEXT",
+            &[
+                "security.protocol=SASL_PLAINTEXT",
+                login[0],
+                login[1],
+                login[2],
+            ],
+            "takes no login: -X security.protocol=PLAINTEXT",
+        ),
+        (
+            "SASL_SSL",
+            &[
+                "security.protocol=SASL_PLAINTEXT",
+                login[0],
+                login[1],
+                login[2],
+            ],
+            "speaks TLS: -X security.protocol=SASL_SSL",
+        ),
+        (
+            "PLAINTEXT",
+            &[
+                "security.protocol=SASL_SSL",
+                &trust,
+                login[0],
+                login[1],
+                login[2],
+            ],
+            "security.protocol=PLAINTEXT is needed, not SASL_SSL",
+        ),
+    ];
+    for (listener, properties, reason) in cases {
+        let door = fortress.kafka.bootstrap_of(listener);
+        refused_at_once(program(PROGRAMS[0]), &door, properties, reason);
+    }
+    for words in &PROGRAMS[1..] {
+        let (listener, properties, reason) = cases[0];
+        let door = fortress.kafka.bootstrap_of(listener);
+        refused_at_once(program(words), &door, properties, reason);
+    }
+}
+
+#[test]
+fn a_mechanism_that_the_broker_lacks_or_that_is_not_said_is_answered_with_those_there_are() {
+    let Some(fortress) = fortress() else { return };
+    let door = fortress.kafka.bootstrap_of("SASL_PLAINTEXT");
+    let protocol = "security.protocol=SASL_PLAINTEXT";
+    let password = format!("sasl.password={PASSWORD}");
+    let user = format!("sasl.username={USER}");
+    let cases: [(&[&str], &str); 3] = [
+        (
+            &["sasl.mechanisms=SCRAM-SHA-512", &user, &password],
+            "it offers PLAIN: -X sasl.mechanisms=PLAIN",
+        ),
+        (&[&user, &password], "say -X sasl.mechanisms=PLAIN"),
+        (
+            &["sasl.mechanisms=PLAIN"],
+            "needs -X sasl.username and sasl.password",
+        ),
+    ];
+    for (properties, reason) in cases {
+        let properties = [&[protocol], properties].concat();
+        refused_at_once(program(PROGRAMS[0]), &door, &properties, reason);
+    }
+}
+
+#[test]
+fn a_file_of_authorities_that_is_none_is_named_with_the_reason() {
+    let Some(fortress) = fortress() else { return };
+    let door = fortress.kafka.bootstrap_of("SASL_SSL");
+    let store = fortress.client.store.display();
+    for (file, reason) in [
+        ("/no/such.pem".to_owned(), "/no/such.pem: No such file"),
+        (
+            "/etc/passwd".to_owned(),
+            "there is no certificate in /etc/passwd",
+        ),
+        (
+            fortress.client.key.display().to_string(),
+            "there is no certificate in",
+        ),
+        (store.to_string(), "there is no certificate in"),
+    ] {
+        let ca = format!("ssl.ca.location={file}");
+        refused_at_once(
+            program(PROGRAMS[0]),
+            &door,
+            &["security.protocol=SSL", &ca],
+            reason,
+        );
+    }
+}
+
+#[test]
+fn verification_that_is_off_is_off_in_every_program() {
+    let Some(fortress) = fortress() else { return };
+    let properties = [
+        "security.protocol=SSL".to_owned(),
+        "enable.ssl.certificate.verification=false".to_owned(),
+    ];
+    // Without an authority that is known, expired, and for another name.
+    for listener in ["EXPIRED", "ELSEWHERE"] {
+        let door = fortress.kafka.bootstrap_of(listener);
+        for words in [&["kcat-lite", "-L"][..], &["koldest"], &["klag"]] {
+            for _ in 0..3 {
+                Fortress::through(program(words), &door, &refs(&properties))
+                    .run()
+                    .stderr_lacks("certificate")
+                    .stderr_lacks("no contact");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_address_that_the_cluster_tells_and_that_leads_nowhere_is_named_as_such() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let lies = |host: &'static str, port: i32| {
+        Interceptor::before(&kafka.bootstrap()).change(
+            ApiKey::Metadata,
+            move |_, response: &mut MetadataResponse| {
+                for broker in &mut response.brokers {
+                    broker.host = kafka_protocol::protocol::StrBytes::from_static_str(host);
+                    broker.port = port;
+                }
+            },
+        )
+    };
+    for (host, port) in [("kafka.internal.invalid", 9092), ("127.0.0.1", 1)] {
+        // A producer's first contact succeeds at the address that was said; see below.
+        for words in PROGRAMS.iter().filter(|words| !words.contains(&"-P")) {
+            let proxy = lies(host, port);
+            let told = format!("is at {host}:{port}: its advertised.listeners");
+            refused_at_once(program(words), &proxy.bootstrap(), &[], &told);
+        }
+        program(PROGRAMS[2])
+            .args(["-b", &lies(host, port).bootstrap()])
+            .args(["-X", "message.timeout.ms=3000"])
+            .run()
+            .fails_with(2)
+            .stderr_has("1 record not delivered")
+            .stderr_has(format!("is at {host}:{port}: its advertised.listeners"));
+    }
+}
+
+#[test]
+fn a_url_and_a_web_server_are_no_brokers() {
+    refused_at_once(
+        program(PROGRAMS[0]),
+        "http://127.0.0.1:9092",
+        &[],
+        "HOST:PORT is expected, not a URL",
+    );
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 64];
+            drop(stream.read(&mut request));
+            drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"));
+        }
+    });
+    refused_at_once(
+        program(PROGRAMS[0]),
+        &address,
+        &[],
+        "is a web server, not a Kafka broker",
+    );
+}

@@ -1,0 +1,241 @@
+//! From what librdkafka says is wrong with a connection to the property that mends it. Pure.
+
+use super::probe::Listener;
+
+/// What the user has said that matters for a connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    /// `security.protocol`, in capitals.
+    pub(super) protocol: String,
+}
+
+/// Why this client and what listens at `address` don't understand each other; `None` where they should.
+pub(super) fn mismatch(said: &Said, address: &str, listener: &Listener) -> Option<String> {
+    let (has_tls, has_login) = (
+        said.protocol.ends_with("SSL"),
+        said.protocol.starts_with("SASL"),
+    );
+    let now = &said.protocol;
+    let wants = |protocol: &str, why: &str| {
+        Some(format!(
+            "{address} {why}: -X security.protocol={protocol} is needed, not {now}"
+        ))
+    };
+    match listener {
+        Listener::Http => Some(format!(
+            "{address} is a web server, not a Kafka broker: -b names a broker's HOST:PORT"
+        )),
+        Listener::Tls if !has_tls && has_login => wants("SASL_SSL", "speaks TLS"),
+        Listener::Tls if !has_tls => {
+            wants("SSL (or SASL_SSL, where it asks for a login)", "speaks TLS")
+        }
+        Listener::Plain if has_tls || has_login => {
+            let why = match (has_tls, has_login) {
+                (true, true) => "speaks neither TLS nor takes a login",
+                (true, false) => "does not speak TLS",
+                _ => "takes no login",
+            };
+            wants("PLAINTEXT", why)
+        }
+        Listener::Sasl(offered) if !has_login || has_tls => {
+            let why = if has_tls {
+                "does not speak TLS"
+            } else {
+                "asks for a login"
+            };
+            let offered = offered.join(", ");
+            wants("SASL_PLAINTEXT", why).map(|text| {
+                if has_login {
+                    text
+                } else {
+                    format!("{text}, and sasl.mechanisms (it offers {offered}), sasl.username, sasl.password")
+                }
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Whether a reason may come from a client and a listener that don't understand each other.
+pub(super) fn is_suspicious(reason: &str) -> bool {
+    const SIGNS: &[&str] = &[
+        "Disconnected",
+        "closed by peer",
+        "SSL handshake failed",
+        "wrong version number",
+        "Invalid response size",
+        "Protocol parse failure",
+        "Connection reset",
+        "not valid in current SASL state",
+        "Timed out",
+        "timed out",
+    ];
+    SIGNS.iter().any(|sign| reason.contains(sign))
+}
+
+/// Adds what to do to a reason of librdkafka's.
+pub(super) fn advise(said: &Said, reason: &mut String) {
+    let without_login = match said.protocol.as_str() {
+        "SASL_SSL" => "SSL",
+        _ => "PLAINTEXT",
+    };
+    if reason.contains("not valid in current SASL state") {
+        let address = address(reason).unwrap_or_default();
+        *reason = format!(
+            "{address} takes no login: -X security.protocol={without_login} is needed, not {}",
+            said.protocol
+        );
+    } else if let Some((_, offered)) = reason.split_once("broker's supported mechanisms: ") {
+        let address = address(reason).unwrap_or_default();
+        let first = offered.split(',').next().unwrap_or_default();
+        *reason = format!(
+            "{address} does not take this sasl.mechanisms; it offers {offered}: -X sasl.mechanisms={first}"
+        );
+    } else if reason.contains("No provider for SASL mechanism GSSAPI") {
+        "sasl.mechanisms is GSSAPI (Kerberos), its default, which is not in this build (cargo install --features gssapi): say -X sasl.mechanisms=PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER".clone_into(reason);
+    } else if reason.contains("sasl.username and sasl.password must be set") {
+        "this sasl.mechanisms needs -X sasl.username and sasl.password (sasl.password=@FILE keeps it off the command line)".clone_into(reason);
+    } else if reason.contains("uthentication failed")
+        || reason.contains("SASL authentication error")
+    {
+        reason.push_str(" (sasl.username, sasl.password, sasl.mechanisms)");
+    } else if reason.contains("require SASL authentication")
+        || (said.protocol == "SSL"
+            && reason.contains("Disconnected: SSL connection closed by peer"))
+    {
+        let address = address(reason).unwrap_or_default();
+        *reason = format!(
+            "{address} breaks the connection, as a listener does that asks for a login: is -X security.protocol=SASL_{} needed, with sasl.mechanisms, sasl.username, sasl.password?",
+            said.protocol
+        );
+    }
+    if let Some((id, address)) = advertised(reason)
+        && is_unreachable(reason)
+    {
+        let hint = format!(
+            " (the cluster says that broker {id} is at {address}: its advertised.listeners; this name and port must be reachable from here)"
+        );
+        reason.push_str(&hint);
+    }
+}
+
+/// Whether a reason is that a name does not resolve, or that nobody listens there.
+pub(super) fn is_unreachable(reason: &str) -> bool {
+    ["Failed to resolve", "Connect to"]
+        .iter()
+        .any(|sign| reason.contains(sign))
+}
+
+/// Number and address of the broker whose connection a reason is about, where the cluster has told it.
+pub(super) fn advertised(reason: &str) -> Option<(i32, &str)> {
+    let (name, _) = reason.split_once(": ")?;
+    let (address, id) = name.rsplit_once('/')?;
+    Some((id.parse().ok()?, without_scheme(address)))
+}
+
+/// The `host:port` at the front of a reason: `ssl://127.0.0.1:9093/bootstrap: ...`.
+pub(super) fn address(reason: &str) -> Option<&str> {
+    let (name, _) = reason.split_once(": ")?;
+    let name = without_scheme(name);
+    let name = name.split('/').next()?;
+    let (_, port) = name.rsplit_once(':')?;
+    port.parse::<u16>().ok().map(|_| name)
+}
+
+fn without_scheme(name: &str) -> &str {
+    name.split_once("://").map_or(name, |(_, rest)| rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(protocol: &str) -> Said {
+        Said {
+            protocol: protocol.to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_pair_of_client_and_listener_that_does_not_fit_names_the_protocol_that_does() {
+        let sasl = Listener::Sasl(vec!["PLAIN".to_owned()]);
+        for (protocol, listener, needed) in [
+            (
+                "PLAINTEXT",
+                &Listener::Tls,
+                "security.protocol=SSL (or SASL_SSL",
+            ),
+            (
+                "SASL_PLAINTEXT",
+                &Listener::Tls,
+                "security.protocol=SASL_SSL",
+            ),
+            (
+                "PLAINTEXT",
+                &sasl,
+                "security.protocol=SASL_PLAINTEXT is needed, not PLAINTEXT, and sasl.mechanisms (it offers PLAIN)",
+            ),
+            (
+                "SSL",
+                &sasl,
+                "does not speak TLS: -X security.protocol=SASL_PLAINTEXT",
+            ),
+            (
+                "SASL_SSL",
+                &sasl,
+                "does not speak TLS: -X security.protocol=SASL_PLAINTEXT",
+            ),
+            (
+                "SSL",
+                &Listener::Plain,
+                "does not speak TLS: -X security.protocol=PLAINTEXT",
+            ),
+            (
+                "SASL_PLAINTEXT",
+                &Listener::Plain,
+                "takes no login: -X security.protocol=PLAINTEXT",
+            ),
+            ("PLAINTEXT", &Listener::Http, "a web server"),
+        ] {
+            let text = mismatch(&said(protocol), "h:1", listener).expect(needed);
+            assert!(text.starts_with("h:1 ") && text.contains(needed), "{text}");
+        }
+        for (protocol, listener) in [
+            ("PLAINTEXT", &Listener::Plain),
+            ("SASL_PLAINTEXT", &sasl),
+            ("SSL", &Listener::Tls),
+            ("SASL_SSL", &Listener::Tls),
+            ("SSL", &Listener::Unknown),
+        ] {
+            assert_eq!(mismatch(&said(protocol), "h:1", listener), None);
+        }
+    }
+
+    #[test]
+    fn an_address_that_the_cluster_has_told_is_named_as_such() {
+        let mut reason = "kafka.internal:9092/1: Failed to resolve 'kafka.internal:9092': Name or service not known".to_owned();
+        advise(&said("PLAINTEXT"), &mut reason);
+        assert!(
+            reason.contains("broker 1 is at kafka.internal:9092: its advertised.listeners"),
+            "{reason}"
+        );
+        let mut own = "nosuch:9092/bootstrap: Failed to resolve 'nosuch:9092'".to_owned();
+        advise(&said("PLAINTEXT"), &mut own);
+        assert!(!own.contains("advertised"), "{own}");
+        assert_eq!(
+            address("ssl://[::1]:9093/bootstrap: Disconnected"),
+            Some("[::1]:9093")
+        );
+        assert_eq!(address("no address"), None);
+    }
+
+    #[test]
+    fn a_mechanism_that_the_broker_does_not_take_is_answered_with_those_that_it_does() {
+        let mut reason = "sasl_plaintext://h:1/bootstrap: SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: PLAIN,SCRAM-SHA-256".to_owned();
+        advise(&said("SASL_PLAINTEXT"), &mut reason);
+        assert_eq!(
+            reason,
+            "h:1 does not take this sasl.mechanisms; it offers PLAIN,SCRAM-SHA-256: -X sasl.mechanisms=PLAIN"
+        );
+    }
+}
