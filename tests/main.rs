@@ -6,6 +6,8 @@
 // A test that unwraps an error says where and what: that is all a test's error handling has to do.
 #![allow(clippy::unwrap_used)]
 
+/// Standard descriptors that are closed.
+mod closed;
 /// The messages that the manual pages list.
 mod diagnostics;
 /// The documents: what their commands print, and that their options are those of the programs.

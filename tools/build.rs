@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 /// Where the shim is.
 const SHIM: &str = "tools/kafka/wire/shim.c";
+/// What has to be known before main().
+const PROCESS: &str = "tools/kafka/process.c";
 const RDKAFKA: &str = "librdkafka's private headers (rdkafka-sys has to build librdkafka itself, without its features dynamic-linking and cmake-build)";
 const OPENSSL: &str = "OpenSSL's headers (openssl-sys has them with its feature vendored)";
 const ZLIB: &str = "zlib's headers (libz-sys has them with its feature static)";
 
 fn main() {
     println!("cargo:rerun-if-changed={SHIM}");
+    println!("cargo:rerun-if-changed={PROCESS}");
     println!("cargo:rerun-if-changed=tools/build.rs");
     let folders = [
         ("DEP_RDKAFKA_ROOT", "src", "rdkafka_int.h", RDKAFKA),
@@ -20,7 +23,7 @@ fn main() {
     .map(|(variable, below, header, what)| headers(variable, below, header, what));
     let mut build = cc::Build::new();
     // As librdkafka is compiled; what its headers are warned about is not ours to mend.
-    build.file(SHIM).define("_GNU_SOURCE", None);
+    build.file(SHIM).file(PROCESS).define("_GNU_SOURCE", None);
     for folder in folders {
         match folder {
             Ok(folder) => build.flag("-isystem").flag(folder),

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use super::message::{message, set_program};
 use super::parse::Answer;
 use super::stdout::OutError;
+use crate::kafka::process::closed_at_start;
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +46,14 @@ impl From<Exit> for ExitCode {
 /// Runs `body` as the program `name` and turns what comes back into the exit code.
 ///
 /// A reader of stdout that has enough is a normal end (0); every other error
-/// is printed with its causes (2).
+/// is printed with its causes (2). A standard descriptor that is closed is
+/// one: what is read from it or written to it would be nothing at all.
 pub fn run(name: &'static str, body: impl FnOnce() -> anyhow::Result<Exit>) -> ExitCode {
     set_program(name);
+    if let Some(closed) = closed_at_start() {
+        message(format_args!("{closed} is closed"));
+        return Exit::Failed.into();
+    }
     // A file that is larger than allowed is an error of write(2) then, with its message, and no death without a word.
     // Commands that are started have the default again.
     let _ = signal_hook::flag::register(libc::SIGXFSZ, std::sync::Arc::default());

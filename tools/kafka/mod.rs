@@ -12,12 +12,14 @@
 //! - [`consume`]: the same by librdkafka's consumer.
 //! - [`group`]: a member of a consumer group: records, rebalances, commits.
 //! - [`produce`]: records to delivery reports.
+//! - [`outage`]: how long a reader's cluster has been away.
 //!
 //! Questions and answers:
 //! - [`cluster`]: topics, offsets, groups, settings, sizes: plain rows.
 //! - [`admin`]: topics made, positions committed for others.
 //!
 //! librdkafka itself:
+//! - [`process`]: standard descriptors of this process, and what its children get.
 //! - [`mock`]: its throw-away cluster in this process; [`library`]: which librdkafka this is.
 //! - `ffi`: its C functions with plain error codes; `topic`, `partitions`: its handles and lists.
 
@@ -37,8 +39,10 @@ pub mod mock;
 #[cfg(feature = "oidc")]
 mod oidc;
 pub mod options;
+pub mod outage;
 mod partitions;
 mod probe;
+pub mod process;
 pub mod produce;
 mod token;
 mod topic;
