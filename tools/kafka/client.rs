@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{CString, c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::certificate;
@@ -88,7 +88,7 @@ impl Shared {
 pub struct Client {
     rk: *mut ffi::rd_kafka_t,
     queue: *mut ffi::rd_kafka_queue_t,
-    shared: Box<Shared>,
+    shared: Arc<Shared>,
     /// Events that were met while errors were looked for: delivery reports and the like.
     set_aside: Mutex<VecDeque<Event>>,
     brokers: String,
@@ -120,7 +120,7 @@ impl Client {
         }
         let asks_for_tokens = tokens.is_some();
         let conf = Conf::build(&options)?;
-        let shared = Box::new(Shared {
+        let shared = Arc::new(Shared {
             causes: Mutex::default(),
             probed: Mutex::default(),
             unreached_since: Mutex::default(),
@@ -153,7 +153,7 @@ impl Client {
         Ok(client)
     }
 
-    fn create(conf: Conf, role: Role, shared: Box<Shared>) -> Result<Client, ContactError> {
+    fn create(conf: Conf, role: Role, shared: Arc<Shared>) -> Result<Client, ContactError> {
         let rk_type = match role {
             Role::Producer => ffi::rd_kafka_type_t::RD_KAFKA_PRODUCER,
             Role::Consumer => ffi::rd_kafka_type_t::RD_KAFKA_CONSUMER,
@@ -164,15 +164,12 @@ impl Client {
             | ffi::RD_KAFKA_EVENT_REBALANCE
             | ffi::RD_KAFKA_EVENT_OFFSET_COMMIT;
         let mut reason = [0u8; 512];
-        // SAFETY: the configuration is live; `shared` is boxed, so its address
+        // SAFETY: the configuration is live; `shared` is behind an Arc, so its address
         // holds as long as the handle, which is destroyed before it. On
         // success librdkafka owns the configuration, on failure we still do.
         unsafe {
             let conf_ptr = conf.as_ptr();
-            ffi::rd_kafka_conf_set_opaque(
-                conf_ptr,
-                std::ptr::from_ref::<Shared>(&shared).cast_mut().cast(),
-            );
+            ffi::rd_kafka_conf_set_opaque(conf_ptr, Arc::as_ptr(&shared).cast_mut().cast());
             ffi::rd_kafka_conf_set_log_cb(conf_ptr, Some(log_callback));
             ffi::rd_kafka_conf_set_events(conf_ptr, events);
             if role == Role::Producer && ffi::send_timestamp_0(conf_ptr) != code::NONE {
@@ -411,10 +408,43 @@ impl Drop for Client {
         self.shared.is_closing.store(true, Ordering::Relaxed);
         // Events belong to the handle.
         lock(&self.set_aside).clear();
-        // SAFETY: both are live and ours. A consumer in a group has left it
+        // SAFETY: live, ours, and not used after this.
+        unsafe { ffi::rd_kafka_queue_destroy(self.queue) };
+        let handle = Handle {
+            rk: self.rk,
+            _shared: Arc::clone(&self.shared),
+        };
+        let (ended, has_ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::Builder::new().name("destroy".to_owned());
+        let destroy = move || {
+            handle.destroy();
+            drop(ended);
+        };
+        // librdkafka waits for requests that a broker does not answer. What it has not ended by then ends with the process.
+        if thread.spawn(destroy).is_ok() {
+            let _ = has_ended.recv_timeout(DESTROY);
+        }
+    }
+}
+
+/// How long librdkafka may take to end its threads.
+const DESTROY: Duration = Duration::from_secs(2);
+
+/// A handle that nobody uses any more.
+struct Handle {
+    rk: *mut ffi::rd_kafka_t,
+    /// What callbacks still reach.
+    _shared: Arc<Shared>,
+}
+
+// SAFETY: librdkafka's handle may be used from any thread.
+unsafe impl Send for Handle {}
+
+impl Handle {
+    fn destroy(self) {
+        // SAFETY: the handle is live and ours. A consumer in a group has left it
         // before (`group::Member`), so that closing waits for nobody.
         unsafe {
-            ffi::rd_kafka_queue_destroy(self.queue);
             ffi::rd_kafka_destroy_flags(
                 self.rk,
                 ffi::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int,

@@ -17,6 +17,7 @@ mod send;
 mod transaction;
 mod undelivered;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, ContactError, Event, Role};
@@ -33,6 +34,8 @@ pub use undelivered::Undelivered;
 const FAILURES_KEPT: usize = 5;
 /// A poll that waits shows signals and progress this often.
 const TICK_MS: i32 = 50;
+/// The reports of what was taken back are there at once; more than this is not waited for.
+const PURGE: Duration = Duration::from_secs(5);
 
 /// What became of the records so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +79,8 @@ pub struct Producer {
     rescuer: Option<Box<Producer>>,
     options: Options,
     is_rescuer: bool,
+    /// What a rescuer has no room for yet.
+    backlog: VecDeque<Undelivered>,
     is_transactional: bool,
     /// What was delivered since it was last asked for, by the numbers that the records were given.
     delivered: Option<Vec<u64>>,
@@ -103,6 +108,7 @@ impl Producer {
             is_transactional: options.get("transactional.id").is_some(),
             options,
             is_rescuer,
+            backlog: VecDeque::new(),
             delivered: None,
             undelivered: None,
             outage: None,
@@ -209,6 +215,7 @@ impl Producer {
             self.serve(&event);
             next = self.client.poll(0);
         }
+        self.send_backlog();
         if let Some(rescuer) = &mut self.rescuer {
             rescuer.poll(0);
         }
@@ -304,6 +311,7 @@ impl Producer {
         let queued = unsafe { ffi::rd_kafka_outq_len(self.client.as_ptr()) };
         // Events that wait to be served are in the queue's length as well.
         u64::try_from(queued).unwrap_or(0)
+            + self.backlog.len() as u64
             + self
                 .rescuer
                 .as_ref()
@@ -342,7 +350,12 @@ impl Producer {
         let flags = ffi::RD_KAFKA_PURGE_F_QUEUE | ffi::RD_KAFKA_PURGE_F_INFLIGHT;
         // SAFETY: the handle is live.
         unsafe { ffi::purge(self.client.as_ptr(), flags) };
-        while self.in_flight() > 0 {
+        for record in std::mem::take(&mut self.backlog) {
+            let error = KafkaError::of(code::PURGE_QUEUE);
+            self.give_up(Undelivered { error, ..record });
+        }
+        let until = Instant::now() + PURGE;
+        while self.in_flight() > 0 && Instant::now() < until {
             self.poll(TICK_MS);
             if let Some(rescuer) = &mut self.rescuer {
                 rescuer.purge();

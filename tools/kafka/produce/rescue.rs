@@ -3,7 +3,7 @@
 //! So it is with a batch that is too large for the broker, and with one that a partition refused and the next did not
 //! wait for (`shim.c`): both are not stored, and come behind what was sent after them.
 
-use super::{Producer, Sent, TICK_MS, Undelivered};
+use super::{Producer, Sent, Undelivered};
 use crate::kafka::client::ContactError;
 use crate::kafka::error::KafkaError;
 
@@ -50,19 +50,27 @@ impl Producer {
     }
 
     fn send_alone(&mut self, record: Undelivered) {
-        let topic = match self.topic(&record.topic) {
-            Ok(topic) => topic,
-            Err(error) => return self.give_up(Undelivered { error, ..record }),
-        };
-        let headers = record.headers();
-        while self.send(
-            topic,
-            record.partition,
-            &record.record(&headers),
-            record.number,
-        ) == Sent::Full
-        {
-            self.poll(TICK_MS);
+        self.backlog.push_back(record);
+        self.send_backlog();
+    }
+
+    /// Sends what there is room for; the rest waits for the next call, so that nobody waits here.
+    pub(super) fn send_backlog(&mut self) {
+        while let Some(record) = self.backlog.pop_front() {
+            let topic = match self.topic(&record.topic) {
+                Ok(topic) => topic,
+                Err(error) => {
+                    self.give_up(Undelivered { error, ..record });
+                    continue;
+                }
+            };
+            let headers = record.headers();
+            let whole = record.record(&headers);
+            if self.send(topic, record.partition, &whole, record.number) == Sent::Full {
+                drop(headers);
+                self.backlog.push_front(record);
+                return;
+            }
         }
     }
 }
