@@ -43,6 +43,9 @@ pub(super) fn delivery(cli: &Cli) -> anyhow::Result<Delivery> {
     let Some(command) = &pipe.exec else {
         return Ok(Delivery::Stdout);
     };
+    if command.as_encoded_bytes().trim_ascii().is_empty() {
+        return Err(usage("--exec: there is no command; is a variable empty?"));
+    }
     Ok(Delivery::Exec(Exec {
         command: command.clone(),
         batch_records: pipe.batch.unwrap_or(EXEC_BATCH),

@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, BufWriter, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+use tempfile::NamedTempFile;
 use tools::kafka::consume::Place;
 use tools::kafka::group::Positions;
 
+use super::guard::Guard;
 use super::spool::Spool;
 use crate::config::Exec;
 use crate::output::records;
 
-/// A batch of more partitions than this might not fit into a command's environment.
-const MAX_PARTITIONS: usize = 1000;
+/// A variable that would be longer is left out: the kernel takes no string over 128 KiB.
+const MAX_VARIABLE_BYTES: usize = 32 * 1024;
+/// So many partitions of a batch are named in a message.
+const NAMED_PARTITIONS: usize = 4;
 /// The first pause before a command is tried again; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// No pause is longer.
@@ -35,6 +40,8 @@ pub(super) struct Batch {
     spans: BTreeMap<Place, Span>,
     count: u64,
     begun: Instant,
+    /// The positions, where they don't fit into the environment.
+    file: Option<NamedTempFile>,
 }
 
 impl Batch {
@@ -44,6 +51,7 @@ impl Batch {
             spans: BTreeMap::new(),
             count: 0,
             begun: Instant::now(),
+            file: None,
         })
     }
 
@@ -77,9 +85,7 @@ impl Batch {
 
     /// Whether no more may be added.
     pub(super) fn is_full(&self, exec: &Exec) -> bool {
-        self.count >= exec.batch_records
-            || self.spool.total_bytes() >= exec.batch_bytes
-            || self.spans.len() >= MAX_PARTITIONS
+        self.count >= exec.batch_records || self.spool.total_bytes() >= exec.batch_bytes
     }
 
     /// Whether it has waited long enough for more.
@@ -97,32 +103,83 @@ impl Batch {
             .collect()
     }
 
-    fn list(&self, offset: impl Fn(&Span) -> i64) -> String {
+    fn list(&self, offset: impl Fn(&Span) -> i64, most: usize) -> String {
         let texts = self.spans.iter().map(|((topic, partition), span)| {
             let offset = offset(span);
             format!("{topic}:{partition}:{offset}")
         });
-        texts.collect::<Vec<_>>().join(" ")
+        texts.take(most).collect::<Vec<_>>().join(" ")
     }
 
     /// `3 records (t:0:1 to t:0:3)`
     pub(super) fn describe(&self) -> String {
-        let (first, last) = (self.list(|span| span.first), self.list(|span| span.last));
-        format!("{} ({first} to {last})", records(self.count))
+        let first = self.list(|span| span.first, NAMED_PARTITIONS);
+        let last = self.list(|span| span.last, NAMED_PARTITIONS);
+        let more = match self.spans.len().saturating_sub(NAMED_PARTITIONS) {
+            0 => String::new(),
+            1 => ", and 1 more partition".to_owned(),
+            more => format!(", and {more} more partitions"),
+        };
+        format!("{} ({first} to {last}{more})", records(self.count))
     }
 
-    fn spawn(&mut self, command: &OsStr) -> io::Result<Child> {
+    /// Says in the environment of `command` what the batch holds; what is too long for it is in a file.
+    fn describe_to(&mut self, command: &mut Command) -> io::Result<()> {
         let mut topics: Vec<&str> = self.spans.keys().map(|(topic, _)| topic.as_str()).collect();
         topics.dedup();
-        Command::new("sh")
-            .arg("-c")
-            .arg(command)
-            .env("KAFKA_TOPIC", topics.join(" "))
-            .env("KAFKA_FIRST", self.list(|span| span.first))
-            .env("KAFKA_LAST", self.list(|span| span.last))
-            .env("KAFKA_COUNT", self.count.to_string())
-            .stdin(Stdio::from(self.spool.reader()?))
-            .spawn()
+        let variables = [
+            ("KAFKA_TOPIC", topics.join(" ")),
+            ("KAFKA_FIRST", self.list(|span| span.first, usize::MAX)),
+            ("KAFKA_LAST", self.list(|span| span.last, usize::MAX)),
+        ];
+        let is_too_long = variables
+            .iter()
+            .any(|(_, value)| value.len() > MAX_VARIABLE_BYTES);
+        for (name, value) in variables {
+            // A variable of that name may be this program's own.
+            if is_too_long {
+                command.env_remove(name);
+            } else {
+                command.env(name, value);
+            }
+        }
+        command.env("KAFKA_COUNT", self.count.to_string());
+        command.env_remove("KAFKA_POSITIONS_FILE");
+        if is_too_long {
+            let file = match self.file.take() {
+                Some(file) => file,
+                None => self.write_positions()?,
+            };
+            command.env("KAFKA_POSITIONS_FILE", file.path());
+            self.file = Some(file);
+        }
+        Ok(())
+    }
+
+    /// A line for each partition: topic, partition, first and last offset.
+    fn write_positions(&self) -> io::Result<NamedTempFile> {
+        let mut file = tempfile::Builder::new()
+            .prefix("kcat-lite-positions-")
+            .tempfile()?;
+        let mut lines = BufWriter::new(&mut file);
+        for ((topic, partition), Span { first, last, .. }) in &self.spans {
+            writeln!(lines, "{topic}\t{partition}\t{first}\t{last}")?;
+        }
+        lines.flush()?;
+        drop(lines);
+        Ok(file)
+    }
+
+    fn spawn(&mut self, command: &OsStr, guard: &mut Guard) -> anyhow::Result<Child> {
+        let input = self
+            .spool
+            .reader()
+            .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(command).stdin(Stdio::from(input));
+        self.describe_to(&mut shell)
+            .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
+        guard.spawn(&mut shell).context("--exec: sh")
     }
 }
 
@@ -149,9 +206,13 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(mut batch: Batch, exec: &Exec) -> io::Result<Running> {
+    pub(super) fn start(
+        mut batch: Batch,
+        exec: &Exec,
+        guard: &mut Guard,
+    ) -> anyhow::Result<Running> {
         Ok(Running {
-            state: State::Running(batch.spawn(&exec.command)?),
+            state: State::Running(batch.spawn(&exec.command, guard)?),
             batch,
             tries: 0,
             since: Instant::now(),
@@ -162,14 +223,16 @@ impl Running {
     pub(super) fn check(
         &mut self,
         exec: &Exec,
+        guard: &mut Guard,
         may_retry: bool,
         say_retry: impl FnOnce(ExitStatus, Duration),
-    ) -> io::Result<Option<Ended>> {
+    ) -> anyhow::Result<Option<Ended>> {
         match &mut self.state {
             State::Running(child) => {
-                let Some(status) = child.try_wait()? else {
+                let Some(status) = child.try_wait().context("--exec: sh")? else {
                     return Ok(None);
                 };
+                guard.has_ended(child).context("--exec: sh")?;
                 if status.success() {
                     return Ok(Some(Ended::Done));
                 }
@@ -183,7 +246,7 @@ impl Running {
                 self.state = State::Pausing(Instant::now() + pause);
             }
             State::Pausing(until) if Instant::now() >= *until => {
-                self.state = State::Running(self.batch.spawn(&exec.command)?);
+                self.state = State::Running(self.batch.spawn(&exec.command, guard)?);
             }
             State::Pausing(_) => {}
         }
@@ -203,7 +266,15 @@ impl Running {
 
 #[cfg(test)]
 mod tests {
-    use super::Batch;
+    use super::{Batch, MAX_VARIABLE_BYTES};
+    use std::ffi::OsStr;
+    use std::process::Command;
+
+    fn variable(command: &Command, name: &str) -> Option<String> {
+        let mut variables = command.get_envs();
+        let value = variables.find(|(known, _)| *known == OsStr::new(name))?.1?;
+        Some(value.to_string_lossy().into_owned())
+    }
 
     #[test]
     fn only_what_is_assigned_as_it_was_is_committed() {
@@ -221,5 +292,42 @@ mod tests {
             batch.describe(),
             "4 records (t:0:5 t:1:9 t:2:3 to t:0:6 t:1:9 t:2:3)"
         );
+        let mut command = Command::new("true");
+        batch.describe_to(&mut command).expect("described");
+        assert_eq!(
+            variable(&command, "KAFKA_LAST").as_deref(),
+            Some("t:0:6 t:1:9 t:2:3")
+        );
+        assert_eq!(variable(&command, "KAFKA_POSITIONS_FILE"), None);
+    }
+
+    #[test]
+    fn positions_that_do_not_fit_into_the_environment_are_in_a_file() {
+        let topic = "t".repeat(249);
+        let partitions = (MAX_VARIABLE_BYTES / topic.len()) as i32;
+        let mut batch = Batch::new().expect("a spool");
+        for partition in 0..partitions {
+            for offset in [7, 8] {
+                let place = (topic.clone(), partition);
+                batch.add(&place, offset, 1).expect("added");
+            }
+        }
+        let mut command = Command::new("true");
+        batch.describe_to(&mut command).expect("described");
+        for name in ["KAFKA_TOPIC", "KAFKA_FIRST", "KAFKA_LAST"] {
+            assert_eq!(variable(&command, name), None, "{name}");
+        }
+        let count = variable(&command, "KAFKA_COUNT");
+        assert_eq!(count, Some((partitions * 2).to_string()));
+        let path = variable(&command, "KAFKA_POSITIONS_FILE").expect("a file");
+        let lines = std::fs::read_to_string(&path).expect("readable");
+        assert_eq!(lines.lines().count(), partitions as usize);
+        assert_eq!(
+            lines.lines().next(),
+            Some(format!("{topic}\t0\t7\t8").as_str())
+        );
+        assert!(batch.describe().len() < 4096);
+        drop(batch);
+        assert!(!std::path::Path::new(&path).exists(), "left behind");
     }
 }

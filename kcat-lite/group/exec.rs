@@ -11,9 +11,10 @@ use anyhow::Context;
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
 use tools::kafka::consume::Place;
-use tools::kafka::group::{Member, Polled, Positions};
+use tools::kafka::group::{GroupError, Member, Polled, Positions};
 
 use super::batch::{Batch, Ended, Running};
+use super::guard::Guard;
 use super::share::GroupEnd;
 use super::{Teller, join, patience, stop_of_group};
 use crate::config::{Exec, Group};
@@ -30,6 +31,7 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> anyhow::Res
     let mut run = Run {
         signals,
         exec,
+        guard: Guard::start().context("--exec: sh")?,
         encoding: Encoding::new(&config.output, false),
         stations: Vec::new(),
         assigned: BTreeMap::new(),
@@ -73,6 +75,7 @@ struct NotTaken {
 struct Run<'a> {
     signals: &'a Signals,
     exec: &'a Exec,
+    guard: Guard,
     encoding: Encoding,
     stations: Vec<(Option<Place>, Station)>,
     /// The partitions that this member has, each with the number of the assignment that brought it.
@@ -153,10 +156,20 @@ impl Run<'_> {
         }
         for batch in done {
             let positions = batch.positions(&self.assigned);
-            member.commit(&positions)?;
-            self.done.extend(positions);
-            if self.teller.is_verbose() {
-                message(format_args!("done: {}", batch.describe()));
+            match member.commit(&positions) {
+                // The group says so too, by taking the partitions away.
+                Err(GroupError::Lost { .. }) => message(format_args!(
+                    "the group has given the partitions of a batch away before it was committed: \
+                     its records come again: {}",
+                    batch.describe()
+                )),
+                other => {
+                    other?;
+                    self.done.extend(positions);
+                    if self.teller.is_verbose() {
+                        message(format_args!("done: {}", batch.describe()));
+                    }
+                }
             }
         }
         if let Some(failed) = failed {
@@ -173,13 +186,14 @@ impl Run<'_> {
             let Some(running) = &mut station.running else {
                 continue;
             };
-            let ended = running.check(self.exec, may_retry, |status, pause| {
+            let say_retry = |status, pause: Duration| {
                 message(format_args!(
                     "--exec: {status}; trying again in {} s",
                     pause.as_secs()
                 ));
-            });
-            let Some(ended) = ended.context("--exec: sh")? else {
+            };
+            let ended = running.check(self.exec, &mut self.guard, may_retry, say_retry)?;
+            let Some(ended) = ended else {
                 continue;
             };
             let batch = station.running.take().map(|running| running.batch);
@@ -205,7 +219,7 @@ impl Run<'_> {
                 && station.running.is_none()
                 && let Some(batch) = station.ready.take()
             {
-                station.running = Some(Running::start(batch, self.exec).context("--exec: sh")?);
+                station.running = Some(Running::start(batch, self.exec, &mut self.guard)?);
                 slots -= 1;
             }
         }
@@ -219,7 +233,10 @@ impl Run<'_> {
             .into_iter()
             .partition(|(place, _)| is_done(place));
         self.passed = later;
-        Ok(member.commit(&now)?)
+        match member.commit(&now) {
+            Err(GroupError::Lost { .. }) => Ok(()),
+            other => Ok(other?),
+        }
     }
 
     /// Runs what is left to its end, or until `limit` is over; says whether all is done.

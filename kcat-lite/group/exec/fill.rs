@@ -59,7 +59,9 @@ impl Run<'_> {
         let (exec, station) = (self.exec, &mut self.stations[index].1);
         let batch = match &mut station.open {
             Some(batch) => batch,
-            none => none.insert(Batch::new().context("cannot keep a batch")?),
+            none => none.insert(
+                Batch::new().context("cannot keep a batch (in memory, or in a file in TMPDIR)")?,
+            ),
         };
         let start = batch.buffer().len();
         let ambiguous = self.encoding.ambiguous();
@@ -77,7 +79,7 @@ impl Run<'_> {
         }
         batch
             .add(&place, offset, assignment)
-            .context("cannot keep a batch")?;
+            .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
         self.read.insert(place, offset + 1);
         self.left -= 1;
         if batch.is_full(exec) && station.ready.is_none() {
