@@ -141,6 +141,10 @@ pub(crate) struct Cli {
     #[arg(long = "algo", value_name = "NAME", help_heading = "What to move")]
     pub(crate) algorithm: Option<Algorithm>,
 
+    /// Consume: end with 2 when the cluster has not answered for TIME; without it an outage is waited through
+    #[arg(long = "give-up", value_name = "TIME", value_parser = parse_duration, help_heading = "What to move")]
+    pub(crate) give_up: Option<Duration>,
+
     /// Send lines of FILE, as standard input is sent, instead of each FILE as one record
     #[arg(short = 'l', long = "lines", help_heading = "What to move")]
     pub(crate) lines: bool,

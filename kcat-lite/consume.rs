@@ -3,13 +3,15 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::cluster::Isolation;
-use tools::kafka::consume::{ConsumeError, Start, Wanted};
+use tools::kafka::consume::{ConsumeError, Leaders, Start, Wanted};
 use tools::kafka::fetch::Taker;
+use tools::kafka::outage::Outage;
 use tools::kafka::{Client, Role};
 use tools::record::Record;
 
@@ -37,6 +39,13 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         Err(_) if interrupted() => return Ok(signals.end_of_reader()),
         other => other?,
     };
+    let leaders = match config.give_up {
+        Some(_) => match Leaders::of(&client, &wanted, &interrupted) {
+            Err(_) if interrupted() => return Ok(signals.end_of_reader()),
+            other => other?,
+        },
+        None => Leaders::default(),
+    };
     let writer = Writer::new(&config.output)?;
     let quiet = options.verbosity < 0;
     let progress = Progress::new(
@@ -52,6 +61,8 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         keeps_trying: config.output.keep_trying,
         is_cut_off: false,
         client: &client,
+        leaders,
+        outage: Outage::new(config.give_up),
         has_failed: false,
         lost: Vec::new(),
         idle: config.idle,
@@ -98,6 +109,9 @@ struct Run<'a> {
     /// Whether the user knows that no broker is there.
     is_cut_off: bool,
     client: &'a Client,
+    /// Whom `--give-up` is about.
+    leaders: Leaders,
+    outage: Outage,
     /// `-E`: whether something could not be read and was passed over.
     has_failed: bool,
     /// Partitions that have no record at their position. The others are read to their ends, then that ends the program.
@@ -138,6 +152,7 @@ impl Run<'_> {
                 self.look_at_cluster(&reader);
                 timeout_ms = IDLE_MS;
             }
+            self.check_contact()?;
         }
         self.writer.flush(self.signals)?;
         Ok(())
@@ -206,6 +221,24 @@ impl Run<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// Ends with an error when the leaders have not answered for longer than the user wants to wait.
+    fn check_contact(&mut self) -> anyhow::Result<()> {
+        let Some(within) = self.outage.wants_asking() else {
+            return Ok(());
+        };
+        let interrupted = || self.signals.caught().is_some();
+        let is_answered = self.leaders.answer(self.client, within, &interrupted);
+        let Some(silence) = self.outage.note(is_answered) else {
+            return Ok(());
+        };
+        // What has arrived is good.
+        self.writer.flush(self.signals)?;
+        let cause = self.client.cause();
+        let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+        let seconds = silence.as_secs();
+        bail!("no contact with the cluster for {seconds} s (--give-up){cause}")
     }
 
     /// After first contact the cluster may go and come back; that is said once.

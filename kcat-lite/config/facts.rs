@@ -108,6 +108,8 @@ pub(crate) struct Consume {
     pub(crate) idle: Option<Duration>,
     pub(crate) count: Option<u64>,
     pub(crate) exit_at_end: bool,
+    /// `--give-up`
+    pub(crate) give_up: Option<Duration>,
     pub(crate) engine: Engine,
     pub(crate) output: Output,
 }
@@ -155,6 +157,8 @@ pub(crate) struct Group {
     pub(crate) exit_at_end: bool,
     /// `--idle`
     pub(crate) idle: Option<Duration>,
+    /// `--give-up`
+    pub(crate) give_up: Option<Duration>,
     pub(crate) output: Output,
     pub(crate) delivery: Delivery,
 }

@@ -250,6 +250,7 @@ fn consume(cli: &Cli) -> anyhow::Result<Consume> {
         range,
         count: cli.count,
         exit_at_end: cli.exit_at_end,
+        give_up: cli.give_up,
         engine: cli.engine.unwrap_or_default(),
         output: output(cli)?,
         options,
@@ -273,6 +274,7 @@ fn group(cli: Cli) -> anyhow::Result<Group> {
         count: cli.count,
         exit_at_end: cli.exit_at_end,
         idle: cli.idle,
+        give_up: cli.give_up,
     })
 }
 

@@ -197,6 +197,11 @@ const SHOWN: &[(&str, &str, &str)] = &[
         "idleness_ends_a_consumer_and_a_member_of_a_group",
     ),
     (
+        "give_up",
+        "C C-f C-J C-tsv C-last C-key G G-exec G-ack",
+        "give_up_ends_a_consumer_whose_cluster_is_away_for_too_long",
+    ),
+    (
         "last",
         "C C-f C-J C-tsv C-key",
         "the_last_are_the_newest_of_all_partitions_by_their_times",

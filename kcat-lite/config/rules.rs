@@ -32,6 +32,7 @@ const MODES: &[(&str, &[Mode])] = &[
     ("count", MOVE),
     ("exit_at_end", READ),
     ("idle", READ),
+    ("give_up", READ),
     ("last", &[Consume]),
     ("only_key", READ),
     ("algorithm", &[Consume]),

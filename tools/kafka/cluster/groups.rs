@@ -153,6 +153,19 @@ pub fn coordinators(
     answers
 }
 
+/// Whether the coordinator of `group` answers, over a connection that no rebalance holds up.
+pub fn coordinator_answers(wire: &mut Wire<'_>, group: &str, patience: &mut Patience<'_>) -> bool {
+    let found = coordinators(wire, &[group.to_owned()], patience);
+    let Some(Ok(coordinator)) = found.into_iter().next() else {
+        return false;
+    };
+    let name = StrBytes::from_string(group.to_owned());
+    let request = move |version| find_request(name, version);
+    let request = vec![(coordinator, request)];
+    let replies = patience.gather::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, request);
+    replies.iter().all(Result::is_ok)
+}
+
 /// Whether the connection broke, as that to one of the bootstrap list does as soon as the brokers' numbers are known,
 /// or the broker does not answer and others may.
 fn is_broken<T>(answer: &Result<T, KafkaError>, has_others: bool) -> bool {

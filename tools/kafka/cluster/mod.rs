@@ -34,7 +34,7 @@ pub mod unread;
 
 pub use committed::{Committed, committed};
 pub use configs::{ConfigsOf, Resource, Setting, configs, topic_settings};
-pub use groups::{GroupKind, coordinators, list_groups};
+pub use groups::{GroupKind, coordinator_answers, coordinators, list_groups};
 pub use log_dirs::{DirsOf, LogDir, Replica, log_dirs};
 pub use members::describe_groups;
 pub use metadata::{Metadata, Partition, Topic, Topics, metadata, metadata_over};

@@ -6,11 +6,13 @@
 //! (`span`), so that reading to the end waits for nothing.
 
 pub(crate) mod inbox;
+mod leaders;
 pub(crate) mod message;
 mod reader;
 pub(crate) mod span;
 pub(crate) mod topics;
 
+pub use leaders::Leaders;
 pub use reader::Reader;
 pub use span::Start;
 
@@ -202,6 +204,8 @@ pub fn tune(options: &mut Options, wanted: &Wanted) {
     // The default of 1 s makes a full queue stand still for as long.
     options.set_default("fetch.queue.backoff.ms", "5");
     set_fetch_wait(options, wanted.stop_at_end);
+    // A record that was damaged on its way or on a disk is refused, not handed on.
+    options.set_default("check.crcs", "true");
     if wanted.start != Start::Stored {
         // Records that are gone are never passed over in silence.
         options.set_default("auto.offset.reset", "error");

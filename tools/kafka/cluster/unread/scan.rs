@@ -36,6 +36,7 @@ pub(super) fn scan(
             .first()
             .is_some_and(|p| p.offset <= batch.last_offset);
         if !is_hidden && is_wanted {
+            batch.check()?;
             let latest_ms = view.not_after_ms.unwrap_or(i64::MAX);
             let _ = unpacker.records(&batch, |record| {
                 if record.timestamp_ms > latest_ms {
