@@ -2,11 +2,13 @@
 //!
 //! - [`plain`]: what standard output has taken.
 //! - [`ack`]: what the last program of the pipe acknowledges.
-//! - [`exec`]: what a command has taken, a batch at a time; [`batch`] and [`spool`] are those.
+//! - [`exec`]: what a command has taken, a batch at a time; [`batch`] and [`spool`] are those, [`guard`] ends it
+//!   with this program.
 
 mod ack;
 mod batch;
 mod exec;
+mod guard;
 mod plain;
 mod share;
 mod spool;
@@ -49,12 +51,13 @@ fn join(config: &Group, stop: Stop, signals: &Signals) -> anyhow::Result<Option<
         stop,
         isolation: Isolation::of(&config.options),
         wants_headers: shows_headers(&config.output.format),
+        reset_is_said: config.options.is_said("auto.offset.reset"),
+        give_up: config.give_up,
     };
     let mut options = config.options.clone();
     tune(&mut options, &membership);
-    let interrupted = || signals.caught().is_some();
-    match Member::join(&options, membership, &interrupted) {
-        Err(_) if interrupted() => Ok(None),
+    match Member::join(&options, membership, signals.interrupt()) {
+        Err(_) if signals.caught().is_some() => Ok(None),
         other => Ok(Some(other?)),
     }
 }

@@ -1,6 +1,6 @@
 //! Logs that are not plain: transactions, compaction, deleted records, batches of every kind.
 
-use super::consume;
+use super::{at, consume};
 use crate::testkit::broker::{self, Kafka, Spec};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::output::lines;
@@ -250,5 +250,45 @@ fn a_partition_whose_leader_moves_is_read_on() {
             .collect();
         let expected: Vec<String> = (0..3).map(|n| format!("{partition} {n}")).collect();
         assert_eq!(own, expected);
+    }
+}
+
+#[test]
+fn a_damaged_record_is_handed_on_by_no_reader_and_not_committed() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("damaged", 1, &[]);
+    kafka.produce(&topic, &[Record::of("first")]);
+    kafka.produce(&topic, &[Record::of("precious")]);
+    let path = kafka.segment(1, &topic, 0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at_byte = memchr::memmem::find(&bytes, b"precious").unwrap();
+    bytes[at_byte] = b'q';
+    let mut file = std::fs::File::options().write(true).open(&path).unwrap();
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at_byte as u64)).unwrap();
+    std::io::Write::write_all(&mut file, &bytes[at_byte..=at_byte]).unwrap();
+    let group = crate::testkit::session::unique("damaged");
+    let readers: [&[&str]; 4] = [
+        &["-C", "-t", &topic],
+        &["-C", "-t", &topic, "--engine", "librdkafka"],
+        &["-G", &group, &topic],
+        &["-G", &group, &topic, "--exec", "cat"],
+    ];
+    for reader in readers {
+        let output = at(kafka, reader)
+            .args(["-e", "-q", "-X", "auto.offset.reset=earliest"])
+            .run()
+            .fails_with(2);
+        assert!(
+            ["", "first\n"].contains(&output.text()),
+            "{}",
+            output.text()
+        );
+        let committed = kafka.committed(&group, &topic);
+        assert!(
+            committed.get(&0).is_none_or(|offset| *offset <= 1),
+            "{committed:?}"
+        );
     }
 }

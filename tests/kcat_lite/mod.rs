@@ -6,6 +6,8 @@
 //! - [`engines`]: both ways to read show the same, also while brokers come and go.
 //! - [`hostile`]: brokers that are old, and answers that are cut, changed or too large.
 //! - [`group`]: balanced consumers, and what they commit.
+//! - [`added`]: where a group begins; [`outages`]: a cluster that goes away.
+//! - [`command`]: the command of `--exec` as a process.
 //! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
 //! - [`fault_table`]: what the pages say of each death.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`.
@@ -15,7 +17,9 @@
 
 mod ack;
 mod ack_lines;
+mod added;
 mod arguments;
+mod command;
 mod consume;
 mod delivery;
 mod engines;
@@ -32,6 +36,7 @@ mod log;
 mod losses;
 mod mock;
 mod offsets;
+mod outages;
 mod own;
 mod peer;
 mod produce;

@@ -344,6 +344,12 @@ impl Kafka {
         self.node(id).signal(Signal::CONT);
     }
 
+    /// The first segment of a partition on broker `id`.
+    pub(crate) fn segment(&self, id: u16, topic: &str, partition: i32) -> std::path::PathBuf {
+        let folder = self.node(id).folder.join("data");
+        folder.join(format!("{topic}-{partition}/{:020}.log", 0))
+    }
+
     /// The end of broker `id`'s log.
     pub(crate) fn log(&self, id: u16) -> String {
         self.node(id).log()

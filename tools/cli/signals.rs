@@ -72,6 +72,12 @@ impl Signals {
         }
     }
 
+    /// Whether a signal asks to end, for whoever waits on another thread or for long.
+    pub fn interrupt(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
+        let caught = Arc::clone(&self.caught);
+        Arc::new(move || caught.load(Ordering::Relaxed) != 0)
+    }
+
     /// How a program ends that reads until it is told to stop and has ended cleanly: SIGINT and SIGTERM
     /// are the way to tell it so, any other signal is re-raised.
     pub fn end_of_reader(&self) -> Exit {

@@ -77,6 +77,12 @@ pub mod code {
     pub const GROUP_ID_NOT_FOUND: i32 = 69;
     /// The member commits under a generation that has passed.
     pub const ILLEGAL_GENERATION: i32 = 22;
+    /// The group does not know this member any more.
+    pub const UNKNOWN_MEMBER_ID: i32 = 25;
+    /// A transaction that commits positions of this partition is open.
+    pub const UNSTABLE_OFFSET: i32 = 88;
+    /// librdkafka: the group's coordinator is not known yet.
+    pub const WAIT_COORDINATOR: i32 = -180;
     /// The group is rebalancing.
     pub const REBALANCE_IN_PROGRESS: i32 = 27;
     /// The member commits under an epoch that has passed (KIP-848).

@@ -1,9 +1,9 @@
 //! Commits of positions: at most one on its way, so that an older one never overtakes a newer.
 #![allow(unsafe_code)]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Positions;
+use super::{Positions, is_outage};
 use crate::kafka::client::Event;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::partitions::{PartitionList, entries};
@@ -11,6 +11,8 @@ use crate::kafka::{Client, ffi};
 
 /// How long to wait before a commit that the group was not ready for is repeated.
 const RETRY: Duration = Duration::from_millis(50);
+/// How often a wait for an answer looks whether it may go on.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Sends commits and hears what becomes of them.
 pub(super) struct Committer {
@@ -77,30 +79,42 @@ impl Committer {
         Some(outcome(&event))
     }
 
-    /// Commits and waits for the answer; what passes by itself is repeated until `timeout` is over.
+    /// Commits and waits for the answer; what may pass is repeated as long as `may_wait`.
     pub(super) fn commit(
         &mut self,
         client: &Client,
         positions: &Positions,
-        timeout: Duration,
+        may_wait: &dyn Fn() -> bool,
     ) -> Result<(), KafkaError> {
-        let until = Instant::now() + timeout;
-        let left = || until.saturating_duration_since(Instant::now());
         // What the one before has to say is settled by this one.
-        let _ = self.answer(left());
-        if self.in_flight {
-            return Err(KafkaError::of(code::TIMED_OUT));
-        }
+        let _ = self.wait(may_wait);
         loop {
-            self.send(client, positions)?;
-            let answer = self.answer(left());
-            match answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT))) {
-                Err(error) if passes(client, error.code) && !left().is_zero() => {
-                    std::thread::sleep(RETRY.min(left()));
-                }
+            if self.in_flight {
+                return Err(KafkaError::of(code::TIMED_OUT));
+            }
+            let sent = self.send(client, positions);
+            let answer = sent.and_then(|()| {
+                let answer = self.wait(may_wait);
+                answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT)))
+            });
+            match answer {
+                Err(error) if may_pass(error.code) && may_wait() => std::thread::sleep(RETRY),
                 answer => return answer,
             }
         }
+    }
+
+    /// The answer to the commit on its way, waited for as long as `may_wait`.
+    fn wait(&mut self, may_wait: &dyn Fn() -> bool) -> Option<Result<(), KafkaError>> {
+        while self.in_flight {
+            if let Some(answer) = self.answer(TICK) {
+                return Some(answer);
+            }
+            if !may_wait() {
+                return None;
+            }
+        }
+        None
     }
 }
 
@@ -111,18 +125,18 @@ impl Drop for Committer {
     }
 }
 
-/// Whether the same commit may be taken a moment later.
-fn passes(client: &Client, error: i32) -> bool {
-    match error {
-        code::COORDINATOR_LOAD_IN_PROGRESS | code::REBALANCE_IN_PROGRESS | code::TRANSPORT => true,
-        // A generation that began while the commit was on its way; but what
-        // belongs to somebody else by now is not committed under a new one.
-        code::ILLEGAL_GENERATION | code::STALE_MEMBER_EPOCH => {
-            // SAFETY: the handle is live.
-            unsafe { ffi::rd_kafka_assignment_lost(client.as_ptr()) == 0 }
-        }
-        _ => false,
-    }
+/// Whether the same commit may be taken later: the cluster comes back, or the member learns of a newer generation.
+///
+/// What belongs to somebody else by then is not committed: its assignment is lost, which ends the wait.
+fn may_pass(error: i32) -> bool {
+    is_outage(error)
+        || matches!(
+            error,
+            code::REBALANCE_IN_PROGRESS
+                | code::ILLEGAL_GENERATION
+                | code::STALE_MEMBER_EPOCH
+                | code::UNKNOWN_MEMBER_ID
+        )
 }
 
 /// A commit's answer: its own error, or that of the first partition with one.

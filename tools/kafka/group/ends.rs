@@ -1,30 +1,140 @@
-//! The end of the whole group's work: where every partition ended as the member joined, and what is still before it.
+//! What the group has committed, and the end of the whole group's work: where every partition ended as the member
+//! joined, and what is still before it.
 #![allow(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
-use super::{GroupError, Member};
+use super::begin::AtJoin;
+use super::member::Link;
+use super::{GroupError, Member, is_outage};
+use crate::kafka::client::ContactError;
 use crate::kafka::cluster::Spec;
 use crate::kafka::consume::span::list_offsets;
-use crate::kafka::consume::{Place, topics};
+use crate::kafka::consume::{ConsumeError, Place, topics};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
 use crate::kafka::partitions::{PartitionList, entries};
 
-/// How long the group's coordinator may take to say what is committed.
-const ASK_MS: i32 = 5000;
+/// How long one question to the group's coordinator may take: a signal is heard between two.
+const ASK: Duration = Duration::from_secs(1);
+/// The first question is short: one that waits for a connection is answered late.
+const FIRST_ASK: Duration = Duration::from_millis(250);
+/// The first contact with the coordinator may take so many times that with the cluster: its topic may have to be made.
+const COORDINATOR_TIMES: u32 = 3;
+
+/// What is committed of each partition; none where nothing is.
+pub(super) type Committed = HashMap<Place, Option<i64>>;
+
+impl Link {
+    /// Asks the group's coordinator once what is committed.
+    pub(super) fn committed(
+        &self,
+        places: &[Place],
+        within: Duration,
+    ) -> Result<Committed, KafkaError> {
+        let mut list = PartitionList::new();
+        for (topic, partition) in places {
+            list.add(topic, *partition, 0)?;
+        }
+        let timeout_ms = within.as_millis().clamp(1, i32::MAX as u128) as i32;
+        // SAFETY: handle and list are live; the answer is written into the list.
+        let (error, answers) = unsafe {
+            let error = ffi::committed(self.client.as_ptr(), list.as_ptr(), timeout_ms);
+            (error, entries(list.as_ptr()))
+        };
+        if error != code::NONE {
+            return Err(KafkaError::of(error));
+        }
+        answers
+            .into_iter()
+            .map(|answer| match answer.error {
+                code::NONE | code::UNKNOWN_TOPIC_OR_PARTITION => {
+                    let offset = (answer.offset >= 0).then_some(answer.offset);
+                    Ok(((answer.topic, answer.partition), offset))
+                }
+                other => Err(KafkaError::of(other)),
+            })
+            .collect()
+    }
+}
 
 impl Member {
+    /// What is committed, asked for until it is answered or `begun` is longer ago than `limit`; `None` after a signal.
+    pub(super) fn ask_committed(
+        &self,
+        places: &[Place],
+        limit: Option<Duration>,
+    ) -> Result<Option<Committed>, GroupError> {
+        let begun = Instant::now();
+        let mut within = FIRST_ASK;
+        loop {
+            match self.link.committed(places, within) {
+                Ok(committed) => return Ok(Some(committed)),
+                Err(_) if (self.interrupted)() => return Ok(None),
+                Err(error) if !is_outage(error.code) && error.code != code::UNSTABLE_OFFSET => {
+                    return Err(self.refused(error));
+                }
+                Err(_) if limit.is_some_and(|limit| begun.elapsed() >= limit) => {
+                    return Err(GroupError::NoCoordinator {
+                        group: self.membership.group.clone(),
+                        seconds: begun.elapsed().as_secs(),
+                        cause: self.known_cause(),
+                    });
+                }
+                Err(_) if !self.may_ask_again(begun) => return Err(self.gave_up(begun.elapsed())),
+                // An answer may come at once, and be "not yet".
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
+            within = (within * 2).min(ASK);
+        }
+    }
+
+    /// Looks at what there is before this member joins: the topics' partitions, and what the group has committed.
+    pub(super) fn look_at_topics(&mut self) -> Result<(), GroupError> {
+        let interrupted = || (self.interrupted)();
+        let client = &self.link.client;
+        let found = match topics::find(client, &self.membership.topics, &interrupted) {
+            // A topic that matches may be made later.
+            Err(ConsumeError::NothingMatches(_)) => Vec::new(),
+            other => other?,
+        };
+        let mut places: Vec<Place> = Vec::new();
+        for topic in &found {
+            let partitions = topic.partitions.iter().max().map_or(0, |last| last + 1);
+            let known = AtJoin {
+                partitions,
+                has_commits: false,
+            };
+            self.at_join.insert(topic.name.clone(), known);
+            let own = topic.partitions.iter();
+            places.extend(own.map(|partition| (topic.name.clone(), *partition)));
+        }
+        if self.membership.reset_is_said {
+            // The coordinator is met all the same.
+            places.truncate(1);
+        }
+        let limit = client.first_contact().saturating_mul(COORDINATOR_TIMES);
+        let committed = self.ask_committed(&places, Some(limit))?;
+        let committed = committed.ok_or(ContactError::Interrupted)?;
+        for ((topic, _), offset) in committed {
+            if let Some(known) = self.at_join.get_mut(&topic) {
+                known.has_commits |= offset.is_some();
+            }
+        }
+        Ok(())
+    }
+
     /// Notes where every partition of the topics ends.
-    pub(super) fn note_ends(&mut self, interrupted: &dyn Fn() -> bool) -> Result<(), GroupError> {
-        let found = topics::find(&self.client, &self.membership.topics, interrupted)?;
-        let places = found.iter().flat_map(|topic| {
-            let of_topic = topic.partitions.iter();
-            of_topic.map(|partition| (topic.name.clone(), *partition))
+    pub(super) fn note_ends(&mut self) -> Result<(), GroupError> {
+        let places = self.at_join.iter().flat_map(|(topic, known)| {
+            (0..known.partitions).map(move |partition| (topic.clone(), partition))
         });
         let places: Vec<Place> = places.collect();
         let isolation = self.membership.isolation;
-        let ends = list_offsets(&self.client, &places, Spec::Latest, isolation, interrupted)?;
+        let interrupted = || (self.interrupted)();
+        let client = &self.link.client;
+        let ends = list_offsets(client, &places, Spec::Latest, isolation, &interrupted)?;
         self.ends = ends
             .into_iter()
             .filter_map(|(place, end)| Some((place, end?)))
@@ -45,34 +155,29 @@ impl Member {
 
     /// Those of the ends that the group, as far as it has committed, has not reached.
     ///
-    /// Waits for the coordinator. `Ok(None)`: it can't say now.
+    /// Waits a moment for the coordinator. `Ok(None)`: it can't say now.
     pub fn behind(&self) -> Result<Option<BTreeMap<Place, i64>>, GroupError> {
-        if self.ends.is_empty() {
+        let places: Vec<Place> = self.ends.keys().cloned().collect();
+        if places.is_empty() {
             return Ok(Some(BTreeMap::new()));
         }
-        let mut list = PartitionList::new();
-        for (topic, partition) in self.ends.keys() {
-            list.add(topic, *partition, 0)
-                .map_err(|e| self.refused(e))?;
-        }
-        // SAFETY: handle and list are live; the answer is written into the list.
-        let (error, answers) = unsafe {
-            let error = ffi::committed(self.client.as_ptr(), list.as_ptr(), ASK_MS);
-            (error, entries(list.as_ptr()))
+        let committed = match self.link.committed(&places, ASK) {
+            Ok(committed) => committed,
+            Err(error) if error.code == code::GROUP_AUTHORIZATION_FAILED => {
+                return Err(self.refused(error));
+            }
+            Err(_) => return Ok(None),
         };
-        match error {
-            code::NONE => {}
-            code::GROUP_AUTHORIZATION_FAILED => return Err(self.refused(KafkaError::of(error))),
-            _ => return Ok(None),
-        }
-        if answers.iter().any(|answer| answer.error != code::NONE) {
-            return Ok(None);
-        }
-        let behind = answers.into_iter().filter_map(|answer| {
-            let place = (answer.topic, answer.partition);
-            let end = *self.ends.get(&place)?;
-            (answer.offset < end).then_some((place, end))
-        });
-        Ok(Some(behind.collect()))
+        let is_behind = |place: &Place, end: i64| {
+            let offset = committed.get(place).copied().flatten();
+            offset.is_none_or(|offset| offset < end)
+        };
+        let behind = self
+            .ends
+            .iter()
+            .filter(|(place, end)| is_behind(place, **end));
+        Ok(Some(
+            behind.map(|(place, end)| (place.clone(), *end)).collect(),
+        ))
     }
 }

@@ -3,22 +3,24 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::begin::TopicsAtJoin;
 use super::commit::Committer;
-use super::{GroupError, Membership, Positions, Stop};
+use super::leave::leave;
+use super::{GroupError, Interrupt, Membership, Positions, Stop, is_outage};
 use crate::ack::GroupMetadata;
 use crate::kafka::client::Event;
-use crate::kafka::cluster::{self, Topics};
 use crate::kafka::consume::inbox::{Inbox, PartitionState};
-use crate::kafka::consume::topics;
 use crate::kafka::consume::{Item, Place, set_fetch_wait};
 use crate::kafka::error::{KafkaError, code};
+use crate::kafka::outage::Outage;
 use crate::kafka::partitions::{Entry, PartitionList, entries};
 use crate::kafka::{Client, Options, Role, ffi};
 
-/// How long leaving the group and the last commit may take.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a commit may take after a signal.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
 
 /// How long a member without partitions is one that gets none: twice KIP-848's heartbeat interval, and a little.
 const NOTHING_COMES: Duration = Duration::from_secs(12);
@@ -32,6 +34,44 @@ pub fn tune(options: &mut Options, membership: &Membership) {
     // The default of 1 s makes a full queue stand still for as long.
     options.set_default("fetch.queue.backoff.ms", "5");
     set_fetch_wait(options, membership.stop != Stop::Never);
+    // A record that was damaged on its way or on a disk is refused, not handed on.
+    options.set_default("check.crcs", "true");
+    // Where a partition begins that has no commit is settled by the member; a position whose records were deleted
+    // while they waited goes on at what is left.
+    options.set_default("auto.offset.reset", "earliest");
+}
+
+/// librdkafka's handle and its queue of rebalances and errors of the group.
+pub(super) struct Link {
+    pub(super) events: *mut ffi::rd_kafka_queue_t,
+    // The last field: queues are given back before their client.
+    pub(super) client: Client,
+}
+
+// SAFETY: librdkafka's queues may be used from any thread.
+unsafe impl Send for Link {}
+// SAFETY: as above.
+unsafe impl Sync for Link {}
+
+impl Link {
+    /// Whether the group has given this member's partitions to others.
+    pub(super) fn is_lost(&self) -> bool {
+        // SAFETY: the handle is live.
+        unsafe { ffi::rd_kafka_assignment_lost(self.client.as_ptr()) != 0 }
+    }
+
+    /// Whether the consumer has left its group for good.
+    pub(super) fn is_closed(&self) -> bool {
+        // SAFETY: the handle is live.
+        unsafe { ffi::rd_kafka_consumer_closed(self.client.as_ptr()) != 0 }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // SAFETY: live, ours, and not used after this.
+        unsafe { ffi::rd_kafka_queue_destroy(self.events) }
+    }
 }
 
 /// What [`Member::poll`] brought.
@@ -60,9 +100,11 @@ pub enum Polled {
 pub struct Member {
     pub(super) inbox: Inbox,
     pub(super) committer: Committer,
-    /// Rebalances and errors of the group.
-    pub(super) events: *mut ffi::rd_kafka_queue_t,
     pub(super) membership: Membership,
+    pub(super) interrupted: Interrupt,
+    /// The topics as they were when this member joined.
+    pub(super) at_join: TopicsAtJoin,
+    pub(super) outage: Outage,
     /// What is to be released.
     pub(super) revoked: Vec<Entry>,
     /// The end of every partition of the topics, where the whole group's end is what counts.
@@ -73,54 +115,50 @@ pub struct Member {
     pub(super) is_assigned: bool,
     /// Since when the group knows this member.
     pub(super) known_since: Option<Instant>,
+    /// Since when the group is waited for; none when its user was told.
+    pub(super) waiting_since: Option<Instant>,
     pub(super) has_left: bool,
-    // The last field: librdkafka's queues and topics are given back before their client.
-    pub(super) client: Client,
+    // The last field: queues and topics are given back before their client.
+    pub(super) link: Arc<Link>,
 }
 
-// SAFETY: librdkafka's queues may be used from any thread.
-unsafe impl Send for Member {}
-
 impl Member {
-    /// Makes sure that the cluster and the topics are there, and asks the group to be a member.
+    /// Makes sure that the cluster, the topics and the group's coordinator are there, and asks the group to be a member.
     ///
     /// `options` were [tuned](tune).
     pub fn join(
         options: &Options,
         membership: Membership,
-        interrupted: &dyn Fn() -> bool,
+        interrupted: Interrupt,
     ) -> Result<Member, GroupError> {
         let client = Client::new(options, Role::Consumer)?;
-        let plain: Vec<String> = membership
-            .topics
-            .iter()
-            .filter(|topic| !topic.starts_with('^'))
-            .cloned()
-            .collect();
-        if plain.is_empty() {
-            cluster::metadata(&client, Topics::All, interrupted)?;
-        } else {
-            topics::find(&client, &plain, interrupted)?;
-        }
-        // SAFETY: the handle is live and has a group; the queue is given back in `drop`.
+        // SAFETY: the handle is live and has a group; the queue is given back when the link is dropped.
         let events = unsafe { ffi::rd_kafka_queue_get_consumer(client.as_ptr()) };
+        let link = Arc::new(Link { events, client });
         let mut member = Member {
-            inbox: Inbox::new(&client, membership.wants_headers),
-            committer: Committer::new(&client),
-            events,
+            inbox: Inbox::new(&link.client, membership.wants_headers),
+            committer: Committer::new(&link.client),
+            outage: Outage::new(membership.give_up),
             membership,
+            interrupted,
+            at_join: TopicsAtJoin::new(),
             revoked: Vec::new(),
             ends: BTreeMap::new(),
             seen: HashSet::new(),
             is_assigned: false,
             known_since: None,
-            has_left: false,
-            client,
+            waiting_since: None,
+            // Not a member yet: there is nothing to leave.
+            has_left: true,
+            link,
         };
+        member.look_at_topics()?;
         if member.membership.stop == Stop::AtGroupEnd {
-            member.note_ends(interrupted)?;
+            member.note_ends()?;
         }
         member.subscribe()?;
+        member.has_left = false;
+        member.waiting_since = Some(Instant::now());
         Ok(member)
     }
 
@@ -130,7 +168,7 @@ impl Member {
             list.add(topic, -1, 0).map_err(|e| self.refused(e))?;
         }
         // SAFETY: handle and list are live; the list is copied.
-        match unsafe { ffi::subscribe(self.client.as_ptr(), list.as_ptr()) } {
+        match unsafe { ffi::subscribe(self.link.client.as_ptr(), list.as_ptr()) } {
             code::NONE => Ok(()),
             other => Err(self.refused(KafkaError::of(other))),
         }
@@ -147,7 +185,7 @@ impl Member {
             return Ok(polled);
         }
         let inbox_ms = if self.is_assigned { timeout_ms } else { 0 };
-        let served = self.inbox.serve(&self.client, inbox_ms, take);
+        let served = self.inbox.serve(&self.link.client, inbox_ms, take);
         for (topic, partition) in served.ended {
             self.pause(topic, partition);
         }
@@ -164,8 +202,10 @@ impl Member {
 
     /// What the group, a commit or the client has to say.
     fn news(&mut self, group_ms: i32) -> Result<Option<Polled>, GroupError> {
+        self.check_contact()?;
+        self.say_if_waiting();
         // SAFETY: the queue is live.
-        if let Some(event) = unsafe { Event::poll(self.events, group_ms) }
+        if let Some(event) = unsafe { Event::poll(self.link.events, group_ms) }
             && let Some(polled) = self.group_event(&event)?
         {
             return Ok(Some(polled));
@@ -175,8 +215,8 @@ impl Member {
             Some(Err(error)) => return Ok(Some(Polled::CommitFailed(error))),
             None => {}
         }
-        if let Some(event) = self.client.poll(0)
-            && let Some(error) = self.client.note(&event)
+        if let Some(event) = self.link.client.poll(0)
+            && let Some(error) = self.link.client.note(&event)
         {
             if error.code == code::FATAL || is_fatal(&event) {
                 return Err(self.refused(self.fatal(error)));
@@ -213,7 +253,7 @@ impl Member {
     }
 
     /// The generation, or the member epoch; -1 before the group knows this member.
-    fn generation(&self) -> i32 {
+    pub(super) fn generation(&self) -> i32 {
         self.metadata().generation
     }
 
@@ -224,7 +264,7 @@ impl Member {
     pub fn metadata(&self) -> GroupMetadata {
         // SAFETY: the handle is live; the metadata, if there is some, is ours, and its texts live as long.
         unsafe {
-            let metadata = ffi::rd_kafka_consumer_group_metadata(self.client.as_ptr());
+            let metadata = ffi::rd_kafka_consumer_group_metadata(self.link.client.as_ptr());
             if metadata.is_null() {
                 return GroupMetadata {
                     generation: -1,
@@ -248,7 +288,7 @@ impl Member {
         if positions.is_empty() || self.committer.is_busy() {
             return Ok(false);
         }
-        match self.committer.send(&self.client, positions) {
+        match self.committer.send(&self.link.client, positions) {
             Ok(()) => Ok(true),
             Err(error) => Err(self.not_committed(error)),
         }
@@ -259,15 +299,38 @@ impl Member {
         self.committer.is_busy()
     }
 
-    /// Commits and waits until the group has taken it.
+    /// Commits and waits until the group has taken it: through an outage too, as long as the partitions are this
+    /// member's, for at most `--give-up`, and after a signal for a moment only.
+    ///
+    /// # Errors
+    /// [`GroupError::Lost`]: the group has given the partitions to others; the records come again.
     pub fn commit(&mut self, positions: &Positions) -> Result<(), GroupError> {
         if positions.is_empty() {
             return Ok(());
         }
-        let timeout = GOODBYE.max(self.client.first_contact().min(Duration::from_secs(60)));
-        self.committer
-            .commit(&self.client, positions, timeout)
-            .map_err(|error| self.not_committed(error))
+        let begun = Instant::now();
+        let interrupted_at = std::cell::Cell::new(None);
+        let link = Arc::clone(&self.link);
+        let may_wait = || {
+            if (self.interrupted)() && interrupted_at.get().is_none() {
+                interrupted_at.set(Some(Instant::now()));
+            }
+            let since_signal = interrupted_at.get().map(|at: Instant| at.elapsed());
+            !link.is_lost()
+                && since_signal.is_none_or(|since| since < LAST_COMMIT)
+                && self
+                    .membership
+                    .give_up
+                    .is_none_or(|limit| begun.elapsed() < limit)
+        };
+        let committed = self.committer.commit(&link.client, positions, &may_wait);
+        match committed {
+            Ok(()) => Ok(()),
+            Err(_) if link.is_lost() => Err(GroupError::Lost {
+                group: self.membership.group.clone(),
+            }),
+            Err(error) => Err(self.not_committed(error)),
+        }
     }
 
     /// Leaves the group, so that it need not wait for the session to time out. Commit before.
@@ -277,7 +340,7 @@ impl Member {
 
     /// What is wrong with the cluster, in words, if anything is known.
     pub fn cause(&self) -> Option<String> {
-        self.client.cause()
+        self.link.client.cause()
     }
 
     pub(super) fn group_event(&mut self, event: &Event) -> Result<Option<Polled>, GroupError> {
@@ -291,11 +354,12 @@ impl Member {
             };
             return self.rebalance(kind, partitions).map(Some);
         }
-        let Some(error) = self.client.note(event) else {
+        let Some(error) = self.link.client.note(event) else {
             return Ok(None);
         };
         match error.code {
             code::MAX_POLL_EXCEEDED => Ok(Some(Polled::Trouble(error))),
+            passing if is_outage(passing) => Ok(Some(Polled::Trouble(error))),
             _ => Err(self.refused(self.fatal(error))),
         }
     }
@@ -309,7 +373,7 @@ impl Member {
         // SAFETY: the handle is live, the buffer's size is told.
         let code = unsafe {
             ffi::fatal_error(
-                self.client.as_ptr(),
+                self.link.client.as_ptr(),
                 reason.as_mut_ptr().cast(),
                 reason.len(),
             )
@@ -332,31 +396,8 @@ impl Member {
     }
 
     fn say_goodbye(&mut self) {
-        if std::mem::replace(&mut self.has_left, true) {
-            return;
-        }
-        let rk = self.client.as_ptr();
-        // SAFETY: handle and queue are live; the error, if there is one, is ours.
-        unsafe {
-            let error = ffi::rd_kafka_consumer_close_queue(rk, self.events);
-            if !error.is_null() {
-                // A fatal error: the group knows this member no more.
-                ffi::rd_kafka_error_destroy(error);
-                return;
-            }
-        }
-        let until = Instant::now() + GOODBYE;
-        // SAFETY: as above.
-        while unsafe { ffi::rd_kafka_consumer_closed(rk) } == 0 && Instant::now() < until {
-            // SAFETY: as above.
-            let event = unsafe { Event::poll(self.events, 100) };
-            // The caller has committed, so the last revocation is granted at once.
-            if let Some(Polled::Revoked { .. }) = event
-                .and_then(|event| self.group_event(&event).ok())
-                .flatten()
-            {
-                let _ = self.release();
-            }
+        if !std::mem::replace(&mut self.has_left, true) {
+            leave(&self.link);
         }
     }
 }
@@ -364,8 +405,6 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.say_goodbye();
-        // SAFETY: live, ours, and not used after this.
-        unsafe { ffi::rd_kafka_queue_destroy(self.events) }
     }
 }
 

@@ -5,19 +5,30 @@
 //! [`Member::poll`] says so first, so that the caller can commit; then
 //! [`Member::release`] lets them go.
 
+mod begin;
 mod commit;
 mod ends;
+mod leave;
 mod member;
+mod outage;
 mod rebalance;
+mod start;
+mod waiting;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 pub use member::{Member, Polled, tune};
 
 use super::client::ContactError;
 use super::cluster::Isolation;
 use super::consume::{ConsumeError, Place, Start};
-use super::error::KafkaError;
+use super::error::{KafkaError, code};
+pub use waiting::Waiting;
+
+/// Whether a signal asks to end; every wait of a member looks at it.
+pub type Interrupt = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// For each topic and partition the offset of the next record to be read.
 pub type Positions = BTreeMap<Place, i64>;
@@ -37,6 +48,10 @@ pub struct Membership {
     pub isolation: Isolation,
     /// Whether records are handed out with their headers, which costs.
     pub wants_headers: bool,
+    /// Whether the user says by `auto.offset.reset` where a partition without a commit begins.
+    pub reset_is_said: bool,
+    /// An outage that is longer ends the member.
+    pub give_up: Option<Duration>,
 }
 
 /// Where the partitions of a member stop.
@@ -67,6 +82,49 @@ pub enum GroupError {
         /// Why.
         error: KafkaError,
     },
+    /// The group's coordinator did not answer when the member started.
+    #[error("group {group}: its coordinator did not answer within {seconds} s{cause}")]
+    NoCoordinator {
+        /// The group.
+        group: String,
+        /// For how long it was asked.
+        seconds: u64,
+        /// `: ` and what is known of the reason.
+        cause: String,
+    },
+    /// The cluster was away for longer than the user wants to wait.
+    #[error("group {group}: no contact with the cluster for {seconds} s (--give-up){cause}")]
+    GaveUp {
+        /// The group.
+        group: String,
+        /// For how long there was no answer.
+        seconds: u64,
+        /// `: ` and what is known of the reason.
+        cause: String,
+    },
+    /// The group has a position that the log does not reach.
+    #[error(
+        "{topic} [{partition}]: group {group} has committed offset {offset}, and the log ends at {next}: \
+         say auto.offset.reset=earliest or latest"
+    )]
+    BeyondEnd {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// What is committed.
+        offset: i64,
+        /// The next record's offset.
+        next: i64,
+    },
+    /// The group has given the partitions to others before the commit; what was not committed comes again.
+    #[error("group {group}: positions not committed: the group has given the partitions away")]
+    Lost {
+        /// The group.
+        group: String,
+    },
     /// Positions were not committed.
     #[error("group {group}: positions not committed: {error}")]
     NotCommitted {
@@ -75,4 +133,23 @@ pub enum GroupError {
         /// Why.
         error: KafkaError,
     },
+}
+
+/// Codes of a cluster that is away, or whose coordinator moves: the same request may be answered later.
+fn is_outage(code: i32) -> bool {
+    matches!(
+        code,
+        code::COORDINATOR_LOAD_IN_PROGRESS
+            | code::COORDINATOR_NOT_AVAILABLE
+            | code::NOT_COORDINATOR
+            | code::WAIT_COORDINATOR
+            | code::REQUEST_TIMED_OUT
+            | code::NETWORK_EXCEPTION
+            | code::TRANSPORT
+            | code::TIMED_OUT
+            | code::TIMED_OUT_QUEUE
+            | code::ALL_BROKERS_DOWN
+            | code::DESTROY_BROKER
+            | code::RESOLVE
+    )
 }

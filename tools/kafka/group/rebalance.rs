@@ -2,14 +2,13 @@
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use super::member::{Member, Polled};
 use super::{GroupError, Stop};
-use crate::kafka::cluster::Spec;
-use crate::kafka::consume::ConsumeError;
+use crate::kafka::cluster::{Question, Spec};
 use crate::kafka::consume::inbox::{PartitionState, TopicState};
-use crate::kafka::consume::span::list_offsets;
-use crate::kafka::consume::{Place, Start};
+use crate::kafka::consume::{ConsumeError, Place};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
 use crate::kafka::partitions::{Entry, PartitionList, topic_name};
@@ -32,6 +31,7 @@ impl Member {
             // What comes next is said by the next assignment.
             self.is_assigned = false;
             self.known_since = None;
+            self.waiting_since = Some(Instant::now());
         }
         if is_incremental {
             let list = self.list(&revoked, |entry| entry.offset)?;
@@ -45,19 +45,20 @@ impl Member {
         kind: i32,
         partitions: Vec<Entry>,
     ) -> Result<Polled, GroupError> {
-        let places = partitions
+        let places: Vec<Place> = partitions
             .iter()
             .map(|entry| (entry.topic.clone(), entry.partition))
             .collect();
         match kind {
             code::ASSIGN_PARTITIONS => {
-                self.assign(&partitions, &places)?;
+                if !self.assign(&partitions, &places)? {
+                    return Ok(Polled::Records(0));
+                }
                 Ok(Polled::Assigned(places))
             }
             code::REVOKE_PARTITIONS => {
                 self.revoked = partitions;
-                // SAFETY: the handle is live.
-                let lost = unsafe { ffi::rd_kafka_assignment_lost(self.client.as_ptr()) } != 0;
+                let lost = self.link.is_lost();
                 Ok(Polled::Revoked { places, lost })
             }
             other => {
@@ -67,31 +68,18 @@ impl Member {
         }
     }
 
-    fn assign(&mut self, partitions: &[Entry], places: &Vec<Place>) -> Result<(), GroupError> {
-        let ends: HashMap<Place, Option<i64>> = match self.membership.stop {
-            Stop::AtOwnEnd if !places.is_empty() => {
-                let isolation = self.membership.isolation;
-                list_offsets(&self.client, places, Spec::Latest, isolation, &|| false)?
-            }
-            Stop::AtOwnEnd | Stop::Never => HashMap::new(),
-            Stop::AtGroupEnd => {
-                // A partition that was made later has nothing that was there at the start.
-                let end = |place: &Place| self.ends.get(place).copied().unwrap_or(0);
-                let rows = places.iter().map(|place| (place.clone(), Some(end(place))));
-                rows.collect()
-            }
+    /// Takes an assignment up; says whether it was, and not left to the leaving of a member that a signal ends.
+    fn assign(&mut self, partitions: &[Entry], places: &[Place]) -> Result<bool, GroupError> {
+        let (Some(ends), Some(starts)) = (self.ends_of(places)?, self.starts(places)?) else {
+            return Ok(false);
         };
         for place in places {
             self.expect(place, ends.get(place).copied().flatten())?;
             self.redirect(place)?;
         }
-        let start = self.membership.start.map(override_offset);
         let list = self.list(partitions, |entry| {
             let place = (entry.topic.clone(), entry.partition);
-            match start {
-                Some(start) if !self.seen.contains(&place) => start,
-                _ => entry.offset,
-            }
+            starts.offsets.get(&place).copied().unwrap_or(entry.offset)
         })?;
         self.seen.extend(places.iter().cloned());
         self.is_assigned = true;
@@ -104,10 +92,38 @@ impl Member {
             // librdkafka remembers that a partition was paused at its end, beyond its revocation.
             // SAFETY: handle and list are live. What was not paused is left as it is.
             unsafe {
-                ffi::resume_partitions(self.client.as_ptr(), list.as_ptr());
+                ffi::resume_partitions(self.link.client.as_ptr(), list.as_ptr());
             }
         }
-        Ok(())
+        match self.commit(&starts.new) {
+            // Whoever gets the partitions next begins them.
+            Err(GroupError::Lost { .. }) => Ok(true),
+            Err(_) if (self.interrupted)() => Ok(true),
+            other => other.map(|()| true),
+        }
+    }
+
+    /// Where partitions stop; `None` after a signal.
+    fn ends_of(&self, places: &[Place]) -> Result<Option<HashMap<Place, Option<i64>>>, GroupError> {
+        match self.membership.stop {
+            Stop::Never => Ok(Some(HashMap::new())),
+            Stop::AtOwnEnd => {
+                let question = |(topic, partition): &Place| Question {
+                    topic: topic.clone(),
+                    partition: *partition,
+                    spec: Spec::Latest,
+                };
+                let questions: Vec<Question> = places.iter().map(question).collect();
+                let ends = self.ask_offsets(&questions, self.membership.isolation)?;
+                Ok(ends.map(|ends| places.iter().cloned().zip(ends).collect()))
+            }
+            Stop::AtGroupEnd => {
+                // A partition that was made later has nothing that was there at the start.
+                let end = |place: &Place| self.ends.get(place).copied().unwrap_or(0);
+                let rows = places.iter().map(|place| (place.clone(), Some(end(place))));
+                Ok(Some(rows.collect()))
+            }
+        }
     }
 
     /// Makes the inbox take the records of a partition.
@@ -117,7 +133,7 @@ impl Member {
         let index = if let Some(index) = found {
             index
         } else {
-            let handle = TopicHandle::new(&self.client, name)
+            let handle = TopicHandle::new(&self.link.client, name)
                 .map_err(|error| ConsumeError::Topic(name.clone(), error))?;
             self.inbox.topics.push(TopicState {
                 name: name.clone(),
@@ -143,8 +159,11 @@ impl Member {
         let name = topic_name(&place.0).map_err(|e| self.refused(e))?;
         // SAFETY: handle, name and queues are live; the reference to the partition's queue is given back.
         unsafe {
-            let queue =
-                ffi::rd_kafka_queue_get_partition(self.client.as_ptr(), name.as_ptr(), place.1);
+            let queue = ffi::rd_kafka_queue_get_partition(
+                self.link.client.as_ptr(),
+                name.as_ptr(),
+                place.1,
+            );
             if !queue.is_null() {
                 ffi::rd_kafka_queue_forward(queue, self.inbox.queue());
                 ffi::rd_kafka_queue_destroy(queue);
@@ -169,7 +188,8 @@ impl Member {
     /// Cooperative and KIP-848 groups hand over the difference, eager ones everything.
     pub(super) fn is_incremental(&self) -> bool {
         // SAFETY: the handle is live; the name is static.
-        let protocol = unsafe { ffi::text(ffi::rd_kafka_rebalance_protocol(self.client.as_ptr())) };
+        let protocol =
+            unsafe { ffi::text(ffi::rd_kafka_rebalance_protocol(self.link.client.as_ptr())) };
         protocol == "COOPERATIVE"
     }
 
@@ -179,7 +199,7 @@ impl Member {
         list: *const ffi::rd_kafka_topic_partition_list_t,
     ) -> Result<(), GroupError> {
         // SAFETY: handle and list are live; the list is copied.
-        match unsafe { ffi::assign(self.client.as_ptr(), list) } {
+        match unsafe { ffi::assign(self.link.client.as_ptr(), list) } {
             code::NONE => Ok(()),
             other => Err(self.refused(self.fatal(KafkaError::of(other)))),
         }
@@ -195,7 +215,7 @@ impl Member {
     ) -> Result<(), GroupError> {
         // SAFETY: handle and list are live, the list is copied; the error, if there is one, is ours.
         unsafe {
-            let error = change(self.client.as_ptr(), list.as_ptr());
+            let error = change(self.link.client.as_ptr(), list.as_ptr());
             if error.is_null() {
                 return Ok(());
             }
@@ -217,19 +237,8 @@ impl Member {
         {
             // SAFETY: handle and list are live. What can't be paused is passed over by the inbox.
             unsafe {
-                ffi::pause_partitions(self.client.as_ptr(), list.as_ptr());
+                ffi::pause_partitions(self.link.client.as_ptr(), list.as_ptr());
             }
         }
-    }
-}
-
-/// librdkafka's name for a start; times are asked for elsewhere.
-fn override_offset(start: Start) -> i64 {
-    match start {
-        Start::Beginning => i64::from(ffi::RD_KAFKA_OFFSET_BEGINNING),
-        Start::End => i64::from(ffi::RD_KAFKA_OFFSET_END),
-        Start::Stored | Start::Time(_) => i64::from(ffi::RD_KAFKA_OFFSET_INVALID),
-        Start::At(offset) => offset,
-        Start::Tail(count) => i64::from(ffi::RD_KAFKA_OFFSET_TAIL_BASE) - count,
     }
 }

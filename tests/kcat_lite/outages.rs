@@ -1,0 +1,135 @@
+//! A cluster that goes away and comes back, or does not: what waits, for how long, and what ends.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::{SOON, at};
+use crate::testkit::broker::Spec;
+use crate::testkit::cluster::{Cluster as _, Record};
+use crate::testkit::session;
+
+/// Records of the numbers below `count`.
+fn numbered(count: usize) -> Vec<Record> {
+    (0..count).map(|n| Record::of(format!("{n}"))).collect()
+}
+
+/// What a member has shown, each once.
+fn shown(text: &str) -> BTreeSet<usize> {
+    text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_broker_that_restarts_is_waited_for_by_batches_and_lines() {
+    let Some(kafka) = Spec::new().start() else {
+        return;
+    };
+    for way in [&["--exec", "sleep 0.2; cat", "--batch", "5"][..], &[]] {
+        for protocol in ["classic", "consumer"] {
+            let topic = kafka.topic("restart", 1, &[]);
+            kafka.produce(&topic, &numbered(100));
+            let group = session::unique("restart");
+            let mut running = at(&kafka, &["-G", &group, &topic, "-q"])
+                .args(["-X", "auto.offset.reset=earliest"])
+                .args(["-X", &format!("group.protocol={protocol}")])
+                .args(way)
+                .limit(Duration::from_secs(180))
+                .start();
+            running.stdout_until("4\n", SOON);
+            kafka.kill(1);
+            std::thread::sleep(Duration::from_secs(7));
+            kafka.start_again(1);
+            kafka.produce(&topic, &[Record::of("100")]);
+            running.stdout_until("100\n", 4 * SOON);
+            let deadline = Instant::now() + 4 * SOON;
+            while kafka.committed(&group, &topic).get(&0) != Some(&101) {
+                assert!(Instant::now() < deadline, "{way:?} {protocol}");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            running.signal(Signal::TERM);
+            let output = running.wait().succeeds();
+            assert_eq!(
+                shown(output.text()),
+                (0..=100).collect(),
+                "{way:?} {protocol}"
+            );
+            assert_eq!(
+                kafka.committed(&group, &topic)[&0],
+                101,
+                "{way:?} {protocol}"
+            );
+        }
+    }
+}
+
+#[test]
+fn give_up_ends_a_consumer_whose_cluster_is_away_for_too_long() {
+    let Some(kafka) = Spec::new().start() else {
+        return;
+    };
+    let topic = kafka.topic("gives-up", 1, &[]);
+    kafka.produce(&topic, &numbered(3));
+    // A member that gives up can't leave, and holds its group up until its session is over.
+    let (plain, batches) = (session::unique("gives-up"), session::unique("gives-up"));
+    let modes: [&[&str]; 4] = [
+        &["-C", "-t", &topic],
+        &["-C", "-t", &topic, "--engine", "librdkafka"],
+        &["-G", &plain, &topic],
+        &["-G", &batches, &topic, "--exec", "cat"],
+    ];
+    for mode in modes {
+        let start = || {
+            at(&kafka, mode)
+                .args(["-q", "-X", "auto.offset.reset=earliest"])
+                .args(["-X", "auto.commit.interval.ms=60000"])
+                .args(["--give-up", "2s"])
+                .limit(Duration::from_secs(60))
+                .start()
+        };
+        let mut running = start();
+        running.stdout_until("2\n", SOON);
+        // One that only has nothing to say is not away.
+        std::thread::sleep(Duration::from_secs(4));
+        assert!(running.runs(), "{mode:?}");
+        kafka.kill(1);
+        running
+            .wait()
+            .fails_with(2)
+            .stderr_has("no contact with the cluster for")
+            .stderr_has("--give-up");
+        kafka.start_again(1);
+    }
+}
+
+#[test]
+fn a_member_says_whom_it_waits_for() {
+    let Some(kafka) = Spec::new().start() else {
+        return;
+    };
+    let topic = kafka.topic("waits", 1, &[]);
+    kafka.produce(&topic, &numbered(3));
+    let group = session::unique("waits");
+    let member = |client: &str| {
+        at(&kafka, &["-G", &group, &topic])
+            .args(["-X", "auto.offset.reset=earliest"])
+            .args(["-X", "session.timeout.ms=9000"])
+            .args(["-X", &format!("client.id={client}")])
+            .limit(Duration::from_secs(60))
+            .start()
+    };
+    let mut first = member("first");
+    first.stdout_until("2\n", SOON);
+    first.signal(Signal::KILL);
+    first.wait();
+    let mut second = member("second");
+    let told = second.stderr_until("(session.timeout.ms)", SOON);
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(
+        told.contains("waiting for the group: 1 other member (first at 127.0.0.1)"),
+        "{told}"
+    );
+    second.stdout_until("2\n", 2 * SOON);
+    second.signal(Signal::TERM);
+    second.wait().succeeds();
+}

@@ -1,0 +1,136 @@
+//! What a member does while the cluster is away, or in a state that passes: it asks again.
+
+use std::time::{Duration, Instant};
+
+use super::{GroupError, Member, is_outage};
+use crate::kafka::client::ContactError;
+use crate::kafka::cluster::{Isolation, Patience, Question, Spec, coordinator_answers, offsets};
+use crate::kafka::consume::{ConsumeError, Leaders, Place};
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::wire::Wire;
+
+/// How long to wait before a question is asked again.
+const AGAIN: Duration = Duration::from_millis(100);
+/// A partition that is not there for longer does not come.
+const UNKNOWN: Duration = Duration::from_secs(10);
+
+impl Member {
+    /// Whether it makes sense to go on waiting for an answer to a question that was first asked at `begun`.
+    pub(super) fn may_ask_again(&self, begun: Instant) -> bool {
+        let give_up = self.membership.give_up;
+        give_up.is_none_or(|limit| begun.elapsed() < limit)
+    }
+
+    /// One offset for each question, asked until all are answered; `None` after a signal.
+    pub(super) fn ask_offsets(
+        &self,
+        questions: &[Question],
+        isolation: Isolation,
+    ) -> Result<Option<Vec<Option<i64>>>, GroupError> {
+        let begun = Instant::now();
+        loop {
+            let interrupted = || (self.interrupted)();
+            let asked = ask_once(self, questions, isolation, &interrupted);
+            match asked {
+                Ok(offsets) => return Ok(Some(offsets)),
+                Err(_) if interrupted() => return Ok(None),
+                Err(error) if may_pass(&error, begun) => {
+                    if !self.may_ask_again(begun) {
+                        return Err(self.gave_up(begun.elapsed()));
+                    }
+                    std::thread::sleep(AGAIN);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Ends a member whose cluster has been away for longer than its user wants to wait.
+    pub(super) fn check_contact(&mut self) -> Result<(), GroupError> {
+        let Some(within) = self.outage.wants_asking() else {
+            return Ok(());
+        };
+        let is_answered = self.is_answered(within);
+        match self.outage.note(is_answered) {
+            Some(silence) => Err(self.gave_up(silence)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the group's coordinator and the leaders of all that is assigned answer.
+    fn is_answered(&self, within: Duration) -> bool {
+        let begun = Instant::now();
+        let is_over = || begun.elapsed() >= within || (self.interrupted)();
+        let mut wire = Wire::new(&self.link.client);
+        let mut patience = Patience::new(within, &is_over);
+        let group = &self.membership.group;
+        if !coordinator_answers(&mut wire, group, &mut patience) {
+            return false;
+        }
+        let questions = self.assigned().map(|(topic, partition)| Question {
+            topic,
+            partition,
+            spec: Spec::Latest,
+        });
+        let leaders = Leaders::asked(questions.collect());
+        leaders.answer(&self.link.client, within, &|| (self.interrupted)())
+    }
+
+    /// All partitions that are assigned.
+    fn assigned(&self) -> impl Iterator<Item = Place> {
+        self.inbox.topics.iter().flat_map(|topic| {
+            let partitions = topic.partitions.iter().enumerate();
+            let own = partitions.filter(|(_, state)| state.is_some());
+            own.map(|(partition, _)| (topic.name.clone(), partition as i32))
+        })
+    }
+
+    pub(super) fn gave_up(&self, silence: Duration) -> GroupError {
+        GroupError::GaveUp {
+            group: self.membership.group.clone(),
+            seconds: silence.as_secs(),
+            cause: self.known_cause(),
+        }
+    }
+
+    /// `: ` and the cause of trouble, if one is known.
+    pub(super) fn known_cause(&self) -> String {
+        let cause = self.link.client.cause();
+        cause.map_or_else(String::new, |cause| format!(": {cause}"))
+    }
+}
+
+fn ask_once(
+    member: &Member,
+    questions: &[Question],
+    isolation: Isolation,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Vec<Option<i64>>, ConsumeError> {
+    let answers = offsets(&member.link.client, questions, isolation, interrupted)?;
+    let rows = questions.iter().zip(answers);
+    rows.map(|(question, answer)| {
+        let found = answer.map_err(|error| ConsumeError::Partition {
+            topic: question.topic.clone(),
+            partition: question.partition,
+            error,
+        })?;
+        Ok(found.offset)
+    })
+    .collect()
+}
+
+/// Whether the same question may be answered later.
+fn may_pass(error: &ConsumeError, begun: Instant) -> bool {
+    let by_code = |error: &KafkaError| match error.code {
+        code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_PARTITION | code::UNKNOWN_TOPIC => {
+            begun.elapsed() < UNKNOWN
+        }
+        other => is_outage(other) || crate::kafka::cluster::offsets::is_passing(other),
+    };
+    match error {
+        ConsumeError::Contact(ContactError::Unreachable { .. }) => true,
+        ConsumeError::Contact(ContactError::Answered(error))
+        | ConsumeError::Partition { error, .. } => by_code(error),
+        _ => false,
+    }
+}

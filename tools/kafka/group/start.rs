@@ -1,0 +1,181 @@
+//! Where the partitions of an assignment are read from.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::begin::{Begin, InLog, begin, in_log};
+use super::{GroupError, Member, Positions};
+use crate::kafka::cluster::{Question, Spec};
+use crate::kafka::consume::{Place, Start};
+use crate::kafka::ffi;
+
+/// Where partitions are read from that do not go on at what is committed.
+#[derive(Default)]
+pub(super) struct Starts {
+    /// An offset, or one of librdkafka's names for one.
+    pub(super) offsets: HashMap<Place, i64>,
+    /// What is new to the group, with the offset where it begins: to be committed at once.
+    pub(super) new: Positions,
+}
+
+impl Member {
+    /// Settles where the partitions of an assignment are read from; `None` after a signal.
+    pub(super) fn starts(&self, places: &[Place]) -> Result<Option<Starts>, GroupError> {
+        let mut starts = Starts::default();
+        let mut open = Vec::new();
+        for place in places {
+            match self.overriding_start(place) {
+                Some(offset) => drop(starts.offsets.insert(place.clone(), offset)),
+                None => open.push(place.clone()),
+            }
+        }
+        if open.is_empty() || self.membership.reset_is_said {
+            return Ok(Some(starts));
+        }
+        let Some(committed) = self.ask_committed(&open, None)? else {
+            return Ok(None);
+        };
+        let mut questions = Vec::new();
+        let mut ask = |place: &Place, spec| {
+            let (topic, partition) = place.clone();
+            questions.push(Question {
+                topic,
+                partition,
+                spec,
+            });
+        };
+        for place in &open {
+            let is_committed = committed.get(place).copied().flatten().is_some();
+            match begin(&self.at_join, &place.0, place.1) {
+                Begin::End if !is_committed => ask(place, Spec::Latest),
+                _ => {
+                    ask(place, Spec::Earliest);
+                    ask(place, Spec::HighWatermark);
+                }
+            }
+        }
+        let Some(answers) = self.ask_offsets(&questions, self.membership.isolation)? else {
+            return Ok(None);
+        };
+        let mut log: BTreeMap<Place, Log> = BTreeMap::new();
+        for (question, answer) in questions.iter().zip(answers) {
+            let place = (question.topic.clone(), question.partition);
+            let log = log.entry(place).or_default();
+            match question.spec {
+                Spec::Earliest => log.first = answer,
+                _ => log.next = answer,
+            }
+        }
+        let mut new_topics = BTreeSet::new();
+        for place in &open {
+            let log = log.remove(place).unwrap_or_default();
+            match committed.get(place).copied().flatten() {
+                Some(offset) => self.go_on(place, offset, log, &mut starts)?,
+                None => self.begin_new(place, log, &mut starts, &mut new_topics),
+            }
+        }
+        for topic in new_topics {
+            log::warn!(
+                "group {} has no position in {topic}: it begins at the end, with what comes from now on \
+                 (-X auto.offset.reset=earliest begins at the beginning)",
+                self.membership.group
+            );
+        }
+        Ok(Some(starts))
+    }
+
+    /// What `-o` says of a partition that is assigned for the first time.
+    fn overriding_start(&self, place: &Place) -> Option<i64> {
+        let start = self.membership.start?;
+        if self.seen.contains(place) {
+            return None;
+        }
+        let is_younger = self
+            .at_join
+            .get(&place.0)
+            .is_none_or(|known| place.1 >= known.partitions);
+        Some(match start {
+            // All of it came after this member joined.
+            Start::End | Start::Tail(_) if is_younger => ffi::RD_KAFKA_OFFSET_BEGINNING.into(),
+            Start::Beginning => ffi::RD_KAFKA_OFFSET_BEGINNING.into(),
+            Start::End => ffi::RD_KAFKA_OFFSET_END.into(),
+            Start::At(offset) => offset,
+            Start::Tail(count) => i64::from(ffi::RD_KAFKA_OFFSET_TAIL_BASE) - count,
+            // Times are asked for elsewhere.
+            Start::Stored | Start::Time(_) => return None,
+        })
+    }
+
+    /// A partition with a commit goes on there, or at what is left.
+    fn go_on(
+        &self,
+        place: &Place,
+        committed: i64,
+        log: Log,
+        starts: &mut Starts,
+    ) -> Result<(), GroupError> {
+        let (Some(first), Some(next)) = (log.first, log.next) else {
+            return Ok(());
+        };
+        match in_log(committed, first, next) {
+            InLog::Inside => Ok(()),
+            InLog::Below => {
+                log::warn!(
+                    "{} [{}]: records {committed} to {} were deleted before group {} had read them",
+                    place.0,
+                    place.1,
+                    first - 1,
+                    self.membership.group
+                );
+                starts.offsets.insert(place.clone(), first);
+                Ok(())
+            }
+            InLog::Above => Err(GroupError::BeyondEnd {
+                group: self.membership.group.clone(),
+                topic: place.0.clone(),
+                partition: place.1,
+                offset: committed,
+                next,
+            }),
+        }
+    }
+
+    /// A partition without a commit begins at its end, or at its beginning if it is younger than the group.
+    fn begin_new(
+        &self,
+        place: &Place,
+        log: Log,
+        starts: &mut Starts,
+        new_topics: &mut BTreeSet<String>,
+    ) {
+        let offset = match begin(&self.at_join, &place.0, place.1) {
+            Begin::End => {
+                if log.next.is_some_and(|next| next > 0) {
+                    new_topics.insert(place.0.clone());
+                }
+                log.next
+            }
+            Begin::Beginning => {
+                if log.first < log.next {
+                    log::warn!(
+                        "{} [{}]: was added after group {} began; it is read from its beginning",
+                        place.0,
+                        place.1,
+                        self.membership.group
+                    );
+                }
+                log.first
+            }
+        };
+        if let Some(offset) = offset {
+            starts.offsets.insert(place.clone(), offset);
+            starts.new.insert(place.clone(), offset);
+        }
+    }
+}
+
+/// The bounds of a partition's log, as far as they were asked for.
+#[derive(Clone, Copy, Default)]
+struct Log {
+    first: Option<i64>,
+    next: Option<i64>,
+}
