@@ -10,6 +10,8 @@ mod azure;
 /// Backups in a bucket of a real S3 server.
 #[cfg(feature = "object-store")]
 mod bucket;
+/// What a foreign reader finds in a backup, after whatever was sent and lost.
+mod coverage;
 /// Kills, full disks, lost permissions.
 mod crash;
 /// `--restore`, against a real Kafka.
