@@ -15,6 +15,7 @@ mod connect;
 mod profile;
 mod retry;
 
+use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::time::Duration;
 
@@ -236,6 +237,10 @@ impl Store for Bucket {
         let folder = std::env::temp_dir();
         let file = unnamed_file(&folder).with_context(|| folder.display().to_string())?;
         Ok(TempSegment { file, path: None })
+    }
+
+    fn lock(&self, _folder: &str) -> Result<Option<File>> {
+        Ok(None)
     }
 
     fn create(&self, path: &str, temp: &mut TempSegment, manifest: &Manifest) -> Result<Created> {

@@ -116,6 +116,14 @@ impl Store for Folder {
         make().with_context(|| path.display().to_string())
     }
 
+    fn lock(&self, folder: &str) -> Result<Option<File>> {
+        let path = self.path(folder);
+        let folder = File::open(&path).with_context(|| path.display().to_string())?;
+        // A file system without locks leaves it to the names.
+        let is_locked = flock(&folder, FlockOperation::LockExclusive).is_ok();
+        Ok(is_locked.then_some(folder))
+    }
+
     fn create(&self, path: &str, temp: &mut TempSegment, manifest: &Manifest) -> Result<Created> {
         let target = self.path(path);
         let mut create = || -> io::Result<Created> {

@@ -74,6 +74,9 @@ pub(crate) trait Store: Send + Sync {
     /// An empty file for a segment that will be in `folder`.
     fn temp_segment(&self, folder: &str) -> Result<TempSegment>;
 
+    /// Keeps other writers out of `folder` for as long as it is held, where there is a way to do that.
+    fn lock(&self, folder: &str) -> Result<Option<File>>;
+
     /// Makes `temp` the segment at `path`, with its manifest, durably, unless there is one already.
     fn create(&self, path: &str, temp: &mut TempSegment, manifest: &Manifest) -> Result<Created>;
 

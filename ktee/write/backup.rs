@@ -331,13 +331,15 @@ impl Backup {
         line: &[u8],
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        self.close(at, waiting)?;
         let partition = &mut self.partitions[at];
         let begins = partition.region.is_none();
         let encoding = &mut self.encoding;
+        // Before what is open is stored: that may be of another topic too.
         partition.enter(&*self.store, record, offset, || {
             encoding.digest(record, line)
         })?;
+        self.close(at, waiting)?;
+        let partition = &mut self.partitions[at];
         let is_new = partition
             .region
             .as_ref()
@@ -387,6 +389,10 @@ impl Backup {
         self.send_block(at, waiting);
         if let Some(open) = self.partitions[at].open.take() {
             let (task, finished) = open.finish();
+            if !finished.is_sorted {
+                // Where a run went back and forth, what it left out is not known.
+                self.partitions[at].after = None;
+            }
             self.outstanding += 1;
             self.pool.finish(&task, finished);
         }

@@ -85,7 +85,17 @@ impl Index {
                 self.store.list_behind(&self.place.folder(), &behind)?
             }
         };
-        self.add(Inventory::of_place(&entries, &self.place));
+        let listed = Inventory::of_place(&entries, &self.place);
+        let is_known = |name: &Name| {
+            let same = self.segments.get(&name.first);
+            same.is_some_and(|same| same.iter().any(|(known, _)| known == name))
+        };
+        if listed.segments.iter().all(is_known) {
+            return Ok(());
+        }
+        // Another writer is at work: its notes, which say what overlaps, sort elsewhere.
+        let listed = Inventory::list_place(&*self.store, &self.place)?;
+        self.add(listed);
         Ok(())
     }
 
@@ -141,9 +151,11 @@ impl Index {
             });
         }
         let next = self.segments.range(offset..).next();
+        let next = next.map_or(i64::MAX, |(first, _)| first - 1);
+        let before = self.last_before(offset)?;
         Ok(Region {
-            first: offset,
-            last: next.map_or(i64::MAX, |(first, _)| first - 1),
+            first: before.map_or(i64::MIN, |before| before + 1),
+            last: next,
             stored: None,
         })
     }
@@ -162,13 +174,19 @@ impl Index {
         Ok(coverage)
     }
 
-    /// The last offset that is stored before `offset`, if the segment before it is the one that says so.
+    /// The last offset before `offset`, which no segment has, that one has.
     pub(super) fn last_before(&mut self, offset: i64) -> Result<Option<i64>> {
         let Some(first) = self.segments.range(..offset).next_back().map(|(at, _)| *at) else {
             return Ok(None);
         };
         let found = self.covering(first, first)?;
-        Ok(found.iter().map(|stored| stored.manifest.last).max())
+        let last = found.iter().map(|stored| stored.manifest.last).max();
+        let overlapping = self.notes.iter().filter(|note| {
+            note.fact == Fact::Overlap
+                && note.last < offset
+                && self.segments.contains_key(&note.first)
+        });
+        Ok(last.max(overlapping.map(|note| note.last).max()))
     }
 
     /// From where to where there are segments, as far as their manifests have been needed.

@@ -193,6 +193,8 @@ impl Publisher {
         let (first, last) = (segment.manifest.first, segment.manifest.last);
         let is_ready = finished.is_sorted && codec == self.codec;
         for attempt in 0.. {
+            // Another writer of this folder sees all of it or nothing.
+            let _lock = self.store.lock(&target.place.folder())?;
             let stored = {
                 let mut index = target.index();
                 index.refresh(first)?;
