@@ -24,6 +24,8 @@ mod spill;
 mod tee;
 /// `kafka:TOPIC`.
 mod topic;
+/// What is removed, moved aside and accepted, and what an earlier version has left.
+mod upkeep;
 /// `--verify` and `--cat`.
 mod verify;
 
