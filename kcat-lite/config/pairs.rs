@@ -149,6 +149,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
         "a_time_is_answered_with_the_first_offset_at_or_after_it",
     ),
     ("self_test", "U", "the_self_test_passes"),
+    ("brokers", "U", "kcats_unit_tests_pass"),
     (
         "topics",
         "Q",

@@ -64,7 +64,11 @@ const MODES: &[(&str, &[Mode])] = &[
     ("batch_wait", &[Group, Produce]),
     ("retry", &[Group]),
     ("parallel", &[Group]),
-    ("brokers", ASK),
+    // kcat's own test of -U names brokers.
+    (
+        "brokers",
+        &[Produce, Consume, Group, List, Query, Mode::SelfTest],
+    ),
     ("properties", ASK),
     ("config_files", ASK),
     ("timeout", ASK),
