@@ -124,7 +124,9 @@ fn a_mechanism_that_the_broker_lacks_or_that_is_not_said_is_answered_with_those_
     ];
     for (properties, reason) in cases {
         let properties = [&[protocol], properties].concat();
-        refused_at_once(program(PROGRAMS[0]), &door, &properties, reason);
+        for words in PROGRAMS {
+            refused_at_once(program(words), &door, &properties, reason);
+        }
     }
 }
 

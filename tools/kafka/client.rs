@@ -177,6 +177,11 @@ impl Client {
             }
             let rk = ffi::rd_kafka_new(rk_type, conf_ptr, reason.as_mut_ptr().cast(), reason.len());
             if rk.is_null() {
+                if role == Role::Producer {
+                    // librdkafka has freed the interceptors that the configuration still names, and destroying it would
+                    // free them again.
+                    let _ = conf.release();
+                }
                 return Err(ContactError::Refused(ffi::buffer_text(&reason)));
             }
             let _ = conf.release();
