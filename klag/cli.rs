@@ -110,7 +110,7 @@ struct Select {
     /// Look twice, so long apart, and say how fast is written and read
     ///
     /// Without TIME one look tells how fast was written in the last hour.
-    #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = parse_duration, conflicts_with = "listen")]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = parse_duration, conflicts_with_all = ["listen", "web_config"])]
     #[expect(
         clippy::option_option,
         reason = "how clap has an option whose value may be left out"
@@ -130,12 +130,12 @@ struct Order {
         long,
         value_name = "COLUMN",
         default_value = "group",
-        conflicts_with = "listen"
+        conflicts_with_all = ["listen", "web_config"]
     )]
     sort: Sort,
 
     /// Only the first rows in that order
-    #[arg(long, value_name = "N", conflicts_with = "listen")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["listen", "web_config"])]
     top: Option<usize>,
 }
 
@@ -159,19 +159,19 @@ struct MetricsArgs {
 #[command(next_help_heading = "Limits: print only what exceeds them")]
 struct Check {
     /// The most messages behind, those included that a transaction blocks; @FILE has lines of group, topic, limit
-    #[arg(long, value_name = "N|@FILE", value_parser = type_messages, conflicts_with = "listen")]
+    #[arg(long, value_name = "N|@FILE", value_parser = type_messages, conflicts_with_all = ["listen", "web_config"])]
     max_lag: Vec<Typed>,
 
     /// The most time behind; implies --time
-    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with = "listen")]
+    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with_all = ["listen", "web_config"])]
     max_time: Vec<Typed>,
 
     /// The most messages deleted before they were read
-    #[arg(long, value_name = "N|@FILE", value_parser = type_messages, conflicts_with = "listen")]
+    #[arg(long, value_name = "N|@FILE", value_parser = type_messages, conflicts_with_all = ["listen", "web_config"])]
     max_lost: Vec<Typed>,
 
     /// The longest time without a record produced to the topic
-    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with = "listen")]
+    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with_all = ["listen", "web_config"])]
     max_stale: Vec<Typed>,
 
     /// Whether what is not known exceeds a limit on it [default: fail]
@@ -272,12 +272,17 @@ impl Config {
         let select = &cli.select;
         ensure!(
             !wants_metrics || !limits.is_some(),
-            "-o prometheus shows everything: limits are for the other formats, and for Prometheus' own alerts"
+            "-o prometheus shows everything: --max-lag, --max-time, --max-lost and --max-stale are for the other formats, and for Prometheus' own alerts"
         );
         ensure!(
             !wants_metrics || select.rate.is_none(),
             "-o prometheus has no rates of its own: --rate is for the other formats"
         );
+        ensure!(
+            !wants_metrics || (cli.order.sort == Sort::Group && cli.order.top.is_none()),
+            "-o prometheus shows everything: --sort and --top are for the other formats"
+        );
+        cli.watch.check(style.format)?;
         let metrics = cli
             .metrics
             .view(cli.order.by, cli.cluster.as_deref(), wants_metrics)?;
@@ -331,7 +336,7 @@ impl Config {
             style,
             watch: cli.watch.clone(),
             write: cli.write.clone(),
-            listen: cli.listen.settings(2 * cli.connection.timeout),
+            listen: cli.listen.settings(2 * cli.connection.timeout)?,
             metrics,
             rate: select.rate.flatten(),
         })
@@ -433,7 +438,12 @@ mod tests {
             ("--listen 127.0.0.1:0 --max-lag 1", "--listen"),
             ("--write f --watch 2s", "--watch"),
             ("--watch 2s --rate 1s", "--rate"),
-            ("-o prometheus --max-lag 1", "limits"),
+            ("-o prometheus --max-lag 1", "--max-lag"),
+            ("-o prometheus --top 1", "--top"),
+            ("-o prometheus --sort lag", "--sort"),
+            ("-o html --watch 2s", "--watch"),
+            ("--web-config f --watch 2s", "--web-config"),
+            ("--listen :0 --columns lag", "--columns"),
             ("-X list", "kcat-lite"),
         ] {
             let error = format!("{:#}", config(line).expect_err(line));

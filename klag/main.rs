@@ -7,6 +7,8 @@ mod lag;
 mod limits;
 mod metrics;
 mod pace;
+#[cfg(test)]
+mod pairs;
 mod row;
 mod show;
 mod totals;

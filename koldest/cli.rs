@@ -60,19 +60,19 @@ pub(crate) struct Cli {
 
     /// Instead: the smallest retention of each topic that holds so much history, and the disk that takes
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Forecast",
-          conflicts_with_all = ["by", "min_age", "max_age", "max_stale", "listen"])]
+          conflicts_with_all = ["by", "min_age", "max_age", "max_stale", "listen", "web_config"])]
     pub(crate) need: Option<Duration>,
 
     /// Show what holds less history than this although messages were deleted, and exit 1
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with = "listen")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with_all = ["listen", "web_config"])]
     pub(crate) min_age: Option<Duration>,
 
     /// Show what keeps messages for longer than this, and exit 1
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with = "listen")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with_all = ["listen", "web_config"])]
     pub(crate) max_age: Option<Duration>,
 
     /// Show what has no message younger than this, and exit 1
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with = "listen")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with_all = ["listen", "web_config"])]
     pub(crate) max_stale: Option<Duration>,
 
     /// Whether what can't be told exceeds a limit on it [default: fail]

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use tools::cli::names::Selection;
 use tools::cli::watch::WatchArgs;
 use tools::kafka::Options;
-use tools::report::{Format, Style};
+use tools::report::Style;
 use tools::serve::Settings;
 
 use crate::checks::Limits;
@@ -94,10 +94,13 @@ impl Config {
             (Some(By::Topic), None) => View::Topics(limits),
             (Some(By::Broker), None) => {
                 ensure!(
-                    !names_topics,
-                    "--by broker is about all topics, because they share its disks"
+                    !names_topics && !cli.allow_empty,
+                    "--by broker is about all topics, because they share its disks: TOPIC, -t, --exclude, --internal and --allow-empty are for the others"
                 );
-                ensure!(!limits.are_any(), "--by broker has no limits to check");
+                ensure!(
+                    !limits.are_any(),
+                    "--by broker has no limits to check: --min-age, --max-age and --max-stale are for the others"
+                );
                 View::Disks
             }
         };
@@ -110,10 +113,7 @@ impl Config {
             "--unknown is for --min-age, --max-age and --max-stale"
         );
         let style = cli.report.style(terminal);
-        ensure!(
-            cli.watch.watch.is_none() || !matches!(style.format, Format::Prometheus | Format::Html),
-            "--watch: metrics or pages that follow one another can't be read as one"
-        );
+        cli.watch.check(style.format)?;
         let disks = view == View::Disks;
         cli.report.check(&columns(&view))?;
         Ok(Config {
@@ -130,7 +130,7 @@ impl Config {
             changes: cli.what_if,
             style,
             columns: cli.report.columns(),
-            listen: cli.listen.settings(3 * cli.connection.timeout),
+            listen: cli.listen.settings(3 * cli.connection.timeout)?,
             watch: cli.watch,
             write: cli.write,
         })
@@ -184,6 +184,9 @@ mod tests {
             ("--listen :0 --watch 1s", "--listen"),
             ("--write f --watch 1s", "--write"),
             ("--web-config f", "--listen"),
+            ("--web-config f --watch 1s", "--web-config"),
+            ("--listen :0 --columns bytes", "--columns"),
+            ("--by broker --allow-empty", "--allow-empty"),
             ("-X list", "kcat-lite"),
         ] {
             let error = format!("{:#}", config(line).expect_err(line));

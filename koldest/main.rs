@@ -13,6 +13,8 @@ mod exporter;
 mod facts;
 mod forecast;
 mod need;
+#[cfg(test)]
+mod pairs;
 mod report;
 mod row;
 mod settle;

@@ -32,11 +32,11 @@ pub(crate) struct Cli {
     pub(crate) verify: bool,
 
     /// With --verify: accept as lost what a topic had deleted before it was backed up
-    #[arg(long, requires = "verify", help_heading = "Backups, the way back")]
+    #[arg(long, help_heading = "Backups, the way back")]
     pub(crate) accept: bool,
 
     /// With --verify: move damaged segments aside, so that sending the topic again replaces them
-    #[arg(long, requires = "verify", help_heading = "Backups, the way back")]
+    #[arg(long, help_heading = "Backups, the way back")]
     pub(crate) quarantine: bool,
 
     /// Remove segments all of whose records are older than this
@@ -52,7 +52,7 @@ pub(crate) struct Cli {
     pub(crate) restore: bool,
 
     /// With --restore: restore a backup with holes, or into a topic that has other records, deletes records or changes times
-    #[arg(long, requires = "restore", help_heading = "Backups, the way back")]
+    #[arg(long, help_heading = "Backups, the way back")]
     pub(crate) force: bool,
 
     /// With --restore: use the settings and group offsets that were recorded at this time or before

@@ -1,5 +1,7 @@
 //! What the command line means, settled once. An option that can't be honoured is a usage error that names it.
 
+#[cfg(test)]
+mod pairs;
 mod refuse;
 mod tee;
 
@@ -17,7 +19,7 @@ use crate::cli::{Cli, now_ms};
 use crate::read::Selection;
 use crate::segment::Place;
 use crate::store::{self, Access};
-use refuse::refuse_what_copies;
+use refuse::{refuse_what_copies, refuse_without_its_mode};
 pub(crate) use tee::Tee;
 
 /// librdkafka's own `reconnect.backoff.max.ms`.
@@ -127,15 +129,13 @@ fn settle(cli: &Cli) -> Result<Config> {
     if !cli.verify && cli.report.is_given() {
         return Err(usage("-o and --header are for the report of --verify"));
     }
+    refuse_without_its_mode(cli)?;
     if !cli.verify && !cli.cat && !cli.restore && cli.prune.is_none() {
         return tee::tee(cli).map(|tee| Config::Tee(Box::new(tee)));
     }
     let (mode, place) = place_to_read(cli)?;
     refuse_what_copies(cli, mode)?;
     let (selection, renames) = selection(cli, mode)?;
-    if cli.as_of.is_some() && !cli.restore {
-        return Err(usage("--as-of is for --restore"));
-    }
     let access = Access {
         retry_for: cli.delivery_timeout,
         ..Access::default()
@@ -192,7 +192,7 @@ fn place_to_read(cli: &Cli) -> Result<(&'static str, String)> {
     };
     let [place] = &cli.operands[..] else {
         return Err(usage(format_args!(
-            "{mode} reads one backup: a folder or a URL"
+            "{mode} reads one PLACE: the folder or URL of a backup"
         )));
     };
     let place = place.to_str().filter(|place| !place.is_empty());

@@ -9,7 +9,7 @@ use tools::kafka::Options;
 use tools::record::{Decoder, Format};
 use tools::units::format_size;
 
-use super::refuse::{refuse_what_does_not_fit, refuse_what_reads};
+use super::refuse::{refuse_what_does_not_fit, refuse_what_reads, refuse_without_records};
 use super::{options, refuse_password, usage};
 use crate::cli::{Cli, OnError, OutputError, SegmentFormat};
 use crate::recorded::Wanted;
@@ -122,6 +122,12 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
     if cli.ack.is_some() {
         check_ack(&format, !(backups.is_empty() && topics.is_empty()))?;
     }
+    refuse_without_records(
+        cli,
+        !topics.is_empty(),
+        !backups.is_empty(),
+        has_positions(&format),
+    )?;
     if let Some(path) = &cli.spill {
         check_spill(path, &files)?;
     }

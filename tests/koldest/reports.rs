@@ -46,6 +46,14 @@ fn every_format_has_every_column() {
         .run()
         .succeeds()
         .stdout_has("OLDEST_TIME");
+    let file = crate::testkit::session::folder("koldest-write").join("report.csv");
+    let name = file.display().to_string();
+    koldest(kafka, &["-o", "csv", "--write", &name, &topic])
+        .run()
+        .succeeds()
+        .stdout_is("");
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(written.lines().next(), Some(COLUMNS));
 }
 
 #[test]

@@ -61,7 +61,9 @@ impl Walk<'_> {
                 // The usage names many options.
                 let refusal = refusal.split("\n\nUsage").next().unwrap_or_default();
                 let is_named = names(argument).iter().any(|name| refusal.contains(name));
-                (!is_named).then(|| format!("{line}: refused, and not by name: {refusal}"))
+                // An option that is complete without a cluster is no other's mode: it asks for the next.
+                let asks = refusal.starts_with("where is the cluster");
+                (!is_named && !asks).then(|| format!("{line}: refused, and not by name: {refusal}"))
             }
             Ok(warnings) => {
                 let is_warned = names(argument)

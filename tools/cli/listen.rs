@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use std::os::fd::AsFd as _;
 
@@ -21,23 +21,31 @@ pub struct ListenArgs {
     ///
     /// Every scrape is a look at the cluster. A port alone, or :PORT, is every
     /// address of this machine; nobody but this machine reaches 127.0.0.1.
-    #[arg(long, value_name = "[HOST]:PORT", conflicts_with_all = ["output", "json", "header", "watch", "write"])]
+    #[arg(long, value_name = "[HOST]:PORT", conflicts_with_all = ["output", "json", "header", "columns", "wide", "watch", "write"])]
     pub listen: Option<Address>,
 
     /// TLS and users of --listen, in the web configuration file of Prometheus' exporters
-    #[arg(long, value_name = "FILE", requires = "listen")]
+    // clap drops a `requires` where another option conflicts with what is required.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json", "header", "columns", "wide", "watch", "write"])]
     pub web_config: Option<PathBuf>,
 }
 
 impl ListenArgs {
     /// How to serve, where that is asked for; a look takes at most so long.
-    pub fn settings(&self, look_time: Duration) -> Option<Settings> {
-        Some(Settings {
-            address: self.listen.clone()?,
+    ///
+    /// # Errors
+    /// A usage error, which names the options.
+    pub fn settings(&self, look_time: Duration) -> Result<Option<Settings>> {
+        let Some(address) = self.listen.clone() else {
+            ensure!(self.web_config.is_none(), "--web-config is for --listen");
+            return Ok(None);
+        };
+        Ok(Some(Settings {
+            address,
             web_config: self.web_config.clone(),
             look_time,
             program: program(),
-        })
+        }))
     }
 }
 

@@ -33,6 +33,20 @@ pub struct WatchArgs {
     pub watch: Option<Duration>,
 }
 
+impl WatchArgs {
+    /// Checks that reports of this format may follow one another.
+    ///
+    /// # Errors
+    /// A usage error, which names the option.
+    pub fn check(&self, format: Format) -> Result<()> {
+        ensure!(
+            self.watch.is_none() || !matches!(format, Format::Prometheus | Format::Html),
+            "--watch: metrics or pages that follow one another can't be read as one"
+        );
+        Ok(())
+    }
+}
+
 /// The shortest pause; less would only load the cluster.
 const SHORTEST: Duration = Duration::from_millis(100);
 
@@ -72,10 +86,6 @@ pub fn show(
         out.flush_report(style.format, signals)?;
         return Ok(exit);
     };
-    ensure!(
-        !matches!(style.format, Format::Prometheus | Format::Html),
-        "--watch: metrics or pages that follow one another can't be read as one"
-    );
     let mut screen = Screen {
         redraws: out.is_terminal() && style.format == Format::Table,
         style,

@@ -1,0 +1,192 @@
+//! Every pair of a mode and an option.
+
+#[path = "../tests/options/walk.rs"]
+mod walk;
+
+use clap::{CommandFactory, Parser};
+use walk::{Mode, Walk};
+
+use crate::cli::{Cli, Config};
+
+const VALUES: &[(&str, &str)] = &[
+    ("states", "stable"),
+    ("rate", "10s"),
+    ("by", "group"),
+    ("sort", "lag"),
+    ("max_time", "5m"),
+    ("max_stale", "5m"),
+    ("unknown", "pass"),
+    ("output", "csv"),
+    ("columns", "lag"),
+    ("watch", "2s"),
+    ("listen", "127.0.0.1:0"),
+    ("granularity", "topic"),
+    ("metrics", "klag_group_lag"),
+    ("metric_names", "kafka_exporter"),
+    ("properties", "client.id=me"),
+    ("config_files", "none"),
+    ("debug", "broker"),
+];
+
+const SHOWN: &[(&str, &str, &str)] = &[
+    ("groups", "*", "rows_are_selected_and_ordered"),
+    ("topics", "*", "rows_are_selected_and_ordered"),
+    ("exclude", "*", "rows_are_selected_and_ordered"),
+    ("exclude_group", "*", "rows_are_selected_and_ordered"),
+    ("exclude_topic", "*", "rows_are_selected_and_ordered"),
+    (
+        "states",
+        "*",
+        "a_state_selects_groups_in_any_case_of_its_letters",
+    ),
+    (
+        "allow_empty",
+        "*",
+        "a_name_that_fits_nothing_is_no_empty_answer",
+    ),
+    ("time", "*", "a_limit_of_time_looks_for_times"),
+    (
+        "rate",
+        "report table json html check write by",
+        "rates_are_of_two_looks_or_of_the_last_hour",
+    ),
+    ("by", "*", "rows_are_summed"),
+    (
+        "sort",
+        "report table json html check write watch rate by",
+        "rows_are_selected_and_ordered",
+    ),
+    (
+        "top",
+        "report table json html check write watch rate by",
+        "rows_are_selected_and_ordered",
+    ),
+    (
+        "max_lag",
+        "report table json html check write watch rate by",
+        "a_check_is_silent_within_its_limits_and_names_what_exceeds_them",
+    ),
+    (
+        "max_time",
+        "report table json html check write watch rate by",
+        "a_check_is_silent_within_its_limits_and_names_what_exceeds_them",
+    ),
+    (
+        "max_lost",
+        "report table json html check write watch rate by",
+        "a_check_is_silent_within_its_limits_and_names_what_exceeds_them",
+    ),
+    (
+        "max_stale",
+        "report table json html check write watch rate by",
+        "a_check_is_silent_within_its_limits_and_names_what_exceeds_them",
+    ),
+    (
+        "unknown",
+        "check",
+        "the_unknown_trips_a_limit_unless_it_is_let_pass",
+    ),
+    ("output", "*", "every_format_has_the_same_columns"),
+    ("json", "*", "every_format_has_the_same_columns"),
+    ("header", "*", "every_format_has_the_same_columns"),
+    (
+        "columns",
+        "report table json html check write watch rate by",
+        "columns_are_chosen_in_every_format",
+    ),
+    (
+        "wide",
+        "report table json html prometheus check write watch rate by",
+        "at_eighty_columns_a_row_is_a_line",
+    ),
+    (
+        "watch",
+        "report table json check by",
+        "a_watched_report_comes_again_until_a_signal",
+    ),
+    (
+        "write",
+        "report table json html prometheus check rate by",
+        "a_file_is_replaced_as_a_whole",
+    ),
+    ("cluster", "*", "every_format_has_the_same_columns"),
+    ("listen", "report by", "a_scrape_is_what_there_is_now"),
+    (
+        "web_config",
+        "listen",
+        "the_exporters_web_configuration_file_gives_tls_and_users",
+    ),
+    (
+        "granularity",
+        "prometheus listen",
+        "granularity_and_by_say_what_is_told_apart",
+    ),
+    (
+        "metrics",
+        "prometheus listen",
+        "chosen_groups_choose_the_topics_that_are_exported",
+    ),
+    (
+        "metric_names",
+        "prometheus listen",
+        "chosen_groups_choose_the_topics_that_are_exported",
+    ),
+    ("timeout", "*", "no_contact_says_why"),
+    ("quiet", "*", "no_contact_says_why"),
+    (
+        "brokers",
+        "*",
+        "the_first_that_says_where_the_cluster_is_wins",
+    ),
+    (
+        "properties",
+        "*",
+        "the_first_that_says_where_the_cluster_is_wins",
+    ),
+    (
+        "config_files",
+        "*",
+        "the_first_that_says_where_the_cluster_is_wins",
+    ),
+    (
+        "debug",
+        "*",
+        "librdkafkas_log_is_shown_where_it_is_asked_for",
+    ),
+    (
+        "verbose",
+        "*",
+        "librdkafkas_log_is_shown_where_it_is_asked_for",
+    ),
+];
+
+#[test]
+fn every_option_of_every_mode_is_refused_by_name_or_does_something() {
+    let mode = |name, words| Mode { name, words };
+    let walk = Walk {
+        command: Cli::command(),
+        modes: &[
+            mode("report", &["-b", "h"]),
+            mode("table", &["-b", "h", "-o", "table"]),
+            mode("json", &["-b", "h", "-J"]),
+            mode("html", &["-b", "h", "-o", "html"]),
+            mode("prometheus", &["-b", "h", "-o", "prometheus"]),
+            mode("check", &["-b", "h", "--max-lag", "1"]),
+            mode("listen", &["-b", "h", "--listen", "127.0.0.1:0"]),
+            mode("write", &["-b", "h", "--write", "f"]),
+            mode("watch", &["-b", "h", "--watch", "2s"]),
+            mode("rate", &["-b", "h", "--rate"]),
+            mode("by", &["-b", "h", "--by", "group"]),
+        ],
+        values: VALUES,
+        shown: SHOWN,
+        outcome: |words| {
+            let words = std::iter::once("klag").chain(words.iter().map(String::as_str));
+            let parsed = || Config::new(&Cli::try_parse_from(words)?, false);
+            parsed()
+                .map(|_| Vec::new())
+                .map_err(|error| format!("{error:#}"))
+        },
+    };
+    walk.check();
+}
