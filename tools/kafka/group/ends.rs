@@ -9,12 +9,13 @@ use super::begin::AtJoin;
 use super::member::Link;
 use super::{GroupError, Member, is_outage};
 use crate::kafka::client::ContactError;
-use crate::kafka::cluster::Spec;
+use crate::kafka::cluster::{Patience, Spec, coordinators};
 use crate::kafka::consume::span::list_offsets;
 use crate::kafka::consume::{ConsumeError, Place, topics};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
 use crate::kafka::partitions::{PartitionList, entries};
+use crate::kafka::wire::Wire;
 
 /// How long one question to the group's coordinator may take: a signal is heard between two.
 const ASK: Duration = Duration::from_secs(1);
@@ -69,7 +70,14 @@ impl Member {
         let begun = Instant::now();
         let mut within = FIRST_ASK;
         loop {
-            match self.link.committed(places, within) {
+            let answer = match self.link.committed(places, within) {
+                // librdkafka goes on looking for a coordinator that the group's rights hide.
+                Err(error) if is_outage(error.code) => {
+                    Err(self.coordinator_refusal().unwrap_or(error))
+                }
+                answer => answer,
+            };
+            match answer {
                 Ok(committed) => return Ok(Some(committed)),
                 Err(_) if (self.interrupted)() => return Ok(None),
                 Err(error) if !is_outage(error.code) && error.code != code::UNSTABLE_OFFSET => {
@@ -88,6 +96,17 @@ impl Member {
             }
             within = (within * 2).min(ASK);
         }
+    }
+
+    /// Why this client may not know the group's coordinator, if that is so.
+    fn coordinator_refusal(&self) -> Option<KafkaError> {
+        let is_over = || (self.interrupted)();
+        let mut wire = Wire::new(&self.link.client);
+        let mut patience = Patience::new(ASK, &is_over);
+        let groups = [self.membership.group.clone()];
+        let found = coordinators(&mut wire, &groups, &mut patience);
+        let error = found.into_iter().next()?.err()?;
+        (error.code == code::GROUP_AUTHORIZATION_FAILED).then_some(error)
     }
 
     /// Looks at what there is before this member joins: the topics' partitions, and what the group has committed.
