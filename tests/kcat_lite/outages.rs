@@ -83,14 +83,14 @@ fn give_up_ends_a_consumer_whose_cluster_is_away_for_too_long() {
             at(&kafka, mode)
                 .args(["-q", "-X", "auto.offset.reset=earliest"])
                 .args(["-X", "auto.commit.interval.ms=60000"])
-                .args(["--give-up", "2s"])
+                .args(["--give-up", "5s"])
                 .limit(Duration::from_secs(60))
                 .start()
         };
         let mut running = start();
         running.stdout_until("2\n", SOON);
         // One that only has nothing to say is not away.
-        std::thread::sleep(Duration::from_secs(4));
+        std::thread::sleep(Duration::from_secs(7));
         assert!(running.runs(), "{mode:?}");
         kafka.kill(1);
         running

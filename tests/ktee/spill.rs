@@ -78,8 +78,7 @@ fn what_is_not_delivered_in_time_is_spilled_and_sent_once_more_nothing_is_missin
     let output = running.wait().fails_with(1);
     output
         .stdout_is(lines("t", 0, 250))
-        .stderr_has("50 records not delivered, kept in spill (250 accepted, 200 delivered)")
-        .stderr_has("\t200\t0\t50\n");
+        .stderr_has("50 records not delivered, kept in spill (250 accepted, 200 delivered)");
     assert_eq!(spilled(&folder).len(), 50);
     assert_eq!(mock.records(&topic).len(), 200);
     replay(&mock, &folder);

@@ -1,7 +1,7 @@
 use super::{fill, other_cluster, recipe, seen_by_python};
 use crate::testkit::broker;
 use crate::testkit::cluster::{Cluster as _, Record};
-use crate::testkit::command::cmd;
+use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::s3::S3;
 use crate::testkit::session;
 
@@ -78,11 +78,19 @@ fn a_segment_that_is_missing_is_an_exit_code() {
         ("AWS_SECRET_ACCESS_KEY", "secret"),
     ];
     let run = || recipe.run(1, &settings).inside(&folder).run();
+    let verify = || {
+        let command = cmd("ktee").args(["--verify", "s3://backups/kafka"]);
+        let set = |command: Cmd, (name, value): &(&str, &str)| command.env(name, value);
+        settings.iter().fold(command, set).run()
+    };
     run().succeeds();
     kafka.produce(&topic, &[Record::of("four")]);
     run().succeeds();
     let partition = format!("backups/kafka/topics/{topic}/partition=0");
     let first = format!("{topic}+0+00000000000000000000.tsv.zst");
     std::fs::remove_file(s3.folder().join(partition).join(first)).unwrap();
-    run().fails_with(1);
+    verify().fails_with(1);
+    // The recipe sends the whole topic, which fills the hole.
+    run().succeeds();
+    verify().succeeds();
 }
