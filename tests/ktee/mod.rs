@@ -11,6 +11,7 @@ mod azure;
 #[cfg(feature = "object-store")]
 mod bucket;
 /// What a foreign reader finds in a backup, after whatever was sent and lost.
+#[cfg(feature = "object-store")]
 mod coverage;
 /// Kills, full disks, lost permissions.
 mod crash;
@@ -25,6 +26,7 @@ mod tee;
 /// `kafka:TOPIC`.
 mod topic;
 /// What is removed, moved aside and accepted, and what an earlier version has left.
+#[cfg(feature = "object-store")]
 mod upkeep;
 /// `--verify` and `--cat`.
 mod verify;
