@@ -19,17 +19,22 @@ use crate::show::{page, troubles};
 /// Serves until a signal comes, which is a normal end.
 pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Result<Exit> {
     let client = Client::new(&config.options, Role::Consumer)?;
-    let mut looker = Looker {
+    let mut scraper = ClusterScraper {
         client: &client,
         config,
         signals,
         known: Known::new(),
         log: StateLog::default(),
     };
-    serve(settings, config.options.verbosity < 0, signals, &mut looker)
+    serve(
+        settings,
+        config.options.verbosity < 0,
+        signals,
+        &mut scraper,
+    )
 }
 
-struct Looker<'a> {
+struct ClusterScraper<'a> {
     client: &'a Client,
     config: &'a Config,
     signals: &'a Signals,
@@ -37,7 +42,7 @@ struct Looker<'a> {
     log: StateLog,
 }
 
-impl Scraper for Looker<'_> {
+impl Scraper for ClusterScraper<'_> {
     fn scrape(&mut self, wants_page: bool) -> Scraped {
         let started = Instant::now();
         let interrupted = || self.signals.caught().is_some();

@@ -24,7 +24,7 @@ pub enum Waiting {
     Members {
         /// `CLIENT at HOST`, of members other than this one.
         others: Vec<String>,
-        /// After how many seconds one that is dead is given up.
+        /// After how many seconds one that is dead times out.
         session_s: u64,
         /// The same of one that is busy.
         max_poll_s: u64,
@@ -54,7 +54,7 @@ impl fmt::Display for Waiting {
                 }
                 write!(
                     f,
-                    "; one that is dead is given up after {session_s} s (session.timeout.ms), \
+                    "; one that is dead times out after {session_s} s (session.timeout.ms), \
                      one that is busy after {max_poll_s} s (max.poll.interval.ms)"
                 )
             }
