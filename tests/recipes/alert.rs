@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn alerts() -> Recipe {
-    recipe("Be told when a group is late, by cron or by Prometheus")
+    recipe("Alert when a group is late, by cron or Prometheus")
 }
 
 /// Two groups that have read one record of two: the second one has waited for `late` since an hour ago.

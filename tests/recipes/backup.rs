@@ -22,7 +22,7 @@ fn a_topic_in_a_bucket_comes_back_with_every_header_and_with_its_groups() {
         .succeeds();
     let s3 = S3::start();
     let folder = session::folder("backup");
-    let recipe = recipe("Back up a topic to S3, and bring it back");
+    let recipe = recipe("Back up a topic to S3 and restore it");
     let run = |block| {
         let settings = [
             ("KAFKA_BROKERS", &*kafka.bootstrap()),
@@ -66,7 +66,7 @@ fn a_segment_that_is_missing_is_an_exit_code() {
     let topic = kafka.topic_of("backup", &["one", "two", "three"]);
     let s3 = S3::start();
     let folder = session::folder("backup");
-    let recipe = recipe("Back up a topic to S3, and bring it back");
+    let recipe = recipe("Back up a topic to S3 and restore it");
     let settings = [
         ("KAFKA_BROKERS", &*kafka.bootstrap()),
         ("NEW_BROKERS", "none"),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const TITLE: &str = "Enrich records and post them to the same topic";
+const TITLE: &str = "Enrich records and produce them to the same topic";
 
 fn orders(first: usize, count: usize) -> Vec<Record> {
     let order = |at: usize| Record {

@@ -25,10 +25,10 @@ use std::time::Duration;
 
 /// The README's recipes, in its order.
 const TITLES: [&str; 5] = [
-    "Back up a topic to S3, and bring it back",
+    "Back up a topic to S3 and restore it",
     "Insert into the shards of a database",
-    "Enrich records and post them to the same topic",
-    "Be told when a group is late, by cron or by Prometheus",
+    "Enrich records and produce them to the same topic",
+    "Alert when a group is late, by cron or Prometheus",
     "Copy a topic to another cluster without losing a header",
 ];
 
