@@ -8,8 +8,6 @@
 
 /// Standard descriptors that are closed.
 mod closed;
-/// The messages that the manual pages list.
-mod diagnostics;
 /// The documents: what their commands print, and that their options are those of the programs.
 mod docs;
 /// Packages: what is in them, in a system with nothing else.

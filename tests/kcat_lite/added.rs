@@ -229,7 +229,7 @@ fn a_position_that_the_log_does_not_reach_is_an_error_unless_the_user_says_where
     };
     let short = kafka.topic("short", 1, &[]);
     let group = session::unique("beyond");
-    // As after a log was cut back.
+    // As after a log was truncated.
     let client: rdkafka::consumer::BaseConsumer =
         kafka.config().set("group.id", &group).create().unwrap();
     let mut list = rdkafka::TopicPartitionList::new();

@@ -1,4 +1,4 @@
-//! Positions that the log does not have: cut back, deleted, or never there.
+//! Positions that the log does not have: truncated, deleted, or never there.
 
 use super::super::settings::Reset;
 use super::partition::{Partition, Position};
@@ -30,7 +30,7 @@ impl Machine {
         let to = read_to.min(offset).max(0);
         if to < read_to {
             let reason = format!(
-                "the log was cut back from offset {read_to} to {to}: records that were read are not there any more (auto.offset.reset=latest or earliest reads on)"
+                "the log was truncated from offset {read_to} to {to}: records that were read are not there any more (auto.offset.reset=latest or earliest reads on)"
             );
             if self.settings.reset == Reset::Error {
                 self.give_up(index, KafkaError::new(code::LOG_TRUNCATION, reason));
@@ -71,7 +71,7 @@ impl Machine {
             epoch: -1,
         };
         partition.told_end = None;
-        // A log that ends before the bound was cut back.
+        // A log that ends before the bound was truncated.
         partition.end = partition.end.map(|end| end.min(log.stable.max(to)));
         let is_contradiction = partition.failures == 3 && asked == Some(to);
         partition.is_over = partition.end.is_some_and(|end| to >= end);

@@ -34,7 +34,7 @@ pub(in crate::kafka::fetch) struct Partition {
     pub(super) avoided: Option<(i32, Instant)>,
     /// Where a damaged batch was asked for again, together with what follows it.
     pub(super) asked_more_at: Option<i64>,
-    /// The log was cut back: its bound may not be there any more.
+    /// The log was truncated: its bound may not be there any more.
     pub(super) was_cut: bool,
     /// Since when the brokers tell an epoch before the one that was read.
     pub(super) older_since: Option<Instant>,

@@ -384,7 +384,7 @@ fn a_log_that_was_cut_back_is_an_error_or_read_on_where_it_parts() {
         play.answer(&ask, std::slice::from_ref(&cut));
         let told = play.told();
         assert_eq!(
-            told.contains("cut back from offset 10 to 6"),
+            told.contains("truncated from offset 10 to 6"),
             is_error,
             "{told}"
         );
