@@ -12,7 +12,7 @@ use tools::units::{parse_duration, parse_size};
 
 use crate::engine::Engine;
 
-/// Moves records between a Kafka topic and a pipe.
+/// Produce, consume and list: records between Kafka topics and pipes
 #[derive(Debug, Parser)]
 #[command(
     name = "kcat-lite",
@@ -23,12 +23,18 @@ use crate::engine::Engine;
                       kcat-lite -L [-t TOPIC]\n       \
                       kcat-lite -Q -t TOPIC:PARTITION:TIME\n       \
                       kcat-lite -M BROKERS [-- COMMAND...]",
-    after_help = "Without a mode, a terminal as standard input means -C, a pipe means -P.\n\
-                  Exit codes: 0 done; 2 usage, or something failed and stderr says what.\n\
-                  See kcat-lite(1) and kafka-records(5)."
+    after_help = "\
+Examples:
+  printf 'k1:v1\\n' | kcat-lite -P -t orders -K :   produce a record with a key
+  kcat-lite -C -t orders -o -10 -e --tsv=all       last 10 of each partition
+  kcat-lite -G billing --exec ./load orders        commit what ./load took
+
+Without a mode, standard input decides: -C at a terminal, -P in a pipe.
+Exit codes: 0 done; 2 usage error or failure, described on stderr.
+See kcat-lite(1) and kafka-records(5)."
 )]
 pub(crate) struct Cli {
-    /// Produce: standard input, or each FILE as one record, to a topic
+    /// Produce standard input, or each FILE as one record, to a topic
     #[arg(short = 'P', long = "produce", help_heading = "Modes", group = "mode")]
     pub(crate) produce: bool,
 
@@ -36,7 +42,7 @@ pub(crate) struct Cli {
     #[arg(short = 'C', long = "consume", help_heading = "Modes", group = "mode")]
     pub(crate) consume: bool,
 
-    /// Consume topics as a member of GROUP; `^regex` names many
+    /// Consume topics as a member of GROUP; ^REGEX matches many
     #[arg(
         short = 'G',
         long = "group",
@@ -50,11 +56,11 @@ pub(crate) struct Cli {
     #[arg(short = 'L', long = "list", help_heading = "Modes", group = "mode")]
     pub(crate) list: bool,
 
-    /// Query the offset of a time: -t TOPIC:PARTITION:TIME
+    /// Print the offset of a time: -t TOPIC:PARTITION:TIME
     #[arg(short = 'Q', long = "query", help_heading = "Modes", group = "mode")]
     pub(crate) query: bool,
 
-    /// Run COMMAND with a throw-away cluster of N brokers; without one, until standard input ends
+    /// Start a throw-away cluster of N brokers for COMMAND, or until standard input ends
     #[arg(
         short = 'M',
         long = "mock",
@@ -65,7 +71,7 @@ pub(crate) struct Cli {
     )]
     pub(crate) mock: Option<u32>,
 
-    /// Check this program's own parts, without a cluster
+    /// Test this program itself, without a cluster
     #[arg(
         short = 'U',
         long = "self-test",
@@ -74,11 +80,11 @@ pub(crate) struct Cli {
     )]
     pub(crate) self_test: bool,
 
-    /// Print the version, and librdkafka's
+    /// Print the versions of this program and of librdkafka
     #[arg(short = 'V', long = "version", help_heading = "Modes", group = "mode")]
     pub(crate) version: bool,
 
-    /// Topic; repeat it to consume several
+    /// Topic; repeatable when consuming
     #[arg(
         short = 't',
         long = "topic",
@@ -87,7 +93,7 @@ pub(crate) struct Cli {
     )]
     pub(crate) topics: Vec<String>,
 
-    /// Partition; -1 when producing lets the partitioner choose
+    /// Partition; when producing, -1 leaves it to the partitioner
     #[arg(
         short = 'p',
         long = "partition",
@@ -97,10 +103,10 @@ pub(crate) struct Cli {
     )]
     pub(crate) partition: Option<String>,
 
-    /// Where to begin: beginning, end, stored, N, -N from the end, s@TIME; and where to stop: e@TIME
+    /// Start at beginning, end, stored, offset N, -N from the end, or s@TIME; stop at e@TIME
     ///
     /// TIME is ISO 8601, now-2h, "2 hours ago", "yesterday 15:00", @SECONDS or
-    /// milliseconds since 1970. Repeat it to say both a beginning and an end.
+    /// milliseconds since 1970. Repeat the option to give a start and a stop.
     #[arg(
         short = 'o',
         long = "offset",
@@ -114,21 +120,21 @@ pub(crate) struct Cli {
     #[arg(short = 'c', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What to move")]
     pub(crate) count: Option<u64>,
 
-    /// Stop at the end, as it was when reading began
+    /// Stop at the end of the topic as it was at the start
     #[arg(short = 'e', long = "exit-at-end", help_heading = "What to move")]
     pub(crate) exit_at_end: bool,
 
-    /// Stop when no record has come for this time
+    /// Stop if no record arrives for TIME
     #[arg(long = "idle", value_name = "TIME", value_parser = parse_duration, help_heading = "What to move")]
     pub(crate) idle: Option<Duration>,
 
-    /// Only the newest N records of all partitions, by their times; then stop
+    /// Print the newest N records over all partitions, by timestamp, then stop
     #[arg(long = "last", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What to move")]
     pub(crate) last: Option<u64>,
 
-    /// Only records with this key
+    /// Print only records with this key
     ///
-    /// All partitions are read; -p or --algo says in which one the key is.
+    /// Reads all partitions, unless -p or --algo selects the key's partition.
     #[arg(
         long = "only-key",
         value_name = "KEY",
@@ -137,19 +143,19 @@ pub(crate) struct Cli {
     )]
     pub(crate) only_key: Option<OsString>,
 
-    /// With --only-key: read the partition where this algorithm puts the key, as kpart --algo does
+    /// With --only-key: read only the partition that this partitioner of kpart chooses
     #[arg(long = "algo", value_name = "NAME", help_heading = "What to move")]
     pub(crate) algorithm: Option<Algorithm>,
 
-    /// Consume: end with 2 when the cluster has not answered for TIME; without it an outage is waited through
+    /// Consume: exit with 2 if the cluster does not answer for TIME; the default is to wait
     #[arg(long = "give-up", value_name = "TIME", value_parser = parse_duration, help_heading = "What to move")]
     pub(crate) give_up: Option<Duration>,
 
-    /// Send lines of FILE, as standard input is sent, instead of each FILE as one record
+    /// Produce each line of FILE as a record, instead of each FILE as one
     #[arg(short = 'l', long = "lines", help_heading = "What to move")]
     pub(crate) lines: bool,
 
-    /// Key of every record that brings none
+    /// Key for records without one
     #[arg(
         short = 'k',
         long = "key",
@@ -159,7 +165,7 @@ pub(crate) struct Cli {
     )]
     pub(crate) key: Option<OsString>,
 
-    /// Header of every record: NAME=VALUE, or NAME for a NULL value; repeatable
+    /// Add a header to every record; NAME alone is a NULL value; repeatable
     #[arg(
         short = 'H',
         long = "header",
@@ -182,25 +188,25 @@ pub(crate) struct Cli {
     #[arg(short = 'T', long = "tee", help_heading = "What to move")]
     pub(crate) tee: bool,
 
-    /// Write each record at once, instead of in blocks that go out when idle
+    /// Write each record at once; the default is in blocks, flushed when idle
     #[arg(short = 'u', long = "unbuffered", help_heading = "What to move")]
     pub(crate) unbuffered: bool,
 
-    /// Wait for the cluster however long it takes, also at first
+    /// Never give up on the cluster, also before the first contact
     #[arg(short = 'E', long = "keep-trying", help_heading = "What to move")]
     pub(crate) keep_trying: bool,
 
-    /// How partitions are read: wire, or librdkafka's own consumer [default: wire]
+    /// How to read partitions [default: wire]
     ///
-    /// Both give the same records. librdkafka's consumer is slower, and reads
-    /// what Kafka before 0.11 has written (message formats v0 and v1).
+    /// Both return the same records. librdkafka is slower, and also reads the
+    /// message formats v0 and v1 of Kafka before 0.11.
     #[arg(long = "engine", value_name = "ENGINE", help_heading = "What to move")]
     pub(crate) engine: Option<Engine>,
 
     #[command(flatten)]
     pub(crate) format: FormatArgs,
 
-    /// Raw records: put the offset and the -K delimiter (or a tab) before each
+    /// Print the offset and the -K delimiter (or a tab) before each raw record
     #[arg(
         short = 'O',
         long = "print-offset",
@@ -210,7 +216,7 @@ pub(crate) struct Cli {
 
     /// Unpack binary keys or values into text, as kcat does: [key=|value=]PACK
     ///
-    /// PACK is made of b B h H i I q Q (integers of 1, 2, 4, 8 bytes, signed
+    /// PACK consists of b B h H i I q Q (integers of 1, 2, 4, 8 bytes, signed
     /// and unsigned), c (a character), s (the rest as text), < and > (byte
     /// order), $ (the end).
     #[arg(
@@ -221,7 +227,7 @@ pub(crate) struct Cli {
     )]
     pub(crate) unpack: Vec<String>,
 
-    /// Send exact bytes to a terminal too, control characters and all
+    /// Print control characters as they are, also on a terminal
     #[arg(long = "raw", help_heading = "Record format: see kafka-records(5)")]
     pub(crate) raw: bool,
 
@@ -239,7 +245,7 @@ pub(crate) struct Cli {
     #[arg(value_name = "FILE|TOPIC", help_heading = "Arguments")]
     pub(crate) operands: Vec<PathBuf>,
 
-    /// With -M: what to run
+    /// With -M: the command to run
     #[arg(last = true, value_name = "COMMAND", help_heading = "Arguments")]
     pub(crate) command: Vec<OsString>,
 }
@@ -248,43 +254,43 @@ pub(crate) struct Cli {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Pipes that lose nothing: see kcat-lite(1)")]
 pub(crate) struct PipeArgs {
-    /// With -G: run CMD (sh -c) with each batch as its standard input; commit the batch if it exits with 0
+    /// With -G: run CMD (sh -c) with each batch on its standard input; commit the batch if CMD exits with 0
     #[arg(long = "exec", value_name = "CMD")]
     pub(crate) exec: Option<OsString>,
 
-    /// Say, or hear, over a socket at PATH what the last program of the pipe has dealt with; commit only that
+    /// Acknowledge records over the Unix socket PATH
     ///
-    /// With -G every line begins with its position, which the programs between
-    /// have to keep; -P --ack PATH takes it off and acknowledges the record
-    /// when it is delivered.
+    /// -G starts each line with its position and commits only acknowledged
+    /// records; programs between keep the position. -P removes it, and
+    /// acknowledges each record that the cluster confirmed.
     #[arg(long = "ack", value_name = "PATH", conflicts_with = "exec")]
     pub(crate) ack: Option<PathBuf>,
 
-    /// With -P --ack: commit the records and the positions they came from in one transaction; exactly once
+    /// With -P --ack: commit records and source offsets in one transaction, exactly once
     #[arg(long = "txn", value_name = "ID")]
     pub(crate) txn: Option<String>,
 
-    /// With -G --ack: at most N records are sent and not yet committed [default: 10000; no limit before a sink that doubles nothing]
+    /// With -G --ack: at most N records in flight [default: 10000; unlimited before an idempotent sink]
     #[arg(long = "max-inflight", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_inflight: Option<u64>,
 
-    /// A batch has at most N records [default: 10000, with --txn 100000]
+    /// Most records in a batch [default: 10000, with --txn 100000]
     #[arg(long = "batch", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) batch: Option<u64>,
 
-    /// With --exec: a batch has at most about SIZE bytes [default: 64M]
+    /// With --exec: most bytes in a batch, about [default: 64M]
     #[arg(long = "batch-bytes", value_name = "SIZE", value_parser = parse_bytes)]
     pub(crate) batch_bytes: Option<u64>,
 
-    /// A batch waits at most this long for more [default: 1s]
+    /// Longest that a batch waits for more records [default: 1s]
     #[arg(long = "batch-wait", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) batch_wait: Option<Duration>,
 
-    /// With --exec: run CMD again up to N times if it fails, after 1, 2, 4 ... seconds [default: 0]
+    /// With --exec: run a failed CMD again up to N times, after 1, 2, 4, ... seconds [default: 0]
     #[arg(long = "retry", value_name = "N")]
     pub(crate) retry: Option<u32>,
 
-    /// With --exec: run N batches of different partitions at a time [default: 1]
+    /// With --exec: process N batches of different partitions at a time [default: 1]
     #[arg(long = "parallel", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) parallel: Option<u32>,
 }

@@ -25,12 +25,24 @@ use crate::metrics::{self, Detail, Granularity, Names};
 use crate::row::{By, View};
 use crate::totals::Sort;
 
-/// Say how far every consumer group is behind, in messages and in time
+/// Print the lag of consumer groups, in messages and in time
 ///
-/// One row for each partition of each group. With a limit only the rows that
+/// One row for each partition of each group. With a limit, only rows that
 /// exceed it are printed, and the exit code is 1 if there are any.
 #[derive(Parser, Debug)]
-#[command(name = "klag", version, max_term_width = 100)]
+#[command(
+    name = "klag",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  klag -g billing --time                lag of one group, in messages and time
+  klag --max-time 10m --by group        for cron: print groups over 10 minutes
+  klag --listen 127.0.0.1:9308          an exporter for Prometheus
+
+Exit codes: 0 within limits; 1 a limit is exceeded; 2 not seen, or usage error.
+See klag(1)."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     select: Select,
@@ -47,7 +59,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     watch: WatchArgs,
 
-    /// Write the report to this file, which is replaced as a whole
+    /// Write the report to this file, and replace it atomically
     #[arg(
         long,
         value_name = "FILE",
@@ -56,7 +68,7 @@ pub(crate) struct Cli {
     )]
     write: Option<PathBuf>,
 
-    /// The cluster's name: a column, and in metrics the label cluster_name
+    /// Cluster name: a column, and in metrics the label cluster_name
     #[arg(long, value_name = "NAME", help_heading = "Report")]
     cluster: Option<String>,
 
@@ -71,25 +83,25 @@ pub(crate) struct Cli {
 }
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "What to look at")]
+#[command(next_help_heading = "Groups and topics")]
 struct Select {
-    /// Only this group, or all that match ^REGEX; may be repeated
+    /// Only this group, or all that match ^REGEX; repeatable
     #[arg(short = 'g', long = "group", value_name = "NAME|^REGEX")]
     groups: Vec<Name>,
 
-    /// Only this topic, or all that match ^REGEX; may be repeated
+    /// Only this topic, or all that match ^REGEX; repeatable
     #[arg(short = 't', long = "topic", value_name = "NAME|^REGEX")]
     topics: Vec<Name>,
 
-    /// Leave out groups and topics of this name; may be repeated
+    /// Leave out groups and topics of this name; repeatable
     #[arg(long, value_name = "NAME|^REGEX")]
     exclude: Vec<Name>,
 
-    /// Leave out groups of this name; may be repeated
+    /// Leave out groups of this name; repeatable
     #[arg(long, value_name = "NAME|^REGEX")]
     exclude_group: Vec<Name>,
 
-    /// Leave out topics of this name; may be repeated
+    /// Leave out topics of this name; repeatable
     #[arg(long, value_name = "NAME|^REGEX")]
     exclude_topic: Vec<Name>,
 
@@ -97,19 +109,19 @@ struct Select {
     #[arg(long = "state", value_name = "STATE,...", value_delimiter = ',', value_parser = parse_state)]
     states: Vec<String>,
 
-    /// Take it for an answer that a group, topic, state or limit that was named fits nothing
+    /// Allow names, patterns, states and limits that match nothing
     ///
-    /// Else that is exit code 2: a name may be misspelt.
+    /// Without it that is exit code 2, because a name may be misspelt.
     #[arg(long)]
     allow_empty: bool,
 
-    /// Read the first unread record of each partition: its age, and an exact lag
+    /// Read the first unread record of each partition for the time lag and an exact lag
     #[arg(long)]
     time: bool,
 
-    /// Look twice, so long apart, and say how fast is written and read
+    /// Measure produce and consume rates over TIME
     ///
-    /// Without TIME one look tells how fast was written in the last hour.
+    /// Without TIME: the produce rate of the last hour, without waiting.
     #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = parse_duration, conflicts_with_all = ["listen", "web_config"])]
     #[expect(
         clippy::option_option,
@@ -121,11 +133,11 @@ struct Select {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Rows")]
 struct Order {
-    /// Sum up
+    /// Print sums
     #[arg(long, value_name = "WHAT")]
     by: Option<By>,
 
-    /// Order of the rows; numbers begin with the largest
+    /// Order of the rows; the largest numbers first
     #[arg(
         long,
         value_name = "COLUMN",
@@ -134,7 +146,7 @@ struct Order {
     )]
     sort: Sort,
 
-    /// Only the first rows in that order
+    /// Print only the first N rows in that order
     #[arg(long, value_name = "N", conflicts_with_all = ["listen", "web_config"])]
     top: Option<usize>,
 }
@@ -142,39 +154,39 @@ struct Order {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Metrics: --listen and -o prometheus")]
 struct MetricsArgs {
-    /// How finely metrics are told apart [default: lag by partition, all else by topic]
+    /// Level of detail [default: lag by partition, all else by topic]
     #[arg(long, value_name = "WHAT")]
     granularity: Option<Granularity>,
 
-    /// Only these families of metrics, and those of the scrape itself
+    /// Export only these metric families, and those of the scrape itself
     #[arg(long, value_name = "FAMILY,...", value_delimiter = ',', value_parser = metrics::known_name)]
     metrics: Vec<String>,
 
-    /// Whose names and labels metrics have
+    /// Names and labels of the metrics
     #[arg(long, value_name = "NAMES", default_value = "klag")]
     metric_names: Names,
 }
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Limits: print only what exceeds them")]
+#[command(next_help_heading = "Limits: print only rows that exceed them")]
 struct Check {
-    /// The most messages behind, those included that a transaction blocks; @FILE has lines of group, topic, limit
+    /// Most messages behind, including those that a transaction blocks; @FILE has lines of group, topic, limit
     #[arg(long, value_name = "N|@FILE", value_parser = type_messages, conflicts_with_all = ["listen", "web_config"])]
     max_lag: Vec<Typed>,
 
-    /// The most time behind; implies --time
+    /// Longest time behind; implies --time
     #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with_all = ["listen", "web_config"])]
     max_time: Vec<Typed>,
 
-    /// The most messages deleted before they were read
+    /// Most messages deleted before they were read
     #[arg(long, value_name = "N|@FILE", value_parser = type_messages, conflicts_with_all = ["listen", "web_config"])]
     max_lost: Vec<Typed>,
 
-    /// The longest time without a record produced to the topic
+    /// Longest time without a new record in the topic
     #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with_all = ["listen", "web_config"])]
     max_stale: Vec<Typed>,
 
-    /// Whether what is not known exceeds a limit on it [default: fail]
+    /// Whether an unknown value exceeds its limit [default: fail]
     #[arg(long, value_name = "RULE")]
     unknown: Option<Unknown>,
 }

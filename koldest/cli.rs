@@ -13,73 +13,85 @@ use tools::units::parse_duration;
 
 use crate::forecast::Change;
 
-/// Say how old the oldest message of every partition is, and how long retention will hold
+/// Print the age of each partition's oldest message, and how long retention keeps messages
 ///
-/// A line for each partition: the time of its oldest and newest message, how
-/// much it holds and takes in, and how much history its settings keep at
-/// this rate: every message at least keeps_min, none longer than keeps_max.
+/// A row for each partition: the time of its oldest and newest message, its
+/// size and write rate, and how much history its settings keep at this rate:
+/// every message for keeps_min at least, none for longer than keeps_max.
 #[derive(Parser, Debug)]
-#[command(name = "koldest", version, max_term_width = 100)]
+#[command(
+    name = "koldest",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  koldest orders                        the oldest message of each partition
+  koldest --min-age 7d orders           for cron: what keeps less than a week
+  koldest --need 7d orders              the settings that keep a week
+
+Exit codes: 0 within limits; 1 a limit is exceeded; 2 not seen, or usage error.
+See koldest(1)."
+)]
 pub(crate) struct Cli {
-    /// Topics: names, or patterns that begin with ^ [default: all]
+    /// Topics: names, or patterns that start with ^ [default: all]
     #[arg(value_name = "TOPIC")]
     pub(crate) topics: Vec<Name>,
 
-    /// The same as TOPIC: only this topic, or all that match ^REGEX; may be repeated
+    /// The same as TOPIC; repeatable
     #[arg(short = 't', long = "topic", value_name = "NAME|^REGEX")]
     pub(crate) more_topics: Vec<Name>,
 
-    /// Leave these topics out; may be repeated
+    /// Leave out topics of this name; repeatable
     #[arg(long, value_name = "TOPIC")]
     pub(crate) exclude: Vec<Name>,
 
-    /// Take the cluster's internal topics too, as __consumer_offsets
+    /// Include internal topics, such as __consumer_offsets
     #[arg(long)]
     pub(crate) internal: bool,
 
-    /// Take it for an answer that a name or pattern fits no topic
+    /// Allow names and patterns that match no topic
     ///
-    /// Else that is exit code 2: a name may be misspelt.
+    /// Without it that is exit code 2, because a name may be misspelt.
     #[arg(long)]
     pub(crate) allow_empty: bool,
 
-    /// A line for each topic, with sums, or for each disk of a broker
+    /// Print sums
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) by: Option<By>,
 
-    /// The rate is that of the last so much time
+    /// Measure the write rate over the last TIME
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration, help_heading = "Forecast")]
     pub(crate) window: Duration,
 
-    /// Forecast with another setting or rate; may be repeated
+    /// Forecast with another setting or rate; repeatable
     ///
     /// retention.ms, retention.bytes, segment.ms, segment.bytes with sizes
-    /// and durations (100GB, 7d; -1 is without limit), or rate=xFACTOR.
+    /// and durations (100GB, 7d; -1 is unlimited), or rate=xFACTOR.
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Forecast")]
     pub(crate) what_if: Vec<Change>,
 
-    /// Instead: the smallest retention of each topic that holds so much history, and the disk that takes
+    /// Instead, print the smallest retention of each topic that keeps TIME, and its disk space
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Forecast",
           conflicts_with_all = ["by", "min_age", "max_age", "max_stale", "listen", "web_config"])]
     pub(crate) need: Option<Duration>,
 
-    /// Show what holds less history than this although messages were deleted, and exit 1
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with_all = ["listen", "web_config"])]
+    /// Partitions that keep less than TIME because older messages were deleted
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: print only partitions that fail, and exit with 1 if any does", conflicts_with_all = ["listen", "web_config"])]
     pub(crate) min_age: Option<Duration>,
 
-    /// Show what keeps messages for longer than this, and exit 1
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with_all = ["listen", "web_config"])]
+    /// Partitions that keep messages for longer than TIME
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: print only partitions that fail, and exit with 1 if any does", conflicts_with_all = ["listen", "web_config"])]
     pub(crate) max_age: Option<Duration>,
 
-    /// Show what has no message younger than this, and exit 1
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: show only what exceeds, exit 1 if anything does", conflicts_with_all = ["listen", "web_config"])]
+    /// Partitions without a message for TIME
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: print only partitions that fail, and exit with 1 if any does", conflicts_with_all = ["listen", "web_config"])]
     pub(crate) max_stale: Option<Duration>,
 
-    /// Whether what can't be told exceeds a limit on it [default: fail]
+    /// Whether an unknown value fails a check [default: fail]
     #[arg(
         long,
         value_name = "RULE",
-        help_heading = "Checks: show only what exceeds, exit 1 if anything does"
+        help_heading = "Checks: print only partitions that fail, and exit with 1 if any does"
     )]
     pub(crate) unknown: Option<Unknown>,
 
@@ -89,7 +101,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) watch: WatchArgs,
 
-    /// Write the report to this file, which is replaced as a whole
+    /// Write the report to this file, and replace it atomically
     #[arg(
         long,
         value_name = "FILE",
@@ -117,8 +129,8 @@ pub(crate) enum Unknown {
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum By {
-    /// A topic, all its partitions together.
+    /// A row for each topic.
     Topic,
-    /// A log dir of a broker.
+    /// A row for each log dir of each broker.
     Broker,
 }

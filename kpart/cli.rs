@@ -18,19 +18,30 @@ use crate::exec::Exec;
 use crate::keys::KeyPlace;
 use crate::split::Pattern;
 
-/// Say which partition or database shard each record belongs to, and route it there
+/// Print the partition or database shard of each record's key, or route the record there
 ///
-/// Reads lines and writes each with its partition and a tab in front. The
-/// partition is the one that the Java client, a librdkafka or Sarama client,
-/// PostgreSQL, ClickHouse, MySQL, Redis or Cassandra would choose for the key.
+/// Reads lines and puts the partition and a tab before each. The partition is
+/// the one that the Java client, a librdkafka or Sarama client, PostgreSQL,
+/// ClickHouse, MySQL, Redis or Cassandra chooses for the key.
 #[derive(Parser, Debug)]
-#[command(name = "kpart", version, max_term_width = 100)]
+#[command(
+    name = "kpart",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  kpart -n 12 lines.tsv                  the Java client's partition of each key
+  kpart -n 4 --algo postgres:bigint --split 'shard-{}.tsv' lines.tsv
+  kpart --skew 12,24 lines.tsv           how even 12 or 24 partitions would be
+
+See kpart(1)."
+)]
 pub(crate) struct Cli {
     /// Number of partitions
     #[arg(short = 'n', long = "partitions", value_name = "N")]
     count: Option<u32>,
 
-    /// Ask Kafka for the number of partitions of this topic
+    /// Use the number of partitions of this Kafka topic
     #[arg(
         short = 't',
         long = "topic",
@@ -39,11 +50,11 @@ pub(crate) struct Cli {
     )]
     topic: Option<String>,
 
-    /// Ask again this often, and stop if the number has changed [default: 60s]
+    /// Interval of checks that the number has not changed; if it has, stop [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     recheck: Option<Duration>,
 
-    /// How keys are placed: java, consistent, consistent_random, murmur2, murmur2_random, fnv1a, ...
+    /// Partitioner: java, consistent, consistent_random, murmur2, murmur2_random, fnv1a, ...
     ///
     /// Kafka clients: java, consistent, consistent_random, murmur2, murmur2_random,
     /// fnv1a, fnv1a_random, sarama, sarama-reference. Databases: mysql-crc32,
@@ -55,11 +66,11 @@ pub(crate) struct Cli {
     #[arg(long = "algo", value_name = "NAME", default_value = "java")]
     algorithm: Algorithm,
 
-    /// Weights of the shards of a ClickHouse Distributed table, in their order
+    /// Weights of the shards of a ClickHouse Distributed table, in order
     #[arg(long, value_name = "W,...", value_delimiter = ',')]
     weights: Vec<u32>,
 
-    /// Columns that make the key, from 1; with -J a JSON pointer, once for each column
+    /// Key columns, counted from 1; with -J a JSON pointer, once for each column
     #[arg(
         short = 'k',
         long = "key",
@@ -68,11 +79,11 @@ pub(crate) struct Cli {
     )]
     key: Vec<String>,
 
-    /// Lines are JSON objects; the key is the record's, as kcat-lite -J writes it
+    /// Lines are JSON objects as kcat-lite -J writes them
     #[arg(short = 'J', long)]
     json: bool,
 
-    /// Write lines to a file for each partition; {} in its name is the partition
+    /// Write the lines of each partition to a file; {} in NAME is the partition
     #[arg(
         long,
         value_name = "NAME",
@@ -81,7 +92,7 @@ pub(crate) struct Cli {
     )]
     split: Option<Pattern>,
 
-    /// Pipe lines into a command for each partition; {} in it is the partition
+    /// Pipe the lines of each partition into a command; {} in COMMAND is the partition
     #[arg(
         long,
         value_name = "COMMAND",
@@ -90,11 +101,11 @@ pub(crate) struct Cli {
     )]
     exec: Option<String>,
 
-    /// Refuse to start more commands than this [default: 64]
+    /// Most commands to start [default: 64]
     #[arg(long, value_name = "N", help_heading = "Where lines go")]
     max_children: Option<u32>,
 
-    /// Count instead: how even each of these numbers of partitions would be, and the heaviest keys
+    /// Instead, print how even these numbers of partitions would be, and the heaviest keys
     #[arg(long, value_name = "N,...", value_delimiter = ',', group = "route", conflicts_with_all = ["count", "weights"], help_heading = "Report")]
     skew: Vec<u32>,
 
@@ -104,7 +115,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     connection: Connection,
 
-    /// Files to read; none or - is standard input
+    /// Files to read; standard input if there is none, or for -
     #[arg(value_name = "FILE", help_heading = "Arguments")]
     files: Vec<PathBuf>,
 }

@@ -12,7 +12,7 @@ use tools::units::{parse_duration, parse_size, parse_time};
 
 use crate::segment::Codec;
 
-/// Copies a stream to files, topics and backups while passing it on
+/// Copy a stream to files, topics and backups while passing it on
 #[derive(Debug, Parser)]
 #[command(
     name = "ktee",
@@ -21,42 +21,49 @@ use crate::segment::Codec;
     override_usage = "ktee [OPTION]... [FILE|FOLDER/|URL|kafka:TOPIC]...\n       \
                       ktee --verify [--accept|--quarantine] FOLDER|URL\n       \
                       ktee --prune TIME FOLDER|URL\n       \
-                      ktee --cat FOLDER|URL|FILE [-t TOPIC]... [-p PARTITION]... [--from TIME] [--to TIME]\n       \
-                      ktee --restore FOLDER|URL [-t TOPIC[=NEW]]... [-p PARTITION]... [--from TIME] [--to TIME]",
-    after_help = "Exit codes: 0 done; 1 a backup is not whole, no record is in the time range, or records were spilled; 2 usage, or something failed and stderr says what.\n\
-                  See ktee(1) and kafka-records(5)."
+                      ktee --cat FOLDER|URL|FILE [-t TOPIC]... [-p N]... [--from TIME] [--to TIME]\n       \
+                      ktee --restore FOLDER|URL [-t TOPIC[=NEW]]... [--from TIME] [--to TIME]",
+    after_help = "\
+Examples:
+  kcat-lite -C -t orders -e --tsv=all | ktee --tsv=all backup/ >orders.tsv
+  ktee --verify backup                       what is stored, and what is missing
+  ktee --restore -t orders=copy backup       into a new topic named copy
+
+Exit codes: 0 done; 1 a backup has holes or damage, no record is in the time
+range, or records were spilled; 2 usage error or failure, see stderr.
+See ktee(1) and kafka-records(5)."
 )]
 pub(crate) struct Cli {
-    /// Read a whole backup and report what does not fit; 1 if something is missing or damaged
-    #[arg(long, group = "mode", help_heading = "Backups, the way back")]
+    /// Read a whole backup; report holes and damage, and exit with 1 if there is any
+    #[arg(long, group = "mode", help_heading = "Read a backup")]
     pub(crate) verify: bool,
 
-    /// With --verify: accept as lost what a topic had deleted before it was backed up
-    #[arg(long, help_heading = "Backups, the way back")]
+    /// With --verify: accept the loss of records that the topic deleted before they were backed up
+    #[arg(long, help_heading = "Read a backup")]
     pub(crate) accept: bool,
 
-    /// With --verify: move damaged segments aside, so that sending the topic again replaces them
-    #[arg(long, help_heading = "Backups, the way back")]
+    /// With --verify: move damaged segments aside; sending the topic again replaces them
+    #[arg(long, help_heading = "Read a backup")]
     pub(crate) quarantine: bool,
 
-    /// Remove segments all of whose records are older than this
-    #[arg(long, group = "mode", value_name = "TIME", value_parser = parse_duration, help_heading = "Backups, the way back")]
+    /// Remove segments whose records are all older than TIME
+    #[arg(long, group = "mode", value_name = "TIME", value_parser = parse_duration, help_heading = "Read a backup")]
     pub(crate) prune: Option<Duration>,
 
-    /// Write the records of a backup, or of one file, as --tsv=all
-    #[arg(long, group = "mode", help_heading = "Backups, the way back")]
+    /// Print the records of a backup, or of one file, as --tsv=all
+    #[arg(long, group = "mode", help_heading = "Read a backup")]
     pub(crate) cat: bool,
 
-    /// Send the records of a backup into topics of their names, which are made where they are missing
-    #[arg(long, group = "mode", help_heading = "Backups, the way back")]
+    /// Produce the records of a backup to their topics; create topics that are missing
+    #[arg(long, group = "mode", help_heading = "Read a backup")]
     pub(crate) restore: bool,
 
-    /// With --restore: restore a backup with holes, or into a topic that has other records, deletes records or changes times
-    #[arg(long, help_heading = "Backups, the way back")]
+    /// With --restore: accept holes, and a topic that has other records, deletes records or changes times
+    #[arg(long, help_heading = "Read a backup")]
     pub(crate) force: bool,
 
-    /// With --restore: use the settings and group offsets that were recorded at this time or before
-    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Backups, the way back")]
+    /// With --restore: use the newest settings and group offsets recorded at or before TIME
+    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read a backup")]
     pub(crate) as_of: Option<i64>,
 
     /// Only this topic; repeatable. With --restore OLD=NEW restores topic OLD as NEW
@@ -64,34 +71,34 @@ pub(crate) struct Cli {
         short = 't',
         long = "topic",
         value_name = "TOPIC",
-        help_heading = "Backups, the way back"
+        help_heading = "Read a backup"
     )]
     pub(crate) topics: Vec<String>,
 
     /// Only this partition; repeatable
-    #[arg(short = 'p', long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..), help_heading = "Backups, the way back")]
+    #[arg(short = 'p', long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..), help_heading = "Read a backup")]
     pub(crate) partitions: Vec<i32>,
 
     /// Only records of this time or later: ISO 8601, now-2h, "yesterday 15:00", @SECONDS, milliseconds
-    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Backups, the way back")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read a backup")]
     pub(crate) from: Option<i64>,
 
     /// Only records before this time
-    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Backups, the way back")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read a backup")]
     pub(crate) to: Option<i64>,
 
     #[command(flatten)]
     pub(crate) report: OutputArgs,
 
-    /// Add to files instead of writing them anew
-    #[arg(short = 'a', long = "append", help_heading = "Where to copy to")]
+    /// Append to files instead of overwriting them
+    #[arg(short = 'a', long = "append", help_heading = "Copy")]
     pub(crate) append: bool,
 
-    /// Ignore interrupts (SIGINT, ^C)
-    #[arg(short = 'i', long, help_heading = "Where to copy to")]
+    /// Ignore interrupts (SIGINT)
+    #[arg(short = 'i', long, help_heading = "Copy")]
     pub(crate) ignore_interrupts: bool,
 
-    /// When an output fails, as GNU tee has it [default: warn-nopipe]
+    /// What to do when an output fails, as GNU tee [default: warn-nopipe]
     #[arg(
         long,
         value_name = "MODE",
@@ -99,69 +106,69 @@ pub(crate) struct Cli {
         require_equals = true,
         default_missing_value = "warn",
         conflicts_with = "on_error",
-        help_heading = "Where to copy to"
+        help_heading = "Copy"
     )]
     pub(crate) output_error: Option<OutputError>,
 
-    /// Tell the first program of the pipe, kcat-lite -G --ack PATH, what is durable
-    #[arg(long, value_name = "PATH", help_heading = "Where to copy to")]
+    /// Acknowledge stored records to kcat-lite -G --ack PATH, the first program of the pipe
+    #[arg(long, value_name = "PATH", help_heading = "Copy")]
     pub(crate) ack: Option<PathBuf>,
 
-    /// When a place fails: go on with the others, or stop
+    /// What to do when a destination fails
     #[arg(
         long,
         value_name = "WHAT",
         default_value = "continue",
-        help_heading = "Where to copy to"
+        help_heading = "Copy"
     )]
     pub(crate) on_error: OnError,
 
-    /// Give up a record for kafka:TOPIC, or a request to an object store, after this long [default: 5m]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Where to copy to")]
+    /// Time limit for a record to kafka:TOPIC, or a request to an object store [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Copy")]
     pub(crate) delivery_timeout: Option<Duration>,
 
-    /// Put records that kafka:TOPIC does not take into this file, as --tsv=all; 1 if there are any
-    #[arg(long, value_name = "FILE", help_heading = "Where to copy to")]
+    /// Write records that kafka:TOPIC does not accept to FILE as --tsv=all, and exit with 1
+    #[arg(long, value_name = "FILE", help_heading = "Copy")]
     pub(crate) spill: Option<PathBuf>,
 
-    /// Use an object store that cannot refuse to overwrite objects; no other ktee may write to the backup
-    #[arg(long, help_heading = "Backups")]
+    /// Allow an object store that can't refuse to overwrite objects; only one ktee may write then
+    #[arg(long, help_heading = "Write a backup")]
     pub(crate) single_writer: bool,
 
-    /// How records are written in segments [default: tsv]
-    #[arg(long, value_name = "FORMAT", help_heading = "Backups")]
+    /// Format of records in segments [default: tsv]
+    #[arg(long, value_name = "FORMAT", help_heading = "Write a backup")]
     pub(crate) segment_format: Option<SegmentFormat>,
 
-    /// How segments are compressed [default: zstd]
-    #[arg(long, value_name = "CODEC", help_heading = "Backups")]
+    /// Compression of segments [default: zstd]
+    #[arg(long, value_name = "CODEC", help_heading = "Write a backup")]
     pub(crate) compress: Option<Codec>,
 
-    /// A segment ends with so many bytes before compression [default: 64M]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Backups")]
+    /// Size of a segment before compression [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Write a backup")]
     pub(crate) segment_bytes: Option<u64>,
 
-    /// A segment ends with so many records
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Backups")]
+    /// Number of records in a segment
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Write a backup")]
     pub(crate) segment_records: Option<u64>,
 
-    /// Store a segment as it is when it has been open for so long [default: 5m]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Backups")]
+    /// Longest time before a segment is stored, full or not [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Write a backup")]
     pub(crate) max_delay: Option<Duration>,
 
-    /// Record that the bucket itself deletes segments after this long, so that --verify does not miss them
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Backups")]
+    /// Record that the bucket deletes segments after TIME, so that --verify does not report them
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Write a backup")]
     pub(crate) expire_after: Option<Duration>,
 
-    /// Record partitions and settings of each topic, asked of the cluster
-    #[arg(long, help_heading = "Backups")]
+    /// Store each topic's partitions and settings, read from the cluster
+    #[arg(long, help_heading = "Write a backup")]
     pub(crate) settings: bool,
 
-    /// Record how far groups have read; with --restore commit it, in the new offsets
-    #[arg(long, help_heading = "Backups")]
+    /// Store the offsets of groups; with --restore commit them, as offsets of the new topic
+    #[arg(long, help_heading = "Write a backup")]
     pub(crate) groups: bool,
 
-    /// Memory for records on their way into segments [default: 64M]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Backups")]
+    /// Memory for records in open segments [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Write a backup")]
     pub(crate) buffer: Option<u64>,
 
     #[command(flatten)]
@@ -170,30 +177,30 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) connection: Connection,
 
-    /// Where to copy to, or what to read
-    #[arg(value_name = "PLACE", help_heading = "Arguments")]
+    /// Destinations, or the backup to read
+    #[arg(value_name = "DESTINATION", help_heading = "Arguments")]
     pub(crate) operands: Vec<OsString>,
 }
 
 /// `--on-error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnError {
-    /// The others get what follows; the exit code is 2 at the end
+    /// Continue with the others, and exit with 2 at the end
     Continue,
-    /// Nothing more is read
+    /// Stop reading
     Stop,
 }
 
 /// `--output-error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputError {
-    /// Go on with the others; also when the reader of a pipe leaves, exit with 2
+    /// Continue with the others and exit with 2, also if the reader of a pipe exits
     Warn,
-    /// Go on with the others; a reader that leaves is no failure
+    /// Continue with the others; a reader that exits is no failure
     WarnNopipe,
-    /// Stop, also when the reader of a pipe leaves
+    /// Stop, also if the reader of a pipe exits
     Exit,
-    /// Stop; a reader that leaves is no failure
+    /// Stop; a reader that exits is no failure
     ExitNopipe,
 }
 

@@ -12,39 +12,37 @@ use crate::units::parse_duration;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
-    /// Brokers to start from, as HOST or HOST:PORT, separated by commas
+    /// Bootstrap brokers, as HOST or HOST:PORT, separated by commas
     ///
-    /// Where this is not given, the first of these that says where the
-    /// cluster is: -X bootstrap.servers, -F FILE, the environment's
+    /// The default is the first of: -X bootstrap.servers, -F FILE, the variable
     /// KAFKA_BROKERS, the file named by KCAT_CONFIG, ~/.config/kcat.conf.
     #[arg(short = 'b', long = "brokers", value_name = "HOST,...")]
     pub brokers: Option<String>,
 
-    /// Set a librdkafka property; `list` lists them, `dump` shows those in force
+    /// Set a librdkafka property; kcat-lite -X list and -X dump print them
     ///
-    /// VALUE may be @FILE: the file's content, without its last newline, is
-    /// the value, so that a secret need not be on the command line. @@ begins
-    /// a value with a plain @.
+    /// @FILE as VALUE reads the value from a file, without the last newline,
+    /// and keeps secrets off the command line. @@ stands for a plain @.
     #[arg(short = 'X', long = "property", value_name = "NAME=VALUE")]
     pub properties: Vec<String>,
 
-    /// Read properties from a file, librdkafka's or Java's; `none` reads no file at all
+    /// Read librdkafka or Java properties from FILE; none reads no file at all
     #[arg(short = 'F', long = "config", value_name = "FILE")]
     pub config_files: Vec<PathBuf>,
 
-    /// Give up the first contact with the cluster after this time, in seconds where it has no unit
+    /// Longest wait for the first contact with the cluster; without a unit, in seconds
     #[arg(short = 'm', long = "timeout", value_name = "TIME", default_value = "5", value_parser = parse_seconds)]
     pub timeout: Duration,
 
-    /// Log these parts of librdkafka to stderr: broker,topic,msg,cgrp,... or all
+    /// Log parts of librdkafka to stderr: broker,topic,msg,cgrp,... or all
     #[arg(short = 'd', long = "debug", value_name = "PART,...")]
     pub debug: Option<String>,
 
-    /// Say more on stderr; twice also logs what librdkafka does
+    /// Print more on stderr; -vv also logs what librdkafka does
     #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// Say only what failed
+    /// Print only failures on stderr
     #[arg(short = 'q', long = "quiet")]
     pub quiet: bool,
 }

@@ -12,37 +12,37 @@ use crate::record::{Format, unescape_delimiter};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Record format: see kafka-records(5)")]
 pub struct FormatArgs {
-    /// What ends a record [default: \n]
+    /// Delimiter at the end of each record [default: \n]
     ///
-    /// Escapes: \n \r \t \0 \\ \xHH; any bytes, any length.
+    /// Any bytes; escapes are \n \r \t \0 \\ \xHH.
     #[arg(short = 'D', long = "delimiter", value_name = "DELIM", value_parser = unescape_delimiter_arg, allow_hyphen_values = true)]
     pub delimiter: Option<Bytes>,
 
-    /// Put the key and this delimiter before the value
+    /// Delimiter between key and value
     #[arg(short = 'K', long = "key-delimiter", value_name = "DELIM", value_parser = unescape_delimiter_arg, allow_hyphen_values = true)]
     pub key_delimiter: Option<Bytes>,
 
-    /// Raw records: an empty key or value is NULL when produced; NULL shows as `NULL` when consumed
+    /// Raw records: produce empty keys and values as NULL; print NULL as the text NULL
     #[arg(short = 'Z', long = "null")]
     pub null_empty: bool,
 
     /// Tab-separated columns, lossless: topic, partition, offset, timestamp, time, key, value, headers [default: key,value]
     ///
-    /// `all` is the seven columns but `time`. Tab, newline, carriage return,
-    /// NUL and backslash are escaped; NULL is \N.
+    /// "all" is every column except time. Tab, newline, carriage return, NUL
+    /// and backslash are escaped; NULL is \N.
     #[arg(long = "tsv", value_name = "COLUMNS", num_args = 0..=1, require_equals = true,
           default_missing_value = "key,value", conflicts_with_all = ["delimiter", "key_delimiter", "null_empty", "json", "template"])]
     pub tsv: Option<Columns>,
 
-    /// One JSON object a line, lossless
+    /// One JSON object per line, lossless
     #[arg(short = 'J', long = "json")]
     pub json: bool,
 
-    /// A template: %s value, %k key, %t topic, %p partition, %o offset, %T timestamp, %h headers, ...
+    /// Template: %s value, %k key, %t topic, %p partition, %o offset, %T timestamp, %h headers, ...
     ///
     /// %S and %K are the lengths of value and key (-1 for NULL), %R the value's
-    /// length as 4 bytes; %{time} is the timestamp as ISO 8601; %% is a percent
-    /// sign. Escapes as in -D. Ends no line by itself.
+    /// length as 4 bytes, %{time} the timestamp as ISO 8601, %% a percent sign.
+    /// Escapes as in -D. Write \n to end the line.
     #[arg(
         short = 'f',
         long = "format",
@@ -51,11 +51,11 @@ pub struct FormatArgs {
     )]
     pub template: Option<String>,
 
-    /// With --tsv: how key and value are written; hex is what PostgreSQL reads into bytea
+    /// With --tsv: how to write keys and values; PostgreSQL's bytea reads hex
     #[arg(long = "bytes", value_name = "STYLE")]
     pub bytes: Option<Bytestyle>,
 
-    /// With --tsv: stop at a key or value that is not UTF-8
+    /// With --tsv: what to do with keys and values that are not UTF-8
     #[arg(long = "utf8", value_name = "RULE")]
     pub utf8: Option<Utf8Rule>,
 }
@@ -76,9 +76,9 @@ pub enum Bytestyle {
 /// `--utf8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Utf8Rule {
-    /// All bytes pass as they are.
+    /// Keep all bytes as they are.
     AsIs,
-    /// Bytes that are not UTF-8 are an error.
+    /// Fail.
     Strict,
 }
 

@@ -17,14 +17,14 @@ use crate::serve::{self, Address, Scraper, Settings, StateLog, Trouble};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Exporter")]
 pub struct ListenArgs {
-    /// Serve metrics to Prometheus at /metrics; also /, a page for people, /health and /ready
+    /// Serve Prometheus metrics at /metrics, a page for people at /, and /health and /ready
     ///
-    /// Every scrape is a look at the cluster. A port alone, or :PORT, is every
-    /// address of this machine; nobody but this machine reaches 127.0.0.1.
+    /// Each scrape asks the cluster. PORT or :PORT listens on every address of
+    /// this machine; 127.0.0.1:PORT can be reached only from this machine.
     #[arg(long, value_name = "[HOST]:PORT", conflicts_with_all = ["output", "json", "header", "columns", "wide", "watch", "write"])]
     pub listen: Option<Address>,
 
-    /// TLS and users of --listen, in the web configuration file of Prometheus' exporters
+    /// TLS and users for --listen, as a web configuration file of Prometheus exporters
     // clap drops a `requires` where another option conflicts with what is required.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json", "header", "columns", "wide", "watch", "write"])]
     pub web_config: Option<PathBuf>,

@@ -11,11 +11,11 @@ use crate::report::{Column, Format, Report, Style, unknown_columns};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Report")]
 pub struct OutputArgs {
-    /// Format of the report: table, tsv, csv, json, prometheus, html [default: table on a terminal, else tsv]
+    /// Report format: table, tsv, csv, json, prometheus, html [default: table on a terminal, else tsv]
     #[arg(short = 'o', long = "output", value_name = "FORMAT")]
     pub output: Option<Format>,
 
-    /// Begin TSV with a line of column names
+    /// Print column names as the first line of TSV
     #[arg(long)]
     pub header: bool,
 }
@@ -40,15 +40,15 @@ pub struct ReportArgs {
     #[command(flatten)]
     output: OutputArgs,
 
-    /// The same as -o json: one object a line
+    /// The same as -o json: one object per line
     #[arg(short = 'J', long, conflicts_with = "output")]
     json: bool,
 
-    /// Only these columns, in this order, in every format
+    /// Print only these columns, in this order, in every format
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     columns: Vec<String>,
 
-    /// Show a table as wide as it is, not as the terminal is
+    /// Print all columns of a table at full width
     #[arg(long)]
     wide: bool,
 }

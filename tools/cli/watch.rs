@@ -25,10 +25,10 @@ use crate::units::{format_duration_ms, format_time_ms, parse_duration};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Report")]
 pub struct WatchArgs {
-    /// Ask and report again this often, until a signal comes
+    /// Repeat the report at this interval, until interrupted
     ///
-    /// On a terminal the table is drawn over the last one, with the changes
-    /// since then; elsewhere every block says when it was taken.
+    /// On a terminal each table replaces the last one and shows what changed;
+    /// elsewhere each block begins with its time.
     #[arg(long, value_name = "TIME", value_parser = parse_interval)]
     pub watch: Option<Duration>,
 }
