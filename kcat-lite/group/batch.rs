@@ -93,13 +93,28 @@ impl Batch {
         self.is_full(exec) || self.begun.elapsed() >= exec.batch_wait
     }
 
-    /// What to commit when it is done: the partitions that are still assigned as they were when it was read.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The partitions that are still assigned as they were when it was read.
+    fn assigned<'a>(
+        &'a self,
+        assigned: &'a BTreeMap<Place, u64>,
+    ) -> impl Iterator<Item = (&'a Place, &'a Span)> {
+        let spans = self.spans.iter();
+        spans.filter(|(place, span)| assigned.get(*place) == Some(&span.assignment))
+    }
+
+    /// Whether any of its partitions is.
+    pub(super) fn is_assigned(&self, assigned: &BTreeMap<Place, u64>) -> bool {
+        self.assigned(assigned).next().is_some()
+    }
+
+    /// What to commit when it is done.
     pub(super) fn positions(&self, assigned: &BTreeMap<Place, u64>) -> Positions {
-        let mine = self
-            .spans
-            .iter()
-            .filter(|(place, span)| assigned.get(*place) == Some(&span.assignment));
-        mine.map(|(place, span)| (place.clone(), span.last + 1))
+        self.assigned(assigned)
+            .map(|(place, span)| (place.clone(), span.last + 1))
             .collect()
     }
 

@@ -1,6 +1,7 @@
 //! `--exec`: a batch at a time goes to a command, and what the command has taken is committed.
 
 mod fill;
+mod membership;
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -11,7 +12,7 @@ use anyhow::Context;
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
 use tools::kafka::consume::Place;
-use tools::kafka::group::{GroupError, Member, Polled, Positions};
+use tools::kafka::group::{Member, Polled, Positions};
 
 use super::batch::{Batch, Ended, Running};
 use super::guard::Guard;
@@ -148,33 +149,15 @@ impl Run<'_> {
     /// Lets batches go forward: complete, running, committed.
     fn tend(&mut self, member: &mut Member) -> anyhow::Result<()> {
         let (done, failed) = self.take_ended()?;
-        if failed.is_none() {
-            let exec = self.exec;
-            self.close(|batch| batch.is_due(exec));
-            // The next command works while the batch before is committed.
-            self.start_ready()?;
-        }
-        for batch in done {
-            let positions = batch.positions(&self.assigned);
-            match member.commit(&positions) {
-                // The group says so too, by taking the partitions away.
-                Err(GroupError::Lost { .. }) => message(format_args!(
-                    "the group has given the partitions of a batch away before it was committed: \
-                     its records come again: {}",
-                    batch.describe()
-                )),
-                other => {
-                    other?;
-                    self.done.extend(positions);
-                    if self.teller.is_verbose() {
-                        message(format_args!("done: {}", batch.describe()));
-                    }
-                }
-            }
-        }
+        self.commit(member, &done)?;
         if let Some(failed) = failed {
             return Err(failed.into());
         }
+        self.drop_given_away();
+        let exec = self.exec;
+        self.close(|batch| batch.is_due(exec));
+        // Behind the commit: a death or a lost session repeats the one batch that runs, and no other.
+        self.start_ready()?;
         self.commit_passed(member)
     }
 
@@ -226,19 +209,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Commits the ends of partitions of which all that was read is committed.
-    fn commit_passed(&mut self, member: &mut Member) -> anyhow::Result<()> {
-        let is_done = |place: &Place| self.read.get(place) == self.done.get(place);
-        let (now, later): (Positions, Positions) = std::mem::take(&mut self.passed)
-            .into_iter()
-            .partition(|(place, _)| is_done(place));
-        self.passed = later;
-        match member.commit(&now) {
-            Err(GroupError::Lost { .. }) => Ok(()),
-            other => Ok(other?),
-        }
-    }
-
     /// Runs what is left to its end, or until `limit` is over; says whether all is done.
     fn settle(&mut self, member: &mut Member, limit: Option<Duration>) -> anyhow::Result<bool> {
         let until = limit.map(|limit| Instant::now() + limit);
@@ -264,7 +234,9 @@ impl Run<'_> {
     /// Whether all that was asked for is dealt with.
     fn is_through(&mut self, member: &mut Member) -> anyhow::Result<bool> {
         if self.left == 0 {
-            return self.settle(member, None);
+            self.settle(member, None)?;
+            // What the group gave away before a command had it is read again.
+            return Ok(self.left == 0);
         }
         if !self.exit_at_end || !member.has_read_its_share() {
             return Ok(false);
@@ -285,47 +257,5 @@ impl Run<'_> {
             .map(Running::tick_ms)
             .min()
             .unwrap_or(batch_ms as i32)
-    }
-
-    fn heed(&mut self, member: &mut Member, polled: Polled) -> anyhow::Result<()> {
-        match polled {
-            Polled::Records(_) | Polled::Committed | Polled::CommitFailed(_) => {}
-            Polled::Assigned(places) => self.assign(&places),
-            Polled::Revoked { places, lost } => {
-                if !lost && !self.settle(member, Some(self.patience))? {
-                    message(
-                        "the group takes partitions away from a batch that is not done: its records come again",
-                    );
-                }
-                self.release(member, &places, lost)?;
-            }
-            Polled::Trouble(error) => self.teller.say_trouble(member, &error),
-        }
-        Ok(())
-    }
-
-    fn assign(&mut self, places: &[Place]) {
-        self.assignment += 1;
-        for place in places {
-            self.assigned.insert(place.clone(), self.assignment);
-            self.read.remove(place);
-            self.done.remove(place);
-        }
-        self.teller.say_places("assigned", places);
-    }
-
-    fn release(&mut self, member: &mut Member, places: &[Place], lost: bool) -> anyhow::Result<()> {
-        if lost {
-            message(
-                "the group has given this member's partitions away; what is not committed comes again",
-            );
-        }
-        for place in places {
-            self.assigned.remove(place);
-            self.passed.remove(place);
-            self.read.remove(place);
-        }
-        self.teller.say_places("revoked", places);
-        Ok(member.release()?)
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::kills::wait_for_pid;
 use super::{SOON, at};
 use crate::testkit::broker::{self, Kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
@@ -311,4 +312,35 @@ fn the_recipe_loads_a_batch_once_however_often_it_comes() {
         let rows = postgres.sql("select count(*), count(distinct value) from orders");
         rows.succeeds().stdout_is("200\t100\n");
     }
+}
+
+/// It repeated three: the one that ran, the one that was ready and the one that was being read.
+#[test]
+fn a_member_that_was_suspended_for_longer_than_its_session_repeats_the_batch_that_ran_and_no_other()
+{
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 40);
+    let folder = session::folder("suspended");
+    let command = "cat; if ! [ -e began ]; then echo $$ >began; until [ -e go ]; do sleep 0.02; done; echo $$ >ended; fi";
+    let mut running = exec(kafka, &session::unique("suspended"), &topic, command)
+        .args([
+            "-X",
+            "session.timeout.ms=2000",
+            "-X",
+            "heartbeat.interval.ms=500",
+        ])
+        .args(["-e", "-q", "--batch", "10"])
+        .inside(&folder)
+        .start();
+    wait_for_pid(&folder.join("began"));
+    running.signal(Signal::STOP);
+    std::fs::write(folder.join("go"), "").unwrap();
+    wait_for_pid(&folder.join("ended"));
+    std::thread::sleep(Duration::from_secs(4));
+    running.signal(Signal::CONT);
+    let output = running.wait().succeeds();
+    let expected: Vec<String> = (0..10).chain(0..40).map(|n: usize| n.to_string()).collect();
+    assert_eq!(output.lines(), expected);
 }

@@ -1,0 +1,117 @@
+//! Commits, and what the group gives to this member and takes from it.
+
+use tools::cli::message;
+use tools::kafka::consume::Place;
+use tools::kafka::group::{GroupError, Member, Polled, Positions};
+
+use super::Run;
+use crate::group::batch::{Batch, Running};
+
+impl Run<'_> {
+    pub(super) fn commit(&mut self, member: &mut Member, done: &[Batch]) -> anyhow::Result<()> {
+        let positions = done
+            .iter()
+            .flat_map(|batch| batch.positions(&self.assigned));
+        let positions: Positions = positions.collect();
+        match member.commit(&positions) {
+            Err(GroupError::Lost { .. }) => {
+                // The group's event says so later; until then no other batch of this assignment may start.
+                self.assigned.clear();
+                for batch in done {
+                    message(format_args!(
+                        "the group has given the partitions of a batch away before it was committed: \
+                         its records come again: {}",
+                        batch.describe()
+                    ));
+                }
+            }
+            other => {
+                other?;
+                self.done.extend(positions);
+                for batch in done.iter().filter(|_| self.teller.is_verbose()) {
+                    message(format_args!("done: {}", batch.describe()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the batches that no command has and whose partitions this member has lost: their records come again.
+    pub(super) fn drop_given_away(&mut self) {
+        let assigned = &self.assigned;
+        for (_, station) in &mut self.stations {
+            let is_lost = |batch: &mut Batch| !batch.is_assigned(assigned);
+            let is_waiting = |running: &mut Running| {
+                running.is_between_tries() && !running.batch.is_assigned(assigned)
+            };
+            let waiting = station.running.take_if(is_waiting);
+            let dropped = [
+                station.open.take_if(is_lost),
+                station.ready.take_if(is_lost),
+                waiting.map(|running| running.batch),
+            ];
+            let records: u64 = dropped.iter().flatten().map(Batch::count).sum();
+            self.left = self.left.saturating_add(records);
+        }
+    }
+
+    /// Commits the ends of partitions of which all that was read is committed.
+    pub(super) fn commit_passed(&mut self, member: &mut Member) -> anyhow::Result<()> {
+        let is_done = |place: &Place| self.read.get(place) == self.done.get(place);
+        let (now, later): (Positions, Positions) = std::mem::take(&mut self.passed)
+            .into_iter()
+            .partition(|(place, _)| is_done(place));
+        self.passed = later;
+        match member.commit(&now) {
+            Err(GroupError::Lost { .. }) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    pub(super) fn heed(&mut self, member: &mut Member, polled: Polled) -> anyhow::Result<()> {
+        match polled {
+            Polled::Records(_) | Polled::Committed | Polled::CommitFailed(_) => {}
+            Polled::Assigned(places) => self.assign(&places),
+            Polled::Revoked { places, lost } => {
+                if !lost && !self.settle(member, Some(self.patience))? {
+                    message(
+                        "the group takes partitions away from a batch that is not done: its records come again",
+                    );
+                }
+                self.release(member, &places, lost)?;
+            }
+            Polled::Trouble(error) => self.teller.say_trouble(member, &error),
+        }
+        Ok(())
+    }
+
+    pub(super) fn assign(&mut self, places: &[Place]) {
+        self.assignment += 1;
+        for place in places {
+            self.assigned.insert(place.clone(), self.assignment);
+            self.read.remove(place);
+            self.done.remove(place);
+        }
+        self.teller.say_places("assigned", places);
+    }
+
+    pub(super) fn release(
+        &mut self,
+        member: &mut Member,
+        places: &[Place],
+        lost: bool,
+    ) -> anyhow::Result<()> {
+        if lost {
+            message(
+                "the group has given this member's partitions away; what is not committed comes again",
+            );
+        }
+        for place in places {
+            self.assigned.remove(place);
+            self.passed.remove(place);
+            self.read.remove(place);
+        }
+        self.teller.say_places("revoked", places);
+        Ok(member.release()?)
+    }
+}
