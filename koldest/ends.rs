@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use tools::kafka::KafkaError;
-use tools::kafka::batch::{BatchError, Unpacker};
+use tools::kafka::batch::{BatchDecoder, BatchError};
 use tools::kafka::cluster::{Metadata, Patience, Piece, Place, pieces};
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
@@ -53,9 +53,9 @@ struct Doubts {
 
 /// Makes sure of both ends of every partition.
 pub(crate) fn make_sure(leader: &mut Leader<'_, '_>, open: &mut [Open<'_>], now_ms: i64) {
-    let mut unpacker = Unpacker::new(settle::LIMIT_BYTES as usize);
+    let mut decoder = BatchDecoder::new(settle::LIMIT_BYTES as usize);
     let peeked = peek(leader, open);
-    let transactional = topics_with_transactions(open, &peeked, &mut unpacker);
+    let transactional = topics_with_transactions(open, &peeked, &mut decoder);
     let mut doubts = Doubts::default();
     let mut unread = Vec::new();
     for (index, (one, peeks)) in open.iter_mut().zip(peeked).enumerate() {
@@ -65,7 +65,7 @@ pub(crate) fn make_sure(leader: &mut Leader<'_, '_>, open: &mut [Open<'_>], now_
             one,
             &peeks,
             is_transactional,
-            &mut unpacker,
+            &mut decoder,
             &mut doubts,
             &mut unread,
         ) {
@@ -76,8 +76,8 @@ pub(crate) fn make_sure(leader: &mut Leader<'_, '_>, open: &mut [Open<'_>], now_
         doubts.first.append(&mut unread);
     }
     settle::settle_first(leader, open, &doubts.first);
-    settle::settle_newest(leader, open, doubts.newest, &mut unpacker);
-    settle::settle_past(leader, open, now_ms, &mut unpacker);
+    settle::settle_newest(leader, open, doubts.newest, &mut decoder);
+    settle::settle_past(leader, open, now_ms, &mut decoder);
 }
 
 impl Open<'_> {
@@ -161,7 +161,7 @@ fn peek(leader: &mut Leader<'_, '_>, open: &[Open<'_>]) -> Vec<Peeks> {
 fn topics_with_transactions<'a>(
     open: &[Open<'a>],
     peeked: &[Peeks],
-    unpacker: &mut Unpacker,
+    decoder: &mut BatchDecoder,
 ) -> HashSet<&'a str> {
     let mut found = HashSet::new();
     for (one, peeks) in open.iter().zip(peeked) {
@@ -171,7 +171,7 @@ fn topics_with_transactions<'a>(
             peeks.last.as_ref(),
         ];
         for piece in all.into_iter().flatten().flatten() {
-            let met = piece.messages(0, unpacker, |_| ControlFlow::Continue(()));
+            let met = piece.messages(0, decoder, |_| ControlFlow::Continue(()));
             let has_open = piece.last_stable < one.extent.end;
             if has_open || met.is_ok_and(|met| met.transactions) {
                 found.insert(one.topic);
@@ -187,7 +187,7 @@ fn judge(
     one: &mut Open<'_>,
     peeks: &Peeks,
     is_transactional: bool,
-    unpacker: &mut Unpacker,
+    decoder: &mut BatchDecoder,
     doubts: &mut Doubts,
     unread: &mut Vec<Forwards>,
 ) -> Result<(), KafkaError> {
@@ -195,15 +195,7 @@ fn judge(
     if first.last_stable < one.extent.end {
         one.extent.notes.push("has an open transaction".to_owned());
     }
-    judge_first(
-        index,
-        one,
-        first,
-        is_transactional,
-        unpacker,
-        doubts,
-        unread,
-    )?;
+    judge_first(index, one, first, is_transactional, decoder, doubts, unread)?;
     let Some(at) = one.told_newest() else {
         doubts.newest.push(Backwards::new(index, &one.extent));
         return Ok(());
@@ -214,7 +206,7 @@ fn judge(
     let newest = newest.as_ref().map_err(Clone::clone)?;
     let mut is_message = false;
     newest
-        .messages(at, unpacker, |record| {
+        .messages(at, decoder, |record| {
             is_message = record.offset == at;
             ControlFlow::Break(())
         })
@@ -232,7 +224,7 @@ fn judge_first(
     one: &mut Open<'_>,
     first: &Piece,
     is_transactional: bool,
-    unpacker: &mut Unpacker,
+    decoder: &mut BatchDecoder,
     doubts: &mut Doubts,
     unread: &mut Vec<Forwards>,
 ) -> Result<(), KafkaError> {
@@ -243,7 +235,7 @@ fn judge_first(
     }
     let mut message = None;
     let met = first
-        .messages(log_start, unpacker, |record| {
+        .messages(log_start, decoder, |record| {
             message = Some(Message::new(record.offset, record.timestamp_ms));
             ControlFlow::Break(())
         })

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use tools::kafka::KafkaError;
-use tools::kafka::batch::Unpacker;
+use tools::kafka::batch::BatchDecoder;
 use tools::kafka::cluster::{Isolation, Piece, Position, first_unread, pieces};
 use tools::kafka::error::code;
 use tools::units::CLOCK_TOLERANCE_MS;
@@ -94,13 +94,13 @@ impl Backwards {
         mut self,
         piece: &Piece,
         extent: &Extent,
-        unpacker: &mut Unpacker,
+        decoder: &mut BatchDecoder,
     ) -> Result<Step, KafkaError> {
         let (from, until) = (self.from, self.until);
         let latest_ms = self.not_after_ms;
         let newest = &mut self.newest;
         let met = piece
-            .messages(from, unpacker, |record| {
+            .messages(from, decoder, |record| {
                 if record.offset >= until {
                     return ControlFlow::Break(());
                 }
@@ -182,7 +182,7 @@ pub(crate) fn settle_past(
     leader: &mut Leader<'_, '_>,
     open: &mut [Open<'_>],
     now_ms: i64,
-    unpacker: &mut Unpacker,
+    decoder: &mut BatchDecoder,
 ) {
     let latest_ms = now_ms.saturating_add(CLOCK_TOLERANCE_MS);
     let mut firsts = Vec::new();
@@ -214,7 +214,7 @@ pub(crate) fn settle_past(
             time_ms: record.timestamp_ms,
         });
     }
-    settle_newest(leader, open, lasts, unpacker);
+    settle_newest(leader, open, lasts, decoder);
 }
 
 /// Reads backwards from the end, in growing steps, until there is a message: of what was read the one with the latest time.
@@ -222,7 +222,7 @@ pub(crate) fn settle_newest(
     leader: &mut Leader<'_, '_>,
     open: &mut [Open<'_>],
     mut doubtful: Vec<Backwards>,
-    unpacker: &mut Unpacker,
+    decoder: &mut BatchDecoder,
 ) {
     doubtful.retain(|one| open[one.index].error.is_none());
     while !doubtful.is_empty() && !(leader.patience.interrupted())() {
@@ -231,7 +231,7 @@ pub(crate) fn settle_newest(
         for (one, piece) in read(leader, open, doubtful) {
             let (index, is_past) = (one.index, one.not_after_ms.is_some());
             let open = &mut open[index];
-            match piece.and_then(|piece| one.step(&piece, &open.extent, unpacker)) {
+            match piece.and_then(|piece| one.step(&piece, &open.extent, decoder)) {
                 Ok(Step::Settled(message)) if is_past => open.extent.past.newest = message,
                 Ok(Step::Settled(message)) => open.extent.newest = message,
                 Ok(Step::GoesOn(one)) => left.push(one),

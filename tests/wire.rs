@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tools::kafka::cluster::{Isolation, Question, Spec, Topics, metadata_over, offsets};
 use tools::kafka::error::code;
 use tools::kafka::options::Source;
-use tools::kafka::wire::{To, Wire};
+use tools::kafka::wire::{Target, Wire};
 use tools::kafka::{Client, Options, Role};
 
 fn client(bootstrap: &str) -> Client {
@@ -36,13 +36,13 @@ fn a_broker_that_hangs_delays_nobody_elses_answer() {
     let client = client(&mock.bootstrap());
     let mut wire = Wire::new(&client);
     metadata_over(&mut wire, Topics::All, &|| false).unwrap();
-    let everybody = || [1, 2, 3].map(|id| (To::Broker(id), 4..=i16::MAX, any_metadata));
+    let everybody = || [1, 2, 3].map(|id| (Target::Broker(id), 4..=i16::MAX, any_metadata));
     // So that all connections stand, and only answers are slow.
-    let answers = wire.gather::<MetadataRequest, _>(everybody(), soon(10), &|| false);
+    let answers = wire.fan_out::<MetadataRequest, _>(everybody(), soon(10), &|| false);
     assert!(answers.iter().all(Result::is_ok));
     let slow = Duration::from_secs(20);
     mock.cluster.broker_round_trip_time(2, slow).unwrap();
-    let answers = wire.gather::<MetadataRequest, _>(everybody(), soon(2), &|| false);
+    let answers = wire.fan_out::<MetadataRequest, _>(everybody(), soon(2), &|| false);
     assert!(answers[0].is_ok() && answers[2].is_ok());
     let error = answers[1].as_ref().unwrap_err();
     assert_eq!(error.code, code::TIMED_OUT);
@@ -61,8 +61,8 @@ fn a_broker_that_is_down_has_its_error_and_the_cause_of_it() {
     let mut wire = Wire::new(&client);
     metadata_over(&mut wire, Topics::All, &|| false).unwrap();
     mock.cluster.broker_down(2).unwrap();
-    let both = [1, 2].map(|id| (To::Broker(id), 4..=i16::MAX, any_metadata));
-    let answers = wire.gather::<MetadataRequest, _>(both, soon(2), &|| false);
+    let both = [1, 2].map(|id| (Target::Broker(id), 4..=i16::MAX, any_metadata));
+    let answers = wire.fan_out::<MetadataRequest, _>(both, soon(2), &|| false);
     assert!(answers[0].is_ok());
     let error = answers[1].as_ref().unwrap_err();
     assert_eq!(error.code, code::TRANSPORT);
@@ -75,16 +75,20 @@ fn a_thousand_requests_are_under_way_at_once_and_each_is_answered() {
     let client = client(&mock.bootstrap());
     let mut wire = Wire::new(&client);
     metadata_over(&mut wire, Topics::All, &|| false).unwrap();
-    let tickets: Vec<_> = (0..1000)
-        .map(|_| wire.send(To::Broker(1), soon(20), |_| ApiVersionsRequest::default()))
+    let ids: Vec<_> = (0..1000)
+        .map(|_| {
+            wire.send(Target::Broker(1), soon(20), |_| {
+                ApiVersionsRequest::default()
+            })
+        })
         .collect();
-    assert_eq!(wire.open_count(), 1000);
+    assert_eq!(wire.in_flight_count(), 1000);
     let mut answered = Vec::new();
     while let Some(answer) = wire.next(soon(20)) {
         assert!(answer.result.is_ok());
-        answered.push(answer.ticket);
+        answered.push(answer.id);
     }
-    assert!(answered == tickets, "one connection keeps the order");
+    assert!(answered == ids, "one connection keeps the order");
 }
 
 #[test]
@@ -93,7 +97,7 @@ fn what_a_broker_does_not_know_is_said_and_not_sent() {
     let client = client(&mock.bootstrap());
     let mut wire = Wire::new(&client);
     metadata_over(&mut wire, Topics::All, &|| false).unwrap();
-    wire.send(To::Any, soon(5), |_| DescribeClusterRequest::default());
+    wire.send(Target::Any, soon(5), |_| DescribeClusterRequest::default());
     let error = wire.next(soon(5)).unwrap().result.err().unwrap();
     assert_eq!(error.code, code::UNSUPPORTED_FEATURE);
     assert!(
@@ -111,7 +115,7 @@ fn a_request_that_librdkafka_has_never_heard_of_is_answered() {
     let mut wire = Wire::new(&client);
     metadata_over(&mut wire, Topics::All, &|| false).unwrap();
     // API 90; librdkafka's own count ends at 73.
-    wire.send(To::Broker(1), soon(10), |_| {
+    wire.send(Target::Broker(1), soon(10), |_| {
         DescribeShareGroupOffsetsRequest::default()
     });
     let reply = wire.next(soon(10)).unwrap().result.unwrap();
@@ -125,10 +129,10 @@ fn a_reply_outlives_the_wire_that_brought_it() {
     let client = client(&mock.bootstrap());
     let mut wire = Wire::new(&client);
     metadata_over(&mut wire, Topics::All, &|| false).unwrap();
-    wire.send(To::Any, soon(5), any_metadata);
+    wire.send(Target::Any, soon(5), any_metadata);
     let reply = wire.next(soon(5)).unwrap().result.unwrap();
     // This one is given up.
-    wire.send(To::Any, soon(5), any_metadata);
+    wire.send(Target::Any, soon(5), any_metadata);
     drop(wire);
     assert!(!reply.body().is_empty());
     let response = reply.decode::<MetadataRequest>().unwrap();

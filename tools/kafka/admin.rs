@@ -11,7 +11,7 @@ use kafka_protocol::messages::{CreateTopicsRequest, GroupId, OffsetCommitRequest
 use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::error::{KafkaError, code};
-use super::wire::{To, Wire};
+use super::wire::{Target, Wire};
 
 /// From v4 on a topic may be made with the broker's own replication factor (KIP-464).
 const CREATE_VERSIONS: RangeInclusive<i16> = 4..=i16::MAX;
@@ -60,7 +60,7 @@ pub fn create_topic(
         .with_validate_only(is_trial)
         .with_timeout_ms(timeout_ms.as_millis().min(60_000) as i32);
     let ask = Ask {
-        to: To::Broker(broker),
+        target: Target::Broker(broker),
         versions: CREATE_VERSIONS,
         deadline,
         interrupted,
@@ -99,7 +99,7 @@ pub fn commit_offsets(
         .with_generation_id_or_member_epoch(-1)
         .with_topics(vec![topic]);
     let ask = Ask {
-        to: To::Broker(coordinator),
+        target: Target::Broker(coordinator),
         versions: COMMIT_VERSIONS,
         deadline,
         interrupted,
@@ -114,7 +114,7 @@ pub fn commit_offsets(
 
 /// How one question is asked.
 struct Ask<'a> {
-    to: To,
+    target: Target,
     versions: RangeInclusive<i16>,
     deadline: Instant,
     interrupted: &'a dyn Fn() -> bool,
@@ -126,8 +126,8 @@ impl Ask<'_> {
         wire: &mut Wire<'_>,
         request: R,
     ) -> Result<R::Response, KafkaError> {
-        let asked = [(self.to, self.versions, move |_| request)];
-        let mut answers = wire.gather::<R, _>(asked, self.deadline, self.interrupted);
+        let asked = [(self.target, self.versions, move |_| request)];
+        let mut answers = wire.fan_out::<R, _>(asked, self.deadline, self.interrupted);
         let answer = answers.pop();
         answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT)))
     }

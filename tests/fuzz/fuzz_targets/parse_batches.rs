@@ -22,19 +22,19 @@ mod units;
 
 use std::ops::ControlFlow;
 
-use batch::{Batches, RawRecord, Take, Unpacker, Values};
+use batch::{Batches, RawRecord, RawRecordVisitor, BatchDecoder, Values};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, so that a batch that decompresses to more is quickly found.
 const LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Takes as many values in passing as it can, and the others with their records.
+/// Takes as many values as it can without their records.
 #[derive(Default)]
-struct InPassing {
+struct ValueCollector {
     values: Vec<Option<Vec<u8>>>,
 }
 
-impl Take for InPassing {
+impl RawRecordVisitor for ValueCollector {
     fn values(&mut self, values: &mut Values<'_, '_>) {
         for value in values.by_ref() {
             self.values.push(value.map(<[u8]>::to_vec));
@@ -48,14 +48,14 @@ impl Take for InPassing {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let mut unpacker = Unpacker::new(LIMIT_BYTES);
+    let mut decoder = BatchDecoder::new(LIMIT_BYTES);
     let mut batches = Batches::new(data);
     for batch in batches.by_ref().flatten() {
         let _ = batch.check();
         let _ = batch.marker();
         let mut bytes = 0;
         let mut values = Vec::new();
-        let one_by_one = unpacker.records(&batch, |record| {
+        let by_record = decoder.records(&batch, |record| {
             assert!((batch.base_offset..batch.next_offset()).contains(&record.offset));
             bytes += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
             values.push(record.value.map(<[u8]>::to_vec));
@@ -66,16 +66,16 @@ fuzz_target!(|data: &[u8]| {
             bytes <= LIMIT_BYTES.max(data.len()),
             "no more bytes than may be"
         );
-        let mut in_passing = InPassing::default();
-        let passed = unpacker.hand_out(&batch, &mut in_passing);
-        assert_eq!(format!("{passed:?}"), format!("{one_by_one:?}"));
-        assert!(in_passing.values == values, "in passing it is the same");
-        let mut handed_out = 0;
-        let _ = unpacker.records(&batch, |_| {
-            handed_out += 1;
+        let mut by_value = ValueCollector::default();
+        let visited = decoder.visit(&batch, &mut by_value);
+        assert_eq!(format!("{visited:?}"), format!("{by_record:?}"));
+        assert!(by_value.values == values, "both ways return the same values");
+        let mut seen = 0;
+        let _ = decoder.records(&batch, |_| {
+            seen += 1;
             ControlFlow::Break(())
         });
-        assert!(handed_out <= 1, "nothing comes after a stop");
+        assert!(seen <= 1, "no record follows a stop");
     }
     assert!(batches.rest().len() <= data.len());
 });

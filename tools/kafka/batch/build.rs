@@ -1,12 +1,11 @@
-//! Batches made by hand, for tests: what a broker would send, and what none would.
+//! Builds batches for tests: well-formed ones and malformed ones.
 
 use std::io::Write as _;
 
 use super::Codec;
 
-/// A record to be put into a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Made {
+pub(crate) struct TestRecord {
     pub(crate) offset_delta: i32,
     pub(crate) timestamp_delta_ms: i64,
     pub(crate) key: Option<Vec<u8>>,
@@ -14,25 +13,24 @@ pub(crate) struct Made {
     pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
-/// A batch to be written.
 #[derive(Clone, Debug)]
-pub(crate) struct Recipe {
+pub(crate) struct BatchBuilder {
     pub(crate) base_offset: i64,
-    /// Where it is not said, that of the last record.
+    /// Default: that of the last record.
     pub(crate) last_offset_delta: Option<i32>,
     pub(crate) leader_epoch: i32,
     pub(crate) attributes: i16,
     pub(crate) base_timestamp_ms: i64,
     pub(crate) max_timestamp_ms: i64,
     pub(crate) producer_id: i64,
-    /// Where it is not said, how many records there are.
+    /// Default: the number of records.
     pub(crate) count: Option<i32>,
-    pub(crate) records: Vec<Made>,
+    pub(crate) records: Vec<TestRecord>,
 }
 
-impl Default for Recipe {
-    fn default() -> Recipe {
-        Recipe {
+impl Default for BatchBuilder {
+    fn default() -> BatchBuilder {
+        BatchBuilder {
             base_offset: 0,
             last_offset_delta: None,
             leader_epoch: 0,
@@ -50,48 +48,48 @@ pub(crate) const TRANSACTIONAL: i16 = 0x10;
 pub(crate) const CONTROL: i16 = 0x20;
 pub(crate) const LOG_APPEND_TIME: i16 = 0x08;
 
-impl Recipe {
-    /// A batch of plain values, one offset after the other.
-    pub(crate) fn of(base_offset: i64, values: &[&str]) -> Recipe {
-        let record = |(index, value): (usize, &&str)| Made {
+impl BatchBuilder {
+    /// A batch of values with consecutive offsets.
+    pub(crate) fn of(base_offset: i64, values: &[&str]) -> BatchBuilder {
+        let record = |(index, value): (usize, &&str)| TestRecord {
             offset_delta: index as i32,
             value: Some(value.as_bytes().to_vec()),
-            ..Made::default()
+            ..TestRecord::default()
         };
-        Recipe {
+        BatchBuilder {
             base_offset,
             records: values.iter().enumerate().map(record).collect(),
-            ..Recipe::default()
+            ..BatchBuilder::default()
         }
     }
 
-    /// The marker that ends a transaction.
-    pub(crate) fn marker(base_offset: i64, producer_id: i64, is_commit: bool) -> Recipe {
-        Recipe {
+    /// A transaction marker.
+    pub(crate) fn marker(base_offset: i64, producer_id: i64, is_commit: bool) -> BatchBuilder {
+        BatchBuilder {
             attributes: TRANSACTIONAL | CONTROL,
             producer_id,
-            records: vec![Made {
+            records: vec![TestRecord {
                 key: Some(vec![0, 0, 0, u8::from(is_commit)]),
                 value: Some(vec![0; 6]),
-                ..Made::default()
+                ..TestRecord::default()
             }],
             base_offset,
-            ..Recipe::default()
+            ..BatchBuilder::default()
         }
     }
 
-    pub(crate) fn transactional(mut self, producer_id: i64) -> Recipe {
+    pub(crate) fn transactional(mut self, producer_id: i64) -> BatchBuilder {
         self.attributes |= TRANSACTIONAL;
         self.producer_id = producer_id;
         self
     }
 
-    pub(crate) fn compressed(mut self, codec: Codec) -> Recipe {
+    pub(crate) fn compressed(mut self, codec: Codec) -> BatchBuilder {
         self.attributes |= codec as i16;
         self
     }
 
-    /// The bytes of the records, before they are compressed.
+    /// The uncompressed records.
     fn body(&self) -> Vec<u8> {
         let mut body = Vec::new();
         for record in &self.records {
@@ -110,14 +108,19 @@ impl Recipe {
         body
     }
 
-    /// The whole batch, as a broker keeps and sends it.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let body = compress(self.attributes & 7, &self.body());
-        self.around(&body)
+        self.bytes_with_body(&body)
     }
 
-    /// The head of this recipe around any bytes, with a checksum that is right.
-    pub(crate) fn around(&self, body: &[u8]) -> Vec<u8> {
+    /// As [`BatchBuilder::bytes`], snappy with Java's framing.
+    pub(crate) fn xerial_bytes(&self, block_bytes: usize) -> Vec<u8> {
+        let builder = self.clone().compressed(Codec::Snappy);
+        builder.bytes_with_body(&xerial(&self.body(), block_bytes))
+    }
+
+    /// The batch with any bytes as its records, and a correct checksum.
+    pub(crate) fn bytes_with_body(&self, body: &[u8]) -> Vec<u8> {
         let last = self.records.last().map_or(0, |record| record.offset_delta);
         let mut checked = Vec::new();
         checked.extend_from_slice(&self.attributes.to_be_bytes());
@@ -141,7 +144,7 @@ impl Recipe {
     }
 }
 
-/// A zigzag number.
+/// A zigzag varint.
 pub(crate) fn put_varint(number: i64, out: &mut Vec<u8>) {
     let mut raw = ((number << 1) ^ (number >> 63)) as u64;
     while raw >= 0x80 {
@@ -156,7 +159,7 @@ fn put_bytes(bytes: Option<&[u8]>, out: &mut Vec<u8>) {
     out.extend_from_slice(bytes.unwrap_or_default());
 }
 
-/// As the codec's own library does it; codecs that are not known leave the bytes as they are.
+/// An unknown codec leaves the bytes unchanged.
 fn compress(codec: i16, body: &[u8]) -> Vec<u8> {
     match codec {
         1 => {
@@ -179,7 +182,7 @@ fn compress(codec: i16, body: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Java's snappy framing: a head, and blocks with their lengths.
+/// Java's snappy framing: a header, and blocks with their lengths.
 pub(crate) fn xerial(body: &[u8], block_bytes: usize) -> Vec<u8> {
     let mut out = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
     for block in body.chunks(block_bytes) {
@@ -188,12 +191,4 @@ pub(crate) fn xerial(body: &[u8], block_bytes: usize) -> Vec<u8> {
         out.extend_from_slice(&block);
     }
     out
-}
-
-impl Recipe {
-    /// As [`Recipe::bytes`], snappy with Java's framing.
-    pub(crate) fn xerial_bytes(&self, block_bytes: usize) -> Vec<u8> {
-        let recipe = self.clone().compressed(Codec::Snappy);
-        recipe.around(&xerial(&self.body(), block_bytes))
-    }
 }

@@ -1,4 +1,4 @@
-//! The five codecs, each as a stream that fills a window.
+//! The five codecs, each as a stream that fills a buffer.
 
 use std::fmt;
 use std::io::Read;
@@ -8,25 +8,21 @@ use lz4_flex::frame::FrameDecoder;
 use zstd::stream::raw::{Decoder as ZstdDecoder, Operation};
 
 use super::BatchError;
-use super::unpack::Window;
+use super::decode::DecompressBuffer;
 
 /// How the records of a batch are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    /// Not at all.
     None,
-    /// RFC 1952.
     Gzip,
     /// One block, or the frames of Java's library (xerial).
     Snappy,
-    /// The LZ4 frame format.
     Lz4,
-    /// RFC 8878.
     Zstd,
 }
 
 impl Codec {
-    /// The codec of these bits of a batch's attributes.
+    /// The codec of these attribute bits.
     pub(super) fn of(bits: i16) -> Result<Codec, BatchError> {
         Ok(match bits {
             0 => Codec::None,
@@ -51,15 +47,15 @@ impl fmt::Display for Codec {
     }
 }
 
-/// What is kept from batch to batch, because it is dear to make.
+/// Decompressors that are expensive to create, reused for every batch.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct Decompressors {
     zstd: Option<ZstdDecoder<'static>>,
     snappy: snap::raw::Decoder,
 }
 
-/// Compressed bytes on their way to a window.
-pub(super) enum Stream<'a> {
+/// Decompresses the records of one batch.
+pub(super) enum DecompressStream<'a> {
     Gzip(Box<MultiGzDecoder<&'a [u8]>>),
     Lz4(Box<FrameDecoder<&'a [u8]>>),
     Snappy {
@@ -70,57 +66,58 @@ pub(super) enum Stream<'a> {
     Zstd {
         rest: &'a [u8],
         decoder: &'a mut ZstdDecoder<'static>,
-        /// Bytes that the frame still wants, as zstd guesses; 0 at a frame's end.
-        wanted: usize,
+        /// zstd's estimate of the bytes missing from the frame; 0 at its end.
+        missing: usize,
     },
 }
 
-/// What Java's snappy library puts in front: a magic number and two versions.
+/// Java's snappy library writes a header of a magic number and two versions.
 const XERIAL: &[u8; 8] = b"\x82SNAPPY\0";
-const XERIAL_HEAD_BYTES: usize = 16;
+const XERIAL_HEADER_BYTES: usize = 16;
 
-impl<'a> Stream<'a> {
-    /// A stream of `bytes`.
-    ///
-    /// # Errors
-    /// zstd finds no memory.
-    pub(super) fn open(codec: Codec, bytes: &'a [u8], kept: &'a mut Kept) -> Result<Self, String> {
+impl<'a> DecompressStream<'a> {
+    /// Fails if zstd can't allocate.
+    pub(super) fn open(
+        codec: Codec,
+        bytes: &'a [u8],
+        decompressors: &'a mut Decompressors,
+    ) -> Result<Self, String> {
         Ok(match codec {
             Codec::None => return Err("nothing is compressed".to_owned()),
-            Codec::Gzip => Stream::Gzip(Box::new(MultiGzDecoder::new(bytes))),
-            Codec::Lz4 => Stream::Lz4(Box::new(FrameDecoder::new(bytes))),
+            Codec::Gzip => DecompressStream::Gzip(Box::new(MultiGzDecoder::new(bytes))),
+            Codec::Lz4 => DecompressStream::Lz4(Box::new(FrameDecoder::new(bytes))),
             Codec::Snappy => {
-                let framed = bytes.get(XERIAL_HEAD_BYTES..);
+                let framed = bytes.get(XERIAL_HEADER_BYTES..);
                 let framed = framed.filter(|_| bytes.starts_with(XERIAL));
-                Stream::Snappy {
+                DecompressStream::Snappy {
                     rest: framed.unwrap_or(bytes),
                     is_framed: framed.is_some(),
-                    decoder: &mut kept.snappy,
+                    decoder: &mut decompressors.snappy,
                 }
             }
             Codec::Zstd => {
-                let decoder = match &mut kept.zstd {
+                let decoder = match &mut decompressors.zstd {
                     Some(decoder) => {
                         decoder.reinit().map_err(|error| error.to_string())?;
                         decoder
                     }
                     none => none.insert(ZstdDecoder::new().map_err(|error| error.to_string())?),
                 };
-                Stream::Zstd {
+                DecompressStream::Zstd {
                     rest: bytes,
                     decoder,
-                    wanted: 1,
+                    missing: 1,
                 }
             }
         })
     }
 
-    /// Puts more bytes into the window, which has room; 0 means that there are no more.
-    pub(super) fn fill(&mut self, window: &mut Window) -> Result<usize, Trouble> {
+    /// Decompresses into the free space of the buffer; 0 at the end of the stream.
+    pub(super) fn fill(&mut self, buffer: &mut DecompressBuffer) -> Result<usize, DecompressError> {
         match self {
-            Stream::Gzip(decoder) => read_into(decoder, window),
-            Stream::Lz4(decoder) => read_into(decoder, window),
-            Stream::Snappy {
+            DecompressStream::Gzip(decoder) => read_into(decoder, buffer),
+            DecompressStream::Lz4(decoder) => read_into(decoder, buffer),
+            DecompressStream::Snappy {
                 rest,
                 is_framed,
                 decoder,
@@ -128,28 +125,28 @@ impl<'a> Stream<'a> {
                 let mut written = 0;
                 while written == 0 && !rest.is_empty() {
                     let block = if *is_framed {
-                        take_frame(rest).ok_or_else(|| Trouble::of("a frame is cut"))?
+                        take_frame(rest).ok_or_else(|| DecompressError::of("a frame is cut"))?
                     } else {
                         std::mem::take(rest)
                     };
-                    written = fill_snappy(decoder, block, window)?;
+                    written = fill_snappy(decoder, block, buffer)?;
                 }
                 Ok(written)
             }
-            Stream::Zstd {
+            DecompressStream::Zstd {
                 rest,
                 decoder,
-                wanted,
+                missing,
             } => loop {
-                if rest.is_empty() && *wanted == 0 {
+                if rest.is_empty() && *missing == 0 {
                     return Ok(0);
                 }
                 let status = decoder
-                    .run_on_buffers(rest, window.free())
-                    .map_err(Trouble::of)?;
+                    .run_on_buffers(rest, buffer.free())
+                    .map_err(DecompressError::of)?;
                 *rest = &rest[status.bytes_read..];
-                *wanted = status.remaining;
-                window.filled(status.bytes_written);
+                *missing = status.remaining;
+                buffer.advance(status.bytes_written);
                 if status.bytes_written > 0 {
                     return Ok(status.bytes_written);
                 }
@@ -157,7 +154,7 @@ impl<'a> Stream<'a> {
                     return if status.remaining == 0 {
                         Ok(0)
                     } else {
-                        Err(Trouble::of("the frame is cut"))
+                        Err(DecompressError::of("the frame is cut"))
                     };
                 }
             },
@@ -165,27 +162,28 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Why there are no more bytes.
-pub(super) enum Trouble {
-    /// They are not what the codec writes.
+pub(super) enum DecompressError {
     Malformed(String),
-    /// There are more than may be.
+    /// Larger than the limit.
     TooLarge,
 }
 
-impl Trouble {
-    fn of(reason: impl fmt::Display) -> Trouble {
-        Trouble::Malformed(reason.to_string())
+impl DecompressError {
+    fn of(reason: impl fmt::Display) -> DecompressError {
+        DecompressError::Malformed(reason.to_string())
     }
 }
 
-fn read_into(reader: &mut impl Read, window: &mut Window) -> Result<usize, Trouble> {
-    let read = reader.read(window.free()).map_err(Trouble::of)?;
-    window.filled(read);
+fn read_into(
+    reader: &mut impl Read,
+    buffer: &mut DecompressBuffer,
+) -> Result<usize, DecompressError> {
+    let read = reader.read(buffer.free()).map_err(DecompressError::of)?;
+    buffer.advance(read);
     Ok(read)
 }
 
-/// A block of Java's framing: its length, big-endian, and its bytes.
+/// A frame of Java's library: its length, big-endian, and its bytes.
 fn take_frame<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, behind) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
@@ -194,24 +192,24 @@ fn take_frame<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(block)
 }
 
-/// A block says how long it will be; no element of snappy makes more than 64
-/// bytes of 3, so that a lie is seen before room is made for it.
+/// A block begins with its decompressed length. Snappy makes at most 64 bytes
+/// of 3, so that a wrong length is refused before it is allocated.
 fn fill_snappy(
     decoder: &mut snap::raw::Decoder,
     block: &[u8],
-    window: &mut Window,
-) -> Result<usize, Trouble> {
-    let length = snap::raw::decompress_len(block).map_err(Trouble::of)?;
+    buffer: &mut DecompressBuffer,
+) -> Result<usize, DecompressError> {
+    let length = snap::raw::decompress_len(block).map_err(DecompressError::of)?;
     if length > block.len().saturating_mul(22).saturating_add(64) {
         let reason = format!("{} bytes can't become {length} bytes", block.len());
-        return Err(Trouble::Malformed(reason));
+        return Err(DecompressError::Malformed(reason));
     }
-    if !window.make_room_for_all(length) {
-        return Err(Trouble::TooLarge);
+    if !buffer.reserve_all(length) {
+        return Err(DecompressError::TooLarge);
     }
     let written = decoder
-        .decompress(block, &mut window.free()[..length])
-        .map_err(Trouble::of)?;
-    window.filled(written);
+        .decompress(block, &mut buffer.free()[..length])
+        .map_err(DecompressError::of)?;
+    buffer.advance(written);
     Ok(written)
 }

@@ -1,34 +1,63 @@
-//! Record batches (message format v2), parsed where they lie.
+//! Record batches (message format v2), parsed in place.
 //!
-//! A batch is looked at in two steps: [`Batches`] finds the batches of a Fetch
-//! answer by their heads alone, which tells where to read on before a record
-//! was looked at; [`Unpacker`] hands out the records of one, each a few slices
-//! into the answer or into a window of decompressed bytes. No record costs an
-//! allocation, and none but those that are asked for costs a look at its headers.
+//! Parsing takes two steps. [`Batches`] finds the batches of a Fetch response by
+//! their headers alone, which gives the next fetch offset before any record is
+//! parsed. [`BatchDecoder`] passes the records of one batch to a visitor, each as
+//! slices of the response or of a buffer of decompressed bytes. A record costs no
+//! allocation, and its headers are parsed only on request.
 //!
 //! The layout is Kafka's `DefaultRecordBatch.java` and `DefaultRecord.java`
-//! (KIP-98). What a batch says of its own lengths is never believed: it is
-//! checked against what is there, so that no bytes lead to a panic or to an
-//! allocation that outgrows the data by more than a factor of two.
+//! (KIP-98). Every length in a batch is checked against the bytes that follow, so
+//! that no input leads to a panic or to an allocation of more than twice its size.
 
 #[cfg(test)]
 pub(crate) mod build;
 mod codec;
-mod head;
+mod decode;
+mod header;
 mod record;
 #[cfg(test)]
 mod tests;
-mod unpack;
 mod values;
 
 pub use codec::Codec;
-pub use head::{Batch, Batches, Marker};
+pub use decode::{BatchDecoder, RawRecordVisitor};
+pub use header::{Batch, Batches, Marker};
 pub use record::{Headers, RawRecord};
-pub use unpack::{Take, Unpacker};
 pub use values::Values;
 
+/// Why a batch can't be read. The caller adds topic, partition and offset.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// Message format v0 or v1; librdkafka's own consumer reads it.
+    #[error("message format v{0} is from before Kafka 0.11 and is not read this way")]
+    OldFormat(i8),
+    /// A message format newer than v2.
+    #[error("message format v{0} is not known")]
+    NewFormat(i8),
+    #[error("the record batch says it has {0} bytes, which can't be")]
+    Length(i32),
+    #[error("the record batch is damaged: its checksum is {computed:08x}, not {stored:08x}")]
+    Checksum { stored: u32, computed: u32 },
+    #[error("compression codec {0} is not known")]
+    Codec(i16),
+    #[error("{codec} can't be decompressed: {reason}")]
+    Decompress { codec: Codec, reason: String },
+    #[error(
+        "the record batch decompresses to more than {limit_bytes} bytes (-X receive.message.max.bytes)"
+    )]
+    TooLarge { limit_bytes: usize },
+    /// A record contradicts its batch.
+    #[error("record {index} of the batch is malformed: {problem}")]
+    Record {
+        /// The number of the record in the batch, from 0.
+        index: i32,
+        problem: &'static str,
+    },
+}
+
 impl BatchError {
-    /// The reason alone, for programs that have no other way to read it.
+    /// The reason for programs that have no other way to read the batch.
     pub fn reason(&self) -> String {
         match self {
             BatchError::OldFormat(version) => {
@@ -37,53 +66,4 @@ impl BatchError {
             other => other.to_string(),
         }
     }
-}
-
-/// What is wrong with a batch. Who meets it knows topic, partition and offset, and adds them.
-#[derive(Debug, thiserror::Error)]
-pub enum BatchError {
-    /// Written before Kafka 0.11; librdkafka's own consumer reads it.
-    #[error("message format v{0} is from before Kafka 0.11 and is not read this way")]
-    OldFormat(i8),
-    /// A format that is not known yet.
-    #[error("message format v{0} is not known")]
-    NewFormat(i8),
-    /// The batch's length can't be.
-    #[error("the record batch says it has {0} bytes, which can't be")]
-    Length(i32),
-    /// The bytes are not those that were written.
-    #[error("the record batch is damaged: its checksum is {computed:08x}, not {stored:08x}")]
-    Checksum {
-        /// What the batch says.
-        stored: u32,
-        /// What its bytes say.
-        computed: u32,
-    },
-    /// A codec that is not known.
-    #[error("compression codec {0} is not known")]
-    Codec(i16),
-    /// The compressed bytes are not what the codec writes.
-    #[error("{codec} can't be decompressed: {reason}")]
-    Decompress {
-        /// The codec.
-        codec: Codec,
-        /// What its library says.
-        reason: String,
-    },
-    /// More than one is ready to hold.
-    #[error(
-        "the record batch decompresses to more than {limit_bytes} bytes (-X receive.message.max.bytes)"
-    )]
-    TooLarge {
-        /// The most bytes of a decompressed batch.
-        limit_bytes: usize,
-    },
-    /// A record contradicts its batch.
-    #[error("record {index} of the batch is malformed: {problem}")]
-    Record {
-        /// Which record of the batch, from 0.
-        index: i32,
-        /// What does not fit.
-        problem: &'static str,
-    },
 }

@@ -1,53 +1,50 @@
-//! One record: varints, and slices between them.
+//! Parses one record: varints, and slices between them.
 
 use super::Batch;
 use crate::record::Header;
 
-/// A record as the batch has it.
+/// A record in its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct RawRecord<'a> {
-    /// Its offset in the partition.
     pub offset: i64,
-    /// Milliseconds since 1970; negative where there is none.
+    /// Milliseconds since 1970; negative if there is none.
     pub timestamp_ms: i64,
-    /// The key; `None` is NULL.
     pub key: Option<&'a [u8]>,
-    /// The value; `None` is NULL, a tombstone.
+    /// `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// The headers, not yet looked at.
     pub headers: Headers<'a>,
 }
 
-/// Why there is no record at the front of some bytes.
-pub(super) enum Fault {
-    /// It goes on behind them, and takes so many bytes more, as far as that is known.
+/// Why some bytes do not begin with a record.
+pub(super) enum ParseFailure {
+    /// It needs at least this many more bytes.
     Missing(usize),
-    /// It is malformed in this way.
     Malformed(&'static str),
 }
 
-/// The most bytes that the length of a record takes.
+/// The most bytes of the varint of a record's length.
 const LENGTH_BYTES: usize = 5;
 
 impl<'a> RawRecord<'a> {
-    /// The record at the front of `bytes`, and what follows it, where its numbers take two bytes each at most, as
-    /// nearly all do: eight bytes are looked at together. Else [`RawRecord::parse`] knows more.
+    /// The record at the front of `bytes`, and the rest, if each of its varints has at most two bytes, as nearly all do.
+    ///
+    /// It decodes them from one word of eight bytes. Otherwise [`RawRecord::parse`] is to be tried.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
-        reason = "a record is many words, which stay in registers only where it is used"
+        reason = "a record is many words, which stay in registers only if inlined"
     )]
     pub(super) fn parse_short(
         batch: &Batch<'_>,
         bytes: &'a [u8],
     ) -> Option<(RawRecord<'a>, &'a [u8])> {
         let mut word = Word::at(bytes)?;
-        let length = word.number()?;
+        let length = word.varint()?;
         let start = word.used;
         word.skip_byte();
-        let timestamp_delta = word.number()?;
-        let offset_delta = word.number()?;
-        // A negative length or offset is odd.
+        let timestamp_delta = word.varint()?;
+        let offset_delta = word.varint()?;
+        // A negative zigzag varint is odd.
         if (length | offset_delta) & 1 != 0 {
             return None;
         }
@@ -73,13 +70,13 @@ impl<'a> RawRecord<'a> {
         Some((record, rest))
     }
 
-    /// The record at the front of `bytes`, and what follows it; where there is none, [`RawRecord::fault`] says why.
+    /// The record at the front of `bytes`, and the rest; if `None`, [`RawRecord::parse_failure`] is the reason.
     #[cold]
     #[inline(never)]
     pub(super) fn parse(batch: &Batch<'_>, bytes: &'a [u8]) -> Option<(RawRecord<'a>, &'a [u8])> {
         let (length, bytes) = length(bytes)?;
         let (body, rest) = bytes.split_at_checked(length)?;
-        // Attributes, of which there are none yet.
+        // The attributes, unused yet.
         let (_, body) = body.split_first()?;
         let (timestamp_delta_ms, body) = varint(body)?;
         let (offset_delta, body) = varint(body)?;
@@ -102,28 +99,28 @@ impl<'a> RawRecord<'a> {
         Some((record, rest))
     }
 
-    /// Why [`RawRecord::parse`] has found none.
+    /// Why [`RawRecord::parse`] returned `None`.
     #[cold]
-    pub(super) fn fault(bytes: &[u8]) -> Fault {
+    pub(super) fn parse_failure(bytes: &[u8]) -> ParseFailure {
         let Some((length, behind)) = varint(bytes) else {
             if bytes.len() >= LENGTH_BYTES {
-                return Fault::Malformed("its length is no number");
+                return ParseFailure::Malformed("its length is no number");
             }
-            return Fault::Missing(1);
+            return ParseFailure::Missing(1);
         };
         let Ok(length @ 0..=0x7fff_ffff) = usize::try_from(length) else {
-            return Fault::Malformed("its length is negative or too large");
+            return ParseFailure::Malformed("its length is negative or too large");
         };
         match length.checked_sub(behind.len()) {
-            Some(missing @ 1..) => Fault::Missing(missing),
-            _ => {
-                Fault::Malformed("its lengths do not add up, or its offset is outside of the batch")
-            }
+            Some(missing @ 1..) => ParseFailure::Missing(missing),
+            _ => ParseFailure::Malformed(
+                "its lengths do not add up, or its offset is outside of the batch",
+            ),
         }
     }
 }
 
-/// The headers of a record: parsed when they are asked for.
+/// The headers of a record, parsed on request.
 #[derive(Clone, Copy, Debug)]
 pub struct Headers<'a> {
     count: usize,
@@ -131,13 +128,12 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Whether there are none.
     #[inline]
     pub fn is_empty(self) -> bool {
         self.count == 0
     }
 
-    /// Puts all headers into `list`, which is emptied first; false where their lengths do not add up.
+    /// Replaces the contents of `list`; false if the lengths do not add up.
     pub fn read(self, list: &mut Vec<Header<'a>>) -> bool {
         list.clear();
         let mut rest = self.bytes;
@@ -158,7 +154,7 @@ fn header(bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
     Some((Header { name: name?, value }, bytes))
 }
 
-/// Eight bytes, of which numbers are taken off the front.
+/// Eight bytes from which varints are decoded.
 struct Word {
     bits: u64,
     used: usize,
@@ -177,9 +173,9 @@ impl Word {
         self.used += 1;
     }
 
-    /// A number of one or two bytes, its sign still in its lowest bit. No more than eight bytes may be taken.
+    /// A varint of one or two bytes, still zigzag-encoded. At most eight bytes can be decoded in all.
     #[inline]
-    fn number(&mut self) -> Option<u64> {
+    fn varint(&mut self) -> Option<u64> {
         let bits = self.bits;
         if bits & 0x80 == 0 {
             self.skip_byte();
@@ -194,13 +190,13 @@ impl Word {
     }
 }
 
-/// As [`nullable`], where the length takes two bytes at most.
+/// As [`nullable`], for a length of at most two bytes.
 #[inline]
 fn short_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let Some(mut word) = Word::at(bytes) else {
-        return few_nullable(bytes);
+        return last_nullable(bytes);
     };
-    let length = word.number()?;
+    let length = word.varint()?;
     let rest = bytes.get(word.used..)?;
     if length & 1 != 0 {
         return Some((None, rest));
@@ -209,9 +205,9 @@ fn short_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     Some((Some(taken), rest))
 }
 
-/// As [`nullable`], near the end of a record: the length of NULL or of a few bytes takes one.
+/// As [`nullable`], in the last eight bytes of a record: the length has one byte.
 #[inline]
-fn few_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+fn last_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (&length, rest) = bytes.split_first()?;
     if length & 1 != 0 {
         return (length < 0x80).then_some((None, rest));
@@ -228,7 +224,7 @@ fn unzigzag(raw: u64) -> i64 {
     (raw >> 1) as i64 ^ -((raw & 1) as i64)
 }
 
-/// A zigzag number (`ByteUtils.readVarlong`) and what follows it. Most take one byte or two.
+/// A zigzag varint (`ByteUtils.readVarlong`) and the rest. Most have one byte or two.
 #[inline]
 fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let (raw, rest) = match *bytes {
@@ -241,7 +237,6 @@ fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
     Some((unzigzag(raw), rest))
 }
 
-/// Groups of seven bits, the lowest first.
 #[cold]
 #[inline(never)]
 fn long_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -249,7 +244,7 @@ fn long_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     for (index, &byte) in bytes.iter().take(10).enumerate() {
         let group = u64::from(byte & 0x7f);
         let shift = 7 * index as u32;
-        // The tenth group of a number of 64 bits has one bit.
+        // The tenth group has one bit.
         if shift == 63 && group > 1 {
             return None;
         }
@@ -261,7 +256,7 @@ fn long_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
-/// A number of 31 bits that is not negative.
+/// A varint that is a valid length.
 #[inline]
 fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (length, rest) = varint(bytes)?;
@@ -270,7 +265,7 @@ fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
         .then_some((length as usize, rest))
 }
 
-/// Bytes with their length before them; -1 is NULL, and anything else below 0 is taken for it, as librdkafka does.
+/// Bytes after their length; a negative length is NULL, as in librdkafka.
 #[inline]
 fn nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (length, rest) = varint(bytes)?;
@@ -286,7 +281,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::Batches;
-    use super::super::build::Recipe;
+    use super::super::build::BatchBuilder;
     use super::*;
 
     type Parts<'a> = (
@@ -319,15 +314,15 @@ mod tests {
     }
 
     proptest! {
-        /// Numbers may be written longer than they need be, and lengths may say anything.
+        /// Varints may be longer than needed, and lengths may have any value.
         #[test]
-        fn the_short_way_reads_what_the_long_way_reads(
+        fn parse_short_and_parse_return_the_same_record(
             head in proptest::collection::vec(prop_oneof![0..20u8, 126..132u8, any::<u8>()], 1..12),
             tail in proptest::collection::vec(prop_oneof![0..4u8, any::<u8>()], 0..40),
         ) {
-            let mut recipe = Recipe::of(5, &["a"]);
-            recipe.last_offset_delta = Some(300);
-            let batch = recipe.bytes();
+            let mut builder = BatchBuilder::of(5, &["a"]);
+            builder.last_offset_delta = Some(300);
+            let batch = builder.bytes();
             let batch = Batches::new(&batch).next().expect("one").expect("whole");
             let bytes = [head, tail].concat();
             if let Some(short) = RawRecord::parse_short(&batch, &bytes) {

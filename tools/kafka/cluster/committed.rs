@@ -105,7 +105,7 @@ impl Asker<'_> {
                 (*broker, move |version| request(names, topics, version))
             });
             let requests = requests.collect();
-            let replies = patience.gather::<OffsetFetchRequest, _>(wire, &versions, requests);
+            let replies = patience.fan_out::<OffsetFetchRequest, _>(wire, &versions, requests);
             for ((broker, chunk), reply) in chunks.into_iter().zip(replies) {
                 match reply {
                     Ok(reply) => self.take(&chunk, reply),

@@ -10,7 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::patience::Patience;
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::wire::{To, Wire};
+use crate::kafka::wire::{Target, Wire};
 
 /// What has settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +66,7 @@ pub fn configs(
         (asked.broker, build)
     });
     let versions = OLDEST..=i16::MAX;
-    let answers = patience.gather(wire, &versions, requests.collect());
+    let answers = patience.fan_out(wire, &versions, requests.collect());
     let answers = answers.into_iter().zip(brokers);
     answers
         .map(|(answer, asked)| Ok(in_places(answer?.results, asked)))
@@ -102,8 +102,8 @@ pub fn topic_settings(
         .with_configuration_keys(None);
     let build =
         move |_version: i16| DescribeConfigsRequest::default().with_resources(vec![resource]);
-    let request = [(To::Broker(broker), OLDEST..=i16::MAX, build)];
-    let answer = wire.gather(request, deadline, interrupted).pop();
+    let request = [(Target::Broker(broker), OLDEST..=i16::MAX, build)];
+    let answer = wire.fan_out(request, deadline, interrupted).pop();
     let none = || KafkaError::of(code::TIMED_OUT);
     let results = answer.ok_or_else(none)??.results;
     let result = results.into_iter().next().ok_or_else(none)?;

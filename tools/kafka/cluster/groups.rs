@@ -11,7 +11,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::patience::{ANY_VERSION, Patience};
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::wire::{To, Wire};
+use crate::kafka::wire::{Target, Wire};
 
 /// A group's type, which says what can be asked about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +84,7 @@ pub fn list_groups(wire: &mut Wire<'_>, brokers: &[i32], patience: &mut Patience
     let requests = brokers
         .iter()
         .map(|&id| (id, |_| ListGroupsRequest::default()));
-    let answers = patience.gather::<ListGroupsRequest, _>(wire, &ANY_VERSION, requests.collect());
+    let answers = patience.fan_out::<ListGroupsRequest, _>(wire, &ANY_VERSION, requests.collect());
     let mut listing = Listing::default();
     for (&broker, answer) in brokers.iter().zip(answers) {
         match answer.and_then(|answer| checked(answer.error_code).map(|()| answer.groups)) {
@@ -135,11 +135,11 @@ pub fn coordinators(
         let replies = if let Some(broker) = patience.any() {
             let requests = requests.map(|build| (broker, build));
             let requests = requests.collect();
-            patience.gather::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, requests)
+            patience.fan_out::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, requests)
         } else {
-            let requests = requests.map(|build| (To::Any, ANY_VERSION, build));
+            let requests = requests.map(|build| (Target::Any, ANY_VERSION, build));
             let deadline = patience.deadline();
-            wire.gather::<FindCoordinatorRequest, _>(requests, deadline, patience.interrupted())
+            wire.fan_out::<FindCoordinatorRequest, _>(requests, deadline, patience.interrupted())
         };
         for (&index, reply) in open.iter().zip(replies) {
             answers[index] = reply.and_then(|reply| found(&reply));
@@ -162,7 +162,7 @@ pub fn coordinator_answers(wire: &mut Wire<'_>, group: &str, patience: &mut Pati
     let name = StrBytes::from_string(group.to_owned());
     let request = move |version| find_request(name, version);
     let request = vec![(coordinator, request)];
-    let replies = patience.gather::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, request);
+    let replies = patience.fan_out::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, request);
     replies.iter().all(Result::is_ok)
 }
 

@@ -65,7 +65,7 @@ pub fn log_dirs(
         (asked.broker, build)
     });
     let versions = OLDEST..=i16::MAX;
-    let answers = patience.gather(wire, &versions, requests.collect());
+    let answers = patience.fan_out(wire, &versions, requests.collect());
     answers
         .into_iter()
         .map(|answer| {

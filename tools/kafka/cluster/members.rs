@@ -132,7 +132,7 @@ where
         let names = names.into_iter().map(GroupId).collect();
         (broker, request(names))
     });
-    let replies = patience.gather::<R, _>(wire, &ANY_VERSION, requests.collect());
+    let replies = patience.fan_out::<R, _>(wire, &ANY_VERSION, requests.collect());
     let replies = replies.into_iter();
     replies.map(|reply| reply.map(&describe)).collect()
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::protocol::Request;
 
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::wire::{To, Wire};
+use crate::kafka::wire::{Target, Wire};
 
 /// Every version that both sides know.
 pub const ANY_VERSION: RangeInclusive<i16> = 0..=i16::MAX;
@@ -129,7 +129,7 @@ impl<'a> Patience<'a> {
     {
         let mut failed = KafkaError::of(code::TIMED_OUT);
         while let Some(broker) = self.any() {
-            let answer = self.gather::<R, B>(wire, versions, vec![(broker, build.clone())]);
+            let answer = self.fan_out::<R, B>(wire, versions, vec![(broker, build.clone())]);
             match answer.into_iter().next() {
                 Some(Err(error)) if self.silent.contains_key(&broker) => failed = error,
                 Some(answer) => return answer,
@@ -139,11 +139,11 @@ impl<'a> Patience<'a> {
         Err(failed)
     }
 
-    /// [`Wire::gather`] for brokers that answer: a request in one of `versions` to each broker.
+    /// [`Wire::fan_out`] for brokers that answer: a request in one of `versions` to each broker.
     ///
     /// A connection that breaks says little about its broker, which may have
     /// closed an idle one: such a question is asked once more.
-    pub fn gather<R, B>(
+    pub fn fan_out<R, B>(
         &mut self,
         wire: &mut Wire<'_>,
         versions: &RangeInclusive<i16>,
@@ -158,7 +158,7 @@ impl<'a> Patience<'a> {
         self.gather_within::<R, B>(wire, requests.collect())
     }
 
-    /// As [`Patience::gather`], each request with the versions that it may have.
+    /// As [`Patience::fan_out`], each request with the versions that it may have.
     pub fn gather_within<R, B>(
         &mut self,
         wire: &mut Wire<'_>,
@@ -220,11 +220,11 @@ impl<'a> Patience<'a> {
     {
         let requests = open.iter().map(|asked| {
             let deadline = Instant::now() + self.left(asked.broker);
-            let to = To::Broker(asked.broker);
+            let to = Target::Broker(asked.broker);
             (to, asked.versions.clone(), deadline, asked.build.clone())
         });
         let requests: Vec<_> = requests.collect();
-        let replies = wire.gather_timed::<R, B>(requests, self.interrupted);
+        let replies = wire.fan_out_timed::<R, B>(requests, self.interrupted);
         let mut waited: HashMap<i32, Duration> = HashMap::new();
         for (asked, (_, took)) in open.iter().zip(&replies) {
             let most = waited.entry(asked.broker).or_default();

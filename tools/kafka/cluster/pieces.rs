@@ -15,7 +15,7 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
 use super::patience::Patience;
-use crate::kafka::batch::{BatchError, Batches, Marker, RawRecord, Unpacker};
+use crate::kafka::batch::{BatchDecoder, BatchError, Batches, Marker, RawRecord};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 
@@ -71,7 +71,7 @@ pub fn pieces(
         let build = move |_version: i16| request(topics);
         (broker, build)
     });
-    let answers = patience.gather(wire, &VERSIONS, requests.collect());
+    let answers = patience.fan_out(wire, &VERSIONS, requests.collect());
     let mut answers = answers.into_iter();
     lists
         .iter()
@@ -160,7 +160,7 @@ impl Piece {
     pub fn messages(
         &self,
         offset: i64,
-        unpacker: &mut Unpacker,
+        decoder: &mut BatchDecoder,
         mut take: impl FnMut(&RawRecord<'_>) -> ControlFlow<()>,
     ) -> Result<Met, BatchError> {
         let mut met = Met::default();
@@ -185,7 +185,7 @@ impl Piece {
                 continue;
             }
             batch.check()?;
-            let flow = unpacker.records(&batch, |record| {
+            let flow = decoder.records(&batch, |record| {
                 if record.offset < offset {
                     // The batch begins below the log start, or below what was asked for.
                     return ControlFlow::Continue(());

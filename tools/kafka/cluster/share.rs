@@ -55,7 +55,8 @@ pub fn share_offsets(
         let groups = chunk.iter().map(name).collect();
         (*broker, move |_| ShareOffsetsRequest { groups })
     });
-    let replies = patience.gather::<ShareOffsetsRequest, _>(wire, &ANY_VERSION, requests.collect());
+    let replies =
+        patience.fan_out::<ShareOffsetsRequest, _>(wire, &ANY_VERSION, requests.collect());
     let missing = |(name, _): &(&str, i32)| Err(not_in_answer(name));
     let mut answers: Vec<_> = groups.iter().map(missing).collect();
     for ((_, chunk), reply) in chunks.iter().zip(replies) {

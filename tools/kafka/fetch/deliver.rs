@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use super::Taker;
 use super::machine::Piece;
-use crate::kafka::batch::{Batch, BatchError, Batches, Marker, RawRecord, Take, Unpacker, Values};
+use crate::kafka::batch::{
+    Batch, BatchDecoder, BatchError, Batches, Marker, RawRecord, RawRecordVisitor, Values,
+};
 use crate::kafka::consume::message::recycle;
 use crate::record::{Header, Record, TimestampType};
 
@@ -44,7 +46,7 @@ pub(super) struct Bad {
 
 /// Hands records out and keeps its memory between pieces.
 pub(super) struct Deliverer {
-    unpacker: Unpacker,
+    decoder: BatchDecoder,
     headers: Vec<Header<'static>>,
     /// How many records were handed out.
     pub(super) records: usize,
@@ -53,7 +55,7 @@ pub(super) struct Deliverer {
 impl Deliverer {
     pub(super) fn new(limit_bytes: usize) -> Deliverer {
         Deliverer {
-            unpacker: Unpacker::new(limit_bytes),
+            decoder: BatchDecoder::new(limit_bytes),
             headers: Vec::new(),
             records: 0,
         }
@@ -152,7 +154,7 @@ impl Deliverer {
             bound: None,
             is_malformed: false,
         };
-        let flow = self.unpacker.hand_out(batch, &mut handing)?;
+        let flow = self.decoder.visit(batch, &mut handing)?;
         match handing.bound {
             Some(offset) => Ok(Handed::Bound(offset)),
             None if handing.is_malformed => Err(BatchError::Record {
@@ -180,7 +182,7 @@ struct Handing<'h, T> {
     is_malformed: bool,
 }
 
-impl<T: Taker> Take for Handing<'_, T> {
+impl<T: Taker> RawRecordVisitor for Handing<'_, T> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a part of the loop over records")]
     fn values(&mut self, values: &mut Values<'_, '_>) {

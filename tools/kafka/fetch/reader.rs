@@ -19,7 +19,7 @@ use crate::kafka::consume::topics::{self, Found};
 use crate::kafka::consume::{ConsumeError, Place, Start, Wanted};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::options::Options;
-use crate::kafka::wire::{Answer, Limits, Reply, Ticket, To, Wire};
+use crate::kafka::wire::{CorrelationId, RawResponse, RequestLimits, RequestResult, Target, Wire};
 
 /// How long a question for metadata is waited for before another broker is asked.
 const METADATA_PATIENCE: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ pub struct Reader<'c> {
     settings: Settings,
     machine: Machine,
     deliverer: Deliverer,
-    under_way: HashMap<Ticket, Asked>,
+    in_flight: HashMap<CorrelationId, Asked>,
     current: Option<Current>,
     names: Vec<String>,
     stop_time_ms: i64,
@@ -45,7 +45,7 @@ pub struct Reader<'c> {
     partly_read: Vec<Place>,
 }
 
-/// What a ticket stands for.
+/// What a id stands for.
 enum Asked {
     Fetch { broker: i32, request: u64 },
     Metadata,
@@ -53,7 +53,7 @@ enum Asked {
 
 /// An answer that is being handed out.
 struct Current {
-    reply: Reply,
+    response: RawResponse,
     broker: i32,
     pieces: VecDeque<Piece>,
 }
@@ -87,7 +87,7 @@ impl<'c> Reader<'c> {
             machine: Machine::new(settings.clone(), takes_new, Instant::now()),
             deliverer: Deliverer::new(settings.receive_max_bytes as usize),
             settings,
-            under_way: HashMap::new(),
+            in_flight: HashMap::new(),
             current: None,
             names: found.iter().map(|topic| topic.name.clone()).collect(),
             stop_time_ms: wanted.stop_time_ms.unwrap_or(i64::MAX),
@@ -196,7 +196,7 @@ impl<'c> Reader<'c> {
             return Ok(0);
         };
         while let Some(piece) = current.pieces.front_mut() {
-            match self.hand_out(&current.reply, current.broker, piece, taker) {
+            match self.hand_out(&current.response, current.broker, piece, taker) {
                 Ok(ControlFlow::Continue(())) => {
                     current.pieces.pop_front();
                 }
@@ -231,7 +231,7 @@ impl<'c> Reader<'c> {
 
     fn hand_out(
         &mut self,
-        reply: &Reply,
+        response: &RawResponse,
         broker: i32,
         piece: &mut Piece,
         taker: &mut impl Taker,
@@ -251,7 +251,9 @@ impl<'c> Reader<'c> {
             is_committed_only: self.settings.isolation == Isolation::ReadCommitted,
             wants_headers: self.wants_headers,
         };
-        let handed = self.deliverer.piece(reply.body(), piece, &rules, taker)?;
+        let handed = self
+            .deliverer
+            .piece(response.body(), piece, &rules, taker)?;
         let offset = match handed {
             Handed::Stopped => return Ok(ControlFlow::Break(())),
             Handed::Bound(offset) => offset,
@@ -299,7 +301,7 @@ impl<'c> Reader<'c> {
                     return Ok(());
                 }
             }
-            if !is_answer && self.wire.open_count() == 0 {
+            if !is_answer && self.wire.in_flight_count() == 0 {
                 // Nothing is under way: all is held back, for as long as is known.
                 let held = wake.saturating_duration_since(Instant::now());
                 std::thread::sleep(held);
@@ -307,14 +309,14 @@ impl<'c> Reader<'c> {
         }
     }
 
-    fn take_in(&mut self, answer: Answer) {
+    fn take_in(&mut self, answer: RequestResult) {
         let now = Instant::now();
-        let Some(question) = self.under_way.remove(&answer.ticket) else {
+        let Some(question) = self.in_flight.remove(&answer.id) else {
             return;
         };
         match (question, answer.result) {
-            (Asked::Fetch { broker, request }, Ok(reply)) => {
-                let parsed = FetchAnswer::parse(reply.body(), reply.version());
+            (Asked::Fetch { broker, request }, Ok(response)) => {
+                let parsed = FetchAnswer::parse(response.body(), response.version());
                 let mut parsed = match parsed {
                     Ok(parsed) => parsed,
                     Err(error) => {
@@ -324,12 +326,12 @@ impl<'c> Reader<'c> {
                         return;
                     }
                 };
-                let pieces = self
-                    .machine
-                    .answered(broker, request, reply.body(), &mut parsed, now);
+                let pieces =
+                    self.machine
+                        .answered(broker, request, response.body(), &mut parsed, now);
                 if !pieces.is_empty() {
                     self.current = Some(Current {
-                        reply,
+                        response,
                         broker,
                         pieces: pieces.into(),
                     });
@@ -338,10 +340,12 @@ impl<'c> Reader<'c> {
             (Asked::Fetch { broker, request }, Err(error)) => {
                 self.machine.failed(broker, request, &error, now);
             }
-            (Asked::Metadata, result) => match result.and_then(Reply::decode::<MetadataRequest>) {
-                Ok(response) => self.machine.learn(&rows(response), now),
-                Err(_) => self.machine.metadata_failed(now),
-            },
+            (Asked::Metadata, result) => {
+                match result.and_then(RawResponse::decode::<MetadataRequest>) {
+                    Ok(response) => self.machine.learn(&rows(response), now),
+                    Err(_) => self.machine.metadata_failed(now),
+                }
+            }
         }
     }
 
@@ -356,19 +360,19 @@ impl<'c> Reader<'c> {
             } else {
                 (self.settings.patience, CONNECT)
             };
-            let limits = Limits {
+            let limits = RequestLimits {
                 deadline: now + self.settings.max_wait + patience,
                 connect_by: now + connecting,
                 versions: request::versions(&ask, &self.machine.topics),
             };
-            let ticket = self
+            let id = self
                 .wire
-                .send_limited(To::Broker(ask.broker), limits, build);
+                .send_limited(Target::Broker(ask.broker), limits, build);
             let question = Asked::Fetch {
                 broker: ask.broker,
                 request: ask.request,
             };
-            self.under_way.insert(ticket, question);
+            self.in_flight.insert(id, question);
         }
         if self.machine.wants_metadata(now) {
             self.machine.metadata_asked(now);
@@ -376,8 +380,10 @@ impl<'c> Reader<'c> {
             let build = move |_| metadata_request(Some(&names), false);
             let deadline = now + METADATA_PATIENCE;
             let versions = OLDEST..=i16::MAX;
-            let ticket = self.wire.send_within(To::Any, deadline, versions, build);
-            self.under_way.insert(ticket, Asked::Metadata);
+            let id = self
+                .wire
+                .send_within(Target::Any, deadline, versions, build);
+            self.in_flight.insert(id, Asked::Metadata);
         }
     }
 

@@ -1,19 +1,19 @@
-//! The first contact with a cluster: asked until somebody answers, or given up with the reason.
+//! The first contact with a cluster: asks until a broker answers, or fails with the reason.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use kafka_protocol::protocol::Request;
 
-use super::{To, Wire};
+use super::{Target, Wire};
 use crate::kafka::client::{ContactError, is_no_answer};
 
-/// How often it is looked whether a signal came, or the broker refuses us for good.
-const SLICE: Duration = Duration::from_millis(20);
+/// How often to check for a signal, and for a broker that refuses this client for good.
+const INTERRUPT_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Wire<'_> {
-    /// Asks any broker, for as long as the first contact may take; gives the
-    /// answer and who gave it: number and name.
+    /// Asks any broker, for as long as the first contact may take; returns the
+    /// response with the id and name of the broker that sent it.
     pub fn ask_first<R: Request>(
         &mut self,
         versions: RangeInclusive<i16>,
@@ -23,20 +23,22 @@ impl Wire<'_> {
         let started = Instant::now();
         let deadline = started + self.client.first_contact();
         for attempt in 0u32.. {
-            self.send_within(To::Any, deadline, versions.clone(), build.clone());
+            self.send_within(Target::Any, deadline, versions.clone(), build.clone());
             let mut next_ask = Instant::now() + self.client.first_contact() / 3;
             let answer = loop {
-                let until = deadline.min(Instant::now() + SLICE);
+                let until = deadline.min(Instant::now() + INTERRUPT_CHECK_INTERVAL);
                 match self.next(until) {
                     // Another broker may still answer.
-                    Some(answer) if answer.result.is_err() && self.open_count() > 0 => continue,
+                    Some(answer) if answer.result.is_err() && self.in_flight_count() > 0 => {
+                        continue;
+                    }
                     Some(answer) => break answer,
                     None => {}
                 }
-                // The one that was asked may hang, which its connection does not show: another one is asked, too.
+                // The broker may hang, which its connection does not show: ask another one, too.
                 if Instant::now() >= next_ask && Instant::now() < deadline {
                     next_ask = Instant::now() + self.client.first_contact() / 3;
-                    self.send_within(To::Any, deadline, versions.clone(), build.clone());
+                    self.send_within(Target::Any, deadline, versions.clone(), build.clone());
                 }
                 if interrupted() {
                     return Err(ContactError::Interrupted);
@@ -48,11 +50,11 @@ impl Wire<'_> {
                 }
             };
             let error = match answer.result {
-                Ok(reply) => {
-                    self.forget();
-                    let origin = (reply.broker(), reply.broker_name().to_owned());
-                    let response = reply.decode::<R>().map_err(ContactError::Answered)?;
-                    return Ok((response, origin));
+                Ok(response) => {
+                    self.abandon_all();
+                    let broker = (response.broker(), response.broker_name().to_owned());
+                    let response = response.decode::<R>().map_err(ContactError::Answered)?;
+                    return Ok((response, broker));
                 }
                 Err(error) => error,
             };
@@ -64,10 +66,10 @@ impl Wire<'_> {
                 return Err(self.client.unreachable(started.elapsed()));
             }
             self.client.mention_wait(started);
-            // The first connection is given up by librdkafka as soon as the
-            // brokers' numbers are known; one that always breaks is no reason to spin.
+            // librdkafka closes the bootstrap connection as soon as it knows the
+            // brokers' ids, so the first retry is at once; the others must not spin.
             if attempt > 0 {
-                std::thread::sleep(SLICE);
+                std::thread::sleep(INTERRUPT_CHECK_INTERVAL);
             }
         }
         Err(self.client.unreachable(started.elapsed()))

@@ -1,232 +1,168 @@
 //! Any request of Kafka's protocol over librdkafka's own connections.
 //!
 //! librdkafka resolves, connects, encrypts, authenticates and reconnects, with
-//! every property that its users know. Here a request is encoded in the newest
-//! version that both sides know (crate kafka-protocol) and sent; many may be
-//! under way, to many brokers; an answer is handed back as the bytes that
+//! every property that its users know. This module encodes a request in the
+//! newest version that both sides know (crate kafka-protocol) and sends it.
+//! Many requests to many brokers may be in flight; a response is the bytes that
 //! librdkafka received, without a copy.
 //!
-//! - [`Wire::send`] gives a [`Ticket`], [`Wire::next`] the [`Answer`]s in the order in which they come.
-//! - [`Reply::decode`] makes a response of kafka-protocol's of the bytes.
-//! - [`gather`](Wire::gather): many brokers side by side, each one's error with its row.
-//! - [`ask_first`](Wire::ask_first): the first contact, with the reason where there is none.
-//! - `shape`: what is checked of an answer before it is decoded.
-//! - `shim`: the C functions below, as safe types.
+//! - [`Wire::send`] returns a [`CorrelationId`], [`Wire::next`] the [`RequestResult`]s in the order in which they arrive.
+//! - [`RawResponse::decode`] decodes the bytes with kafka-protocol.
+//! - [`fan_out`](Wire::fan_out): the same request to many brokers, with a result for each.
+//! - [`ask_first`](Wire::ask_first): the first contact, with the reason if nobody answers.
+//! - `layout`: checks a response before kafka-protocol decodes it.
+//! - `shim`: the C functions of shim.c as safe types.
 //!
-//! A request that fails is not sent again here: whether to ask again, and whom,
-//! is for the asker to say.
+//! Nothing here retries a failed request: the caller decides whether to retry, and at which broker.
 
 mod contact;
-mod gather;
-mod shape;
+mod fan_out;
+mod layout;
+mod response;
 mod shim;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use kafka_protocol::messages::ApiKey;
-use kafka_protocol::protocol::{Decodable, Request};
+use kafka_protocol::protocol::Request;
 
 use super::client::Client;
 use super::error::{KafkaError, code};
-use shape::Shape;
-use shim::{Arrival, Body, Encoded, Link, Queue};
+pub use response::RawResponse;
+use response::{InFlightRequest, api_name};
+use shim::{BrokerHandle, EncodedRequest, Queue, ResponseBody};
 
-/// Whom to ask.
+/// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum To {
+pub enum Target {
     /// Any broker that is up; before the first metadata, one of the bootstrap list.
     Any,
-    /// The broker of this number.
+    /// The broker of this id.
     Broker(i32),
 }
 
-/// Stands for a request that was sent, until its answer has come.
+/// Identifies a request; its [`RequestResult`] has the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(u64);
+pub struct CorrelationId(u64);
 
-/// What came back.
-pub struct Answer {
-    /// For which request.
-    pub ticket: Ticket,
-    /// The response, or why there is none.
-    pub result: Result<Reply, KafkaError>,
+/// A response, or why there is none.
+pub struct RequestResult {
+    pub id: CorrelationId,
+    pub result: Result<RawResponse, KafkaError>,
 }
 
-/// A response as it was received.
-pub struct Reply {
-    api: i16,
-    version: i16,
-    broker: i32,
-    broker_name: String,
-    body: Body,
-}
-
-impl Reply {
-    /// The version of the API that the request was sent in, and the response with it.
-    pub fn version(&self) -> i16 {
-        self.version
-    }
-
-    /// The number of the broker that answered, -1 where the connection was opened before it was known.
-    pub fn broker(&self) -> i32 {
-        self.broker
-    }
-
-    /// librdkafka's name for the broker, `host:port/id`; empty where it was asked for by its number.
-    pub fn broker_name(&self) -> &str {
-        &self.broker_name
-    }
-
-    /// The response without its header.
-    pub fn body(&self) -> &[u8] {
-        self.body.as_ref()
-    }
-
-    /// The response as kafka-protocol has it; byte strings in it share the memory of the response.
-    pub fn decode<R: Request>(self) -> Result<R::Response, KafkaError> {
-        debug_assert_eq!(self.api, R::KEY, "a response is decoded as what it is");
-        let (version, broker) = (self.version, self.broker);
-        let unreadable = |why: &str| {
-            let api = api_name(R::KEY);
-            let reason =
-                format!("the answer of broker {broker} to {api} v{version} can't be read: {why}");
-            KafkaError::new(code::BAD_MESSAGE, reason)
-        };
-        if Shape::of(R::KEY).is_some_and(|shape| !shape.fits(self.body.as_ref(), version)) {
-            return Err(unreadable("it is cut or malformed"));
-        }
-        let mut bytes = Bytes::from_owner(self.body);
-        R::Response::decode(&mut bytes, version).map_err(|error| unreadable(&error.to_string()))
-    }
-}
-
-/// An API's name as the protocol's documentation writes it.
-fn api_name(key: i16) -> String {
-    ApiKey::try_from(key).map_or_else(|()| format!("API {key}"), |api| format!("{api:?}"))
+#[derive(Clone, Debug)]
+pub struct RequestLimits {
+    /// The time limit for the response.
+    pub deadline: Instant,
+    /// The time limit for the connection.
+    pub connect_by: Instant,
+    /// The versions in which the request can be encoded.
+    pub versions: RangeInclusive<i16>,
 }
 
 type Encode = Box<dyn FnOnce(i16) -> anyhow::Result<BytesMut>>;
 
 /// A request that waits for a connection.
-struct Waiting {
-    ticket: u64,
-    to: To,
+struct QueuedRequest {
+    id: CorrelationId,
+    target: Target,
     api: i16,
     lowest: i16,
     newest: i16,
     /// The first version with compact fields and tags.
     flexible_from: i16,
     deadline: Instant,
-    /// When to give up where there is no connection yet.
     connect_by: Instant,
     encode: Encode,
 }
 
-/// What holds for a request.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// By when there is an answer, or an error.
-    pub deadline: Instant,
-    /// By when there is a connection, or an error.
-    pub connect_by: Instant,
-    /// In which versions it can be sent.
-    pub versions: std::ops::RangeInclusive<i16>,
-}
-
-/// A request that is under way.
-struct Sent {
-    api: i16,
-    version: i16,
-    broker: i32,
-    broker_name: String,
-}
-
-/// Sends requests and receives their answers; for one thread.
+/// Sends requests and receives their responses; for one thread.
 pub struct Wire<'c> {
     client: &'c Client,
     queue: Queue,
-    waiting: VecDeque<Waiting>,
-    under_way: HashMap<u64, Sent>,
-    arrived: VecDeque<(u64, Result<Body, KafkaError>)>,
-    next_ticket: u64,
-    refreshed: Option<Instant>,
+    queued: VecDeque<QueuedRequest>,
+    in_flight: HashMap<CorrelationId, InFlightRequest>,
+    /// Received or failed, and not returned yet.
+    arrived: VecDeque<(CorrelationId, Result<ResponseBody, KafkaError>)>,
+    next_id: u64,
+    brokers_refreshed_at: Option<Instant>,
 }
 
-/// While some answers are awaited and some connections too, how often the latter are looked at.
-const LOOK: Duration = Duration::from_millis(2);
-/// How often librdkafka is asked to look for a broker that it has not heard of.
-const REFRESH: Duration = Duration::from_millis(500);
+/// How often connections are checked while other responses are awaited.
+const CONNECT_POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// How often librdkafka refreshes its list of brokers to find one that it does not know.
+const BROKER_REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 
 impl<'c> Wire<'c> {
-    /// No connection is made before the first request.
+    /// Opens no connection before the first request.
     pub fn new(client: &'c Client) -> Wire<'c> {
         Wire {
             client,
             queue: Queue::new(client),
-            waiting: VecDeque::new(),
-            under_way: HashMap::new(),
+            queued: VecDeque::new(),
+            in_flight: HashMap::new(),
             arrived: VecDeque::new(),
-            next_ticket: 0,
-            refreshed: None,
+            next_id: 0,
+            brokers_refreshed_at: None,
         }
     }
 
-    /// The handle whose connections these are.
     pub fn client(&self) -> &'c Client {
         self.client
     }
 
-    /// How many answers are still to come.
-    pub fn open_count(&self) -> usize {
-        self.waiting.len() + self.under_way.len() + self.arrived.len()
+    /// How many requests have no result yet.
+    pub fn in_flight_count(&self) -> usize {
+        self.queued.len() + self.in_flight.len() + self.arrived.len()
     }
 
-    /// Sends what `build` makes for the version that both sides know, as soon as the broker is reached.
+    /// Sends what `build` returns for the newest version that both sides know, as soon as the broker is connected.
     ///
-    /// The answer, or an error, comes from [`Wire::next`] by `deadline`, whatever the broker does.
+    /// [`Wire::next`] returns the response or an error by `deadline`, whatever the broker does.
     pub fn send<R: Request>(
         &mut self,
-        to: To,
+        target: Target,
         deadline: Instant,
         build: impl FnOnce(i16) -> R + 'static,
-    ) -> Ticket {
-        self.send_within(to, deadline, R::VERSIONS.min..=R::VERSIONS.max, build)
+    ) -> CorrelationId {
+        self.send_within(target, deadline, i16::MIN..=i16::MAX, build)
     }
 
     /// As [`Wire::send`], in one of these versions.
     pub fn send_within<R: Request>(
         &mut self,
-        to: To,
+        target: Target,
         deadline: Instant,
-        versions: std::ops::RangeInclusive<i16>,
+        versions: RangeInclusive<i16>,
         build: impl FnOnce(i16) -> R + 'static,
-    ) -> Ticket {
-        let limits = Limits {
+    ) -> CorrelationId {
+        let limits = RequestLimits {
             deadline,
             connect_by: deadline,
             versions,
         };
-        self.send_limited(to, limits, build)
+        self.send_limited(target, limits, build)
     }
 
     /// As [`Wire::send`], within these limits.
     pub fn send_limited<R: Request>(
         &mut self,
-        to: To,
-        limits: Limits,
+        target: Target,
+        limits: RequestLimits,
         build: impl FnOnce(i16) -> R + 'static,
-    ) -> Ticket {
-        let versions = limits.versions;
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        let lowest = (*versions.start()).max(R::VERSIONS.min);
-        let newest = (*versions.end()).min(R::VERSIONS.max);
+    ) -> CorrelationId {
+        let id = CorrelationId(self.next_id);
+        self.next_id += 1;
+        let lowest = (*limits.versions.start()).max(R::VERSIONS.min);
+        let newest = (*limits.versions.end()).min(R::VERSIONS.max);
         let is_flexible = |version: &i16| R::header_version(*version) >= 2;
-        let waiting = Waiting {
-            ticket,
-            to,
+        self.queued.push_back(QueuedRequest {
+            id,
+            target,
             api: R::KEY,
             lowest,
             newest,
@@ -238,60 +174,59 @@ impl<'c> Wire<'c> {
                 build(version).encode(&mut body, version)?;
                 Ok(body)
             }),
-        };
-        self.waiting.push_back(waiting);
-        self.send_what_waits();
-        Ticket(ticket)
+        });
+        self.send_queued();
+        id
     }
 
-    /// The next answer, waited for until `until`.
-    pub fn next(&mut self, until: Instant) -> Option<Answer> {
+    /// The next result; waits for it until `until`.
+    pub fn next(&mut self, until: Instant) -> Option<RequestResult> {
         loop {
-            self.send_what_waits();
+            self.send_queued();
             self.receive(Duration::ZERO);
-            if let Some((ticket, result)) = self.arrived.pop_front() {
-                return Some(self.answer(ticket, result));
+            if let Some((id, result)) = self.arrived.pop_front() {
+                return Some(self.result(id, result));
             }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.open_count() == 0 {
+            if left.is_zero() || self.in_flight_count() == 0 {
                 return None;
             }
             self.wait(left);
         }
     }
 
-    /// Waits for an answer, or for a connection that a request waits for.
+    /// Waits for a response, or for the connection of a queued request.
     fn wait(&mut self, left: Duration) {
-        if self.waiting.is_empty() {
+        if self.queued.is_empty() {
             self.receive(left);
-        } else if self.under_way.is_empty() {
+        } else if self.in_flight.is_empty() {
             let seen = shim::state_version(self.client);
-            self.send_what_waits();
-            let first = self.waiting.iter().map(|waiting| waiting.connect_by).min();
+            self.send_queued();
+            let first = self.queued.iter().map(|queued| queued.connect_by).min();
             if let (Some(first), true) = (first, self.arrived.is_empty()) {
                 let wait = left.min(first.saturating_duration_since(Instant::now()));
-                // A broker whose number librdkafka learns comes without a change of its state.
-                shim::wait_for_state(self.client, seen, wait.min(LOOK * 5));
+                // librdkafka changes no broker's state when it learns the id of one.
+                shim::wait_for_state(self.client, seen, wait.min(CONNECT_POLL_INTERVAL * 5));
             }
         } else {
-            self.receive(left.min(LOOK));
+            self.receive(left.min(CONNECT_POLL_INTERVAL));
         }
     }
 
     fn receive(&mut self, wait: Duration) {
-        let mut arrivals: Vec<Arrival> = Vec::new();
-        self.queue.serve(wait, &mut arrivals);
-        self.arrived.extend(
-            arrivals
-                .into_iter()
-                .map(|(ticket, result)| (ticket, result.map_err(KafkaError::of))),
-        );
+        let arrived = self.queue.serve(wait);
+        let arrived =
+            arrived.map(|(id, result)| (CorrelationId(id), result.map_err(KafkaError::of)));
+        self.arrived.extend(arrived);
     }
 
-    fn answer(&mut self, ticket: u64, result: Result<Body, KafkaError>) -> Answer {
-        let sent = self.under_way.remove(&ticket);
-        let result = match (result, sent) {
-            (Ok(body), Some(sent)) => Ok(Reply {
+    fn result(
+        &mut self,
+        id: CorrelationId,
+        result: Result<ResponseBody, KafkaError>,
+    ) -> RequestResult {
+        let result = match (result, self.in_flight.remove(&id)) {
+            (Ok(body), Some(sent)) => Ok(RawResponse {
                 api: sent.api,
                 version: sent.version,
                 broker: sent.broker,
@@ -302,96 +237,75 @@ impl<'c> Wire<'c> {
                 code::BAD_MESSAGE,
                 "an answer to no request",
             )),
-            (Err(error), Some(sent)) => Err(explain(error, &sent)),
+            (Err(error), Some(sent)) => Err(sent.explain(error)),
             (Err(error), None) => Err(error),
         };
-        Answer {
-            ticket: Ticket(ticket),
-            result,
-        }
+        RequestResult { id, result }
     }
 
-    /// Sends what can be sent, in its order for each broker.
-    fn send_what_waits(&mut self) {
+    /// Sends the queued requests whose brokers are connected, for each broker in their order.
+    fn send_queued(&mut self) {
         let mut unreached = HashSet::new();
-        for waiting in std::mem::take(&mut self.waiting) {
-            let to = waiting.to;
-            let is_due = waiting.connect_by <= Instant::now();
-            if !is_due && unreached.contains(&to) {
-                self.waiting.push_back(waiting);
-            } else if let Some(waiting) = self.try_to_send(waiting) {
-                unreached.insert(to);
-                self.waiting.push_back(waiting);
+        for request in std::mem::take(&mut self.queued) {
+            let target = request.target;
+            let is_due = request.connect_by <= Instant::now();
+            if !is_due && unreached.contains(&target) {
+                self.queued.push_back(request);
+            } else if let Some(request) = self.try_send(request) {
+                unreached.insert(target);
+                self.queued.push_back(request);
             }
         }
     }
 
-    /// Gives the request back while its broker is not reached.
-    fn try_to_send(&mut self, waiting: Waiting) -> Option<Waiting> {
-        let left = waiting.deadline.saturating_duration_since(Instant::now());
-        let id = match waiting.to {
-            To::Any => None,
-            To::Broker(id) => Some(id),
+    /// Returns the request if its broker is not connected yet.
+    fn try_send(&mut self, request: QueuedRequest) -> Option<QueuedRequest> {
+        let now = Instant::now();
+        let timeout = request.deadline.saturating_duration_since(now);
+        let broker_id = match request.target {
+            Target::Any => None,
+            Target::Broker(id) => Some(id),
         };
-        let link = Link::find(self.client, id);
-        let is_given_up = link.is_none() && waiting.connect_by <= Instant::now();
-        if left.is_zero() || is_given_up {
-            let error = match link {
-                Some(_) => KafkaError::of(code::TIMED_OUT),
-                None => self.not_reached(waiting.to),
-            };
-            self.arrived.push_back((waiting.ticket, Err(error)));
-            return None;
-        }
-        let Some(link) = link else {
-            self.ask_for_unknown(id);
-            return Some(waiting);
+        let id = request.id;
+        let sent = match BrokerHandle::find(self.client, broker_id) {
+            None if request.connect_by <= now => Err(self.unreachable(request.target)),
+            None => {
+                self.refresh_unknown_broker(broker_id);
+                return Some(request);
+            }
+            Some(_) if timeout.is_zero() => Err(KafkaError::of(code::TIMED_OUT)),
+            Some(broker) => self.send_to(&broker, request, timeout),
         };
-        if let Err(error) = self.hand_over(&link, waiting.ticket, waiting, left) {
-            self.arrived.push_back(error);
+        if let Err(error) = sent {
+            self.arrived.push_back((id, Err(error)));
         }
         None
     }
 
-    fn hand_over(
+    fn send_to(
         &mut self,
-        link: &Link,
-        ticket: u64,
-        waiting: Waiting,
+        broker: &BrokerHandle,
+        request: QueuedRequest,
         timeout: Duration,
-    ) -> Result<(), (u64, Result<Body, KafkaError>)> {
-        let failed = |code, reason: String| (ticket, Err(KafkaError::new(code, reason)));
-        let api = waiting.api;
-        let Some(version) = link.version(api, waiting.lowest, waiting.newest) else {
-            if api == ApiKey::Metadata as i16 {
-                let name = link.name().replace("/bootstrap", "");
-                let reason = format!(
-                    "{name} is not a broker's port (it may be a controller's): -b names a broker, usually HOST:9092"
-                );
-                return Err(failed(code::UNSUPPORTED_FEATURE, reason));
-            }
-            let reason = format!(
-                "broker {} does not know {} in a version from {} to {}",
-                link.id(),
-                api_name(api),
-                waiting.lowest,
-                waiting.newest
-            );
-            return Err(failed(code::UNSUPPORTED_FEATURE, reason));
+    ) -> Result<(), KafkaError> {
+        let api = request.api;
+        let Some(version) = broker.version(api, request.lowest, request.newest) else {
+            return Err(unsupported(broker, &request));
         };
-        let unsent = |why: String| format!("{} v{version} can't be sent: {why}", api_name(api));
-        let mut body = (waiting.encode)(version)
-            .map_err(|why| failed(code::INVALID_ARG, unsent(why.to_string())))?;
-        let is_flexible = version >= waiting.flexible_from;
+        let invalid = |why: String| {
+            let reason = format!("{} v{version} can't be sent: {why}", api_name(api));
+            KafkaError::new(code::INVALID_ARG, reason)
+        };
+        let mut body = (request.encode)(version).map_err(|why| invalid(why.to_string()))?;
+        let is_flexible = version >= request.flexible_from;
+        // librdkafka writes the last tag list itself, an empty one.
         if is_flexible {
-            // librdkafka writes the last tag list itself, an empty one.
             if body.last() != Some(&0) {
-                let why = unsent("it has tagged fields of its own".to_owned());
-                return Err(failed(code::INVALID_ARG, why));
+                return Err(invalid("it has tagged fields of its own".to_owned()));
             }
             body.truncate(body.len() - 1);
         }
-        let encoded = Encoded {
+        let encoded = EncodedRequest {
             api,
             version,
             is_flexible,
@@ -399,70 +313,65 @@ impl<'c> Wire<'c> {
             timeout,
             may_wait_at_broker: api == ApiKey::Fetch as i16,
         };
-        link.send(&self.queue, ticket, &encoded)
-            .map_err(|error| (ticket, Err(error)))?;
-        let is_known = matches!(waiting.to, To::Broker(_));
-        let sent = Sent {
+        broker.send(&self.queue, request.id.0, &encoded)?;
+        let broker_name = match request.target {
+            Target::Any => broker.name(),
+            Target::Broker(_) => String::new(),
+        };
+        let sent = InFlightRequest {
             api,
             version,
-            broker: link.id(),
-            broker_name: if is_known { String::new() } else { link.name() },
+            broker: broker.id(),
+            broker_name,
         };
-        self.under_way.insert(ticket, sent);
+        self.in_flight.insert(request.id, sent);
         Ok(())
     }
 
-    fn ask_for_unknown(&mut self, id: Option<i32>) {
+    fn refresh_unknown_broker(&mut self, id: Option<i32>) {
         let Some(id) = id else { return };
-        let is_due = self.refreshed.is_none_or(|at| at.elapsed() >= REFRESH);
+        let last = self.brokers_refreshed_at;
+        let is_due = last.is_none_or(|at| at.elapsed() >= BROKER_REFRESH_INTERVAL);
         if is_due && !shim::is_known(self.client, id) {
             shim::refresh_brokers(self.client);
-            self.refreshed = Some(Instant::now());
+            self.brokers_refreshed_at = Some(Instant::now());
         }
     }
 
-    fn not_reached(&self, to: To) -> KafkaError {
+    fn unreachable(&self, target: Target) -> KafkaError {
         let cause = self.client.cause();
         let cause = cause.unwrap_or_else(|| "no answer".to_owned());
-        match to {
-            To::Any => KafkaError::new(code::TRANSPORT, cause),
-            To::Broker(id) => KafkaError::new(
-                code::TRANSPORT,
-                format!("broker {id} is not reached: {cause}"),
-            ),
-        }
+        let reason = match target {
+            Target::Any => cause,
+            Target::Broker(id) => format!("broker {id} is not reached: {cause}"),
+        };
+        KafkaError::new(code::TRANSPORT, reason)
+    }
+
+    /// Forgets all requests that have no result yet.
+    fn abandon_all(&mut self) {
+        self.queued.clear();
+        self.arrived.clear();
+        self.in_flight.clear();
+        self.queue = Queue::new(self.client);
     }
 }
 
-/// Which broker did not answer what.
-fn explain(error: KafkaError, sent: &Sent) -> KafkaError {
-    let api = api_name(sent.api);
-    let broker = if sent.broker_name.is_empty() {
-        sent.broker.to_string()
+/// The broker knows none of the versions of a request.
+fn unsupported(broker: &BrokerHandle, request: &QueuedRequest) -> KafkaError {
+    let reason = if request.api == ApiKey::Metadata as i16 {
+        let name = broker.name().replace("/bootstrap", "");
+        format!(
+            "{name} is not a broker's port (it may be a controller's): -b names a broker, usually HOST:9092"
+        )
     } else {
-        sent.broker_name.clone()
+        format!(
+            "broker {} does not know {} in a version from {} to {}",
+            broker.id(),
+            api_name(request.api),
+            request.lowest,
+            request.newest
+        )
     };
-    match error.code {
-        code::TIMED_OUT | code::TIMED_OUT_QUEUE => KafkaError::new(
-            code::TIMED_OUT,
-            format!("broker {broker} did not answer {api} in time"),
-        ),
-        // librdkafka closes what it bootstrapped from as soon as it knows the brokers by their numbers.
-        code::TRANSPORT | code::DESTROY_BROKER => KafkaError::new(
-            code::TRANSPORT,
-            format!("the connection to broker {broker} broke before it answered {api}"),
-        ),
-        code::UNDERFLOW => KafkaError::new(
-            code::BAD_MESSAGE,
-            format!("broker {broker} sent an answer to {api} that is empty or cut"),
-        ),
-        // librdkafka received a length that it does not take; nothing else ends so.
-        code::BAD_MESSAGE => KafkaError::new(
-            code::TOO_LARGE_ANSWER,
-            format!(
-                "broker {broker} sent an answer to {api} that is larger than receive.message.max.bytes"
-            ),
-        ),
-        _ => error,
-    }
+    KafkaError::new(code::UNSUPPORTED_FEATURE, reason)
 }

@@ -1,9 +1,9 @@
 /*
  * Any Kafka request over librdkafka's own connections.
  *
- * librdkafka resolves, connects, encrypts, authenticates and reconnects; what
- * is here writes a request body that somebody else has encoded, and hands the
- * body of the response back without a copy. The functions used are private to
+ * librdkafka resolves, connects, encrypts, authenticates and reconnects. This
+ * file sends a request body that the caller has encoded, and returns the body
+ * of the response without a copy. The functions used are private to
  * librdkafka: Cargo.toml pins its version, and their signatures have been the
  * same from librdkafka 1.9 to 2.15.
  */
@@ -23,8 +23,8 @@
 #include "rdkafka_proto.h"
 #include "rdkafka_queue.h"
 
-/* Takes what came back: `reply` is NULL on error, else owned by the taker, and `body` points into it. */
-typedef void (*ku_taker_t)(void *inbox, uint64_t ticket, int error,
+/* Receives a response: `reply` is NULL on error, else owned by the callback, and `body` points into it. */
+typedef void (*ku_response_callback_t)(void *arrivals, uint64_t id, int error,
                            void *reply, const void *body, size_t size);
 
 /* How long a header's name is: rd_kafka_header_get_all tells where it begins, and it may hold a NUL. */
@@ -35,9 +35,9 @@ size_t ku_header_name_size(const char *name) {
 }
 
 struct ku_pending {
-        ku_taker_t take;
-        void *inbox;
-        uint64_t ticket;
+        ku_response_callback_t on_response;
+        void *arrivals;
+        uint64_t id;
 };
 
 static void ku_answered(rd_kafka_t *rk, rd_kafka_broker_t *rkb,
@@ -51,11 +51,11 @@ static void ku_answered(rd_kafka_t *rk, rd_kafka_broker_t *rkb,
         (void)rkb;
         (void)request;
         free(opaque);
-        /* The queue is gone and with it the inbox; this may be any thread. */
+        /* The queue and its arrivals are gone; this may be any thread. */
         if (err == RD_KAFKA_RESP_ERR__DESTROY)
                 return;
         if (err || !reply) {
-                pending.take(pending.inbox, pending.ticket,
+                pending.on_response(pending.arrivals, pending.id,
                              err ? (int)err : RD_KAFKA_RESP_ERR__TRANSPORT,
                              NULL, NULL, 0);
                 return;
@@ -64,12 +64,12 @@ static void ku_answered(rd_kafka_t *rk, rd_kafka_broker_t *rkb,
         /* librdkafka receives a body into one segment, so nothing is copied. */
         body = rd_slice_ensure_contig(&reply->rkbuf_reader, size);
         if (size > 0 && !body) {
-                pending.take(pending.inbox, pending.ticket,
+                pending.on_response(pending.arrivals, pending.id,
                              RD_KAFKA_RESP_ERR__BAD_MSG, NULL, NULL, 0);
                 return;
         }
         rd_kafka_buf_keep(reply);
-        pending.take(pending.inbox, pending.ticket, 0, reply, body, size);
+        pending.on_response(pending.arrivals, pending.id, 0, reply, body, size);
 }
 
 void *ku_queue_new(rd_kafka_t *rk) {
@@ -80,23 +80,23 @@ void ku_queue_destroy(void *queue) {
         rd_kafka_q_destroy_owner(queue);
 }
 
-/* Calls the takers of what has come, waiting for the first at most `timeout_ms`; returns how many. */
+/* Calls the callbacks of the responses received, waiting at most `timeout_ms` for the first; returns how many. */
 int ku_queue_serve(void *queue, int timeout_ms) {
         return rd_kafka_q_serve(queue, timeout_ms, 0 /* all */,
                                 RD_KAFKA_Q_CB_CALLBACK, NULL, NULL);
 }
 
-/* Whether a broker is only one of the bootstrap list. */
+/* Whether a broker comes only from the bootstrap list. */
 static int ku_is_bootstrap(rd_kafka_broker_t *rkb, void *opaque) {
         (void)opaque;
         return rkb->rkb_source != RD_KAFKA_LEARNED;
 }
 
 /*
- * Any broker that is up, or NULL; to be released.
+ * Any broker that is up, or NULL; the caller releases it.
  *
- * Once a cluster has told its brokers' numbers, librdkafka gives up the
- * connections to the bootstrap list, and what is under way there is lost.
+ * As soon as librdkafka knows the brokers' ids, it closes the connections to
+ * the bootstrap list, and requests in flight there are lost.
  */
 void *ku_broker_any(rd_kafka_t *rk) {
         rd_kafka_broker_t *rkb;
@@ -111,7 +111,7 @@ void *ku_broker_any(rd_kafka_t *rk) {
         return rkb;
 }
 
-/* The broker of this number if it is up, or NULL, and then librdkafka is asked to connect; to be released. */
+/* The broker of this id if it is up, else NULL, and librdkafka connects to it; the caller releases it. */
 void *ku_broker_up(rd_kafka_t *rk, int32_t id) {
         rd_kafka_broker_t *rkb;
         rd_kafka_rdlock(rk);
@@ -121,7 +121,7 @@ void *ku_broker_up(rd_kafka_t *rk, int32_t id) {
         return rkb;
 }
 
-/* Whether librdkafka has heard of a broker of this number. */
+/* Whether librdkafka knows a broker of this id. */
 int ku_broker_is_known(rd_kafka_t *rk, int32_t id) {
         rd_kafka_broker_t *rkb;
         rd_kafka_rdlock(rk);
@@ -145,7 +145,7 @@ const char *ku_broker_name(void *broker) {
         return rd_kafka_broker_name(broker);
 }
 
-/* The newest version of an API within the range that the broker takes, or -1. */
+/* The newest version of an API within the range that the broker supports, or -1. */
 int16_t ku_broker_version(void *broker, int16_t api, int16_t lowest,
                           int16_t newest) {
         return rd_kafka_broker_ApiVersion_supported(broker, api, lowest, newest,
@@ -157,19 +157,19 @@ int ku_state_version(rd_kafka_t *rk) {
         return rd_kafka_brokers_get_state_version(rk);
 }
 
-/* Waits until the state is another than `seen`, at most `timeout_ms`. */
+/* Waits at most `timeout_ms` until the state differs from `seen`. */
 void ku_state_wait(rd_kafka_t *rk, int seen, int timeout_ms) {
         (void)rd_kafka_brokers_wait_state_change(rk, seen, timeout_ms);
 }
 
-/* Has librdkafka ask which brokers there are. */
+/* Makes librdkafka refresh its list of brokers. */
 void ku_refresh_brokers(rd_kafka_t *rk) {
         (void)rd_kafka_metadata_refresh_brokers(rk, NULL, "unknown broker");
 }
 
 /*
- * Sends a request; `take` is called from ku_queue_serve(), once, unless the
- * queue is destroyed before. Returns 0 without memory.
+ * Sends a request; ku_queue_serve() calls `on_response` once, unless the queue
+ * is destroyed before. Returns 0 if out of memory.
  *
  * `body` is what follows the request header. In a flexible version it ends
  * with the empty tag list of the outermost structure, which librdkafka writes
@@ -177,17 +177,17 @@ void ku_refresh_brokers(rd_kafka_t *rk) {
  */
 int ku_send(void *broker, void *queue, int16_t api, int16_t version,
             int is_flexible, const void *body, size_t size, int timeout_ms,
-            int may_wait_at_broker, ku_taker_t take, void *inbox,
-            uint64_t ticket) {
+            int may_wait_at_broker, ku_response_callback_t on_response, void *arrivals,
+            uint64_t id) {
         rd_kafka_broker_t *rkb = broker;
         rd_kafka_buf_t *rkbuf;
         struct ku_pending *pending = malloc(sizeof(*pending));
 
         if (!pending)
                 return 0;
-        pending->take   = take;
-        pending->inbox  = inbox;
-        pending->ticket = ticket;
+        pending->on_response = on_response;
+        pending->arrivals    = arrivals;
+        pending->id          = id;
 
         rkbuf = rd_kafka_buf_new_flexver_request(rkb, api, 1, size,
                                                  is_flexible ? rd_true
@@ -199,7 +199,7 @@ int ku_send(void *broker, void *queue, int16_t api, int16_t version,
          * know itself. */
         if (api >= RD_KAFKAP__NUM)
                 rkbuf->rkbuf_reqhdr.ApiKey = RD_KAFKAP_DescribeGroups;
-        /* Whether to ask again is for the asker to say. */
+        /* The caller decides whether to retry. */
         rkbuf->rkbuf_max_retries = RD_KAFKA_REQUEST_NO_RETRIES;
         rd_kafka_buf_set_abs_timeout_force(rkbuf, timeout_ms, 0);
         if (may_wait_at_broker)
@@ -250,12 +250,12 @@ int ku_send_timestamp_0(rd_kafka_conf_t *conf) {
 }
 
 /*
- * Waiting by a clock that nobody sets.
+ * Waiting by the monotonic clock.
  *
- * librdkafka's timed waits end at a time of day. When that clock is set back by
- * an hour, by an operator or after a sleep of the machine, each thread that
- * waits then, for its timers, reconnects and heartbeats too, waits an hour
- * longer. The linker leads the two functions of threads.h here that it uses.
+ * librdkafka's timed waits end at a wall-clock time. When an operator sets that
+ * clock back by an hour, every thread that waits at that moment waits an hour
+ * longer, also for timers, reconnects and heartbeats. The linker redirects the
+ * two functions of threads.h that librdkafka uses to these.
  */
 int __wrap_cnd_init(cnd_t *cond);
 int __wrap_cnd_timedwait(cnd_t *cond, mtx_t *mutex,
@@ -279,10 +279,10 @@ int __wrap_cnd_init(cnd_t *cond) {
         return failed ? thrd_error : thrd_success;
 }
 
-/* `until` is a time of day that cnd_timedwait_ms, librdkafka's only caller, has just
- * reckoned; it counts what is left by the steady clock, and asks again when a
- * wait was shorter. So one second at a time is enough, and is all that a clock
- * set between its look and this one can cost. */
+/* `until` is a wall-clock time that cnd_timedwait_ms, librdkafka's only caller,
+ * has just computed. It measures the remaining time by the monotonic clock and
+ * waits again after a shorter wait. So one second at a time is enough, and a
+ * clock that is set in between costs no more than that. */
 int __wrap_cnd_timedwait(cnd_t *cond, mtx_t *mutex,
                          const struct timespec *until) {
         const int64_t second = 1000000000;
@@ -290,7 +290,7 @@ int __wrap_cnd_timedwait(cnd_t *cond, mtx_t *mutex,
         int64_t left;
         int error;
 
-        /* musl's own cnd_wait, which a static program has led here too. */
+        /* musl's own cnd_wait, which a static program calls through this too. */
         if (!until) {
                 error = pthread_cond_wait((pthread_cond_t *)cond,
                                           (pthread_mutex_t *)mutex);
@@ -312,14 +312,14 @@ int __wrap_cnd_timedwait(cnd_t *cond, mtx_t *mutex,
 }
 
 /*
- * Nothing that a broker refused is delivered.
+ * A batch that a broker refused is not delivered.
  *
- * Where a batch succeeds while earlier ones wait for another try, librdkafka
- * takes those for stored, because a broker refuses a gap in a producer's
- * sequence. But it knows no gap before the first batch that it gets of a
- * producer: a partition that is just being made, or that changes its leader,
- * may refuse one batch and take the next (confluent-kafka-go issue 921). What
- * was refused is marked so, and is reported as the gap that it is.
+ * When a batch succeeds while earlier ones wait for a retry, librdkafka takes
+ * those for stored, because a broker refuses a gap in a producer's sequence.
+ * But a broker sees no gap before the first batch of a producer: a partition
+ * that is being created, or that changes its leader, may refuse one batch and
+ * accept the next (confluent-kafka-go issue 921). The refused messages are
+ * marked as not persisted; they are reported as a gap.
  */
 void __real_rd_kafka_dr_implicit_ack(rd_kafka_broker_t *rkb,
                                      rd_kafka_toppar_t *rktp,
@@ -347,7 +347,7 @@ void __wrap_rd_kafka_dr_implicit_ack(rd_kafka_broker_t *rkb,
                                      uint64_t last_msgid) {
         rd_kafka_msgq_t refused = RD_KAFKA_MSGQ_INITIALIZER(refused);
 
-        /* What is under way is in neither queue. */
+        /* Messages in flight are in neither queue. */
         move_refused(&refused, &rktp->rktp_xmit_msgq, last_msgid);
         move_refused(&refused, &rktp->rktp_msgq, last_msgid);
         rd_kafka_dr_msgq(rktp->rktp_rkt, &refused,

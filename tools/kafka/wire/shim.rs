@@ -1,4 +1,4 @@
-//! The shim's C functions as safe types: a queue of answers, a broker's connection, an answer kept alive.
+//! The functions of shim.c as safe types: a queue of responses, a broker, the body of a response.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -10,7 +10,8 @@ use crate::kafka::client::Client;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi::{self, rd_kafka_t};
 
-type Taker = unsafe extern "C" fn(*mut c_void, u64, c_int, *mut c_void, *const c_void, usize);
+type ResponseCallback =
+    unsafe extern "C" fn(*mut c_void, u64, c_int, *mut c_void, *const c_void, usize);
 
 unsafe extern "C" {
     fn ku_queue_new(rk: *mut rd_kafka_t) -> *mut c_void;
@@ -36,52 +37,52 @@ unsafe extern "C" {
         size: usize,
         timeout_ms: c_int,
         may_wait_at_broker: c_int,
-        take: Taker,
-        inbox: *mut c_void,
-        ticket: u64,
+        on_response: ResponseCallback,
+        arrivals: *mut c_void,
+        id: u64,
     ) -> c_int;
     fn ku_reply_release(reply: *mut c_void);
 }
 
-/// Milliseconds for a C function, rounded up, so that a wait of less than one does not become a spin.
+/// Milliseconds for a C function, rounded up, so that a shorter wait does not become a busy loop.
 fn milliseconds(time: Duration) -> c_int {
     time.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as c_int
 }
 
 /// The body of a response, in the memory that librdkafka received it into.
-pub(super) struct Body {
+pub(super) struct ResponseBody {
     reply: NonNull<c_void>,
     bytes: NonNull<u8>,
     size: usize,
 }
 
-// SAFETY: the buffer is written by nobody after it was received, and its reference count is atomic (rdkafka_buf.h).
-unsafe impl Send for Body {}
+// SAFETY: nobody writes to the buffer after it was received, and its reference count is atomic (rdkafka_buf.h).
+unsafe impl Send for ResponseBody {}
 // SAFETY: as above; it is only read.
-unsafe impl Sync for Body {}
+unsafe impl Sync for ResponseBody {}
 
-impl AsRef<[u8]> for Body {
+impl AsRef<[u8]> for ResponseBody {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: `bytes` points to `size` bytes of the buffer, which `reply` keeps.
         unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.size) }
     }
 }
 
-impl Drop for Body {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
-        // SAFETY: our reference, given up once.
+        // SAFETY: our reference, released once.
         unsafe { ku_reply_release(self.reply.as_ptr()) }
     }
 }
 
-/// What came back for a ticket: a body, or the code of what went wrong.
-pub(super) type Arrival = (u64, Result<Body, i32>);
+/// The response to a request, by its id: a body, or an error code.
+pub(super) type ResponseArrival = (u64, Result<ResponseBody, i32>);
 
-/// Where the answers come in.
+/// Receives the responses to the requests sent with it.
 pub(super) struct Queue {
     queue: NonNull<c_void>,
-    /// Written by [`take`] while [`Queue::serve`] runs, read after it; boxed, so that its address holds.
-    inbox: Box<UnsafeCell<Vec<Arrival>>>,
+    /// Written by [`on_response`] while [`Queue::serve`] runs, read after it; boxed, so that its address holds.
+    arrivals: Box<UnsafeCell<Vec<ResponseArrival>>>,
 }
 
 impl Queue {
@@ -90,40 +91,40 @@ impl Queue {
         let queue = unsafe { ku_queue_new(client.as_ptr()) };
         Queue {
             queue: NonNull::new(queue).expect("librdkafka ends the process where it has no memory"),
-            inbox: Box::default(),
+            arrivals: Box::default(),
         }
     }
 
-    /// Adds what has come to `arrivals`, waiting for the first at most `wait`.
-    pub(super) fn serve(&mut self, wait: Duration, arrivals: &mut impl Extend<Arrival>) {
-        // SAFETY: the queue is live; its takers run in this call, on this thread.
+    /// The responses received, waiting at most `wait` for the first.
+    pub(super) fn serve(&mut self, wait: Duration) -> impl Iterator<Item = ResponseArrival> {
+        // SAFETY: the queue is live; its callbacks run in this call, on this thread.
         unsafe { ku_queue_serve(self.queue.as_ptr(), milliseconds(wait)) };
-        arrivals.extend(self.inbox.get_mut().drain(..));
+        self.arrivals.get_mut().drain(..)
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: ours, destroyed once. Answers that come later find no queue
-        // and are dropped by the shim without a look at the inbox.
+        // SAFETY: ours, destroyed once. The shim drops later responses without
+        // touching `arrivals`.
         unsafe { ku_queue_destroy(self.queue.as_ptr()) }
     }
 }
 
-/// Called by the shim from [`Queue::serve`].
+/// The shim calls this from [`Queue::serve`].
 ///
 /// # Safety
-/// `inbox` is the live inbox of the queue that is served; `reply` is NULL or a reference that is now ours.
-unsafe extern "C" fn take(
-    inbox: *mut c_void,
-    ticket: u64,
+/// `arrivals` is live and belongs to the queue that is served; `reply` is NULL or a reference that is now ours.
+unsafe extern "C" fn on_response(
+    arrivals: *mut c_void,
+    id: u64,
     error: c_int,
     reply: *mut c_void,
     body: *const c_void,
     size: usize,
 ) {
     let result = match NonNull::new(reply) {
-        Some(reply) => Ok(Body {
+        Some(reply) => Ok(ResponseBody {
             reply,
             bytes: NonNull::new(body.cast_mut().cast()).unwrap_or(NonNull::dangling()),
             size,
@@ -131,16 +132,15 @@ unsafe extern "C" fn take(
         None => Err(error),
     };
     // SAFETY: the caller's promise; nobody else holds a reference while the queue is served.
-    unsafe { (*inbox.cast::<UnsafeCell<Vec<Arrival>>>()).get_mut() }.push((ticket, result));
+    unsafe { (*arrivals.cast::<UnsafeCell<Vec<ResponseArrival>>>()).get_mut() }.push((id, result));
 }
 
-/// A broker that was up when it was asked for.
-pub(super) struct Link {
+/// A broker that was up when it was looked up.
+pub(super) struct BrokerHandle {
     broker: NonNull<c_void>,
 }
 
-/// A request, encoded for a version.
-pub(super) struct Encoded<'a> {
+pub(super) struct EncodedRequest<'a> {
     pub(super) api: i16,
     pub(super) version: i16,
     pub(super) is_flexible: bool,
@@ -150,20 +150,20 @@ pub(super) struct Encoded<'a> {
     pub(super) may_wait_at_broker: bool,
 }
 
-impl Link {
-    /// The broker of this number, or any for `None`, if it is up.
-    pub(super) fn find(client: &Client, id: Option<i32>) -> Option<Link> {
-        // SAFETY: the handle is live; what comes back is a reference of ours.
+impl BrokerHandle {
+    /// The broker of this id, or any for `None`, if it is up.
+    pub(super) fn find(client: &Client, id: Option<i32>) -> Option<BrokerHandle> {
+        // SAFETY: the handle is live; the result is a reference of ours.
         let broker = unsafe {
             match id {
                 Some(id) => ku_broker_up(client.as_ptr(), id),
                 None => ku_broker_any(client.as_ptr()),
             }
         };
-        NonNull::new(broker).map(|broker| Link { broker })
+        NonNull::new(broker).map(|broker| BrokerHandle { broker })
     }
 
-    /// The broker's number, -1 while it is not known.
+    /// The broker's id, -1 while it is unknown.
     pub(super) fn id(&self) -> i32 {
         // SAFETY: the broker is kept by our reference.
         unsafe { ku_broker_id(self.broker.as_ptr()) }
@@ -175,21 +175,21 @@ impl Link {
         unsafe { ffi::text(ku_broker_name(self.broker.as_ptr())) }
     }
 
-    /// The newest version of an API within `lowest..=newest` that the broker takes.
+    /// The newest version of an API within `lowest..=newest` that the broker supports.
     pub(super) fn version(&self, api: i16, lowest: i16, newest: i16) -> Option<i16> {
         // SAFETY: the broker is kept by our reference.
         let version = unsafe { ku_broker_version(self.broker.as_ptr(), api, lowest, newest) };
         (version >= 0).then_some(version)
     }
 
-    /// Sends a request; its answer comes to `queue` under `ticket`.
+    /// Sends a request; `queue` receives its response under `id`.
     pub(super) fn send(
         &self,
         queue: &Queue,
-        ticket: u64,
-        request: &Encoded<'_>,
+        id: u64,
+        request: &EncodedRequest<'_>,
     ) -> Result<(), KafkaError> {
-        // SAFETY: broker and queue are live; the body is copied; the inbox
+        // SAFETY: broker and queue are live; the body is copied; the arrivals
         // outlives the queue, which it is freed after.
         let sent = unsafe {
             ku_send(
@@ -202,9 +202,9 @@ impl Link {
                 request.body.len(),
                 milliseconds(request.timeout),
                 c_int::from(request.may_wait_at_broker),
-                take,
-                queue.inbox.get().cast(),
-                ticket,
+                on_response,
+                queue.arrivals.get().cast(),
+                id,
             )
         };
         if sent == 0 {
@@ -214,32 +214,32 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for BrokerHandle {
     fn drop(&mut self) {
-        // SAFETY: our reference, given up once.
+        // SAFETY: our reference, released once.
         unsafe { ku_broker_release(self.broker.as_ptr()) }
     }
 }
 
-/// Whether librdkafka has heard of a broker of this number.
+/// Whether librdkafka knows a broker of this id.
 pub(super) fn is_known(client: &Client, id: i32) -> bool {
     // SAFETY: the handle is live.
     unsafe { ku_broker_is_known(client.as_ptr(), id) != 0 }
 }
 
-/// Has librdkafka ask which brokers there are.
+/// Makes librdkafka refresh its list of brokers.
 pub(super) fn refresh_brokers(client: &Client) {
     // SAFETY: the handle is live.
     unsafe { ku_refresh_brokers(client.as_ptr()) }
 }
 
-/// A number that changes with every change of any broker's state.
+/// Changes with every change of any broker's state.
 pub(super) fn state_version(client: &Client) -> i32 {
     // SAFETY: the handle is live.
     unsafe { ku_state_version(client.as_ptr()) }
 }
 
-/// Waits until [`state_version`] is another than `seen`, at most `wait`.
+/// Waits at most `wait` until [`state_version`] differs from `seen`.
 pub(super) fn wait_for_state(client: &Client, seen: i32, wait: Duration) {
     // SAFETY: the handle is live.
     unsafe { ku_state_wait(client.as_ptr(), seen, milliseconds(wait)) }

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName}
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Answer, Isolation, Position, scan};
-use crate::kafka::batch::Unpacker;
+use crate::kafka::batch::BatchDecoder;
 use crate::kafka::cluster::metadata::Metadata;
 use crate::kafka::cluster::patience::Patience;
 use crate::kafka::error::{KafkaError, code};
@@ -38,7 +38,7 @@ pub(super) fn ask_leaders(
     let mut answers: Vec<Option<Answer>> = positions.iter().map(|_| None).collect();
     let mut parts = Part::all(positions, metadata, &mut answers);
     // What a client takes at most of one batch (receive.message.max.bytes).
-    let mut unpacker = Unpacker::new(100_000_000);
+    let mut decoder = BatchDecoder::new(100_000_000);
     while !parts.is_empty() {
         let calls = split_into_calls(&parts);
         let requests = calls.iter().map(|(call, indices)| {
@@ -46,7 +46,7 @@ pub(super) fn ask_leaders(
             (call.0, move |_: i16| request)
         });
         let requests = requests.collect();
-        let replies = patience.gather::<FetchRequest, _>(wire, &VERSIONS, requests);
+        let replies = patience.fan_out::<FetchRequest, _>(wire, &VERSIONS, requests);
         for ((call, indices), reply) in calls.iter().zip(replies) {
             let reply = reply.and_then(|reply| match i32::from(reply.error_code) {
                 code::NONE => Ok(reply),
@@ -58,7 +58,7 @@ pub(super) fn ask_leaders(
                     patience.rest(call.0, reply.throttle_time_ms);
                 }
                 Ok(reply) => {
-                    let is_empty = take(reply, indices, &mut parts, &mut unpacker, &mut answers);
+                    let is_empty = take(reply, indices, &mut parts, &mut decoder, &mut answers);
                     if is_empty {
                         patience.rest(call.0, EMPTY_PAUSE_MS);
                     }
@@ -178,7 +178,7 @@ impl<'a> Part<'a> {
         data: &PartitionData,
         is_first: bool,
         is_full: bool,
-        unpacker: &mut Unpacker,
+        decoder: &mut BatchDecoder,
         answers: &mut [Option<Answer>],
     ) -> bool {
         let Some(asked) = self.pending.first().map(|pending| pending.offset) else {
@@ -200,7 +200,7 @@ impl<'a> Part<'a> {
             isolation: self.isolation,
             not_after_ms: self.not_after_ms,
         };
-        match scan::scan(data, view, &mut self.pending, unpacker, answers) {
+        match scan::scan(data, view, &mut self.pending, decoder, answers) {
             Ok(covered) if covered > asked => {
                 self.empty_answers = 0;
                 // What lies between was nothing for this reader: more of it at a time.
@@ -299,7 +299,7 @@ fn take(
     reply: FetchResponse,
     indices: &[usize],
     parts: &mut [Part<'_>],
-    unpacker: &mut Unpacker,
+    decoder: &mut BatchDecoder,
     answers: &mut [Option<Answer>],
 ) -> bool {
     let size = |data: &PartitionData| data.records.as_ref().map_or(0, bytes::Bytes::len);
@@ -324,7 +324,7 @@ fn take(
     let first = indices.first().copied();
     let mut is_empty = false;
     for (index, data) in found {
-        is_empty |= parts[index].take(&data, Some(index) == first, is_full, unpacker, answers);
+        is_empty |= parts[index].take(&data, Some(index) == first, is_full, decoder, answers);
     }
     is_empty
 }
@@ -357,10 +357,10 @@ mod tests {
             max_bytes: FIRST_BYTES,
             empty_answers: 0,
         };
-        let mut unpacker = Unpacker::new(1 << 20);
+        let mut decoder = BatchDecoder::new(1 << 20);
         let mut take = |part: &mut Part<'_>, end| {
             let mut answers = [None];
-            part.take(&nothing(end), true, false, &mut unpacker, &mut answers);
+            part.take(&nothing(end), true, false, &mut decoder, &mut answers);
             let [answer] = answers;
             answer
         };

@@ -7,7 +7,7 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 
 use super::leaders::Pending;
 use super::{Answer, FirstRecord};
-use crate::kafka::batch::{Batch, BatchError, Batches, Marker, RawRecord, Unpacker};
+use crate::kafka::batch::{Batch, BatchDecoder, BatchError, Batches, Marker, RawRecord};
 use crate::kafka::cluster::offsets::Isolation;
 
 /// Which records count.
@@ -23,7 +23,7 @@ pub(super) fn scan(
     data: &PartitionData,
     view: View,
     pending: &mut Vec<Pending>,
-    unpacker: &mut Unpacker,
+    decoder: &mut BatchDecoder,
     answers: &mut [Option<Answer>],
 ) -> Result<i64, BatchError> {
     let mut covered = pending.first().map_or(0, |pending| pending.offset);
@@ -38,7 +38,7 @@ pub(super) fn scan(
         if !is_hidden && is_wanted {
             batch.check()?;
             let latest_ms = view.not_after_ms.unwrap_or(i64::MAX);
-            let _ = unpacker.records(&batch, |record| {
+            let _ = decoder.records(&batch, |record| {
                 if record.timestamp_ms > latest_ms {
                     return ControlFlow::Continue(());
                 }
@@ -136,15 +136,15 @@ mod tests {
     use kafka_protocol::messages::fetch_response::AbortedTransaction;
 
     use super::*;
-    use crate::kafka::batch::build::Recipe;
+    use crate::kafka::batch::build::BatchBuilder;
 
     const COMMITTED: Isolation = Isolation::ReadCommitted;
     /// Later than all but what the tests make so.
     const LATEST_MS: i64 = i64::MAX - 1;
     const ALL: Isolation = Isolation::ReadUncommitted;
 
-    fn data(batches: &[Recipe], aborted: &[(i64, i64)]) -> PartitionData {
-        let bytes: Vec<u8> = batches.iter().flat_map(Recipe::bytes).collect();
+    fn data(batches: &[BatchBuilder], aborted: &[(i64, i64)]) -> PartitionData {
+        let bytes: Vec<u8> = batches.iter().flat_map(BatchBuilder::bytes).collect();
         let aborted = aborted.iter().map(|&(producer_id, first_offset)| {
             AbortedTransaction::default()
                 .with_producer_id(ProducerId(producer_id))
@@ -169,12 +169,12 @@ mod tests {
         });
         let mut pending: Vec<Pending> = pending.collect();
         let mut answers: Vec<Option<Answer>> = offsets.iter().map(|_| None).collect();
-        let mut unpacker = Unpacker::new(1 << 20);
+        let mut decoder = BatchDecoder::new(1 << 20);
         let view = View {
             isolation,
             not_after_ms: Some(LATEST_MS),
         };
-        let covered = scan(data, view, &mut pending, &mut unpacker, &mut answers).unwrap();
+        let covered = scan(data, view, &mut pending, &mut decoder, &mut answers).unwrap();
         let found = |answer: Option<Answer>| {
             answer.map(|answer| answer.unwrap().map_or(-1, |record| record.offset))
         };
@@ -188,7 +188,10 @@ mod tests {
     #[test]
     fn one_batch_answers_many_offsets() {
         let data = data(
-            &[Recipe::of(10, &["a", "b", "c"]), Recipe::of(13, &["d"])],
+            &[
+                BatchBuilder::of(10, &["a", "b", "c"]),
+                BatchBuilder::of(13, &["d"]),
+            ],
             &[],
         );
         assert_eq!(
@@ -199,10 +202,10 @@ mod tests {
 
     #[test]
     fn what_compaction_took_is_read_over() {
-        let mut gaps = Recipe::of(100, &["a", "b"]);
+        let mut gaps = BatchBuilder::of(100, &["a", "b"]);
         gaps.records[1].offset_delta = 7;
         gaps.last_offset_delta = Some(9);
-        let data = data(&[gaps, Recipe::of(150, &["c"])], &[]);
+        let data = data(&[gaps, BatchBuilder::of(150, &["c"])], &[]);
         assert_eq!(
             ask(&data, COMMITTED, &[5, 101, 108, 120], 200),
             (151, vec![Some(100), Some(107), Some(150), Some(150)])
@@ -211,7 +214,7 @@ mod tests {
 
     #[test]
     fn an_empty_batch_moves_the_search_on() {
-        let mut empty = Recipe::of(0, &[]);
+        let mut empty = BatchBuilder::of(0, &[]);
         empty.last_offset_delta = Some(49);
         let data = data(&[empty], &[]);
         assert_eq!(ask(&data, COMMITTED, &[3, 60], 100), (50, vec![None, None]));
@@ -221,12 +224,12 @@ mod tests {
     #[test]
     fn markers_and_aborted_records_are_not_for_a_reader_of_committed_ones() {
         let batches = [
-            Recipe::of(0, &["x", "x"]).transactional(7),
-            Recipe::marker(2, 7, false),
-            Recipe::of(3, &["y"]).transactional(7),
-            Recipe::marker(4, 7, true),
-            Recipe::of(5, &["x"]).transactional(8),
-            Recipe::marker(6, 8, false),
+            BatchBuilder::of(0, &["x", "x"]).transactional(7),
+            BatchBuilder::marker(2, 7, false),
+            BatchBuilder::of(3, &["y"]).transactional(7),
+            BatchBuilder::marker(4, 7, true),
+            BatchBuilder::of(5, &["x"]).transactional(8),
+            BatchBuilder::marker(6, 8, false),
         ];
         let data = data(&batches, &[(7, 0), (8, 5)]);
         assert_eq!(
@@ -241,7 +244,10 @@ mod tests {
 
     #[test]
     fn a_search_ends_where_its_reader_does() {
-        let data = data(&[Recipe::of(10, &["a"]), Recipe::of(20, &["b"])], &[]);
+        let data = data(
+            &[BatchBuilder::of(10, &["a"]), BatchBuilder::of(20, &["b"])],
+            &[],
+        );
         assert_eq!(ask(&data, COMMITTED, &[11], 20), (21, vec![Some(-1)]));
         assert_eq!(ask(&data, COMMITTED, &[11], 21), (21, vec![Some(20)]));
     }

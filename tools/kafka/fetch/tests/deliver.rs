@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::super::Taker;
 use super::super::deliver::{Bad, Deliverer, Handed, Rules};
 use super::super::machine::{Piece, Stretch};
-use crate::kafka::batch::build::Recipe;
+use crate::kafka::batch::build::BatchBuilder;
 use crate::kafka::batch::{BatchError, Codec};
 use crate::record::Record;
 
@@ -104,13 +104,16 @@ fn hand_out(
     (values, handed)
 }
 
-fn batches(recipes: &[Recipe]) -> Vec<u8> {
-    recipes.iter().flat_map(Recipe::bytes).collect()
+fn batches(builders: &[BatchBuilder]) -> Vec<u8> {
+    builders.iter().flat_map(BatchBuilder::bytes).collect()
 }
 
 #[test]
 fn records_before_the_position_are_passed_over() {
-    let body = batches(&[Recipe::of(10, &["a", "b", "c"]), Recipe::of(13, &["d"])]);
+    let body = batches(&[
+        BatchBuilder::of(10, &["a", "b", "c"]),
+        BatchBuilder::of(13, &["d"]),
+    ]);
     let (values, handed) = hand_out(&body, &mut piece(&body, 12), &RULES, 99);
     assert_eq!(values, ["c", "d"]);
     assert!(matches!(handed, Ok(Handed::All)));
@@ -120,13 +123,13 @@ fn records_before_the_position_are_passed_over() {
 #[test]
 fn unusual_records_between_usual_ones_are_handed_out_in_their_place() {
     let long = "x".repeat(9000);
-    let mut recipe = Recipe::of(5, &["a", "b", &long, "c", "again", "d"]);
-    for (record, delta) in recipe.records.iter_mut().zip([0, 7, 8, 200, 200, 201]) {
+    let mut builder = BatchBuilder::of(5, &["a", "b", &long, "c", "again", "d"]);
+    for (record, delta) in builder.records.iter_mut().zip([0, 7, 8, 200, 200, 201]) {
         record.offset_delta = delta;
     }
-    recipe.records[1].headers = vec![(b"name".to_vec(), None)];
-    recipe.records[3].value = None;
-    let body = recipe.bytes();
+    builder.records[1].headers = vec![(b"name".to_vec(), None)];
+    builder.records[3].value = None;
+    let body = builder.bytes();
     let mut rest = piece(&body, 5);
     let (values, handed) = hand_out(&body, &mut rest, &RULES, 99);
     assert_eq!(values, ["a", "b", &long, "NULL", "d"]);
@@ -136,7 +139,10 @@ fn unusual_records_between_usual_ones_are_handed_out_in_their_place() {
 
 #[test]
 fn a_bound_within_or_between_batches_ends_the_partition() {
-    let body = batches(&[Recipe::of(0, &["a", "b"]), Recipe::of(2, &["c", "d"])]);
+    let body = batches(&[
+        BatchBuilder::of(0, &["a", "b"]),
+        BatchBuilder::of(2, &["c", "d"]),
+    ]);
     for (end, expected) in [(1, "a"), (2, "a b"), (3, "a b c")] {
         let rules = Rules { end, ..RULES };
         let (values, handed) = hand_out(&body, &mut piece(&body, 0), &rules, 99);
@@ -154,11 +160,11 @@ fn a_bound_within_or_between_batches_ends_the_partition() {
 
 #[test]
 fn a_time_ends_the_partition_before_its_first_record_so_late() {
-    let mut recipe = Recipe::of(0, &["a", "b", "c"]);
-    for (record, delta) in recipe.records.iter_mut().zip([0, 50, 10]) {
+    let mut builder = BatchBuilder::of(0, &["a", "b", "c"]);
+    for (record, delta) in builder.records.iter_mut().zip([0, 50, 10]) {
         record.timestamp_delta_ms = delta;
     }
-    let body = recipe.bytes();
+    let body = builder.bytes();
     let rules = Rules {
         stop_time_ms: 1040,
         ..RULES
@@ -172,8 +178,8 @@ fn a_time_ends_the_partition_before_its_first_record_so_late() {
 fn what_the_taker_stops_at_is_not_lost_and_not_doubled() {
     for codec in [Codec::None, Codec::Zstd] {
         let body = batches(&[
-            Recipe::of(0, &["a", "b", "c"]).compressed(codec),
-            Recipe::of(3, &["d", "e"]).compressed(codec),
+            BatchBuilder::of(0, &["a", "b", "c"]).compressed(codec),
+            BatchBuilder::of(3, &["d", "e"]).compressed(codec),
         ]);
         let mut rest = piece(&body, 0);
         let mut all = Vec::new();
@@ -191,14 +197,14 @@ fn what_the_taker_stops_at_is_not_lost_and_not_doubled() {
 /// Producer 1 aborts, begins again and commits; producer 2 commits what lies between; markers at 3, 6 and 7.
 fn transactions() -> Vec<u8> {
     batches(&[
-        Recipe::of(0, &["aborted"]).transactional(1),
-        Recipe::of(1, &["kept"]).transactional(2),
-        Recipe::of(2, &["aborted too"]).transactional(1),
-        Recipe::marker(3, 1, false),
-        Recipe::of(4, &["of nobody"]),
-        Recipe::of(5, &["kept, too"]).transactional(1),
-        Recipe::marker(6, 1, true),
-        Recipe::marker(7, 2, true),
+        BatchBuilder::of(0, &["aborted"]).transactional(1),
+        BatchBuilder::of(1, &["kept"]).transactional(2),
+        BatchBuilder::of(2, &["aborted too"]).transactional(1),
+        BatchBuilder::marker(3, 1, false),
+        BatchBuilder::of(4, &["of nobody"]),
+        BatchBuilder::of(5, &["kept, too"]).transactional(1),
+        BatchBuilder::marker(6, 1, true),
+        BatchBuilder::marker(7, 2, true),
     ])
 }
 
@@ -234,7 +240,7 @@ fn reading_may_stop_within_an_aborted_transaction() {
 
 #[test]
 fn an_old_format_ends_the_partition() {
-    let mut body = batches(&[Recipe::of(0, &["a"]), Recipe::of(1, &["b"])]);
+    let mut body = batches(&[BatchBuilder::of(0, &["a"]), BatchBuilder::of(1, &["b"])]);
     let second = body.len() / 2;
     body[second + 16] = 1;
     let (values, handed) = hand_out(&body, &mut piece(&body, 0), &RULES, 99);

@@ -6,7 +6,7 @@ use super::super::answer::Answer;
 use super::super::machine::{Ask, Log, Machine, Piece};
 use super::super::settings::{Reset, Settings};
 use super::{Part, Response};
-use crate::kafka::batch::build::Recipe;
+use crate::kafka::batch::build::BatchBuilder;
 use crate::kafka::cluster::Isolation;
 use crate::kafka::cluster::metadata::{Broker, Metadata, Partition, Topic};
 use crate::kafka::error::{KafkaError, code};
@@ -141,13 +141,13 @@ fn every_version_of_the_request_can_be_sent_with_every_field_that_it_has() {
 
 fn data(id: i32, base_offset: i64, count: usize) -> Part {
     let values = vec!["v"; count];
-    let mut recipe = Recipe::of(base_offset, &values);
-    recipe.leader_epoch = 4;
+    let mut builder = BatchBuilder::of(base_offset, &values);
+    builder.leader_epoch = 4;
     Part {
         id,
         high_watermark: 1000,
         last_stable_offset: 1000,
-        records: recipe.bytes(),
+        records: builder.bytes(),
         ..Part::default()
     }
 }
@@ -422,7 +422,7 @@ fn a_topic_of_the_same_name_is_not_the_same_topic() {
     assert_eq!(play.told(), "");
     with_id.topics[0].id = uuid::Uuid::from_u128(2);
     play.machine.learn(&with_id, play.now);
-    assert!(play.told().contains("made again"));
+    assert!(play.told().contains("record again"));
 }
 
 #[test]
@@ -500,8 +500,8 @@ fn the_leaders_share_the_memory() {
 
 /// The batches of offsets 0, 1 and 2, and 3, the second of them changed from this byte on.
 fn damaged(at: usize, bytes: &[u8]) -> Part {
-    let recipes = [(0, &["a"][..]), (1, &["b", "c"]), (3, &["d"])];
-    let batches = recipes.map(|(base, values)| Recipe::of(base, values).bytes());
+    let builders = [(0, &["a"][..]), (1, &["b", "c"]), (3, &["d"])];
+    let batches = builders.map(|(base, values)| BatchBuilder::of(base, values).bytes());
     let mut records = batches.concat();
     let second = batches[0].len() + at;
     records[second..second + bytes.len()].copy_from_slice(bytes);
@@ -717,5 +717,5 @@ fn epochs_that_begin_anew_tell_a_recreated_topic_where_there_are_no_ids() {
     assert_eq!(play.told(), "");
     play.later(3000);
     play.learn(&[(1, 2)]);
-    assert!(play.told().contains("made again"));
+    assert!(play.told().contains("record again"));
 }

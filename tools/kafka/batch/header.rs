@@ -1,18 +1,17 @@
-//! The head of a batch: 61 bytes that say what follows, and where the next batch begins.
+//! The batches of a Fetch response, found by their headers of 61 bytes.
 
 use super::codec::Codec;
 use super::{BatchError, RawRecord};
 
-/// Base offset and length: what comes before the bytes that the length counts.
+/// Base offset and length; the length counts the bytes after them.
 const PREFIX_BYTES: usize = 12;
-/// All of the head; the records follow.
-const HEAD_BYTES: usize = 61;
-/// Where the bytes begin that the checksum is of.
+const HEADER_BYTES: usize = 61;
+/// The checksum covers the bytes from here on.
 const CHECKED_FROM: usize = 21;
-/// Where the format's number is, in every format.
+/// The position of the message format's version, in every format.
 const MAGIC_AT: usize = 16;
 
-/// The bits of a batch's attributes (KIP-98, KIP-534).
+/// The attributes of a batch (KIP-98, KIP-534).
 mod bit {
     pub(super) const CODEC: i16 = 0b111;
     pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
@@ -20,16 +19,16 @@ mod bit {
     pub(super) const CONTROL: i16 = 1 << 5;
 }
 
-/// One batch: its head in plain numbers, its records where they lie.
+/// One batch: the fields of its header, and the bytes of its records.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// The offset that the records' own are counted from.
+    /// The records' offset deltas count from here.
     pub base_offset: i64,
-    /// The offset of the last record that was ever in it; compaction may have taken it.
+    /// The offset of the last record that was written; compaction may have removed it.
     pub last_offset: i64,
-    /// The epoch of the leader that took the batch; -1 where that is not known.
+    /// The epoch of the leader that appended the batch; -1 if unknown.
     pub leader_epoch: i32,
-    /// The producer, where it was an idempotent or transactional one; else -1.
+    /// -1 unless the producer was idempotent or transactional.
     pub producer_id: i64,
     pub(super) last_offset_delta: u32,
     pub(super) attributes: i16,
@@ -41,48 +40,45 @@ pub struct Batch<'a> {
     checksum: u32,
 }
 
-/// What a control record says of its producer's transaction.
+/// A transaction marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
-    /// What came before is not to be read.
     Abort,
-    /// What came before is.
     Commit,
-    /// Something that concerns no consumer.
+    /// A control record that does not concern consumers.
     Other,
 }
 
 impl<'a> Batch<'a> {
-    /// Where reading goes on after this batch.
+    /// The fetch offset after this batch.
     #[inline]
     pub fn next_offset(&self) -> i64 {
         self.last_offset.saturating_add(1)
     }
 
-    /// Whether as many records are in it as its offsets can number: compaction took none.
+    /// Whether there is a record for every offset: compaction removed none.
     pub fn is_dense(&self) -> bool {
         i64::from(self.count) == i64::from(self.last_offset_delta) + 1
     }
 
-    /// Whether it holds markers of transactions instead of records.
+    /// Whether it holds control records, for example transaction markers.
     #[inline]
     pub fn is_control(&self) -> bool {
         self.attributes & bit::CONTROL != 0
     }
 
-    /// Whether it belongs to a transaction.
     #[inline]
     pub fn is_transactional(&self) -> bool {
         self.attributes & bit::TRANSACTIONAL != 0
     }
 
-    /// Whether the broker, not the producer, set the records' time.
+    /// Whether the broker set the records' timestamps.
     #[inline]
     pub fn is_log_append_time(&self) -> bool {
         self.attributes & bit::LOG_APPEND_TIME != 0
     }
 
-    /// The time of a record that is so much later than the batch's first.
+    /// The timestamp of a record with this delta.
     #[inline]
     pub(super) fn timestamp_ms(&self, delta_ms: i64) -> i64 {
         if self.is_log_append_time() {
@@ -91,12 +87,11 @@ impl<'a> Batch<'a> {
         self.base_timestamp_ms.wrapping_add(delta_ms)
     }
 
-    /// How its records are compressed.
     pub fn codec(&self) -> Result<Codec, BatchError> {
         Codec::of(self.attributes & bit::CODEC)
     }
 
-    /// Compares the checksum (CRC32C) with the bytes.
+    /// Verifies the checksum (CRC32C).
     pub fn check(&self) -> Result<(), BatchError> {
         let computed = crc32c::crc32c(self.checked);
         if computed == self.checksum {
@@ -111,7 +106,7 @@ impl<'a> Batch<'a> {
     /// The marker of a control batch: its first record's key is a version and a type (`ControlRecordType.java`).
     pub fn marker(&self) -> Result<Marker, BatchError> {
         if self.records.is_empty() {
-            // Compaction has emptied it.
+            // Compaction has removed the record.
             return Ok(Marker::Other);
         }
         let Some((record, _)) = RawRecord::parse(self, self.records) else {
@@ -127,57 +122,55 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Reads the head at the front of `bytes`, which hold the whole batch and nothing else.
+    /// Parses `bytes`, which are exactly one batch.
     fn parse(bytes: &'a [u8]) -> Option<Batch<'a>> {
-        let head = bytes.first_chunk::<HEAD_BYTES>()?;
-        let base_offset = i64::from_be_bytes(part(head, 0));
-        let last_offset_delta = i32::from_be_bytes(part(head, 23));
+        let header = bytes.first_chunk::<HEADER_BYTES>()?;
+        let base_offset = i64::from_be_bytes(field(header, 0));
+        let last_offset_delta = i32::from_be_bytes(field(header, 23));
         Some(Batch {
             base_offset,
             last_offset: base_offset.saturating_add(i64::from(last_offset_delta)),
             last_offset_delta: last_offset_delta as u32,
-            leader_epoch: i32::from_be_bytes(part(head, 12)),
-            producer_id: i64::from_be_bytes(part(head, 43)),
-            attributes: i16::from_be_bytes(part(head, 21)),
-            base_timestamp_ms: i64::from_be_bytes(part(head, 27)),
-            max_timestamp_ms: i64::from_be_bytes(part(head, 35)),
-            count: i32::from_be_bytes(part(head, 57)),
-            records: &bytes[HEAD_BYTES..],
+            leader_epoch: i32::from_be_bytes(field(header, 12)),
+            producer_id: i64::from_be_bytes(field(header, 43)),
+            attributes: i16::from_be_bytes(field(header, 21)),
+            base_timestamp_ms: i64::from_be_bytes(field(header, 27)),
+            max_timestamp_ms: i64::from_be_bytes(field(header, 35)),
+            count: i32::from_be_bytes(field(header, 57)),
+            records: &bytes[HEADER_BYTES..],
             checked: &bytes[CHECKED_FROM..],
-            checksum: u32::from_be_bytes(part(head, 17)),
+            checksum: u32::from_be_bytes(field(header, 17)),
         })
     }
 }
 
-/// `N` bytes of the head; the compiler knows that they are there.
 #[inline]
-fn part<const N: usize>(head: &[u8; HEAD_BYTES], at: usize) -> [u8; N] {
+fn field<const N: usize>(header: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
     let mut bytes = [0; N];
-    bytes.copy_from_slice(&head[at..at + N]);
+    bytes.copy_from_slice(&header[at..at + N]);
     bytes
 }
 
-/// The batches at the front of the bytes that a broker sent of one partition.
+/// The batches of one partition in a Fetch response.
 ///
-/// A broker cuts at the limit of the fetch, not between batches: what is left
-/// of the last one is no error, and is told by [`Batches::cut_bytes`].
+/// A broker cuts the response at the limit of the request, not between batches:
+/// an incomplete last batch is not an error, see [`Batches::cut_bytes`].
 #[derive(Clone, Debug)]
 pub struct Batches<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Batches<'a> {
-    /// The batches of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Batches<'a> {
         Batches { rest: bytes }
     }
 
-    /// The bytes not yet gone through.
+    /// The bytes not parsed yet.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// How many bytes the batch that is cut at the end has as a whole, where its length is there; 0 where nothing is cut.
+    /// The whole size of the incomplete batch at the end, as far as its length was received; 0 if no batch is cut.
     pub fn cut_bytes(&self) -> usize {
         match self.rest.first_chunk::<PREFIX_BYTES>() {
             Some(prefix) => PREFIX_BYTES + usize::try_from(length(prefix)).unwrap_or(0),
@@ -185,12 +178,12 @@ impl<'a> Batches<'a> {
         }
     }
 
-    fn take(&mut self) -> Result<Option<Batch<'a>>, BatchError> {
+    fn next_batch(&mut self) -> Result<Option<Batch<'a>>, BatchError> {
         let Some(prefix) = self.rest.first_chunk::<PREFIX_BYTES>() else {
             return Ok(None);
         };
         let length = length(prefix);
-        // The format is told before the length is judged: an old message is shorter than a batch's head.
+        // Check the format before the length: an old message is shorter than a batch's header.
         match self.rest.get(MAGIC_AT).map(|&magic| magic as i8) {
             Some(2) => {}
             Some(old @ 0..2) => return Err(BatchError::OldFormat(old)),
@@ -199,7 +192,7 @@ impl<'a> Batches<'a> {
             None => return Ok(None),
         }
         let whole = usize::try_from(length).map_or(0, |bytes| bytes.saturating_add(PREFIX_BYTES));
-        if whole < HEAD_BYTES {
+        if whole < HEADER_BYTES {
             return Err(BatchError::Length(length));
         }
         let Some((bytes, rest)) = self.rest.split_at_checked(whole) else {
@@ -208,7 +201,7 @@ impl<'a> Batches<'a> {
         let Some(batch) = Batch::parse(bytes) else {
             return Err(BatchError::Length(length));
         };
-        // An offset so close to the largest number was never written, and adding to it is left to be simple.
+        // No offset is this large, and so adding a delta can not overflow.
         let offsets = 0..i64::MAX - i64::from(u32::MAX);
         let has_order = batch.last_offset >= batch.base_offset;
         if !has_order || !offsets.contains(&batch.base_offset) || batch.count < 0 {
@@ -231,10 +224,10 @@ fn length(prefix: &[u8; PREFIX_BYTES]) -> i32 {
 impl<'a> Iterator for Batches<'a> {
     type Item = Result<Batch<'a>, BatchError>;
 
-    /// After an error there is nothing more: where the next batch begins is not known.
+    /// An error ends the iterator: the start of the next batch is unknown.
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.take();
+        let next = self.next_batch();
         if next.is_err() {
             self.rest = &[];
         }
