@@ -8,7 +8,7 @@ use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::consume::Item;
-use tools::kafka::group::{Member, Polled, Positions, Stop};
+use tools::kafka::group::{GroupError, Member, Polled, Positions, Stop};
 
 use super::{Teller, join};
 use crate::config::Group;
@@ -90,7 +90,10 @@ impl Run<'_> {
 
     fn read_all(&mut self, member: &mut Member) -> anyhow::Result<()> {
         let mut timeout_ms = 0;
-        while self.left > 0 && !member.is_done() && self.signals.caught().is_none() {
+        while self.left > 0
+            && self.signals.caught().is_none()
+            && !(member.is_done() && self.has_committed(member)?)
+        {
             let is_idle = self.step(member, timeout_ms)?;
             self.progress
                 .update(self.writer.written(), self.writer.out().total_bytes());
@@ -111,6 +114,15 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Commits what is out; says whether it was still this member's. What was not is read again.
+    fn has_committed(&mut self, member: &mut Member) -> anyhow::Result<bool> {
+        self.flush()?;
+        match member.commit(&self.ledger.taken()) {
+            Err(GroupError::Lost { .. }) => Ok(false),
+            other => other.map(|()| true).map_err(Into::into),
+        }
     }
 
     /// Whether no record has come for as long as `--idle` says.
