@@ -49,6 +49,8 @@ pub mod code {
     pub const LOG_TRUNCATION: i32 = -139;
     /// No topic can have this name.
     pub const INVALID_TOPIC: i32 = 17;
+    /// Another member has taken this one's `group.instance.id`.
+    pub const FENCED_INSTANCE_ID: i32 = 82;
     /// The client's knowledge of the leader is older than the broker's.
     pub const FENCED_LEADER_EPOCH: i32 = 74;
     /// The client's knowledge of the leader is newer than the broker's.

@@ -371,14 +371,20 @@ impl Member {
         }
         let mut reason = [0u8; 512];
         // SAFETY: the handle is live, the buffer's size is told.
-        let code = unsafe {
+        let fatal = unsafe {
             ffi::fatal_error(
                 self.link.client.as_ptr(),
                 reason.as_mut_ptr().cast(),
                 reason.len(),
             )
         };
-        KafkaError::new(code, ffi::buffer_text(&reason))
+        if fatal == code::FENCED_INSTANCE_ID && self.metadata().member.is_empty() {
+            // librdkafka forgets its member id with the session, and then sends a commit that has waited for the
+            // coordinator without one: nobody else has fenced this member.
+            let reason = "the session timed out (session.timeout.ms) while the coordinator did not answer; start it again";
+            return KafkaError::new(fatal, reason);
+        }
+        KafkaError::new(fatal, ffi::buffer_text(&reason))
     }
 
     pub(super) fn refused(&self, error: KafkaError) -> GroupError {
