@@ -1,7 +1,8 @@
 //! Pipes of which a random member is killed, as by the out-of-memory killer, again and again: nothing is lost or torn,
 //! and no more is doubled than was promised.
 //!
-//! `KAFKAUTILS_KILLS` says how many members of each pipe are killed, `KAFKAUTILS_SEED` which and when.
+//! `KAFKAUTILS_KILLS` says how many members of each pipe are killed, on three brokers that are killed and restarted in
+//! turn meanwhile; some members are suspended for up to a minute instead. `KAFKAUTILS_SEED` says which and when.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::testkit::broker::{self, Kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
-use crate::testkit::command::{Cmd, shell};
+use crate::testkit::command::{Cmd, cmd, shell};
+use crate::testkit::output::Output;
+use crate::testkit::rolling;
+use crate::testkit::running::Running;
 use crate::testkit::{postgres, session};
 
 /// Kills of each pipe in a normal run.
@@ -20,14 +24,23 @@ const KILLS: usize = 5;
 const RECORDS: usize = 4000;
 /// How long what is left of a pipe may take to end after a death in it.
 const LIMIT: Duration = Duration::from_secs(60);
+/// The longest suspension, besides.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// A member says who it is, and becomes its program.
 pub(super) const MEMBER: &str = r#"member() { name=$1; shift; echo "$BASHPID" >"$name.new"; mv "$name.new" "$name"; exec "$@"; }
-PROPERTIES="-X auto.offset.reset=earliest -X session.timeout.ms=6000 -X group.instance.id=$GROUP"
+PROPERTIES="-X auto.offset.reset=earliest -X session.timeout.ms=$SESSION_MS -X group.instance.id=$GROUP"
 "#;
 
 const STREAM: &str = r#"(member source kcat-lite -G "$GROUP" $PROPERTIES $END -q --tsv --ack ack --max-inflight 500 "$IN") |
     (member transform $TRANSFORM) | (member sink kcat-lite -P -q --tsv --ack ack -t "$OUT" $TXN)"#;
+
+const BACKUP: &str = r#"(member source kcat-lite -G "$GROUP" $PROPERTIES $END -q --tsv=all --ack ack --max-inflight 500 "$IN") |
+    (member transform $TRANSFORM) | (member sink ktee -q --tsv=all --ack ack --segment-records 700 backup/ >/dev/null)"#;
+
+/// Slow, and holds a hundred lines.
+const HOLDS_LINES: &str = "perl hold.pl";
+const HOLD: &str = r"$| = 1; while (<STDIN>) { push @held, $_; select undef, undef, undef, 0.0005; print splice @held if @held >= 100 } print @held";
 
 const BATCHES: &str = r#"(member source kcat-lite -G "$GROUP" $PROPERTIES $END -q --tsv=partition,offset,key,value \
     --batch 500 --batch-wait 50ms --exec 'echo $$ >command.new; mv command.new command; exec psql -qX -v ON_ERROR_STOP=1 -f load.sql' "$IN")"#;
@@ -53,10 +66,25 @@ impl Dice {
 }
 
 fn kills() -> usize {
+    long_kills().unwrap_or(KILLS)
+}
+
+fn long_kills() -> Option<usize> {
     let kills = std::env::var("KAFKAUTILS_KILLS").ok();
-    kills.map_or(KILLS, |kills| {
-        kills.parse().expect("KAFKAUTILS_KILLS is a number")
-    })
+    kills.map(|kills| kills.parse().expect("KAFKAUTILS_KILLS is a number"))
+}
+
+/// The shared broker; in a long run three that are restarted in turn.
+fn cluster() -> Option<&'static Kafka> {
+    if long_kills().is_none() {
+        return broker::shared();
+    }
+    rolling::shared()
+}
+
+fn topic(kafka: &Kafka, hint: &str) -> String {
+    let _all_there = rolling::all_there();
+    kafka.topic(hint, 3, &[])
 }
 
 /// A pipe with its topics.
@@ -67,25 +95,35 @@ struct Trial<'a> {
     script: String,
     env: Vec<(&'static str, String)>,
     sent: usize,
+    /// How often what was under way comes again: faults, and sessions that timed out.
+    repeats: usize,
     /// What every round has seen, for a failure to tell.
     story: Vec<String>,
 }
 
 impl<'a> Trial<'a> {
     fn new(kafka: &'a Kafka, hint: &str, script: &str) -> Trial<'a> {
-        let input = kafka.topic(hint, 3, &[]);
+        let input = topic(kafka, hint);
         let env = vec![
             ("KAFKA_BROKERS", kafka.bootstrap()),
             ("GROUP", session::unique(hint)),
             ("IN", input.clone()),
+            // A broker that dies is missed after 5 s, and its partitions led by another some seconds later.
+            (
+                "SESSION_MS",
+                long_kills().map_or("6000", |_| "20000").into(),
+            ),
         ];
+        let folder = session::folder(hint);
+        std::fs::write(folder.join("hold.pl"), HOLD).unwrap();
         Trial {
             kafka,
             input,
-            folder: session::folder(hint),
+            folder,
             script: format!("{MEMBER}{script}"),
             env,
             sent: 0,
+            repeats: 0,
             story: Vec::new(),
         }
     }
@@ -96,7 +134,9 @@ impl<'a> Trial<'a> {
     }
 
     fn command(&self, end: &str) -> Cmd {
-        let command = shell(&self.script).inside(&self.folder).limit(LIMIT);
+        let command = shell(&self.script)
+            .inside(&self.folder)
+            .limit(LIMIT + LONGEST);
         let env = self.env.iter();
         env.fold(command, |command, (name, value)| command.env(name, value))
             .env("END", end)
@@ -115,7 +155,8 @@ impl<'a> Trial<'a> {
             }
         };
         let records: Vec<Record> = (self.sent..self.sent + RECORDS).map(record).collect();
-        self.kafka.produce(&self.input, &records);
+        let producer = self.kafka.producer(&[("enable.idempotence", "true")]);
+        producer.send(&self.input, &records);
         self.sent += RECORDS;
     }
 
@@ -133,27 +174,53 @@ impl<'a> Trial<'a> {
             let pause = Duration::from_millis(dice.below(1500) as u64);
             let pid = wait_for_pid(&self.folder.join(victim));
             std::thread::sleep(pause);
-            let _ = kill_process(pid, Signal::KILL);
-            let output = if victim == "command" {
-                // It may have ended before, and a batch that came after it be taken.
-                let mut running = running;
-                std::thread::sleep(Duration::from_millis(200));
-                running.signal(Signal::TERM);
-                running.wait()
+            let is_suspended = long_kills().is_some() && dice.below(8) == 0;
+            let (fault, output) = if is_suspended {
+                let suspended = Duration::from_secs(5 + dice.below(56) as u64);
+                let _ = kill_process(pid, Signal::STOP);
+                std::thread::sleep(suspended);
+                let _ = kill_process(pid, Signal::CONT);
+                std::thread::sleep(pause);
+                let source = wait_for_pid(&self.folder.join("source"));
+                let _ = kill_process(source, Signal::TERM);
+                (format!("suspended for {suspended:?}"), running.wait())
             } else {
-                running
-                    .wait()
-                    .expect(|it| !it.status.success(), "fails with its member")
+                let _ = kill_process(pid, Signal::KILL);
+                ("killed".to_owned(), Self::wait_for_end(running, victim))
             };
-            self.story.push(format!(
-                "round {round}: {victim} killed after {pause:?}: {}",
-                output.story()
-            ));
+            let fault = format!("round {round}: {victim} {fault} after {pause:?}");
+            self.note(&fault, &output);
         }
         self.send_more();
+        // While brokers die a pipe may give up, and is started again.
+        let tries = long_kills().map_or(1, |_| 6);
+        for _ in 1..tries {
+            let output = pipe_to(self.command("-e").limit(LIMIT * 10)).run();
+            if output.status.success() {
+                return;
+            }
+            self.note("the last run", &output.fails_with(2));
+        }
         pipe_to(self.command("-e").limit(LIMIT * 10))
             .run()
             .succeeds();
+    }
+
+    fn note(&mut self, fault: &str, output: &Output) {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        self.repeats += 1 + stderr.matches("has given this member's partitions").count();
+        self.story.push(format!("{fault}: {}", output.story()));
+    }
+
+    fn wait_for_end(mut running: Running, victim: &str) -> Output {
+        if victim == "command" {
+            // It may have ended before, and a batch that came after it be taken.
+            std::thread::sleep(Duration::from_millis(200));
+            running.signal(Signal::TERM);
+            return running.wait();
+        }
+        let ended = running.wait();
+        ended.expect(|it| !it.status.success(), "fails with its member")
     }
 
     /// Nothing lost, nothing torn, and no more doubled than may be.
@@ -210,16 +277,17 @@ pub(super) fn wait_for_pid(path: &Path) -> Pid {
 }
 
 fn stream(hint: &str, transform: &str) {
-    let Some(kafka) = broker::shared() else {
+    let Some(kafka) = cluster() else {
         return;
     };
-    let output = kafka.topic("out", 3, &[]);
+    let output = topic(kafka, "out");
     let mut trial = Trial::new(kafka, hint, STREAM)
         .with("OUT", &output)
         .with("TRANSFORM", transform)
         .with("TXN", "");
     trial.run(&["source", "transform", "sink"], |command| command);
-    trial.judge(kafka.values(&output), kills() * 500);
+    let _all_there = rolling::all_there();
+    trial.judge(kafka.values(&output), trial.repeats * 500);
 }
 
 #[test]
@@ -239,22 +307,46 @@ fn a_pipe_through_mawk_which_ends_torn_lines_loses_nothing_whoever_is_killed() {
 }
 
 #[test]
-fn a_transactional_pipe_doubles_nothing_whoever_is_killed() {
-    let Some(kafka) = broker::shared() else {
+fn a_pipe_that_holds_lines_loses_nothing_whoever_is_killed() {
+    if long_kills().is_some() {
+        stream("holds", HOLDS_LINES);
+    }
+}
+
+#[test]
+fn a_backup_through_a_pipe_that_holds_lines_has_each_record_once_whoever_is_killed() {
+    let Some(kafka) = long_kills().and_then(|_| cluster()) else {
         return;
     };
-    let output = kafka.topic("out", 3, &[]);
+    let mut trial = Trial::new(kafka, "backup", BACKUP).with("TRANSFORM", HOLDS_LINES);
+    trial.run(&["source", "transform", "sink"], |command| command);
+    let cat = cmd("ktee").args(["--cat", "backup"]).inside(&trial.folder);
+    let lines = cat.limit(LIMIT).run().succeeds();
+    let value = |line: &str| line.split('\t').nth(5).map(str::to_owned);
+    trial.judge(lines.lines().into_iter().filter_map(value), 0);
+}
+
+#[test]
+fn a_transactional_pipe_doubles_nothing_whoever_is_killed() {
+    let Some(kafka) = cluster() else {
+        return;
+    };
+    let output = topic(kafka, "out");
     let id = session::unique("txn");
     let mut trial = Trial::new(kafka, "txn", STREAM)
         .with("OUT", &output)
-        .with("TRANSFORM", "sed -u s/record/RECORD/")
+        .with(
+            "TRANSFORM",
+            long_kills().map_or("sed -u s/record/RECORD/", |_| HOLDS_LINES),
+        )
         .with("TXN", format!("--txn {id} --batch 2000 --batch-wait 200ms"));
     trial.run(&["source", "transform", "sink"], |command| command);
+    let _all_there = rolling::all_there();
     trial.judge(kafka.values(&output), 0);
 }
 
 fn psql(hint: &str, tables: &str, load: &str, may_double: impl Fn(usize) -> usize) {
-    let (Some(kafka), Some(postgres)) = (broker::shared(), postgres::start()) else {
+    let (Some(kafka), Some(postgres)) = (cluster(), postgres::start()) else {
         return;
     };
     postgres.sql(tables).succeeds();
@@ -265,7 +357,7 @@ fn psql(hint: &str, tables: &str, load: &str, may_double: impl Fn(usize) -> usiz
     let rows = rows.succeeds();
     trial.judge(
         rows.lines().into_iter().map(str::to_owned),
-        may_double(kills()),
+        may_double(trial.repeats),
     );
 }
 
@@ -275,7 +367,7 @@ fn batches_into_postgresql_are_not_lost_nor_torn_whoever_is_killed() {
         "exec",
         "create table orders (partition int, \"offset\" bigint, key text, value text)",
         "\\copy orders from pstdin\n",
-        |kills| kills * 500,
+        |repeats| repeats * 500,
     );
 }
 

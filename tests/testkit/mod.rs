@@ -29,6 +29,7 @@ pub(crate) mod old;
 pub(crate) mod output;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
+pub(crate) mod rolling;
 pub(crate) mod running;
 #[cfg(feature = "object-store")]
 pub(crate) mod s3;
