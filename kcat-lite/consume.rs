@@ -9,8 +9,8 @@ use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::cluster::Isolation;
-use tools::kafka::consume::{ConsumeError, Leaders, Start, Wanted};
-use tools::kafka::fetch::Taker;
+use tools::kafka::consume::{ConsumeError, LeaderProbe, ReadRequest, Start};
+use tools::kafka::fetch::RecordVisitor;
 use tools::kafka::outage::Outage;
 use tools::kafka::{Client, Role};
 use tools::record::Record;
@@ -29,22 +29,22 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     if let Some(count) = config.last {
         return last::run(config, count, &signals);
     }
-    let wanted = wanted(config);
+    let request = read_request(config);
     let mut options = config.options.clone();
     let engine = config.engine;
-    engine.tune(&mut options, &wanted);
+    engine.tune(&mut options, &request);
     let client = Client::new(&options, Role::Consumer)?;
     let interrupted = || signals.caught().is_some();
-    let reader = match engine.start(&client, &options, &wanted, &interrupted) {
+    let reader = match engine.start(&client, &options, &request, &interrupted) {
         Err(_) if interrupted() => return Ok(signals.end_of_reader()),
         other => other?,
     };
     let leaders = match config.give_up {
-        Some(_) => match Leaders::of(&client, &wanted, &interrupted) {
+        Some(_) => match LeaderProbe::new(&client, &request, &interrupted) {
             Err(_) if interrupted() => return Ok(signals.end_of_reader()),
             other => other?,
         },
-        None => Leaders::default(),
+        None => LeaderProbe::default(),
     };
     let writer = Writer::new(&config.output)?;
     let quiet = options.verbosity < 0;
@@ -84,12 +84,12 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     })
 }
 
-pub(crate) fn wanted(config: &Consume) -> Wanted {
+pub(crate) fn read_request(config: &Consume) -> ReadRequest {
     let options = &config.options;
-    Wanted {
+    ReadRequest {
         topics: config.topics.clone(),
         partition: config.partition,
-        placed: config.placed.clone(),
+        key_partition: config.key_partition.clone(),
         start: config.range.start.unwrap_or(Start::Beginning),
         stop_time_ms: config.range.stop_time_ms,
         stop_at_end: config.exit_at_end,
@@ -110,7 +110,7 @@ struct Run<'a> {
     is_cut_off: bool,
     client: &'a Client,
     /// Whom `--give-up` is about.
-    leaders: Leaders,
+    leaders: LeaderProbe,
     outage: Outage,
     /// `-E`: whether something could not be read and was passed over.
     has_failed: bool,
@@ -229,7 +229,7 @@ impl Run<'_> {
             return Ok(());
         };
         let interrupted = || self.signals.caught().is_some();
-        let is_answered = self.leaders.answer(self.client, within, &interrupted);
+        let is_answered = self.leaders.all_respond(self.client, within, &interrupted);
         let Some(silence) = self.outage.note(is_answered) else {
             return Ok(());
         };
@@ -257,7 +257,7 @@ struct Taking<'r, 'a> {
     failed: Option<anyhow::Error>,
 }
 
-impl Taker for Taking<'_, '_> {
+impl RecordVisitor for Taking<'_, '_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a part of the loop over records")]
     fn values<'v>(

@@ -1,9 +1,10 @@
 //! The two ways to read partitions, behind one face.
 
 use clap::ValueEnum;
-use tools::kafka::consume::{self, ConsumeError, Item, Place, Wanted};
+use tools::kafka::consume::{self, ConsumeError, Item, ReadRequest};
 use tools::kafka::error::KafkaError;
-use tools::kafka::fetch::{self, Taker};
+use tools::kafka::fetch::{self, RecordVisitor};
+use tools::kafka::types::TopicPartition;
 use tools::kafka::{Client, Options};
 
 /// `--engine`
@@ -18,10 +19,10 @@ pub(crate) enum Engine {
 
 impl Engine {
     /// Sets what reading this way needs, where the user says nothing else.
-    pub(crate) fn tune(self, options: &mut Options, wanted: &Wanted) {
+    pub(crate) fn tune(self, options: &mut Options, request: &ReadRequest) {
         match self {
             Engine::Wire => fetch::tune(options),
-            Engine::Librdkafka => consume::tune(options, wanted),
+            Engine::Librdkafka => consume::tune(options, request),
         }
     }
 
@@ -30,27 +31,29 @@ impl Engine {
         self,
         client: &'c Client,
         options: &Options,
-        wanted: &Wanted,
+        request: &ReadRequest,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Reader<'c>, ConsumeError> {
         Ok(match self {
-            Engine::Wire => Reader::Wire(Box::new(fetch::Reader::start(
+            Engine::Wire => Reader::Wire(Box::new(fetch::FetchConsumer::start(
                 client,
                 options,
-                wanted,
+                request,
                 interrupted,
             )?)),
-            Engine::Librdkafka => {
-                Reader::Librdkafka(consume::Reader::start(client, wanted, interrupted)?)
-            }
+            Engine::Librdkafka => Reader::Librdkafka(consume::SimpleConsumer::start(
+                client,
+                request,
+                interrupted,
+            )?),
         })
     }
 }
 
 /// Reads partitions.
 pub(crate) enum Reader<'c> {
-    Wire(Box<fetch::Reader<'c>>),
-    Librdkafka(consume::Reader<'c>),
+    Wire(Box<fetch::FetchConsumer<'c>>),
+    Librdkafka(consume::SimpleConsumer<'c>),
 }
 
 impl Reader<'_> {
@@ -63,7 +66,7 @@ impl Reader<'_> {
     }
 
     /// The partitions that have records before those that are read, where that is known.
-    pub(crate) fn partly_read(&self) -> &[Place] {
+    pub(crate) fn partly_read(&self) -> &[TopicPartition] {
         match self {
             Reader::Wire(reader) => reader.partly_read(),
             Reader::Librdkafka(reader) => reader.partly_read(),
@@ -86,21 +89,21 @@ impl Reader<'_> {
         }
     }
 
-    /// Hands what has arrived to `taker`, after waiting for it at most `timeout_ms`; says how many records there were.
+    /// Hands what has arrived to `visitor`, after waiting for it at most `timeout_ms`; says how many records there were.
     pub(crate) fn read(
         &mut self,
         timeout_ms: i32,
-        taker: &mut impl Taker,
+        visitor: &mut impl RecordVisitor,
     ) -> Result<usize, ConsumeError> {
         match self {
-            Reader::Wire(reader) => reader.read(timeout_ms, taker),
+            Reader::Wire(reader) => reader.read(timeout_ms, visitor),
             Reader::Librdkafka(reader) => reader.read(timeout_ms, |item| match item {
-                Item::Record(record) => taker.record(record),
+                Item::Record(record) => visitor.record(record),
                 Item::End {
                     topic,
                     partition,
                     offset,
-                } => taker.end(topic, partition, offset),
+                } => visitor.end(topic, partition, offset),
             }),
         }
     }

@@ -11,12 +11,13 @@ use std::ops::ControlFlow;
 
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
-use tools::kafka::consume::{Item, Place, Start, Wanted};
+use tools::kafka::consume::{Item, ReadRequest, Start};
+use tools::kafka::types::TopicPartition;
 use tools::kafka::{Client, Options, Role};
 use tools::record::{Header, Record, TimestampType};
 
 use crate::config::Consume;
-use crate::consume::wanted;
+use crate::consume::read_request;
 use crate::output::Writer;
 
 /// How many times more is read where the last offsets held too few records.
@@ -27,22 +28,22 @@ const IDLE_MS: i32 = 100;
 /// Reads, and writes the newest `count` records, the oldest of them first.
 pub(crate) fn run(config: &Consume, count: u64, signals: &Signals) -> anyhow::Result<Exit> {
     let mut options = config.options.clone();
-    let mut wanted = Wanted {
+    let mut request = ReadRequest {
         stop_at_end: true,
-        ..wanted(config)
+        ..read_request(config)
     };
-    config.engine.tune(&mut options, &wanted);
+    config.engine.tune(&mut options, &request);
     let client = Client::new(&options, Role::Consumer)?;
     let mut writer = Writer::new(&config.output)?;
     let mut tail = count;
     let newest = loop {
-        wanted.start = Start::Tail(i64::try_from(tail).unwrap_or(i64::MAX));
+        request.start = Start::Tail(i64::try_from(tail).unwrap_or(i64::MAX));
         let mut newest = Newest::new(count);
         let is_whole = collect(
             config,
             &client,
             &options,
-            &wanted,
+            &request,
             &writer,
             &mut newest,
             signals,
@@ -69,13 +70,13 @@ fn collect(
     config: &Consume,
     client: &Client,
     options: &Options,
-    wanted: &Wanted,
+    request: &ReadRequest,
     writer: &Writer,
     newest: &mut Newest,
     signals: &Signals,
 ) -> anyhow::Result<bool> {
     let interrupted = || signals.caught().is_some();
-    let mut reader = match config.engine.start(client, options, wanted, &interrupted) {
+    let mut reader = match config.engine.start(client, options, request, &interrupted) {
         Err(_) if interrupted() => return Ok(true),
         other => other?,
     };
@@ -112,7 +113,7 @@ struct Newest {
     /// The oldest on top.
     kept: BinaryHeap<Reverse<Kept>>,
     /// Of each partition: how many records came, and the time of the first.
-    seen: HashMap<Place, (u64, i64)>,
+    seen: HashMap<TopicPartition, (u64, i64)>,
 }
 
 impl Newest {
@@ -140,7 +141,7 @@ impl Newest {
     }
 
     /// Whether nothing before what came of this partition can be among the newest, if it is in the order of time.
-    fn is_covered(&self, place: &Place) -> bool {
+    fn is_covered(&self, place: &TopicPartition) -> bool {
         let Some((seen, first_ms)) = self.seen.get(place) else {
             return false;
         };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use tools::cli::{Exit, message};
-use tools::kafka::consume::{Item, Wanted};
+use tools::kafka::consume::{Item, ReadRequest};
 use tools::kafka::mock::MockCluster;
 use tools::kafka::options::{Options, Source};
 use tools::kafka::produce::{Producer, Sent};
@@ -204,29 +204,29 @@ fn check_cluster() -> Result<(), String> {
     let samples = samples(&all);
     produce(&options, TOPIC, &samples)?;
 
-    let wanted = Wanted {
+    let request = ReadRequest {
         topics: vec![TOPIC.to_owned()],
         partition: Some(0),
         stop_at_end: true,
-        ..Wanted::default()
+        ..ReadRequest::default()
     };
     let engines = [Engine::Wire, Engine::Librdkafka];
     engines
         .into_iter()
-        .try_for_each(|engine| check_engine(engine, options.clone(), &wanted, &samples))
+        .try_for_each(|engine| check_engine(engine, options.clone(), &request, &samples))
 }
 
 /// Reading this way brings back what was sent.
 fn check_engine(
     engine: Engine,
     mut options: Options,
-    wanted: &Wanted,
+    request: &ReadRequest,
     samples: &[Record<'_>],
 ) -> Result<(), String> {
-    engine.tune(&mut options, wanted);
+    engine.tune(&mut options, request);
     let client = Client::new(&options, Role::Consumer).map_err(|error| error.to_string())?;
     let mut reader = engine
-        .start(&client, &options, wanted, &|| false)
+        .start(&client, &options, request, &|| false)
         .map_err(|error| error.to_string())?;
     let mut verdicts = Vec::new();
     while !reader.is_done() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tools::ack::Shape;
 use tools::cli::connection::Listing;
 use tools::kafka::Options;
-use tools::kafka::consume::Placed;
+use tools::kafka::consume::KeyPartition;
 use tools::record::Format;
 
 use crate::engine::Engine;
@@ -100,7 +100,7 @@ pub(crate) struct Consume {
     pub(crate) topics: Vec<String>,
     pub(crate) partition: Option<i32>,
     /// `--algo`: where the records of `--only-key` are.
-    pub(crate) placed: Option<Placed>,
+    pub(crate) key_partition: Option<KeyPartition>,
     pub(crate) range: Range,
     /// `--last`
     pub(crate) last: Option<u64>,

@@ -26,7 +26,7 @@ use crate::offset::{Range, Start};
 use crate::unpack::Unpack;
 pub(crate) use facts::*;
 use mode::{Mode, choose_mode, refuse_avro};
-use value::{check_topic, parse_header, parse_partition, parse_question, placed};
+use value::{check_topic, key_partition, parse_header, parse_partition, parse_question};
 
 /// Parses the command line of this process and settles what it means.
 pub(crate) fn from_command_line() -> anyhow::Result<Config> {
@@ -244,7 +244,7 @@ fn consume(cli: &Cli) -> anyhow::Result<Consume> {
     Ok(Consume {
         topics: topics(cli, Mode::Consume)?,
         partition: parse_partition(cli.partition.as_deref())?,
-        placed: placed(cli)?,
+        key_partition: key_partition(cli)?,
         last: cli.last,
         idle: cli.idle,
         range,

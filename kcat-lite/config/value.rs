@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use tools::cli::format::FormatArgs;
-use tools::kafka::consume::Placed;
+use tools::kafka::consume::KeyPartition;
 use tools::record::tsv::Columns;
 use tools::units::{parse_time, parse_whole};
 
@@ -88,18 +88,18 @@ pub(super) fn check_operand(word: &str, format: &FormatArgs, mode: Mode) -> anyh
 }
 
 /// `--only-key KEY --algo NAME`: where the key's records are.
-pub(super) fn placed(cli: &Cli) -> anyhow::Result<Option<Placed>> {
+pub(super) fn key_partition(cli: &Cli) -> anyhow::Result<Option<KeyPartition>> {
     let (Some(key), Some(algorithm)) = (&cli.only_key, &cli.algorithm) else {
         return Ok(None);
     };
-    let placed = Placed {
+    let key_partition = KeyPartition {
         algorithm: algorithm.clone(),
         key: key.as_bytes().to_vec(),
     };
-    // Two partitions are enough to know whether it is placed at all.
-    let place = placed.partition(2);
+    // Two partitions are enough to find out whether the algorithm assigns one.
+    let place = key_partition.partition(2);
     place.map_err(|reason| usage(format_args!("--algo {algorithm}: {reason}")))?;
-    Ok(Some(placed))
+    Ok(Some(key_partition))
 }
 
 /// `NAME=VALUE`, `NAME=` for the empty value, `NAME` for NULL; the first `=` splits.

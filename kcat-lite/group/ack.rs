@@ -17,8 +17,8 @@ use tools::ack::{
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
-use tools::kafka::consume::Place;
 use tools::kafka::group::{Member, Polled};
+use tools::kafka::types::TopicPartition;
 
 use super::share::GroupEnd;
 use super::{Teller, join, patience, stop_of_group};
@@ -108,7 +108,7 @@ struct Run<'a> {
     session: Session,
     sessions: u64,
     /// The partition of the record before: the next one is likely of the same.
-    current: Option<(Place, LineStart)>,
+    current: Option<(TopicPartition, LineStart)>,
     /// The number of the last line.
     number: u64,
     /// Records still to be sent; `-c`.
@@ -330,7 +330,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn assign(&mut self, places: &[Place]) -> anyhow::Result<()> {
+    fn assign(&mut self, places: &[TopicPartition]) -> anyhow::Result<()> {
         self.teller.say_places("assigned", places);
         if self.lines.is_none() {
             self.refuse_what_is_late(places)?;
@@ -339,7 +339,7 @@ impl Run<'_> {
     }
 
     /// Begins a session for records of these partitions that are read from now on.
-    fn begin_session(&mut self, places: &[Place]) -> anyhow::Result<()> {
+    fn begin_session(&mut self, places: &[TopicPartition]) -> anyhow::Result<()> {
         self.sessions += 1;
         self.session = Session {
             name: format!("{}.{}", self.name, self.sessions),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tempfile::NamedTempFile;
-use tools::kafka::consume::Place;
 use tools::kafka::group::Positions;
+use tools::kafka::types::TopicPartition;
 
 use super::guard::Guard;
 use super::spool::Spool;
@@ -37,7 +37,7 @@ struct Span {
 /// Records for one run of the command.
 pub(super) struct Batch {
     spool: Spool,
-    spans: BTreeMap<Place, Span>,
+    spans: BTreeMap<TopicPartition, Span>,
     count: u64,
     begun: Instant,
     /// The positions, where they don't fit into the environment.
@@ -61,7 +61,12 @@ impl Batch {
     }
 
     /// Notes the record whose bytes were appended.
-    pub(super) fn add(&mut self, place: &Place, offset: i64, assignment: u64) -> io::Result<()> {
+    pub(super) fn add(
+        &mut self,
+        place: &TopicPartition,
+        offset: i64,
+        assignment: u64,
+    ) -> io::Result<()> {
         self.spool.settle()?;
         self.count += 1;
         if let Some(span) = self.spans.get_mut(place) {
@@ -100,19 +105,19 @@ impl Batch {
     /// The partitions that are still assigned as they were when it was read.
     fn assigned<'a>(
         &'a self,
-        assigned: &'a BTreeMap<Place, u64>,
-    ) -> impl Iterator<Item = (&'a Place, &'a Span)> {
+        assigned: &'a BTreeMap<TopicPartition, u64>,
+    ) -> impl Iterator<Item = (&'a TopicPartition, &'a Span)> {
         let spans = self.spans.iter();
         spans.filter(|(place, span)| assigned.get(*place) == Some(&span.assignment))
     }
 
     /// Whether any of its partitions is.
-    pub(super) fn is_assigned(&self, assigned: &BTreeMap<Place, u64>) -> bool {
+    pub(super) fn is_assigned(&self, assigned: &BTreeMap<TopicPartition, u64>) -> bool {
         self.assigned(assigned).next().is_some()
     }
 
     /// What to commit when it is done.
-    pub(super) fn positions(&self, assigned: &BTreeMap<Place, u64>) -> Positions {
+    pub(super) fn positions(&self, assigned: &BTreeMap<TopicPartition, u64>) -> Positions {
         self.assigned(assigned)
             .map(|(place, span)| (place.clone(), span.last + 1))
             .collect()

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
-use tools::kafka::consume::Place;
 use tools::kafka::group::{Member, Polled, Positions};
+use tools::kafka::types::TopicPartition;
 
 use super::batch::{Batch, Ended, Running};
 use super::guard::Guard;
@@ -78,9 +78,9 @@ struct Run<'a> {
     exec: &'a Exec,
     guard: Guard,
     encoding: Encoding,
-    stations: Vec<(Option<Place>, Station)>,
+    stations: Vec<(Option<TopicPartition>, Station)>,
     /// The partitions that this member has, each with the number of the assignment that brought it.
-    assigned: BTreeMap<Place, u64>,
+    assigned: BTreeMap<TopicPartition, u64>,
     assignment: u64,
     /// Ends of partitions, where nothing but markers of transactions may be behind the last record.
     passed: Positions,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tools::kafka::consume::Place;
 use tools::kafka::group::{GroupError, Member};
+use tools::kafka::types::TopicPartition;
 
 /// How often the group is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(200);
@@ -22,9 +22,9 @@ impl GroupEnd {
     pub(super) fn is_reached(
         &mut self,
         member: &Member,
-        is_mine: impl Fn(&Place, i64) -> bool,
+        is_mine: impl Fn(&TopicPartition, i64) -> bool,
     ) -> Result<bool, GroupError> {
-        let is_mine = |(place, end): (&Place, &i64)| is_mine(place, *end);
+        let is_mine = |(place, end): (&TopicPartition, &i64)| is_mine(place, *end);
         if member.ends().iter().all(is_mine) {
             return Ok(true);
         }

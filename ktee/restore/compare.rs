@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, bail};
 use tools::kafka::cluster::Isolation;
-use tools::kafka::consume::{Start, Wanted};
-use tools::kafka::fetch::{Item, Reader};
+use tools::kafka::consume::{ReadRequest, Start};
+use tools::kafka::fetch::{FetchConsumer, Item};
 use tools::kafka::{Client, Options};
 use tools::record::Record;
 
@@ -17,14 +17,14 @@ const AHEAD: usize = 10_000;
 const WAIT_MS: i32 = 100;
 
 /// What is read of a partition.
-pub(super) fn wanted(topic: &str, partition: i32) -> Wanted {
-    Wanted {
+pub(super) fn read_request(topic: &str, partition: i32) -> ReadRequest {
+    ReadRequest {
         topics: vec![topic.to_owned()],
         partition: Some(partition),
         start: Start::Beginning,
         stop_at_end: true,
         isolation: Isolation::ReadUncommitted,
-        ..Wanted::default()
+        ..ReadRequest::default()
     }
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Compared;
 
 /// The records that a partition has, compared one after the other.
 pub(super) struct Comparison<'c> {
-    reader: Reader<'c>,
+    reader: FetchConsumer<'c>,
     interrupted: &'c dyn Fn() -> bool,
     ahead: VecDeque<Vec<u8>>,
     /// How many records are the same.
@@ -53,8 +53,8 @@ impl<'c> Comparison<'c> {
         partition: i32,
         interrupted: &'c dyn Fn() -> bool,
     ) -> Result<Comparison<'c>> {
-        let wanted = wanted(topic, partition);
-        let reader = Reader::start(client, options, &wanted, interrupted)
+        let request = read_request(topic, partition);
+        let reader = FetchConsumer::start(client, options, &request, interrupted)
             .with_context(|| format!("{topic} [{partition}]"))?;
         Ok(Comparison {
             reader,

@@ -1,6 +1,7 @@
 //! Everything that talks to a cluster; hides librdkafka and all `unsafe` behind safe types.
 //!
-//! To get in:
+//! Access to a cluster:
+//! - [`types`]: a topic's partition.
 //! - [`options`]: properties from the command line, the environment and files, one validated set.
 //! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody;
 //!   `certificate`: why TLS failed; `diagnosis`: which property mends a connection; `probe`: what listens at an address; `token`: OAUTHBEARER's tokens, `oidc`: from a token endpoint.
@@ -8,8 +9,8 @@
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 //!
 //! Records:
-//! - [`fetch`]: assigned partitions to records, over requests of our own; [`batch`]: record batches, parsed where they lie.
-//! - [`consume`]: the same by librdkafka's consumer.
+//! - [`fetch`]: reads partitions with Fetch requests of its own; [`batch`]: record batches, parsed in place.
+//! - [`consume`]: reads partitions with librdkafka's consumer.
 //! - [`group`]: a member of a consumer group: records, rebalances, commits.
 //! - [`produce`]: records to delivery reports.
 //! - [`outage`]: how long a reader's cluster has been away.
@@ -46,6 +47,7 @@ pub mod process;
 pub mod produce;
 mod token;
 mod topic;
+pub mod types;
 pub mod wire;
 
 pub use client::{Client, Role};

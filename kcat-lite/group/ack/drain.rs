@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tools::ack::SinkKind;
 use tools::cli::message;
-use tools::kafka::consume::Place;
 use tools::kafka::group::{Polled, Positions};
+use tools::kafka::types::TopicPartition;
 
 use super::{Broken, Run, STALLED};
 
@@ -14,7 +14,11 @@ const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 impl Run<'_> {
     /// The group takes partitions away: nothing more is sent, and what was sent is waited for and committed.
-    pub(super) fn give_back(&mut self, places: &[Place], lost: bool) -> anyhow::Result<()> {
+    pub(super) fn give_back(
+        &mut self,
+        places: &[TopicPartition],
+        lost: bool,
+    ) -> anyhow::Result<()> {
         if lost {
             message(
                 "the group has given this member's partitions away; what is not committed comes again",
@@ -32,7 +36,7 @@ impl Run<'_> {
     }
 
     /// Waits until all that was sent of these partitions, or of all, is acknowledged.
-    fn drain(&mut self, places: Option<&[Place]>) -> anyhow::Result<()> {
+    fn drain(&mut self, places: Option<&[TopicPartition]>) -> anyhow::Result<()> {
         if self.window.is_drained(places) {
             return Ok(());
         }
@@ -58,7 +62,7 @@ impl Run<'_> {
     }
 
     /// Commits what is acknowledged of these partitions, or of all, and waits for the group to take it.
-    pub(super) fn commit_now(&mut self, places: Option<&[Place]>) -> anyhow::Result<()> {
+    pub(super) fn commit_now(&mut self, places: Option<&[TopicPartition]>) -> anyhow::Result<()> {
         // The answer to a commit that is under way is not waited for: what it was about is committed again.
         self.window.settle_commit(false);
         let mut positions: Positions = self.window.to_commit();
@@ -87,7 +91,7 @@ impl Run<'_> {
         }
         self.drain(None)?;
         self.source.hurry(false)?;
-        let places: Vec<Place> = self.window.places().cloned().collect();
+        let places: Vec<TopicPartition> = self.window.places().cloned().collect();
         self.begin_session(&places)
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tools::ack::AckError;
 use tools::cli::Exit;
-use tools::kafka::consume::Place;
+use tools::kafka::types::TopicPartition;
 
 use super::{Broken, Run, STALLED};
 
@@ -74,7 +74,7 @@ impl Run<'_> {
     }
 
     /// Partitions that come after the end mark are welcome if there is nothing of them to read.
-    pub(super) fn refuse_what_is_late(&self, places: &[Place]) -> anyhow::Result<()> {
+    pub(super) fn refuse_what_is_late(&self, places: &[TopicPartition]) -> anyhow::Result<()> {
         let behind = self.member.behind()?;
         let is_late = |place| behind.as_ref().is_none_or(|b| b.contains_key(place));
         if self.exit_at_end && places.iter().any(is_late) {

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use tools::ack::{LineStart, Lines, Window};
-use tools::kafka::consume::{Item, Place};
+use tools::kafka::consume::Item;
+use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
 use super::WAITING_BYTES;
@@ -16,7 +17,7 @@ pub(super) struct Intake<'r> {
     pub(super) encoding: &'r mut Encoding,
     pub(super) lines: Option<&'r mut Lines>,
     pub(super) window: &'r mut Window,
-    pub(super) current: &'r mut Option<(Place, LineStart)>,
+    pub(super) current: &'r mut Option<(TopicPartition, LineStart)>,
     /// The number of the last line.
     pub(super) number: &'r mut u64,
     pub(super) ack: &'r Ack,
@@ -48,7 +49,8 @@ impl Intake<'_> {
         ) else {
             anyhow::bail!("a record without a place");
         };
-        let is_other = |(place, _): &(Place, LineStart)| place.1 != partition || place.0 != topic;
+        let is_other =
+            |(place, _): &(TopicPartition, LineStart)| place.1 != partition || place.0 != topic;
         if self.current.as_ref().is_none_or(is_other) {
             let place = (topic.to_owned(), partition);
             let Some(key) = self.window.key(&place) else {

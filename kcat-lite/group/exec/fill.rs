@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use anyhow::Context;
-use tools::kafka::consume::{Item, Place};
+use tools::kafka::consume::Item;
 use tools::kafka::group::Member;
+use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
 use super::{Run, Station};
@@ -88,9 +89,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn station(&mut self, place: &Place) -> usize {
+    fn station(&mut self, place: &TopicPartition) -> usize {
         let is_shared = self.exec.parallel == 1;
-        let is_it = |key: &Option<Place>| is_shared || key.as_ref() == Some(place);
+        let is_it = |key: &Option<TopicPartition>| is_shared || key.as_ref() == Some(place);
         let found = self.stations.iter().position(|(key, _)| is_it(key));
         found.unwrap_or_else(|| {
             let key = (!is_shared).then(|| place.clone());

@@ -1,8 +1,8 @@
 //! Commits, and what the group gives to this member and takes from it.
 
 use tools::cli::message;
-use tools::kafka::consume::Place;
 use tools::kafka::group::{GroupError, Member, Polled, Positions};
+use tools::kafka::types::TopicPartition;
 
 use super::Run;
 use crate::group::batch::{Batch, Running};
@@ -57,7 +57,7 @@ impl Run<'_> {
 
     /// Commits the ends of partitions of which all that was read is committed.
     pub(super) fn commit_passed(&mut self, member: &mut Member) -> anyhow::Result<()> {
-        let is_done = |place: &Place| self.read.get(place) == self.done.get(place);
+        let is_done = |place: &TopicPartition| self.read.get(place) == self.done.get(place);
         let (now, later): (Positions, Positions) = std::mem::take(&mut self.passed)
             .into_iter()
             .partition(|(place, _)| is_done(place));
@@ -85,7 +85,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub(super) fn assign(&mut self, places: &[Place]) {
+    pub(super) fn assign(&mut self, places: &[TopicPartition]) {
         self.assignment += 1;
         for place in places {
             self.assigned.insert(place.clone(), self.assignment);
@@ -98,7 +98,7 @@ impl Run<'_> {
     pub(super) fn release(
         &mut self,
         member: &mut Member,
-        places: &[Place],
+        places: &[TopicPartition],
         lost: bool,
     ) -> anyhow::Result<()> {
         if lost {

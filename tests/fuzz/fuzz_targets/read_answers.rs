@@ -11,8 +11,8 @@
 )]
 
 // The pure modules by their path, so that fuzzing needs no librdkafka.
-#[path = "../../../tools/kafka/fetch/answer.rs"]
-mod answer;
+#[path = "../../../tools/kafka/fetch/response.rs"]
+mod fetch_response;
 #[path = "../../../tools/kafka/cluster/assignment.rs"]
 mod assignment;
 #[path = "../../../tools/kafka/cluster/reader.rs"]
@@ -36,15 +36,17 @@ fuzz_target!(|data: &[u8]| {
         .sum();
     assert!(assigned.len() * 6 + partitions * 4 <= data.len());
     for version in 4..=12 {
-        if let Ok(answer) = answer::Answer::parse(data, version) {
-            // A row has two offsets at least, an aborted transaction too; records lie in the answer, one after the other.
-            let aborted = answer.rows.iter().map(|row| row.aborted.len());
-            assert!((answer.rows.len() + aborted.sum::<usize>()) * 16 <= data.len());
+        if let Ok(response) = fetch_response::FetchResponse::parse(data, version) {
+            // A partition has at least two offsets, an aborted transaction too; the records follow each other.
+            let partitions = &response.partitions;
+            let aborted = partitions.iter().map(|partition| partition.aborted.len());
+            assert!((partitions.len() + aborted.sum::<usize>()) * 16 <= data.len());
             let mut end = 0;
-            for row in &answer.rows {
-                assert!(row.records.is_empty() || row.records.start >= end);
-                assert!(data.get(row.records.clone()).is_some());
-                end = row.records.end;
+            for partition in partitions {
+                let records = partition.records.clone();
+                assert!(records.is_empty() || records.start >= end);
+                end = records.end;
+                assert!(data.get(records).is_some());
             }
         }
     }

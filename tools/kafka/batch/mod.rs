@@ -10,6 +10,7 @@
 //! (KIP-98). Every length in a batch is checked against the bytes that follow, so
 //! that no input leads to a panic or to an allocation of more than twice its size.
 
+mod aborted;
 #[cfg(test)]
 pub(crate) mod build;
 mod codec;
@@ -20,6 +21,7 @@ mod record;
 mod tests;
 mod values;
 
+pub use aborted::AbortedTransactions;
 pub use codec::Codec;
 pub use decode::{BatchDecoder, RawRecordVisitor};
 pub use header::{Batch, Batches, Marker};

@@ -15,7 +15,7 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
 use super::patience::Patience;
-use crate::kafka::batch::{BatchDecoder, BatchError, Batches, Marker, RawRecord};
+use crate::kafka::batch::{AbortedTransactions, BatchDecoder, BatchError, Batches, RawRecord};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 
@@ -38,8 +38,7 @@ pub struct Piece {
     /// The first offset that is not of an open transaction.
     pub last_stable: i64,
     batches: Bytes,
-    /// Producers with the first offset of each of their aborted transactions, by this offset.
-    aborted: Vec<(i64, i64)>,
+    aborted: AbortedTransactions,
 }
 
 /// What was met in a [`Piece`].
@@ -142,17 +141,18 @@ fn piece(data: PartitionData) -> Result<Piece, KafkaError> {
     if data.error_code != 0 {
         return Err(KafkaError::of(data.error_code.into()));
     }
-    let aborted = data.aborted_transactions.unwrap_or_default();
-    let aborted = aborted
-        .iter()
-        .map(|one| (one.producer_id.0, one.first_offset));
-    let mut aborted: Vec<(i64, i64)> = aborted.collect();
-    aborted.sort_unstable_by_key(|(_, first_offset)| *first_offset);
+    let aborted = aborted(&data);
     Ok(Piece {
         last_stable: data.last_stable_offset,
         batches: data.records.unwrap_or_default(),
         aborted,
     })
+}
+
+/// The aborted transactions that the broker lists.
+pub(super) fn aborted(data: &PartitionData) -> AbortedTransactions {
+    let listed = data.aborted_transactions.iter().flatten();
+    AbortedTransactions::new(listed.map(|t| (t.producer_id.0, t.first_offset)).collect())
 }
 
 impl Piece {
@@ -164,24 +164,12 @@ impl Piece {
         mut take: impl FnMut(&RawRecord<'_>) -> ControlFlow<()>,
     ) -> Result<Met, BatchError> {
         let mut met = Met::default();
-        let mut aborting: Vec<i64> = Vec::new();
-        let mut aborted = self.aborted.iter().peekable();
+        let mut aborted = self.aborted.clone();
         for batch in Batches::new(&self.batches) {
             let batch = batch?;
             met.next_offset = Some(batch.next_offset());
             met.transactions |= batch.is_transactional() || batch.is_control();
-            while let Some((producer, _)) =
-                aborted.next_if(|(_, first_offset)| *first_offset <= batch.last_offset)
-            {
-                aborting.push(*producer);
-            }
-            if batch.is_control() {
-                if batch.marker()? == Marker::Abort {
-                    aborting.retain(|producer| *producer != batch.producer_id);
-                }
-                continue;
-            }
-            if batch.is_transactional() && aborting.contains(&batch.producer_id) {
+            if aborted.hides(&batch)? {
                 continue;
             }
             batch.check()?;

@@ -1,4 +1,4 @@
-//! A message of librdkafka's, seen as a record without a copy.
+//! A message of librdkafka as a record, without a copy.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -7,9 +7,9 @@ use crate::kafka::error::code;
 use crate::kafka::ffi;
 use crate::record::{Header, Record, TimestampType};
 
-/// Keeps the memory of the headers' list from record to record.
+/// The memory of the list of headers, reused for every record.
 #[derive(Default)]
-pub(crate) struct HeaderSpace(Vec<Header<'static>>);
+pub(crate) struct HeaderBuffer(Vec<Header<'static>>);
 
 /// Calls `take` with the message as a record of `topic`.
 ///
@@ -19,10 +19,10 @@ pub(crate) unsafe fn with_record<T>(
     message: *const ffi::rd_kafka_message_t,
     topic: &str,
     wants_headers: bool,
-    space: &mut HeaderSpace,
+    buffer: &mut HeaderBuffer,
     take: impl FnOnce(&Record<'_>) -> T,
 ) -> T {
-    let mut headers = recycle(std::mem::take(&mut space.0));
+    let mut headers = reuse(std::mem::take(&mut buffer.0));
     // SAFETY: the caller's promise: pointers and lengths belong to the live message.
     let result = unsafe {
         if wants_headers {
@@ -44,7 +44,7 @@ pub(crate) unsafe fn with_record<T>(
         };
         take(&record)
     };
-    space.0 = recycle(headers);
+    buffer.0 = reuse(headers);
     result
 }
 
@@ -59,7 +59,7 @@ fn timestamp_type(kind: ffi::rd_kafka_timestamp_type_t) -> TimestampType {
 }
 
 /// The same list, emptied, for borrows of another lifetime; the standard library keeps the allocation.
-pub(crate) fn recycle<'b>(mut headers: Vec<Header<'_>>) -> Vec<Header<'b>> {
+pub(crate) fn reuse<'b>(mut headers: Vec<Header<'_>>) -> Vec<Header<'b>> {
     headers.clear();
     headers
         .into_iter()
@@ -73,7 +73,7 @@ pub(crate) fn recycle<'b>(mut headers: Vec<Header<'_>>) -> Vec<Header<'b>> {
 /// `None` for NULL, which is not the empty value.
 ///
 /// # Safety
-/// `start` is NULL, or `length` bytes are there for `'a`.
+/// `start` is NULL, or points to `length` bytes that live for `'a`.
 unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
     if start.is_null() {
         return None;
@@ -110,7 +110,7 @@ unsafe fn read_headers(message: *const ffi::rd_kafka_message_t, headers: &mut Ve
     }
 }
 
-/// What librdkafka says of a message that is an error, without the place that it may put in front.
+/// librdkafka's text of an error message, without the topic and partition that it may begin with.
 ///
 /// # Safety
 /// `message` is live.

@@ -1,20 +1,22 @@
-//! Reads assigned partitions: records in their order, each partition from its start to its end.
+//! Reads partitions with librdkafka's simple consumer, without a group, each from its start to its end.
 //!
-//! librdkafka's simple consumer, all partitions on one queue, served by a
-//! callback: it needs no group, and of librdkafka's ways to hand out records
-//! it costs least. Bounds are settled before the first record is read
-//! (`span`), so that reading to the end waits for nothing.
+//! All partitions are forwarded to one queue, whose messages a callback
+//! receives: the cheapest of librdkafka's ways to consume. The offset ranges are
+//! looked up before the first record is read (`offset_range`), so that reading to
+//! the end does not wait.
+//!
+//! [`ReadRequest`], [`Item`] and [`ConsumeError`] are also those of [`fetch`](super::fetch).
 
-pub(crate) mod inbox;
-mod leaders;
+mod leader_probe;
 pub(crate) mod message;
-mod reader;
-pub(crate) mod span;
+pub(crate) mod offset_range;
+pub(crate) mod queue;
+mod simple_consumer;
 pub(crate) mod topics;
 
-pub use leaders::Leaders;
-pub use reader::Reader;
-pub use span::Start;
+pub use leader_probe::LeaderProbe;
+pub use offset_range::Start;
+pub use simple_consumer::SimpleConsumer;
 
 use super::Options;
 use super::batch::BatchError;
@@ -24,36 +26,32 @@ use super::error::{KafkaError, code};
 use crate::partition::{Algorithm, Partition, Partitioner};
 use crate::record::Record;
 
-/// Topic and partition.
-pub type Place = (String, i32);
-
-/// What is to be read.
+/// The partitions to read, and their ranges.
 #[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Names, or `^regex`, which is settled once.
+pub struct ReadRequest {
+    /// Names, or `^regex`, which is matched once.
     pub topics: Vec<String>,
     /// One partition of each topic, or all.
     pub partition: Option<i32>,
-    /// Of each topic only the partition where this key is.
-    pub placed: Option<Placed>,
-    /// Where each partition begins.
+    /// Only the partition that this key is in, of each topic.
+    pub key_partition: Option<KeyPartition>,
     pub start: Start,
     /// A partition stops before its first record at or after this time, milliseconds since 1970.
     pub stop_time_ms: Option<i64>,
-    /// A partition stops at its end, as it was when reading began.
+    /// A partition stops at the end that it had at the start.
     pub stop_at_end: bool,
     /// `isolation.level`: whether the end is the high watermark or the last stable offset.
     pub isolation: Isolation,
-    /// Whether records are handed out with their headers, which costs.
+    /// Whether to parse headers, which takes time.
     pub wants_headers: bool,
 }
 
-impl Default for Wanted {
-    fn default() -> Wanted {
-        Wanted {
+impl Default for ReadRequest {
+    fn default() -> ReadRequest {
+        ReadRequest {
             topics: Vec::new(),
             partition: None,
-            placed: None,
+            key_partition: None,
             start: Start::Beginning,
             stop_time_ms: None,
             stop_at_end: false,
@@ -63,20 +61,15 @@ impl Default for Wanted {
     }
 }
 
-/// A key, and the algorithm that says in which partition it is.
+/// A key, and the algorithm that assigns it to a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// As `kpart --algo` has it.
+pub struct KeyPartition {
     pub algorithm: Algorithm,
-    /// The key.
     pub key: Vec<u8>,
 }
 
-impl Placed {
-    /// The partition, of so many.
-    ///
-    /// # Errors
-    /// The algorithm does not place this key, or not by a number of partitions.
+impl KeyPartition {
+    /// The key's partition, of `count`; an error if the algorithm assigns none to it.
     pub fn partition(&self, count: u32) -> Result<i32, String> {
         let partitioner = Partitioner::new(self.algorithm.clone(), Some(count), &[]);
         let partitioner = partitioner.map_err(|error| error.to_string())?;
@@ -90,45 +83,33 @@ impl Placed {
     }
 }
 
-/// Why reading failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumeError {
-    /// No contact with the cluster.
     #[error(transparent)]
     Contact(#[from] ContactError),
-    /// There is no such topic.
     #[error("topic {0}: there is no such topic")]
     NoTopic(String),
-    /// No topic matches.
     #[error("no topic matches {0}")]
     NothingMatches(String),
-    /// A regular expression that is none.
     #[error("topic {0}: not a regular expression")]
     BadPattern(String),
-    /// The cluster refuses the topic.
+    /// An error of the topic.
     #[error("topic {0}: {1}")]
     Topic(String, KafkaError),
-    /// The topic has no such partition.
     #[error("topic {topic}: there is no partition {partition}; it has {count}")]
     NoPartition {
-        /// The topic.
         topic: String,
-        /// The partition that was asked for.
         partition: i32,
-        /// How many there are.
         count: usize,
     },
-    /// The offset was never there, or is not there any more.
     #[error(
         "{topic} [{partition}]: offset {offset} is out of range, which is {first} to {next}; \
          -X auto.offset.reset=earliest (or latest) reads on"
     )]
     OutOfRange {
-        /// The topic.
         topic: String,
-        /// The partition.
         partition: i32,
-        /// The offset that was asked for.
+        /// The requested offset.
         offset: i64,
         /// The log start.
         first: i64,
@@ -138,32 +119,26 @@ pub enum ConsumeError {
     /// The partition can't be read any further.
     #[error("{topic} [{partition}]: {error}")]
     Partition {
-        /// The topic.
         topic: String,
-        /// The partition.
         partition: i32,
-        /// Why.
         error: KafkaError,
     },
     /// A batch of records can't be read.
     #[error("{topic} [{partition}] offset {offset}: {error}{}", hint(.error))]
     Batch {
-        /// The topic.
         topic: String,
-        /// The partition.
         partition: i32,
         /// The first offset that can't be read.
         offset: i64,
-        /// Why.
         error: BatchError,
     },
-    /// Reading can't go on at all.
+    /// An error of the whole client.
     #[error("{0}")]
     Failed(KafkaError),
 }
 
 impl ConsumeError {
-    /// Whether one partition has no record at the position, and the others can be read.
+    /// Whether it concerns the position in one partition, so that the others can be read.
     pub fn is_of_position(&self) -> bool {
         match self {
             ConsumeError::OutOfRange { .. } => true,
@@ -176,7 +151,6 @@ impl ConsumeError {
     }
 }
 
-/// What reads that other format.
 fn hint(error: &BatchError) -> &'static str {
     match error {
         BatchError::OldFormat(_) => "; --engine librdkafka reads it",
@@ -184,30 +158,26 @@ fn hint(error: &BatchError) -> &'static str {
     }
 }
 
-/// What reading brings.
 pub enum Item<'a> {
-    /// A record.
     Record(&'a Record<'a>),
-    /// Everything that there is of a partition was read; more may come unless the partition has a bound.
+    /// The end of a partition; more may follow unless the partition has a bound.
     End {
-        /// The topic.
         topic: &'a str,
-        /// The partition.
         partition: i32,
         /// The offset of the next record.
         offset: i64,
     },
 }
 
-/// Sets what reading partitions needs of librdkafka, where the user says nothing else.
-pub fn tune(options: &mut Options, wanted: &Wanted) {
-    // The default of 1 s makes a full queue stand still for as long.
+/// Sets the properties that reading needs, unless the user set them.
+pub fn tune(options: &mut Options, request: &ReadRequest) {
+    // The default makes a full queue stop for 1 s.
     options.set_default("fetch.queue.backoff.ms", "5");
-    set_fetch_wait(options, wanted.stop_at_end);
-    // A record that was damaged on its way or on a disk is refused, not handed on.
+    set_fetch_wait(options, request.stop_at_end);
+    // Refuse damaged records.
     options.set_default("check.crcs", "true");
-    if wanted.start != Start::Stored {
-        // Records that are gone are never passed over in silence.
+    if request.start != Start::Stored {
+        // Never skip deleted records silently.
         options.set_default("auto.offset.reset", "error");
     }
     options.force("enable.partition.eof", "true");
@@ -216,11 +186,11 @@ pub fn tune(options: &mut Options, wanted: &Wanted) {
     options.force("enable.auto.offset.store", "false");
 }
 
-/// Sets how long a broker may hold a fetch back for more bytes.
+/// Sets how long a broker may delay a fetch to collect more bytes.
 ///
-/// A partition that is started while a fetch of others is held back waits as
-/// long, so librdkafka's 500 ms would be seen at the start. At the end there
-/// may be transaction markers behind the last record, and nothing to wait for.
+/// A partition that is added during a delayed fetch waits for it, so librdkafka's
+/// 500 ms would delay the start. At the end only transaction markers may follow
+/// the last record, and there is nothing to wait for.
 pub(crate) fn set_fetch_wait(options: &mut Options, stop_at_end: bool) {
     let wait_ms = if stop_at_end { "10" } else { "100" };
     options.set_default("fetch.wait.max.ms", wait_ms);

@@ -1,4 +1,4 @@
-//! Which partitions the topics have, as the cluster says.
+//! The topics of a request and their partitions, from the metadata.
 #![allow(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -11,54 +11,43 @@ use crate::kafka::error::code;
 use crate::kafka::topic::{TopicHandle, learn_leaders};
 use crate::kafka::wire::Wire;
 
-/// A topic that exists, with its partitions in their order.
-pub(crate) struct Topic {
+/// A topic, with its partitions in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResolvedTopic {
     pub(crate) name: String,
-    pub(crate) handle: TopicHandle,
     pub(crate) partitions: Vec<i32>,
 }
 
-/// Finds each of `names`; `^regex` names all topics that match now.
-///
-/// librdkafka knows the leaders of all of them afterwards.
+/// As [`resolve`]; librdkafka knows the leaders of all of them afterwards.
 pub(crate) fn find(
     client: &Client,
     names: &[String],
     interrupted: &dyn Fn() -> bool,
-) -> Result<Vec<Topic>, ConsumeError> {
+) -> Result<Vec<ResolvedTopic>, ConsumeError> {
     let (_, found) = resolve(&mut Wire::new(client), names, interrupted)?;
-    with_handles(client, found)
+    open(client, found.iter().map(|topic| topic.name.as_str()))?;
+    Ok(found)
 }
 
-/// Has librdkafka know the topics and their leaders.
-pub(super) fn with_handles(client: &Client, found: Vec<Found>) -> Result<Vec<Topic>, ConsumeError> {
-    let topics = found.into_iter().map(|Found { name, partitions }| {
-        let handle = TopicHandle::new(client, &name)
-            .map_err(|error| ConsumeError::Topic(name.clone(), error))?;
-        Ok(Topic {
-            name,
-            handle,
-            partitions,
-        })
-    });
-    let topics = topics.collect::<Result<Vec<_>, ConsumeError>>()?;
+/// Opens librdkafka's handles of the topics and makes it fetch their leaders.
+pub(super) fn open<'n>(
+    client: &Client,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<Vec<TopicHandle>, ConsumeError> {
+    let handle = |name: &str| {
+        TopicHandle::new(client, name).map_err(|error| ConsumeError::Topic(name.to_owned(), error))
+    };
+    let handles = names.map(handle).collect::<Result<Vec<_>, _>>()?;
     learn_leaders(client, client.first_contact());
-    Ok(topics)
+    Ok(handles)
 }
 
-/// A topic as the metadata have it, with its partitions in their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) name: String,
-    pub(crate) partitions: Vec<i32>,
-}
-
-/// Finds each of `names`; `^regex` names all topics that match now. The metadata are those of the topics found.
+/// Finds each of `names`; `^regex` stands for all topics that match now. The metadata are those of the topics found.
 pub(crate) fn resolve(
     wire: &mut Wire<'_>,
     names: &[String],
     interrupted: &dyn Fn() -> bool,
-) -> Result<(Metadata, Vec<Found>), ConsumeError> {
+) -> Result<(Metadata, Vec<ResolvedTopic>), ConsumeError> {
     let mut wanted: Vec<String> = Vec::new();
     for name in names.iter().filter(|name| !name.starts_with('^')) {
         if !wanted.contains(name) {
@@ -77,7 +66,7 @@ pub(crate) fn resolve(
             return Err(ConsumeError::NothingMatches(names.join(" ")));
         }
     }
-    let metadata = ask(wire, &wanted, interrupted)?;
+    let metadata = metadata_of(wire, &wanted, interrupted)?;
     let found = wanted.into_iter().map(|name| {
         let row = metadata.topic(&name);
         let row = row.ok_or_else(|| ConsumeError::NoTopic(name.clone()))?;
@@ -89,7 +78,7 @@ pub(crate) fn resolve(
                 _ => ConsumeError::Topic(name, error.clone()),
             });
         }
-        Ok(Found {
+        Ok(ResolvedTopic {
             name,
             partitions: row.partitions.iter().map(|p| p.id).collect(),
         })
@@ -98,11 +87,11 @@ pub(crate) fn resolve(
     Ok((metadata, found))
 }
 
-/// How long a topic that is being created is left alone before it is asked for again.
-const RETRY: Duration = Duration::from_millis(100);
+/// How long to wait before asking again for a topic that is being created.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Asks for topics; a leader that is being elected is a matter of moments.
-fn ask(
+/// Waits for leaders that are being elected.
+fn metadata_of(
     wire: &mut Wire<'_>,
     names: &[String],
     interrupted: &dyn Fn() -> bool,
@@ -123,11 +112,11 @@ fn ask(
         if interrupted() {
             return Err(ContactError::Interrupted);
         }
-        std::thread::sleep(RETRY);
+        std::thread::sleep(RETRY_INTERVAL);
     }
 }
 
-/// The `^regex` among the topics, POSIX extended as librdkafka has them.
+/// The `^regex` among the names: POSIX extended, as in librdkafka.
 struct Patterns(Vec<libc::regex_t>);
 
 impl Patterns {
@@ -157,7 +146,7 @@ impl Patterns {
         let Ok(text) = std::ffi::CString::new(topic) else {
             return false;
         };
-        // SAFETY: compiled by `new`, and not moved in a way that regexec minds; no matches are asked for.
+        // SAFETY: compiled by `new`; regexec allows moving it; no matches are requested.
         self.0.iter().any(|regex| unsafe {
             libc::regexec(regex, text.as_ptr(), 0, std::ptr::null_mut(), 0) == 0
         })

@@ -1,47 +1,47 @@
-//! Reads partitions over [`wire`](super::wire): Fetch requests of our own, record batches parsed where they lie.
+//! Reads partitions over [`wire`](super::wire), with Fetch requests of its own and record batches parsed in place.
 //!
-//! What librdkafka's consumer does for its callers is done here: leaders that
-//! move, epochs, truncation, brokers that restart, offsets out of range,
-//! throttling, recommended replicas, aborted transactions, back-pressure.
-//! librdkafka's own consumer ([`consume`](super::consume)) takes the same
-//! [`Wanted`] and hands out the same [`Item`]s; the tests compare the two.
+//! It does what librdkafka's consumer does for its callers: leader changes,
+//! epochs, truncation, broker restarts, offsets out of range, throttling,
+//! preferred replicas, aborted transactions, back-pressure. librdkafka's consumer
+//! ([`consume`](super::consume)) takes the same [`ReadRequest`] and returns the
+//! same [`Item`]s; the tests compare the two.
 //!
-//! - `machine`: where reading stands, whom to ask for what next. Pure.
-//! - `answer`: a Fetch response, read where it lies. Pure.
-//! - `deliver`: from its batches to the records that are to be seen. Pure.
-//! - `settings`: the user's properties that concern reading.
-//! - `reader`: the thin driver of all that.
+//! - `fetcher`: positions, what to request next, and how a response changes them. Pure.
+//! - `request`: the Fetch request; `response`: the Fetch response, parsed in place. Pure.
+//! - `delivery`: from its batches to the visited records. Pure.
+//! - `settings`: the properties that concern reading.
+//! - `consumer`: drives all that; `committed`: the group's committed offsets.
 
-mod answer;
-mod deliver;
-mod machine;
-mod reader;
+mod committed;
+mod consumer;
+mod delivery;
+mod fetcher;
 mod request;
+mod response;
 mod settings;
-mod stored;
 #[cfg(test)]
 mod tests;
 
-pub use super::consume::{ConsumeError, Item, Start, Wanted};
-pub use reader::Reader;
+pub use super::consume::{ConsumeError, Item, ReadRequest, Start};
+pub use consumer::FetchConsumer;
 
 use std::ops::ControlFlow;
 
 use super::Options;
 use crate::record::Record;
 
-/// Sets what reading partitions needs, where the user says nothing else.
+/// Sets the properties that reading needs, unless the user set them.
 pub fn tune(options: &mut Options) {
     settings::tune(options);
 }
 
-/// Takes what reading brings. Any closure that takes [`Item`]s is one.
-pub trait Taker {
-    /// May take values from the front: those of records of which it wants nothing else. Says how many it took.
+/// Receives records. Any closure that takes [`Item`]s is one.
+pub trait RecordVisitor {
+    /// Called before each record; a visitor that needs only the values may consume them here, and returns their number.
     ///
-    /// A record is many words, and putting them together is most of the work on a small one.
+    /// For speed: most of the work on a small record is building it.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    #[expect(clippy::inline_always, reason = "part of the loop over records")]
     fn values<'v>(
         &mut self,
         _values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
@@ -49,14 +49,14 @@ pub trait Taker {
         0
     }
 
-    /// A record of which [`Taker::values`] has not taken the value; `Break` means that no more are wanted for now.
+    /// A record whose value [`RecordVisitor::values`] has not consumed; `Break` stops.
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()>;
 
-    /// Everything that there is of a partition was read, as [`Item::End`] says.
+    /// The end of a partition, as [`Item::End`].
     fn end(&mut self, topic: &str, partition: i32, offset: i64) -> ControlFlow<()>;
 }
 
-impl<F> Taker for F
+impl<F> RecordVisitor for F
 where
     F: FnMut(Item<'_>) -> ControlFlow<()>,
 {

@@ -1,4 +1,4 @@
-//! The Fetch request of one broker (FetchRequest.json).
+//! The Fetch request to one broker (FetchRequest.json).
 
 use std::ops::RangeInclusive;
 
@@ -6,58 +6,59 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
-use super::answer::WITH_IDS;
-use super::machine::{Ask, AskRow, Topic};
-use super::settings::Settings;
+use super::fetcher::{FetchPlan, PartitionPlan, Topic};
+use super::response::WITH_IDS;
+use super::settings::FetchSettings;
 
 /// The first version with record batches v2 and aborted transactions (Kafka 0.11).
 const OLDEST: i16 = 4;
-/// The first version that tells where the client stands.
+/// The first version with `rack.id`.
 const WITH_RACK: i16 = 11;
-/// The first version that tells which epoch was read last.
+/// The first version with `last_fetched_epoch`.
 const WITH_LAST_EPOCH: i16 = 12;
-/// The last version that names topics.
+/// The last version with topic names.
 const WITH_NAMES: i16 = 12;
 
-/// The versions in which `ask` can be sent: topics go by their ids where all of these are known.
-pub(super) fn versions(ask: &Ask, topics: &[Topic]) -> RangeInclusive<i16> {
-    let has_ids = ask.rows.iter().all(|row| !topics[row.topic].id.is_nil());
+/// The versions in which `plan` can be sent; topic ids are used if all are known.
+pub(super) fn versions(plan: &FetchPlan, topics: &[Topic]) -> RangeInclusive<i16> {
+    let has_id = |partition: &PartitionPlan| !topics[partition.topic].id.is_nil();
+    let has_ids = plan.partitions.iter().all(has_id);
     OLDEST..=if has_ids { WITH_IDS } else { WITH_NAMES }
 }
 
-/// What `ask` is as a request of a version; without a session, so that nothing has to be remembered on either side.
+/// Encodes `plan` for a version. It uses no fetch session, which would be state on both sides.
 pub(super) fn build(
-    ask: &Ask,
+    plan: &FetchPlan,
     topics: &[Topic],
-    settings: &Settings,
+    settings: &FetchSettings,
 ) -> impl FnOnce(i16) -> FetchRequest + use<> {
-    // Neighbours of one topic share its name; a topic may come again later.
-    let groups = ask.rows.chunk_by(|a, b| a.topic == b.topic);
-    let groups = groups.map(|rows| {
-        let topic = &topics[rows[0].topic];
+    // Consecutive partitions of one topic share its name; the topic may occur again later.
+    let groups = plan.partitions.chunk_by(|a, b| a.topic == b.topic);
+    let groups = groups.map(|group| {
+        let topic = &topics[group[0].topic];
         FetchTopic::default()
             .with_topic(TopicName(StrBytes::from_string(topic.name.clone())))
             .with_topic_id(topic.id)
-            .with_partitions(rows.iter().map(row).collect())
+            .with_partitions(group.iter().map(partition).collect())
     });
     let request = FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(settings.max_wait.as_millis().min(i32::MAX as u128) as i32)
         .with_min_bytes(settings.min_bytes)
-        .with_max_bytes(ask.max_bytes)
+        .with_max_bytes(plan.max_bytes)
         .with_isolation_level(settings.isolation.level())
         .with_topics(groups.collect());
-    // Without a rack the leader answers itself.
-    let rack = if ask.wants_leader {
+    // Without a rack the leader recommends no replica.
+    let rack = if plan.wants_leader {
         String::new()
     } else {
         settings.rack.clone()
     };
-    move |version| fit(request, version, rack)
+    move |version| adapt(request, version, rack)
 }
 
-/// Leaves out what the version does not have.
-fn fit(mut request: FetchRequest, version: i16, rack: String) -> FetchRequest {
+/// Removes the fields that the version does not have.
+fn adapt(mut request: FetchRequest, version: i16, rack: String) -> FetchRequest {
     if version < WITH_LAST_EPOCH {
         let partitions = request.topics.iter_mut().flat_map(|t| &mut t.partitions);
         partitions.for_each(|partition| partition.last_fetched_epoch = -1);
@@ -68,12 +69,12 @@ fn fit(mut request: FetchRequest, version: i16, rack: String) -> FetchRequest {
     request.with_rack_id(StrBytes::from_string(rack))
 }
 
-fn row(row: &AskRow) -> FetchPartition {
+fn partition(partition: &PartitionPlan) -> FetchPartition {
     FetchPartition::default()
-        .with_partition(row.id)
-        .with_current_leader_epoch(row.leader_epoch)
-        .with_fetch_offset(row.offset)
-        .with_last_fetched_epoch(row.last_epoch)
+        .with_partition(partition.id)
+        .with_current_leader_epoch(partition.leader_epoch)
+        .with_fetch_offset(partition.offset)
+        .with_last_fetched_epoch(partition.last_epoch)
         .with_log_start_offset(-1)
-        .with_partition_max_bytes(row.max_bytes)
+        .with_partition_max_bytes(partition.max_bytes)
 }

@@ -10,11 +10,12 @@ use super::member::Link;
 use super::{GroupError, Member, is_outage};
 use crate::kafka::client::ContactError;
 use crate::kafka::cluster::{Patience, Spec, coordinators};
-use crate::kafka::consume::span::list_offsets;
-use crate::kafka::consume::{ConsumeError, Place, topics};
+use crate::kafka::consume::offset_range::list_offsets;
+use crate::kafka::consume::{ConsumeError, topics};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
 use crate::kafka::partitions::{PartitionList, entries};
+use crate::kafka::types::TopicPartition;
 use crate::kafka::wire::Wire;
 
 /// How long one question to the group's coordinator may take: a signal is heard between two.
@@ -25,13 +26,13 @@ const FIRST_ASK: Duration = Duration::from_millis(250);
 const COORDINATOR_TIMES: u32 = 3;
 
 /// What is committed of each partition; none where nothing is.
-pub(super) type Committed = HashMap<Place, Option<i64>>;
+pub(super) type Committed = HashMap<TopicPartition, Option<i64>>;
 
 impl Link {
     /// Asks the group's coordinator once what is committed.
     pub(super) fn committed(
         &self,
-        places: &[Place],
+        places: &[TopicPartition],
         within: Duration,
     ) -> Result<Committed, KafkaError> {
         let mut list = PartitionList::new();
@@ -64,7 +65,7 @@ impl Member {
     /// What is committed, asked for until it is answered or `begun` is longer ago than `limit`; `None` after a signal.
     pub(super) fn ask_committed(
         &self,
-        places: &[Place],
+        places: &[TopicPartition],
         limit: Option<Duration>,
     ) -> Result<Option<Committed>, GroupError> {
         let begun = Instant::now();
@@ -118,7 +119,7 @@ impl Member {
             Err(ConsumeError::NothingMatches(_)) => Vec::new(),
             other => other?,
         };
-        let mut places: Vec<Place> = Vec::new();
+        let mut places: Vec<TopicPartition> = Vec::new();
         for topic in &found {
             let partitions = topic.partitions.iter().max().map_or(0, |last| last + 1);
             let known = AtJoin {
@@ -149,7 +150,7 @@ impl Member {
         let places = self.at_join.iter().flat_map(|(topic, known)| {
             (0..known.partitions).map(move |partition| (topic.clone(), partition))
         });
-        let places: Vec<Place> = places.collect();
+        let places: Vec<TopicPartition> = places.collect();
         let isolation = self.membership.isolation;
         let interrupted = || (self.interrupted)();
         let client = &self.link.client;
@@ -163,7 +164,7 @@ impl Member {
     }
 
     /// The ends that were noted at the start, of those partitions that held something then.
-    pub fn ends(&self) -> &BTreeMap<Place, i64> {
+    pub fn ends(&self) -> &BTreeMap<TopicPartition, i64> {
         &self.ends
     }
 
@@ -175,8 +176,8 @@ impl Member {
     /// Those of the ends that the group, as far as it has committed, has not reached.
     ///
     /// Waits a moment for the coordinator. `Ok(None)`: it can't say now.
-    pub fn behind(&self) -> Result<Option<BTreeMap<Place, i64>>, GroupError> {
-        let places: Vec<Place> = self.ends.keys().cloned().collect();
+    pub fn behind(&self) -> Result<Option<BTreeMap<TopicPartition, i64>>, GroupError> {
+        let places: Vec<TopicPartition> = self.ends.keys().cloned().collect();
         if places.is_empty() {
             return Ok(Some(BTreeMap::new()));
         }
@@ -187,7 +188,7 @@ impl Member {
             }
             Err(_) => return Ok(None),
         };
-        let is_behind = |place: &Place, end: i64| {
+        let is_behind = |place: &TopicPartition, end: i64| {
             let offset = committed.get(place).copied().flatten();
             offset.is_none_or(|offset| offset < end)
         };

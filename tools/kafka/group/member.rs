@@ -12,11 +12,12 @@ use super::leave::leave;
 use super::{GroupError, Interrupt, Membership, Positions, Stop, is_outage};
 use crate::ack::GroupMetadata;
 use crate::kafka::client::Event;
-use crate::kafka::consume::inbox::{Inbox, PartitionState};
-use crate::kafka::consume::{Item, Place, set_fetch_wait};
+use crate::kafka::consume::queue::{MessageQueue, PartitionState};
+use crate::kafka::consume::{Item, set_fetch_wait};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::outage::Outage;
 use crate::kafka::partitions::{Entry, PartitionList, entries};
+use crate::kafka::types::TopicPartition;
 use crate::kafka::{Client, Options, Role, ffi};
 
 /// How long a commit may take after a signal.
@@ -80,11 +81,11 @@ pub enum Polled {
     /// This many records were handed out; 0 after the time was over.
     Records(usize),
     /// The group gave these partitions to this member; their records come now.
-    Assigned(Vec<Place>),
+    Assigned(Vec<TopicPartition>),
     /// The group takes these partitions away: commit what was dealt with, then call [`Member::release`].
     Revoked {
         /// The partitions.
-        places: Vec<Place>,
+        places: Vec<TopicPartition>,
         /// They belong to somebody else already; a commit would be refused, or undo another's.
         lost: bool,
     },
@@ -98,7 +99,7 @@ pub enum Polled {
 
 /// A member of a group.
 pub struct Member {
-    pub(super) inbox: Inbox,
+    pub(super) inbox: MessageQueue,
     pub(super) committer: Committer,
     pub(super) membership: Membership,
     pub(super) interrupted: Interrupt,
@@ -108,9 +109,9 @@ pub struct Member {
     /// What is to be released.
     pub(super) revoked: Vec<Entry>,
     /// The end of every partition of the topics, where the whole group's end is what counts.
-    pub(super) ends: BTreeMap<Place, i64>,
+    pub(super) ends: BTreeMap<TopicPartition, i64>,
     /// Partitions that were assigned once; `start` overrides nothing there any more.
-    pub(super) seen: HashSet<Place>,
+    pub(super) seen: HashSet<TopicPartition>,
     /// Whether the group has said what this member has, be it nothing.
     pub(super) is_assigned: bool,
     /// Since when the group knows this member.
@@ -136,7 +137,7 @@ impl Member {
         let events = unsafe { ffi::rd_kafka_queue_get_consumer(client.as_ptr()) };
         let link = Arc::new(Link { events, client });
         let mut member = Member {
-            inbox: Inbox::new(&link.client, membership.wants_headers),
+            inbox: MessageQueue::new(&link.client, membership.wants_headers),
             committer: Committer::new(&link.client),
             outage: Outage::new(membership.give_up),
             membership,
@@ -185,7 +186,7 @@ impl Member {
             return Ok(polled);
         }
         let inbox_ms = if self.is_assigned { timeout_ms } else { 0 };
-        let served = self.inbox.serve(&self.link.client, inbox_ms, take);
+        let served = self.inbox.poll(&self.link.client, inbox_ms, take);
         for (topic, partition) in served.ended {
             self.pause(topic, partition);
         }

@@ -23,15 +23,16 @@ pub use member::{Member, Polled, tune};
 
 use super::client::ContactError;
 use super::cluster::Isolation;
-use super::consume::{ConsumeError, Place, Start};
+use super::consume::{ConsumeError, Start};
 use super::error::{KafkaError, code};
+use super::types::TopicPartition;
 pub use waiting::Waiting;
 
 /// Whether a signal asks to end; every wait of a member looks at it.
 pub type Interrupt = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// For each topic and partition the offset of the next record to be read.
-pub type Positions = BTreeMap<Place, i64>;
+pub type Positions = BTreeMap<TopicPartition, i64>;
 
 /// How to be a member.
 #[derive(Clone, Debug)]

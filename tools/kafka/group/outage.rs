@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use super::{GroupError, Member, is_outage};
 use crate::kafka::client::ContactError;
 use crate::kafka::cluster::{Isolation, Patience, Question, Spec, coordinator_answers, offsets};
-use crate::kafka::consume::{ConsumeError, Leaders, Place};
+use crate::kafka::consume::{ConsumeError, LeaderProbe};
 use crate::kafka::error::{KafkaError, code};
+use crate::kafka::types::TopicPartition;
 use crate::kafka::wire::Wire;
 
 /// How long to wait before a question is asked again.
@@ -72,12 +73,12 @@ impl Member {
             partition,
             spec: Spec::Latest,
         });
-        let leaders = Leaders::asked(questions.collect());
-        leaders.answer(&self.link.client, within, &|| (self.interrupted)())
+        let leaders = LeaderProbe::from_questions(questions.collect());
+        leaders.all_respond(&self.link.client, within, &|| (self.interrupted)())
     }
 
     /// All partitions that are assigned.
-    fn assigned(&self) -> impl Iterator<Item = Place> {
+    fn assigned(&self) -> impl Iterator<Item = TopicPartition> {
         self.inbox.topics.iter().flat_map(|topic| {
             let partitions = topic.partitions.iter().enumerate();
             let own = partitions.filter(|(_, state)| state.is_some());

@@ -7,12 +7,13 @@ use std::time::Instant;
 use super::member::{Member, Polled};
 use super::{GroupError, Stop};
 use crate::kafka::cluster::{Question, Spec};
-use crate::kafka::consume::inbox::{PartitionState, TopicState};
-use crate::kafka::consume::{ConsumeError, Place};
+use crate::kafka::consume::ConsumeError;
+use crate::kafka::consume::queue::{PartitionState, TopicState};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
 use crate::kafka::partitions::{Entry, PartitionList, topic_name};
 use crate::kafka::topic::TopicHandle;
+use crate::kafka::types::TopicPartition;
 
 impl Member {
     /// Lets go of the partitions that [`Polled::Revoked`] named.
@@ -45,7 +46,7 @@ impl Member {
         kind: i32,
         partitions: Vec<Entry>,
     ) -> Result<Polled, GroupError> {
-        let places: Vec<Place> = partitions
+        let places: Vec<TopicPartition> = partitions
             .iter()
             .map(|entry| (entry.topic.clone(), entry.partition))
             .collect();
@@ -69,7 +70,11 @@ impl Member {
     }
 
     /// Takes an assignment up; says whether it was, and not left to the leaving of a member that a signal ends.
-    fn assign(&mut self, partitions: &[Entry], places: &[Place]) -> Result<bool, GroupError> {
+    fn assign(
+        &mut self,
+        partitions: &[Entry],
+        places: &[TopicPartition],
+    ) -> Result<bool, GroupError> {
         let (Some(ends), Some(starts)) = (self.ends_of(places)?, self.starts(places)?) else {
             return Ok(false);
         };
@@ -104,11 +109,14 @@ impl Member {
     }
 
     /// Where partitions stop; `None` after a signal.
-    fn ends_of(&self, places: &[Place]) -> Result<Option<HashMap<Place, Option<i64>>>, GroupError> {
+    fn ends_of(
+        &self,
+        places: &[TopicPartition],
+    ) -> Result<Option<HashMap<TopicPartition, Option<i64>>>, GroupError> {
         match self.membership.stop {
             Stop::Never => Ok(Some(HashMap::new())),
             Stop::AtOwnEnd => {
-                let question = |(topic, partition): &Place| Question {
+                let question = |(topic, partition): &TopicPartition| Question {
                     topic: topic.clone(),
                     partition: *partition,
                     spec: Spec::Latest,
@@ -119,7 +127,7 @@ impl Member {
             }
             Stop::AtGroupEnd => {
                 // A partition that was made later has nothing that was there at the start.
-                let end = |place: &Place| self.ends.get(place).copied().unwrap_or(0);
+                let end = |place: &TopicPartition| self.ends.get(place).copied().unwrap_or(0);
                 let rows = places.iter().map(|place| (place.clone(), Some(end(place))));
                 Ok(Some(rows.collect()))
             }
@@ -127,7 +135,7 @@ impl Member {
     }
 
     /// Makes the inbox take the records of a partition.
-    fn expect(&mut self, place: &Place, end: Option<i64>) -> Result<(), GroupError> {
+    fn expect(&mut self, place: &TopicPartition, end: Option<i64>) -> Result<(), GroupError> {
         let (name, partition) = (&place.0, place.1 as usize);
         let found = self.inbox.topics.iter().position(|t| t.name == *name);
         let index = if let Some(index) = found {
@@ -155,7 +163,7 @@ impl Member {
     }
 
     /// Sends a partition's messages to the inbox, where a callback takes them, instead of one by one through the group's queue.
-    fn redirect(&self, place: &Place) -> Result<(), GroupError> {
+    fn redirect(&self, place: &TopicPartition) -> Result<(), GroupError> {
         let name = topic_name(&place.0).map_err(|e| self.refused(e))?;
         // SAFETY: handle, name and queues are live; the reference to the partition's queue is given back.
         unsafe {
@@ -165,7 +173,7 @@ impl Member {
                 place.1,
             );
             if !queue.is_null() {
-                ffi::rd_kafka_queue_forward(queue, self.inbox.queue());
+                ffi::rd_kafka_queue_forward(queue, self.inbox.as_ptr());
                 ffi::rd_kafka_queue_destroy(queue);
             }
         }

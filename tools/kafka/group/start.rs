@@ -5,21 +5,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::begin::{Begin, InLog, begin, in_log};
 use super::{GroupError, Member, Positions};
 use crate::kafka::cluster::{Question, Spec};
-use crate::kafka::consume::{Place, Start};
+use crate::kafka::consume::Start;
 use crate::kafka::ffi;
+use crate::kafka::types::TopicPartition;
 
 /// Where partitions are read from that do not go on at what is committed.
 #[derive(Default)]
 pub(super) struct Starts {
     /// An offset, or one of librdkafka's names for one.
-    pub(super) offsets: HashMap<Place, i64>,
+    pub(super) offsets: HashMap<TopicPartition, i64>,
     /// What is new to the group, with the offset where it begins: to be committed at once.
     pub(super) new: Positions,
 }
 
 impl Member {
     /// Settles where the partitions of an assignment are read from; `None` after a signal.
-    pub(super) fn starts(&self, places: &[Place]) -> Result<Option<Starts>, GroupError> {
+    pub(super) fn starts(&self, places: &[TopicPartition]) -> Result<Option<Starts>, GroupError> {
         let mut starts = Starts::default();
         let mut open = Vec::new();
         for place in places {
@@ -35,7 +36,7 @@ impl Member {
             return Ok(None);
         };
         let mut questions = Vec::new();
-        let mut ask = |place: &Place, spec| {
+        let mut ask = |place: &TopicPartition, spec| {
             let (topic, partition) = place.clone();
             questions.push(Question {
                 topic,
@@ -56,7 +57,7 @@ impl Member {
         let Some(answers) = self.ask_offsets(&questions, self.membership.isolation)? else {
             return Ok(None);
         };
-        let mut log: BTreeMap<Place, Log> = BTreeMap::new();
+        let mut log: BTreeMap<TopicPartition, Log> = BTreeMap::new();
         for (question, answer) in questions.iter().zip(answers) {
             let place = (question.topic.clone(), question.partition);
             let log = log.entry(place).or_default();
@@ -84,7 +85,7 @@ impl Member {
     }
 
     /// What `-o` says of a partition that is assigned for the first time.
-    fn overriding_start(&self, place: &Place) -> Option<i64> {
+    fn overriding_start(&self, place: &TopicPartition) -> Option<i64> {
         let start = self.membership.start?;
         if self.seen.contains(place) {
             return None;
@@ -108,7 +109,7 @@ impl Member {
     /// A partition with a commit goes on there, or at what is left.
     fn go_on(
         &self,
-        place: &Place,
+        place: &TopicPartition,
         committed: i64,
         log: Log,
         starts: &mut Starts,
@@ -142,7 +143,7 @@ impl Member {
     /// A partition without a commit begins at its end, or at its beginning if it is younger than the group.
     fn begin_new(
         &self,
-        place: &Place,
+        place: &TopicPartition,
         log: Log,
         starts: &mut Starts,
         new_topics: &mut BTreeSet<String>,

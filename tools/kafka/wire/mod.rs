@@ -157,8 +157,9 @@ impl<'c> Wire<'c> {
     ) -> CorrelationId {
         let id = CorrelationId(self.next_id);
         self.next_id += 1;
-        let lowest = (*limits.versions.start()).max(R::VERSIONS.min);
-        let newest = (*limits.versions.end()).min(R::VERSIONS.max);
+        let (lowest, newest) = limits.versions.into_inner();
+        let lowest = lowest.max(R::VERSIONS.min);
+        let newest = newest.min(R::VERSIONS.max);
         let is_flexible = |version: &i16| R::header_version(*version) >= 2;
         self.queued.push_back(QueuedRequest {
             id,

@@ -1,13 +1,15 @@
 //! From the batches of one partition to the records that its reader sees.
 
-use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use kafka_protocol::messages::fetch_response::PartitionData;
 
+use super::super::pieces::aborted;
 use super::leaders::Pending;
 use super::{Answer, FirstRecord};
-use crate::kafka::batch::{Batch, BatchDecoder, BatchError, Batches, Marker, RawRecord};
+use crate::kafka::batch::{
+    AbortedTransactions, Batch, BatchDecoder, BatchError, Batches, RawRecord,
+};
 use crate::kafka::cluster::offsets::Isolation;
 
 /// Which records count.
@@ -27,11 +29,14 @@ pub(super) fn scan(
     answers: &mut [Option<Answer>],
 ) -> Result<i64, BatchError> {
     let mut covered = pending.first().map_or(0, |pending| pending.offset);
-    let mut aborted = Aborted::new(data);
+    let mut aborted = match view.isolation {
+        Isolation::ReadCommitted => aborted(data),
+        Isolation::ReadUncommitted => AbortedTransactions::default(),
+    };
     let bytes = data.records.as_deref().unwrap_or(&[]);
     for batch in Batches::new(bytes) {
         let batch = batch?;
-        let is_hidden = aborted.hides(&batch, view.isolation)?;
+        let is_hidden = aborted.hides(&batch)?;
         let is_wanted = pending
             .first()
             .is_some_and(|p| p.offset <= batch.last_offset);
@@ -90,44 +95,6 @@ pub(super) fn pass(pending: &mut Vec<Pending>, covered: i64, answers: &mut [Opti
         }
         false
     });
-}
-
-/// Whose records were aborted, as the batches go by.
-///
-/// Java's `CompletedFetch.java` does it so: a transaction of the answer's list is on from its first offset to its marker.
-struct Aborted {
-    /// First offset and producer, still ahead.
-    ahead: BTreeSet<(i64, i64)>,
-    /// Producers in an aborted transaction.
-    on: HashSet<i64>,
-}
-
-impl Aborted {
-    fn new(data: &PartitionData) -> Aborted {
-        let listed = data.aborted_transactions.iter().flatten();
-        Aborted {
-            ahead: listed.map(|t| (t.first_offset, t.producer_id.0)).collect(),
-            on: HashSet::new(),
-        }
-    }
-
-    fn hides(&mut self, batch: &Batch<'_>, isolation: Isolation) -> Result<bool, BatchError> {
-        while let Some(&(first_offset, producer)) = self.ahead.first() {
-            if first_offset > batch.last_offset {
-                break;
-            }
-            self.ahead.pop_first();
-            self.on.insert(producer);
-        }
-        if batch.is_control() {
-            if batch.marker()? == Marker::Abort {
-                self.on.remove(&batch.producer_id);
-            }
-            return Ok(true);
-        }
-        let is_aborted = batch.is_transactional() && self.on.contains(&batch.producer_id);
-        Ok(is_aborted && isolation == Isolation::ReadCommitted)
-    }
 }
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
-//! The pure parts of reading, with literals: no broker, no clock.
+//! The pure parts of the fetch consumer: no broker, no clock.
 
-mod answer;
-mod deliver;
-mod machine;
+mod delivery;
+mod fetcher;
+mod response;
 
-/// Writes a Fetch response by hand.
-pub(super) struct Response {
+/// Writes a Fetch response.
+pub(super) struct ResponseBuilder {
     version: i16,
     body: Vec<u8>,
 }
 
 /// One partition of a response.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Part {
+pub(super) struct PartitionBuilder {
     pub(super) id: i32,
     pub(super) error: i16,
     pub(super) high_watermark: i64,
@@ -23,12 +23,11 @@ pub(super) struct Part {
     pub(super) records: Vec<u8>,
 }
 
-/// The id that a topic of this name has here.
 pub(super) fn topic_id(name: &str) -> uuid::Uuid {
     uuid::Uuid::from_u128(name.bytes().map(u128::from).sum())
 }
 
-impl Response {
+impl ResponseBuilder {
     fn is_flexible(&self) -> bool {
         self.version >= 12
     }
@@ -55,8 +54,8 @@ impl Response {
     }
 
     /// The body of a response with these partitions of one topic.
-    pub(super) fn of(version: i16, topic: &str, parts: &[Part]) -> Vec<u8> {
-        let mut response = Response {
+    pub(super) fn of(version: i16, topic: &str, partitions: &[PartitionBuilder]) -> Vec<u8> {
+        let mut response = ResponseBuilder {
             version,
             body: Vec::new(),
         };
@@ -73,36 +72,36 @@ impl Response {
         if version < 13 {
             response.body.extend(topic.as_bytes());
         }
-        response.count(parts.len());
-        for part in parts {
-            response.part(part);
+        response.count(partitions.len());
+        for partition in partitions {
+            response.partition(partition);
         }
         response.tags();
         response.tags();
         response.body
     }
 
-    fn part(&mut self, part: &Part) {
-        self.body.extend(part.id.to_be_bytes());
-        self.body.extend(part.error.to_be_bytes());
-        self.body.extend(part.high_watermark.to_be_bytes());
-        self.body.extend(part.last_stable_offset.to_be_bytes());
+    fn partition(&mut self, partition: &PartitionBuilder) {
+        self.body.extend(partition.id.to_be_bytes());
+        self.body.extend(partition.error.to_be_bytes());
+        self.body.extend(partition.high_watermark.to_be_bytes());
+        self.body.extend(partition.last_stable_offset.to_be_bytes());
         if self.version >= 5 {
             self.body.extend(0i64.to_be_bytes());
         }
-        self.count(part.aborted.len());
-        for (producer, first) in &part.aborted {
+        self.count(partition.aborted.len());
+        for (producer, first) in &partition.aborted {
             self.body.extend(producer.to_be_bytes());
             self.body.extend(first.to_be_bytes());
             self.tags();
         }
         if self.version >= 11 {
             self.body
-                .extend(part.preferred_replica.unwrap_or(-1).to_be_bytes());
+                .extend(partition.preferred_replica.unwrap_or(-1).to_be_bytes());
         }
-        self.count(part.records.len());
-        self.body.extend(&part.records);
-        match part.diverging {
+        self.count(partition.records.len());
+        self.body.extend(&partition.records);
+        match partition.diverging {
             Some((epoch, offset)) if self.is_flexible() => {
                 self.body.extend([1, 0, 13]);
                 self.body.extend(epoch.to_be_bytes());

@@ -1,22 +1,20 @@
-//! A Fetch response (versions 4 to 13), read where it lies (FetchResponse.json).
+//! A Fetch response (FetchResponse.json, versions 4 to 13), parsed in place.
 
 use std::ops::Range;
 
-/// The first version that names topics by their ids, so that a recreated topic is another topic.
+/// The first version with topic ids, which distinguish a recreated topic.
 pub(super) const WITH_IDS: i16 = 13;
 /// The first version with compact fields and tags.
 const FLEXIBLE: i16 = 12;
-/// The tagged field that tells where the reader's log and the leader's part (KIP-595).
+/// The tagged field with the end of the last common epoch (KIP-595).
 const DIVERGING_EPOCH: u64 = 0;
 
-/// What a broker sent.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer<'a> {
-    /// How long the broker wants to be left alone.
+pub(super) struct FetchResponse<'a> {
     pub(super) throttle_ms: i32,
-    /// An error of the request as a whole; 0 for none.
+    /// An error of the whole request; 0 if there is none.
     pub(super) error: i16,
-    pub(super) rows: Vec<Row<'a>>,
+    pub(super) partitions: Vec<PartitionResponse<'a>>,
 }
 
 /// How a response names a topic.
@@ -26,45 +24,42 @@ pub(super) enum TopicRef<'a> {
     Id([u8; 16]),
 }
 
-/// What it sent of one partition.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Row<'a> {
+pub(super) struct PartitionResponse<'a> {
     pub(super) topic: TopicRef<'a>,
     pub(super) partition: i32,
-    /// 0 for none.
+    /// 0 if there is none.
     pub(super) error: i16,
-    /// -1 where it is not known.
+    /// -1 if unknown.
     pub(super) high_watermark: i64,
     pub(super) last_stable_offset: i64,
-    /// Producer and first offset of each transaction that was aborted and concerns these records.
+    /// Producer id and first offset of each aborted transaction in these records.
     pub(super) aborted: Vec<(i64, i64)>,
-    /// The broker that the leader recommends instead of itself (KIP-392).
+    /// The replica to read from instead of the leader (KIP-392).
     pub(super) preferred_replica: Option<i32>,
-    /// The largest epoch before the reader's that the leader knows, and the offset at which it ended.
+    /// The log was truncated: the last epoch in common with the leader, and its end offset.
     pub(super) diverging: Option<(i32, i64)>,
-    /// Where in the response the record batches are.
+    /// The bytes of the record batches in the response.
     pub(super) records: Range<usize>,
 }
 
-/// Bytes that are no Fetch response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the broker's answer to Fetch v{version} is cut or malformed at byte {at} of {size}")]
-pub(super) struct BadAnswer {
+pub(super) struct MalformedResponse {
     version: i16,
     at: usize,
     size: usize,
 }
 
-impl Answer<'_> {
-    /// Reads the body of a response of this version.
-    pub(super) fn parse(body: &[u8], version: i16) -> Result<Answer<'_>, BadAnswer> {
+impl FetchResponse<'_> {
+    pub(super) fn parse(body: &[u8], version: i16) -> Result<FetchResponse<'_>, MalformedResponse> {
         let mut cursor = Cursor {
             body,
             at: 0,
             is_flexible: version >= FLEXIBLE,
             version,
         };
-        cursor.answer().map_err(|Cut| BadAnswer {
+        cursor.response().map_err(|Malformed| MalformedResponse {
             version,
             at: cursor.at,
             size: body.len(),
@@ -72,10 +67,10 @@ impl Answer<'_> {
     }
 }
 
-/// The body ends, or says what can't be, where something else should be.
-struct Cut;
+/// The cursor is where the body ends too early or is malformed.
+struct Malformed;
 
-type Found<T> = Result<T, Cut>;
+type Parsed<T> = Result<T, Malformed>;
 
 struct Cursor<'a> {
     body: &'a [u8],
@@ -85,14 +80,14 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn answer(&mut self) -> Found<Answer<'a>> {
+    fn response(&mut self) -> Parsed<FetchResponse<'a>> {
         let throttle_ms = self.i32()?;
         let mut error = 0;
         if self.version >= 7 {
             error = self.i16()?;
-            self.i32()?; // The session, of which we have none.
+            self.i32()?; // The session id.
         }
-        let mut rows = Vec::new();
+        let mut partitions = Vec::new();
         for _ in 0..self.count()? {
             let topic = if self.version >= WITH_IDS {
                 TopicRef::Id(self.take()?)
@@ -100,19 +95,19 @@ impl<'a> Cursor<'a> {
                 TopicRef::Name(self.string()?)
             };
             for _ in 0..self.count()? {
-                rows.push(self.row(topic)?);
+                partitions.push(self.partition(topic)?);
             }
             self.skip_tags()?;
         }
         self.skip_tags()?;
-        Ok(Answer {
+        Ok(FetchResponse {
             throttle_ms,
             error,
-            rows,
+            partitions,
         })
     }
 
-    fn row(&mut self, topic: TopicRef<'a>) -> Found<Row<'a>> {
+    fn partition(&mut self, topic: TopicRef<'a>) -> Parsed<PartitionResponse<'a>> {
         let partition = self.i32()?;
         let error = self.i16()?;
         let high_watermark = self.i64()?;
@@ -130,7 +125,7 @@ impl<'a> Cursor<'a> {
             preferred_replica = Some(self.i32()?).filter(|&broker| broker >= 0);
         }
         let records = self.bytes()?;
-        Ok(Row {
+        Ok(PartitionResponse {
             topic,
             partition,
             error,
@@ -143,15 +138,15 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// The tagged fields of a partition; the reader uses one of them.
-    fn partition_tags(&mut self) -> Found<Option<(i32, i64)>> {
+    /// The tagged fields of a partition, of which one is used.
+    fn partition_tags(&mut self) -> Parsed<Option<(i32, i64)>> {
         let mut diverging = None;
         if !self.is_flexible {
             return Ok(None);
         }
-        for _ in 0..self.unsigned()? {
-            let tag = self.unsigned()?;
-            let size = self.unsigned()?;
+        for _ in 0..self.unsigned_varint()? {
+            let tag = self.unsigned_varint()?;
+            let size = self.unsigned_varint()?;
             let field = self.range(size)?;
             if tag == DIVERGING_EPOCH {
                 let end = std::mem::replace(&mut self.at, field.start);
@@ -163,26 +158,26 @@ impl<'a> Cursor<'a> {
         Ok(diverging)
     }
 
-    fn take<const N: usize>(&mut self) -> Found<[u8; N]> {
-        let rest = self.body.get(self.at..).ok_or(Cut)?;
-        let bytes = rest.first_chunk::<N>().ok_or(Cut)?;
+    fn take<const N: usize>(&mut self) -> Parsed<[u8; N]> {
+        let rest = self.body.get(self.at..).ok_or(Malformed)?;
+        let bytes = rest.first_chunk::<N>().ok_or(Malformed)?;
         self.at += N;
         Ok(*bytes)
     }
 
-    fn i16(&mut self) -> Found<i16> {
+    fn i16(&mut self) -> Parsed<i16> {
         self.take().map(i16::from_be_bytes)
     }
 
-    fn i32(&mut self) -> Found<i32> {
+    fn i32(&mut self) -> Parsed<i32> {
         self.take().map(i32::from_be_bytes)
     }
 
-    fn i64(&mut self) -> Found<i64> {
+    fn i64(&mut self) -> Parsed<i64> {
         self.take().map(i64::from_be_bytes)
     }
 
-    fn unsigned(&mut self) -> Found<u64> {
+    fn unsigned_varint(&mut self) -> Parsed<u64> {
         let mut number = 0;
         for shift in (0..35).step_by(7) {
             let [byte] = self.take()?;
@@ -191,50 +186,50 @@ impl<'a> Cursor<'a> {
                 return Ok(number);
             }
         }
-        Err(Cut)
+        Err(Malformed)
     }
 
-    /// A length or count in front of something; NULL is as good as none.
-    fn prefix(&mut self, plain: impl FnOnce(&mut Self) -> Found<i64>) -> Found<u64> {
+    /// A length or count; NULL is 0.
+    fn prefix(&mut self, plain: impl FnOnce(&mut Self) -> Parsed<i64>) -> Parsed<u64> {
         if self.is_flexible {
-            return Ok(self.unsigned()?.saturating_sub(1));
+            return Ok(self.unsigned_varint()?.saturating_sub(1));
         }
         plain(self).map(|number| u64::try_from(number).unwrap_or(0))
     }
 
-    /// The number of elements of an array; each takes bytes, so that a lie ends where the body does.
-    fn count(&mut self) -> Found<u64> {
+    /// The length of an array. An element takes at least one byte, so that a wrong length ends with the body.
+    fn count(&mut self) -> Parsed<u64> {
         self.prefix(|cursor| cursor.i32().map(i64::from))
     }
 
-    fn string(&mut self) -> Found<&'a str> {
+    fn string(&mut self) -> Parsed<&'a str> {
         let length = self.prefix(|cursor| cursor.i16().map(i64::from))?;
         let range = self.range(length)?;
-        std::str::from_utf8(&self.body[range]).map_err(|_| Cut)
+        std::str::from_utf8(&self.body[range]).map_err(|_| Malformed)
     }
 
-    fn bytes(&mut self) -> Found<Range<usize>> {
+    fn bytes(&mut self) -> Parsed<Range<usize>> {
         let length = self.count()?;
         self.range(length)
     }
 
-    fn range(&mut self, length: u64) -> Found<Range<usize>> {
+    fn range(&mut self, length: u64) -> Parsed<Range<usize>> {
         let left = (self.body.len() - self.at) as u64;
         if length > left {
-            return Err(Cut);
+            return Err(Malformed);
         }
         let range = self.at..self.at + length as usize;
         self.at = range.end;
         Ok(range)
     }
 
-    fn skip_tags(&mut self) -> Found<()> {
+    fn skip_tags(&mut self) -> Parsed<()> {
         if !self.is_flexible {
             return Ok(());
         }
-        for _ in 0..self.unsigned()? {
-            self.unsigned()?;
-            let size = self.unsigned()?;
+        for _ in 0..self.unsigned_varint()? {
+            self.unsigned_varint()?;
+            let size = self.unsigned_varint()?;
             self.range(size)?;
         }
         Ok(())

@@ -1,22 +1,23 @@
-//! The offsets that a group has committed: librdkafka knows how to find whom to ask.
+//! The committed offsets of a group, by librdkafka, which finds the coordinator.
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
 
 use crate::kafka::client::ContactError;
-use crate::kafka::consume::{ConsumeError, Place};
+use crate::kafka::consume::ConsumeError;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::partitions::{PartitionList, entries};
+use crate::kafka::types::TopicPartition;
 use crate::kafka::{Client, ffi};
 
-/// What `group.id` has committed of these partitions; those without a commit are left out.
+/// The committed offsets of `group.id`; partitions without one are missing.
 pub(super) fn committed(
     client: &Client,
-    places: &[Place],
+    partitions: &[TopicPartition],
     interrupted: &dyn Fn() -> bool,
-) -> Result<HashMap<Place, i64>, ConsumeError> {
+) -> Result<HashMap<TopicPartition, i64>, ConsumeError> {
     let mut list = PartitionList::new();
-    for (topic, partition) in places {
+    for (topic, partition) in partitions {
         list.add(topic, *partition, ffi::RD_KAFKA_OFFSET_INVALID.into())
             .map_err(ConsumeError::Failed)?;
     }
@@ -36,16 +37,16 @@ pub(super) fn committed(
     let mut found = HashMap::new();
     // SAFETY: the list is live.
     for entry in unsafe { entries(list.as_ptr()) } {
-        let place = (entry.topic, entry.partition);
+        let key = (entry.topic, entry.partition);
         if entry.error != code::NONE {
             return Err(ConsumeError::Partition {
-                topic: place.0,
-                partition: place.1,
+                topic: key.0,
+                partition: key.1,
                 error: KafkaError::of(entry.error),
             });
         }
         if entry.offset >= 0 {
-            found.insert(place, entry.offset);
+            found.insert(key, entry.offset);
         }
     }
     Ok(found)

@@ -1,87 +1,82 @@
-//! The messages of many partitions on one queue: records handed out, ends of partitions, errors.
+//! One queue for the messages of many partitions: records, ends of partitions, errors.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
 use std::ops::ControlFlow;
 
-use super::message::{HeaderSpace, error_text, with_record};
+use super::message::{HeaderBuffer, error_text, with_record};
 use super::{ConsumeError, Item};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::topic::TopicHandle;
 use crate::kafka::{Client, ffi};
 
-/// How far one partition is to be read.
 pub(crate) struct PartitionState {
     /// The offset before which reading stops.
     pub(crate) end: Option<i64>,
     pub(crate) is_done: bool,
-    /// Whether all that there was has been read.
+    /// Whether it was read to its end at least once.
     pub(crate) was_at_end: bool,
 }
 
-/// A topic with those of its partitions that are read.
 pub(crate) struct TopicState {
     pub(crate) name: String,
-    /// By partition number; `None` is not read.
+    /// By partition number; `None` if it is not read.
     pub(crate) partitions: Vec<Option<PartitionState>>,
     pub(crate) handle: TopicHandle,
 }
 
-/// One queue, with the topics that may send to it.
-pub(crate) struct Inbox {
+pub(crate) struct MessageQueue {
     pub(crate) topics: Vec<TopicState>,
     queue: *mut ffi::rd_kafka_queue_t,
     /// A partition ends before its first record at or after this time.
     pub(crate) stop_time_ms: Option<i64>,
     wants_headers: bool,
-    headers: HeaderSpace,
+    headers: HeaderBuffer,
 }
 
 // SAFETY: librdkafka's queues may be used from any thread.
-unsafe impl Send for Inbox {}
+unsafe impl Send for MessageQueue {}
 
-/// What one call of [`Inbox::serve`] did.
-pub(crate) struct Served {
-    /// How many records were handed out.
+pub(crate) struct PollResult {
+    /// The number of records.
     pub(crate) records: usize,
-    /// The partitions that reached their bound, each with its topic's index.
+    /// The partitions that reached their bound, with the index of the topic.
     pub(crate) ended: Vec<(usize, i32)>,
-    /// Why it ended early.
     pub(crate) failed: Option<ConsumeError>,
 }
 
-impl Inbox {
-    /// An empty queue, to be dropped before `client` is.
-    pub(crate) fn new(client: &Client, wants_headers: bool) -> Inbox {
-        Inbox {
+impl MessageQueue {
+    /// To be dropped before `client`.
+    pub(crate) fn new(client: &Client, wants_headers: bool) -> MessageQueue {
+        MessageQueue {
             topics: Vec::new(),
-            // SAFETY: the handle is live; the queue is given back in `drop`.
+            // SAFETY: the handle is live; `drop` destroys the queue.
             queue: unsafe { ffi::rd_kafka_queue_new(client.as_ptr()) },
             stop_time_ms: None,
             wants_headers,
-            headers: HeaderSpace::default(),
+            headers: HeaderBuffer::default(),
         }
     }
 
-    pub(crate) fn queue(&self) -> *mut ffi::rd_kafka_queue_t {
+    pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_queue_t {
         self.queue
     }
 
-    /// Hands what has arrived to `take`, in order, after waiting for it at most `timeout_ms`.
+    /// Waits at most `timeout_ms` for messages and calls `take` with them in order.
     ///
-    /// `Break` ends the call; what has arrived stays for the next.
-    pub(crate) fn serve<F>(&mut self, client: &Client, timeout_ms: i32, take: F) -> Served
+    /// `Break` ends the call; the rest of the messages stays for the next.
+    pub(crate) fn poll<F>(&mut self, client: &Client, timeout_ms: i32, take: F) -> PollResult
     where
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
-        let mut visit = Visit {
+        let mut call = PollCall {
             rk: client.as_ptr(),
             topics: &mut self.topics,
             current: 0,
             stop_time_ms: self.stop_time_ms,
             wants_headers: self.wants_headers,
             headers: &mut self.headers,
-            served: Served {
+            result: PollResult {
                 records: 0,
                 ended: Vec::new(),
                 failed: None,
@@ -89,37 +84,37 @@ impl Inbox {
             stopped: false,
             take,
         };
-        // SAFETY: the queue is live and holds only what partitions send; the
-        // callback gets `visit`, which lives for the call, on this thread.
+        // SAFETY: the queue is live and holds only messages of partitions; the
+        // callback gets `call`, which lives for the call, on this thread.
         unsafe {
             ffi::rd_kafka_consume_callback_queue(
                 self.queue,
                 timeout_ms,
                 Some(on_message::<F>),
-                std::ptr::from_mut(&mut visit).cast(),
+                std::ptr::from_mut(&mut call).cast(),
             );
         }
-        visit.served
+        call.result
     }
 }
 
-impl Drop for Inbox {
+impl Drop for MessageQueue {
     fn drop(&mut self) {
         // SAFETY: live, ours, and nobody reads from it any more.
         unsafe { ffi::rd_kafka_queue_destroy(self.queue) }
     }
 }
 
-/// One call of [`Inbox::serve`], as the callback sees it.
-struct Visit<'r, F> {
+/// One call of [`MessageQueue::poll`], as the callback sees it.
+struct PollCall<'r, F> {
     rk: *mut ffi::rd_kafka_t,
     topics: &'r mut Vec<TopicState>,
-    /// The index of the topic of the message before: the next one is likely of the same.
+    /// The index of the last message's topic: the next is likely of the same.
     current: usize,
     stop_time_ms: Option<i64>,
     wants_headers: bool,
-    headers: &'r mut HeaderSpace,
-    served: Served,
+    headers: &'r mut HeaderBuffer,
+    result: PollResult,
     stopped: bool,
     take: F,
 }
@@ -127,26 +122,26 @@ struct Visit<'r, F> {
 /// librdkafka calls this for each message.
 ///
 /// # Safety
-/// `opaque` is the [`Visit`] of the call that serves the queue.
+/// `opaque` is the [`PollCall`] of the call that serves the queue.
 unsafe extern "C" fn on_message<F>(message: *mut ffi::rd_kafka_message_t, opaque: *mut c_void)
 where
     F: FnMut(Item<'_>) -> ControlFlow<()>,
 {
-    // SAFETY: `Inbox::serve` passes its `Visit`, of which it has no other borrow during the call; the message is live.
+    // SAFETY: `MessageQueue::poll` passes its `PollCall`, of which it has no other borrow during the call; the message is live.
     unsafe {
-        let visit = &mut *opaque.cast::<Visit<'_, F>>();
-        if visit.stopped {
+        let call = &mut *opaque.cast::<PollCall<'_, F>>();
+        if call.stopped {
             return;
         }
-        if visit.message(message).is_break() {
-            visit.stopped = true;
-            // What the queue still holds goes back to it.
-            ffi::rd_kafka_yield(visit.rk);
+        if call.message(message).is_break() {
+            call.stopped = true;
+            // librdkafka puts the remaining messages back.
+            ffi::rd_kafka_yield(call.rk);
         }
     }
 }
 
-impl<F> Visit<'_, F>
+impl<F> PollCall<'_, F>
 where
     F: FnMut(Item<'_>) -> ControlFlow<()>,
 {
@@ -164,7 +159,7 @@ where
         };
         if !self.find_topic(rkt) {
             // SAFETY: the message is live.
-            return self.fail_whole(error, &unsafe { error_text(message, "", partition) });
+            return self.fail(error, &unsafe { error_text(message, "", partition) });
         }
         let topic = &self.topics[self.current];
         let state = topic.partitions.get(partition as usize);
@@ -179,11 +174,11 @@ where
         match (error, *end) {
             // SAFETY: the message is live and holds a record.
             (code::NONE, end) => unsafe { self.record(message, end) },
-            // The last records before a bound may be gone by compaction, or be transaction markers.
+            // The last offsets before a bound may be compacted or transaction markers.
             (code::PARTITION_EOF, Some(end)) if offset >= end => self.finish(partition, offset),
             (code::PARTITION_EOF, _) => self.reach_end(partition, offset),
             (other, _) => {
-                self.served.failed = Some(ConsumeError::Partition {
+                self.result.failed = Some(ConsumeError::Partition {
                     topic: topic.name.clone(),
                     partition,
                     // SAFETY: the message is live.
@@ -196,7 +191,7 @@ where
         }
     }
 
-    /// Hands a record of the current topic out, unless its partition's bound is before it.
+    /// Passes on a record of the current topic, unless it is beyond its partition's bound.
     ///
     /// # Safety
     /// `message` is live and holds a record.
@@ -208,13 +203,13 @@ where
         // SAFETY: the caller's promise.
         let (partition, offset) = unsafe { ((*message).partition, (*message).offset) };
         let is_late = self.stop_time_ms.is_some_and(|stop_ms| {
-            // SAFETY: the message is live; the type of the timestamp is not asked for.
+            // SAFETY: the message is live; the type of the timestamp is not requested.
             unsafe { ffi::rd_kafka_message_timestamp(message, std::ptr::null_mut()) >= stop_ms }
         });
         if is_late || end.is_some_and(|end| offset >= end) {
             return self.finish(partition, offset);
         }
-        self.served.records += 1;
+        self.result.records += 1;
         let name = self.topics[self.current].name.as_str();
         // SAFETY: the message is live and holds a record.
         let flow = unsafe {
@@ -228,13 +223,13 @@ where
         flow
     }
 
-    /// A partition of the current topic has reached its bound; it is stopped after the call that serves the queue.
+    /// A partition of the current topic has reached its bound; the caller of `poll` stops it.
     fn finish(&mut self, partition: i32, offset: i64) -> ControlFlow<()> {
         let topic = &mut self.topics[self.current];
         if let Some(state) = &mut topic.partitions[partition as usize] {
             state.is_done = true;
         }
-        self.served.ended.push((self.current, partition));
+        self.result.ended.push((self.current, partition));
         (self.take)(Item::End {
             topic: &topic.name,
             partition,
@@ -242,7 +237,7 @@ where
         })
     }
 
-    /// Everything that there is of a partition of the current topic was read, and more may come.
+    /// A partition of the current topic was read to its end; more may follow.
     fn reach_end(&mut self, partition: i32, offset: i64) -> ControlFlow<()> {
         let topic = &mut self.topics[self.current];
         if let Some(state) = &mut topic.partitions[partition as usize] {
@@ -255,7 +250,7 @@ where
         })
     }
 
-    /// Makes `current` the topic of a message.
+    /// Sets `current` to the topic of a message.
     fn find_topic(&mut self, rkt: *mut ffi::rd_kafka_topic_t) -> bool {
         if self
             .topics
@@ -272,12 +267,11 @@ where
         found.is_some()
     }
 
-    /// An error that belongs to no partition.
-    fn fail_whole(&mut self, error: i32, reason: &str) -> ControlFlow<()> {
+    fn fail(&mut self, error: i32, reason: &str) -> ControlFlow<()> {
         if error == code::NONE {
             return ControlFlow::Continue(());
         }
-        self.served.failed = Some(ConsumeError::Failed(KafkaError::new(error, reason)));
+        self.result.failed = Some(ConsumeError::Failed(KafkaError::new(error, reason)));
         ControlFlow::Break(())
     }
 }

@@ -1,46 +1,45 @@
-//! Whether the brokers answer that lead what is read.
+//! Whether the leaders of partitions respond.
 
 use std::time::{Duration, Instant};
 
-use super::{ConsumeError, Wanted, topics};
+use super::{ConsumeError, ReadRequest, topics};
 use crate::kafka::Client;
 use crate::kafka::cluster::{Isolation, Question, Spec, offsets};
 
-/// The partitions that are read, to ask their leaders about.
+/// Asks the leaders of partitions for their end offsets.
 #[derive(Default)]
-pub struct Leaders {
+pub struct LeaderProbe {
     questions: Vec<Question>,
 }
 
-impl Leaders {
-    /// Those of all that is wanted.
-    pub fn of(
+impl LeaderProbe {
+    /// For the partitions of a request.
+    pub fn new(
         client: &Client,
-        wanted: &Wanted,
+        request: &ReadRequest,
         interrupted: &dyn Fn() -> bool,
-    ) -> Result<Leaders, ConsumeError> {
-        let found = topics::find(client, &wanted.topics, interrupted)?;
+    ) -> Result<LeaderProbe, ConsumeError> {
+        let found = topics::find(client, &request.topics, interrupted)?;
         let questions = found.iter().flat_map(|topic| {
-            let of_it = topic.partitions.iter();
-            let read = of_it.filter(|id| wanted.partition.is_none_or(|wanted| wanted == **id));
+            let ids = topic.partitions.iter();
+            let read = ids.filter(|&&id| request.partition.is_none_or(|only| only == id));
             read.map(|&partition| Question {
                 topic: topic.name.clone(),
                 partition,
                 spec: Spec::Latest,
             })
         });
-        Ok(Leaders {
+        Ok(LeaderProbe {
             questions: questions.collect(),
         })
     }
 
-    /// Of these questions.
-    pub(crate) fn asked(questions: Vec<Question>) -> Leaders {
-        Leaders { questions }
+    pub(crate) fn from_questions(questions: Vec<Question>) -> LeaderProbe {
+        LeaderProbe { questions }
     }
 
-    /// Whether all of them answer `within` this time.
-    pub fn answer(
+    /// Whether all leaders respond `within` this time.
+    pub fn all_respond(
         &self,
         client: &Client,
         within: Duration,

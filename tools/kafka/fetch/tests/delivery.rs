@@ -1,37 +1,36 @@
-//! Which records of an answer are handed out, and which are not.
+//! Which records of a response are delivered.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use super::super::Taker;
-use super::super::deliver::{Bad, Deliverer, Handed, Rules};
-use super::super::machine::{Piece, Stretch};
+use super::super::RecordVisitor;
+use super::super::delivery::{Delivery, DeliveryEnd, DeliveryRules, UnreadableBatch};
+use super::super::fetcher::{BatchRange, CompletedFetch};
 use crate::kafka::batch::build::BatchBuilder;
-use crate::kafka::batch::{BatchError, Codec};
+use crate::kafka::batch::{AbortedTransactions, BatchError, Codec};
 use crate::record::Record;
 
-const RULES: Rules<'_> = Rules {
+const RULES: DeliveryRules<'_> = DeliveryRules {
     topic: "t",
     partition: 0,
     broker: 1,
     end: i64::MAX,
     stop_time_ms: i64::MAX,
-    is_committed_only: true,
     wants_headers: true,
 };
 
-fn piece(body: &[u8], from: i64) -> Piece {
-    Piece {
+fn fetch(body: &[u8], from: i64) -> CompletedFetch {
+    CompletedFetch {
         partition: 0,
         from,
-        stretch: Stretch::sound(0..body.len(), 0),
-        later: VecDeque::new(),
-        aborted: Vec::new(),
-        is_end: false,
+        batches: BatchRange::intact(0..body.len(), 0),
+        remaining: VecDeque::new(),
+        aborted: AbortedTransactions::default(),
+        is_eof: false,
     }
 }
 
-/// Keeps values, `most` of them, one by one or as many as it can in passing.
+/// Collects at most `most` values, from records or by [`RecordVisitor::values`].
 struct Keeper {
     values: Vec<String>,
     most: usize,
@@ -45,7 +44,7 @@ impl Keeper {
     }
 }
 
-impl Taker for Keeper {
+impl RecordVisitor for Keeper {
     fn values<'v>(
         &mut self,
         values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
@@ -74,34 +73,34 @@ impl Taker for Keeper {
     }
 }
 
-/// The values handed out, at most `most` of them, and how it ended; in passing it is the same.
-fn hand_out(
+/// The delivered values, at most `most`, and how it ended; both ways of collecting agree.
+fn deliver(
     body: &[u8],
-    piece: &mut Piece,
-    rules: &Rules<'_>,
+    fetch: &mut CompletedFetch,
+    rules: &DeliveryRules<'_>,
     most: usize,
-) -> (Vec<String>, Result<Handed, Bad>) {
-    let [one_by_one, in_passing] = [false, true].map(|takes_values| {
-        let mut piece = Piece {
-            stretch: Stretch::sound(piece.stretch.records.clone(), piece.stretch.next),
-            later: VecDeque::new(),
-            aborted: piece.aborted.clone(),
-            ..*piece
+) -> (Vec<String>, Result<DeliveryEnd, UnreadableBatch>) {
+    let [by_record, by_value] = [false, true].map(|takes_values| {
+        let mut fetch = CompletedFetch {
+            batches: BatchRange::intact(fetch.batches.bytes.clone(), fetch.batches.next),
+            remaining: VecDeque::new(),
+            aborted: fetch.aborted.clone(),
+            ..*fetch
         };
-        let mut deliverer = Deliverer::new(1 << 20);
+        let mut delivery = Delivery::new(1 << 20);
         let mut keeper = Keeper {
             values: Vec::new(),
             most,
             takes_values,
         };
-        let handed = deliverer.piece(body, &mut piece, rules, &mut keeper);
-        assert_eq!(deliverer.records, keeper.values.len());
-        (keeper.values, handed, piece)
+        let end = delivery.deliver(body, &mut fetch, rules, &mut keeper);
+        assert_eq!(delivery.records, keeper.values.len());
+        (keeper.values, end, fetch)
     });
-    assert_eq!(format!("{in_passing:?}"), format!("{one_by_one:?}"));
-    let (values, handed, rest) = in_passing;
-    *piece = rest;
-    (values, handed)
+    assert_eq!(format!("{by_value:?}"), format!("{by_record:?}"));
+    let (values, end, rest) = by_value;
+    *fetch = rest;
+    (values, end)
 }
 
 fn batches(builders: &[BatchBuilder]) -> Vec<u8> {
@@ -109,19 +108,19 @@ fn batches(builders: &[BatchBuilder]) -> Vec<u8> {
 }
 
 #[test]
-fn records_before_the_position_are_passed_over() {
+fn records_before_the_position_are_skipped() {
     let body = batches(&[
         BatchBuilder::of(10, &["a", "b", "c"]),
         BatchBuilder::of(13, &["d"]),
     ]);
-    let (values, handed) = hand_out(&body, &mut piece(&body, 12), &RULES, 99);
+    let (values, delivered) = deliver(&body, &mut fetch(&body, 12), &RULES, 99);
     assert_eq!(values, ["c", "d"]);
-    assert!(matches!(handed, Ok(Handed::All)));
+    assert!(matches!(delivered, Ok(DeliveryEnd::Complete)));
 }
 
-/// Compaction leaves gaps, a long value takes a long number, and an offset may not go back.
+/// Offsets with gaps, a value with a long length, and an offset that goes back.
 #[test]
-fn unusual_records_between_usual_ones_are_handed_out_in_their_place() {
+fn unusual_records_are_delivered_in_order_between_usual_ones() {
     let long = "x".repeat(9000);
     let mut builder = BatchBuilder::of(5, &["a", "b", &long, "c", "again", "d"]);
     for (record, delta) in builder.records.iter_mut().zip([0, 7, 8, 200, 200, 201]) {
@@ -130,10 +129,10 @@ fn unusual_records_between_usual_ones_are_handed_out_in_their_place() {
     builder.records[1].headers = vec![(b"name".to_vec(), None)];
     builder.records[3].value = None;
     let body = builder.bytes();
-    let mut rest = piece(&body, 5);
-    let (values, handed) = hand_out(&body, &mut rest, &RULES, 99);
+    let mut rest = fetch(&body, 5);
+    let (values, delivered) = deliver(&body, &mut rest, &RULES, 99);
     assert_eq!(values, ["a", "b", &long, "NULL", "d"]);
-    assert!(matches!(handed, Ok(Handed::All)));
+    assert!(matches!(delivered, Ok(DeliveryEnd::Complete)));
     assert_eq!(rest.from, 5 + 202);
 }
 
@@ -144,57 +143,57 @@ fn a_bound_within_or_between_batches_ends_the_partition() {
         BatchBuilder::of(2, &["c", "d"]),
     ]);
     for (end, expected) in [(1, "a"), (2, "a b"), (3, "a b c")] {
-        let rules = Rules { end, ..RULES };
-        let (values, handed) = hand_out(&body, &mut piece(&body, 0), &rules, 99);
+        let rules = DeliveryRules { end, ..RULES };
+        let (values, delivered) = deliver(&body, &mut fetch(&body, 0), &rules, 99);
         assert_eq!(values.join(" "), expected);
-        assert!(matches!(handed, Ok(Handed::Bound(offset)) if offset == end));
+        assert!(matches!(delivered, Ok(DeliveryEnd::ReachedBound(offset)) if offset == end));
     }
-    // Behind the last record there may be nothing but markers, or holes.
-    let mut last = piece(&body, 0);
-    last.stretch.next = 6;
-    let rules = Rules { end: 6, ..RULES };
-    let (values, handed) = hand_out(&body, &mut last, &rules, 99);
+    // Only markers or compacted offsets may follow the last record.
+    let mut last = fetch(&body, 0);
+    last.batches.next = 6;
+    let rules = DeliveryRules { end: 6, ..RULES };
+    let (values, delivered) = deliver(&body, &mut last, &rules, 99);
     assert_eq!(values.len(), 4);
-    assert!(matches!(handed, Ok(Handed::Bound(6))));
+    assert!(matches!(delivered, Ok(DeliveryEnd::ReachedBound(6))));
 }
 
 #[test]
-fn a_time_ends_the_partition_before_its_first_record_so_late() {
+fn a_stop_time_ends_the_partition_before_the_first_later_record() {
     let mut builder = BatchBuilder::of(0, &["a", "b", "c"]);
     for (record, delta) in builder.records.iter_mut().zip([0, 50, 10]) {
         record.timestamp_delta_ms = delta;
     }
     let body = builder.bytes();
-    let rules = Rules {
+    let rules = DeliveryRules {
         stop_time_ms: 1040,
         ..RULES
     };
-    let (values, handed) = hand_out(&body, &mut piece(&body, 0), &rules, 99);
+    let (values, delivered) = deliver(&body, &mut fetch(&body, 0), &rules, 99);
     assert_eq!(values, ["a"]);
-    assert!(matches!(handed, Ok(Handed::Bound(1))));
+    assert!(matches!(delivered, Ok(DeliveryEnd::ReachedBound(1))));
 }
 
 #[test]
-fn what_the_taker_stops_at_is_not_lost_and_not_doubled() {
+fn records_are_neither_lost_nor_duplicated_when_the_visitor_stops() {
     for codec in [Codec::None, Codec::Zstd] {
         let body = batches(&[
             BatchBuilder::of(0, &["a", "b", "c"]).compressed(codec),
             BatchBuilder::of(3, &["d", "e"]).compressed(codec),
         ]);
-        let mut rest = piece(&body, 0);
+        let mut rest = fetch(&body, 0);
         let mut all = Vec::new();
         for _ in 0..5 {
-            let (values, handed) = hand_out(&body, &mut rest, &RULES, 1);
-            assert!(matches!(handed, Ok(Handed::Stopped)));
+            let (values, delivered) = deliver(&body, &mut rest, &RULES, 1);
+            assert!(matches!(delivered, Ok(DeliveryEnd::Stopped)));
             all.extend(values);
         }
         assert_eq!(all, ["a", "b", "c", "d", "e"]);
-        let (values, handed) = hand_out(&body, &mut rest, &RULES, 1);
-        assert!(values.is_empty() && matches!(handed, Ok(Handed::All)));
+        let (values, delivered) = deliver(&body, &mut rest, &RULES, 1);
+        assert!(values.is_empty() && matches!(delivered, Ok(DeliveryEnd::Complete)));
     }
 }
 
-/// Producer 1 aborts, begins again and commits; producer 2 commits what lies between; markers at 3, 6 and 7.
+/// Producer 1 aborts, begins again and commits; producer 2 commits in between; markers at 3, 6 and 7.
 fn transactions() -> Vec<u8> {
     batches(&[
         BatchBuilder::of(0, &["aborted"]).transactional(1),
@@ -209,17 +208,13 @@ fn transactions() -> Vec<u8> {
 }
 
 #[test]
-fn records_of_aborted_transactions_are_left_out_and_markers_always() {
+fn aborted_records_and_markers_are_not_delivered() {
     let body = transactions();
-    let mut committed = piece(&body, 0);
-    committed.aborted = vec![(1, 0)];
-    let (values, _) = hand_out(&body, &mut committed, &RULES, 99);
+    let mut committed = fetch(&body, 0);
+    committed.aborted = AbortedTransactions::new(vec![(1, 0)]);
+    let (values, _) = deliver(&body, &mut committed, &RULES, 99);
     assert_eq!(values, ["kept", "of nobody", "kept, too"]);
-    let rules = Rules {
-        is_committed_only: false,
-        ..RULES
-    };
-    let (values, _) = hand_out(&body, &mut piece(&body, 0), &rules, 99);
+    let (values, _) = deliver(&body, &mut fetch(&body, 0), &RULES, 99);
     assert_eq!(
         values.join("|"),
         "aborted|kept|aborted too|of nobody|kept, too"
@@ -227,13 +222,13 @@ fn records_of_aborted_transactions_are_left_out_and_markers_always() {
 }
 
 #[test]
-fn reading_may_stop_within_an_aborted_transaction() {
+fn delivery_may_stop_within_an_aborted_transaction() {
     let body = transactions();
-    let mut rest = piece(&body, 0);
-    rest.aborted = vec![(1, 0)];
+    let mut rest = fetch(&body, 0);
+    rest.aborted = AbortedTransactions::new(vec![(1, 0)]);
     let mut all = Vec::new();
     for _ in 0..3 {
-        all.extend(hand_out(&body, &mut rest, &RULES, 1).0);
+        all.extend(deliver(&body, &mut rest, &RULES, 1).0);
     }
     assert_eq!(all, ["kept", "of nobody", "kept, too"]);
 }
@@ -243,9 +238,9 @@ fn an_old_format_ends_the_partition() {
     let mut body = batches(&[BatchBuilder::of(0, &["a"]), BatchBuilder::of(1, &["b"])]);
     let second = body.len() / 2;
     body[second + 16] = 1;
-    let (values, handed) = hand_out(&body, &mut piece(&body, 0), &RULES, 99);
+    let (values, delivered) = deliver(&body, &mut fetch(&body, 0), &RULES, 99);
     assert_eq!(values, ["a"]);
-    let bad = handed.expect_err("message format v1");
+    let bad = delivered.expect_err("message format v1");
     assert!(matches!(bad.error, BatchError::OldFormat(1)));
-    assert_eq!((bad.offset, bad.is_passable), (1, false));
+    assert_eq!((bad.offset, bad.can_skip), (1, false));
 }

@@ -1,0 +1,414 @@
+//! Drives a [`Fetcher`] over the wire: sends its requests, passes it the responses, delivers their records.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::MetadataRequest;
+
+use super::delivery::{Delivery, DeliveryEnd, DeliveryRules, UnreadableBatch};
+use super::fetcher::{CompletedFetch, FetchPlan, Fetcher, LogOffsets};
+use super::response::FetchResponse;
+use super::settings::FetchSettings;
+use super::{RecordVisitor, committed, request};
+use crate::kafka::client::{Client, ContactError};
+use crate::kafka::cluster::metadata::{OLDEST, metadata_request, rows};
+use crate::kafka::cluster::{Question, Spec, offsets};
+use crate::kafka::consume::offset_range::{self, StartLookup, TopicRanges};
+use crate::kafka::consume::{ConsumeError, ReadRequest, Start};
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::options::Options;
+use crate::kafka::types::TopicPartition;
+use crate::kafka::wire::{CorrelationId, RawResponse, RequestLimits, RequestResult, Target, Wire};
+
+/// How long to wait for metadata before another broker is asked.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long to wait for a connection to a leader before the metadata are refreshed.
+const LEADER_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait for a connection to a replica, and for its response, before the leader is asked.
+const REPLICA_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const REPLICA_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub struct FetchConsumer<'c> {
+    wire: Wire<'c>,
+    settings: FetchSettings,
+    fetcher: Fetcher,
+    delivery: Delivery,
+    in_flight: HashMap<CorrelationId, PendingRequest>,
+    current: Option<CurrentResponse>,
+    topics: Vec<String>,
+    stop_time_ms: i64,
+    wants_headers: bool,
+    expected_records: Option<u64>,
+    partly_read: Vec<TopicPartition>,
+}
+
+enum PendingRequest {
+    Fetch { broker: i32, request: u64 },
+    Metadata,
+}
+
+/// A response that is being delivered.
+struct CurrentResponse {
+    response: RawResponse,
+    fetches: VecDeque<CompletedFetch>,
+}
+
+impl<'c> FetchConsumer<'c> {
+    /// Finds the partitions, looks up their ranges and starts reading.
+    ///
+    /// `client` is a consumer created from `options`, which were [tuned](super::tune).
+    pub fn start(
+        client: &'c Client,
+        options: &Options,
+        request: &ReadRequest,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<FetchConsumer<'c>, ConsumeError> {
+        let mut wire = Wire::new(client);
+        let (metadata, topics) =
+            offset_range::resolve(&mut wire, request, StartLookup::Eager, interrupted)?;
+        let commits = match request.start {
+            Start::Stored => {
+                let partitions = topics.iter().flat_map(|topic| {
+                    let ids = topic.ranges.iter().map(|range| range.partition);
+                    ids.map(|id| (topic.name.clone(), id))
+                });
+                let partitions: Vec<TopicPartition> = partitions.collect();
+                committed::committed(client, &partitions, interrupted)?
+            }
+            _ => HashMap::new(),
+        };
+        let settings = FetchSettings::of(client, options);
+        let follows_new_partitions =
+            !request.stop_at_end && request.partition.is_none() && request.key_partition.is_none();
+        let mut fetcher = Fetcher::new(settings.clone(), follows_new_partitions, Instant::now());
+        for topic in &topics {
+            add_topic(&mut fetcher, topic, &commits);
+        }
+        fetcher.update_metadata(&metadata, Instant::now());
+        let mut consumer = FetchConsumer {
+            fetcher,
+            delivery: Delivery::new(settings.receive_max_bytes as usize),
+            settings,
+            in_flight: HashMap::new(),
+            current: None,
+            stop_time_ms: request.stop_time_ms.unwrap_or(i64::MAX),
+            wants_headers: request.wants_headers,
+            expected_records: offset_range::expected_records(&topics),
+            partly_read: offset_range::partly_read(&topics),
+            topics: topics.into_iter().map(|topic| topic.name).collect(),
+            wire,
+        };
+        consumer.send();
+        Ok(consumer)
+    }
+
+    /// Whether every partition was read to its bound.
+    pub fn is_done(&self) -> bool {
+        self.fetcher.is_done()
+    }
+
+    /// Whether every partition was read to its end at least once.
+    pub fn was_at_ends(&self) -> bool {
+        self.current.is_none() && self.fetcher.was_at_ends()
+    }
+
+    /// The number of offsets between the starts and the bounds, if all are known.
+    pub fn expected_records(&self) -> Option<u64> {
+        self.expected_records
+    }
+
+    /// The partitions that are known to have records before the start.
+    pub fn partly_read(&self) -> &[TopicPartition] {
+        &self.partly_read
+    }
+
+    pub fn client(&self) -> &'c Client {
+        self.wire.client()
+    }
+
+    /// The last new error of the client as a whole.
+    pub fn trouble(&self) -> Option<KafkaError> {
+        let mut last = None;
+        while let Some(event) = self.client().poll(0) {
+            last = self.client().note(&event).or(last);
+        }
+        last
+    }
+
+    /// Waits at most `timeout_ms` for records, calls `visitor` with them in order, and returns their number.
+    ///
+    /// `Break` ends the call; the rest of the records stays for the next. After
+    /// an error the next call continues with the partitions that can still be read.
+    pub fn read(
+        &mut self,
+        timeout_ms: i32,
+        visitor: &mut impl RecordVisitor,
+    ) -> Result<usize, ConsumeError> {
+        if self.current.is_none() {
+            let timeout_ms = u64::try_from(timeout_ms).unwrap_or(0);
+            self.receive(Duration::from_millis(timeout_ms))?;
+        }
+        self.delivery.records = 0;
+        let Some(mut current) = self.current.take() else {
+            return Ok(0);
+        };
+        while let Some(fetch) = current.fetches.front_mut() {
+            match self.deliver(&current.response, fetch, visitor) {
+                Ok(ControlFlow::Continue(())) => {
+                    current.fetches.pop_front();
+                }
+                Ok(ControlFlow::Break(())) => {
+                    self.current = Some(current);
+                    return Ok(self.delivery.records);
+                }
+                Err(batch) => {
+                    let error = self.fail_batch(fetch.partition, batch);
+                    self.current = Some(current);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(self.delivery.records)
+    }
+
+    /// Reports a batch; its partition continues after it, if the next offset is known.
+    fn fail_batch(&mut self, index: usize, batch: UnreadableBatch) -> ConsumeError {
+        let (topic, partition) = self.fetcher.topic_partition(index);
+        let topic = topic.to_owned();
+        if !batch.can_skip {
+            self.fetcher.finish(index);
+        }
+        ConsumeError::Batch {
+            topic,
+            partition,
+            offset: batch.offset,
+            error: batch.error,
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        response: &RawResponse,
+        fetch: &mut CompletedFetch,
+        visitor: &mut impl RecordVisitor,
+    ) -> Result<ControlFlow<()>, UnreadableBatch> {
+        let index = fetch.partition;
+        if self.fetcher.is_finished(index) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let (topic, partition) = self.fetcher.topic_partition(index);
+        let end = self.fetcher.partitions[index].end;
+        let rules = DeliveryRules {
+            topic,
+            partition,
+            broker: response.broker(),
+            end: end.unwrap_or(i64::MAX),
+            stop_time_ms: self.stop_time_ms,
+            wants_headers: self.wants_headers,
+        };
+        let delivered = self
+            .delivery
+            .deliver(response.body(), fetch, &rules, visitor)?;
+        let offset = match delivered {
+            DeliveryEnd::Stopped => return Ok(ControlFlow::Break(())),
+            DeliveryEnd::ReachedBound(offset) => offset,
+            DeliveryEnd::Complete if fetch.is_eof && end.is_none() => fetch.batches.next,
+            DeliveryEnd::Complete => return Ok(ControlFlow::Continue(())),
+        };
+        // Report the end once, also if the visitor stops here.
+        fetch.is_eof = false;
+        let flow = visitor.end(topic, partition, offset);
+        if matches!(delivered, DeliveryEnd::ReachedBound(_)) {
+            self.fetcher.finish(index);
+        }
+        Ok(flow)
+    }
+
+    /// Waits until there is something to deliver.
+    fn receive(&mut self, wait: Duration) -> Result<(), ConsumeError> {
+        let until = Instant::now() + wait;
+        loop {
+            self.reset_positions();
+            self.send();
+            if let Some(error) = self.fetcher.next_error() {
+                return Err(error);
+            }
+            if self.fetcher.is_done() {
+                return Ok(());
+            }
+            let now = Instant::now();
+            let wake = self.fetcher.next_wake(now).unwrap_or(until).min(until);
+            if let Some(result) = self.wire.next(wake) {
+                self.handle_result(result);
+                if self.current.is_some() {
+                    // Send the next request before this response is delivered.
+                    self.send();
+                    return Ok(());
+                }
+                continue;
+            }
+            let client = self.wire.client();
+            self.fetcher
+                .report_stalls(Instant::now(), || client.cause());
+            if Instant::now() >= until {
+                return Ok(());
+            }
+            if self.wire.in_flight_count() == 0 {
+                // Every partition is paused.
+                std::thread::sleep(wake.saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+
+    fn handle_result(&mut self, RequestResult { id, result }: RequestResult) {
+        let now = Instant::now();
+        let Some(pending) = self.in_flight.remove(&id) else {
+            return;
+        };
+        match (pending, result) {
+            (PendingRequest::Fetch { broker, request }, Ok(response)) => {
+                self.handle_fetch(broker, request, response, now);
+            }
+            (PendingRequest::Fetch { broker, request }, Err(error)) => {
+                self.fetcher.handle_failure(broker, request, &error, now);
+            }
+            (PendingRequest::Metadata, result) => {
+                match result.and_then(RawResponse::decode::<MetadataRequest>) {
+                    Ok(response) => self.fetcher.update_metadata(&rows(response), now),
+                    Err(_) => self.fetcher.metadata_failed(now),
+                }
+            }
+        }
+    }
+
+    fn handle_fetch(&mut self, broker: i32, request: u64, response: RawResponse, now: Instant) {
+        let body = response.body();
+        let fetches = match FetchResponse::parse(body, response.version()) {
+            Ok(mut parsed) => self
+                .fetcher
+                .handle_response(broker, request, body, &mut parsed, now),
+            Err(error) => {
+                let reason = format!("broker {broker}: {error}");
+                let error = KafkaError::new(code::BAD_MESSAGE, reason);
+                self.fetcher.handle_failure(broker, request, &error, now);
+                return;
+            }
+        };
+        if !fetches.is_empty() {
+            self.current = Some(CurrentResponse {
+                response,
+                fetches: fetches.into(),
+            });
+        }
+    }
+
+    /// Sends the requests that are due.
+    fn send(&mut self) {
+        let now = Instant::now();
+        for plan in self.fetcher.plan_fetches(now) {
+            self.send_fetch(&plan, now);
+        }
+        if self.fetcher.wants_metadata(now) {
+            self.fetcher.metadata_requested(now);
+            let topics = self.topics.clone();
+            let build = move |_| metadata_request(Some(&topics), false);
+            let deadline = now + METADATA_TIMEOUT;
+            let versions = OLDEST..=i16::MAX;
+            let id = self
+                .wire
+                .send_within(Target::Any, deadline, versions, build);
+            self.in_flight.insert(id, PendingRequest::Metadata);
+        }
+    }
+
+    fn send_fetch(&mut self, plan: &FetchPlan, now: Instant) {
+        let build = request::build(plan, &self.fetcher.topics, &self.settings);
+        // A replica can be replaced by the leader.
+        let (request_timeout, connect_timeout) = if plan.is_replica {
+            (REPLICA_REQUEST_TIMEOUT, REPLICA_CONNECT_TIMEOUT)
+        } else {
+            (self.settings.request_timeout, LEADER_CONNECT_TIMEOUT)
+        };
+        let limits = RequestLimits {
+            deadline: now + self.settings.max_wait + request_timeout,
+            connect_by: now + connect_timeout,
+            versions: request::versions(plan, &self.fetcher.topics),
+        };
+        let target = Target::Broker(plan.broker);
+        let id = self.wire.send_limited(target, limits, build);
+        let pending = PendingRequest::Fetch {
+            broker: plan.broker,
+            request: plan.request,
+        };
+        self.in_flight.insert(id, pending);
+    }
+
+    /// Looks up the log offsets of the partitions whose position is to be reset.
+    fn reset_positions(&mut self) {
+        let awaiting = self.fetcher.awaiting_reset();
+        if awaiting.is_empty() {
+            return;
+        }
+        let mut questions = Vec::new();
+        for &index in &awaiting {
+            let (topic, partition) = self.fetcher.topic_partition(index);
+            for spec in [Spec::Earliest, Spec::Latest, Spec::HighWatermark] {
+                questions.push(Question {
+                    topic: topic.to_owned(),
+                    partition,
+                    spec,
+                });
+            }
+        }
+        let isolation = self.settings.isolation;
+        let answers = match offsets(self.client(), &questions, isolation, &|| false) {
+            Ok(answers) => answers,
+            // The next call tries again.
+            Err(ContactError::Unreachable { .. } | ContactError::Interrupted) => return,
+            Err(error) => {
+                let failed = KafkaError::new(code::TRANSPORT, error.to_string());
+                vec![Err(failed); questions.len()]
+            }
+        };
+        for (index, found) in awaiting.into_iter().zip(answers.chunks(3)) {
+            let offsets: Result<Vec<i64>, KafkaError> = found
+                .iter()
+                .map(|found| found.clone().map(|found| found.offset.unwrap_or(0)))
+                .collect();
+            match offsets.as_deref() {
+                Ok(&[log_start, end, high_watermark]) => {
+                    let log = LogOffsets {
+                        log_start,
+                        end,
+                        high_watermark,
+                    };
+                    self.fetcher.reset_position(index, log);
+                }
+                Ok(_) => {}
+                Err(error) => self.fetcher.reset_failed(index, error),
+            }
+        }
+    }
+}
+
+fn add_topic(fetcher: &mut Fetcher, topic: &TopicRanges, commits: &HashMap<TopicPartition, i64>) {
+    let index = fetcher.add_topic(&topic.name);
+    for range in &topic.ranges {
+        let key = (topic.name.clone(), range.partition);
+        let known = (range.start >= 0).then_some(range.start);
+        let start = commits.get(&key).copied().or(known);
+        // A start after the end may be out of range, or the partition empty.
+        let is_after = |end| start.is_some_and(|start| start > end);
+        if let Some(start) = start
+            && (range.out_of_range.is_some() || range.end.is_some_and(is_after))
+        {
+            fetcher.add_out_of_range(index, range.partition, start, range.end);
+            continue;
+        }
+        let partition = fetcher.add(index, range.partition, start, range.end);
+        if range.end.is_some_and(|end| end == 0 || start == Some(end)) {
+            fetcher.finish(partition);
+        }
+    }
+}
