@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::Signal;
 
-use super::kills::wait_for_pid;
 use super::{SOON, at};
-use crate::testkit::broker::{self, Spec};
+use crate::testkit::broker::Spec;
 use crate::testkit::cluster::{Cluster as _, Record};
-use crate::testkit::command::shell;
 use crate::testkit::session;
 
 /// Records of the numbers below `count`.
@@ -134,36 +132,4 @@ fn a_member_says_whom_it_waits_for() {
     second.stdout_until("2\n", 2 * SOON);
     second.signal(Signal::TERM);
     second.wait().succeeds();
-}
-
-/// It ended with 2: all had been read, and the commit at the end was refused.
-#[test]
-fn a_member_that_loses_its_session_at_the_end_of_its_input_reads_again_and_ends_well() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    // More than a pipe holds.
-    let topic = kafka.topic("at-end", 1, &[]);
-    kafka.produce(&topic, &numbered(30_000));
-    let (group, folder) = (session::unique("at-end"), session::folder("at-end"));
-    let script = r#"(echo $BASHPID >source; exec kcat-lite -G "$GROUP" -q -e -X auto.offset.reset=earliest \
-            -X session.timeout.ms=2000 -X heartbeat.interval.ms=500 "$TOPIC") |
-        (until [ -e go ]; do sleep 0.02; done; cat)"#;
-    let running = shell(script)
-        .env("KAFKA_BROKERS", kafka.bootstrap())
-        .env("GROUP", &group)
-        .env("TOPIC", &topic)
-        .inside(&folder)
-        .limit(Duration::from_secs(60))
-        .start();
-    let source = wait_for_pid(&folder.join("source"));
-    // It has read all of it and waits for the pipe.
-    std::thread::sleep(Duration::from_secs(2));
-    kill_process(source, Signal::STOP).unwrap();
-    std::thread::sleep(Duration::from_secs(4));
-    std::fs::write(folder.join("go"), "").unwrap();
-    kill_process(source, Signal::CONT).unwrap();
-    let output = running.wait().succeeds();
-    assert_eq!(shown(output.text()), (0..30_000).collect());
-    assert_eq!(kafka.committed(&group, &topic)[&0], 30_000);
 }
