@@ -7,7 +7,8 @@ use tools::cli::message;
 use tools::cli::signals::Signals;
 use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{Topics, metadata};
-use tools::kafka::{Client, Role};
+use tools::kafka::error::code;
+use tools::kafka::{Client, KafkaError, Role};
 
 use crate::cli::Topic;
 
@@ -52,9 +53,11 @@ impl<'a> Watch<'a> {
         let interrupted = || self.signals.caught().is_some();
         let cluster = metadata(&self.client, Topics::Named(&names), &interrupted)?;
         let topic = cluster.topic(&self.topic);
+        let is_missing = |error: &KafkaError| error.code == code::UNKNOWN_TOPIC_OR_PARTITION;
+        let topic = topic.filter(|topic| !topic.error.as_ref().is_some_and(is_missing));
         let topic = topic.with_context(|| format!("there is no topic {}", self.topic))?;
         if let Some(error) = &topic.error {
-            bail!("{}: {error}", self.topic);
+            bail!("topic {}: {error}", self.topic);
         }
         ensure!(
             !topic.partitions.is_empty(),

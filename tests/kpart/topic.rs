@@ -31,7 +31,7 @@ fn a_topic_that_is_not_there_is_named_and_nothing_is_placed() {
         .stdin("a\n")
         .run()
         .fails_with(2)
-        .stderr_has("no-such-topic")
+        .stderr_has("there is no topic no-such-topic")
         .stdout_is("");
 }
 
