@@ -400,6 +400,21 @@ impl Client {
                 .any(|cause| diagnosis::is_unreachable(&cause.reason))
     }
 
+    /// Forgets why `broker` was not reached, and what was wrong before there was contact: it has answered.
+    pub(crate) fn forget_causes(&self, broker: i32) {
+        self.drain_errors();
+        lock(&self.shared.probed).clear();
+        lock(&self.shared.causes).retain(|cause| is_of_other(cause, broker));
+    }
+
+    /// Why this broker is not reached, in words, if that is known.
+    pub(crate) fn cause_of(&self, broker: i32) -> Option<String> {
+        self.drain_errors();
+        let mut causes = lock(&self.shared.causes).clone();
+        causes.retain(|cause| !is_of_other(cause, broker));
+        (!causes.is_empty()).then(|| explain(&causes, &self.said))
+    }
+
     /// The last cause of trouble in words, if there was any.
     pub fn cause(&self) -> Option<String> {
         self.drain_errors();
@@ -523,6 +538,11 @@ fn shorten(reason: &str, said: &Said) -> String {
     text
 }
 
+/// Whether a cause is the trouble of another broker.
+fn is_of_other(cause: &KafkaError, broker: i32) -> bool {
+    diagnosis::advertised(&cause.reason).is_some_and(|(id, _)| id != broker)
+}
+
 /// Whether a cause is that nobody is reached at an address that the cluster tells.
 fn is_elsewhere(cause: &KafkaError) -> bool {
     diagnosis::advertised(&cause.reason).is_some() && diagnosis::is_unreachable(&cause.reason)
@@ -610,7 +630,16 @@ impl Drop for Event {
 
 #[cfg(test)]
 mod tests {
-    use super::{KafkaError, Said, explain, shorten};
+    use super::{KafkaError, Said, explain, is_of_other, shorten};
+
+    #[test]
+    fn the_trouble_of_one_broker_is_not_told_of_another() {
+        let cause = |reason| KafkaError::new(-195, reason);
+        let refused = cause("h:1/2: Connect to ipv4#h:1 failed: Connection refused");
+        assert!(is_of_other(&refused, 1) && !is_of_other(&refused, 2));
+        let first = cause("h:1/bootstrap: Connect to ipv4#h:1 failed: Connection refused");
+        assert!(!is_of_other(&first, 1));
+    }
 
     #[test]
     fn the_cause_that_says_most_is_told() {

@@ -75,6 +75,10 @@ pub(super) fn is_suspicious(reason: &str) -> bool {
 
 /// Adds what to do to a reason of librdkafka's.
 pub(super) fn advise(said: &Said, reason: &mut String) {
+    // librdkafka's guess at why a broker is silent is of brokers older than 2016.
+    if let Some(at) = reason.find(": probably due to broker version < 0.10") {
+        reason.truncate(at);
+    }
     let without_login = match said.protocol.as_str() {
         "SASL_SSL" => "SSL",
         _ => "PLAINTEXT",

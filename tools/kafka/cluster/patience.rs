@@ -80,6 +80,11 @@ impl<'a> Patience<'a> {
         self.whole.saturating_sub(spent)
     }
 
+    /// Gives a broker its whole time again.
+    pub fn renew(&mut self, broker: i32) {
+        self.spent.remove(&broker);
+    }
+
     /// Whether a signal came.
     pub fn interrupted(&self) -> &'a dyn Fn() -> bool {
         self.interrupted
@@ -229,6 +234,11 @@ impl<'a> Patience<'a> {
         for (asked, (_, took)) in open.iter().zip(&replies) {
             let most = waited.entry(asked.broker).or_default();
             *most = (*most).max(*took);
+        }
+        for (asked, (reply, _)) in open.iter().zip(&replies) {
+            if reply.is_ok() {
+                wire.client().forget_causes(asked.broker);
+            }
         }
         for (broker, took) in waited {
             *self.spent.entry(broker).or_default() += took;

@@ -52,6 +52,7 @@ impl Wire<'_> {
             let error = match answer.result {
                 Ok(response) => {
                     self.abandon_all();
+                    self.client.forget_causes(response.broker());
                     let broker = (response.broker(), response.broker_name().to_owned());
                     let response = response.decode::<R>().map_err(ContactError::Answered)?;
                     return Ok((response, broker));

@@ -340,7 +340,10 @@ impl<'c> Wire<'c> {
     }
 
     fn unreachable(&self, target: Target) -> KafkaError {
-        let cause = self.client.cause();
+        let cause = match target {
+            Target::Any => self.client.cause(),
+            Target::Broker(id) => self.client.cause_of(id),
+        };
         let cause = cause.unwrap_or_else(|| "no answer".to_owned());
         let reason = match target {
             Target::Any => cause,
