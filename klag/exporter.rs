@@ -11,8 +11,8 @@ use tools::kafka::cluster::{Topics, metadata};
 use tools::kafka::{Client, Role};
 use tools::serve::{Scraped, Scraper, Settings, StateLog, Trouble};
 
-use crate::cli::Config;
 use crate::collect::{Known, collect};
+use crate::config::Config;
 use crate::metrics;
 use crate::show::{page, troubles};
 
@@ -23,7 +23,7 @@ pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Re
         client: &client,
         config,
         signals,
-        known: Known::new(),
+        known: Known::default(),
         log: StateLog::default(),
     };
     serve(

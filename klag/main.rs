@@ -2,6 +2,7 @@
 
 mod cli;
 mod collect;
+mod config;
 mod exporter;
 mod lag;
 mod limits;
@@ -19,7 +20,8 @@ use std::process::ExitCode;
 use tools::cli::signals::Signals;
 use tools::cli::{parse_with_environment, run};
 
-use cli::{Cli, Config};
+use cli::Cli;
+use config::Config;
 
 fn main() -> ExitCode {
     run("klag", || {

@@ -73,10 +73,10 @@ pub(crate) fn pace(before: Sample, after: Sample, passed: Duration, has_members:
     }
 }
 
-/// What is written, by the end now and at an earlier time; how fast it is read one look does not tell.
-pub(crate) fn pace_of_writing(earlier_end: Option<i64>, window_ms: i64, after: Sample) -> Pace {
+/// What was written in a window; how fast it is read one look does not tell.
+pub(crate) fn pace_of_writing(written: Option<i64>, window_ms: i64, after: Sample) -> Pace {
     let before = Sample {
-        end: earlier_end,
+        end: after.end.zip(written).map(|(end, written)| end - written),
         ..Sample::default()
     };
     let window = Duration::from_millis(window_ms.try_into().unwrap_or(0));
@@ -172,10 +172,10 @@ mod tests {
 
     #[test]
     fn one_look_tells_what_is_written() {
-        let found = pace_of_writing(Some(100), 3_600_000, sample(10, 3700));
+        let found = pace_of_writing(Some(3600), 3_600_000, sample(10, 3700));
         assert_eq!((found.produced, found.consumed), (Some(1.0), None));
         assert_eq!((found.catch_up_ms, found.status), (None, None));
-        let idle = pace_of_writing(Some(10), 3_600_000, sample(10, 10));
+        let idle = pace_of_writing(Some(0), 3_600_000, sample(10, 10));
         assert_eq!((idle.produced, idle.status), (Some(0.0), Some(Status::Ok)));
     }
 }

@@ -6,10 +6,12 @@ mod walk;
 use clap::{CommandFactory, Parser};
 use walk::{Mode, Walk};
 
-use crate::cli::{Cli, Config};
+use crate::cli::Cli;
+use crate::config::Config;
 
 const VALUES: &[(&str, &str)] = &[
     ("states", "stable"),
+    ("active", "1d"),
     ("rate", "10s"),
     ("by", "group"),
     ("sort", "lag"),
@@ -34,6 +36,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("exclude", "*", "rows_are_selected_and_ordered"),
     ("exclude_group", "*", "rows_are_selected_and_ordered"),
     ("exclude_topic", "*", "rows_are_selected_and_ordered"),
+    ("active", "*", "topics_that_a_group_has_left_are_left_out"),
     (
         "states",
         "*",

@@ -16,8 +16,8 @@ use tools::kafka::{Client, Role};
 use tools::report::{Format, Report, Style};
 use tools::serve::Trouble;
 
-use crate::cli::Config;
 use crate::collect::{Known, Seen, Snapshot, collect, now_ms};
+use crate::config::Config;
 use crate::lag::Note;
 use crate::pace::{Pace, Sample, Status, pace, pace_of_writing};
 use crate::row::{By, Row};
@@ -31,7 +31,7 @@ const REASONS: usize = 10;
 /// Reports once, or again and again with `--watch`.
 pub(crate) fn run(config: &Config, signals: &Signals) -> Result<Exit> {
     let client = Client::new(&config.options, Role::Consumer)?;
-    let mut known = Known::new();
+    let mut known = Known::default();
     let mut look = || look(&client, config, &mut known, signals);
     if config.watch.watch.is_some() {
         return watch::show(&config.watch, config.style, signals, || {
@@ -185,8 +185,8 @@ fn add_rates_of_writing(snapshot: &mut Snapshot, window_ms: i64) {
         let Some((topic, partition)) = row.topic.clone().zip(row.partition) else {
             continue;
         };
-        let earlier = snapshot.logs.earlier_end(&topic, partition);
-        let found = pace_of_writing(earlier, window_ms, sample(row));
+        let written = snapshot.logs.written(&topic, partition);
+        let found = pace_of_writing(written, window_ms, sample(row));
         set_pace(row, found);
     }
 }

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 use tools::kafka::KafkaError;
 use tools::kafka::batch::{BatchDecoder, BatchError};
-use tools::kafka::cluster::{Metadata, Patience, Piece, Place, pieces};
+use tools::kafka::cluster::{Isolation, Metadata, Patience, Piece, Place, pieces};
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 
@@ -42,6 +42,22 @@ pub(crate) struct Leader<'a, 'c> {
     pub(crate) cluster: &'a Metadata,
     pub(crate) broker: i32,
     pub(crate) patience: &'a mut Patience<'c>,
+}
+
+impl Leader<'_, '_> {
+    /// What lies at these places, of committed records.
+    pub(crate) fn pieces(
+        &mut self,
+        lists: &[Vec<Place<'_>>],
+    ) -> Vec<Vec<Result<Piece, KafkaError>>> {
+        pieces(
+            self.wire,
+            self.broker,
+            lists,
+            Isolation::ReadCommitted,
+            self.patience,
+        )
+    }
 }
 
 /// Which partitions are doubtful, at which end, and from where to read on.
@@ -144,7 +160,7 @@ fn peek(leader: &mut Leader<'_, '_>, open: &[Open<'_>]) -> Vec<Peeks> {
         places(&newest_at),
         places(&last_at),
     ];
-    let answers = pieces(leader.wire, leader.broker, &lists, leader.patience);
+    let answers = leader.pieces(&lists);
     let mut lists = answers.into_iter().map(Vec::into_iter);
     let mut next_list = || lists.next().unwrap_or_default();
     let (mut first, mut newest, mut last) = (next_list(), next_list(), next_list());

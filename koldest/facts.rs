@@ -48,6 +48,8 @@ pub(crate) struct Extent {
     pub(crate) newest: Option<Message>,
     /// The first offset of the window that the rate is of; the end where nothing is so late, none where it is not known.
     pub(crate) window_start: Option<i64>,
+    /// How many messages from there on are dated ahead: the window is not theirs.
+    pub(crate) window_ahead: i64,
     /// What is not dated ahead, where the newest message is.
     pub(crate) past: Past,
     /// Why the beginning of the window is not known, where that is not for want of a look-up by time.

@@ -202,7 +202,7 @@ pub(crate) struct Rate {
 
 /// What was written within the window, or since the first message where all of the log is younger.
 fn rate(extent: &Extent, view: View<'_>) -> Option<Rate> {
-    let written = extent.end - extent.window_start?;
+    let written = extent.end - extent.window_start? - extent.window_ahead;
     let oldest = extent.oldest_past(view.now_ms);
     // Nothing that it has is of a time that the window could have.
     if extent.oldest.is_some() && oldest.is_none() {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use tools::kafka::KafkaError;
 use tools::kafka::batch::BatchDecoder;
-use tools::kafka::cluster::{Isolation, Piece, Position, first_unread, pieces};
+use tools::kafka::cluster::{Isolation, Piece, Position, first_unread};
 use tools::kafka::error::code;
 use tools::units::CLOCK_TOLERANCE_MS;
 
@@ -256,7 +256,7 @@ fn read(
         .chunks(IN_ONE_REQUEST)
         .map(|chunk| chunk.iter().map(place).collect())
         .collect();
-    let answers = pieces(leader.wire, leader.broker, &lists, leader.patience);
+    let answers = leader.pieces(&lists);
     doubtful
         .into_iter()
         .zip(answers.into_iter().flatten())

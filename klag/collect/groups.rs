@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use tools::kafka::cluster::commits::OFFSETS_TOPIC;
 use tools::kafka::cluster::groups::{Listed, offsets_partition};
 use tools::kafka::cluster::members::Description;
 use tools::kafka::cluster::{
@@ -11,11 +12,8 @@ use tools::kafka::cluster::{
 use tools::kafka::error::{KafkaError, code};
 use tools::kafka::wire::Wire;
 
-use super::{Failure, FailureKind, Known, Part, Scope};
+use super::{Failure, FailureKind, GroupNames, Part, Scope};
 use crate::row::Group;
-
-/// The topic whose partitions' leaders coordinate the groups.
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// A group, or why nothing is known of it.
 #[derive(Debug)]
@@ -76,11 +74,11 @@ pub(super) fn find(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
     scope: &Scope,
-    known: &mut Known,
+    known: &mut GroupNames,
     patience: &mut Patience<'_>,
     failures: &mut Vec<Failure>,
 ) -> Finding {
-    let brokers: Vec<i32> = metadata.brokers.iter().map(|broker| broker.id).collect();
+    let brokers = metadata.broker_ids();
     let mut listing = list_groups(wire, &brokers, patience);
     let cannot_list = listing
         .errors
@@ -188,7 +186,7 @@ fn retain_states(found: &mut Vec<Found>, scope: &Scope, failures: &mut Vec<Failu
 }
 
 /// A group that is gone is forgotten, one whose coordinator is gone is not.
-fn remember(known: &mut Known, listed: &[Listed], is_headless: &dyn Fn(&str) -> bool) {
+fn remember(known: &mut GroupNames, listed: &[Listed], is_headless: &dyn Fn(&str) -> bool) {
     known.retain(|name| is_headless(name));
     known.extend(listed.iter().map(|group| group.name.clone()));
 }
@@ -228,7 +226,8 @@ fn describe(
         .collect()
 }
 
-fn partition_count(metadata: &Metadata) -> usize {
+/// How many partitions the offsets topic has, as far as it may be seen.
+pub(super) fn partition_count(metadata: &Metadata) -> usize {
     let topic = metadata.topic(OFFSETS_TOPIC);
     topic.map_or(0, |topic| topic.partitions.len())
 }
@@ -259,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_group_is_missed_while_its_coordinator_is() {
-        let mut known: Known = ["gone", "headless"].map(str::to_owned).into();
+        let mut known: GroupNames = ["gone", "headless"].map(str::to_owned).into();
         let listed = Listed {
             name: "new".to_owned(),
             kind: GroupKind::Classic,

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use tools::kafka::KafkaError;
 use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{
-    Isolation, Metadata, Patience, Question, Spec, offsets::Found, offsets_over,
+    Isolation, LogSpan, Metadata, Patience, Question, Spec, count_after, first_since,
+    offsets::Found, offsets_over,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
+use tools::units::CLOCK_TOLERANCE_MS;
 
 use super::Scope;
 use super::places::Place;
@@ -23,8 +25,8 @@ type Key = (Arc<str>, i32);
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
     ends: HashMap<Key, Result<Log, KafkaError>>,
-    /// The end at the beginning of the window that a rate is over.
-    earlier_ends: HashMap<Key, Option<i64>>,
+    /// How many messages were written in the window that a rate is over.
+    written: HashMap<Key, i64>,
     /// When the first record that is kept was written.
     oldest_ms: HashMap<Key, i64>,
     /// Partitions that are not there, for telling a deleted one from one that does not answer.
@@ -75,7 +77,7 @@ impl Logs {
         let ends = ends.map(|(key, answers)| (key, log(answers))).collect();
         Ok(Logs {
             ends,
-            earlier_ends: HashMap::new(),
+            written: HashMap::new(),
             oldest_ms: HashMap::new(),
             gone,
             hidden,
@@ -133,16 +135,16 @@ impl Logs {
         self.ends.iter()
     }
 
-    /// The end of a partition at the beginning of the window, where it was asked for and told.
-    pub(crate) fn earlier_end(&self, topic: &Arc<str>, partition: i32) -> Option<i64> {
+    /// How many messages were written to a partition in the window, where it was asked for and told.
+    pub(crate) fn written(&self, topic: &Arc<str>, partition: i32) -> Option<i64> {
         let key = (Arc::clone(topic), partition);
-        self.earlier_ends.get(&key).copied().flatten()
+        self.written.get(&key).copied()
     }
 
-    /// Asks where the ends were a while ago, if a rate from one look is wanted.
+    /// Asks what was written a while ago and since, if a rate from one look is wanted.
     ///
-    /// Where no record is younger than that, the end has been the same all the time.
-    pub(super) fn ask_earlier_ends(
+    /// Messages that are dated ahead are in no window. They are counted by reading, where there are any.
+    pub(super) fn ask_written(
         &mut self,
         wire: &mut Wire<'_>,
         metadata: &Metadata,
@@ -153,14 +155,47 @@ impl Logs {
         let Some(window_ms) = scope.rate_window_ms else {
             return Ok(());
         };
+        let (since_ms, until_ms) = (now_ms - window_ms, now_ms + CLOCK_TOLERANCE_MS);
         let keys = self.answered();
-        let specs = [Spec::Time((now_ms - window_ms).max(0))];
+        let specs = [Spec::Time(since_ms.max(0)), Spec::Time(until_ms + 1)];
         let answers = ask_each(wire, metadata, &keys, &specs, patience)?;
-        for (key, answer) in keys.into_iter().zip(answers) {
-            let end = self.ends.get(&key).and_then(|log| log.as_ref().ok());
-            let end = end.map(|log| log.end);
-            let earlier = answer.ok().and_then(|found| found.offset.or(end));
-            self.earlier_ends.insert(key, earlier);
+        let (mut unclear, mut with_ahead) = (Vec::new(), Vec::new());
+        for (key, answer) in keys.into_iter().zip(answers.chunks(specs.len())) {
+            let Some(Ok(Log { end, .. })) = self.ends.get(&key) else {
+                continue;
+            };
+            let [Ok(since), Ok(ahead)] = answer else {
+                continue;
+            };
+            let span = |from: i64| LogSpan {
+                topic: Arc::clone(&key.0),
+                partition: key.1,
+                from,
+                until: *end,
+            };
+            let first = since.offset.unwrap_or(*end);
+            if since.timestamp_ms > Some(until_ms) {
+                unclear.push(span(first));
+            } else if ahead.offset.is_some_and(|ahead| ahead < *end) {
+                with_ahead.push(span(first));
+            } else {
+                self.written.insert(key, (*end - first).max(0));
+            }
+        }
+        let window = (since_ms, until_ms);
+        let found = first_since(wire, &unclear, window, metadata, patience);
+        for (span, first) in unclear.into_iter().zip(found) {
+            if let Ok(Some(from)) = first {
+                with_ahead.push(LogSpan { from, ..span });
+            }
+        }
+        let counts = count_after(wire, &with_ahead, until_ms, metadata, patience);
+        for (span, count) in with_ahead.into_iter().zip(counts) {
+            if let Ok(Some(count)) = count {
+                let written = span.until - span.from - count;
+                self.written
+                    .insert((span.topic, span.partition), written.max(0));
+            }
         }
         Ok(())
     }

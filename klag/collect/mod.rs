@@ -3,6 +3,7 @@
 //! In this order, because a consumer that reads on between two questions then
 //! shows as less behind than it was, never as ahead of the end.
 
+mod active;
 mod groups;
 mod logs;
 mod places;
@@ -18,7 +19,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tools::cli::names::Selection;
 use tools::kafka::Client;
 use tools::kafka::client::ContactError;
-use tools::kafka::cluster::{Metadata, Patience, Topics, metadata_over};
+use tools::kafka::cluster::{CommitTimes, Metadata, Patience, Topics, metadata_over};
 use tools::kafka::wire::Wire;
 
 use crate::lag::{self, Lag, Note, Reader, Unread};
@@ -50,6 +51,8 @@ pub(crate) struct Scope {
     pub(crate) wants_all_logs: bool,
     /// For how long a topic may be silent.
     pub(crate) stale: Limit,
+    /// For how long a group without members is taken to read a topic after its last commit there.
+    pub(crate) active_ms: Option<i64>,
     /// How far back to ask for the ends, for a rate from one look.
     pub(crate) rate_window_ms: Option<i64>,
 }
@@ -178,8 +181,15 @@ impl Part {
     }
 }
 
+/// What looks before this one have found.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    groups: GroupNames,
+    commit_times: CommitTimes,
+}
+
 /// The names of groups that were there once, so that they are missed when their coordinator is.
-pub(crate) type Known = BTreeSet<String>;
+type GroupNames = BTreeSet<String>;
 
 /// Asks all of it. What is not answered is in its row or among the failures; an error is that nobody answers at all.
 pub(crate) fn collect(
@@ -197,7 +207,7 @@ pub(crate) fn collect(
         &mut wire,
         &metadata,
         scope,
-        known,
+        &mut known.groups,
         &mut patience,
         &mut failures,
     );
@@ -211,7 +221,16 @@ pub(crate) fn collect(
         &mut patience,
         &mut failures,
     );
-    let (places, groups_alone) = places::all(found, positions, &metadata, scope);
+    let (mut places, groups_alone) = places::all(found, positions, &metadata, scope);
+    active::retain(
+        &mut wire,
+        &metadata,
+        scope,
+        (found, &mut places),
+        &mut known.commit_times,
+        &mut patience,
+        &mut failures,
+    );
     selected::check(
         scope,
         &finding,
@@ -234,7 +253,7 @@ pub(crate) fn collect(
         logs.ask_oldest(&mut wire, &metadata, &mut patience)?;
         sizes = sizes::ask(&mut wire, &metadata, scope, &mut patience, &mut failures);
     }
-    logs.ask_earlier_ends(&mut wire, &metadata, scope, taken_ms, &mut patience)?;
+    logs.ask_written(&mut wire, &metadata, scope, taken_ms, &mut patience)?;
     let unread = if scope.wants_time {
         times::ask(
             &mut wire,
@@ -281,7 +300,7 @@ pub(crate) fn collect(
 
 /// All brokers, the one that has just answered first.
 fn in_order_of_asking(metadata: &Metadata) -> Vec<i32> {
-    let mut ids: Vec<i32> = metadata.brokers.iter().map(|broker| broker.id).collect();
+    let mut ids = metadata.broker_ids();
     ids.sort_by_key(|id| *id != metadata.origin.0);
     ids
 }

@@ -105,19 +105,20 @@ impl Sight<'_> {
             names.join(", ")
         };
         let (groups, topics) = (scope.groups.wanted(), scope.topics.wanted());
+        let nothing_there = self.nothing_there();
         if names_topics && !groups.is_empty() && self.places.is_empty() {
             nothing(format!(
-                "{} has neither offsets nor members in {}",
+                "{} has {nothing_there} in {}",
                 in_words(groups),
                 in_words(topics)
             ));
             return;
         }
-        if !groups.is_empty() && (names_topics || scope.is_check) {
+        if !groups.is_empty() && (names_topics || scope.is_check || scope.active_ms.is_some()) {
             for group in groups {
                 if !self.places.iter().any(|(name, _)| group.fits(name)) {
                     nothing(format!(
-                        "{group} has neither offsets nor members{}",
+                        "{group} has {nothing_there}{}",
                         if names_topics { " in these topics" } else { "" }
                     ));
                 }
@@ -126,8 +127,19 @@ impl Sight<'_> {
         // Metrics are about topics that nobody reads, too.
         for topic in topics.iter().filter(|_| !scope.wants_all_logs) {
             if !self.places.iter().any(|(_, name)| topic.fits(name)) {
-                nothing(format!("no group has offsets or members in {topic}"));
+                nothing(match scope.active_ms {
+                    None => format!("no group has offsets or members in {topic}"),
+                    Some(_) => format!("no group is active in {topic}"),
+                });
             }
+        }
+    }
+
+    /// What a group lacks that is not in the report.
+    fn nothing_there(&self) -> &'static str {
+        match self.scope.active_ms {
+            None => "neither offsets nor members",
+            Some(_) => "neither members nor commits within --active",
         }
     }
 
@@ -161,8 +173,9 @@ impl Sight<'_> {
             return None;
         }
         Some(format!(
-            "{} has neither offsets nor members in {}",
+            "{} has {} in {}",
             name(&line.group),
+            self.nothing_there(),
             name(&line.topic)
         ))
     }

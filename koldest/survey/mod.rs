@@ -4,6 +4,7 @@
 //! that the first contact may take; its partitions then say so.
 
 mod assemble;
+mod windows;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,18 +14,17 @@ use tools::kafka::client::ContactError;
 use tools::kafka::cluster::configs::Answered;
 use tools::kafka::cluster::metadata::Broker;
 use tools::kafka::cluster::{
-    Isolation, LogDir, LogSpan, Metadata, Patience, Question, Spec, Topic, Topics, configs,
-    first_since, log_dirs, may_list_topics, metadata, offsets_over,
+    Isolation, LogDir, Metadata, Patience, Question, Topic, Topics, configs, log_dirs,
+    may_list_topics, metadata, offsets_over,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, KafkaError};
-use tools::units::CLOCK_TOLERANCE_MS;
 
 use crate::config::Wanted;
 use crate::ends::{self, Leader, Open};
 use crate::facts::{Extent, Facts};
-use assemble::{SPECS, configs_of, dirs_of, extent, known_window_start, put_bytes, put_settings};
+use assemble::{SPECS, configs_of, dirs_of, extent, put_bytes, put_settings};
 
 /// Everything that the cluster said.
 pub(crate) struct Survey {
@@ -347,76 +347,5 @@ impl Asker<'_> {
             extents[index] = one.error.map_or(Ok(one.extent), Err);
         }
         extents
-    }
-
-    /// Where the window of the rate begins, in the logs whose ends do not tell it.
-    fn ask_windows(
-        &self,
-        wire: &mut Wire<'_>,
-        cluster: &Metadata,
-        asked: &[&Facts],
-        extents: &mut [Result<Extent, KafkaError>],
-        patience: &mut Patience<'_>,
-    ) {
-        let mut open = Vec::new();
-        let mut questions = Vec::new();
-        for (index, (one, extent)) in asked.iter().zip(&mut *extents).enumerate() {
-            let Ok(known) = extent else { continue };
-            known.window_start = known_window_start(known, self.since_ms, self.now_ms);
-            if known.window_start.is_none() {
-                questions.push(Question {
-                    topic: one.topic.clone(),
-                    partition: one.partition.unwrap_or(-1),
-                    spec: Spec::Time(self.since_ms.max(0)),
-                });
-                open.push(index);
-            }
-        }
-        if open.is_empty() {
-            return;
-        }
-        let found = offsets_over(
-            wire,
-            cluster,
-            &questions,
-            Isolation::ReadUncommitted,
-            patience,
-        );
-        let latest_ms = self.now_ms.saturating_add(CLOCK_TOLERANCE_MS);
-        let mut spans = Vec::new();
-        let mut behind_ahead = Vec::new();
-        let answers = questions.iter().zip(found.into_iter().flatten());
-        for (index, (question, found)) in open.into_iter().zip(answers) {
-            let extent = &mut extents[index];
-            match (&mut *extent, found) {
-                (Ok(known), Ok(found)) if found.timestamp_ms > Some(latest_ms) => {
-                    spans.push(LogSpan {
-                        topic: question.topic.as_str().into(),
-                        partition: question.partition,
-                        from: found.offset.unwrap_or(known.log_start),
-                        until: known.end,
-                    });
-                    behind_ahead.push(index);
-                }
-                (Ok(known), Ok(found)) => {
-                    known.window_start = Some(found.offset.unwrap_or(known.end));
-                }
-                // A cluster that has no look-up by time has no rate.
-                (_, Err(error)) if error.code == code::UNSUPPORTED_FEATURE => {}
-                (_, Err(error)) => *extent = Err(error),
-                (Err(_), Ok(_)) => {}
-            }
-        }
-        let window = (self.since_ms, latest_ms);
-        let found = first_since(wire, &spans, window, cluster, patience);
-        for (index, found) in behind_ahead.into_iter().zip(found) {
-            let Ok(known) = &mut extents[index] else {
-                continue;
-            };
-            match found {
-                Ok(first) => known.window_start = Some(first.unwrap_or(known.end)),
-                Err(error) => known.no_window = Some(error.to_string()),
-            }
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! - [`cases`]: where lag is often told wrong: deletion, compaction, transactions, topics made anew, no commits.
 //! - [`groups`]: every type of group, with and without members.
 //! - [`absent`]: brokers that are down or hang, partitions and coordinators without a leader, what is not allowed.
+//! - [`active`]: topics that a group has left.
 //! - [`rights`]: what a user may not see.
 //! - [`selected`]: what fits nothing, or can't be determined.
 //! - [`report`]: selection, sums, order, limits, rates, formats, files.
@@ -11,6 +12,7 @@
 //! - [`field`]: what clients ask of the exporter, addresses, TLS and users, options of the environment.
 
 mod absent;
+mod active;
 mod cases;
 mod exporter;
 mod field;

@@ -1,6 +1,6 @@
 //! Which rows there are, in which order and format, and the exit code.
 
-use super::{Member, SOON, commit, klag, rows};
+use super::{Member, SOON, commit, klag, now_ms, rows};
 use crate::testkit::broker::{self, Kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Terminal, cmd};
@@ -307,6 +307,28 @@ fn rates_are_of_two_looks_or_of_the_last_hour() {
     let produced = row["produced"].as_f64().unwrap();
     assert!((produced - 140.0 / 3600.0).abs() < 1e-9, "{row}");
     assert_eq!(row["consumed"], serde_json::Value::Null);
+
+    // What is dated ahead is in no hour: not at first, not at last, not between.
+    let day_ms = 24 * 3_600_000;
+    let far = [("message.timestamp.after.max.ms", "9223372036854775807")];
+    let at = |ms: i64| Record {
+        timestamp_ms: Some(now_ms() + ms),
+        ..Record::of("x")
+    };
+    let (ahead, old) = (at(day_ms), at(-day_ms));
+    let mixed = kafka.topic("rates-ahead", 1, &far);
+    kafka.produce(&mixed, &[ahead.clone(), old.clone(), ahead.clone()]);
+    kafka.produce(&mixed, &vec![at(-60_000); 18]);
+    kafka.produce(&mixed, &vec![ahead.clone(); 500]);
+    let behind = kafka.topic("rates-behind", 1, &far);
+    kafka.produce(&behind, &[old, ahead]);
+    for (topic, expected) in [(mixed, Some(18.0)), (behind, None)] {
+        commit(kafka, &topic, &topic, &[(0, 1)]);
+        let one_look = klag(kafka, &topic).args(["-J", "--rate"]).run().succeeds();
+        let produced = rows(one_look.text())[0]["produced"].as_f64();
+        let produced = produced.map(|rate| (rate * 3600.0).round());
+        assert_eq!(produced, expected);
+    }
 
     let still = klag(kafka, &topic)
         .args(["-J", "--rate", "200ms"])

@@ -7,13 +7,14 @@ use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::java;
 use crate::testkit::session;
 
-const USERS: [&str; 6] = [
+const USERS: [&str; 7] = [
     "nobody",
     "grouper",
     "reader",
     "team",
     "everything",
     "lister",
+    "ages",
 ];
 
 fn guarded() -> Option<Kafka> {
@@ -143,6 +144,17 @@ fn no_check_is_green_for_who_may_not_see_and_the_manual_s_acls_are_enough() {
     check("reader", &["-g", shop])
         .fails_with(2)
         .stderr_has("all topics");
+    // What is left out is known by the commits.
+    let active = ["-g", shop, "-t", orders, "--active", "1d"];
+    check("reader", &active)
+        .fails_with(2)
+        .stderr_has("--active can't read the times of commits in __consumer_offsets");
+    grant(
+        kafka,
+        "reader",
+        &["--operation", "Read", "--topic", "__consumer_offsets"],
+    );
+    check("reader", &active).succeeds().stderr_is("");
     check("reader", &["-t", orders])
         .fails_with(2)
         .stderr_has("all groups");
@@ -196,6 +208,19 @@ fn check_ages(world: &World) {
         .succeeds()
         .stdout_is("")
         .stderr_is("");
+    // What koldest(1) lists is enough for all that koldest tells.
+    let words = "--operation Describe --operation Read --operation DescribeConfigs --topic";
+    let words: Vec<&str> = words.split(' ').collect();
+    grant(kafka, "ages", &[&words[..], &[orders]].concat());
+    let words = "--operation Describe --operation DescribeConfigs --cluster";
+    grant(kafka, "ages", &words.split(' ').collect::<Vec<_>>());
+    let told = as_user(kafka, "ages", "koldest", &["-J", orders]).run();
+    let told = rows(told.succeeds().stderr_is("").text());
+    let known = ["age", "bytes", "rate_bytes", "retention_ms", "keeps_min"];
+    assert!(
+        known.iter().all(|name| !told[0][name].is_null()),
+        "{told:?}"
+    );
 }
 
 #[test]

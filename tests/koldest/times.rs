@@ -219,6 +219,14 @@ fn what_is_dated_ahead_is_in_no_age_rate_or_limit() {
         metrics.text()
     );
 
+    // In the window eighteen, and five hundred that are dated ahead.
+    let mixed = kafka.topic("times-mixed-ahead", 1, &far);
+    kafka.produce(&mixed, &[at(now_ms() - 2 * day_ms, "x")]);
+    kafka.produce(&mixed, &vec![at(now_ms() - HOUR_MS / 2, "x"); 18]);
+    kafka.produce(&mixed, &vec![at(now_ms() + day_ms, "x"); 500]);
+    let rate = row(kafka, &mixed)["rate_records"].as_f64().unwrap();
+    assert!((rate - 18.0 / 3600.0).abs() < 1e-9, "{rate}");
+
     // Twenty that are four days old, and then one that is thirty days ahead.
     let last = kafka.topic("times-last-ahead", 1, &far);
     let old: Vec<_> = (0..20)

@@ -82,6 +82,11 @@ pub struct Partition {
 }
 
 impl Metadata {
+    /// The numbers of the brokers that are up.
+    pub fn broker_ids(&self) -> Vec<i32> {
+        self.brokers.iter().map(|broker| broker.id).collect()
+    }
+
     /// The controller, or another broker that is up: for a question that any of them answers.
     pub fn any_broker(&self) -> Option<i32> {
         let first = self.brokers.first().map(|broker| broker.id);

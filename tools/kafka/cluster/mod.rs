@@ -1,5 +1,6 @@
 //! What a cluster answers when it is asked: plain rows, no type of librdkafka's in sight.
 //!
+//! - [`commits`]: when groups committed last.
 //! - [`mod@committed`]: how far groups have read, many groups at once.
 //! - [`mod@configs`]: settings of topics and brokers.
 //! - [`groups`]: which groups there are, and who coordinates them.
@@ -14,6 +15,7 @@
 //! - [`unread`]: the first record that a reader has not seen yet.
 
 mod assignment;
+pub mod commits;
 pub mod committed;
 pub mod configs;
 pub mod groups;
@@ -28,10 +30,12 @@ mod reader;
 pub mod rights;
 pub mod share;
 mod share_answer;
+mod spans;
 mod streams;
 mod streams_answer;
 pub mod unread;
 
+pub use commits::CommitTimes;
 pub use committed::{Committed, committed};
 pub use configs::{ConfigsOf, Resource, Setting, configs, topic_settings};
 pub use groups::{GroupKind, coordinator_answers, coordinators, list_groups};
@@ -43,4 +47,5 @@ pub use patience::Patience;
 pub use pieces::{Met, Piece, Place, pieces};
 pub use rights::{may_list_groups, may_list_topics, named_topics};
 pub use share::{SharePosition, share_offsets};
-pub use unread::{FirstRecord, LogSpan, Position, first_since, first_unread, times_of};
+pub use spans::LogSpan;
+pub use unread::{FirstRecord, Position, count_after, first_since, first_unread, times_of};

@@ -14,6 +14,7 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+use super::offsets::Isolation;
 use super::patience::Patience;
 use crate::kafka::batch::{AbortedTransactions, BatchDecoder, BatchError, Batches, RawRecord};
 use crate::kafka::error::{KafkaError, code};
@@ -62,12 +63,13 @@ pub fn pieces(
     wire: &mut Wire<'_>,
     broker: i32,
     lists: &[Vec<Place<'_>>],
+    isolation: Isolation,
     patience: &mut Patience<'_>,
 ) -> Vec<Vec<Result<Piece, KafkaError>>> {
     let asked = lists.iter().filter(|places| !places.is_empty());
     let requests = asked.map(|places| {
         let topics = topics(places);
-        let build = move |_version: i16| request(topics);
+        let build = move |_version: i16| request(topics, isolation);
         (broker, build)
     });
     let answers = patience.fan_out(wire, &VERSIONS, requests.collect());
@@ -124,14 +126,14 @@ fn topics(places: &[Place<'_>]) -> Vec<FetchTopic> {
     topics
 }
 
-fn request(topics: Vec<FetchTopic>) -> FetchRequest {
+fn request(topics: Vec<FetchTopic>, isolation: Isolation) -> FetchRequest {
     FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(0)
         .with_min_bytes(0)
         .with_max_bytes(ANSWER_BYTES)
-        // Committed: the broker names the aborted transactions.
-        .with_isolation_level(1)
+        // Where only committed records are read, the broker names the aborted transactions.
+        .with_isolation_level(isolation.level())
         // Epoch -1: an answer about all of it, and nothing remembered at the broker (KIP-227).
         .with_session_epoch(-1)
         .with_topics(topics)

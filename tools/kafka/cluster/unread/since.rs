@@ -8,24 +8,13 @@
 use std::sync::Arc;
 
 use super::{Position, first_unread};
+use crate::kafka::batch::RawRecord;
 use crate::kafka::cluster::metadata::Metadata;
 use crate::kafka::cluster::offsets::Isolation;
 use crate::kafka::cluster::patience::Patience;
+use crate::kafka::cluster::spans::{LogSpan, read_spans};
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
-
-/// A part of a partition's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSpan {
-    /// The topic's name.
-    pub topic: Arc<str>,
-    /// The partition's number.
-    pub partition: i32,
-    /// The first offset of it.
-    pub from: i64,
-    /// The offset behind it.
-    pub until: i64,
-}
 
 /// The first offset in each span whose record is dated from `since_ms` to `until_ms`; in their order.
 ///
@@ -71,6 +60,39 @@ pub fn first_since(
         }
     }
     searches.into_iter().map(Search::into_answer).collect()
+}
+
+/// The most offsets of a span that are read to count.
+const MOST_OFFSETS: i64 = 100_000;
+
+/// How many messages of each span are dated after `until_ms`; none for a span of more than 100,000 offsets.
+///
+/// It takes the permission to read.
+pub fn count_after(
+    wire: &mut Wire<'_>,
+    spans: &[LogSpan],
+    until_ms: i64,
+    metadata: &Metadata,
+    patience: &mut Patience<'_>,
+) -> Vec<Result<Option<i64>, KafkaError>> {
+    let is_short = |span: &LogSpan| span.until - span.from <= MOST_OFFSETS;
+    let short: Vec<LogSpan> = spans
+        .iter()
+        .filter(|span| is_short(span))
+        .cloned()
+        .collect();
+    let mut counts = vec![0; short.len()];
+    let mut take = |index: usize, record: &RawRecord<'_>| {
+        counts[index] += i64::from(record.timestamp_ms > until_ms);
+    };
+    let isolation = Isolation::ReadUncommitted;
+    let answers = read_spans(wire, metadata, &short, isolation, patience, &mut take);
+    let mut found = answers.into_iter().zip(counts);
+    let mut next = |span| {
+        let (answer, count) = is_short(span).then(|| found.next()).flatten()?;
+        Some(answer.map(|()| count))
+    };
+    spans.iter().map(|span| next(span).transpose()).collect()
 }
 
 /// The bisection of one span.

@@ -1,0 +1,168 @@
+//! `--active`: leaves out the topics that a group has left.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use tools::kafka::cluster::commits::{CommitTimes, OFFSETS_TOPIC};
+use tools::kafka::cluster::groups::offsets_partition;
+use tools::kafka::cluster::{GroupKind, Metadata, Patience};
+use tools::kafka::wire::Wire;
+
+use super::groups::{Found, partition_count};
+use super::places::{Committed, Place};
+use super::{Failure, Part, Scope, now_ms};
+
+/// Leaves out the places of topics in which their group has no member and has not committed for `--active TIME`.
+///
+/// What is not known is not left out.
+pub(super) fn retain(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    scope: &Scope,
+    (found, places): (&[Found], &mut Vec<Place>),
+    times: &mut CommitTimes,
+    patience: &mut Patience<'_>,
+    failures: &mut Vec<Failure>,
+) {
+    let Some(active_ms) = scope.active_ms else {
+        return;
+    };
+    let held = held(found, places);
+    let pair = |place: &Place| (place.group.name.clone(), Arc::clone(&place.topic));
+    let count = partition_count(metadata);
+    let mut partitions = BTreeMap::new();
+    for (group, _) in places.iter().map(pair).filter(|pair| !held.contains(pair)) {
+        let partition = offsets_partition(&group, count);
+        partitions.insert(group, partition);
+    }
+    let asked: BTreeSet<i32> = partitions.values().copied().flatten().collect();
+    let since_ms = now_ms() - active_ms;
+    let failed = times.update(wire, metadata, asked.into_iter(), since_ms, patience);
+    let mut reasons: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    for (partition, error) in &failed {
+        reasons
+            .entry(error.to_string())
+            .or_default()
+            .push(*partition);
+    }
+    if partitions.values().any(Option::is_none) {
+        reasons.insert(
+            "it is not there, or this user may not see it".to_owned(),
+            Vec::new(),
+        );
+    }
+    failures.extend(reasons.into_iter().map(|(reason, partitions)| {
+        let partitions = match partitions.as_slice() {
+            [] => String::new(),
+            partitions => format!(" {partitions:?}"),
+        };
+        Part::Offsets.failed(format!(
+            "--active can't read the times of commits in {OFFSETS_TOPIC}{partitions}: {reason}"
+        ))
+    }));
+    let unread: HashSet<i32> = failed.into_iter().map(|(partition, _)| partition).collect();
+    places.retain(|place| {
+        let is_unknown = || match partitions.get(&place.group.name).copied().flatten() {
+            Some(partition) => unread.contains(&partition),
+            None => true,
+        };
+        held.contains(&pair(place))
+            || is_unknown()
+            || times.last_ms(&place.group.name, &place.topic).is_some()
+    });
+}
+
+/// Groups and topics that stay whenever the group committed: it has a member there, or that is not known.
+fn held(found: &[Found], places: &[Place]) -> HashSet<(String, Arc<str>)> {
+    let mut held = HashSet::new();
+    let mut whole = HashSet::new();
+    for found in found {
+        let name = &found.group.name;
+        let members = match &found.description {
+            Ok(description) if found.group.members.is_some() => &description.members,
+            _ => {
+                whole.insert(name);
+                continue;
+            }
+        };
+        let owned = members.iter().flat_map(|member| &member.partitions);
+        let owned: HashSet<_> = owned
+            .map(|(topic, _)| (name.clone(), Arc::clone(topic)))
+            .collect();
+        // While members agree who reads what, nobody owns anything. And acknowledging is not committing.
+        let is_between = owned.is_empty() && !members.is_empty();
+        if is_between || found.kind == GroupKind::Share {
+            whole.insert(name);
+        }
+        held.extend(owned);
+    }
+    for place in places {
+        let is_unknown = matches!(place.committed, Committed::Failed(_));
+        if is_unknown || whole.contains(&place.group.name) {
+            held.insert((place.group.name.clone(), Arc::clone(&place.topic)));
+        }
+    }
+    held
+}
+
+#[cfg(test)]
+mod tests {
+    use tools::kafka::KafkaError;
+    use tools::kafka::cluster::members::{Description, Member};
+
+    use super::*;
+    use crate::row::Group;
+
+    #[test]
+    fn what_a_member_owns_or_may_own_is_held() {
+        let owner = |topics: &[&str]| Member {
+            partitions: topics
+                .iter()
+                .map(|topic| ((*topic).into(), vec![0]))
+                .collect(),
+            ..Member::default()
+        };
+        let group = |members| {
+            Arc::new(Group {
+                name: "g".to_owned(),
+                members,
+                ..Group::default()
+            })
+        };
+        let seen = |kind, members: Result<Vec<Member>, KafkaError>, committed| {
+            let group = group(members.as_ref().ok().map(Vec::len));
+            let place = |topic: &str| Place {
+                group: Arc::clone(&group),
+                topic: topic.into(),
+                partition: 0,
+                owner: None,
+                committed: Clone::clone(&committed),
+            };
+            let places = ["a", "b"].map(place);
+            let state = "Stable".to_owned();
+            let found = Found {
+                description: members.map(|members| Description { state, members }),
+                group,
+                kind,
+                error: None,
+            };
+            let held = held(&[found], &places);
+            let mut topics: Vec<String> = held.iter().map(|(_, topic)| topic.to_string()).collect();
+            topics.sort_unstable();
+            topics.join(" ")
+        };
+        let at = Committed::At(Some(1));
+        let classic = GroupKind::Classic;
+        assert_eq!(seen(classic, Ok(Vec::new()), at.clone()), "");
+        assert_eq!(seen(classic, Ok(vec![owner(&["a"])]), at.clone()), "a");
+        assert_eq!(
+            seen(classic, Ok(vec![owner(&[])]), at.clone()),
+            "a b",
+            "a rebalance"
+        );
+        assert_eq!(seen(classic, Err(KafkaError::of(29)), at.clone()), "a b");
+        assert_eq!(seen(GroupKind::Share, Ok(Vec::new()), at), "a b");
+        let failed = Committed::Failed("silent".to_owned());
+        assert_eq!(seen(classic, Ok(Vec::new()), failed), "a b");
+    }
+}

@@ -1,0 +1,137 @@
+//! Parts of logs, read as a whole, many partitions at once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::metadata::Metadata;
+use super::offsets::Isolation;
+use super::patience::Patience;
+use super::pieces::{Piece, Place, pieces};
+use crate::kafka::batch::{BatchDecoder, RawRecord};
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::wire::Wire;
+
+/// A part of a partition's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSpan {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition's number.
+    pub partition: i32,
+    /// The first offset of it.
+    pub from: i64,
+    /// The offset behind it.
+    pub until: i64,
+}
+
+/// The most bytes of one partition in an answer at first.
+const FIRST_BYTES: i32 = 4 * 1024 * 1024;
+/// The largest batch that is waited for.
+const LARGEST_BYTES: i32 = 128 * 1024 * 1024;
+/// Partitions in one request, so that their bytes fit into one answer.
+const IN_ONE_REQUEST: usize = 8;
+/// Requests to one broker at once.
+const AT_ONCE: usize = 2;
+
+/// A span of which there is more to read.
+struct Open<'a> {
+    index: usize,
+    span: &'a LogSpan,
+    next: i64,
+    limit_bytes: i32,
+}
+
+/// Hands every message of each span to `take`, with the span's place in `spans`; tells which spans were read to their
+/// end. It takes the permission to read.
+pub(super) fn read_spans(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    spans: &[LogSpan],
+    isolation: Isolation,
+    patience: &mut Patience<'_>,
+    take: &mut dyn FnMut(usize, &RawRecord<'_>),
+) -> Vec<Result<(), KafkaError>> {
+    let mut answers = vec![Ok(()); spans.len()];
+    let mut by_leader: BTreeMap<i32, VecDeque<Open<'_>>> = BTreeMap::new();
+    for (index, span) in spans.iter().enumerate() {
+        match metadata.leader(&span.topic, span.partition) {
+            Ok(leader) => by_leader.entry(leader).or_default().push_back(Open {
+                index,
+                span,
+                next: span.from,
+                limit_bytes: FIRST_BYTES,
+            }),
+            Err(error) => answers[index] = Err(error),
+        }
+    }
+    let mut decoder = BatchDecoder::new(LARGEST_BYTES as usize);
+    for (leader, mut open) in by_leader {
+        open.retain(|one| one.next < one.span.until);
+        while !open.is_empty() && !(patience.interrupted())() {
+            let count = open.len().min(IN_ONE_REQUEST * AT_ONCE);
+            let asked: Vec<Open<'_>> = open.drain(..count).collect();
+            for (mut one, piece) in read(wire, leader, asked, isolation, patience) {
+                match piece.and_then(|piece| one.take(&piece, &mut decoder, take)) {
+                    Ok(()) if one.next < one.span.until => open.push_back(one),
+                    Ok(()) => {}
+                    Err(error) => answers[one.index] = Err(error),
+                }
+            }
+            // A broker that sends what it is asked for is not silent, however much that is.
+            patience.renew(leader);
+        }
+    }
+    answers
+}
+
+/// The next piece of each partition.
+fn read<'a>(
+    wire: &mut Wire<'_>,
+    leader: i32,
+    open: Vec<Open<'a>>,
+    isolation: Isolation,
+    patience: &mut Patience<'_>,
+) -> Vec<(Open<'a>, Result<Piece, KafkaError>)> {
+    let place = |one: &Open<'a>| Place {
+        topic: &one.span.topic,
+        partition: one.span.partition,
+        offset: one.next,
+        limit_bytes: one.limit_bytes,
+    };
+    let lists: Vec<Vec<_>> = open
+        .chunks(IN_ONE_REQUEST)
+        .map(|chunk| chunk.iter().map(place).collect())
+        .collect();
+    let answers = pieces(wire, leader, &lists, isolation, patience);
+    open.into_iter()
+        .zip(answers.into_iter().flatten())
+        .collect()
+}
+
+impl Open<'_> {
+    fn take(
+        &mut self,
+        piece: &Piece,
+        decoder: &mut BatchDecoder,
+        take: &mut dyn FnMut(usize, &RawRecord<'_>),
+    ) -> Result<(), KafkaError> {
+        let met = piece.messages(self.next, decoder, |record| {
+            if record.offset >= self.span.until {
+                return ControlFlow::Break(());
+            }
+            take(self.index, record);
+            ControlFlow::Continue(())
+        });
+        let unreadable = |reason| KafkaError::new(code::BAD_MESSAGE, reason);
+        match met.map_err(|error| unreadable(error.reason()))?.next_offset {
+            Some(next) => self.next = next.max(self.next + 1),
+            None if self.limit_bytes >= LARGEST_BYTES => {
+                let reason = format!("the batch at offset {} does not come", self.next);
+                return Err(unreadable(reason));
+            }
+            None => self.limit_bytes = self.limit_bytes.saturating_mul(4).min(LARGEST_BYTES),
+        }
+        Ok(())
+    }
+}
