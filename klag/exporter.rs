@@ -51,8 +51,10 @@ impl Scraper for ClusterScraper<'_> {
         let view = &self.config.metrics;
         let mut text = Vec::new();
         let mut html = Vec::new();
+        let mut brokers = None;
         let (wrong, ready) = match found {
             Ok(snapshot) => {
+                brokers = Some(snapshot.metadata.broker_ids());
                 metrics::write(&snapshot, view, started.elapsed(), &mut text);
                 let wrong = troubles(&snapshot);
                 if wants_page {
@@ -74,7 +76,7 @@ impl Scraper for ClusterScraper<'_> {
             }
         };
         if !interrupted() {
-            log_changes(&mut self.log, wrong);
+            log_changes(&mut self.log, wrong, brokers.as_deref());
         }
         Scraped {
             metrics: text,

@@ -221,23 +221,14 @@ pub(crate) fn troubles(snapshot: &Snapshot) -> Vec<Trouble> {
             places.entry(reason).or_insert((0, place)).0 += 1;
         }
     }
-    let failures = snapshot.failures.iter().map(|failure| {
-        let text = failure.reason.clone();
-        // What stands behind it is worded differently from look to look.
-        let subject = text
-            .rsplit_once(": ")
-            .map_or(&*text, |(subject, _)| subject);
-        Trouble {
-            subject: subject.to_owned(),
-            text,
-        }
-    });
-    let of_rows = places.into_iter().map(|(reason, (count, place))| Trouble {
-        text: match count {
+    let failures = snapshot.failures.iter();
+    let failures = failures.map(|failure| Trouble::of(failure.reason.clone()));
+    let of_rows = places.into_iter().map(|(reason, (count, place))| {
+        let text = match count {
             1 => format!("{place}: {reason}"),
             _ => format!("{place} and {} more: {reason}", count - 1),
-        },
-        subject: reason,
+        };
+        Trouble::about(&reason, text)
     });
     failures.chain(of_rows).collect()
 }

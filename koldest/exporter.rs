@@ -53,8 +53,11 @@ impl Scraper for Surveyor<'_> {
             // A vector takes everything.
             let _ = report.write(Style::new(format, true), out);
         };
+        let mut brokers = None;
         let (wrong, ready) = match survey {
             Ok(survey) => {
+                let ids = survey.brokers.iter().map(|(broker, _)| broker.id);
+                brokers = Some(ids.collect::<Vec<i32>>());
                 let (report, failures) = report::of(&survey, self.config);
                 write(Format::Prometheus, &report, &mut metrics);
                 if wants_page {
@@ -62,7 +65,7 @@ impl Scraper for Surveyor<'_> {
                     caption.extend(failures.iter().take(report::TOLD).cloned());
                     write(Format::Html, &report.captioned(caption), &mut page);
                 }
-                (failures.into_iter().map(trouble).collect(), Ok(()))
+                (failures.into_iter().map(Trouble::of).collect(), Ok(()))
             }
             Err(error) => {
                 let reason = format!("{error:#}");
@@ -78,7 +81,7 @@ impl Scraper for Surveyor<'_> {
         };
         write_scrape(wrong.is_empty(), started, &mut metrics);
         if !interrupted() {
-            log_changes(&mut self.log, wrong);
+            log_changes(&mut self.log, wrong, brokers.as_deref());
         }
         Scraped {
             metrics,
@@ -93,15 +96,6 @@ impl Scraper for Surveyor<'_> {
             Ok(_) | Err(ContactError::Answered(_)) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
-    }
-}
-
-/// `orders:3: Timed out`: what stands behind it is worded differently from look to look.
-fn trouble(text: String) -> Trouble {
-    let subject = text.split_once(": ").map_or(&*text, |(subject, _)| subject);
-    Trouble {
-        subject: subject.to_owned(),
-        text,
     }
 }
 

@@ -74,8 +74,10 @@ pub fn serve(
 const LINES: usize = 10;
 
 /// Writes a line for each thing that has begun to be wrong since the last look, or is wrong no more.
-pub fn log_changes(log: &mut StateLog, now: Vec<Trouble>) {
-    let lines = log.changes(now);
+///
+/// `brokers` are those that the cluster has now; none where nobody answered.
+pub fn log_changes(log: &mut StateLog, now: Vec<Trouble>, brokers: Option<&[i32]>) {
+    let lines = log.changes(now, brokers);
     for line in lines.iter().take(LINES) {
         message(line);
     }
