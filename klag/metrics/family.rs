@@ -69,5 +69,7 @@ pub(crate) fn known_name(name: &str) -> Result<String, String> {
     if all.any(|family| family.name == name) {
         return Ok(name.to_owned());
     }
-    Err(format!("there is no family of metrics {name}"))
+    Err(format!(
+        "there is no family of metrics {name}: -o prometheus shows them"
+    ))
 }

@@ -65,9 +65,13 @@ impl FromStr for Name {
         if !text.starts_with('^') {
             return Ok(Name::Plain(text.to_owned()));
         }
-        Regex::new(text)
-            .map(Name::Pattern)
-            .map_err(|error| format!("{text:?} is not a regular expression: {error}"))
+        Regex::new(text).map(Name::Pattern).map_err(|error| {
+            // The parser draws where the fault is, and says last what it is.
+            let error = error.to_string();
+            let reason = error.lines().last().unwrap_or_default();
+            let reason = reason.trim_start_matches("error: ");
+            format!("{text:?} is not a regular expression: {reason}")
+        })
     }
 }
 
@@ -221,6 +225,7 @@ mod tests {
     fn no_name_and_no_regular_expression_are_refused() {
         assert!("".parse::<Name>().is_err());
         let refused = "^(".parse::<Name>().expect_err("an open group");
-        assert!(refused.contains("\"^(\" is not a regular expression"));
+        let expected = "\"^(\" is not a regular expression: unclosed group";
+        assert_eq!(refused, expected);
     }
 }
