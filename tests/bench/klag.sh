@@ -89,3 +89,12 @@ peak=0
 while read -r _ size _ < <(grep VmHWM /proc/$klag/status 2>/dev/null); do peak=$size; sleep 0.005; done
 wait $klag
 printf 'klag --time: %s MiB at most\n' "$((peak / 1024))"
+
+klag -m 60 -g '^bench-' --listen 127.0.0.1:0 2>"$work/exporter" & klag=$!
+until url=$(grep -o 'http://.*' "$work/exporter"); do sleep 0.1; done
+for encoding in identity gzip; do
+    curl -fsS -H "Accept-Encoding: $encoding" -o /dev/null \
+        -w "klag --listen, $encoding: %{size_download} bytes in %{time_total} s\n" "$url"
+done
+printf "klag --listen: %s MiB at most\n" "$(($(awk "/VmHWM/ { print \$2 }" "/proc/$klag/status") / 1024))"
+kill $klag
