@@ -33,6 +33,7 @@ use super::client::Client;
 use super::error::{KafkaError, code};
 pub use response::RawResponse;
 use response::{InFlightRequest, api_name};
+pub(super) use shim::learned_brokers;
 use shim::{BrokerHandle, EncodedRequest, Queue, ResponseBody};
 
 /// Where a request goes.
@@ -90,10 +91,15 @@ pub struct Wire<'c> {
     arrived: VecDeque<(CorrelationId, Result<ResponseBody, KafkaError>)>,
     next_id: u64,
     brokers_refreshed_at: Option<Instant>,
+    connect_poll_interval: Duration,
+    /// The state of the connections at the last check.
+    seen_state: i32,
 }
 
 /// How often connections are checked while other responses are awaited.
 const CONNECT_POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// The same where no connection has changed since the last check.
+const LONGEST_CONNECT_POLL_INTERVAL: Duration = Duration::from_millis(64);
 /// How often librdkafka refreshes its list of brokers to find one that it does not know.
 const BROKER_REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -108,6 +114,8 @@ impl<'c> Wire<'c> {
             arrived: VecDeque::new(),
             next_id: 0,
             brokers_refreshed_at: None,
+            connect_poll_interval: CONNECT_POLL_INTERVAL,
+            seen_state: 0,
         }
     }
 
@@ -145,14 +153,14 @@ impl<'c> Wire<'c> {
             connect_by: deadline,
             versions,
         };
-        self.send_limited(target, limits, build)
+        self.send_limited(target, &limits, build)
     }
 
     /// As [`Wire::send`], within these limits.
     pub fn send_limited<R: Request>(
         &mut self,
         target: Target,
-        limits: RequestLimits,
+        limits: &RequestLimits,
         build: impl FnOnce(i16) -> R + 'static,
     ) -> CorrelationId {
         let id = CorrelationId(self.next_id);
@@ -210,7 +218,14 @@ impl<'c> Wire<'c> {
                 shim::wait_for_state(self.client, seen, wait.min(CONNECT_POLL_INTERVAL * 5));
             }
         } else {
-            self.receive(left.min(CONNECT_POLL_INTERVAL));
+            let state = shim::state_version(self.client);
+            let is_new = std::mem::replace(&mut self.seen_state, state) != state;
+            self.connect_poll_interval = if is_new {
+                CONNECT_POLL_INTERVAL
+            } else {
+                (self.connect_poll_interval * 2).min(LONGEST_CONNECT_POLL_INTERVAL)
+            };
+            self.receive(left.min(self.connect_poll_interval));
         }
     }
 

@@ -133,6 +133,32 @@ int ku_broker_is_known(rd_kafka_t *rk, int32_t id) {
         return 1;
 }
 
+/* What is known of the brokers that the cluster has told: 1 there are some, 2 one
+ * is up, 4 one is being connected to. */
+int ku_learned_brokers(rd_kafka_t *rk) {
+        rd_kafka_broker_t *rkb;
+        int known = 0;
+
+        rd_kafka_rdlock(rk);
+        TAILQ_FOREACH(rkb, &rk->rk_brokers, rkb_link) {
+                if (rkb->rkb_source != RD_KAFKA_LEARNED)
+                        continue;
+                switch (rd_kafka_broker_get_state(rkb)) {
+                case RD_KAFKA_BROKER_STATE_UP:
+                        known |= 1 | 2;
+                        break;
+                case RD_KAFKA_BROKER_STATE_DOWN:
+                case RD_KAFKA_BROKER_STATE_TRY_CONNECT:
+                        known |= 1;
+                        break;
+                default:
+                        known |= 1 | 4;
+                }
+        }
+        rd_kafka_rdunlock(rk);
+        return known;
+}
+
 void ku_broker_release(void *broker) {
         rd_kafka_broker_destroy((rd_kafka_broker_t *)broker);
 }

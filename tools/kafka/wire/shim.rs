@@ -20,6 +20,7 @@ unsafe extern "C" {
     fn ku_broker_any(rk: *mut rd_kafka_t) -> *mut c_void;
     fn ku_broker_up(rk: *mut rd_kafka_t, id: i32) -> *mut c_void;
     fn ku_broker_is_known(rk: *mut rd_kafka_t, id: i32) -> c_int;
+    fn ku_learned_brokers(rk: *mut rd_kafka_t) -> c_int;
     fn ku_broker_release(broker: *mut c_void);
     fn ku_broker_id(broker: *mut c_void) -> i32;
     fn ku_broker_name(broker: *mut c_void) -> *const c_char;
@@ -225,6 +226,23 @@ impl Drop for BrokerHandle {
 pub(super) fn is_known(client: &Client, id: i32) -> bool {
     // SAFETY: the handle is live.
     unsafe { ku_broker_is_known(client.as_ptr(), id) != 0 }
+}
+
+/// The connections to the brokers that the cluster has told.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kafka) struct LearnedBrokers {
+    pub(in crate::kafka) is_one_up: bool,
+    pub(in crate::kafka) is_one_connecting: bool,
+}
+
+/// How the connections to the brokers that the cluster has told are; none before it has told any.
+pub(in crate::kafka) fn learned_brokers(client: &Client) -> Option<LearnedBrokers> {
+    // SAFETY: the handle is live.
+    let known = unsafe { ku_learned_brokers(client.as_ptr()) };
+    (known != 0).then_some(LearnedBrokers {
+        is_one_up: known & 2 != 0,
+        is_one_connecting: known & 4 != 0,
+    })
 }
 
 /// Makes librdkafka refresh its list of brokers.
