@@ -153,14 +153,14 @@ impl<'c> Wire<'c> {
             connect_by: deadline,
             versions,
         };
-        self.send_limited(target, &limits, build)
+        self.send_limited(target, limits, build)
     }
 
     /// As [`Wire::send`], within these limits.
     pub fn send_limited<R: Request>(
         &mut self,
         target: Target,
-        limits: &RequestLimits,
+        limits: RequestLimits,
         build: impl FnOnce(i16) -> R + 'static,
     ) -> CorrelationId {
         let id = CorrelationId(self.next_id);
