@@ -43,9 +43,27 @@ fn a_protocol_that_does_not_fit_the_listener_is_named_with_the_one_that_does() {
     let password = format!("sasl.password={PASSWORD}");
     let user = format!("sasl.username={USER}");
     let login = ["sasl.mechanisms=PLAIN", &user, &password];
-    let cases: [(&str, &[&str], &str); 8] = [
-        ("SASL_SSL", &[], "security.protocol=SSL (or SASL_SSL"),
-        ("EXPIRED", &[], "speaks TLS: -X security.protocol=SSL"),
+    let cases: [(&str, &[&str], &str); 10] = [
+        (
+            "SASL_SSL",
+            &[],
+            "speaks TLS: -X security.protocol=SASL_SSL is needed, not PLAINTEXT, and sasl.mechanisms (it offers PLAIN, SCRAM-SHA-256",
+        ),
+        (
+            "SASL_SSL",
+            &["security.protocol=SSL", &trust],
+            "asks for a login: -X security.protocol=SASL_SSL is needed, not SSL, and sasl.mechanisms (it offers PLAIN, SCRAM-SHA-256",
+        ),
+        (
+            "EXPIRED",
+            &[],
+            "speaks TLS: -X security.protocol=SSL is needed, not PLAINTEXT",
+        ),
+        (
+            "SSL",
+            &[],
+            "speaks TLS: -X security.protocol=SSL (or SASL_SSL",
+        ),
         (
             "SASL_PLAINTEXT",
             &[],
@@ -97,10 +115,12 @@ fn a_protocol_that_does_not_fit_the_listener_is_named_with_the_one_that_does() {
         let door = fortress.kafka.bootstrap_of(listener);
         refused_at_once(program(PROGRAMS[0]), &door, properties, reason);
     }
+    // Regression: a TLS client that should log in waited for the whole -m, and -P spoke of a broken pipe.
     for words in &PROGRAMS[1..] {
-        let (listener, properties, reason) = cases[0];
-        let door = fortress.kafka.bootstrap_of(listener);
-        refused_at_once(program(words), &door, properties, reason);
+        for (listener, properties, reason) in &cases[..2] {
+            let door = fortress.kafka.bootstrap_of(listener);
+            refused_at_once(program(words), &door, properties, reason);
+        }
     }
 }
 
@@ -210,6 +230,32 @@ fn an_address_that_the_cluster_tells_and_that_leads_nowhere_is_named_as_such() {
             .stderr_has("1 record not delivered")
             .stderr_has(format!("is at {host}:{port}: its advertised.listeners"));
     }
+}
+
+#[test]
+fn a_refused_connection_is_waited_for_and_that_is_said_alike_by_every_program() {
+    let others: [&[&str]; 2] = [&["ktee", "kafka:t"], &["kpart", "-t", "t"]];
+    std::thread::scope(|scope| {
+        for words in PROGRAMS.iter().chain(&others) {
+            for is_quiet in [false, true] {
+                scope.spawn(move || {
+                    let command = program(words).args(["-b", "127.0.0.1:1", "-m", "3"]);
+                    let quiet: &[&str] = if is_quiet { &["-q"] } else { &[] };
+                    let waits = "no contact with 127.0.0.1:1 yet, trying for 3 s (-m): 127.0.0.1:1: Connect to";
+                    let output = command
+                        .args(quiet)
+                        .run()
+                        .fails_with(2)
+                        .stderr_has("no contact with 127.0.0.1:1 within 3 s: 127.0.0.1:1: Connect to");
+                    if is_quiet {
+                        output.stderr_lacks(waits);
+                    } else {
+                        output.stderr_has(waits);
+                    }
+                });
+            }
+        }
+    });
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::ffi;
 use super::options::{Conf, Options, OptionsError};
 use super::probe::probe;
 use super::token;
+use super::wire::learned_brokers;
 
 /// What a handle is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,9 @@ pub enum ContactError {
 fn within(seconds: Option<f64>) -> String {
     seconds.map_or_else(String::new, |seconds| format!(" within {seconds} s"))
 }
+
+/// The command that renews a Kerberos ticket.
+const KINIT: &str = "sasl.kerberos.kinit.cmd";
 
 /// A first contact that may take so long is one without a limit.
 const ENDLESS: Duration = Duration::from_secs(30 * 86_400);
@@ -110,6 +114,10 @@ impl Client {
         options.set_default("ssl.ca.location", "probe");
         // Without this, librdkafka waits 50 ms before it opens its second connection.
         options.set_default("enable.sparse.connections", "false");
+        // Whoever names no keytab has a ticket of kinit's, which librdkafka would try to renew with a keytab.
+        if options.get("sasl.kerberos.keytab").is_none() && !options.is_said(KINIT) {
+            options.set_default("sasl.kerberos.min.time.before.relogin", "0");
+        }
         if options.verbosity >= 2 {
             options.set_default("log_level", "7");
         }
@@ -135,6 +143,7 @@ impl Client {
         let protocol = options.get("security.protocol").unwrap_or("plaintext");
         let said = Said {
             protocol: protocol.to_ascii_uppercase(),
+            principal: options.get("sasl.kerberos.principal").map(str::to_owned),
         };
         let mut client = Client::create(conf, role, shared).map_err(|error| match error {
             ContactError::Refused(mut reason) => {
@@ -286,7 +295,7 @@ impl Client {
         mut ask: impl FnMut(i32) -> Result<T, KafkaError>,
     ) -> Result<T, ContactError> {
         let started = Instant::now();
-        let mut slice = Duration::from_millis(500);
+        let mut slice = Duration::from_millis(490);
         loop {
             let left = self.first_contact.saturating_sub(started.elapsed());
             let wait = slice.min(left).max(Duration::from_millis(1));
@@ -306,29 +315,38 @@ impl Client {
             // A refused connection fails at once; asking again at once would spin.
             let left = self.first_contact.saturating_sub(started.elapsed());
             std::thread::sleep(left.min(Duration::from_millis(20)));
-            slice *= 2;
+            // The wait is mentioned after a second, whatever it takes later.
+            if started.elapsed() > Duration::from_secs(1) {
+                slice *= 2;
+            }
         }
     }
 
     /// Says once in a run that the first contact is waited for, why, and how long; a wait of a second needs no word.
     pub(crate) fn mention_wait(&self, started: Instant) {
+        let what = || format!("no contact with {} yet", self.brokers);
+        self.mention(started, self.first_contact, what);
+    }
+
+    /// As [`Client::mention_wait`], for the answer of this broker within `limit`.
+    pub(crate) fn mention_broker(&self, id: i32, started: Instant, limit: Duration) {
+        self.mention(started, limit, || format!("broker {id} is not reached yet"));
+    }
+
+    fn mention(&self, started: Instant, limit: Duration, what: impl FnOnce() -> String) {
         static IS_SAID: AtomicBool = AtomicBool::new(false);
         const SHORT: Duration = Duration::from_secs(1);
-        let limit = self.first_contact;
         if started.elapsed() < SHORT || limit <= 2 * SHORT || IS_SAID.swap(true, Ordering::Relaxed)
         {
             return;
         }
-        let cause = explain(&lock(&self.shared.causes), &self.said);
-        let seconds = limit.as_secs();
-        if limit >= ENDLESS {
-            log::warn!("no contact with {} yet, trying on: {cause}", self.brokers);
+        let how_long = if limit >= ENDLESS {
+            "on".to_owned()
         } else {
-            log::warn!(
-                "no contact with {} yet, trying for {seconds} s: {cause}",
-                self.brokers
-            );
-        }
+            format!("for {} s (-m)", limit.as_secs())
+        };
+        let cause = explain(&lock(&self.shared.causes), &self.said);
+        log::warn!("{}, trying {how_long}: {cause}", what());
     }
 
     /// A wrong password does not get right by waiting, nor does a certificate or a protocol.
@@ -337,9 +355,7 @@ impl Client {
         let is_refusal = |cause: &KafkaError| {
             cause.code == code::AUTHENTICATION || certificate::is_refused(&cause.reason)
         };
-        causes.iter().any(is_refusal)
-            || self.mismatch(&causes).is_some()
-            || self.is_elsewhere(&causes)
+        causes.iter().any(is_refusal) || self.mismatch(&causes).is_some() || self.is_elsewhere()
     }
 
     /// Why this client and a listener whose connections break don't understand each other; each address is asked once.
@@ -357,17 +373,19 @@ impl Client {
         found.find_map(|found| found)
     }
 
-    /// Whether all brokers are down at the addresses that the cluster tells, for a while.
-    fn is_elsewhere(&self, causes: &[KafkaError]) -> bool {
-        let are_down = causes
-            .iter()
-            .any(|cause| cause.code == code::ALL_BROKERS_DOWN);
+    /// Whether no broker is reached at the addresses that the cluster tells, for a while.
+    ///
+    /// `ALL_BROKERS_DOWN` would not do: where the connection to the bootstrap list stands
+    /// when the last of these brokers fails, librdkafka never reports it.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        let brokers = learned_brokers(self);
         let mut since = lock(&self.shared.unreached_since);
-        if !are_down || !causes.iter().any(is_elsewhere) {
+        let Some(brokers) = brokers.filter(|b| !b.is_one_up && self.has_wrong_address()) else {
             *since = None;
             return false;
-        }
-        since.get_or_insert_with(Instant::now).elapsed() >= ELSEWHERE_AFTER
+        };
+        let is_long = since.get_or_insert_with(Instant::now).elapsed() >= ELSEWHERE_AFTER;
+        is_long && !brokers.is_one_connecting
     }
 
     /// The error for a cluster that did not answer, with the cause that says most.
@@ -383,9 +401,14 @@ impl Client {
         }
     }
 
-    /// Whether a broker is not reached at the address that the cluster tells.
+    /// Whether a broker is not reached at an address that the cluster tells and nobody has typed.
     pub(crate) fn has_wrong_address(&self) -> bool {
-        lock(&self.shared.causes).iter().any(is_elsewhere)
+        let is_typed = |address: &str| self.brokers.split(',').any(|typed| typed.trim() == address);
+        let is_wrong = |cause: &KafkaError| {
+            diagnosis::is_unreachable(&cause.reason)
+                && diagnosis::advertised(&cause.reason).is_some_and(|(_, told)| !is_typed(told))
+        };
+        lock(&self.shared.causes).iter().any(is_wrong)
     }
 
     /// Whether no broker can be reached: not only that all connections are closed, as brokers do with idle ones.
@@ -541,11 +564,6 @@ fn shorten(reason: &str, said: &Said) -> String {
 /// Whether a cause is the trouble of another broker.
 fn is_of_other(cause: &KafkaError, broker: i32) -> bool {
     diagnosis::advertised(&cause.reason).is_some_and(|(id, _)| id != broker)
-}
-
-/// Whether a cause is that nobody is reached at an address that the cluster tells.
-fn is_elsewhere(cause: &KafkaError) -> bool {
-    diagnosis::advertised(&cause.reason).is_some() && diagnosis::is_unreachable(&cause.reason)
 }
 
 /// How long all brokers are unreachable at the addresses that the cluster tells before that is the answer.

@@ -7,6 +7,8 @@ use super::probe::Listener;
 pub(super) struct Said {
     /// `security.protocol`, in capitals.
     pub(super) protocol: String,
+    /// `sasl.kerberos.principal`.
+    pub(super) principal: Option<String>,
 }
 
 /// Why this client and what listens at `address` don't understand each other; `None` where they should.
@@ -21,10 +23,25 @@ pub(super) fn mismatch(said: &Said, address: &str, listener: &Listener) -> Optio
             "{address} {why}: -X security.protocol={protocol} is needed, not {now}"
         ))
     };
+    let with_login = |protocol: &str, why: &str, offered: &[String]| {
+        let login = if has_login {
+            String::new()
+        } else {
+            let offered = offered.join(", ");
+            format!(", and sasl.mechanisms (it offers {offered}), sasl.username, sasl.password")
+        };
+        wants(protocol, why).map(|text| text + &login)
+    };
     match listener {
         Listener::Http => Some(format!(
             "{address} is a web server, not a Kafka broker: -b names a broker's HOST:PORT"
         )),
+        Listener::SaslTls(offered) if !has_tls => with_login("SASL_SSL", "speaks TLS", offered),
+        Listener::SaslTls(offered) if !has_login => {
+            with_login("SASL_SSL", "asks for a login", offered)
+        }
+        Listener::PlainTls if has_login && has_tls => wants("SSL", "takes no login"),
+        Listener::PlainTls if !has_tls => wants("SSL", "speaks TLS"),
         Listener::Tls if !has_tls && has_login => wants("SASL_SSL", "speaks TLS"),
         Listener::Tls if !has_tls => {
             wants("SSL (or SASL_SSL, where it asks for a login)", "speaks TLS")
@@ -37,20 +54,11 @@ pub(super) fn mismatch(said: &Said, address: &str, listener: &Listener) -> Optio
             };
             wants("PLAINTEXT", why)
         }
-        Listener::Sasl(offered) if !has_login || has_tls => {
-            let why = if has_tls {
-                "does not speak TLS"
-            } else {
-                "asks for a login"
-            };
-            let offered = offered.join(", ");
-            wants("SASL_PLAINTEXT", why).map(|text| {
-                if has_login {
-                    text
-                } else {
-                    format!("{text}, and sasl.mechanisms (it offers {offered}), sasl.username, sasl.password")
-                }
-            })
+        Listener::Sasl(offered) if has_tls => {
+            with_login("SASL_PLAINTEXT", "does not speak TLS", offered)
+        }
+        Listener::Sasl(offered) if !has_login => {
+            with_login("SASL_PLAINTEXT", "asks for a login", offered)
         }
         _ => None,
     }
@@ -66,6 +74,7 @@ pub(super) fn is_suspicious(reason: &str) -> bool {
         "Invalid response size",
         "Protocol parse failure",
         "Connection reset",
+        "Broken pipe",
         "not valid in current SASL state",
         "Timed out",
         "timed out",
@@ -97,6 +106,8 @@ pub(super) fn advise(said: &Said, reason: &mut String) {
         );
     } else if reason.contains("No provider for SASL mechanism GSSAPI") {
         "sasl.mechanisms is GSSAPI (Kerberos), its default, which is not in this build (cargo install --features gssapi): say -X sasl.mechanisms=PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER".clone_into(reason);
+    } else if let Some(advice) = kerberos(said, reason) {
+        reason.push_str(&advice);
     } else if reason.contains("sasl.username and sasl.password must be set") {
         "this sasl.mechanisms needs -X sasl.username and sasl.password (sasl.password=@FILE keeps it off the command line)".clone_into(reason);
     } else if reason.contains("uthentication failed")
@@ -121,6 +132,28 @@ pub(super) fn advise(said: &Said, reason: &mut String) {
         );
         reason.push_str(&hint);
     }
+}
+
+/// What to do where a login by Kerberos fails; the words are those of MIT's libraries.
+fn kerberos(said: &Said, reason: &str) -> Option<String> {
+    let has = |signs: &[&str]| signs.iter().any(|sign| reason.contains(sign));
+    if has(&[
+        "No Kerberos credentials",
+        "credentials cache",
+        "Ticket expired",
+    ]) {
+        let principal = said.principal.as_deref().unwrap_or("USER@REALM");
+        return Some(format!(
+            " (no Kerberos ticket: `kinit {principal}` gets one; or -X sasl.kerberos.keytab=FILE with sasl.kerberos.principal={principal})"
+        ));
+    }
+    if has(&["not found in Kerberos database"]) {
+        return Some(" (the broker's principal is SERVICE/HOST: sasl.kerberos.service.name, and the host's name of -b)".to_owned());
+    }
+    has(&["No worthy mechs found"]).then(|| {
+        " (libsasl2 lacks this mechanism: Debian's package is libsasl2-modules-gssapi-mit)"
+            .to_owned()
+    })
 }
 
 /// Whether a reason is that a name does not resolve, or that nobody listens there.
@@ -157,12 +190,14 @@ mod tests {
     fn said(protocol: &str) -> Said {
         Said {
             protocol: protocol.to_owned(),
+            ..Said::default()
         }
     }
 
     #[test]
     fn every_pair_of_client_and_listener_that_does_not_fit_names_the_protocol_that_does() {
         let sasl = Listener::Sasl(vec!["PLAIN".to_owned()]);
+        let sasl_tls = Listener::SaslTls(vec!["PLAIN".to_owned()]);
         for (protocol, listener, needed) in [
             (
                 "PLAINTEXT",
@@ -200,6 +235,31 @@ mod tests {
                 "takes no login: -X security.protocol=PLAINTEXT",
             ),
             ("PLAINTEXT", &Listener::Http, "a web server"),
+            (
+                "SSL",
+                &sasl_tls,
+                "asks for a login: -X security.protocol=SASL_SSL is needed, not SSL, and sasl.mechanisms (it offers PLAIN)",
+            ),
+            (
+                "PLAINTEXT",
+                &sasl_tls,
+                "speaks TLS: -X security.protocol=SASL_SSL is needed, not PLAINTEXT, and sasl.mechanisms (it offers PLAIN)",
+            ),
+            (
+                "SASL_PLAINTEXT",
+                &sasl_tls,
+                "speaks TLS: -X security.protocol=SASL_SSL",
+            ),
+            (
+                "SASL_SSL",
+                &Listener::PlainTls,
+                "takes no login: -X security.protocol=SSL is needed",
+            ),
+            (
+                "PLAINTEXT",
+                &Listener::PlainTls,
+                "speaks TLS: -X security.protocol=SSL is needed",
+            ),
         ] {
             let text = mismatch(&said(protocol), "h:1", listener).expect(needed);
             assert!(text.starts_with("h:1 ") && text.contains(needed), "{text}");
@@ -209,6 +269,8 @@ mod tests {
             ("SASL_PLAINTEXT", &sasl),
             ("SSL", &Listener::Tls),
             ("SASL_SSL", &Listener::Tls),
+            ("SSL", &Listener::PlainTls),
+            ("SASL_SSL", &sasl_tls),
             ("SSL", &Listener::Unknown),
         ] {
             assert_eq!(mismatch(&said(protocol), "h:1", listener), None);

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+
 /// What answers at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Listener {
@@ -11,7 +13,11 @@ pub(super) enum Listener {
     Plain,
     /// Kafka without TLS that asks for a login, by one of these mechanisms.
     Sasl(Vec<String>),
-    /// Something that speaks TLS.
+    /// Something that speaks TLS, and asks for a login there by one of these mechanisms.
+    SaslTls(Vec<String>),
+    /// Kafka with TLS that takes no login.
+    PlainTls,
+    /// Something that speaks TLS, and says no more to a client without a certificate.
     Tls,
     /// A web server.
     Http,
@@ -40,24 +46,49 @@ const CLIENT_HELLO: &[u8] = &[
 
 /// Finds out what listens at `host:port`.
 pub(super) fn probe(address: &str) -> Listener {
-    match ask(address, HANDSHAKE).as_deref() {
-        Some(answer) if !answer.is_empty() => match of_answer(answer) {
-            Listener::Unknown => {}
-            known => return known,
-        },
-        _ => {}
+    match ask(address, HANDSHAKE).as_deref().map(of_answer) {
+        Some(Listener::Tls) => return behind_tls(address),
+        None | Some(Listener::Unknown) => {}
+        Some(known) => return known,
     }
     match ask(address, CLIENT_HELLO).as_deref() {
-        Some([0x15 | 0x16, 3, ..]) => Listener::Tls,
+        Some([0x15 | 0x16, 3, ..]) => behind_tls(address),
         _ => Listener::Unknown,
     }
 }
 
+/// What is behind the TLS at `host:port`.
+fn behind_tls(address: &str) -> Listener {
+    match ask_over_tls(address).as_deref().map(of_answer) {
+        Some(Listener::Sasl(offered)) => Listener::SaslTls(offered),
+        Some(Listener::Plain) => Listener::PlainTls,
+        Some(Listener::Http) => Listener::Http,
+        _ => Listener::Tls,
+    }
+}
+
 fn ask(address: &str, question: &[u8]) -> Option<Vec<u8>> {
+    exchange(connect(address)?, question)
+}
+
+/// The handshake goes to whoever answers: it says nothing of the user.
+fn ask_over_tls(address: &str) -> Option<Vec<u8>> {
+    let (host, _) = address.rsplit_once(':')?;
+    let mut connector = SslConnector::builder(SslMethod::tls_client()).ok()?;
+    connector.set_verify(SslVerifyMode::NONE);
+    let connection = connector.build().configure().ok()?.verify_hostname(false);
+    exchange(connection.connect(host, connect(address)?).ok()?, HANDSHAKE)
+}
+
+fn connect(address: &str) -> Option<TcpStream> {
     let address = address.to_socket_addrs().ok()?.next()?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    Some(stream)
+}
+
+fn exchange(mut stream: impl Read + Write, question: &[u8]) -> Option<Vec<u8>> {
     stream.write_all(question).ok()?;
     let mut answer = vec![0; 1024];
     let size = stream.read(&mut answer).ok()?;

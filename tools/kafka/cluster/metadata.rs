@@ -1,6 +1,7 @@
 //! Brokers, topics and partitions, as the cluster's metadata has them.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use crate::kafka::client::{Client, ContactError};
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::wire::Wire;
+use crate::kafka::wire::{Wire, learned_brokers};
 
 /// Which topics to ask for.
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +136,8 @@ impl Metadata {
         let Some(address) = name.strip_suffix("/bootstrap").filter(|_| *id < 0) else {
             return;
         };
-        let is_origin = |b: &&Broker| address == format!("{}:{}", b.host, b.port);
+        let bare = address.split_once("://").map_or(address, |(_, bare)| bare);
+        let is_origin = |b: &&Broker| bare == format!("{}:{}", b.host, b.port);
         if let Some(broker) = self.brokers.iter().find(is_origin) {
             self.origin = (broker.id, format!("{address}/{}", broker.id));
         }
@@ -160,7 +162,17 @@ pub fn metadata(
     topics: Topics<'_>,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Metadata, ContactError> {
-    metadata_over(&mut Wire::new(client), topics, interrupted)
+    let mut wire = Wire::new(client);
+    let started = Instant::now();
+    let rows = metadata_over(&mut wire, topics, interrupted)?;
+    if rows.origin.0 >= 0 {
+        return Ok(rows);
+    }
+    // Another name of a broker was asked, and librdkafka is about to give this connection up. Those that it tells have numbers.
+    while learned_brokers(client).is_none() && started.elapsed() < client.first_contact() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    metadata_over(&mut wire, topics, interrupted)
 }
 
 /// As [`metadata`], over requests that go on after it.
@@ -278,6 +290,10 @@ mod tests {
         };
         metadata.name_origin();
         assert_eq!(metadata.origin, (7, "kafka:9092/7".to_owned()));
+        // Regression: over TLS it was broker -1.
+        metadata.origin = (-1, "ssl://kafka:9092/bootstrap".to_owned());
+        metadata.name_origin();
+        assert_eq!(metadata.origin, (7, "ssl://kafka:9092/7".to_owned()));
 
         let alias = (-1, "localhost:9092/bootstrap".to_owned());
         metadata.origin = alias.clone();

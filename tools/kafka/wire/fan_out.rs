@@ -69,8 +69,28 @@ impl Wire<'_> {
             } else if interrupted() || Instant::now() > last + INTERRUPT_CHECK_INTERVAL {
                 self.abandon_all();
                 break;
+            } else {
+                self.watch_queued(started);
             }
         }
         answers
+    }
+
+    /// Reports the broker that it waits for, and gives up brokers whose advertised addresses nobody reaches.
+    fn watch_queued(&mut self, started: Instant) {
+        let Some(first) = self.queued.front() else {
+            return;
+        };
+        self.client.drain_errors();
+        if let Target::Broker(id) = first.target {
+            let limit = first.connect_by.saturating_duration_since(started);
+            self.client.mention_broker(id, started, limit);
+        }
+        if self.client.is_elsewhere() {
+            let now = Instant::now();
+            for queued in &mut self.queued {
+                queued.connect_by = now;
+            }
+        }
     }
 }
