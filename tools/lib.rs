@@ -8,6 +8,7 @@
 //! - [`partition`]: from a key to a partition, as each client and database does it. Pure.
 //! - [`report`]: columns and rows to table, TSV, CSV, JSON and Prometheus text. Pure.
 //! - [`units`]: durations, sizes and times, parsed and printed. Pure.
+//! - [`near`]: the name that was meant where another was typed. Pure.
 //!
 //! The way of a record, and of an answer, through the rooms:
 //!
@@ -22,6 +23,7 @@
 pub mod ack;
 pub mod cli;
 pub mod kafka;
+pub mod near;
 pub mod partition;
 mod poll;
 pub mod record;

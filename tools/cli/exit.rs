@@ -99,6 +99,22 @@ fn one_line(text: &str) -> String {
         .unwrap_or(text);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut line = lines.collect::<Vec<_>>().join("; ");
+    // Rust's words for what is no number, which name a type.
+    for (said, meant) in [
+        (
+            "invalid digit found in string",
+            "a whole number is expected",
+        ),
+        (
+            "cannot parse integer from empty string",
+            "a whole number is expected",
+        ),
+        ("number too large to fit in target type", "it is too large"),
+        ("number too small to fit in target type", "it is too small"),
+        ("invalid float literal", "a number is expected"),
+    ] {
+        line = line.replace(said, meant);
+    }
     line.push_str(" (--help says more)");
     line
 }
@@ -125,6 +141,11 @@ mod tests {
         assert_eq!(
             one_line(text),
             "unexpected argument '--x' found; tip: a similar argument exists: '-y' (--help says more)"
+        );
+        let number = "error: invalid value 'x' for '--top <N>': invalid digit found in string\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            one_line(number),
+            "invalid value 'x' for '--top <N>': a whole number is expected (--help says more)"
         );
         assert_eq!(
             one_line("error: no\n\nFor more information, try '--help'.\n"),

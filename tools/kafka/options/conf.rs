@@ -5,6 +5,7 @@ use std::ffi::CString;
 
 use super::{Options, OptionsError, Source};
 use crate::kafka::ffi;
+use crate::near::nearest;
 
 /// A configuration that is not yet a client.
 pub(crate) struct Conf {
@@ -49,11 +50,23 @@ impl Conf {
             ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN => {
                 let hint = match super::java::equivalent(name) {
                     Some(ours) => format!("here it is {ours}"),
-                    None => "-X list shows all".to_owned(),
+                    None => match nearest(name, super::names()) {
+                        Some(near) => format!("is {near} meant? -X list shows all"),
+                        None => "-X list shows all".to_owned(),
+                    },
                 };
                 Err(format!("no such property: {name} ({hint})"))
             }
-            ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID => Err(ffi::buffer_text(&reason)),
+            ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID => {
+                let reason = ffi::buffer_text(&reason);
+                Err(match accepted(name) {
+                    // A number out of range is refused with the range.
+                    Some(accepted) if !reason.contains("range") => {
+                        format!("{reason}: {accepted} is expected")
+                    }
+                    _ => reason,
+                })
+            }
         }
     }
 
@@ -167,6 +180,15 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// The values of a property, or the least and the most, as librdkafka's table has them.
+fn accepted(name: &str) -> Option<String> {
+    let table = list();
+    let mut rows = table.lines().map(|line| line.split('|').map(str::trim));
+    let mut row = rows.find(|row| row.clone().next() == Some(name))?;
+    let range = row.nth(2).filter(|range| !range.is_empty())?;
+    Some(range.replace(" .. ", " to "))
 }
 
 /// librdkafka's own table of properties.

@@ -38,18 +38,22 @@ fn a_property_of_librdkafkas_that_begins_with_topic_is_itself() {
 
 #[test]
 fn an_unknown_property_or_value_is_refused_by_name() {
-    let mut options = Options::default();
-    let error = options
-        .add_typed([&"no.such=1".to_owned()].into_iter())
-        .expect_err("unknown");
-    assert!(
-        error.to_string().contains("no such property: no.such"),
-        "{error}"
-    );
-    let error = options
-        .add_typed([&"linger.ms=x".to_owned()].into_iter())
-        .expect_err("invalid");
-    assert!(error.to_string().contains("linger.ms"), "{error}");
+    for (typed, expected) in [
+        ("no.such=1", "no such property: no.such (-X list shows all)"),
+        (
+            "sasl.mechanismz=PLAIN",
+            "no such property: sasl.mechanismz (is sasl.mechanisms meant?",
+        ),
+        (
+            "security.protocol=SASL",
+            "plaintext, ssl, sasl_plaintext, sasl_ssl is expected",
+        ),
+        ("linger.ms=x", "0 to 900000 is expected"),
+    ] {
+        let error = Options::default().add_typed([&typed.to_owned()].into_iter());
+        let error = error.expect_err(typed).to_string();
+        assert!(error.contains(expected), "{typed}: {error}");
+    }
 }
 
 #[test]
