@@ -3,7 +3,7 @@
 use super::{consume, produce};
 use crate::testkit::broker::{self, Spec};
 use crate::testkit::cluster::{Cluster as _, Record, any};
-use crate::testkit::command::cmd;
+use crate::testkit::command::{cmd, shell};
 use crate::testkit::mock::Mock;
 use crate::testkit::output::lines;
 use crate::testkit::session;
@@ -357,4 +357,20 @@ fn a_clean_run_says_nothing_on_stdout_and_fails_nothing() {
         .succeeds()
         .stdout_is("")
         .stderr_is("");
+}
+
+#[test]
+fn a_transaction_that_its_coordinator_ends_is_not_said_to_be_another_producers() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("slow-transaction", 1, &[]);
+    let id = format!("transactional.id={topic}");
+    shell("(echo a; sleep 6; echo b) | kcat-lite -P -b $B -t $T -X $ID -X transaction.timeout.ms=3000")
+        .env("B", kafka.bootstrap())
+        .env("T", &topic)
+        .env("ID", &id)
+        .run()
+        .fails_with(2)
+        .stderr_has("open for longer than transaction.timeout.ms=3000");
 }

@@ -131,6 +131,10 @@ pub mod code {
     pub const PURGE_QUEUE: i32 = -152;
     /// librdkafka: the record was taken back while it was under way; its fate is unknown.
     pub const PURGE_INFLIGHT: i32 = -151;
+    /// librdkafka: another producer has this transactional.id, or the transaction was aborted by its coordinator.
+    pub const FENCED: i32 = -144;
+    /// The producer's epoch has passed.
+    pub const INVALID_PRODUCER_EPOCH: i32 = 47;
     /// librdkafka: the client can't go on; the reason is kept apart.
     pub const FATAL: i32 = -150;
     /// Not authorised for the topic.

@@ -82,6 +82,8 @@ pub struct Producer {
     /// What a rescuer has no room for yet.
     backlog: VecDeque<Undelivered>,
     is_transactional: bool,
+    /// When the transaction that is open was begun.
+    begun: Option<Instant>,
     /// What was delivered since it was last asked for, by the numbers that the records were given.
     delivered: Option<Vec<u64>>,
     /// The records that were given up since they were last asked for.
@@ -106,6 +108,7 @@ impl Producer {
             failures: Vec::new(),
             rescuer: None,
             is_transactional: options.get("transactional.id").is_some(),
+            begun: None,
             options,
             is_rescuer,
             backlog: VecDeque::new(),

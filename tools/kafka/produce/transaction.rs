@@ -4,6 +4,7 @@
 
 use std::ffi::CString;
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use super::{Producer, Totals};
 use crate::ack::GroupMetadata;
@@ -42,7 +43,29 @@ impl Producer {
         // SAFETY: the handle is live; the error is ours to take.
         let error =
             unsafe { ffi::take_error(ffi::rd_kafka_begin_transaction(self.client.as_ptr())) };
+        self.begun = Some(Instant::now());
         error.map_or(Ok(()), Err)
+    }
+
+    /// What failed in a transaction. A coordinator that aborts one because it is open for too long fences its producer,
+    /// which librdkafka takes for another producer of the same transactional.id.
+    fn in_transaction(&self, error: Option<KafkaError>) -> Result<(), KafkaError> {
+        const NAME: &str = "transaction.timeout.ms";
+        let Some(error) = error else {
+            return Ok(());
+        };
+        let is_fenced = matches!(error.code, code::FENCED | code::INVALID_PRODUCER_EPOCH);
+        let limit_ms = self.client.property(NAME).and_then(|ms| ms.parse().ok());
+        let (Some(begun), Some(limit_ms), true) = (self.begun, limit_ms, is_fenced) else {
+            return Err(error);
+        };
+        if begun.elapsed() < Duration::from_millis(limit_ms) {
+            return Err(error);
+        }
+        let reason = format!(
+            "the cluster has aborted the transaction, which was open for longer than {NAME}={limit_ms} ({error})"
+        );
+        Err(KafkaError::new(error.code, reason))
     }
 
     /// Makes the positions of a group part of the transaction: they are committed with it, or not at all.
@@ -89,7 +112,7 @@ impl Producer {
             ffi::rd_kafka_consumer_group_metadata_destroy(metadata);
             ffi::take_error(error)
         };
-        error.map_or(Ok(()), Err)
+        self.in_transaction(error)
     }
 
     /// Delivers what is queued and commits. On an error nothing of the transaction is seen by a read_committed reader.
@@ -105,7 +128,7 @@ impl Producer {
                 END_TIMEOUT_MS,
             ))
         };
-        error.map_or(Ok(()), Err)
+        self.in_transaction(error)
     }
 
     /// Aborts: nothing that was sent is seen by a read_committed reader.
