@@ -3,6 +3,8 @@
 mod certificates;
 mod connections;
 mod denied;
+#[cfg(feature = "gssapi")]
+mod kerberos;
 mod paths;
 mod terminal;
 #[cfg(feature = "oidc")]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The settings of every broker of the tests: one machine, no waiting.
-const SETTINGS: [(&str, &str); 24] = [
+const SETTINGS: [(&str, &str); 25] = [
     // kcat's own tests expect at least three partitions of a topic made by use.
     ("num.partitions", "4"),
     ("auto.create.topics.enable", "true"),
@@ -33,6 +33,10 @@ const SETTINGS: [(&str, &str); 24] = [
     ("transaction.state.log.num.partitions", "3"),
     ("transaction.state.log.replication.factor", "1"),
     ("transaction.state.log.min.isr", "1"),
+    (
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        "500",
+    ),
     ("share.coordinator.state.topic.num.partitions", "3"),
     ("share.coordinator.state.topic.replication.factor", "1"),
     ("share.coordinator.state.topic.min.isr", "1"),
@@ -58,6 +62,7 @@ pub(crate) struct Spec {
     settings: Vec<(String, String)>,
     racks: Vec<String>,
     format: Vec<String>,
+    jvm: Vec<String>,
     is_behind_proxies: bool,
 }
 
@@ -71,6 +76,7 @@ impl Spec {
             settings: Vec::new(),
             racks: Vec::new(),
             format: Vec::new(),
+            jvm: Vec::new(),
             is_behind_proxies: false,
         }
     }
@@ -120,6 +126,13 @@ impl Spec {
     pub(crate) fn format(mut self, words: &[&str]) -> Self {
         self.format
             .extend(words.iter().map(|&word| word.to_owned()));
+        self
+    }
+
+    /// An option of every JVM.
+    #[cfg(feature = "gssapi")]
+    pub(crate) fn jvm(mut self, option: &str) -> Self {
+        self.jvm.push(option.to_owned());
         self
     }
 
@@ -179,6 +192,7 @@ impl Kafka {
                 id,
                 folder: folder.join(id.to_string()),
                 ports: listeners.iter().map(|_| free_port()).collect(),
+                jvm: spec.jvm.clone(),
                 process: Mutex::new(None),
             })
             .collect();

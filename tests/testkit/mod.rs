@@ -36,6 +36,9 @@ pub(crate) mod s3;
 pub(crate) mod session;
 pub(crate) mod witness;
 
+#[cfg(feature = "gssapi")]
+pub(crate) use node::free_port;
+
 /// The testkit, tested on itself.
 mod selftest;
 

@@ -18,6 +18,8 @@ pub(super) struct Node {
     pub(super) folder: PathBuf,
     /// PLAINTEXT, then the extra listeners.
     pub(super) ports: Vec<u16>,
+    /// Options of its JVM.
+    pub(super) jvm: Vec<String>,
     pub(super) process: Mutex<Option<Group>>,
 }
 
@@ -60,7 +62,7 @@ impl Node {
             .open(self.folder.join("log"))
             .unwrap();
         let mut command = Command::new("java");
-        command.args(JVM).args([
+        command.args(JVM).args(&self.jvm).args([
             "-Dlog4j2.configurationFile=log4j2.properties",
             "-cp",
             class_path,
@@ -112,7 +114,7 @@ fn tail(path: &Path) -> String {
 ///
 /// In that range a client that keeps connecting to the port of a dead broker ends up connected to itself one day,
 /// and the broker cannot come back.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 15000;
     const COUNT: u16 = 15000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
