@@ -4,7 +4,7 @@
 mod walk;
 
 use clap::{CommandFactory, Parser};
-use walk::{Mode as Base, Walk};
+use walk::{Shown, Walk, connection, mode, outcome};
 
 use crate::cli::{Cli, Config};
 
@@ -17,14 +17,10 @@ const VALUES: &[(&str, &str)] = &[
     ("split", "x{}"),
     ("exec", "c{}"),
     ("output", "json"),
-    ("properties", "client.id=me"),
-    ("config_files", "none"),
-    ("debug", "broker"),
-    ("timeout", "3"),
     ("files", "Cargo.toml"),
 ];
 
-const SHOWN: &[(&str, &str, &str)] = &[
+const SHOWN: &[Shown] = &[
     (
         "weights",
         "weights",
@@ -83,27 +79,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
         "the_columns_have_names_where_they_are_asked_for",
     ),
     ("brokers", "topic", "the_number_of_partitions_is_the_topics"),
-    (
-        "properties",
-        "topic",
-        "the_first_that_says_where_the_cluster_is_wins",
-    ),
-    (
-        "config_files",
-        "topic",
-        "the_first_that_says_where_the_cluster_is_wins",
-    ),
     ("timeout", "topic", "a_cluster_that_is_not_there_is_named"),
-    (
-        "debug",
-        "topic",
-        "librdkafkas_log_is_shown_where_it_is_asked_for",
-    ),
-    (
-        "verbose",
-        "topic",
-        "librdkafkas_log_is_shown_where_it_is_asked_for",
-    ),
     ("quiet", "*", "quiet_changes_nothing_of_the_lines"),
     (
         "files",
@@ -114,32 +90,27 @@ const SHOWN: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_option_of_every_mode_is_refused_by_name_or_does_something() {
-    let base = |name, words| Base { name, words };
     let walk = Walk {
         command: Cli::command(),
         modes: &[
-            base("label", &["-n", "2"]),
-            base("topic", &["-t", "topic", "-b", "h"]),
-            base("split", &["-n", "2", "--split", "x{}"]),
-            base("exec", &["-n", "2", "--exec", "c{}"]),
-            base("skew", &["--skew", "2"]),
-            base(
+            mode("label", &["-n", "2"]),
+            mode("topic", &["-t", "topic", "-b", "h"]),
+            mode("split", &["-n", "2", "--split", "x{}"]),
+            mode("exec", &["-n", "2", "--exec", "c{}"]),
+            mode("skew", &["--skew", "2"]),
+            mode(
                 "weights",
                 &["--algo", "clickhouse:cityHash64", "--weights", "1,2"],
             ),
         ],
         values: VALUES,
-        shown: SHOWN,
+        shown: &[SHOWN, &connection("topic")],
         outcome: |words| {
-            let words = std::iter::once("kpart").chain(words.iter().map(String::as_str));
-            let made = || -> anyhow::Result<()> {
+            outcome("kpart", words, |words| {
                 let cli = Cli::try_parse_from(words)?;
                 let topic = cli.topic()?;
-                Config::new(&cli, topic.map(|_| 3), false).map(|_| ())
-            };
-            made()
-                .map(|()| Vec::new())
-                .map_err(|error| format!("{error:#}"))
+                Config::new(&cli, topic.map(|_| 3), false).map(|_| Vec::new())
+            })
         },
     };
     walk.check();

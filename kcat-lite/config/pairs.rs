@@ -6,86 +6,38 @@ mod walk;
 use std::ffi::OsString;
 
 use clap::CommandFactory;
-use walk::{Mode, Walk};
+use walk::{Mode, Shown, Walk, connection, mode, outcome};
 
 use super::{rules, settle};
 use crate::cli::Cli;
 
 const MODES: &[Mode<'_>] = &[
-    Mode {
-        name: "P",
-        words: &["-P", "-t", "t", "-b", "h"],
-    },
-    Mode {
-        name: "P-FILE",
-        words: &["-P", "-t", "t", "-b", "h", "Cargo.toml"],
-    },
-    Mode {
-        name: "P-l",
-        words: &["-P", "-t", "t", "-b", "h", "-l", "Cargo.toml"],
-    },
-    Mode {
-        name: "P-ack",
-        words: &["-P", "-t", "t", "-b", "h", "--tsv", "--ack", "a"],
-    },
-    Mode {
-        name: "P-txn",
-        words: &[
+    mode("P", &["-P", "-t", "t", "-b", "h"]),
+    mode("P-FILE", &["-P", "-t", "t", "-b", "h", "Cargo.toml"]),
+    mode("P-l", &["-P", "-t", "t", "-b", "h", "-l", "Cargo.toml"]),
+    mode(
+        "P-ack",
+        &["-P", "-t", "t", "-b", "h", "--tsv", "--ack", "a"],
+    ),
+    mode(
+        "P-txn",
+        &[
             "-P", "-t", "t", "-b", "h", "--tsv", "--ack", "a", "--txn", "x",
         ],
-    },
-    Mode {
-        name: "C",
-        words: &["-C", "-t", "t", "-b", "h"],
-    },
-    Mode {
-        name: "C-f",
-        words: &["-C", "-t", "t", "-b", "h", "-f", "%s"],
-    },
-    Mode {
-        name: "C-J",
-        words: &["-C", "-t", "t", "-b", "h", "-J"],
-    },
-    Mode {
-        name: "C-tsv",
-        words: &["-C", "-t", "t", "-b", "h", "--tsv"],
-    },
-    Mode {
-        name: "C-last",
-        words: &["-C", "-t", "t", "-b", "h", "--last", "3"],
-    },
-    Mode {
-        name: "C-key",
-        words: &["-C", "-t", "t", "-b", "h", "--only-key", "k"],
-    },
-    Mode {
-        name: "G",
-        words: &["-G", "g", "t", "-b", "h"],
-    },
-    Mode {
-        name: "G-exec",
-        words: &["-G", "g", "t", "-b", "h", "--exec", "c"],
-    },
-    Mode {
-        name: "G-ack",
-        words: &["-G", "g", "t", "-b", "h", "--tsv", "--ack", "a"],
-    },
-    Mode {
-        name: "L",
-        words: &["-L", "-b", "h"],
-    },
-    Mode {
-        name: "Q",
-        words: &["-Q", "-t", "t:0:end", "-b", "h"],
-    },
-    Mode {
-        name: "M",
-        words: &["-M", "1"],
-    },
-    Mode {
-        name: "U",
-        words: &["-U"],
-    },
+    ),
+    mode("C", &["-C", "-t", "t", "-b", "h"]),
+    mode("C-f", &["-C", "-t", "t", "-b", "h", "-f", "%s"]),
+    mode("C-J", &["-C", "-t", "t", "-b", "h", "-J"]),
+    mode("C-tsv", &["-C", "-t", "t", "-b", "h", "--tsv"]),
+    mode("C-last", &["-C", "-t", "t", "-b", "h", "--last", "3"]),
+    mode("C-key", &["-C", "-t", "t", "-b", "h", "--only-key", "k"]),
+    mode("G", &["-G", "g", "t", "-b", "h"]),
+    mode("G-exec", &["-G", "g", "t", "-b", "h", "--exec", "c"]),
+    mode("G-ack", &["-G", "g", "t", "-b", "h", "--tsv", "--ack", "a"]),
+    mode("L", &["-L", "-b", "h"]),
+    mode("Q", &["-Q", "-t", "t:0:end", "-b", "h"]),
+    mode("M", &["-M", "1"]),
+    mode("U", &["-U"]),
 ];
 
 const VALUES: &[(&str, &str)] = &[
@@ -99,9 +51,6 @@ const VALUES: &[(&str, &str)] = &[
     ("delimiter", ";"),
     ("key_delimiter", ":"),
     ("template", "%s\n"),
-    ("tsv", "all"),
-    ("bytes", "hex"),
-    ("utf8", "strict"),
     ("unpack", "value=i"),
     ("exec", "cat"),
     ("ack", "socket"),
@@ -109,18 +58,13 @@ const VALUES: &[(&str, &str)] = &[
     ("batch_wait", "5s"),
     ("batch_bytes", "1M"),
     ("algorithm", "java"),
-    ("brokers", "h"),
-    ("properties", "client.id=me"),
-    ("config_files", "none"),
-    ("debug", "broker"),
-    ("timeout", "3"),
     ("operands", "Cargo.toml"),
     ("command", "true"),
 ];
 
 const ALL_C: &str = "C C-f C-J C-tsv C-last C-key";
 
-const SHOWN: &[(&str, &str, &str)] = &[
+const SHOWN: &[Shown] = &[
     (
         "print_offset",
         "G-exec",
@@ -298,12 +242,12 @@ const SHOWN: &[(&str, &str, &str)] = &[
     (
         "bytes",
         "C-tsv P-ack P-txn G-ack",
-        "tsv_keeps_every_byte_on_one_line",
+        "bytes_are_hexadecimal_or_have_to_be_utf_8_where_that_is_asked_for",
     ),
     (
         "utf8",
         "C-tsv P-ack P-txn G-ack",
-        "tsv_keeps_every_byte_on_one_line",
+        "bytes_are_hexadecimal_or_have_to_be_utf_8_where_that_is_asked_for",
     ),
     (
         "exec",
@@ -347,34 +291,9 @@ const SHOWN: &[(&str, &str, &str)] = &[
         "partitions_run_beside_each_other_and_each_in_its_order",
     ),
     (
-        "brokers",
-        "*",
-        "the_first_that_says_where_the_cluster_is_wins",
-    ),
-    (
-        "properties",
-        "*",
-        "the_first_that_says_where_the_cluster_is_wins",
-    ),
-    (
-        "config_files",
-        "*",
-        "the_first_that_says_where_the_cluster_is_wins",
-    ),
-    (
         "timeout",
         "*",
         "every_mode_says_why_the_cluster_is_unreachable",
-    ),
-    (
-        "debug",
-        "*",
-        "librdkafkas_log_is_shown_where_it_is_asked_for",
-    ),
-    (
-        "verbose",
-        "*",
-        "librdkafkas_log_is_shown_where_it_is_asked_for",
     ),
     (
         "quiet",
@@ -398,23 +317,20 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn outcome(words: &[String]) -> Result<Vec<String>, String> {
-    let words = std::iter::once("kcat-lite").chain(words.iter().map(String::as_str));
-    let typed =
-        tools::cli::parse::parse_words::<Cli>(words.map(OsString::from), rules::LAST_COUNTS);
-    let text = |error: anyhow::Error| error.to_string();
-    let (_, warnings) = settle(typed.map_err(text)?).map_err(text)?;
-    Ok(warnings)
-}
-
 #[test]
 fn every_option_of_every_mode_is_refused_by_name_or_does_something() {
     let walk = Walk {
         command: Cli::command(),
         modes: MODES,
         values: VALUES,
-        shown: SHOWN,
-        outcome,
+        shown: &[SHOWN, &connection("*")],
+        outcome: |words| {
+            outcome("kcat-lite", words, |words| {
+                let words = words.into_iter().map(OsString::from);
+                let typed = tools::cli::parse::parse_words::<Cli>(words, rules::LAST_COUNTS)?;
+                settle(typed).map(|(_, warnings)| warnings)
+            })
+        },
     };
     walk.check();
 }

@@ -192,7 +192,7 @@ fn place_to_read(cli: &Cli) -> Result<(&'static str, String)> {
     };
     let [place] = &cli.operands[..] else {
         return Err(usage(format_args!(
-            "{mode} reads one backup: a folder or a URL"
+            "{mode} reads one backup, its only operand: a folder or a URL"
         )));
     };
     let place = place.to_str().filter(|place| !place.is_empty());

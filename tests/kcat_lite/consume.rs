@@ -94,6 +94,23 @@ fn tsv_keeps_every_byte_on_one_line() {
 }
 
 #[test]
+fn bytes_are_hexadecimal_or_have_to_be_utf_8_where_that_is_asked_for() {
+    let cluster = any();
+    let topic = shapes(&*cluster);
+    consume(&*cluster, &topic)
+        .args(["--tsv", "--bytes", "hex"])
+        .run()
+        .succeeds()
+        .stdout_is("\\\\x6b\t\\\\x76\n\\N\t\\\\x\n\\\\x\t\\N\n\\\\xff\t\\\\xc3280a095c\n");
+    consume(&*cluster, &topic)
+        .args(["--tsv", "--utf8", "strict"])
+        .run()
+        .fails_with(2)
+        .stdout_is("k\tv\n\\N\t\n\t\\N\n")
+        .stderr_has("UTF-8");
+}
+
+#[test]
 fn json_is_valid_for_any_bytes() {
     let cluster = any();
     let topic = shapes(&*cluster);

@@ -46,6 +46,7 @@ fn passes(test: &str, bootstrap: &str) {
 
 #[test]
 fn kcats_unit_tests_pass() {
+    // They name brokers with -b, and need none.
     passes("0000-unit.sh", "unused:1");
 }
 

@@ -71,6 +71,7 @@ fn topics_are_chosen_by_name_and_pattern_and_internal_ones_only_on_request() {
     };
     assert_eq!(named(&["-J", "^chosen-"]), [one.clone(), two.clone()]);
     assert_eq!(named(&["-J", "^chosen-", "--exclude", &one]), [two]);
+    assert_eq!(named(&["-J", "-t", &one])[0], one);
     // A transaction makes a topic of the cluster's own.
     let producer = kafka.producer(&[("transactional.id", &one)]);
     producer.begin();

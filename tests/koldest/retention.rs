@@ -235,3 +235,23 @@ fn what_is_needed_and_what_would_be_follow_from_the_rate() {
     );
     assert_eq!(need["replicas"], 2);
 }
+
+#[test]
+fn the_rate_is_that_of_the_window() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("window", 1, &[]);
+    let now_ms = now_ms();
+    // A message a minute for an hour, and a hundred in the last ten seconds.
+    let slow = (0..60).map(|n| now_ms - (60 - n) * 60_000);
+    let fast = (0..100).map(|n| now_ms - 10_000 + n * 100);
+    let records: Vec<Record> = slow.chain(fast).map(|ms| at(ms, vec![b'x'; 10])).collect();
+    kafka.produce(&topic, &records);
+    let rate = |window: &str| {
+        let run = koldest(kafka, &["-J", "--window", window, &topic]).run();
+        rows(&run.succeeds())[0]["rate_records"].as_f64().unwrap()
+    };
+    let (hour, minute) = (rate("1h"), rate("1m"));
+    assert!(minute > 10.0 * hour, "{minute} {hour}");
+}

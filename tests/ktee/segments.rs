@@ -65,6 +65,32 @@ fn every_format_and_compression_comes_back_as_it_was() {
 }
 
 #[test]
+fn records_are_stored_alike_whatever_format_they_come_in() {
+    let folder = session::folder("segments-inputs");
+    let run = |options: &[&str], backup: &str, input: &[u8]| {
+        cmd("ktee")
+            .args(options)
+            .arg(backup)
+            .inside(&folder)
+            .stdin(input)
+            .run()
+    };
+    let json = r#"{"topic":"t","partition":0,"offset":5,"ts":1000,"key":"k","payload":"v"}"#;
+    run(&["-J"], "json/", format!("{json}\n").as_bytes()).succeeds();
+    let hex = b"t\t0\t5\t1000\t\\\\x6b\t\\\\x76\t\\N\n";
+    run(&[ALL, "--bytes", "hex"], "hex/", hex).succeeds();
+    for backup in ["json", "hex"] {
+        run(&["--cat"], backup, b"")
+            .succeeds()
+            .stdout_is("t\t0\t5\t1000\tk\tv\t\\N\n");
+    }
+    let binary = b"t\t0\t5\t1000\tk\t\xff\t\\N\n";
+    run(&[ALL, "--utf8", "strict"], "strict/", binary)
+        .fails_with(2)
+        .stderr_has("column value, byte 14: is not UTF-8");
+}
+
+#[test]
 fn the_same_records_again_add_nothing_and_what_is_new_goes_on() {
     let folder = session::folder("segments-again");
     let run = |input: String| {

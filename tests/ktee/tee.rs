@@ -155,7 +155,7 @@ fn records_are_not_taken_for_lines_unless_that_is_said() {
         .fails_with(2)
         .stderr_has("-J");
     assert_eq!(super::files(&folder), [""; 0]);
-    run(&["-D", "\\n"], &records).succeeds();
+    run(&["-D", "\\n", "-K", ":"], &records).succeeds();
     run(&[], "any\nline\n").succeeds();
     cmd("ktee")
         .args(["--cat", "b"])

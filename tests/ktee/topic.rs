@@ -42,6 +42,38 @@ fn records_reach_the_topic_with_key_time_and_headers_and_the_files_too() {
 }
 
 #[test]
+fn every_format_of_lines_reaches_the_topic_as_its_records() {
+    let kafka = cluster::any();
+    let cases: [(&[&str], &str, Option<&str>); 6] = [
+        (&["-J"], "{\"key\":\"k\",\"payload\":\"v\"}\n", Some("v")),
+        (&["-f", "%k=%s\\n"], "k=v\n", Some("v")),
+        (&["-K", ":"], "k:v\n", Some("v")),
+        (&["-D", ";", "-K", ":"], "k:v;", Some("v")),
+        (&["-Z", "-K", ":"], "k:\n", None),
+        (
+            &["--tsv", "--bytes", "hex"],
+            "\\\\x6b\t\\\\x76\n",
+            Some("v"),
+        ),
+    ];
+    for (options, input, value) in cases {
+        let topic = kafka.topic("ktee-formats", 1, &[]);
+        cmd("ktee")
+            .args(options)
+            .args(["-b", &kafka.bootstrap(), &format!("kafka:{topic}")])
+            .stdin(input)
+            .run()
+            .succeeds()
+            .stdout_is(input);
+        let records = kafka.records(&topic);
+        assert_eq!(records.len(), 1, "{options:?}");
+        assert_eq!(records[0].key.as_deref(), Some(&b"k"[..]), "{options:?}");
+        let expected = value.map(str::as_bytes);
+        assert_eq!(records[0].value.as_deref(), expected, "{options:?}");
+    }
+}
+
+#[test]
 fn a_record_that_is_not_delivered_is_named_and_the_others_are() {
     let kafka = cluster::any();
     let topic = kafka.topic("ktee-partition", 1, &[]);

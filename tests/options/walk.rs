@@ -10,14 +10,61 @@ pub(crate) struct Mode<'a> {
     pub(crate) words: &'a [&'a str],
 }
 
+/// A mode of this name.
+pub(crate) const fn mode<'a>(name: &'a str, words: &'a [&'a str]) -> Mode<'a> {
+    Mode { name, words }
+}
+
+/// An option, the modes (a blank between two, `*` for all) and the test that shows what it does in them.
+pub(crate) type Shown = (&'static str, &'static str, &'static str);
+
+/// The options of the connection, in these modes.
+pub(crate) const fn connection(modes: &'static str) -> [Shown; 5] {
+    const WHERE: &str = "the_first_that_says_where_the_cluster_is_wins";
+    const LOG: &str = "librdkafkas_log_is_shown_where_it_is_asked_for";
+    [
+        ("brokers", modes, WHERE),
+        ("properties", modes, WHERE),
+        ("config_files", modes, WHERE),
+        ("debug", modes, LOG),
+        ("verbose", modes, LOG),
+    ]
+}
+
+/// Values of options that several programs have.
+const COMMON_VALUES: &[(&str, &str)] = &[
+    ("brokers", "h"),
+    ("properties", "client.id=me"),
+    ("config_files", "none"),
+    ("debug", "broker"),
+    ("timeout", "3"),
+    ("tsv", "all"),
+    ("bytes", "hex"),
+    ("utf8", "strict"),
+    ("output", "csv"),
+    ("unknown", "pass"),
+    ("watch", "2s"),
+    ("listen", "127.0.0.1:0"),
+];
+
+/// What a program makes of the words behind its name; `parse` gives its warnings.
+pub(crate) fn outcome(
+    program: &str,
+    words: &[String],
+    parse: impl FnOnce(Vec<&str>) -> anyhow::Result<Vec<String>>,
+) -> Result<Vec<String>, String> {
+    let words = std::iter::once(program).chain(words.iter().map(String::as_str));
+    parse(words.collect()).map_err(|error| format!("{error:#}"))
+}
+
 /// A program's options and what is known of them.
 pub(crate) struct Walk<'a> {
     pub(crate) command: Command,
     pub(crate) modes: &'a [Mode<'a>],
     /// A value for each option that does not take `1`, by the option's id.
     pub(crate) values: &'a [(&'a str, &'a str)],
-    /// Of each option the modes (a blank between two, `*` for all) in which a test shows that it does something.
-    pub(crate) shown: &'a [(&'a str, &'a str, &'a str)],
+    /// The tests that show that options do something.
+    pub(crate) shown: &'a [&'a [Shown]],
     /// What the program makes of the words behind its name: its warnings, or its refusal.
     pub(crate) outcome: fn(&[String]) -> Result<Vec<String>, String>,
 }
@@ -30,8 +77,9 @@ impl Walk<'_> {
     pub(crate) fn check(&self) {
         let sources = sources();
         let mut wrong = Vec::new();
-        for (option, _, test) in self.shown {
-            if !sources.contains(&format!("fn {test}(")) {
+        for (option, _, test) in self.shown.iter().copied().flatten() {
+            let name = format!("fn {test}(");
+            if !sources.iter().any(|source| source.contains(&name)) {
                 wrong.push(format!("{option}: there is no test {test}"));
             }
         }
@@ -69,9 +117,14 @@ impl Walk<'_> {
                 let is_warned = names(argument)
                     .iter()
                     .any(|name| warnings.iter().any(|warning| warning.contains(name)));
-                let is_shown = self.shown.iter().any(|(option, modes, _)| {
-                    *option == id && modes.split(' ').any(|m| m == "*" || m == mode.name)
-                });
+                let is_shown = self
+                    .shown
+                    .iter()
+                    .copied()
+                    .flatten()
+                    .any(|(option, modes, _)| {
+                        *option == id && modes.split(' ').any(|m| m == "*" || m == mode.name)
+                    });
                 (!is_warned && !is_shown)
                     .then(|| format!("{line}: {id} is taken, and no test shows what it does"))
             }
@@ -80,7 +133,8 @@ impl Walk<'_> {
 
     fn typed(&self, argument: &Arg) -> Vec<String> {
         let id = argument.get_id().as_str();
-        let known = self.values.iter().find(|(option, _)| *option == id);
+        let mut values = self.values.iter().chain(COMMON_VALUES);
+        let known = values.find(|(option, _)| *option == id);
         let value = known.map_or("1", |(_, value)| *value).to_owned();
         if argument.is_positional() {
             let last = argument.is_last_set().then(|| "--".to_owned());
@@ -119,9 +173,9 @@ fn names(argument: &Arg) -> Vec<String> {
         .collect()
 }
 
-/// Every test there is, as text.
-fn sources() -> String {
-    let mut text = String::new();
+/// Every file with tests, as text.
+fn sources() -> Vec<String> {
+    let mut texts = Vec::new();
     let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))];
     while let Some(folder) = folders.pop() {
         for entry in folder.read_dir().unwrap() {
@@ -134,9 +188,9 @@ fn sources() -> String {
             if path.is_dir() && !name.starts_with('.') && name != "target" {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
-                text.push_str(&std::fs::read_to_string(&path).unwrap());
+                texts.push(std::fs::read_to_string(&path).unwrap());
             }
         }
     }
-    text
+    texts
 }

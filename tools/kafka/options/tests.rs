@@ -42,7 +42,7 @@ fn an_unknown_property_or_value_is_refused_by_name() {
         ("no.such=1", "no such property: no.such (-X list shows all)"),
         (
             "sasl.mechanismz=PLAIN",
-            "no such property: sasl.mechanismz (is sasl.mechanisms meant?",
+            "no such property: sasl.mechanismz (is sasl.mechanism meant?",
         ),
         (
             "security.protocol=SASL",
