@@ -66,7 +66,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read a backup")]
     pub(crate) as_of: Option<i64>,
 
-    /// Only this topic; repeatable. With --restore OLD=NEW restores topic OLD as NEW
+    /// Only this topic; repeatable. With --restore OLD=NEW restores topic OLD as NEW. When copying: record this topic in
+    /// the backup even if no record of it comes
     #[arg(
         short = 't',
         long = "topic",

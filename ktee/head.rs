@@ -1,4 +1,5 @@
-//! From where to where a backup of a topic has come: one small file, by which a lost last segment or partition is noticed.
+//! From where to where a backup of a topic has come, and how many partitions the topic had: one small file, by which a lost
+//! last segment or partition is noticed.
 //!
 //! It may be old, because another writer or a crash came between. It never
 //! proves that something is there; what it names and the listing lacks is missing.
@@ -10,6 +11,11 @@ use std::io::Read;
 use anyhow::{Context, Result};
 
 use crate::store::Store;
+
+/// The name under which the number of partitions stands.
+const PARTITIONS: &str = "partitions";
+/// No topic has more; what says so is damaged.
+const MOST: i32 = 1_000_000;
 
 /// What the head says of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub(crate) struct Reached {
 /// The head of a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
+    /// How many partitions the topic had, if anybody could say it; more than have records, maybe.
+    pub(crate) partition_count: Option<i32>,
     pub(crate) partitions: BTreeMap<i32, Reached>,
 }
 
@@ -50,24 +58,27 @@ impl Head {
     }
 
     fn parse(text: &str) -> Head {
-        let partitions = text.lines().filter_map(|line| {
+        let mut head = Head::default();
+        for line in text.lines() {
             let mut words = line.split('\t');
-            let partition = words.next()?.parse().ok()?;
+            let name = words.next().unwrap_or_default();
             let mut number = || words.next()?.parse::<i64>().ok();
-            let (first, last) = (number()?, number()?);
-            let newest_ms = number();
-            Some((
-                partition,
-                Reached {
-                    first,
-                    last,
-                    newest_ms,
-                },
-            ))
-        });
-        Head {
-            partitions: partitions.collect(),
+            if name == PARTITIONS {
+                head.partition_count = number()
+                    .and_then(|count| i32::try_from(count).ok().filter(|count| *count <= MOST));
+            } else if let (Ok(partition), Some(first), Some(last)) =
+                (name.parse(), number(), number())
+            {
+                head.reach(partition, first, last, number());
+            }
         }
+        head
+    }
+
+    /// The partitions that the topic had, as far as is known.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = i32> + '_ {
+        let all = 0..self.partition_count.unwrap_or(0);
+        all.chain(self.partitions.keys().copied())
     }
 
     /// Takes in that offsets from `first` to `last` were there.
@@ -85,6 +96,7 @@ impl Head {
 
     /// Adds what another one says.
     pub(crate) fn add(&mut self, other: &Head) {
+        self.partition_count = self.partition_count.max(other.partition_count);
         for (&partition, reached) in &other.partitions {
             self.reach(partition, reached.first, reached.last, reached.newest_ms);
         }
@@ -103,6 +115,9 @@ impl Head {
 
     fn text(&self) -> String {
         let mut text = String::new();
+        if let Some(count) = self.partition_count {
+            let _ = writeln!(text, "{PARTITIONS}\t{count}");
+        }
         for (partition, reached) in &self.partitions {
             let newest = reached
                 .newest_ms
@@ -132,6 +147,10 @@ mod tests {
         later.reach(3, 12, 25, Some(1));
         later.add(&head);
         assert_eq!(later.text(), "0\t5\t5\t17\n3\t10\t25\t1\n");
+        later.partition_count = Some(6);
+        head.add(&later);
+        assert_eq!(Head::parse(&head.text()), later);
+        assert_eq!(head.numbers().max(), Some(5));
         assert_eq!(Head::parse("what\n1\t2\n"), Head::default());
     }
 }

@@ -9,7 +9,7 @@
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use tools::kafka::cluster::{
     Metadata, Patience, Topics, committed, list_groups, metadata_over, topic_settings,
 };
@@ -18,6 +18,7 @@ use tools::kafka::{Client, Options, Role};
 use tools::record::tsv::Tsv;
 use tools::record::{Decoded, Decoder, Encoder, Format, Record};
 
+use crate::head::Head;
 use crate::segment::name::{compact_time, parse_compact_time};
 use crate::store::Store;
 
@@ -25,14 +26,18 @@ use crate::store::Store;
 const PARTITIONS: &str = "partitions";
 /// What stands before the name of a setting that was the broker's and not the topic's own.
 const OF_BROKER: &str = "broker:";
+/// Why a topic can't be recorded.
+const UNKNOWN: &str = "the cluster does not have it";
 /// Settings without which a restored topic may not take the records, whoever set them.
 const NEEDED: [&str; 1] = ["max.message.bytes"];
 
-/// What is to be recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is to be recorded besides how many partitions topics have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) settings: bool,
     pub(crate) groups: bool,
+    /// These topics are recorded although no record of them may come.
+    pub(crate) topics: Vec<String>,
 }
 
 /// What was recorded of a topic.
@@ -124,12 +129,27 @@ pub(crate) fn record(
     store: &dyn Store,
     options: &Options,
     topics: &[String],
-    wanted: Wanted,
+    wanted: &Wanted,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<()> {
     let client = Client::new(options, Role::Consumer)?;
     let mut wire = Wire::new(&client);
     let metadata = metadata_over(&mut wire, Topics::Named(topics), interrupted)?;
+    for topic in topics {
+        let known = metadata.topic(topic).filter(|known| known.error.is_none());
+        match known {
+            Some(known) => {
+                let head = Head {
+                    partition_count: Some(known.partitions.len() as i32),
+                    ..Head::default()
+                };
+                head.update(store, topic)?;
+            }
+            None if wanted.topics.contains(topic) => bail!("topic {topic}: {UNKNOWN}"),
+            // The records may come from elsewhere.
+            None => {}
+        }
+    }
     if wanted.settings {
         for topic in topics {
             let text = settings_of(&mut wire, &metadata, topic, &client, interrupted);
@@ -152,9 +172,7 @@ fn settings_of(
     client: &Client,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<u8>> {
-    let about = metadata
-        .topic(topic)
-        .context("the cluster does not have it")?;
+    let about = metadata.topic(topic).context(UNKNOWN)?;
     if let Some(error) = &about.error {
         return Err(error.clone().into());
     }
@@ -234,7 +252,10 @@ fn groups_of(
 impl Recorded {
     /// What the backup knows of `topic`, as of a time or as of the newest.
     pub(crate) fn read(store: &dyn Store, topic: &str, as_of_ms: Option<i64>) -> Result<Recorded> {
-        let mut recorded = Recorded::default();
+        let mut recorded = Recorded {
+            partitions: Head::read(store, topic)?.partition_count,
+            ..Recorded::default()
+        };
         let mut read =
             |kind: Kind, columns: &str, take: &mut dyn FnMut(&mut Recorded, &Record<'_>)| {
                 let text = kind.read(store, topic, as_of_ms)?.unwrap_or_default();
@@ -246,7 +267,7 @@ impl Recorded {
         read(Kind::Settings, "key,value", &mut |recorded, record| {
             let (name, value) = (text(record.key), text(record.value));
             if name == PARTITIONS {
-                recorded.partitions = value.parse().ok();
+                recorded.partitions = value.parse().ok().or(recorded.partitions);
             } else if let Some(name) = name.strip_prefix(OF_BROKER) {
                 recorded.of_broker.push((name.to_owned(), value));
             } else {

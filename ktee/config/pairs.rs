@@ -65,7 +65,7 @@ const SHOWN: &[Shown] = &[
     ),
     (
         "topics",
-        "cat restore verify accept quarantine prune",
+        "cat restore verify accept quarantine prune records json bucket ack",
         "cat_selects_by_time_topic_and_partition",
     ),
     (

@@ -85,7 +85,6 @@ pub(super) fn refuse_without_its_mode(cli: &Cli) -> Result<()> {
 /// Options of reading a backup, which nothing obeys when the input is copied.
 pub(super) fn refuse_what_reads(cli: &Cli) -> Result<()> {
     let reads = [
-        ("-t", !cli.topics.is_empty()),
         ("-p", !cli.partitions.is_empty()),
         ("--from", cli.from.is_some()),
         ("--to", cli.to.is_some()),

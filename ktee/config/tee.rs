@@ -131,13 +131,17 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
     if let Some(path) = &cli.spill {
         check_spill(path, &files)?;
     }
+    if let Some(topic) = cli.topics.iter().find(|topic| topic.contains('=')) {
+        return Err(usage(format_args!("-t {topic}: OLD=NEW is for --restore")));
+    }
     let wanted = Wanted {
         settings: cli.settings,
         groups: cli.groups,
+        topics: cli.topics.clone(),
     };
-    if wanted != Wanted::default() && !has_positions(&format) {
+    if wanted != Wanted::default() && !(has_positions(&format) && !backups.is_empty()) {
         return Err(usage(
-            "--settings and --groups are for records with their topics: --tsv=all or -J",
+            "-t, --settings and --groups are for a backup of records with their topics: --tsv=all or -J",
         ));
     }
     let options = if !topics.is_empty() || wanted != Wanted::default() {

@@ -153,7 +153,7 @@ impl<'a> Flow<'a> {
             records: 0,
             bytes: 0,
             recording: config.options.clone().map(|options| Recording {
-                wanted: config.wanted,
+                wanted: config.wanted.clone(),
                 options,
                 every: config.settings.max_delay,
                 next: Instant::now() + config.settings.max_delay,
@@ -258,12 +258,11 @@ impl<'a> Flow<'a> {
         let signals = self.signals;
         for named in &mut self.sinks {
             named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) if recording.wanted != Wanted::default() => {
-                    backup.record(&recording.options, recording.wanted, &|| {
-                        signals.caught().is_some()
-                    })
+                Sink::Backup(backup) => {
+                    let interrupted = || signals.caught().is_some();
+                    backup.record(&recording.options, &recording.wanted, &interrupted)
                 }
-                Sink::Backup(_) | Sink::Topic(_) => Ok(()),
+                Sink::Topic(_) => Ok(()),
             });
         }
     }

@@ -42,8 +42,8 @@ impl Inventory {
             .filter_map(|entry| Head::topic_of(&entry.path));
         for topic in topics {
             let head = Head::read(store, topic)?;
-            for &partition in head.partitions.keys() {
-                // A partition of which nothing is left is one all the same.
+            for partition in head.numbers() {
+                // A partition of which nothing is there is one all the same.
                 if let Ok(place) = Place::partition(topic, partition) {
                     inventory.partitions.entry(place).or_default();
                 }

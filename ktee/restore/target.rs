@@ -17,7 +17,7 @@ use super::Stored;
 use super::compare::{Compared, Comparison};
 use super::settings::{self, Pair};
 use crate::config::Restore;
-use crate::read::Selection;
+use crate::read::{PartitionSegments, Selection};
 use crate::recorded::Recorded;
 use crate::segment::Place;
 use crate::store::Store;
@@ -157,7 +157,8 @@ impl Target {
             return Err(error.clone().into());
         }
         let count = known.partitions.len() as i32;
-        let highest = self.stored.last_key_value().map_or(0, |(p, _)| *p);
+        let has_records = |(_, stored): &(&i32, &PartitionSegments)| !stored.segments.is_empty();
+        let highest = self.stored.iter().rfind(has_records).map_or(0, |(p, _)| *p);
         ensure!(
             count > highest,
             "it has {count} partitions, and the backup has records of partition {highest}"

@@ -1,10 +1,11 @@
 //! The main thread's part of a backup: which partition a record belongs to, and where segments end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use tools::cli::message;
 use tools::kafka::Options;
 use tools::record::{Encoder, Format, Record};
 
@@ -247,15 +248,25 @@ impl Backup {
     pub(crate) fn record(
         &self,
         options: &Options,
-        wanted: Wanted,
+        wanted: &Wanted,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
-        let mut topics: Vec<String> = self.topics.iter().map(|(name, _)| name.clone()).collect();
-        if topics.is_empty() {
+        let come = self.topics.iter().map(|(name, _)| name);
+        let topics: BTreeSet<&String> = come.chain(&wanted.topics).collect();
+        if topics.is_empty() || interrupted() {
             return Ok(());
         }
-        topics.sort();
-        recorded::record(&*self.store, options, &topics, wanted, interrupted)
+        let topics: Vec<String> = topics.into_iter().cloned().collect();
+        match recorded::record(&*self.store, options, &topics, wanted, interrupted) {
+            Err(error) if *wanted == Wanted::default() => {
+                // Nobody has asked for it: the backup has its records all the same.
+                message(format_args!(
+                    "how many partitions there are is not known: {error:#}"
+                ));
+                Ok(())
+            }
+            recorded => recorded,
+        }
     }
 
     /// What it has come to.

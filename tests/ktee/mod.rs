@@ -15,6 +15,8 @@ mod bucket;
 mod coverage;
 /// Kills, full disks, lost permissions.
 mod crash;
+/// What a backup records of topics besides their records.
+mod recorded;
 /// `--restore`, against a real Kafka.
 mod restore;
 /// Segments: where they end, what is in them, going on from what is there.

@@ -3,12 +3,11 @@ use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::proxy::Weather;
 use crate::testkit::session;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 /// Records of every shape, in three partitions.
-fn records() -> Vec<Record> {
+pub(super) fn records() -> Vec<Record> {
     let long_ago_ms = 1_500_000_000_000;
     (0..3000_i64)
         .map(|n| Record {
@@ -34,7 +33,7 @@ fn records() -> Vec<Record> {
         .collect()
 }
 
-fn back_up(kafka: &impl Cluster, topic: &str, folder: &Path, options: &[&str]) {
+pub(super) fn back_up(kafka: &impl Cluster, topic: &str, folder: &Path, options: &[&str]) {
     cmd("bash")
         .args(["-o", "pipefail", "-c"])
         .arg("kcat-lite -C -b $BROKERS -t $TOPIC -o beginning -e -q --tsv=all | ktee --tsv=all -b $BROKERS --settings \"$@\" b/ >/dev/null")
@@ -48,7 +47,7 @@ fn back_up(kafka: &impl Cluster, topic: &str, folder: &Path, options: &[&str]) {
         .succeeds();
 }
 
-fn restore(kafka: &impl Cluster, folder: &Path) -> Cmd {
+pub(super) fn restore(kafka: &impl Cluster, folder: &Path) -> Cmd {
     cmd("ktee")
         .args(["--restore", "b", "-b", &kafka.bootstrap()])
         .inside(folder)
@@ -137,38 +136,6 @@ fn a_topic_that_would_lose_the_records_is_refused_without_force() {
         .run()
         .fails_with(2)
         .stderr_has("2 partitions");
-}
-
-#[test]
-fn groups_go_on_behind_the_records_that_they_had_read() {
-    let Some(source) = broker::shared() else {
-        return;
-    };
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
-    let topic = source.topic("restore-groups", 3, &[("retention.ms", "-1")]);
-    source.produce(&topic, &records());
-    let group = session::unique("readers");
-    cmd("kcat-lite")
-        .args(["-G", &group, "-c", "1234", "-q", "-b", &source.bootstrap()])
-        .args(["-X", "auto.offset.reset=earliest", &topic])
-        .run()
-        .succeeds();
-    let committed = source.committed(&group, &topic);
-    assert_eq!(committed.values().sum::<i64>(), 1234);
-    let folder = session::folder("restore-groups");
-    back_up(&source, &topic, &folder, &["--groups"]);
-    // Without the first 100 records of each partition, so that old and new offsets differ.
-    restore(&target, &folder)
-        .args(["--groups", "--from", "1500000000300"])
-        .run()
-        .succeeds();
-    let moved: BTreeMap<i32, i64> = committed
-        .iter()
-        .map(|(p, offset)| (*p, (offset - 100).max(0)))
-        .collect();
-    assert_eq!(target.committed(&group, &topic), moved);
 }
 
 /// What of a topic's records somebody sees who knows nothing of ktee, partition by partition.
@@ -429,54 +396,6 @@ fn records_of_any_time_and_size_are_restored_under_another_name() {
         .run()
         .fails_with(2)
         .stderr_has("no partition 3");
-}
-
-#[test]
-fn groups_are_committed_on_partitions_without_records_and_as_of_a_time() {
-    let Some(source) = broker::shared() else {
-        return;
-    };
-    let topic = source.topic("restore-empty", 2, &[("retention.ms", "-1")]);
-    let group = session::unique("readers");
-    let read = |count: &str| {
-        cmd("kcat-lite")
-            .args(["-G", &group, "-c", count, "-q", "-b", &source.bootstrap()])
-            .args(["-X", "auto.offset.reset=earliest", &topic])
-            .run()
-            .succeeds();
-    };
-    let record = |n: u32| Record {
-        partition: Some(0),
-        ..Record::of(n.to_string())
-    };
-    source.produce(&topic, &(0..10).map(record).collect::<Vec<_>>());
-    read("4");
-    source.commit_offset(&group, &topic, 1, 0);
-    let folder = session::folder("restore-empty");
-    back_up(&source, &topic, &folder, &["--groups"]);
-    let before_ms = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_millis();
-    read("3");
-    back_up(&source, &topic, &folder, &["--groups"]);
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
-    restore(&target, &folder)
-        .args(["--groups", "--as-of", &before_ms.to_string()])
-        .run()
-        .succeeds()
-        .stderr_has(format!("{topic} [1]: 0 records sent"));
-    assert_eq!(
-        target.committed(&group, &topic),
-        BTreeMap::from([(0, 4), (1, 0)])
-    );
-    restore(&target, &folder).arg("--groups").run().succeeds();
-    assert_eq!(
-        target.committed(&group, &topic),
-        BTreeMap::from([(0, 7), (1, 0)])
-    );
 }
 
 #[test]
