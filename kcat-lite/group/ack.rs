@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use tools::ack::{
-    AckError, LineStart, Lines, Listener, Session, SinkKind, Source, Window, Written, new_run,
+    AckError, LineStart, Lines, Listener, ReadStart, Session, SinkKind, Source, Window, Written,
+    new_run,
 };
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
@@ -335,16 +336,27 @@ impl Run<'_> {
         if self.lines.is_none() {
             self.refuse_what_is_late(places)?;
         }
-        self.begin_session(places)
+        let starts = if self.source.kind() == SinkKind::Segment {
+            self.member.read_starts(places)
+        } else {
+            Vec::new()
+        };
+        self.begin_session(places, starts)
     }
 
     /// Begins a session for records of these partitions that are read from now on.
-    fn begin_session(&mut self, places: &[TopicPartition]) -> anyhow::Result<()> {
+    fn begin_session(
+        &mut self,
+        places: &[TopicPartition],
+        starts: Vec<ReadStart>,
+    ) -> anyhow::Result<()> {
         self.sessions += 1;
         self.session = Session {
             name: format!("{}.{}", self.name, self.sessions),
             metadata: self.member.metadata(),
             places: places.to_vec(),
+            starts,
+            partition_counts: self.member.partition_counts(),
         };
         let metadata = &self.session.metadata;
         let is_empty = metadata.generation < 0 || metadata.member.is_empty();

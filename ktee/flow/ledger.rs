@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use tools::ack::{AckTracker, Arrival, DeliveryTag, Shape, Sink, SinkKind, StreamKey};
+use tools::ack::{
+    AckTracker, Arrival, DeliveryTag, Position, ReadStart, Shape, Sink, SinkKind, StreamKey,
+};
 use tools::cli::signals::Signals;
 use tools::record::Format;
 
@@ -21,8 +23,15 @@ pub(super) struct Received<'a> {
     pub(super) receipt: u64,
     /// The line; none where it was its position alone.
     pub(super) record: Option<Cow<'a, [u8]>>,
-    /// Set where the partition comes under another session than before.
-    pub(super) begins: Option<StreamKey>,
+    /// Set where it is the first line of its partition under its session.
+    pub(super) begins: Option<Begins>,
+}
+
+/// A partition whose lines come under a new session from now on.
+pub(super) struct Begins {
+    pub(super) key: StreamKey,
+    /// Where it is read from, as far as that is known.
+    pub(super) start: Option<ReadStart>,
 }
 
 /// What was received and is not acknowledged yet.
@@ -33,9 +42,22 @@ pub(super) struct Ledger {
     places: usize,
     /// By how many places a line is still awaited, where there are several.
     awaited: HashMap<u64, usize>,
-    /// The stream of the line before, and the last one of each partition.
+    /// The stream of the line before, and how many streams have come.
     stream: Option<usize>,
-    streams: HashMap<(String, i32), usize>,
+    streams: usize,
+    /// Where streams begin of which no line has come yet.
+    starts: HashMap<StreamKey, ReadStart>,
+}
+
+/// What the source has said since the last time.
+#[derive(Default)]
+pub(super) struct Said {
+    /// How many partitions topics have.
+    pub(super) partition_counts: Vec<(String, i32)>,
+    /// Streams that have ended, and up to where they were read; nothing between is to come.
+    pub(super) passed: Vec<(Position, Option<ReadStart>)>,
+    /// The partitions that it has given back; nothing of them is waited for any more.
+    pub(super) released: Vec<StreamKey>,
 }
 
 impl Ledger {
@@ -63,7 +85,8 @@ impl Ledger {
             places,
             awaited: HashMap::new(),
             stream: None,
-            streams: HashMap::new(),
+            streams: 0,
+            starts: HashMap::new(),
         })
     }
 
@@ -85,10 +108,24 @@ impl Ledger {
     }
 
     /// Hears the source after a read of the input that ended so.
-    ///
-    /// Returns the partitions that it has given back; nothing of them is waited for any more.
-    pub(super) fn poll(&mut self, arrival: Arrival) -> Result<Vec<StreamKey>> {
+    pub(super) fn poll(&mut self, arrival: Arrival) -> Result<Said> {
         self.link.poll(arrival)?;
+        let mut said = Said::default();
+        for session in self.link.take_begun() {
+            said.partition_counts.extend(session.partition_counts);
+            for start in session.starts {
+                let key = StreamKey {
+                    session: session.name.clone(),
+                    topic: start.topic.clone(),
+                    partition: start.partition,
+                };
+                self.starts.insert(key, start);
+            }
+        }
+        for position in self.link.take_passed() {
+            let start = self.starts.remove(&position.key);
+            said.passed.push((position, start));
+        }
         let released = self.link.take_released();
         for stream in &released {
             self.tracker.release(*stream);
@@ -96,7 +133,8 @@ impl Ledger {
             self.awaited.retain(|tag, _| is_other(*tag));
         }
         let keys = released.iter().map(|stream| self.link.key(*stream).clone());
-        Ok(keys.collect())
+        said.released = keys.collect();
+        Ok(said)
     }
 
     /// The next whole line of `buffer` behind `used`, which is moved on, without its position.
@@ -120,15 +158,17 @@ impl Ledger {
         }))
     }
 
-    /// Notes the stream of a line; returns it where its partition was under another session before.
+    /// Notes the stream of a line; returns it the first time. Streams are numbered in the order in which they come.
     #[cold]
-    fn enter(&mut self, stream: usize) -> Option<StreamKey> {
+    fn enter(&mut self, stream: usize) -> Option<Begins> {
         self.stream = Some(stream);
-        let key = self.link.key(stream);
-        let place = (key.topic.clone(), key.partition);
-        let before = self.streams.insert(place, stream);
-        let is_other = before.is_some_and(|before| before != stream);
-        is_other.then(|| self.link.key(stream).clone())
+        if stream < self.streams {
+            return None;
+        }
+        self.streams = stream + 1;
+        let key = self.link.key(stream).clone();
+        let start = self.starts.remove(&key);
+        Some(Begins { key, start })
     }
 
     /// A line has to become durable in one place more, which will say so by [`Ledger::settle`].

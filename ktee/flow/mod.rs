@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tools::ack::{Position, ReadStart};
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::{Out, OutError};
@@ -65,6 +66,8 @@ struct Flow<'a> {
     sinks: Vec<Named<Sink>>,
     /// What is to be acknowledged, under `--ack`.
     ledger: Option<Ledger>,
+    /// Up to where the source has read at its end.
+    passed: Vec<(Position, Option<ReadStart>)>,
     /// Whether backups take records, or lines.
     takes_positions: bool,
     stops_on_error: bool,
@@ -144,6 +147,7 @@ impl<'a> Flow<'a> {
             files,
             sinks,
             ledger,
+            passed: Vec::new(),
             takes_positions,
             // What one place does not have is not acknowledged, and so nothing would be from then on.
             stops_on_error: config.stops_on_error || config.ack.is_some(),
@@ -285,6 +289,12 @@ impl<'a> Flow<'a> {
                 finished
             });
         }
+        // Now all that was received is stored.
+        let passed = std::mem::take(&mut self.passed);
+        self.each_backup(|backup| {
+            let mut passed = passed.iter();
+            passed.try_for_each(|(position, start)| backup.pass(position, start.as_ref()))
+        });
         self.record();
         for file in &mut self.files {
             file.with(&mut self.has_failed, FileSink::sync);

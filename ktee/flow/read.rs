@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tools::ack::{Arrival, StreamKey};
+use tools::ack::Arrival;
 use tools::cli::message;
 use tools::cli::stdin::{Filled, Input};
 use tools::cli::stdout::Out;
 use tools::record::{Decoded, Decoder, Format};
 
 use super::file::FileSink;
-use super::ledger::Received;
+use super::ledger::{Received, Said};
 use super::named::Sink;
 use super::{End, Flow, hint, waiting};
 use crate::config::Tee;
+use crate::write::Backup;
 
 /// How long an idle input is waited for before the places are looked after.
 const IDLE_MS: u64 = 100;
@@ -230,9 +231,8 @@ impl Flow<'_> {
         let Some(ledger) = &mut self.ledger else {
             return Ok(0);
         };
-        for key in ledger.poll(arrival)? {
-            self.forget(&key);
-        }
+        let said = ledger.poll(arrival)?;
+        self.take_said(said);
         let (mut used, mut passed) = (0, Vec::new());
         let taken = loop {
             let next = self.ledger.as_mut().map(|it| it.next(buffer, &mut used));
@@ -258,8 +258,13 @@ impl Flow<'_> {
         line: u64,
         passed: &mut Vec<u8>,
     ) -> Result<()> {
-        if let Some(key) = &received.begins {
-            self.forget(key);
+        if let Some(begins) = received.begins {
+            self.each_backup(|backup| {
+                // The partition was another member's meanwhile, maybe: what is not whole comes again.
+                backup.forget(&begins.key.topic, begins.key.partition);
+                backup.begin_at(begins.start.clone());
+                Ok(())
+            });
         }
         // A position alone is a record that was left out on purpose.
         let Some(text) = received.record else {
@@ -275,14 +280,29 @@ impl Flow<'_> {
         Ok(())
     }
 
-    /// The partition may be another member's meanwhile: what is not whole comes again, here or there.
-    fn forget(&mut self, key: &StreamKey) {
+    /// What the source says of its partitions besides their lines.
+    fn take_said(&mut self, said: Said) {
+        let (given_back, at_end): (Vec<_>, Vec<_>) = said
+            .passed
+            .into_iter()
+            .partition(|(position, _)| said.released.contains(&position.key));
+        self.each_backup(|backup| {
+            backup.note_partition_counts(&said.partition_counts);
+            for (position, start) in &given_back {
+                backup.pass(position, start.as_ref())?;
+            }
+            for key in &said.released {
+                backup.forget(&key.topic, key.partition);
+            }
+            Ok(())
+        });
+        self.passed.extend(at_end);
+    }
+
+    pub(super) fn each_backup(&mut self, act: impl Fn(&mut Backup) -> Result<()>) {
         for named in &mut self.sinks {
             named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) => {
-                    backup.forget(&key.topic, key.partition);
-                    Ok(())
-                }
+                Sink::Backup(backup) => act(backup),
                 Sink::Topic(_) => Ok(()),
             });
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use tools::ack::{Position, ReadStart, StreamKey};
 use tools::cli::message;
 use tools::kafka::Options;
 use tools::record::{Encoder, Format, Record};
@@ -12,7 +13,7 @@ use tools::record::{Encoder, Format, Record};
 use super::gaps::LogStarts;
 use super::partition::{Encoding, OpenSegment, Partition};
 use super::pool::Pool;
-use super::publish::{Published, Publisher, Target};
+use super::publish::{Published, Publisher, Target, claim};
 use super::settings::{Settings, encoder, has_positions};
 use super::{Waiting, gaps};
 use crate::head::Head;
@@ -55,6 +56,8 @@ pub(crate) struct Backup {
     durable: Vec<(u64, u64)>,
     heads: BTreeMap<String, Head>,
     log_starts: LogStarts,
+    /// Where the next partition is read from that comes for the first time.
+    start: Option<ReadStart>,
     looked: Instant,
     updated: Instant,
     totals: Totals,
@@ -106,6 +109,7 @@ impl Backup {
             durable: Vec::new(),
             heads: BTreeMap::new(),
             log_starts: LogStarts::new(options),
+            start: None,
             looked: Instant::now(),
             updated: Instant::now(),
             totals: Totals::default(),
@@ -194,6 +198,48 @@ impl Backup {
         if let Some(open) = self.partitions[at].open.take() {
             self.pending_bytes -= open.block.len();
             self.pool.abandon(&open.task);
+        }
+    }
+
+    /// The next record is the first one of a partition that the source reads from there.
+    pub(crate) fn begin_at(&mut self, start: Option<ReadStart>) {
+        self.start = start;
+    }
+
+    /// The source has read up to this position, and all that was received is stored: there are no other records before it.
+    ///
+    /// `start` is where it began if no record has come.
+    pub(crate) fn pass(&mut self, position: &Position, start: Option<&ReadStart>) -> Result<()> {
+        let StreamKey {
+            topic, partition, ..
+        } = &position.key;
+        let known = self.topics.iter().find(|(name, _)| name == topic);
+        let at = known.and_then(|(_, partitions)| partitions.get(partition));
+        if let Some(&at) = at {
+            let partition = &self.partitions[at];
+            return match partition.after {
+                Some(after) => claim(&partition.target, after + 1, position.offset - 1),
+                None => Ok(()),
+            };
+        }
+        let Some(from) = start.and_then(|start| start.from) else {
+            return Ok(());
+        };
+        let place = Place::partition(topic, *partition).map_err(anyhow::Error::msg)?;
+        let target = Target::open(&self.store, place)?;
+        if target.index().last_before(from)?.is_none() {
+            return Ok(());
+        }
+        claim(&target, from, position.offset - 1)
+    }
+
+    /// Notes how many partitions topics have.
+    pub(crate) fn note_partition_counts(&mut self, counts: &[(String, i32)]) {
+        for (topic, count) in counts {
+            if Place::partition(topic, 0).is_ok() {
+                let head = self.heads.entry(topic.clone()).or_default();
+                head.partition_count = head.partition_count.max(Some(*count));
+            }
         }
     }
 
@@ -327,7 +373,9 @@ impl Backup {
         let place = Place::partition(topic, partition).map_err(anyhow::Error::msg)?;
         let target = Target::open(&self.store, place)?;
         let at = self.partitions.len();
-        self.partitions.push(Partition::new(target, None));
+        let mut begun = Partition::new(target, None);
+        begun.start = self.start.take();
+        self.partitions.push(begun);
         self.topics[self.recent_topic].1.insert(partition, at);
         Ok(at)
     }
@@ -350,19 +398,18 @@ impl Backup {
             encoding.digest(record, line)
         })?;
         self.close(at, waiting)?;
-        let partition = &mut self.partitions[at];
-        let is_new = partition
-            .region
-            .as_ref()
-            .is_some_and(|region| region.stored.is_none());
-        if begins && is_new {
-            gaps::report(
-                &*self.store,
-                partition,
-                offset,
-                &mut self.log_starts,
-                waiting,
-            )?;
+        if begins {
+            let partition = &mut self.partitions[at];
+            partition.begin_after(offset)?;
+            if !partition.is_known() {
+                gaps::report(
+                    &*self.store,
+                    partition,
+                    offset,
+                    &mut self.log_starts,
+                    waiting,
+                )?;
+            }
         }
         Ok(())
     }

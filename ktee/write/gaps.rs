@@ -90,7 +90,11 @@ pub(super) fn report(
     if gaps.is_empty() {
         return Ok(());
     }
-    let start = log_starts.ask(topic, *number, waiting).unwrap_or(i64::MIN);
+    let start = match &partition.start {
+        Some(start) => Some(start.log_start),
+        None => log_starts.ask(topic, *number, waiting),
+    };
+    let start = start.unwrap_or(i64::MIN);
     for (first, last) in gaps.iter() {
         if first < start {
             let last = last.min(start - 1);

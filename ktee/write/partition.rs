@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
+use tools::ack::ReadStart;
 use tools::record::{Encoder, Record};
 
 use super::index::Region;
@@ -23,6 +24,8 @@ pub(super) struct Partition {
     pub(super) open: Option<OpenSegment>,
     /// The offset before which the run has passed all that is there.
     pub(super) after: Option<i64>,
+    /// Where the source reads from.
+    pub(super) start: Option<ReadStart>,
     /// The time of the newest record of this run.
     newest_ms: Option<i64>,
     /// How many segments were begun.
@@ -86,9 +89,29 @@ impl Partition {
             region: None,
             open: None,
             after,
+            start: None,
             newest_ms: None,
             segments: 0,
         }
+    }
+
+    /// Whether the last record lies in a stored segment.
+    pub(super) fn is_known(&self) -> bool {
+        self.region
+            .as_ref()
+            .is_some_and(|region| region.stored.is_some())
+    }
+
+    /// The first record of the run is at `offset`: of the offsets between the source's start and it there is none.
+    pub(super) fn begin_after(&mut self, offset: i64) -> Result<()> {
+        let from = self.start.as_ref().and_then(|start| start.from);
+        // Where the backup has nothing before, it begins here.
+        if let Some(from) = from.filter(|from| *from <= offset)
+            && self.target.index().last_before(from)?.is_some()
+        {
+            self.after = Some(from - 1);
+        }
+        Ok(())
     }
 
     #[inline]
@@ -109,11 +132,8 @@ impl Partition {
         encoding: &mut Encoding,
     ) -> Result<usize> {
         let codec = encoding.codec;
+        let is_known = self.open.is_none() && self.is_known();
         let open = self.open.get_or_insert_with(|| {
-            let is_known = self
-                .region
-                .as_ref()
-                .is_some_and(|region| region.stored.is_some());
             // What is known is kept as it is until it has been compared.
             let codec = if is_known { Codec::None } else { codec };
             let mut open = OpenSegment::new(&self.target, &mut self.segments, codec);
@@ -191,10 +211,7 @@ impl Partition {
         offset: i64,
         line_digest: impl FnOnce() -> Result<u64>,
     ) -> Result<()> {
-        let was_stored = self
-            .region
-            .as_ref()
-            .is_some_and(|region| region.stored.is_some());
+        let was_stored = self.is_known();
         let region = self.target.index().locate(offset)?;
         if let Some(stored) = region.stored.as_ref().filter(|_| !was_stored) {
             let first = (stored.manifest.first == offset)

@@ -310,7 +310,8 @@ fn claim_before(target: &Target, manifest: &Manifest) -> Result<()> {
     }
 }
 
-fn claim(target: &Target, first: i64, last: i64) -> Result<()> {
+/// Records that there are no records of these offsets, unless that is known.
+pub(super) fn claim(target: &Target, first: i64, last: i64) -> Result<()> {
     if first > last {
         return Ok(());
     }

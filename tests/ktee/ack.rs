@@ -1,13 +1,14 @@
 use super::{lines, segments};
 use crate::testkit::broker;
-use crate::testkit::cluster::Cluster;
+use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
+use crate::testkit::output::Output;
 use crate::testkit::running::Running;
 use crate::testkit::session;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tools::ack::{Listener, Position, Session, Source, StreamKey};
+use tools::ack::{Listener, Position, ReadStart, Session, Source, StreamKey};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -41,12 +42,36 @@ impl Pipe {
     }
 
     fn begin(&mut self, session: &str) {
+        self.begin_at(session, None);
+    }
+
+    /// Begins to read at `from` of a log that starts at `log_start`.
+    fn begin_at(&mut self, session: &str, start: Option<(i64, i64)>) {
+        let start = start.map(|(from, log_start)| ReadStart {
+            topic: "t".to_owned(),
+            partition: 0,
+            from: Some(from),
+            log_start,
+        });
         let session = Session {
             name: session.to_owned(),
             places: vec![("t".to_owned(), 0)],
+            starts: start.into_iter().collect(),
             ..Session::default()
         };
         self.source.begin(&session).unwrap();
+    }
+
+    /// Comes to the end, up to where all was read.
+    fn end(mut self, passed: Vec<Position>) -> Output {
+        self.source.end(self.number, passed).unwrap();
+        self.running.close_stdin();
+        let until = Instant::now() + LIMIT;
+        while self.number > 0 && self.hear().is_empty() {
+            assert!(Instant::now() < until, "nothing is acknowledged");
+        }
+        self.source.done().unwrap();
+        self.running.wait()
     }
 
     fn write(&mut self, session: &str, records: &str) {
@@ -118,7 +143,7 @@ fn a_position_is_acknowledged_when_its_segment_is_durable_and_not_before() {
     pipe.source.hurry(true).unwrap();
     pipe.wait_for("s", 24);
     assert_eq!(segments(&folder.join("b")).len(), 3);
-    pipe.source.end(25).unwrap();
+    pipe.source.end(25, Vec::new()).unwrap();
     pipe.running.close_stdin();
     std::thread::sleep(Duration::from_millis(200));
     assert!(
@@ -152,7 +177,7 @@ fn a_new_session_looks_again_at_what_is_there_and_drops_what_was_open() {
     pipe.begin("two");
     pipe.write("two", &lines("t", 20, 20));
     pipe.wait_for("two", 29);
-    pipe.source.end(35).unwrap();
+    pipe.source.end(35, Vec::new()).unwrap();
     pipe.wait_for("two", 39);
     pipe.source.done().unwrap();
     pipe.running.close_stdin();
@@ -244,4 +269,95 @@ fn a_window_that_is_smaller_than_a_segment_is_no_reason_to_wait_for_it() {
         .run()
         .succeeds()
         .stdout_has("\t3000\t0\t2999\t");
+}
+
+/// A marker between two runs was "missing, cause unknown" until another run had passed it.
+#[test]
+fn what_the_source_has_passed_between_two_runs_is_no_hole_and_what_was_deleted_is_told() {
+    let folder = session::folder("ack-seam");
+    let mut pipe = Pipe::start(&folder, &["-q", "b/"]);
+    pipe.begin_at("one", Some((0, 0)));
+    pipe.write("one", &lines("t", 0, 10));
+    pipe.source.hurry(true).unwrap();
+    pipe.wait_for("one", 9);
+    // Offset 10 is a marker; the next session of the run begins behind it, and at another marker.
+    let one = position("one", 11);
+    pipe.source
+        .released(vec![one.key.clone()], vec![one])
+        .unwrap();
+    pipe.begin_at("two", Some((11, 0)));
+    pipe.write("two", &lines("t", 12, 8));
+    pipe.end(vec![position("two", 22)]).succeeds();
+    // A run without records, as one of aborted transactions is.
+    let mut pipe = Pipe::start(&folder, &["-q", "b/"]);
+    pipe.begin_at("three", Some((22, 0)));
+    pipe.end(vec![position("three", 25)]).succeeds();
+    let mut pipe = Pipe::start(&folder, &["-q", "b/"]);
+    pipe.begin_at("four", Some((25, 5)));
+    pipe.write("four", &lines("t", 26, 4));
+    pipe.end(Vec::new()).succeeds().stderr_is("");
+    let verify = || cmd("ktee").args(["--verify", "b"]).inside(&folder).run();
+    verify().succeeds().stdout_has("\t22\t0\t29\t");
+    // Retention took some, and somebody has set the group's position beyond others.
+    let mut pipe = Pipe::start(&folder, &["-q", "b/"]);
+    pipe.begin_at("five", Some((50, 40)));
+    pipe.write("five", &lines("t", 51, 4));
+    pipe.end(Vec::new())
+        .succeeds()
+        .stderr_has("offsets 30 to 39 were deleted from the topic")
+        .stderr_has("offsets 40 to 49 are in neither the backup nor the input");
+    verify()
+        .fails_with(1)
+        .stdout_has("offsets 40 to 49 are missing, cause unknown; offsets 30 to 39 were deleted");
+}
+
+#[test]
+fn a_group_that_goes_on_claims_markers_and_tells_what_was_deleted() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("ack-markers", 2, &[]);
+    let folder = session::folder("ack-markers");
+    let pipe = || {
+        shell(
+            "kcat-lite -G $TOPIC --ack ack -X auto.offset.reset=earliest -e -q -b $BROKERS --tsv=all $TOPIC | \
+             ktee --ack ack -q --tsv=all b/ >/dev/null",
+        )
+        .env("BROKERS", kafka.bootstrap())
+        .env("TOPIC", &topic)
+        .inside(&folder)
+        .run()
+        .succeeds()
+    };
+    let verify = || cmd("ktee").args(["--verify", "b"]).inside(&folder).run();
+    let producer = kafka.producer(&[("transactional.id", &topic)]);
+    let transaction = |ends: &dyn Fn()| {
+        producer.begin();
+        let record = Record {
+            partition: Some(0),
+            ..Record::of("x")
+        };
+        producer.send(&topic, &[record.clone(), record]);
+        ends();
+    };
+    for _ in 0..3 {
+        transaction(&|| producer.commit());
+        pipe();
+        transaction(&|| producer.abort());
+        pipe().stderr_is("");
+    }
+    // Without a cluster of its own it knows of the empty partition.
+    verify()
+        .succeeds()
+        .stdout_has(format!("{topic}\t0\t3\t6\t0\t"))
+        .stdout_has(format!("{topic}\t1\t0\t0\t"));
+    transaction(&|| producer.commit());
+    transaction(&|| producer.commit());
+    let mut list = rdkafka::TopicPartitionList::new();
+    list.add_partition_offset(&topic, 0, rdkafka::Offset::Offset(21))
+        .unwrap();
+    let options = rdkafka::admin::AdminOptions::new();
+    futures_executor::block_on(kafka.admin().delete_records(&list, &options)).unwrap();
+    pipe().stderr_has("offsets 18 to 20 were deleted from the topic before they were backed up");
+    verify().fails_with(1);
 }

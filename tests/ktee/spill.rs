@@ -317,7 +317,7 @@ fn a_spilled_record_is_acknowledged_once_it_is_in_the_file() {
     assert_eq!(spilled(&folder).len(), 100);
     mock.cluster.broker_up(1).unwrap();
     running.write(positioned[200..].concat());
-    source.end(300).unwrap();
+    source.end(300, Vec::new()).unwrap();
     wait_for(&mut source, 299);
     assert!(is_holding, "nothing was heard while the broker was away");
     source.done().unwrap();

@@ -51,6 +51,23 @@ pub struct Session {
     pub metadata: GroupMetadata,
     /// The topics and partitions that lines of it come from.
     pub places: Vec<(String, i32)>,
+    /// Where they are read from, as far as that is known.
+    pub starts: Vec<ReadStart>,
+    /// How many partitions the topics have.
+    pub partition_counts: Vec<(String, i32)>,
+}
+
+/// Where reading a partition begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadStart {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// All records from this offset on are read; none where nobody knows that.
+    pub from: Option<i64>,
+    /// The offset before which the broker has deleted all records.
+    pub log_start: i64,
 }
 
 /// What the source says.
@@ -62,13 +79,13 @@ pub(super) enum SourceWord {
     Session(Session),
     /// Whether what is durable is waited for.
     Hurry(bool),
-    /// No more lines come of these.
-    Released(Vec<StreamKey>),
+    /// No more lines come of these; behind what was acknowledged of them there is nothing before these positions.
+    Released(Vec<StreamKey>, Vec<Position>),
     /// The line of this number is the last one that was written so far, and standard output still had a reader when the
     /// sink had received it.
     Last(u64),
-    /// No more lines come at all; this is the number of the last one, 0 if there was none.
-    End(u64),
+    /// No more lines come at all; this is the number of the last one, 0 if there was none. Positions as above.
+    End(u64, Vec<Position>),
     /// All is committed.
     Done,
 }
@@ -97,14 +114,16 @@ impl SourceWord {
                 "member": session.metadata.member,
                 "instance": session.metadata.instance,
                 "places": session.places,
+                "starts": session.starts.iter().map(ReadStart::value).collect::<Vec<_>>(),
+                "partitions": session.partition_counts,
             }),
             SourceWord::Hurry(yes) => json!({ "hurry": yes }),
-            SourceWord::Released(keys) => {
+            SourceWord::Released(keys, passed) => {
                 let keys: Vec<String> = keys.iter().map(StreamKey::to_string).collect();
-                json!({ "released": keys })
+                json!({ "released": keys, "passed": texts(passed) })
             }
             SourceWord::Last(number) => json!({ "last": number }),
-            SourceWord::End(number) => json!({ "end": number }),
+            SourceWord::End(number, passed) => json!({ "end": number, "passed": texts(passed) }),
             SourceWord::Done => json!({ "done": true }),
         }
     }
@@ -125,15 +144,21 @@ impl SourceWord {
                     instance: value.get("instance").and_then(text),
                 },
                 places: places(value.get("places")?)?,
+                // Earlier versions do not say these.
+                starts: list(value.get("starts"), ReadStart::parse)?,
+                partition_counts: value.get("partitions").map_or(Some(Vec::new()), places)?,
             }),
             "hurry" => SourceWord::Hurry(first.as_bool()?),
             "released" => {
                 let parse = |key: &Value| StreamKey::parse(key.as_str()?.as_bytes());
                 let keys = first.as_array()?.iter().map(parse);
-                SourceWord::Released(keys.collect::<Option<_>>()?)
+                SourceWord::Released(
+                    keys.collect::<Option<_>>()?,
+                    list(value.get("passed"), position)?,
+                )
             }
             "last" => SourceWord::Last(first.as_u64()?),
-            "end" => SourceWord::End(first.as_u64()?),
+            "end" => SourceWord::End(first.as_u64()?, list(value.get("passed"), position)?),
             "done" => SourceWord::Done,
             _ => return None,
         })
@@ -145,8 +170,7 @@ impl SinkWord {
         match self {
             SinkWord::Greeting(kind) => json!({ "ack": VERSION, "sink": kind.name() }),
             SinkWord::Durable(positions) => {
-                let positions: Vec<String> = positions.iter().map(Position::to_string).collect();
-                json!({ "durable": positions })
+                json!({ "durable": texts(positions) })
             }
             SinkWord::IsLast(number) => json!({ "last": number }),
             SinkWord::Holding => json!({ "holding": true }),
@@ -162,10 +186,7 @@ impl SinkWord {
                 let named = value.get("sink")?.as_str()?;
                 SinkWord::Greeting(kinds.into_iter().find(|kind| kind.name() == named)?)
             }
-            "durable" => {
-                let positions = first.as_array()?.iter().map(position);
-                SinkWord::Durable(positions.collect::<Option<_>>()?)
-            }
+            "durable" => SinkWord::Durable(list(Some(first), position)?),
             "last" => SinkWord::IsLast(first.as_u64()?),
             "holding" => SinkWord::Holding,
             _ => return None,
@@ -197,6 +218,33 @@ fn places(value: &Value) -> Option<Vec<(String, i32)>> {
         Some((text(pair.get(0)?)?, partition))
     };
     value.as_array()?.iter().map(place).collect()
+}
+
+fn texts(positions: &[Position]) -> Vec<String> {
+    positions.iter().map(Position::to_string).collect()
+}
+
+/// What an array holds; nothing where there is none.
+fn list<T>(value: Option<&Value>, parse: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    match value {
+        None => Some(Vec::new()),
+        Some(value) => value.as_array()?.iter().map(parse).collect(),
+    }
+}
+
+impl ReadStart {
+    fn value(&self) -> Value {
+        json!([self.topic, self.partition, self.from, self.log_start])
+    }
+
+    fn parse(value: &Value) -> Option<ReadStart> {
+        Some(ReadStart {
+            topic: text(value.get(0)?)?,
+            partition: i32::try_from(value.get(1)?.as_i64()?).ok()?,
+            from: value.get(2)?.as_i64(),
+            log_start: value.get(3)?.as_i64()?,
+        })
+    }
 }
 
 fn position(value: &Value) -> Option<Position> {

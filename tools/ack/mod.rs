@@ -76,6 +76,13 @@
 //! then waits for them, because it gives partitions back or has come to the
 //! end. While it keeps them it calls [`Sink::keep_alive`].
 //!
+//! # Offsets without records
+//! A session says where reading began and where the log starts, and its end up
+//! to where the source has read. So a sink of segments knows of the offsets
+//! before the first and behind the last line that they have no records
+//! ([`Session::starts`], [`Sink::take_passed`]), and of those before the log's
+//! start that they were deleted.
+//!
 //! # On the wire
 //! One JSON object a line, both ways. The source sends `{"ack":2,"run":R}`, the
 //! sink `{"ack":2,"sink":KIND}`; ends of different versions refuse each other.
@@ -102,7 +109,7 @@ mod window;
 
 pub use error::AckError;
 pub use lines::{Lines, Written};
-pub use message::{GroupMetadata, Session, SinkKind};
+pub use message::{GroupMetadata, ReadStart, Session, SinkKind};
 pub use position::{LineStart, Position, Shape, StreamKey};
 pub use reader::{Disorder, Line};
 pub use sink::{Arrival, Sink};

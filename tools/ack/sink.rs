@@ -38,6 +38,8 @@ pub struct Sink {
     reader: LineReader,
     is_flush_requested: bool,
     released: Vec<StreamKey>,
+    begun: Vec<Session>,
+    passed: Vec<Position>,
     /// The last line that the source wrote, once it has said that no more come; 0 if it wrote none.
     end: Option<u64>,
     is_done: bool,
@@ -98,6 +100,8 @@ impl Sink {
                 reader: LineReader::new(shape),
                 is_flush_requested: false,
                 released: Vec::new(),
+                begun: Vec::new(),
+                passed: Vec::new(),
                 end: None,
                 is_done: false,
                 arrival: Arrival::More,
@@ -134,11 +138,18 @@ impl Sink {
 
     fn note(&mut self, line: &[u8]) -> Result<(), AckError> {
         match SourceWord::parse(line) {
-            Some(SourceWord::Session(session)) => self.reader.begin(session),
+            Some(SourceWord::Session(session)) => {
+                self.begun.push(session.clone());
+                self.reader.begin(session);
+            }
             Some(SourceWord::Hurry(yes)) => self.is_flush_requested = yes,
-            Some(SourceWord::Released(keys)) => self.released.extend(keys),
+            Some(SourceWord::Released(keys, passed)) => {
+                self.released.extend(keys);
+                self.passed.extend(passed);
+            }
             Some(SourceWord::Last(number)) => self.confirmed = Some(number),
-            Some(SourceWord::End(number)) => {
+            Some(SourceWord::End(number, passed)) => {
+                self.passed.extend(passed);
                 self.end = Some(number);
                 self.is_flush_requested = true;
             }
@@ -247,6 +258,17 @@ impl Sink {
         let released = std::mem::take(&mut self.released);
         let streams = released.iter().filter_map(|key| self.reader.release(key));
         streams.collect()
+    }
+
+    /// The sessions that have begun since the last call.
+    pub fn take_begun(&mut self) -> Vec<Session> {
+        std::mem::take(&mut self.begun)
+    }
+
+    /// Up to where streams were read that have ended since the last call: once all that was received of them is
+    /// acknowledged, no record is between the last one and this offset.
+    pub fn take_passed(&mut self) -> Vec<Position> {
+        std::mem::take(&mut self.passed)
     }
 
     /// Acknowledges: everything received of each stream up to its offset is durable. Never waits.

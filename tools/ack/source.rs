@@ -193,9 +193,13 @@ impl Source {
         self.tell(&SourceWord::Hurry(yes))
     }
 
-    /// Says that no more lines come of these.
-    pub fn released(&mut self, keys: Vec<StreamKey>) -> Result<(), AckError> {
-        self.tell(&SourceWord::Released(keys))
+    /// Says that no more lines come of these, and up to where they were [read](super::Window::passed).
+    pub fn released(
+        &mut self,
+        keys: Vec<StreamKey>,
+        passed: Vec<Position>,
+    ) -> Result<(), AckError> {
+        self.tell(&SourceWord::Released(keys, passed))
     }
 
     /// Answers a [question](Heard::asks_about): the line of this number is the last one written, and standard output has a
@@ -204,9 +208,10 @@ impl Source {
         self.tell(&SourceWord::Last(number))
     }
 
-    /// Says that no more lines come, and the number of the last one written, 0 if there is none.
-    pub fn end(&mut self, last: u64) -> Result<(), AckError> {
-        self.tell(&SourceWord::End(last))
+    /// Says that no more lines come, the number of the last one written, 0 if there is none, and up to where partitions were
+    /// [read](super::Window::passed).
+    pub fn end(&mut self, last: u64, passed: Vec<Position>) -> Result<(), AckError> {
+        self.tell(&SourceWord::End(last, passed))
     }
 
     /// Says that all is committed: the sink may go.

@@ -195,6 +195,19 @@ impl Window {
         }
     }
 
+    /// Up to where these partitions, or all, were read, where that is behind the last record.
+    pub fn passed(&self, places: Option<&[Place]>) -> Vec<Position> {
+        let matters = |place: &Place| places.is_none_or(|places| places.contains(place));
+        let partitions = self.partitions.iter().filter(|(place, _)| matters(place));
+        let passed = partitions.filter_map(|(_, sent)| {
+            Some(Position {
+                key: sent.key.clone(),
+                offset: sent.end?,
+            })
+        });
+        passed.collect()
+    }
+
     /// Forgets partitions that the source has no more; returns what they were.
     pub fn forget(&mut self, places: &[Place]) -> Vec<StreamKey> {
         let forgotten = places

@@ -27,9 +27,14 @@ impl Run<'_> {
             self.drain(Some(places))?;
             self.commit_now(Some(places))?;
         }
+        let passed = if lost {
+            Vec::new()
+        } else {
+            self.window.passed(Some(places))
+        };
         let released = self.window.forget(places);
         self.current = None;
-        self.source.released(released)?;
+        self.source.released(released, passed)?;
         self.source.hurry(false)?;
         self.teller.say_places("revoked", places);
         Ok(self.member.release()?)
@@ -92,6 +97,6 @@ impl Run<'_> {
         self.drain(None)?;
         self.source.hurry(false)?;
         let places: Vec<TopicPartition> = self.window.places().cloned().collect();
-        self.begin_session(&places)
+        self.begin_session(&places, Vec::new())
     }
 }

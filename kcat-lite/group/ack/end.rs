@@ -66,7 +66,7 @@ impl Run<'_> {
         if !lines.has_reader() {
             return Err(Broken::NoReader.into());
         }
-        self.source.end(self.number)?;
+        self.source.end(self.number, self.window.passed(None))?;
         // The descriptor that this process was started with is the last one on the pipe.
         let null = std::fs::File::options().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&null)?;

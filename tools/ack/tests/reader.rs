@@ -62,11 +62,11 @@ fn the_last_line_is_used_when_the_source_says_that_it_is_the_last_and_has_a_read
 #[test]
 fn at_the_end_the_last_line_is_used_if_it_is_the_last_that_was_written() {
     let (mut source, mut sink, _folder) = begun();
-    source.end(3).expect("heard");
+    source.end(3, Vec::new()).expect("heard");
     sink.poll(Arrival::End).expect("there");
     let (_, used) = taken(&mut sink, TWO).expect("in order");
     assert_eq!(used, 12);
-    source.end(2).expect("heard");
+    source.end(2, Vec::new()).expect("heard");
     sink.poll(Arrival::End).expect("there");
     assert_eq!(taken(&mut sink, &TWO[used..]).expect("in order").1, 12);
 }
@@ -80,7 +80,7 @@ fn a_torn_line_is_never_used_nor_one_that_is_torn_behind_its_position() {
         b"s:1",
     ] {
         let (mut source, mut sink, _folder) = begun();
-        source.end(2).expect("heard");
+        source.end(2, Vec::new()).expect("heard");
         sink.poll(Arrival::End).expect("there");
         assert_eq!(taken(&mut sink, torn).expect("not looked at").1, 0);
     }
@@ -157,7 +157,9 @@ fn lines_of_a_released_session_are_passed_over_and_counted() {
     let key = position("s:t:0:1").key;
     let (lines, used) = taken(&mut sink, TWO).expect("in order");
     assert_eq!(lines, [FIRST]);
-    source.released(vec![key.clone()]).expect("heard");
+    source
+        .released(vec![key.clone()], Vec::new())
+        .expect("heard");
     source.begin(&session("s2")).expect("heard");
     sink.poll(Arrival::More).expect("there");
     assert_eq!(sink.take_released(), [0]);
@@ -170,7 +172,7 @@ fn lines_of_a_released_session_are_passed_over_and_counted() {
     assert_eq!(lines, ["s2:4:t:0:2|b"]);
     // A gap among them is one, too: what comes behind it may be torn.
     let (mut source, mut sink, _folder) = begun();
-    source.released(vec![key]).expect("heard");
+    source.released(vec![key], Vec::new()).expect("heard");
     sink.poll(Arrival::More).expect("there");
     sink.take_released();
     assert!(taken(&mut sink, b"s:1:t:0:1\ta\ns:3:t:0:3\tb\n").is_err());

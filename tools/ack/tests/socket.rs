@@ -126,7 +126,7 @@ fn the_sink_acknowledges_and_its_death_is_noticed_after_its_last_word() {
 fn the_end_is_agreed_on() {
     let (mut source, mut sink, _folder) = pair(SinkKind::Plain);
     source.begin(&session("s")).expect("heard");
-    source.end(1).expect("heard");
+    source.end(1, Vec::new()).expect("heard");
     sink.poll(Arrival::End).expect("the source is there");
     assert!(sink.has_ended() && sink.is_flush_requested());
     taken(&mut sink, b"s:1:t:0:4\tv\n").expect("in order");
@@ -145,7 +145,7 @@ fn an_end_without_the_end_mark_or_before_the_last_line_is_a_death() {
     drop(source);
     for (last, is_whole) in [(0, false), (1, true)] {
         let (mut source, sink, _folder) = pair(SinkKind::Plain);
-        source.end(last).expect("heard");
+        source.end(last, Vec::new()).expect("heard");
         let finished = sink.finish(is_whole, &never);
         assert!(matches!(finished, Err(AckError::CutShort)));
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::begin::{Begin, InLog, begin, in_log};
 use super::{GroupError, Member, Positions};
+use crate::ack::ReadStart;
 use crate::kafka::cluster::{Question, Spec};
 use crate::kafka::consume::Start;
 use crate::kafka::ffi;
@@ -82,6 +83,54 @@ impl Member {
             );
         }
         Ok(Some(starts))
+    }
+
+    /// Where partitions that were just assigned are read from, and where their logs start, as far as that can be known.
+    pub fn read_starts(&self, places: &[TopicPartition]) -> Vec<ReadStart> {
+        let may_begin_elsewhere = !matches!(
+            self.membership.start,
+            None | Some(Start::Stored | Start::Beginning)
+        );
+        let committed = self.ask_committed(places, Some(self.link.client.first_contact()));
+        let committed = committed.ok().flatten().unwrap_or_default();
+        let question = |(topic, partition): &TopicPartition| Question {
+            topic: topic.clone(),
+            partition: *partition,
+            spec: Spec::Earliest,
+        };
+        let questions: Vec<Question> = places.iter().map(question).collect();
+        let log_starts = self.ask_offsets(&questions, self.membership.isolation);
+        let log_starts = log_starts.ok().flatten().unwrap_or_default();
+        let reset = self.link.client.property("auto.offset.reset");
+        // A position whose records are deleted may go on at the end, too.
+        let goes_on_at_start = !self.membership.reset_is_said
+            || matches!(
+                reset.as_deref(),
+                Some("earliest" | "beginning" | "smallest")
+            );
+        let rows = places.iter().zip(log_starts);
+        let starts = rows.filter_map(|(place, log_start)| {
+            let log_start = log_start?;
+            let from = match committed.get(place).copied().flatten() {
+                Some(offset) if offset >= log_start => Some(offset),
+                _ => Some(log_start).filter(|_| goes_on_at_start),
+            };
+            Some(ReadStart {
+                topic: place.0.clone(),
+                partition: place.1,
+                from: from.filter(|_| !may_begin_elsewhere),
+                log_start,
+            })
+        });
+        starts.collect()
+    }
+
+    /// How many partitions the topics had when this member joined.
+    pub fn partition_counts(&self) -> Vec<(String, i32)> {
+        let topics = self.at_join.iter();
+        topics
+            .map(|(topic, known)| (topic.clone(), known.partitions))
+            .collect()
     }
 
     /// What `-o` says of a partition that is assigned for the first time.
