@@ -18,7 +18,7 @@ use crate::read::select::Offered;
 use crate::read::{Interrupted, Inventory, ReadProgress, Reader};
 use crate::segment::{Codec, Layout, Place};
 use crate::store;
-use crate::verify;
+use crate::verify::Checker;
 
 /// Writes them all.
 pub(crate) fn run(config: &Cat) -> Result<Exit> {
@@ -41,7 +41,8 @@ pub(crate) fn run(config: &Cat) -> Result<Exit> {
 fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
     let selection = &config.selection;
     let store = store::open(&config.place, &config.access)?;
-    let places = selection.places(Inventory::list(&*store)?)?;
+    let inventory = Inventory::list(&*store)?;
+    let places = selection.places(&inventory)?;
     if places.is_empty() {
         message(format_args!("{}: there is no segment", config.place));
         return Ok(Exit::No);
@@ -49,6 +50,7 @@ fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
     if selection.from_ms.is_none() && selection.to_ms.is_none() {
         output.progress.find_end(&*store, &places)?;
     }
+    let checker = Checker::new(&*store, &inventory)?;
     let mut all = Offered::default();
     let mut is_whole = true;
     let mut is_damaged = false;
@@ -66,7 +68,7 @@ fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
         )?;
         all.add(offered.records, offered.times_ms);
         output.out.flush(output.signals)?;
-        let holes = verify::holes(&*store, place, stored)?;
+        let holes = checker.missing(place, stored)?;
         is_whole &= holes.is_empty();
         report_holes(place, &holes);
     }

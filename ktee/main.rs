@@ -11,6 +11,7 @@ mod cat;
 mod cli;
 mod config;
 mod coverage;
+mod destination;
 mod flow;
 mod head;
 mod prune;

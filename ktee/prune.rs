@@ -23,7 +23,7 @@ const EXPIRY: &str = "expire-after.tsv";
 pub(crate) fn run(config: &Prune) -> Result<Exit> {
     let signals = Signals::catch()?;
     let store = store::open(&config.place, &config.access)?;
-    let partitions = config.selection.places(Inventory::list(&*store)?)?;
+    let partitions = config.selection.places(&Inventory::list(&*store)?)?;
     let progress = ReadProgress::new(false, &signals);
     let mut removed = 0;
     for (place, stored) in &partitions {

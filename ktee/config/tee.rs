@@ -139,7 +139,8 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
         groups: cli.groups,
         topics: cli.topics.clone(),
     };
-    if wanted != Wanted::default() && !(has_positions(&format) && !backups.is_empty()) {
+    let takes_records = has_positions(&format) && !backups.is_empty();
+    if wanted != Wanted::default() && !takes_records {
         return Err(usage(
             "-t, --settings and --groups are for a backup of records with their topics: --tsv=all or -J",
         ));

@@ -1,18 +1,27 @@
 //! A plain file that gets the stream as it is, and is synced at the end.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Result;
 
+use crate::destination::{Destination, Waiting};
+
+/// The reader of a pipe has left, which is no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("its reader has left")]
+pub(super) struct ReaderLeft;
+
 /// A file that is open for writing.
 pub(super) struct FileSink {
     file: File,
+    /// Whether the reader of a pipe must not leave.
+    must_stay: bool,
 }
 
 impl FileSink {
-    pub(super) fn open(path: &Path, append: bool) -> Result<FileSink> {
+    pub(super) fn open(path: &Path, append: bool, must_stay: bool) -> Result<FileSink> {
         let mut options = OpenOptions::new();
         options
             .create(true)
@@ -21,15 +30,27 @@ impl FileSink {
             .truncate(!append);
         Ok(FileSink {
             file: options.open(path)?,
+            must_stay,
         })
     }
+}
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+impl Destination for FileSink {
+    fn pass(&mut self, bytes: &[u8]) -> Result<()> {
+        match self.file.write_all(bytes) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe && !self.must_stay => {
+                Err(ReaderLeft.into())
+            }
+            written => Ok(written?),
+        }
+    }
+
+    fn flush(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.finish(waiting)
     }
 
     /// Waits until the disk has it.
-    pub(super) fn sync(&mut self) -> Result<()> {
+    fn finish(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
         match self.file.sync_all() {
             // A pipe, a terminal, a device: there is nothing to sync.
             Err(error)

@@ -5,10 +5,10 @@
 
 mod file;
 mod hint;
-mod ledger;
-mod named;
+mod output;
 mod read;
 mod rest;
+mod source;
 mod spill;
 mod topic;
 
@@ -23,16 +23,16 @@ use tools::cli::signals::Signals;
 use tools::cli::stdout::{Out, OutError};
 use tools::cli::{Exit, message};
 use tools::kafka::Options;
-use tools::record::Record;
 
 use crate::config::Tee;
+use crate::destination::{Destination, Input, SourceEvent};
 use crate::recorded::Wanted;
 use crate::write::Backup;
 use crate::write::settings::has_positions;
 use file::FileSink;
-use ledger::Ledger;
-pub(crate) use named::count;
-use named::{Named, Sink};
+use output::Output;
+pub(crate) use output::count;
+use source::SourceLink;
 use spill::Spill;
 use topic::{Manner, TopicSink};
 
@@ -62,10 +62,12 @@ enum End {
 struct Flow<'a> {
     signals: &'a Signals,
     out: Option<Out>,
-    files: Vec<Named<FileSink>>,
-    sinks: Vec<Named<Sink>>,
-    /// What is to be acknowledged, under `--ack`.
-    ledger: Option<Ledger>,
+    /// Destinations that take bytes.
+    files: Vec<Output>,
+    /// Destinations that take records or lines.
+    sinks: Vec<Output>,
+    /// The source that waits for acknowledgements, under `--ack`.
+    source: Option<SourceLink>,
     /// Up to where the source has read at its end.
     passed: Vec<(Position, Option<ReadStart>)>,
     /// Whether backups take records, or lines.
@@ -95,9 +97,9 @@ impl<'a> Flow<'a> {
         let mut has_failed = false;
         let mut files = Vec::new();
         for path in &config.files {
-            let opened = FileSink::open(path.as_ref(), config.append);
+            let opened = FileSink::open(path.as_ref(), config.append, config.pipes_must_stay);
             let name = path.display().to_string();
-            files.push(Named::new(name, opened, &mut has_failed));
+            files.push(Output::new(name, opened, &mut has_failed));
         }
         let mut sinks = Vec::new();
         for place in &config.backups {
@@ -107,8 +109,7 @@ impl<'a> Flow<'a> {
                 &config.settings,
                 config.options.clone(),
             );
-            let sink = backup.map(|backup| Sink::Backup(Box::new(backup)));
-            sinks.push(Named::new(place.clone(), sink, &mut has_failed));
+            sinks.push(Output::new(place.clone(), backup, &mut has_failed));
         }
         let spill = open_spill(config)?;
         for topic in &config.topics {
@@ -119,8 +120,7 @@ impl<'a> Flow<'a> {
                 spill: spill.clone(),
             };
             let sink = TopicSink::open(topic, options, manner, signals);
-            let sink = sink.map(|topic| Sink::Topic(Box::new(topic)));
-            sinks.push(Named::new(format!("kafka:{topic}"), sink, &mut has_failed));
+            sinks.push(Output::new(format!("kafka:{topic}"), sink, &mut has_failed));
         }
         let takes_positions = has_positions(&config.format);
         let is_segment = takes_positions && config.topics.is_empty();
@@ -128,8 +128,8 @@ impl<'a> Flow<'a> {
         if has_failed && (config.ack.is_some() || config.spill.is_some()) {
             anyhow::bail!("nothing was read");
         }
-        let ledger = match &config.ack {
-            Some(path) => Some(Ledger::open(
+        let source = match &config.ack {
+            Some(path) => Some(SourceLink::open(
                 path,
                 &config.format,
                 is_segment,
@@ -146,7 +146,7 @@ impl<'a> Flow<'a> {
             out: Some(out),
             files,
             sinks,
-            ledger,
+            source,
             passed: Vec::new(),
             takes_positions,
             // What one place does not have is not acknowledged, and so nothing would be from then on.
@@ -167,9 +167,8 @@ impl<'a> Flow<'a> {
 
     /// Whether there is anybody left to read for.
     fn is_wanted(&self) -> bool {
-        let is_alive = self.out.is_some()
-            || self.files.iter().any(|named| named.sink.is_some())
-            || self.sinks.iter().any(|named| named.sink.is_some());
+        let mut outputs = self.files.iter().chain(&self.sinks);
+        let is_alive = self.out.is_some() || outputs.any(|output| output.destination.is_some());
         is_alive && !(self.stops_on_error && self.has_failed)
     }
 
@@ -192,40 +191,23 @@ impl<'a> Flow<'a> {
             }
         }
         for file in &mut self.files {
-            file.write(bytes, self.pipes_must_stay, &mut self.has_failed);
+            file.with(&mut self.has_failed, |file| file.pass(bytes));
         }
     }
 
-    /// One record to all places that take records. `receipt` names it until it is durable in all of them.
+    /// One record to all destinations that take records.
     #[inline]
-    fn take(&mut self, record: &Record<'_>, text: &[u8], line: u64, receipt: Option<u64>) {
+    fn take(&mut self, input: &Input<'_>) {
         self.records += 1;
-        let (takes_positions, signals) = (self.takes_positions, self.signals);
-        for named in &mut self.sinks {
-            let ledger = &mut self.ledger;
-            named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) => {
-                    let taken = if takes_positions {
-                        let waiting = &mut waiting(ledger.as_mut(), signals);
-                        backup.take(record, text, receipt, waiting)
-                    } else {
-                        let waiting = &mut waiting(ledger.as_mut(), signals);
-                        backup.take_lines(text, receipt, waiting)
-                    };
-                    taken.with_context(|| format!("line {line}"))?;
-                    if let (Some(ledger), Some(receipt)) = (ledger, receipt) {
-                        ledger.expect(receipt);
-                    }
-                    Ok(())
+        let signals = self.signals;
+        for output in &mut self.sinks {
+            let source = &mut self.source;
+            output.with(&mut self.has_failed, |destination| {
+                destination.write(input, &mut waiting(source.as_mut(), signals))?;
+                if let (Some(source), Some(tag)) = (source, input.tag) {
+                    source.expect(tag);
                 }
-                Sink::Topic(topic) => {
-                    let number = receipt.unwrap_or(line);
-                    topic.send(record, number, &mut waiting(ledger.as_mut(), signals))?;
-                    if let (Some(ledger), Some(receipt)) = (ledger, receipt) {
-                        ledger.expect(receipt);
-                    }
-                    Ok(())
-                }
+                Ok(())
             });
         }
     }
@@ -233,13 +215,11 @@ impl<'a> Flow<'a> {
     /// What has become durable, and what is due.
     fn look_after(&mut self) {
         let signals = self.signals;
-        for named in &mut self.sinks {
-            let ledger = &mut self.ledger;
-            named.with(&mut self.has_failed, |sink| {
-                let ticked = sink.tick(&mut waiting(ledger.as_mut(), signals));
-                if let Some(ledger) = ledger {
-                    sink.tell_durable(ledger);
-                }
+        for output in &mut self.sinks {
+            let source = &mut self.source;
+            output.with(&mut self.has_failed, |destination| {
+                let ticked = destination.tick(&mut waiting(source.as_mut(), signals));
+                acknowledge_durable(destination, source.as_mut());
                 ticked
             });
         }
@@ -259,14 +239,10 @@ impl<'a> Flow<'a> {
             return;
         };
         recording.next = Instant::now() + recording.every;
-        let signals = self.signals;
-        for named in &mut self.sinks {
-            named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) => {
-                    let interrupted = || signals.caught().is_some();
-                    backup.record(&recording.options, &recording.wanted, &interrupted)
-                }
-                Sink::Topic(_) => Ok(()),
+        let interrupted = || self.signals.caught().is_some();
+        for output in &mut self.sinks {
+            output.with(&mut self.has_failed, |destination| {
+                destination.record(&recording.options, &recording.wanted, &interrupted)
             });
         }
     }
@@ -279,38 +255,40 @@ impl<'a> Flow<'a> {
             End::Unwanted
         });
         let signals = self.signals;
-        for named in &mut self.sinks {
-            let ledger = &mut self.ledger;
-            named.with(&mut self.has_failed, |sink| {
-                let finished = sink.finish(&mut waiting(ledger.as_mut(), signals));
-                if let Some(ledger) = ledger {
-                    sink.tell_durable(ledger);
-                }
+        for output in &mut self.sinks {
+            let source = &mut self.source;
+            output.with(&mut self.has_failed, |destination| {
+                let finished = destination.finish(&mut waiting(source.as_mut(), signals));
+                acknowledge_durable(destination, source.as_mut());
                 finished
             });
         }
         // Now all that was received is stored.
-        let passed = std::mem::take(&mut self.passed);
-        self.each_backup(|backup| {
-            let mut passed = passed.iter();
-            passed.try_for_each(|(position, start)| backup.pass(position, start.as_ref()))
-        });
+        for (position, start) in std::mem::take(&mut self.passed) {
+            self.tell(&SourceEvent::Passed(&position, start.as_ref()));
+        }
         self.record();
         for file in &mut self.files {
-            file.with(&mut self.has_failed, FileSink::sync);
+            file.with(&mut self.has_failed, |file| file.finish(&mut || false));
         }
-        if let Some(ledger) = self.ledger.take()
-            && let Err(error) = ledger.finish(end, self.has_failed, self.signals)
+        if let Some(source) = self.source.take()
+            && let Err(error) = source.finish(end, self.has_failed, self.signals)
         {
             message(format_args!("{error:#}"));
             self.has_failed = true;
             end = End::Unwanted;
         }
         drop(self.progress);
-        if !self.is_quiet {
-            named::tell_known(&self.sinks);
+        let named = self.sinks.iter();
+        let sinks: Vec<_> = named
+            .filter_map(|output| Some((&output.name, output.destination.as_ref()?)))
+            .collect();
+        for (name, destination) in &sinks {
+            if let Some(summary) = destination.summary().filter(|_| !self.is_quiet) {
+                message(format_args!("{name}: {summary}"));
+            }
         }
-        let has_spilled = self.sinks.iter().any(Named::has_spilled);
+        let has_spilled = sinks.iter().any(|(_, sink)| sink.has_spilled());
         match end {
             _ if self.has_failed => Exit::Failed,
             End::Signal(signal) => Exit::Signal(signal),
@@ -320,14 +298,22 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// What a place does while it waits: the source hears that this end is at work, and the place whether a signal came.
+/// Tells the source what has become durable in a destination.
+fn acknowledge_durable(destination: &mut dyn Destination, source: Option<&mut SourceLink>) {
+    if let Some(source) = source {
+        destination.take_durable(&mut |first, last| source.ack(first, last));
+    }
+}
+
+/// What a destination does while it waits: the source hears that this end is at work, and the destination whether a signal
+/// came.
 fn waiting<'a>(
-    mut ledger: Option<&'a mut Ledger>,
+    mut source: Option<&'a mut SourceLink>,
     signals: &'a Signals,
 ) -> impl FnMut() -> bool + 'a {
     move || {
-        if let Some(ledger) = &mut ledger {
-            ledger.hold();
+        if let Some(source) = &mut source {
+            source.keep_alive();
         }
         signals.caught().is_some()
     }

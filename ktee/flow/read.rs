@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tools::ack::Arrival;
 use tools::cli::message;
-use tools::cli::stdin::{Filled, Input};
+use tools::cli::stdin::{self, Filled};
 use tools::cli::stdout::Out;
-use tools::record::{Decoded, Decoder, Format};
+use tools::record::{Decoded, Decoder};
 
-use super::file::FileSink;
-use super::ledger::{Received, Said};
-use super::named::Sink;
+use super::source::{Received, Said};
 use super::{End, Flow, hint, waiting};
 use crate::config::Tee;
-use crate::write::Backup;
+use crate::destination::{Input, SourceEvent};
 
 /// How long an idle input is waited for before the places are looked after.
 const IDLE_MS: u64 = 100;
@@ -36,20 +34,16 @@ enum Reading {
 }
 
 impl Flow<'_> {
-    fn reading(&self, format: &Format, may_be_torn: bool) -> Result<Reading> {
-        let has_topics = self
-            .sinks
-            .iter()
-            .any(|named| matches!(named.sink, Some(Sink::Topic(_))));
+    fn reading(&self, config: &Tee, may_be_torn: bool) -> Result<Reading> {
         let decoder = || {
-            let decoder = Decoder::new(format.clone())?.of_stream(may_be_torn);
+            let decoder = Decoder::new(config.format.clone())?.of_stream(may_be_torn);
             anyhow::Ok(Box::new(decoder))
         };
-        Ok(if self.ledger.is_some() {
+        Ok(if self.source.is_some() {
             Reading::Acknowledged(decoder()?)
         } else if self.sinks.is_empty() {
             Reading::Bytes
-        } else if has_topics || self.takes_positions {
+        } else if !config.topics.is_empty() || self.takes_positions {
             Reading::Records(decoder()?)
         } else {
             Reading::Lines
@@ -58,16 +52,16 @@ impl Flow<'_> {
 
     /// Reads until the input ends, a signal comes or nobody is left.
     pub(super) fn read(&mut self, config: &Tee) -> Result<End> {
-        let mut input = Input::stdin().context("cannot read standard input")?;
-        let mut reading = self.reading(&config.format, input.may_be_torn())?;
+        let mut input = stdin::Input::stdin().context("cannot read standard input")?;
+        let mut reading = self.reading(config, input.may_be_torn())?;
         let mut buffer = Vec::new();
         let mut line = 0;
         let (mut is_first, mut leave_at) = (true, None);
         while self.is_wanted() {
-            let idle_ms = match &self.ledger {
+            let idle_ms = match &self.source {
                 None => IDLE_MS,
-                Some(ledger) if ledger.is_open() => BUSY_MS,
-                Some(ledger) => ledger.idle_ms(),
+                Some(source) if source.is_open() => BUSY_MS,
+                Some(source) => source.idle_ms(),
             };
             let filled = self
                 .fill(&mut input, &mut buffer, idle_ms, &mut leave_at)
@@ -122,13 +116,13 @@ impl Flow<'_> {
     /// what its first program says to that.
     fn fill(
         &self,
-        input: &mut Input,
+        input: &mut stdin::Input,
         buffer: &mut Vec<u8>,
         idle_ms: u64,
         leave_at: &mut Option<Instant>,
     ) -> std::io::Result<Filled> {
         let filled = input.fill(buffer, self.signals, idle_ms)?;
-        if filled != Filled::Signal || self.ledger.is_some() {
+        if filled != Filled::Signal || self.source.is_some() {
             return Ok(filled);
         }
         let leave_at = *leave_at.get_or_insert_with(|| Instant::now() + LAST_WORDS);
@@ -173,10 +167,9 @@ impl Flow<'_> {
 
     fn take_block(&mut self, lines: &[u8]) {
         let mut waiting = waiting(None, self.signals);
-        for named in &mut self.sinks {
-            named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) => backup.take_lines(lines, None, &mut waiting),
-                Sink::Topic(_) => Ok(()),
+        for output in &mut self.sinks {
+            output.with(&mut self.has_failed, |destination| {
+                destination.write_lines(lines, &mut waiting)
             });
         }
         if self.progress.is_shown() {
@@ -199,7 +192,12 @@ impl Flow<'_> {
             *line += 1;
             match decoder.decode(rest, at_end) {
                 Ok(Decoded::Record { record, used }) => {
-                    self.take(&record.record(), &rest[..used], *line, None);
+                    self.take(&Input {
+                        record: &record.record(),
+                        text: &rest[..used],
+                        line: *line,
+                        tag: None,
+                    });
                     used_bytes += used;
                 }
                 Ok(Decoded::Skipped { used }) => used_bytes += used,
@@ -228,14 +226,14 @@ impl Flow<'_> {
         decoder: &mut Decoder,
         line: &mut u64,
     ) -> Result<usize> {
-        let Some(ledger) = &mut self.ledger else {
+        let Some(source) = &mut self.source else {
             return Ok(0);
         };
-        let said = ledger.poll(arrival)?;
+        let said = source.poll(arrival)?;
         self.take_said(said);
         let (mut used, mut passed) = (0, Vec::new());
         let taken = loop {
-            let next = self.ledger.as_mut().map(|it| it.next(buffer, &mut used));
+            let next = self.source.as_mut().map(|it| it.next(buffer, &mut used));
             let received = match next {
                 Some(Ok(Some(received))) => received,
                 Some(Ok(None)) | None => break Ok(()),
@@ -259,12 +257,7 @@ impl Flow<'_> {
         passed: &mut Vec<u8>,
     ) -> Result<()> {
         if let Some(begins) = received.begins {
-            self.each_backup(|backup| {
-                // The partition was another member's meanwhile, maybe: what is not whole comes again.
-                backup.forget(&begins.key.topic, begins.key.partition);
-                backup.begin_at(begins.start.clone());
-                Ok(())
-            });
+            self.tell(&SourceEvent::Begins(&begins.key, begins.start.as_ref()));
         }
         // A position alone is a record that was left out on purpose.
         let Some(text) = received.record else {
@@ -273,7 +266,12 @@ impl Flow<'_> {
         match decoder.decode(&text, true)? {
             Decoded::Record { record, .. } => {
                 passed.extend_from_slice(&text);
-                self.take(&record.record(), &text, line, Some(received.receipt));
+                self.take(&Input {
+                    record: &record.record(),
+                    text: &text,
+                    line,
+                    tag: Some(received.tag),
+                });
             }
             Decoded::Skipped { .. } | Decoded::Incomplete => bail!("an empty line"),
         }
@@ -286,55 +284,48 @@ impl Flow<'_> {
             .passed
             .into_iter()
             .partition(|(position, _)| said.released.contains(&position.key));
-        self.each_backup(|backup| {
-            backup.note_partition_counts(&said.partition_counts);
-            for (position, start) in &given_back {
-                backup.pass(position, start.as_ref())?;
-            }
-            for key in &said.released {
-                backup.forget(&key.topic, key.partition);
-            }
-            Ok(())
-        });
+        self.tell(&SourceEvent::PartitionCounts(&said.partition_counts));
+        for (position, start) in &given_back {
+            self.tell(&SourceEvent::Passed(position, start.as_ref()));
+        }
+        for key in &said.released {
+            self.tell(&SourceEvent::Released(key));
+        }
         self.passed.extend(at_end);
     }
 
-    pub(super) fn each_backup(&mut self, act: impl Fn(&mut Backup) -> Result<()>) {
-        for named in &mut self.sinks {
-            named.with(&mut self.has_failed, |sink| match sink {
-                Sink::Backup(backup) => act(backup),
-                Sink::Topic(_) => Ok(()),
-            });
+    pub(super) fn tell(&mut self, event: &SourceEvent<'_>) {
+        for output in &mut self.sinks {
+            output.with(&mut self.has_failed, |destination| destination.hear(event));
         }
     }
 
     /// Tells the source what is durable everywhere, and makes more of it so while the source waits.
     fn acknowledge(&mut self, rest: &[u8]) {
         let signals = self.signals;
-        let Some(ledger) = &mut self.ledger else {
+        let Some(source) = &mut self.source else {
             return;
         };
-        if ledger.is_flush_requested() {
-            for named in &mut self.sinks {
-                named.with(&mut self.has_failed, |sink| match sink {
-                    Sink::Backup(backup) => backup.close_all(&mut waiting(Some(ledger), signals)),
-                    Sink::Topic(_) => Ok(()),
+        if source.is_flush_requested() {
+            for output in &mut self.sinks {
+                output.with(&mut self.has_failed, |destination| {
+                    destination.flush(&mut waiting(Some(source), signals))
                 });
             }
         }
-        let durable = ledger.durable(rest);
+        let durable = source.durable(rest);
         // What is left waits for the end of a segment, or for a cluster.
-        ledger.hold();
+        source.keep_alive();
         if durable.is_empty() || (self.has_failed && self.stops_on_error) {
             return;
         }
         for file in &mut self.files {
-            file.with(&mut self.has_failed, FileSink::sync);
+            file.with(&mut self.has_failed, |file| file.flush(&mut || false));
         }
         if self.has_failed {
             return;
         }
-        ledger.acknowledge(durable);
+        source.acknowledge(durable);
     }
 }
 

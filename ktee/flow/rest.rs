@@ -9,7 +9,7 @@ use tools::cli::message;
 use tools::kafka::produce::{Failure, Totals, Undelivered};
 use tools::record::{Header, Record};
 
-use super::named::count;
+use super::output::count;
 use super::spill::Spill;
 
 /// So many records that are lost are named one by one.

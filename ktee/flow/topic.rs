@@ -10,11 +10,10 @@ use tools::cli::signals::Signals;
 use tools::kafka::client::ContactError;
 use tools::kafka::produce::{Sent, TopicId};
 use tools::kafka::{Options, Producer};
-use tools::record::Record;
 
 use super::rest::Rest;
 use super::spill::Spill;
-use crate::write::Waiting;
+use crate::destination::{Destination, Input, Waiting};
 
 /// A poll that waits looks at signals this often.
 const TICK_MS: i32 = 50;
@@ -80,43 +79,6 @@ impl TopicSink {
         })
     }
 
-    /// Sends a record into the partition that it says, or that the partitioner chooses.
-    ///
-    /// `number` is what it is named by in messages, or told by when it is durable.
-    #[inline]
-    pub(super) fn send(
-        &mut self,
-        record: &Record<'_>,
-        number: u64,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
-        if !record.headers.is_empty() && self.rest.keep_headers(record, number) {
-            self.producer.keep_delivered();
-        }
-        while self
-            .producer
-            .send(self.topic, record.partition, record, number)
-            == Sent::Full
-        {
-            self.producer.poll(TICK_MS);
-            self.serve(waiting)?;
-        }
-        Ok(())
-    }
-
-    /// Hears what became of the records.
-    pub(super) fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.producer.poll(0);
-        self.serve(waiting)?;
-        if !self.acknowledges {
-            self.take_durable(&mut |_| {});
-        }
-        if self.fails_at_once && self.rest.unplaced(self.producer.totals()) > 0 {
-            return self.finish(waiting);
-        }
-        Ok(())
-    }
-
     fn serve(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.rest.add(&self.producer.take_undelivered());
         if waiting() && self.rest.has_spill() {
@@ -145,24 +107,51 @@ impl TopicSink {
             None => Ok(()),
         }
     }
+}
 
-    /// Hands over the numbers of what has become durable since the last call.
-    pub(super) fn take_durable(&mut self, take: &mut dyn FnMut(u64)) {
+impl Destination for TopicSink {
+    /// Sends a record into the partition that it says, or that the partitioner chooses. Its tag or its line is what it is
+    /// named by.
+    fn write(&mut self, input: &Input<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        let (record, number) = (input.record, input.tag.unwrap_or(input.line));
+        if !record.headers.is_empty() && self.rest.keep_headers(record, number) {
+            self.producer.keep_delivered();
+        }
+        while self
+            .producer
+            .send(self.topic, record.partition, record, number)
+            == Sent::Full
+        {
+            self.producer.poll(TICK_MS);
+            self.serve(waiting)?;
+        }
+        Ok(())
+    }
+
+    /// Hears what became of the records.
+    fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.producer.poll(0);
+        self.serve(waiting)?;
+        if !self.acknowledges {
+            self.take_durable(&mut |_, _| {});
+        }
+        if self.fails_at_once && self.rest.unplaced(self.producer.totals()) > 0 {
+            return self.finish(waiting);
+        }
+        Ok(())
+    }
+
+    fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
         let rest = &mut self.rest;
         self.producer.take_delivered(&mut |number| {
             rest.forget(number);
-            take(number);
+            take(number, number);
         });
-        rest.take_kept(take);
-    }
-
-    /// Records that are in the spill.
-    pub(super) fn spilled(&self) -> u64 {
-        self.rest.spilled()
+        rest.take_kept(&mut |number| take(number, number));
     }
 
     /// Waits until each record was delivered, spilled or given up.
-    pub(super) fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+    fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         while self.producer.flush() {
             self.serve(waiting)?;
         }
@@ -175,5 +164,8 @@ impl TopicSink {
             message(error);
         }
         self.rest.tell(totals, self.producer.failures())
+    }
+    fn has_spilled(&self) -> bool {
+        self.rest.spilled() > 0
     }
 }

@@ -71,7 +71,7 @@ impl Selection {
     /// A topic or a partition that the backup does not have.
     pub(crate) fn places(
         &self,
-        inventory: Inventory,
+        inventory: &Inventory,
     ) -> Result<BTreeMap<Place, PartitionSegments>> {
         let known = || inventory.partitions.keys();
         let is_of =
@@ -94,8 +94,13 @@ impl Selection {
                 "there is no partition {partition} in the backup"
             );
         }
-        let partitions = inventory.partitions.into_iter();
-        Ok(partitions.filter(|(place, _)| self.wants(place)).collect())
+        let wanted = inventory
+            .partitions
+            .iter()
+            .filter(|(place, _)| self.wants(place));
+        Ok(wanted
+            .map(|(place, stored)| (place.clone(), stored.clone()))
+            .collect())
     }
 
     fn wants(&self, place: &Place) -> bool {
@@ -233,7 +238,7 @@ mod tests {
                 partitions: partitions.to_vec(),
                 ..Selection::default()
             };
-            selection.places(inventory()).map(|places| places.len())
+            selection.places(&inventory()).map(|places| places.len())
         };
         assert_eq!(places(&[], &[]).ok(), Some(3));
         assert_eq!(places(&["a"], &[1]).ok(), Some(1));

@@ -35,7 +35,7 @@ use crate::read::{Inventory, PartitionSegments};
 use crate::recorded::Recorded;
 use crate::segment::Place;
 use crate::store::{self, Store};
-use crate::verify;
+use crate::verify::Checker;
 use sender::Sender;
 use target::{Restoring, Target};
 
@@ -54,8 +54,9 @@ pub(crate) fn run(config: &Restore) -> Result<Exit> {
 
 fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) -> Result<Exit> {
     let store = store::open(&config.place, &config.access)?;
-    let mut targets = targets(config, &*store)?;
-    refuse_holes(config, &*store, &targets)?;
+    let inventory = Inventory::list(&*store)?;
+    let mut targets = targets(config, &*store, &inventory)?;
+    refuse_holes(config, &Checker::new(&*store, &inventory)?, &targets)?;
     let has_range = config.selection.from_ms.is_some() || config.selection.to_ms.is_some();
     if has_range && let Some(offered) = offered_in_vain(config, &*store, &targets) {
         message(format_args!("{}: {offered}", config.place));
@@ -114,9 +115,9 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
 type Stored = BTreeMap<i32, PartitionSegments>;
 
 /// The topics that are wanted, with what the backup has of each.
-fn targets(config: &Restore, store: &dyn Store) -> Result<Vec<Target>> {
+fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result<Vec<Target>> {
     let mut topics: BTreeMap<String, Stored> = BTreeMap::new();
-    for (place, stored) in config.selection.places(Inventory::list(store)?)? {
+    for (place, stored) in config.selection.places(inventory)? {
         match place {
             Place::Partition(topic, partition) => {
                 topics.entry(topic).or_default().insert(partition, stored);
@@ -170,12 +171,12 @@ fn offered_in_vain(config: &Restore, store: &dyn Store, targets: &[Target]) -> O
 }
 
 /// Names what is missing, and refuses it without `--force`.
-fn refuse_holes(config: &Restore, store: &dyn Store, targets: &[Target]) -> Result<()> {
+fn refuse_holes(config: &Restore, checker: &Checker<'_>, targets: &[Target]) -> Result<()> {
     let mut has_holes = false;
     for target in targets {
         for (&partition, stored) in &target.stored {
             let place = Place::Partition(target.source.clone(), partition);
-            let missing = verify::holes(store, &place, stored)?;
+            let missing = checker.missing(&place, stored)?;
             report_holes(&place, &missing);
             has_holes |= !missing.is_empty();
         }

@@ -145,7 +145,7 @@ impl Bucket {
         self.retry.run(&|| self.name(path), || {
             self.runtime
                 .block_on(act())
-                .map_err(|error| Cause::of(&error))
+                .map_err(|error| self.cause(&error))
         })
     }
 
@@ -172,9 +172,13 @@ impl Bucket {
                 Err(_) => Err(Cause::timed_out(seconds)),
                 Ok(Ok(_)) => Ok(Created::New),
                 Ok(Err(error)) if is_create && self.is_taken(&error) => Ok(Created::Exists),
-                Ok(Err(error)) => Err(Cause::of(&error)),
+                Ok(Err(error)) => Err(self.cause(&error)),
             }
         })
+    }
+
+    fn cause(&self, error: &Error) -> Cause {
+        Cause::at(error, self.clients.endpoint.as_deref())
     }
 
     /// Whether the name is taken. S3 answers 409 where it can't say yet; others say by it what it says by 412.

@@ -13,7 +13,6 @@ use tools::report::{Cell, Column, Report};
 
 use crate::cli::now_ms;
 use crate::config::Verify;
-use crate::head::Head;
 use crate::prune;
 use crate::read::segment::format;
 use crate::read::{Interrupted, Inventory, PartitionSegments, ReadProgress, inventory};
@@ -45,15 +44,13 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
     let signals = Signals::catch()?;
     let store = store::open(&config.place, &config.access)?;
     let inventory = Inventory::list(&*store)?;
-    let partitions = config.selection.places(inventory.clone())?;
+    let partitions = config.selection.places(&inventory)?;
     if partitions.is_empty() {
         message(format_args!("{}: there is no segment", config.place));
         return Ok(Exit::No);
     }
     let mut verifier = Verifier {
-        store: &*store,
-        inventory: &inventory,
-        expires_before_ms: prune::expires_before_ms(&*store, now_ms())?,
+        checker: Checker::new(&*store, &inventory)?,
         config,
         progress: ReadProgress::new(!config.is_quiet, &signals),
     };
@@ -122,65 +119,80 @@ fn quote(text: &str) -> String {
     }
 }
 
-/// The ranges of offsets that are missing at a place, for no known reason, by what the manifests say.
-pub(crate) fn holes(
-    store: &dyn Store,
-    place: &Place,
-    stored: &PartitionSegments,
-) -> Result<Vec<(i64, i64)>> {
-    let mut segments = Vec::new();
-    for name in &stored.segments {
-        let manifest = inventory::manifest(store, place, name)?;
-        let counted = match &manifest {
-            Some(manifest) => Ok(manifest.clone()),
-            None => inventory::count(store, place, name).map_err(|error| format!("{error:#}")),
-        };
-        segments.push(Segment {
-            file: name.file(place),
-            has_manifest: manifest.is_some(),
-            name: name.clone(),
-            manifest,
-            counted,
-        });
-    }
-    let reached = match place {
-        Place::Lines => None,
-        Place::Partition(topic, partition) => {
-            let head = Head::read(store, topic)?;
-            head.partitions.get(partition).copied()
-        }
-    };
-    let known = Known {
-        lost: lost(store, place, stored)?,
-        notes: stored.notes.clone(),
-        reached,
-        expires_before_ms: prune::expires_before_ms(store, now_ms())?,
-        is_lines: *place == Place::Lines,
-    };
-    Ok(validate(&segments, &known).missing)
+/// Looks at partitions of one backup.
+pub(crate) struct Checker<'a> {
+    store: &'a dyn Store,
+    inventory: &'a Inventory,
+    /// Older records may have been deleted by the bucket.
+    expires_before_ms: Option<i64>,
 }
 
-/// The segments of which only the manifest is left, by their first offset.
-fn lost(
-    store: &dyn Store,
-    place: &Place,
-    stored: &PartitionSegments,
-) -> Result<Vec<(i64, Option<Manifest>)>> {
-    let mut lost = Vec::new();
-    for file in &stored.manifests {
-        let has_segment = stored.segments.iter().any(|name| name.file(place) == *file);
-        if !has_segment && let Some(name) = Name::parse(file, place) {
-            lost.push((name.first, inventory::manifest(store, place, &name)?));
-        }
+impl<'a> Checker<'a> {
+    pub(crate) fn new(store: &'a dyn Store, inventory: &'a Inventory) -> Result<Checker<'a>> {
+        Ok(Checker {
+            store,
+            inventory,
+            expires_before_ms: prune::expires_before_ms(store, now_ms())?,
+        })
     }
-    Ok(lost)
+
+    /// The ranges of offsets that are missing at a place, for no known reason, by what the manifests say.
+    pub(crate) fn missing(
+        &self,
+        place: &Place,
+        stored: &PartitionSegments,
+    ) -> Result<Vec<(i64, i64)>> {
+        let mut count = |name: &Name, manifest: Option<&Manifest>| match manifest {
+            Some(manifest) => Ok(manifest.clone()),
+            None => inventory::count(self.store, place, name),
+        };
+        Ok(self.report(place, stored, &mut count)?.missing)
+    }
+
+    /// What there is to say of a place; `count` says what a segment holds.
+    fn report(
+        &self,
+        place: &Place,
+        stored: &PartitionSegments,
+        count: &mut dyn FnMut(&Name, Option<&Manifest>) -> Result<Manifest>,
+    ) -> Result<PartitionReport> {
+        let mut segments = Vec::new();
+        for name in &stored.segments {
+            let manifest = inventory::manifest(self.store, place, name)?;
+            let counted = match count(name, manifest.as_ref()) {
+                // What was not read to its end for a signal is not damaged.
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                counted => counted.map_err(|error| format!("{error:#}")),
+            };
+            segments.push(Segment {
+                file: name.file(place),
+                has_manifest: stored.manifests.contains(&name.file(place)),
+                name: name.clone(),
+                manifest,
+                counted,
+            });
+        }
+        let mut lost = Vec::new();
+        for file in &stored.manifests {
+            let has_segment = segments.iter().any(|segment| segment.file == *file);
+            if !has_segment && let Some(name) = Name::parse(file, place) {
+                lost.push((name.first, inventory::manifest(self.store, place, &name)?));
+            }
+        }
+        let known = Known {
+            lost,
+            notes: stored.notes.clone(),
+            reached: self.inventory.reached(place),
+            expires_before_ms: self.expires_before_ms,
+            is_lines: *place == Place::Lines,
+        };
+        Ok(validate(&segments, &known))
+    }
 }
 
 struct Verifier<'a> {
-    store: &'a dyn Store,
-    inventory: &'a Inventory,
+    checker: Checker<'a>,
     config: &'a Verify,
-    expires_before_ms: Option<i64>,
     progress: ReadProgress<'a>,
 }
 
@@ -190,7 +202,7 @@ impl Verifier<'_> {
         &mut self,
         partitions: &BTreeMap<Place, PartitionSegments>,
     ) -> Result<Vec<(Place, PartitionReport)>> {
-        self.progress.find_end(self.store, partitions)?;
+        self.progress.find_end(self.checker.store, partitions)?;
         let mut reports = Vec::new();
         for (place, stored) in partitions {
             let mut stored = stored.clone();
@@ -202,7 +214,7 @@ impl Verifier<'_> {
                         first,
                         last,
                     };
-                    note.write(self.store, place)?;
+                    note.write(self.checker.store, place)?;
                 }
                 report.expired.clear();
             }
@@ -223,62 +235,21 @@ impl Verifier<'_> {
     fn move_aside(&self, place: &Place, name: &Name) -> Result<()> {
         let path = name.path(place);
         let aside = format!("quarantine/{path}");
-        self.store.rename(&path, &aside)?;
+        self.checker.store.rename(&path, &aside)?;
         message(format_args!("{}: {path} is now {aside}", self.config.place));
         Ok(())
     }
 
     fn partition(&mut self, place: &Place, stored: &PartitionSegments) -> Result<PartitionReport> {
-        let mut segments = Vec::new();
-        for name in &stored.segments {
-            let manifest = inventory::manifest(self.store, place, name)?;
-            let counted = self.count(place, name);
-            // What was not read to its end for a signal is not damaged.
-            self.progress.stop_at_signal()?;
-            segments.push(Segment {
-                file: name.file(place),
-                has_manifest: stored.manifests.contains(&name.file(place)),
-                name: name.clone(),
-                manifest,
-                counted: counted.map_err(|error| format!("{error:#}")),
-            });
-        }
-        let known = Known {
-            lost: lost(self.store, place, stored)?,
-            notes: stored.notes.clone(),
-            reached: self.inventory.reached(place),
-            expires_before_ms: self.expires_before_ms,
-            is_lines: *place == Place::Lines,
-        };
-        let mut report = validate(&segments, &known);
+        let (checker, progress) = (&self.checker, &mut self.progress);
+        let mut report = checker.report(place, stored, &mut |name, _| {
+            count(checker.store, progress, place, name)
+        })?;
         if !report.overlaps.is_empty() {
             self.compare(place, stored, &mut report)?;
             report.records -= report.duplicates;
         }
         Ok(report)
-    }
-
-    /// Reads a segment: what it holds, if that is records of its partition in their order.
-    fn count(&mut self, place: &Place, name: &Name) -> Result<Manifest> {
-        let mut reader = inventory::open(self.store, place, name)?;
-        let mut last = None;
-        while let Some((record, line)) = reader.next()? {
-            self.progress.pass(line.len())?;
-            let Place::Partition(topic, partition) = place else {
-                continue;
-            };
-            let record = record.record();
-            let is_at_home = record.topic == Some(topic) && record.partition == Some(*partition);
-            anyhow::ensure!(is_at_home, "a record of another partition is in it");
-            anyhow::ensure!(
-                record.offset > last,
-                "offset {} stands behind {}",
-                record.offset.unwrap_or(-1),
-                last.unwrap_or(-1)
-            );
-            last = record.offset;
-        }
-        reader.manifest()
     }
 
     /// Reads what lies in more than one segment again: which records are in there twice, and whether they are the same.
@@ -300,7 +271,7 @@ impl Verifier<'_> {
             .iter()
             .filter(|name| !damaged.contains(name))
         {
-            let mut reader = inventory::open(self.store, place, name)?;
+            let mut reader = inventory::open(self.checker.store, place, name)?;
             while let Some((record, _)) = reader.next()? {
                 self.progress.stop_at_signal()?;
                 let record = record.record();
@@ -325,6 +296,34 @@ impl Verifier<'_> {
         }
         Ok(())
     }
+}
+
+/// Reads a segment: what it holds, if that is records of its partition in their order.
+fn count(
+    store: &dyn Store,
+    progress: &mut ReadProgress<'_>,
+    place: &Place,
+    name: &Name,
+) -> Result<Manifest> {
+    let mut reader = inventory::open(store, place, name)?;
+    let mut last = None;
+    while let Some((record, line)) = reader.next()? {
+        progress.pass(line.len())?;
+        let Place::Partition(topic, partition) = place else {
+            continue;
+        };
+        let record = record.record();
+        let is_at_home = record.topic == Some(topic) && record.partition == Some(*partition);
+        anyhow::ensure!(is_at_home, "a record of another partition is in it");
+        anyhow::ensure!(
+            record.offset > last,
+            "offset {} stands behind {}",
+            record.offset.unwrap_or(-1),
+            last.unwrap_or(-1)
+        );
+        last = record.offset;
+    }
+    reader.manifest()
 }
 
 fn row(place: &Place, report: &PartitionReport) -> Vec<Cell> {

@@ -4,18 +4,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tools::ack::{Position, ReadStart, StreamKey};
 use tools::cli::message;
 use tools::kafka::Options;
 use tools::record::{Encoder, Format, Record};
 
+use super::gaps;
 use super::gaps::LogStarts;
 use super::partition::{Encoding, OpenSegment, Partition};
-use super::pool::Pool;
-use super::publish::{Published, Publisher, Target, claim};
+use super::pool::{Job, Pool};
+use super::publish::{Published, Publisher};
 use super::settings::{Settings, encoder, has_positions};
-use super::{Waiting, gaps};
+use super::target::Target;
+use crate::destination::{Destination, Input, SourceEvent, Waiting};
+use crate::flow::count;
 use crate::head::Head;
 use crate::prune;
 use crate::read::segment::format;
@@ -29,18 +32,22 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 const TICK: Duration = Duration::from_millis(200);
 
 /// What a backup has come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
     /// Records that are durable by this run.
-    pub(crate) stored_records: u64,
+    stored: u64,
     /// Records that the backup had already, and that are the same.
-    pub(crate) known_records: u64,
+    known: u64,
+    /// Records that are stored twice, because another writer was as quick.
+    doubled: u64,
 }
 
 /// A backup that is being written.
 pub(crate) struct Backup {
     store: Arc<dyn Store>,
     settings: Settings,
+    /// Whether records have positions, or are lines.
+    takes_positions: bool,
     encoding: Encoding,
     partitions: Vec<Partition>,
     /// Where each topic's partitions are in `partitions`.
@@ -52,7 +59,7 @@ pub(crate) struct Backup {
     pending_bytes: usize,
     /// Segments that the pool has and has not answered for.
     outstanding: usize,
-    /// Receipts of records that have become durable and were not handed over yet.
+    /// Tags of records that have become durable and were not handed over yet.
     durable: Vec<(u64, u64)>,
     heads: BTreeMap<String, Head>,
     log_starts: LogStarts,
@@ -79,7 +86,8 @@ impl Backup {
             prune::record_expiry(&*store, after)?;
         }
         allow_many_files();
-        let layout = if has_positions(input) {
+        let takes_positions = has_positions(input);
+        let layout = if takes_positions {
             settings.layout
         } else {
             Layout::Text
@@ -92,6 +100,7 @@ impl Backup {
         let as_tsv = format(Layout::Tsv).filter(|_| layout == Layout::Json);
         Ok(Backup {
             store,
+            takes_positions,
             encoding: Encoding {
                 encoder: encoder(input, layout),
                 for_digest: as_tsv.map(Encoder::new),
@@ -116,16 +125,16 @@ impl Backup {
         })
     }
 
-    /// Takes a record, which came as `line`; `receipt` is handed over when it is durable.
+    /// Takes a record, which came as `line`; `tag` is handed over when it is durable.
     ///
     /// # Errors
     /// The record has no position, the backup has another record there, or the backup has failed.
     #[inline]
-    pub(crate) fn take(
+    fn take(
         &mut self,
         record: &Record<'_>,
         line: &[u8],
-        receipt: Option<u64>,
+        tag: Option<u64>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let (Some(topic), Some(partition), Some(offset)) =
@@ -141,7 +150,7 @@ impl Backup {
             self.enter(at, record, offset, line, waiting)?;
         }
         let partition = &mut self.partitions[at];
-        let bytes = partition.add(record, offset, line, receipt, &mut self.encoding)?;
+        let bytes = partition.add(record, offset, line, tag, &mut self.encoding)?;
         self.pending_bytes += bytes;
         if partition.is_due(&self.settings.cut, offset) {
             return self.close(at, waiting);
@@ -151,10 +160,10 @@ impl Backup {
     }
 
     /// Takes whole lines that have no position.
-    pub(crate) fn take_lines(
+    fn take_lines(
         &mut self,
         lines: &[u8],
-        receipt: Option<u64>,
+        tag: Option<u64>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         if self.partitions.is_empty() {
@@ -165,13 +174,13 @@ impl Backup {
         let mut rest = lines;
         while !rest.is_empty() {
             let partition = &mut self.partitions[0];
-            let end = partition.add_lines(rest, receipt, &self.settings.cut, self.settings.codec);
+            let end = partition.add_lines(rest, tag, &self.settings.cut, self.settings.codec);
             rest = &rest[end..];
             self.pending_bytes += end;
             let is_due = partition
                 .open
                 .as_ref()
-                .is_some_and(|open| self.settings.cut.is_due(&open.tally));
+                .is_some_and(|open| self.settings.cut.is_due(&open.content.tally));
             if is_due {
                 self.close(0, waiting)?;
             } else {
@@ -181,35 +190,23 @@ impl Backup {
         Ok(())
     }
 
-    /// Hands over the receipts that have become durable since the last call: first and last of each range.
-    pub(crate) fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
-        for (first, last) in self.durable.drain(..) {
-            take(first, last);
-        }
-    }
-
     /// Forgets a partition that another member of the group has now: what is not whole is dropped, and the next record
     /// looks again at what is there.
-    pub(crate) fn forget(&mut self, topic: &str, partition: i32) {
+    fn forget(&mut self, topic: &str, partition: i32) {
         let known = self.topics.iter_mut().find(|(name, _)| name == topic);
         let Some(at) = known.and_then(|(_, partitions)| partitions.remove(&partition)) else {
             return;
         };
         if let Some(open) = self.partitions[at].open.take() {
             self.pending_bytes -= open.block.len();
-            self.pool.abandon(&open.task);
+            self.pool.send(&self.partitions[at].target, Job::Drop);
         }
-    }
-
-    /// The next record is the first one of a partition that the source reads from there.
-    pub(crate) fn begin_at(&mut self, start: Option<ReadStart>) {
-        self.start = start;
     }
 
     /// The source has read up to this position, and all that was received is stored: there are no other records before it.
     ///
     /// `start` is where it began if no record has come.
-    pub(crate) fn pass(&mut self, position: &Position, start: Option<&ReadStart>) -> Result<()> {
+    fn pass(&mut self, position: &Position, start: Option<&ReadStart>) -> Result<()> {
         let StreamKey {
             topic, partition, ..
         } = &position.key;
@@ -218,7 +215,7 @@ impl Backup {
         if let Some(&at) = at {
             let partition = &self.partitions[at];
             return match partition.after {
-                Some(after) => claim(&partition.target, after + 1, position.offset - 1),
+                Some(after) => partition.target.claim(after + 1, position.offset - 1),
                 None => Ok(()),
             };
         }
@@ -230,38 +227,17 @@ impl Backup {
         if target.index().last_before(from)?.is_none() {
             return Ok(());
         }
-        claim(&target, from, position.offset - 1)
+        target.claim(from, position.offset - 1)
     }
 
     /// Notes how many partitions topics have.
-    pub(crate) fn note_partition_counts(&mut self, counts: &[(String, i32)]) {
+    fn note_partition_counts(&mut self, counts: &[(String, i32)]) {
         for (topic, count) in counts {
             if Place::partition(topic, 0).is_ok() {
                 let head = self.heads.entry(topic.clone()).or_default();
                 head.partition_count = head.partition_count.max(Some(*count));
             }
         }
-    }
-
-    /// Closes what has been open for too long, and hears what has become durable. Called often.
-    pub(crate) fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        while let Some(outcome) = self.pool.next_outcome() {
-            self.hear(outcome?);
-        }
-        if self.looked.elapsed() < TICK {
-            return Ok(());
-        }
-        self.looked = Instant::now();
-        self.close_if(waiting, &|open, delay| open.opened.elapsed() >= delay)?;
-        if self.updated.elapsed() >= self.settings.max_delay {
-            self.update_heads()?;
-        }
-        Ok(())
-    }
-
-    /// Has every open segment stored as it is.
-    pub(crate) fn close_all(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.close_if(waiting, &|_, _| true)
     }
 
     fn close_if(
@@ -278,53 +254,12 @@ impl Backup {
         Ok(())
     }
 
-    /// Closes every segment and waits until all are durable.
-    pub(crate) fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.close_all(waiting)?;
-        for outcome in self.pool.join(waiting) {
-            self.hear(outcome?);
-        }
-        if self.outstanding > 0 {
-            bail!("{} segments were not stored", self.outstanding);
-        }
-        self.update_heads()
-    }
-
-    /// Records what the cluster says of the topics that have come so far.
-    pub(crate) fn record(
-        &self,
-        options: &Options,
-        wanted: &Wanted,
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<()> {
-        let come = self.topics.iter().map(|(name, _)| name);
-        let topics: BTreeSet<&String> = come.chain(&wanted.topics).collect();
-        if topics.is_empty() || interrupted() {
-            return Ok(());
-        }
-        let topics: Vec<String> = topics.into_iter().cloned().collect();
-        match recorded::record(&*self.store, options, &topics, wanted, interrupted) {
-            Err(error) if *wanted == Wanted::default() => {
-                // Nobody has asked for it: the backup has its records all the same.
-                message(format_args!(
-                    "how many partitions there are is not known: {error:#}"
-                ));
-                Ok(())
-            }
-            recorded => recorded,
-        }
-    }
-
-    /// What it has come to.
-    pub(crate) fn totals(&self) -> Totals {
-        self.totals
-    }
-
-    fn hear(&mut self, published: Published) {
+    fn note_outcome(&mut self, published: Published) {
         self.outstanding -= 1;
-        self.durable.extend(published.receipts);
-        self.totals.stored_records += published.stored_records;
-        self.totals.known_records += published.known_records;
+        self.durable.extend(published.tags);
+        self.totals.stored += published.stored_records;
+        self.totals.known += published.known_records;
+        self.totals.doubled += published.doubled_records;
         if let Place::Partition(topic, partition) = &*published.place {
             let (first, last) = published.span;
             let head = self.heads.entry(topic.clone()).or_default();
@@ -428,7 +363,8 @@ impl Backup {
     }
 
     fn send_block(&mut self, at: usize, waiting: &mut Waiting<'_>) {
-        let Some(open) = &mut self.partitions[at].open else {
+        let partition = &mut self.partitions[at];
+        let Some(open) = &mut partition.open else {
             return;
         };
         let bytes = open.take_block();
@@ -439,25 +375,139 @@ impl Backup {
         if bytes.len() >= BLOCK_BYTES / 2 {
             open.block = self.pool.spare();
         }
-        self.pool.add(&open.task, bytes, waiting);
+        self.pool.add(&partition.target, open.codec, bytes, waiting);
     }
 
     /// Hands the open segment over, to be stored.
     fn close(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         self.send_block(at, waiting);
-        if let Some(open) = self.partitions[at].open.take() {
-            let (task, finished) = open.finish();
-            if !finished.is_sorted {
+        let partition = &mut self.partitions[at];
+        if let Some(open) = partition.open.take() {
+            if open.content.is_unsorted {
                 // Where a run went back and forth, what it left out is not known.
-                self.partitions[at].after = None;
+                partition.after = None;
             }
             self.outstanding += 1;
-            self.pool.finish(&task, finished);
+            let job = Job::Finish(Box::new(open.content));
+            self.pool.send(&partition.target, job);
         }
         while let Some(outcome) = self.pool.next_outcome() {
-            self.hear(outcome?);
+            self.note_outcome(outcome?);
         }
         Ok(())
+    }
+}
+
+impl Destination for Backup {
+    fn write(&mut self, input: &Input<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        let taken = if self.takes_positions {
+            self.take(input.record, input.text, input.tag, waiting)
+        } else {
+            self.take_lines(input.text, input.tag, waiting)
+        };
+        taken.with_context(|| format!("line {}", input.line))
+    }
+
+    fn write_lines(&mut self, lines: &[u8], waiting: &mut Waiting<'_>) -> Result<()> {
+        self.take_lines(lines, None, waiting)
+    }
+
+    /// Closes what has been open for too long, and hears what has become durable. Called often.
+    fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        while let Some(outcome) = self.pool.next_outcome() {
+            self.note_outcome(outcome?);
+        }
+        if self.looked.elapsed() < TICK {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        self.close_if(waiting, &|open, delay| open.opened.elapsed() >= delay)?;
+        if self.updated.elapsed() >= self.settings.max_delay {
+            self.update_heads()?;
+        }
+        Ok(())
+    }
+
+    /// Hands over the tags that have become durable since the last call: first and last of each range.
+    fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
+        for (first, last) in self.durable.drain(..) {
+            take(first, last);
+        }
+    }
+
+    /// Has every open segment stored as it is.
+    fn flush(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.close_if(waiting, &|_, _| true)
+    }
+
+    /// Closes every segment and waits until all are durable.
+    fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.flush(waiting)?;
+        for outcome in self.pool.join(waiting) {
+            self.note_outcome(outcome?);
+        }
+        if self.outstanding > 0 {
+            bail!("{} segments were not stored", self.outstanding);
+        }
+        self.update_heads()?;
+        match self.totals.doubled {
+            0 => Ok(()),
+            n => bail!(
+                "{} stored twice, because another ktee stored them at the same moment: they are the same, and --cat and \
+                 --restore give each once",
+                count(n, "record")
+            ),
+        }
+    }
+
+    fn hear(&mut self, event: &SourceEvent<'_>) -> Result<()> {
+        match event {
+            SourceEvent::PartitionCounts(counts) => self.note_partition_counts(counts),
+            SourceEvent::Begins(key, start) => {
+                // The partition was another member's meanwhile, maybe.
+                self.forget(&key.topic, key.partition);
+                self.start = start.cloned();
+            }
+            SourceEvent::Passed(position, start) => return self.pass(position, *start),
+            SourceEvent::Released(key) => self.forget(&key.topic, key.partition),
+        }
+        Ok(())
+    }
+
+    /// Records what the cluster says of the topics that have come so far.
+    fn record(
+        &mut self,
+        options: &Options,
+        wanted: &Wanted,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<()> {
+        let come = self.topics.iter().map(|(name, _)| name);
+        let topics: BTreeSet<&String> = come.chain(&wanted.topics).collect();
+        if topics.is_empty() || interrupted() {
+            return Ok(());
+        }
+        let topics: Vec<String> = topics.into_iter().cloned().collect();
+        match recorded::record(&*self.store, options, &topics, wanted, interrupted) {
+            Err(error) if *wanted == Wanted::default() => {
+                // Nobody has asked for it: the backup has its records all the same.
+                message(format_args!(
+                    "how many partitions there are is not known: {error:#}"
+                ));
+                Ok(())
+            }
+            recorded => recorded,
+        }
+    }
+
+    fn summary(&self) -> Option<String> {
+        let totals = self.totals;
+        (totals.known > 0).then(|| {
+            format!(
+                "{} already in the backup, {} added",
+                count(totals.known, "record"),
+                totals.stored,
+            )
+        })
     }
 }
 

@@ -6,8 +6,8 @@ use tools::cli::message;
 use tools::kafka::cluster::{Isolation, Question, Spec, offsets};
 use tools::kafka::{Client, Options, Role};
 
-use super::Waiting;
 use super::partition::Partition;
+use crate::destination::Waiting;
 use crate::head::Head;
 use crate::segment::{Fact, Place};
 use crate::store::Store;

@@ -4,19 +4,19 @@
 //! a pool of threads compresses and stores them ([`pool`]). What the main
 //! thread knows of stored segments ([`index`]) only helps it to cut: whether
 //! a record is stored, new or another one is decided when its segment is
-//! whole ([`publish`]), so that nothing depends on the order of runs.
+//! whole ([`publish`], [`merge`]), so that nothing depends on the order of runs.
 
 pub(crate) mod backup;
 mod budget;
+mod content;
 mod gaps;
 mod index;
+mod merge;
 mod partition;
 mod pool;
 mod publish;
 pub(crate) mod settings;
+mod target;
 
 pub(crate) use backup::Backup;
 pub(crate) use settings::Settings;
-
-/// What is called now and then while a place is waited for; it says whether a signal asks to end.
-pub(crate) type Waiting<'a> = dyn FnMut() -> bool + 'a;

@@ -7,9 +7,10 @@ use anyhow::Result;
 use tools::ack::ReadStart;
 use tools::record::{Encoder, Record};
 
+use super::content::is_same_record;
 use super::index::Region;
-use super::pool::{Pool, Task};
-use super::publish::{Finished, Target, differs, is_same_record};
+use super::publish::Finished;
+use super::target::Target;
 use crate::cli::now_ms;
 use crate::read::inventory;
 use crate::segment::cut::digest_of;
@@ -28,57 +29,41 @@ pub(super) struct Partition {
     pub(super) start: Option<ReadStart>,
     /// The time of the newest record of this run.
     newest_ms: Option<i64>,
-    /// How many segments were begun.
-    segments: u64,
 }
 
 /// A segment that gets records.
 pub(super) struct OpenSegment {
-    pub(super) task: Arc<Task>,
-    pub(super) tally: Tally,
+    pub(super) codec: Codec,
+    /// What is known of it so far.
+    pub(super) content: Finished,
     /// Records that the pool has not been given yet.
     pub(super) block: Vec<u8>,
     /// How much of it the checksum has.
     digested: usize,
     pub(super) opened: Instant,
-    pub(super) time_ms: Option<i64>,
-    is_sorted: bool,
-    receipts: Vec<(u64, u64)>,
 }
 
 impl OpenSegment {
-    fn new(target: &Arc<Target>, number: &mut u64, codec: Codec) -> OpenSegment {
-        *number += 1;
+    fn new(codec: Codec, tally: Tally) -> OpenSegment {
         OpenSegment {
-            task: Pool::task(target, *number - 1, codec),
-            tally: Tally::default(),
+            codec,
+            content: Finished {
+                tally,
+                ..Finished::default()
+            },
             block: Vec::new(),
             digested: 0,
             opened: Instant::now(),
-            time_ms: None,
-            is_sorted: true,
-            receipts: Vec::new(),
         }
     }
 
     /// Takes the block, with all of it in the checksum.
     pub(super) fn take_block(&mut self) -> Vec<u8> {
         if self.digested < self.block.len() {
-            self.tally.digest(&self.block[self.digested..]);
+            self.content.tally.digest(&self.block[self.digested..]);
         }
         self.digested = 0;
         std::mem::take(&mut self.block)
-    }
-
-    /// What the pool is told at the end.
-    pub(super) fn finish(self) -> (Arc<Task>, Finished) {
-        let finished = Finished {
-            tally: self.tally,
-            time_ms: self.time_ms,
-            is_sorted: self.is_sorted,
-            receipts: self.receipts,
-        };
-        (self.task, finished)
     }
 }
 
@@ -91,7 +76,6 @@ impl Partition {
             after,
             start: None,
             newest_ms: None,
-            segments: 0,
         }
     }
 
@@ -128,7 +112,7 @@ impl Partition {
         record: &Record<'_>,
         offset: i64,
         line: &[u8],
-        receipt: Option<u64>,
+        tag: Option<u64>,
         encoding: &mut Encoding,
     ) -> Result<usize> {
         let codec = encoding.codec;
@@ -136,25 +120,26 @@ impl Partition {
         let open = self.open.get_or_insert_with(|| {
             // What is known is kept as it is until it has been compared.
             let codec = if is_known { Codec::None } else { codec };
-            let mut open = OpenSegment::new(&self.target, &mut self.segments, codec);
+            let mut tally = Tally::default();
             // Nothing is known of what lies before a record that comes late.
-            open.tally.after = self.after.filter(|after| *after < offset);
-            open.tally.after_ms = self.newest_ms;
-            open
+            tally.after = self.after.filter(|after| *after < offset);
+            tally.after_ms = self.newest_ms;
+            OpenSegment::new(codec, tally)
         });
-        if self.after.is_some_and(|after| offset <= after) && open.tally.records > 0 {
-            open.is_sorted = false;
+        let content = &mut open.content;
+        if self.after.is_some_and(|after| offset <= after) && content.tally.records > 0 {
+            content.is_unsorted = true;
+        }
+        if let Some(tag) = tag {
+            match content.tags.last_mut() {
+                Some((_, last)) if *last + 1 == tag => *last = tag,
+                _ => content.tags.push((tag, tag)),
+            }
         }
         let before = open.block.len();
         encoding.write(record, line, open)?;
         let bytes = open.block.len() - before;
-        open.tally.add(offset, record.timestamp_ms, bytes);
-        if let Some(receipt) = receipt {
-            match open.receipts.last_mut() {
-                Some((_, last)) if *last + 1 == receipt => *last = receipt,
-                _ => open.receipts.push((receipt, receipt)),
-            }
-        }
+        open.content.tally.add(offset, record.timestamp_ms, bytes);
         self.after = Some(offset);
         self.newest_ms = self.newest_ms.max(record.timestamp_ms);
         Ok(bytes)
@@ -164,26 +149,24 @@ impl Partition {
     pub(super) fn add_lines(
         &mut self,
         lines: &[u8],
-        receipt: Option<u64>,
+        tag: Option<u64>,
         cut: &Cut,
         codec: Codec,
     ) -> usize {
         let number = self.after.map_or(0, |last| last + 1);
         let open = self.open.get_or_insert_with(|| {
             self.after = Some(number);
-            let mut open = OpenSegment::new(&self.target, &mut self.segments, codec);
-            open.tally = Tally::of_number(number);
-            open.time_ms = Some(now_ms());
+            let mut open = OpenSegment::new(codec, Tally::of_number(number));
+            open.content.time_ms = Some(now_ms());
             open
         });
-        let end = lines_end(cut, &open.tally, lines);
+        let content = &mut open.content;
+        let end = lines_end(cut, &content.tally, lines);
         open.block.extend_from_slice(&lines[..end]);
-        open.tally.bytes += end as u64;
-        open.tally.records += memchr::memchr_iter(b'\n', &lines[..end]).count() as u64;
+        content.tally.bytes += end as u64;
+        content.tally.records += memchr::memchr_iter(b'\n', &lines[..end]).count() as u64;
+        content.tags.extend(tag.map(|tag| (tag, tag)));
         open.digested = open.block.len();
-        if let Some(receipt) = receipt {
-            open.receipts.push((receipt, receipt));
-        }
         end
     }
 
@@ -194,10 +177,11 @@ impl Partition {
             return false;
         };
         match &region.stored {
-            None => cut.is_due(&open.tally),
+            None => cut.is_due(&open.content.tally),
             // Compared as a whole, if it passes as a whole.
             Some(stored) => {
-                offset == region.last || open.tally.bytes > stored.manifest.bytes.max(cut.bytes)
+                offset == region.last
+                    || open.content.tally.bytes > stored.manifest.bytes.max(cut.bytes)
             }
         }
     }
@@ -222,7 +206,7 @@ impl Partition {
                 None => false,
             };
             if !is_known && !self.matches(store, record, offset, &stored.name)? {
-                return Err(differs(&self.target, stored, offset));
+                return Err(self.target.differs(stored, offset));
             }
         }
         self.region = Some(region);
@@ -293,7 +277,7 @@ impl Encoding {
         if let Some(encoder) = &mut self.for_digest {
             self.text.clear();
             encoder.encode(record, &mut self.text)?;
-            open.tally.digest(&self.text);
+            open.content.tally.digest(&self.text);
             open.digested = open.block.len();
         }
         Ok(())

@@ -1,5 +1,6 @@
-//! The threads that compress and store segments. Each segment is a task with messages of its own, which are worked off
-//! in order, by one thread at a time; different segments go on side by side.
+//! The threads that compress and store segments. Each partition has a queue, which is worked off in order by one thread at a
+//! time: segments are stored in the order in which they were begun, so that two writers that go on from the same end always
+//! want the same name next, and only one of them gets it. Different partitions go on side by side.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,37 +12,31 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::budget::Budget;
-use super::publish::{Finished, Growing, Published, Publisher, Target};
+use super::publish::{Finished, Growing, Published, Publisher};
+use super::target::Target;
+use crate::destination::Waiting;
 use crate::segment::Codec;
 use crate::segment::codec::Compressor;
-use crate::write::Waiting;
 
 /// Threads: an object store answers slowly, and many at once.
 const THREADS: usize = 4;
 /// Who waits for the threads looks up this often.
 const TICK: Duration = Duration::from_millis(500);
 
-/// What there is to do for a segment, in order.
-enum Message {
-    /// These are its next records.
-    Block(Vec<u8>),
-    /// It is whole.
+/// What there is to do for the segment of a partition that is open.
+pub(super) enum Job {
+    /// These are its next records, to be compressed like this.
+    Block(Codec, Vec<u8>),
+    /// It is whole: store it.
     Finish(Box<Finished>),
     /// It is not wanted any more.
-    Abandon,
+    Drop,
 }
 
-/// A segment on its way.
-pub(super) struct Task {
-    /// Its place among the segments of its partition.
-    number: u64,
-    growing: Mutex<Growing>,
-    mailbox: Mutex<Mailbox>,
-}
-
+/// The jobs of a partition, in order.
 #[derive(Default)]
-struct Mailbox {
-    messages: VecDeque<Message>,
+pub(super) struct Queue {
+    jobs: VecDeque<Job>,
     /// Whether a thread has it, or will.
     is_scheduled: bool,
 }
@@ -55,20 +50,21 @@ struct Shared {
     is_broken: AtomicBool,
 }
 
+/// The partitions whose queues are not empty.
 #[derive(Default)]
 struct Ready {
-    tasks: VecDeque<Arc<Task>>,
+    targets: VecDeque<Arc<Target>>,
     is_closed: bool,
 }
 
-/// The threads, and what they have to say.
+/// The threads, and what has become of segments.
 pub(super) struct Pool {
     shared: Arc<Shared>,
     outcomes: Receiver<Result<Published>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -85,8 +81,9 @@ impl Pool {
         let mut threads = Vec::new();
         for number in 0..THREADS {
             let (shared, sender) = (Arc::clone(&shared), sender.clone());
+            let compressor = Compressor::new(shared.publisher.codec).context("cannot compress")?;
             let thread = std::thread::Builder::new().name(format!("segments-{number}"));
-            let thread = thread.spawn(move || shared.run(&sender));
+            let thread = thread.spawn(move || shared.run(compressor, &sender));
             threads.push(thread.context("cannot start a thread")?);
         }
         Ok(Pool {
@@ -96,38 +93,28 @@ impl Pool {
         })
     }
 
-    /// A segment that will get blocks, compressed as `codec` says.
-    pub(super) fn task(target: &Arc<Target>, number: u64, codec: Codec) -> Arc<Task> {
-        Arc::new(Task {
-            number,
-            growing: Mutex::new(Growing::new(Arc::clone(target), codec)),
-            mailbox: Mutex::default(),
-        })
-    }
-
-    /// Adds a block; waits until there is room for it, which is what holds the input back.
-    pub(super) fn add(&self, task: &Arc<Task>, block: Vec<u8>, waiting: &mut Waiting<'_>) {
+    /// Adds a block to the open segment; waits until there is room for it, which is what holds the input back.
+    pub(super) fn add(
+        &self,
+        target: &Arc<Target>,
+        codec: Codec,
+        block: Vec<u8>,
+        waiting: &mut Waiting<'_>,
+    ) {
         while !self.shared.budget.take(block.len(), TICK) {
             waiting();
         }
-        self.send(task, Message::Block(block));
+        self.send(target, Job::Block(codec, block));
     }
 
-    /// Has the segment stored.
-    pub(super) fn finish(&self, task: &Arc<Task>, finished: Finished) {
-        self.send(task, Message::Finish(Box::new(finished)));
-    }
-
-    /// Drops the segment.
-    pub(super) fn abandon(&self, task: &Arc<Task>) {
-        self.send(task, Message::Abandon);
-    }
-
-    fn send(&self, task: &Arc<Task>, message: Message) {
-        let mut mailbox = lock(&task.mailbox);
-        mailbox.messages.push_back(message);
-        if !std::mem::replace(&mut mailbox.is_scheduled, true) {
-            lock(&self.shared.ready).tasks.push_back(Arc::clone(task));
+    /// Has something done for the open segment.
+    pub(super) fn send(&self, target: &Arc<Target>, job: Job) {
+        let mut queue = lock(&target.queue);
+        queue.jobs.push_back(job);
+        if !std::mem::replace(&mut queue.is_scheduled, true) {
+            lock(&self.shared.ready)
+                .targets
+                .push_back(Arc::clone(target));
             self.shared.is_ready.notify_one();
         }
     }
@@ -163,91 +150,70 @@ impl Pool {
 }
 
 impl Shared {
-    fn run(&self, outcomes: &Sender<Result<Published>>) {
-        let mut compressors = Compressors::default();
-        while let Some(task) = self.next_task() {
-            loop {
-                let message = {
-                    let mut mailbox = lock(&task.mailbox);
-                    let message = mailbox.messages.pop_front();
-                    mailbox.is_scheduled = message.is_some();
-                    message
-                };
-                let Some(message) = message else {
-                    break;
-                };
-                self.work(&task, message, &mut compressors, &|outcome| {
-                    if outcome.is_err() {
-                        self.is_broken.store(true, Ordering::SeqCst);
-                    }
+    fn run(&self, mut compressor: Compressor, outcomes: &Sender<Result<Published>>) {
+        while let Some(target) = self.next_target() {
+            let mut growing = lock(&target.growing);
+            while let Some(job) = next_job(&target) {
+                let outcome = self.work(&target, &mut growing, job, &mut compressor);
+                if outcome.is_err() {
+                    self.is_broken.store(true, Ordering::SeqCst);
+                }
+                if let Some(outcome) = outcome.transpose() {
                     // Nobody hears it only when the program is ending.
                     let _ = outcomes.send(outcome);
-                });
+                }
             }
         }
     }
 
-    fn next_task(&self) -> Option<Arc<Task>> {
+    fn next_target(&self) -> Option<Arc<Target>> {
         let ready = lock(&self.ready);
         let mut ready = self
             .is_ready
-            .wait_while(ready, |ready| ready.tasks.is_empty() && !ready.is_closed)
+            .wait_while(ready, |ready| ready.targets.is_empty() && !ready.is_closed)
             .unwrap_or_else(PoisonError::into_inner);
-        ready.tasks.pop_front()
+        ready.targets.pop_front()
     }
 
     /// After the first failure nothing more is stored.
     fn work(
         &self,
-        task: &Task,
-        message: Message,
-        compressors: &mut Compressors,
-        tell: &dyn Fn(Result<Published>),
-    ) {
-        let is_broken = || self.is_broken.load(Ordering::SeqCst);
-        let mut growing = lock(&task.growing);
-        let whole = match message {
-            Message::Block(block) => {
-                if !is_broken() {
-                    let compressor = compressors.of(growing.codec);
-                    let added = compressor.and_then(|compressor| {
-                        self.publisher.add(&mut growing, &block, compressor)
-                    });
-                    if let Err(error) = added {
-                        tell(Err(error));
-                    }
-                }
+        target: &Arc<Target>,
+        growing: &mut Option<Growing>,
+        job: Job,
+        compressor: &mut Compressor,
+    ) -> Result<Option<Published>> {
+        let is_broken = self.is_broken.load(Ordering::SeqCst);
+        match job {
+            Job::Block(codec, block) => {
+                let added = if is_broken {
+                    Ok(())
+                } else {
+                    self.publisher
+                        .add(target, growing, codec, &block, compressor)
+                };
                 self.budget.give_back(block);
-                return;
+                added.map(|()| None)
             }
-            Message::Abandon => None,
-            Message::Finish(finished) => Some((growing.take(), *finished)),
-        };
-        let target = Arc::clone(&growing.target);
-        drop(growing.take());
-        drop(growing);
-        target.store_in_order(task.number, whole, &mut |growing, finished| {
-            if !is_broken() {
-                tell(self.publisher.publish(growing, finished));
+            Job::Drop => {
+                *growing = None;
+                Ok(None)
             }
-        });
+            Job::Finish(finished) => {
+                let growing = growing.take();
+                if is_broken {
+                    return Ok(None);
+                }
+                let growing = growing.context("a segment without records")?;
+                self.publisher.publish(target, growing, *finished).map(Some)
+            }
+        }
     }
 }
 
-/// The compressors of one thread.
-#[derive(Default)]
-struct Compressors(Vec<(Codec, Compressor)>);
-
-impl Compressors {
-    fn of(&mut self, codec: Codec) -> Result<&mut Compressor> {
-        let known = self.0.iter().position(|(known, _)| *known == codec);
-        let at = if let Some(at) = known {
-            at
-        } else {
-            let made = Compressor::new(codec).context("cannot compress")?;
-            self.0.push((codec, made));
-            self.0.len() - 1
-        };
-        Ok(&mut self.0[at].1)
-    }
+fn next_job(target: &Target) -> Option<Job> {
+    let mut queue = lock(&target.queue);
+    let job = queue.jobs.pop_front();
+    queue.is_scheduled = job.is_some();
+    job
 }

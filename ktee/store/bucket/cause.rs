@@ -9,6 +9,8 @@ use object_store::client::{HttpError, HttpErrorKind};
 const STATUS: &str = "Server returned non-2xx status code: ";
 /// How that for an answer begins that calls itself a success and is none.
 const ERROR_BODY: &str = "Server returned error response: ";
+/// How a text begins of a server that was not reached.
+const CONNECT: &str = "cannot connect";
 /// So much of an answer is shown that says nothing in XML.
 const SHOWN_CHARS: usize = 200;
 
@@ -30,6 +32,17 @@ impl Cause {
             is_passing: true,
             status: None,
         }
+    }
+
+    /// With the endpoint that was not reached, because a bucket's name does not say where it is.
+    pub(super) fn at(error: &Error, endpoint: Option<&str>) -> Cause {
+        let mut cause = Cause::of(error);
+        if let Some(reason) = cause.text.strip_prefix(CONNECT)
+            && let Some(endpoint) = endpoint
+        {
+            cause.text = format!("{CONNECT} to {endpoint}{reason}");
+        }
+        cause
     }
 
     pub(super) fn of(error: &Error) -> Cause {
@@ -96,7 +109,7 @@ impl Cause {
             }
             _ if is_tls => format!("TLS: {deepest}"),
             HttpErrorKind::Timeout => "no answer in time".to_owned(),
-            HttpErrorKind::Connect => format!("cannot connect: {deepest}"),
+            HttpErrorKind::Connect => format!("{CONNECT}: {deepest}"),
             _ => deepest,
         };
         Cause {
@@ -174,10 +187,16 @@ mod tests {
     #[test]
     fn the_deepest_cause_of_a_broken_connection_is_named() {
         let refused = std::io::Error::from_raw_os_error(111);
-        let cause = Cause::of(&Error::Generic {
+        let error = Error::Generic {
             store: "S3",
             source: Box::new(HttpError::new(HttpErrorKind::Connect, refused)),
-        });
+        };
+        let cause = Cause::of(&error);
+        assert!(
+            Cause::at(&error, Some("http://minio:9000"))
+                .text
+                .starts_with("cannot connect to http://minio:9000: Connection refused")
+        );
         assert!(
             cause.text.starts_with("cannot connect: Connection refused"),
             "{}",

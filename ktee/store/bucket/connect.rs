@@ -27,6 +27,8 @@ pub(super) struct Clients {
     pub(super) reader: Arc<dyn ObjectStore>,
     /// Stores; the time that it may take depends on the size.
     pub(super) writer: Arc<dyn ObjectStore>,
+    /// The endpoint, where it is not the maker's own.
+    pub(super) endpoint: Option<String>,
 }
 
 /// Whether a request waits for what comes, or for what goes.
@@ -56,6 +58,7 @@ pub(super) fn connect(scheme: &str, root: &str, runtime: &Runtime) -> Result<Cli
         Ok(Clients {
             reader: build(Direction::Reads)?,
             writer: build(Direction::Writes)?,
+            endpoint: None,
         })
     };
     match scheme {
@@ -132,6 +135,7 @@ fn amazon(root: &str, runtime: &Runtime) -> Result<Clients> {
     Ok(Clients {
         reader: Arc::new(reader),
         writer: Arc::new(writer),
+        endpoint: endpoint(&profile),
     })
 }
 

@@ -53,6 +53,7 @@ fn read(input: &[u8], shape: Shape) {
         name: "s".to_owned(),
         metadata: GroupMetadata::default(),
         places: vec![("t".to_owned(), 0), ("t".to_owned(), 1)],
+        ..Session::default()
     });
     let mut tracker = AckTracker::default();
     let mut last: HashMap<usize, i64> = HashMap::new();

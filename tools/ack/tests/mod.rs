@@ -28,6 +28,7 @@ fn session(name: &str) -> Session {
             instance: None,
         },
         places: vec![("t".to_owned(), 0)],
+        ..Session::default()
     }
 }
 

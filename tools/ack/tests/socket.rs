@@ -107,6 +107,30 @@ fn ends_of_different_versions_refuse_each_other_with_a_sentence() {
 }
 
 #[test]
+fn where_reading_began_and_up_to_where_it_came_is_told_by_stream() {
+    let (mut source, mut sink, _folder) = pair(SinkKind::Segment);
+    let begun = Session {
+        starts: vec![ReadStart {
+            topic: "t".to_owned(),
+            partition: 0,
+            from: None,
+            log_start: 7,
+        }],
+        partition_counts: vec![("t".to_owned(), 6)],
+        ..session("s")
+    };
+    source.begin(&begun).expect("heard");
+    let released = position("s:t:0:9");
+    source
+        .released(vec![released.key.clone()], vec![released.clone()])
+        .expect("heard");
+    source.end(0, vec![position("s:t:0:12")]).expect("heard");
+    sink.poll(Arrival::End).expect("there");
+    assert_eq!(sink.take_begun(), [begun]);
+    assert_eq!(sink.take_passed(), [released, position("s:t:0:12")]);
+}
+
+#[test]
 fn the_sink_acknowledges_and_its_death_is_noticed_after_its_last_word() {
     let (mut source, mut sink, _folder) = pair(SinkKind::Plain);
     let both = Session {

@@ -20,7 +20,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// A line with its position taken off.
 pub(super) struct Received<'a> {
     /// Names the line until it is durable.
-    pub(super) receipt: u64,
+    pub(super) tag: u64,
     /// The line; none where it was its position alone.
     pub(super) record: Option<Cow<'a, [u8]>>,
     /// Set where it is the first line of its partition under its session.
@@ -35,12 +35,12 @@ pub(super) struct Begins {
 }
 
 /// What was received and is not acknowledged yet.
-pub(super) struct Ledger {
+pub(super) struct SourceLink {
     link: Sink,
     tracker: AckTracker,
-    /// How many places have to make a line durable.
-    places: usize,
-    /// By how many places a line is still awaited, where there are several.
+    /// How many destinations have to make a line durable.
+    destinations: usize,
+    /// By how many destinations a line is still awaited, where there are several.
     awaited: HashMap<u64, usize>,
     /// The stream of the line before, and how many streams have come.
     stream: Option<usize>,
@@ -60,15 +60,15 @@ pub(super) struct Said {
     pub(super) released: Vec<StreamKey>,
 }
 
-impl Ledger {
+impl SourceLink {
     /// Finds the source. `is_segment` says that nothing is doubled when lines come again.
     pub(super) fn open(
         path: &Path,
         format: &Format,
         is_segment: bool,
-        places: usize,
+        destinations: usize,
         signals: &Signals,
-    ) -> Result<Ledger> {
+    ) -> Result<SourceLink> {
         let kind = if is_segment {
             SinkKind::Segment
         } else {
@@ -79,10 +79,10 @@ impl Ledger {
             _ => Shape::Tsv,
         };
         let link = Sink::connect(path, kind, shape, CONNECT, &|| signals.caught().is_some())?;
-        Ok(Ledger {
+        Ok(SourceLink {
             link,
             tracker: AckTracker::default(),
-            places,
+            destinations,
             awaited: HashMap::new(),
             stream: None,
             streams: 0,
@@ -101,7 +101,7 @@ impl Ledger {
     }
 
     /// Tells the source now and then that what it waits for is waited for here as well. Called often.
-    pub(super) fn hold(&mut self) {
+    pub(super) fn keep_alive(&mut self) {
         if self.is_open() {
             self.link.keep_alive();
         }
@@ -152,7 +152,7 @@ impl Ledger {
         }
         let is_other = self.stream != Some(line.stream);
         Ok(Some(Received {
-            receipt: tag.0,
+            tag: tag.0,
             record: line.record,
             begins: is_other.then(|| self.enter(line.stream)).flatten(),
         }))
@@ -171,26 +171,26 @@ impl Ledger {
         Some(Begins { key, start })
     }
 
-    /// A line has to become durable in one place more, which will say so by [`Ledger::settle`].
-    pub(super) fn expect(&mut self, receipt: u64) {
-        if self.places > 1 {
-            self.awaited.entry(receipt).or_insert(self.places);
+    /// A line has to become durable in one destination more, which will say so by [`SourceLink::ack`].
+    pub(super) fn expect(&mut self, tag: u64) {
+        if self.destinations > 1 {
+            self.awaited.entry(tag).or_insert(self.destinations);
         }
     }
 
-    /// A place has made these lines durable.
-    pub(super) fn settle(&mut self, first: u64, last: u64) {
-        for receipt in first..=last {
-            if self.places > 1
-                && let Some(left) = self.awaited.get_mut(&receipt)
+    /// A destination has made these lines durable.
+    pub(super) fn ack(&mut self, first: u64, last: u64) {
+        for tag in first..=last {
+            if self.destinations > 1
+                && let Some(left) = self.awaited.get_mut(&tag)
             {
                 *left -= 1;
                 if *left > 0 {
                     continue;
                 }
-                self.awaited.remove(&receipt);
+                self.awaited.remove(&tag);
             }
-            self.tracker.ack(DeliveryTag(receipt));
+            self.tracker.ack(DeliveryTag(tag));
         }
     }
 
@@ -199,7 +199,7 @@ impl Ledger {
         self.link.is_flush_requested()
     }
 
-    /// What is durable everywhere, as [`Ledger::acknowledge`] takes it; `rest` is what is left of the input.
+    /// What is durable everywhere, as [`SourceLink::acknowledge`] takes it; `rest` is what is left of the input.
     pub(super) fn durable(&mut self, rest: &[u8]) -> Vec<(usize, i64)> {
         self.tracker.durable(self.link.is_complete(rest))
     }

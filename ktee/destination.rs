@@ -1,0 +1,94 @@
+//! Where a stream goes: a file, a backup, a topic.
+
+use anyhow::Result;
+use tools::ack::{Position, ReadStart, StreamKey};
+use tools::kafka::Options;
+use tools::record::Record;
+
+use crate::recorded::Wanted;
+
+/// What is called now and then while a destination is waited for; it says whether a signal asks to end.
+pub(crate) type Waiting<'a> = dyn FnMut() -> bool + 'a;
+
+/// A record of the input.
+pub(crate) struct Input<'a> {
+    pub(crate) record: &'a Record<'a>,
+    /// The line that it came as.
+    pub(crate) text: &'a [u8],
+    /// The number of the line.
+    pub(crate) line: u64,
+    /// Names it until it is durable, under `--ack`.
+    pub(crate) tag: Option<u64>,
+}
+
+/// What the source of a pipe says under `--ack`, besides its lines.
+pub(crate) enum SourceEvent<'a> {
+    /// So many partitions have the topics.
+    PartitionCounts(&'a [(String, i32)]),
+    /// The next record is the first one of its partition under a new session, which is read from there.
+    Begins(&'a StreamKey, Option<&'a ReadStart>),
+    /// All that was received of this stream is durable, and no other record is before this position. The start is set if
+    /// no record came.
+    Passed(&'a Position, Option<&'a ReadStart>),
+    /// The source has given the stream back: what is not durable comes again, here or elsewhere.
+    Released(&'a StreamKey),
+}
+
+/// A destination. After the first error of a method no other one is called.
+pub(crate) trait Destination {
+    /// Takes bytes of the stream as they are.
+    fn pass(&mut self, _bytes: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Takes a record.
+    fn write(&mut self, _input: &Input<'_>, _waiting: &mut Waiting<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Takes whole lines that are no records.
+    fn write_lines(&mut self, _lines: &[u8], _waiting: &mut Waiting<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Does what is due. Called often.
+    fn tick(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Hands over the tags of records that have become durable since the last call: first and last of each range.
+    fn take_durable(&mut self, _take: &mut dyn FnMut(u64, u64)) {}
+
+    /// Makes durable soon what is kept back.
+    fn flush(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Waits until all is durable.
+    fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()>;
+
+    /// Hears the source.
+    fn hear(&mut self, _event: &SourceEvent<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Records what the cluster says of the topics that have come so far.
+    fn record(
+        &mut self,
+        _options: &Options,
+        _wanted: &Wanted,
+        _interrupted: &dyn Fn() -> bool,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// What there is to say at the end.
+    fn summary(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether some records are not there, and kept elsewhere.
+    fn has_spilled(&self) -> bool {
+        false
+    }
+}
