@@ -190,40 +190,43 @@ impl Backup {
         Ok(())
     }
 
-    /// Forgets a partition that another member of the group has now: what is not whole is dropped, and the next record
-    /// looks again at what is there.
-    fn forget(&mut self, topic: &str, partition: i32) {
-        let known = self.topics.iter_mut().find(|(name, _)| name == topic);
-        let Some(at) = known.and_then(|(_, partitions)| partitions.remove(&partition)) else {
-            return;
-        };
-        if let Some(open) = self.partitions[at].open.take() {
-            self.pending_bytes -= open.block.len();
-            self.pool.send(&self.partitions[at].target, Job::Drop);
+    /// Drops what is not whole of a partition that another member of the group has now; the next record looks again at what
+    /// is there.
+    fn forget(&mut self, key: &StreamKey) {
+        if let Some(at) = self.known(key) {
+            let partition = &mut self.partitions[at];
+            if let Some(open) = partition.forget() {
+                self.pending_bytes -= open.block.len();
+                self.pool.send(&partition.target, Job::Drop);
+            }
         }
+    }
+
+    fn known(&self, key: &StreamKey) -> Option<usize> {
+        let (_, partitions) = self.topics.iter().find(|(name, _)| *name == key.topic)?;
+        partitions.get(&key.partition).copied()
     }
 
     /// The source has read up to this position, and all that was received is stored: there are no other records before it.
     ///
     /// `start` is where it began if no record has come.
     fn pass(&mut self, position: &Position, start: Option<&ReadStart>) -> Result<()> {
-        let StreamKey {
-            topic, partition, ..
-        } = &position.key;
-        let known = self.topics.iter().find(|(name, _)| name == topic);
-        let at = known.and_then(|(_, partitions)| partitions.get(partition));
-        if let Some(&at) = at {
-            let partition = &self.partitions[at];
-            return match partition.after {
-                Some(after) => partition.target.claim(after + 1, position.offset - 1),
-                None => Ok(()),
-            };
-        }
-        let Some(from) = start.and_then(|start| start.from) else {
+        let known = self.known(&position.key).map(|at| &self.partitions[at]);
+        let target = if let Some(known) = known {
+            Arc::clone(&known.target)
+        } else {
+            let place = Place::partition(&position.key.topic, position.key.partition);
+            let place = place.map_err(anyhow::Error::msg)?;
+            Arc::new(Target::open(&self.store, place)?)
+        };
+        let after = known.and_then(|known| known.after);
+        let Some(from) = after
+            .map(|after| after + 1)
+            .or(start.and_then(|start| start.from))
+        else {
             return Ok(());
         };
-        let place = Place::partition(topic, *partition).map_err(anyhow::Error::msg)?;
-        let target = Target::open(&self.store, place)?;
+        // Where the backup has nothing before, it begins later.
         if target.index().last_before(from)?.is_none() {
             return Ok(());
         }
@@ -308,9 +311,7 @@ impl Backup {
         let place = Place::partition(topic, partition).map_err(anyhow::Error::msg)?;
         let target = Target::open(&self.store, place)?;
         let at = self.partitions.len();
-        let mut begun = Partition::new(target, None);
-        begun.start = self.start.take();
-        self.partitions.push(begun);
+        self.partitions.push(Partition::new(target, None));
         self.topics[self.recent_topic].1.insert(partition, at);
         Ok(at)
     }
@@ -327,6 +328,9 @@ impl Backup {
     ) -> Result<()> {
         let partition = &mut self.partitions[at];
         let begins = partition.region.is_none();
+        if begins {
+            partition.begin(self.start.take())?;
+        }
         let encoding = &mut self.encoding;
         // Before what is open is stored: that may be of another topic too.
         partition.enter(&*self.store, record, offset, || {
@@ -465,11 +469,11 @@ impl Destination for Backup {
             SourceEvent::PartitionCounts(counts) => self.note_partition_counts(counts),
             SourceEvent::Begins(key, start) => {
                 // The partition was another member's meanwhile, maybe.
-                self.forget(&key.topic, key.partition);
+                self.forget(key);
                 self.start = start.cloned();
             }
             SourceEvent::Passed(position, start) => return self.pass(position, *start),
-            SourceEvent::Released(key) => self.forget(&key.topic, key.partition),
+            SourceEvent::Released(key) => self.forget(key),
         }
         Ok(())
     }

@@ -57,8 +57,7 @@ impl Index {
             segments: BTreeMap::new(),
             notes: Vec::new(),
         };
-        let listed = Inventory::list_place(&**store, place)?;
-        index.add(listed);
+        index.list_again()?;
         Ok(index)
     }
 
@@ -94,6 +93,11 @@ impl Index {
             return Ok(());
         }
         // Another writer is at work: its notes, which say what overlaps, sort elsewhere.
+        self.list_again()
+    }
+
+    /// Lists the whole partition again.
+    pub(super) fn list_again(&mut self) -> Result<()> {
         let listed = Inventory::list_place(&*self.store, &self.place)?;
         self.add(listed);
         Ok(())

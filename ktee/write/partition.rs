@@ -27,6 +27,7 @@ pub(super) struct Partition {
     pub(super) after: Option<i64>,
     /// Where the source reads from.
     pub(super) start: Option<ReadStart>,
+    is_forgotten: bool,
     /// The time of the newest record of this run.
     newest_ms: Option<i64>,
 }
@@ -75,8 +76,26 @@ impl Partition {
             open: None,
             after,
             start: None,
+            is_forgotten: false,
             newest_ms: None,
         }
+    }
+
+    /// Forgets what the run knows of it; returns the segment that is open.
+    pub(super) fn forget(&mut self) -> Option<OpenSegment> {
+        self.region = None;
+        self.after = None;
+        self.is_forgotten = true;
+        self.open.take()
+    }
+
+    /// A run begins, which the source reads from there. Others may have stored something since it was forgotten.
+    pub(super) fn begin(&mut self, start: Option<ReadStart>) -> Result<()> {
+        self.start = start;
+        if std::mem::take(&mut self.is_forgotten) {
+            self.target.index().list_again()?;
+        }
+        Ok(())
     }
 
     /// Whether the last record lies in a stored segment.

@@ -1,5 +1,6 @@
 use super::{Killer, lines, number};
 use crate::testkit::command::{Cmd, cmd};
+use crate::testkit::output::Output;
 use crate::testkit::s3::S3;
 use std::time::Duration;
 
@@ -98,6 +99,51 @@ fn the_server_refuses_to_write_over_an_object_and_so_two_writers_double_nothing(
     let (s3, google) = (S3::start(), S3::start_as_google());
     store_twice(&|| ktee(&s3), "s3://backups");
     store_twice(&|| google.known_to_google(cmd("ktee")), "gs://backups");
+}
+
+/// Rows of the trial: both exited with 0, and a foreign reader found records twice.
+#[test]
+fn two_writers_that_meet_in_one_hole_of_a_bucket_say_what_is_stored_twice() {
+    let s3 = S3::start();
+    let start = |first: i64| {
+        let mut running = ktee(&s3)
+            .args(["--tsv=all", "s3://backups/meet"])
+            .stdin_open()
+            .start();
+        running.write(lines("t", first, 1));
+        running.stdout_until("value", Duration::from_secs(10));
+        running
+    };
+    // Both are open; then neither can create its segment before the other one has listed what is there.
+    let mut writers = [(0, start(0)), (50, start(50))];
+    s3.conflict(1000);
+    for (first, running) in &mut writers {
+        running.write(lines("t", *first + 1, 99));
+        running.close_stdin();
+    }
+    let begun = std::time::Instant::now();
+    while s3.faults_met() < 8 && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    s3.conflict(0);
+    let ends = writers.map(|(_, running)| running.wait());
+    let told = ends.iter().filter(|end| end.status.code() == Some(2));
+    let told: Vec<_> = told.map(Output::story).collect();
+    assert!(
+        told.iter().any(|it| it.contains("50 records stored twice")),
+        "{told:?}"
+    );
+    ktee(&s3)
+        .args(["--verify", "s3://backups/meet", "-o", "json"])
+        .run()
+        .succeeds()
+        .stdout_has("\"records\":150,")
+        .stdout_has("\"doubles\":50");
+    ktee(&s3)
+        .args(["--cat", "s3://backups/meet"])
+        .run()
+        .succeeds()
+        .stdout_is(lines("t", 0, 150));
 }
 
 #[test]
