@@ -12,7 +12,8 @@ use tools::kafka::{Client, Role};
 use tools::record::json::Json;
 use tools::record::template::Template;
 use tools::record::tsv::{ByteStyle, Tsv, Utf8};
-use tools::record::{Decoded, Decoder, Encoder, Format, Header, Record, unescape_delimiter};
+use tools::record::{Decoded, Decoder, Encoder, Format, Header, Record};
+use tools::text::unescape_delimiter;
 
 use crate::answer::Asker;
 use crate::engine::Engine;

@@ -2,7 +2,7 @@
 
 use tools::kafka::KafkaError;
 use tools::kafka::cluster::configs::Settings as Names;
-use tools::units::{age_ms, is_ahead};
+use tools::units::{age_ms, is_in_future};
 
 use crate::forecast::Settings;
 
@@ -31,7 +31,7 @@ impl Message {
 
     /// Whether its time is still to come.
     pub(crate) fn is_ahead(&self, now_ms: i64) -> bool {
-        self.time_ms.is_some_and(|time| is_ahead(time, now_ms))
+        self.time_ms.is_some_and(|time| is_in_future(time, now_ms))
     }
 }
 

@@ -1,16 +1,17 @@
-//! What the five programs share. The map, each room using only those below it:
+//! What the five programs share: modules, each of which uses only those below it.
 //!
 //! - [`cli`]: what a program of this toolkit is made of: exit codes, signals, checked stdout, progress, shared options.
 //! - [`kafka`]: everything that talks to a cluster; the only place that knows librdkafka, and that has `unsafe`.
 //! - [`serve`]: the exporters' HTTP server: metrics, a page, TLS and users.
-//! - [`ack`]: both ends of the socket by which a pipe says what was dealt with.
+//! - [`ack`]: the protocol by which a pipe acknowledges records, and its sink.
 //! - [`record`]: records to bytes and back, in four formats. Pure.
 //! - [`partition`]: from a key to a partition, as each client and database does it. Pure.
 //! - [`report`]: columns and rows to table, TSV, CSV, JSON and Prometheus text. Pure.
 //! - [`units`]: durations, sizes and times, parsed and printed. Pure.
 //! - [`near`]: the name that was meant where another was typed. Pure.
+//! - [`text`]: escapes, hexadecimal digits, and what a terminal must not receive. Pure.
 //!
-//! The way of a record, and of an answer, through the rooms:
+//! The way of a record, and of an answer, through the modules:
 //!
 //! ```text
 //! stdin   -> cli::stdin -> record::decode -> partition -> kafka::produce -> delivery reports -> exit code
@@ -29,4 +30,5 @@ mod poll;
 pub mod record;
 pub mod report;
 pub mod serve;
+pub mod text;
 pub mod units;

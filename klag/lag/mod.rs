@@ -15,7 +15,7 @@
 
 use std::fmt;
 
-use tools::units::{age_ms, format_duration_ms, is_ahead};
+use tools::units::{age_ms, format_duration_ms, is_in_future};
 
 /// Where a partition begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -300,7 +300,7 @@ fn age_of(unread: &Unread, behind: i64, now_ms: i64, notes: &mut Vec<Note>) -> O
         notes.push(Note::Timeless);
         return None;
     };
-    if is_ahead(timestamp_ms, now_ms) {
+    if is_in_future(timestamp_ms, now_ms) {
         let by_ms = timestamp_ms.saturating_sub(now_ms);
         notes.push(Note::Future { by_ms });
     }

@@ -2,11 +2,12 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::record::Format;
 use crate::record::json::Json;
 use crate::record::raw::Raw;
 use crate::record::template::Template;
 use crate::record::tsv::{ByteStyle, Columns, Tsv, Utf8};
-use crate::record::{Format, unescape_delimiter};
+use crate::text::unescape_delimiter;
 
 /// As typed.
 #[derive(Args, Clone, Debug, Default)]

@@ -1,12 +1,12 @@
 //! Messages on stderr: `PROGRAM: text`, one write each, never driving the terminal.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::io::Write as _;
 use std::sync::OnceLock;
 
 use super::progress;
-use crate::units::drives_terminal;
+use crate::text;
 
 static PROGRAM: OnceLock<&'static str> = OnceLock::new();
 
@@ -64,28 +64,14 @@ fn without_os_codes(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}{}", without_os_codes(after)))
 }
 
-/// `text` with what drives a terminal, but for line feed and tab, as `\xHH` or `\u{H}`.
+/// `text` with control characters, except line feed and tab, as `\xHH` or `\u{H}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    let unsafe_char = |c: char| c != '\n' && c != '\t' && drives_terminal(c);
-    if !text.contains(unsafe_char) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if !unsafe_char(c) {
-            shown.push(c);
-        } else if (c as u32) < 0x100 {
-            let _ = write!(shown, "\\x{:02x}", c as u32);
-        } else {
-            let _ = write!(shown, "\\u{{{:x}}}", c as u32);
-        }
-    }
-    Cow::Owned(shown)
+    text::visible(text, &['\n', '\t'])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{visible, without_os_codes, without_passwords};
+    use super::{without_os_codes, without_passwords};
 
     #[test]
     fn the_systems_words_stand_without_its_number() {
@@ -116,15 +102,5 @@ mod tests {
         ] {
             assert_eq!(without_passwords(text), shown);
         }
-    }
-
-    #[test]
-    fn an_escape_sequence_is_shown_and_plain_text_is_kept() {
-        assert_eq!(visible("a\x1b[31mb\tc\n"), "a\\x1b[31mb\tc\n");
-        assert_eq!(visible("gr\u{fc}n \u{202e}x"), "gr\u{fc}n \\u{202e}x");
-        assert_eq!(
-            visible("\u{9b}2J\u{200f}\u{61c}"),
-            "\\x9b2J\\u{200f}\\u{61c}"
-        );
     }
 }

@@ -15,8 +15,8 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::signals::Signals;
 use crate::poll::poll;
-use crate::record::terminal::{Escape, show};
 use crate::report::Format;
+use crate::text::{TerminalEscape, escape_for_terminal};
 
 /// After a signal, a reader that takes nothing for this long is not waited for.
 const GRACE: Duration = Duration::from_secs(2);
@@ -108,7 +108,7 @@ impl Out {
     /// # Errors
     /// As [`Out::flush`].
     pub fn flush_lines(&mut self, signals: &Signals) -> Result<(), OutError> {
-        self.flush_shown(Escape::Hex, signals)
+        self.flush_shown(TerminalEscape::Hex, signals)
     }
 
     /// Writes all that is in the buffer, a report in this format: on a terminal nothing of it is obeyed.
@@ -120,17 +120,17 @@ impl Out {
     pub fn flush_report(&mut self, format: Format, signals: &Signals) -> Result<(), OutError> {
         match format {
             Format::Table => self.flush(signals),
-            Format::Json => self.flush_shown(Escape::Json, signals),
+            Format::Json => self.flush_shown(TerminalEscape::Json, signals),
             Format::Tsv | Format::Csv | Format::Prometheus | Format::Html => {
-                self.flush_shown(Escape::Hex, signals)
+                self.flush_shown(TerminalEscape::Hex, signals)
             }
         }
     }
 
-    fn flush_shown(&mut self, escape: Escape, signals: &Signals) -> Result<(), OutError> {
+    fn flush_shown(&mut self, escape: TerminalEscape, signals: &Signals) -> Result<(), OutError> {
         if self.is_terminal {
             let text = std::mem::take(&mut self.buffer);
-            show(&text, escape, &mut self.buffer);
+            escape_for_terminal(&text, escape, &mut self.buffer);
         }
         self.flush(signals)
     }

@@ -1,54 +1,53 @@
 //! From a record to bytes, whatever the format.
 
-use super::values::Plain;
+use super::delimited::DelimitedValues;
 use super::{EncodeError, Format, Record, json, raw, template, tsv};
 
-/// Writes records in one format.
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    writer: Writer,
+    format: FormatEncoder,
     terminal: bool,
     ambiguous: u64,
-    plain: Option<Plain>,
+    delimited_values: Option<DelimitedValues>,
 }
 
 #[derive(Clone, Debug)]
-enum Writer {
-    Raw(raw::Writer),
-    Template(template::Writer),
-    Tsv(tsv::Writer),
-    Json(json::Writer),
+enum FormatEncoder {
+    Raw(raw::RawEncoder),
+    Template(template::TemplateEncoder),
+    Tsv(tsv::TsvEncoder),
+    Json(json::JsonEncoder),
 }
 
 impl Encoder {
-    /// An encoder that writes the exact bytes.
     pub fn new(format: Format) -> Encoder {
-        let writer = match format {
-            Format::Raw(raw) => Writer::Raw(raw::Writer::new(raw)),
-            Format::Template(template) => Writer::Template(template::Writer::new(&template)),
-            Format::Tsv(tsv) => Writer::Tsv(tsv::Writer::new(tsv)),
-            Format::Json(json) => Writer::Json(json::Writer::new(json)),
+        let encoder = match format {
+            Format::Raw(raw) => FormatEncoder::Raw(raw::RawEncoder::new(raw)),
+            Format::Template(template) => {
+                FormatEncoder::Template(template::TemplateEncoder::new(&template))
+            }
+            Format::Tsv(tsv) => FormatEncoder::Tsv(tsv::TsvEncoder::new(tsv)),
+            Format::Json(json) => FormatEncoder::Json(json::JsonEncoder::new(json)),
         };
-        let plain = match &writer {
-            Writer::Raw(raw) => raw.plain(),
+        let delimited_values = match &encoder {
+            FormatEncoder::Raw(raw) => raw.delimited_values(),
             _ => None,
         };
         Encoder {
-            writer,
+            format: encoder,
             terminal: false,
             ambiguous: 0,
-            plain,
+            delimited_values,
         }
     }
 
-    /// Whether the output is a terminal, which the data must not drive:
-    /// control characters (C0 except tab and newline, DEL, C1), bidirectional
-    /// controls and what is not UTF-8 are then shown escaped.
+    /// For a terminal, control characters (C0 except tab and line feed, DEL, C1),
+    /// bidirectional controls and bytes that are not UTF-8 are escaped.
     #[must_use]
     pub fn for_terminal(self, yes: bool) -> Encoder {
         Encoder {
             terminal: yes,
-            plain: self.plain.filter(|_| !yes),
+            delimited_values: self.delimited_values.filter(|_| !yes),
             ..self
         }
     }
@@ -60,28 +59,28 @@ impl Encoder {
     /// knows topic, partition and offset and adds them.
     #[inline]
     pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if let Some(plain) = self.plain {
-            self.ambiguous += u64::from(plain.write(record.value, out));
+        if let Some(values) = self.delimited_values {
+            self.ambiguous += u64::from(values.write(record.value, out));
             return Ok(());
         }
         self.encode_any(record, out)
     }
 
-    /// Appends values, `most` at most, as long as `out` has fewer than `limit_bytes`; says how many. That is none
-    /// where the format writes more of a record than its value and one byte.
+    /// Appends at most `max_count` values while `out` has fewer than `limit_bytes`. Returns how many: none if the
+    /// format writes more than the value and one byte.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a part of the loop over records")]
     pub fn encode_values<'v>(
         &mut self,
         values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
-        most: usize,
+        max_count: usize,
         out: &mut Vec<u8>,
         limit_bytes: usize,
     ) -> usize {
-        let Some(plain) = self.plain else {
+        let Some(delimited) = self.delimited_values else {
             return 0;
         };
-        let written = plain.write_many(values, most, out, limit_bytes);
+        let written = delimited.write_many(values, max_count, out, limit_bytes);
         self.ambiguous += written.ambiguous;
         written.values
     }
@@ -89,11 +88,13 @@ impl Encoder {
     #[inline(never)]
     fn encode_any(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let start = out.len();
-        let written = match &self.writer {
-            Writer::Raw(writer) => Ok(writer.write(record, self.terminal, out)),
-            Writer::Template(writer) => writer.write(record, self.terminal, out),
-            Writer::Tsv(writer) => writer.write(record, self.terminal, out).map(|()| false),
-            Writer::Json(writer) => Ok(writer.write(record, self.terminal, out)),
+        let written = match &self.format {
+            FormatEncoder::Raw(encoder) => Ok(encoder.encode(record, self.terminal, out)),
+            FormatEncoder::Template(encoder) => encoder.encode(record, self.terminal, out),
+            FormatEncoder::Tsv(encoder) => {
+                encoder.encode(record, self.terminal, out).map(|()| false)
+            }
+            FormatEncoder::Json(encoder) => Ok(encoder.encode(record, self.terminal, out)),
         };
         match written {
             Ok(ambiguous) => {
@@ -107,11 +108,11 @@ impl Encoder {
         }
     }
 
-    /// How many records were written in such a way that a reader would cut
-    /// them elsewhere, because a key or value held the delimiter.
+    /// How many records a reader would split at another place, because a key or
+    /// value contains the delimiter.
     ///
-    /// Not counted: that raw output and `%s` write NULL as nothing, and
-    /// records that an empty delimiter, which is the caller's choice, ends nowhere.
+    /// Not counted: NULL, which raw output and `%s` write as nothing, and all
+    /// records under an empty delimiter.
     pub fn ambiguous(&self) -> u64 {
         self.ambiguous
     }

@@ -1,15 +1,15 @@
 //! Raw records, kcat's habit: an optional key and its delimiter, the value, a delimiter.
 //!
-//! Nothing is escaped, so a value that holds the delimiter is cut by whoever
-//! reads it; the writer counts such records. NULL is written as nothing, or
-//! as `NULL` under `-Z`, and so is not told from the empty value.
+//! Nothing is escaped, so a reader splits a value that contains the delimiter;
+//! the encoder counts such records. NULL is written as nothing, or as `NULL`
+//! under `-Z`, and cannot be distinguished from that text.
 
 use super::decode::{Decoded, DecodedRecord};
+use super::delimited::DelimitedValues;
 use super::error::FormatError;
-use super::scan::{Needle, Splitter};
-use super::terminal::{self, Escape};
-use super::values::Plain;
+use super::split::{ByteSearch, Splitter};
 use super::{Record, template};
+use crate::text::{TerminalEscape, escape_for_terminal};
 
 /// How raw records are delimited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,100 +34,99 @@ impl Default for Raw {
     }
 }
 
-/// Writes raw records.
 #[derive(Clone, Debug)]
-pub(super) struct Writer {
+pub(super) struct RawEncoder {
     format: Raw,
-    /// Searched for in what was written; `None` for an empty delimiter, which ends nothing.
-    end: Option<Needle>,
-    key_end: Option<Needle>,
+    /// `None` for an empty delimiter, which ends nothing.
+    delimiter_search: Option<ByteSearch>,
+    key_delimiter_search: Option<ByteSearch>,
 }
 
-impl Writer {
-    pub(super) fn new(format: Raw) -> Writer {
-        let needle = |text: &Vec<u8>| (!text.is_empty()).then(|| Needle::new(text));
-        Writer {
-            end: needle(&format.delimiter),
-            key_end: format.key_delimiter.as_ref().and_then(needle),
+impl RawEncoder {
+    pub(super) fn new(format: Raw) -> RawEncoder {
+        let search = |text: &Vec<u8>| (!text.is_empty()).then(|| ByteSearch::new(text));
+        RawEncoder {
+            delimiter_search: search(&format.delimiter),
+            key_delimiter_search: format.key_delimiter.as_ref().and_then(search),
             format,
         }
     }
 
-    /// Where nothing but values and a byte after each is written: the usual case, which has a short way.
-    pub(super) fn plain(&self) -> Option<Plain> {
-        let null = if self.format.null_empty {
+    fn null(&self) -> &'static [u8] {
+        if self.format.null_empty {
             template::NULL_TEXT
         } else {
             b""
-        };
+        }
+    }
+
+    /// The fast encoder for values without keys, each ended by one byte: the usual case.
+    pub(super) fn delimited_values(&self) -> Option<DelimitedValues> {
+        let null = self.null();
         match self.format.delimiter[..] {
-            [end] if self.format.key_delimiter.is_none() => Some(Plain { end, null }),
+            [delimiter] if self.format.key_delimiter.is_none() => {
+                Some(DelimitedValues { delimiter, null })
+            }
             _ => None,
         }
     }
 
-    /// Appends the record; true means that a reader would cut it elsewhere.
-    pub(super) fn write(&self, record: &Record<'_>, terminal: bool, out: &mut Vec<u8>) -> bool {
+    /// Appends the record. Returns whether a reader would split it at another place.
+    pub(super) fn encode(&self, record: &Record<'_>, terminal: bool, out: &mut Vec<u8>) -> bool {
         let start = out.len();
-        let null: &[u8] = if self.format.null_empty {
-            template::NULL_TEXT
-        } else {
-            b""
-        };
-        let key = record.key.unwrap_or(null);
-        let value = record.value.unwrap_or(null);
+        let key = record.key.unwrap_or(self.null());
+        let value = record.value.unwrap_or(self.null());
         if let Some(key_delimiter) = &self.format.key_delimiter {
             out.extend_from_slice(key);
             out.extend_from_slice(key_delimiter);
         }
         out.extend_from_slice(value);
-        let body = out.len() - start;
+        let body_len = out.len() - start;
         out.extend_from_slice(&self.format.delimiter);
-        let ambiguous = self.is_cut_elsewhere(&out[start..], body, key.len());
+        let ambiguous = self.is_ambiguous(&out[start..], body_len, key.len());
         if terminal {
             out.truncate(start);
             if let Some(key_delimiter) = &self.format.key_delimiter {
-                terminal::show(key, Escape::Hex, out);
+                escape_for_terminal(key, TerminalEscape::Hex, out);
                 out.extend_from_slice(key_delimiter);
             }
-            terminal::show(value, Escape::Hex, out);
+            escape_for_terminal(value, TerminalEscape::Hex, out);
             out.extend_from_slice(&self.format.delimiter);
         }
         ambiguous
     }
 
-    /// A reader looks for the first delimiter in all of `text`, so a value
-    /// that ends with a part of the delimiter matters as one that holds it.
-    fn is_cut_elsewhere(&self, text: &[u8], body: usize, key: usize) -> bool {
-        let elsewhere = |needle: &Option<Needle>, text: &[u8], expected: usize| {
-            needle
-                .as_ref()
-                .is_some_and(|needle| needle.find(text) != Some(expected))
+    /// A reader searches all of `text` for the first delimiter, so a value that
+    /// ends with a part of the delimiter is ambiguous too.
+    fn is_ambiguous(&self, text: &[u8], body_len: usize, key_len: usize) -> bool {
+        let is_elsewhere = |search: &Option<ByteSearch>, text: &[u8], expected: usize| {
+            let search = search.as_ref();
+            search.is_some_and(|search| search.find(text) != Some(expected))
         };
-        elsewhere(&self.end, text, body) || elsewhere(&self.key_end, &text[..body], key)
+        is_elsewhere(&self.delimiter_search, text, body_len)
+            || is_elsewhere(&self.key_delimiter_search, &text[..body_len], key_len)
     }
 }
 
-/// Reads raw records.
 #[derive(Clone, Debug)]
-pub(super) struct Reader {
+pub(super) struct RawDecoder {
     splitter: Splitter,
-    key_end: Option<Needle>,
+    key_delimiter: Option<ByteSearch>,
     null_empty: bool,
     skipped: u64,
 }
 
-impl Reader {
-    pub(super) fn new(format: &Raw) -> Result<Reader, FormatError> {
+impl RawDecoder {
+    pub(super) fn new(format: &Raw) -> Result<RawDecoder, FormatError> {
         if format.delimiter.is_empty() {
             return Err(FormatError::EmptyDelimiter);
         }
         if format.key_delimiter.as_ref().is_some_and(Vec::is_empty) {
             return Err(FormatError::EmptyKeyDelimiter);
         }
-        Ok(Reader {
+        Ok(RawDecoder {
             splitter: Splitter::new(&format.delimiter),
-            key_end: format.key_delimiter.as_deref().map(Needle::new),
+            key_delimiter: format.key_delimiter.as_deref().map(ByteSearch::new),
             null_empty: format.null_empty,
             skipped: 0,
         })
@@ -138,31 +137,31 @@ impl Reader {
     }
 
     #[inline]
-    pub(super) fn read<'a>(&mut self, input: &'a [u8], at_end: bool) -> Decoded<'a> {
-        let Some(cut) = self.splitter.cut(input, at_end) else {
+    pub(super) fn decode<'a>(&mut self, input: &'a [u8], at_end: bool) -> Decoded<'a> {
+        let Some(bounds) = self.splitter.next_record(input, at_end) else {
             return Decoded::Incomplete;
         };
-        if cut.end == 0 {
+        if bounds.end == 0 {
             self.skipped += 1;
-            return Decoded::Skipped { used: cut.used };
+            return Decoded::Skipped { used: bounds.used };
         }
-        let (key, value) = self.split(&input[..cut.end]);
+        let (key, value) = self.split_key(&input[..bounds.end]);
         Decoded::Record {
             record: DecodedRecord::from(Record {
                 key,
                 value,
                 ..Record::default()
             }),
-            used: cut.used,
+            used: bounds.used,
         }
     }
 
-    /// Without the key delimiter the key is NULL and all is the value, as kcat has it.
-    fn split<'a>(&self, text: &'a [u8]) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+    /// Without the key delimiter the key is NULL and everything is the value, as in kcat.
+    fn split_key<'a>(&self, text: &'a [u8]) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
         let found = self
-            .key_end
+            .key_delimiter
             .as_ref()
-            .and_then(|needle| Some((needle.find(text)?, needle.len())));
+            .and_then(|delimiter| Some((delimiter.find(text)?, delimiter.len())));
         let Some((at, len)) = found else {
             return (None, Some(text));
         };
@@ -173,6 +172,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::decode_one;
     use super::super::{Decoder, Encoder, Format};
     use super::*;
 
@@ -196,21 +196,14 @@ mod tests {
         };
         encoder
             .encode(&record, &mut out)
-            .expect("raw output refuses nothing");
+            .expect("raw output has no errors");
         (out, encoder.ambiguous())
     }
 
-    /// Key and value of the first record of `text`.
     fn decoded(format: Raw, text: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        let mut decoder = Decoder::new(Format::Raw(format)).expect("the format can be read");
-        match decoder.decode(text, true) {
-            Ok(Decoded::Record { record, .. }) => {
-                let record = record.record();
-                let owned = |bytes: Bytes<'_>| bytes.map(<[u8]>::to_owned);
-                (owned(record.key), owned(record.value))
-            }
-            other => panic!("{other:?}"),
-        }
+        let owned = |bytes: Bytes<'_>| bytes.map(<[u8]>::to_owned);
+        let pair = |record: Record<'_>| (owned(record.key), owned(record.value));
+        decode_one(Format::Raw(format), text, pair).expect("raw input has no errors")
     }
 
     #[test]
@@ -250,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_would_be_cut_elsewhere_is_counted() {
+    fn a_value_that_a_reader_would_split_is_counted() {
         let count =
             |format: Raw, key: &[u8], value: &[u8]| written(format, Some(key), Some(value)).1;
         assert_eq!(count(raw("\n", None, false), b"a\nb", b"v"), 0);

@@ -1,4 +1,4 @@
-//! What holds for every record and every format: what is written is read back, and no bytes break a decoder.
+//! Properties of all formats: a record is decoded as it was encoded, and no bytes make a decoder panic.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -42,7 +42,7 @@ impl Owned {
         }
     }
 
-    fn lend<T>(&self, use_it: impl FnOnce(&Record<'_>) -> T) -> T {
+    fn with_record<T>(&self, then: impl FnOnce(&Record<'_>) -> T) -> T {
         let headers: Vec<Header<'_>> = self
             .headers
             .iter()
@@ -51,7 +51,7 @@ impl Owned {
                 value: value.as_deref(),
             })
             .collect();
-        use_it(&Record {
+        then(&Record {
             topic: self.topic.as_deref(),
             partition: self.partition,
             offset: self.offset,
@@ -64,7 +64,7 @@ impl Owned {
         })
     }
 
-    /// What a format that carries only key and value leaves.
+    /// The record without what a format of keys and values leaves out.
     fn key_and_value(self) -> Owned {
         Owned {
             key: self.key,
@@ -74,11 +74,11 @@ impl Owned {
     }
 }
 
-/// Bytes of any kind, and often those that the formats give a meaning to.
+/// Any bytes, and often those that have a meaning in a format.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    const TELLING: &[u8] = b"\\\t\n\r\0N'xtn0%&=+,:;MSG-1\"{}[]/ \x1b\x7f\xc2\x9b\xff";
+    const SPECIAL: &[u8] = b"\\\t\n\r\0N'xtn0%&=+,:;MSG-1\"{}[]/ \x1b\x7f\xc2\x9b\xff";
     prop_oneof![
-        3 => vec(proptest::sample::select(TELLING), 0..12),
+        3 => vec(proptest::sample::select(SPECIAL), 0..12),
         2 => vec(any::<u8>(), 0..80),
         1 => ".{0,40}".prop_map(String::into_bytes),
         1 => Just(b"\\N".to_vec()),
@@ -118,13 +118,13 @@ fn written(encoder: &mut Encoder, records: &[Owned]) -> Vec<u8> {
     let mut out = Vec::new();
     for record in records {
         record
-            .lend(|record| encoder.encode(record, &mut out))
-            .expect("nothing is refused");
+            .with_record(|record| encoder.encode(record, &mut out))
+            .expect("lossless formats have no errors");
     }
     out
 }
 
-/// Reads all of `input`, which arrives in pieces of `piece` bytes.
+/// Decodes all of `input`, which arrives in pieces of `piece` bytes.
 fn read(format: &Format, input: &[u8], piece: usize) -> Result<Vec<Owned>, DecodeError> {
     let mut decoder = Decoder::new(format.clone()).expect("the format can be read");
     let mut records = Vec::new();
@@ -145,6 +145,23 @@ fn read(format: &Format, input: &[u8], piece: usize) -> Result<Vec<Owned>, Decod
         }
     }
     Ok(records)
+}
+
+/// The result of `check` for the only record of `text`.
+pub(super) fn decode_one<T>(
+    format: Format,
+    text: &[u8],
+    check: impl FnOnce(Record<'_>) -> T,
+) -> Result<T, String> {
+    let mut decoder = Decoder::new(format).expect("the format can be read");
+    match decoder.decode(text, true) {
+        Ok(Decoded::Record { record, used }) => {
+            assert_eq!(used, text.len());
+            Ok(check(record.record()))
+        }
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn tsv(columns: &str, bytes: ByteStyle) -> Format {
@@ -171,10 +188,10 @@ fn json() -> Format {
     Format::Json(Json::default())
 }
 
-/// What a format carries of a record.
+/// The part of a record that a format has.
 type Carried = fn(Owned) -> Owned;
 
-/// Every format that promises to carry whatever a record holds.
+/// The formats that are always lossless.
 fn lossless() -> Vec<(Format, Carried)> {
     let tsv_carries = |record: Owned| Owned {
         timestamp_type: TimestampType::None,
@@ -212,7 +229,7 @@ fn lossless() -> Vec<(Format, Carried)> {
     ]
 }
 
-/// Formats that carry all records but those they count as ambiguous.
+/// The formats that are lossless except for the records that they count as ambiguous.
 fn countable() -> Vec<(Format, Carried)> {
     let or_empty = |record: Owned| {
         let record = record.key_and_value();
@@ -250,7 +267,7 @@ fn countable() -> Vec<(Format, Carried)> {
     ]
 }
 
-/// Also the formats that need a closer look than `lossless` gives.
+/// All formats that can be decoded.
 fn readable() -> Vec<Format> {
     let strict = Format::Tsv(Tsv {
         utf8: Utf8::Strict,
@@ -288,7 +305,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_counted_as_ambiguous_is_read_back(record in record(), piece in 1usize..40) {
+    fn a_record_that_is_not_counted_as_ambiguous_is_read_back(record in record(), piece in 1usize..40) {
         for (format, carried) in countable() {
             let mut encoder = Encoder::new(format.clone());
             let text = written(&mut encoder, std::slice::from_ref(&record));
@@ -341,7 +358,7 @@ proptest! {
     }
 }
 
-/// A delimiter that does not come makes the decoder look at every byte once, not once a read.
+/// Without a delimiter the decoder searches every byte once, not once per read.
 #[test]
 fn a_long_record_in_many_reads_takes_linear_time() {
     let input = vec![b'a'; 1 << 20];

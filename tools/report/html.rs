@@ -1,4 +1,4 @@
-//! One page that needs nothing else: no script, no picture, nothing to load. It is readable as a mail.
+//! A page without scripts, pictures and links, which can be sent as a mail.
 
 use std::fmt::Write as _;
 use std::io;
@@ -28,7 +28,7 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
     out.write_all(page.as_bytes())
 }
 
-/// A page that says why there is none.
+/// A page with the reason why there is no report.
 pub fn failure_page(program: &str, reason: &str) -> Vec<u8> {
     let mut page = head(program);
     let _ = writeln!(page, "<p>{}</p>\n</body>\n</html>", escape(reason));

@@ -21,7 +21,7 @@ fn value(cell: &Cell) -> Value {
         Cell::Text(text) => text.clone().into(),
         Cell::Integer(number) | Cell::TimeMs(number) | Cell::DurationMs(number) => (*number).into(),
         Cell::Bytes(number) => (*number).into(),
-        // A float that is no number becomes null.
+        // A float that is not finite becomes null.
         Cell::Float(number) | Cell::Rate(number) | Cell::Share(number) | Cell::ByteRate(number) => {
             rounded(*number).into()
         }

@@ -73,9 +73,9 @@ fn labels(columns: &[Column], row: &[Cell]) -> String {
     format!("{{{labels}}}")
 }
 
-/// Adds `name="value"` to the labels of a sample, behind a comma where it is not the first.
+/// Adds `name="value"` to the labels of a sample, after a comma unless it is the first.
 ///
-/// In a value backslash, quote and line feed are escaped, nothing else.
+/// In a value, backslash, quote and line feed are escaped.
 pub fn push_label(labels: &mut String, name: &str, value: &str) {
     if !labels.is_empty() {
         labels.push(',');

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::fit::{Drawn, Fitted, Kind};
+use super::layout::{ColumnKind, TableColumn, TableLayout};
 use super::{Cell, Report, Role, Style};
-use crate::units::{drives_terminal, format_duration_ms, format_size, format_time_ms};
+use crate::text::visible;
+use crate::units::{format_duration_ms, format_size, format_time_ms};
 
-/// Writes the table; with what has changed since `before` beside each column of counts where anything has.
+/// Writes the table. With `before`, each column of counts that has changed has the changes next to it.
 pub(super) fn write(
     report: &Report,
     style: Style,
@@ -16,49 +17,53 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let mut columns = Vec::with_capacity(report.columns.len());
     let old_rows = before.map(|before| rows_by_labels(report, before));
-    let mut wants_bar = style.has_bars;
+    let mut needs_bar = style.has_bars;
     for (at, column) in report.columns.iter().enumerate() {
         let cells = report.rows.iter().map(|row| &row[at]);
         let kind = if is_numeric(cells.clone()) {
-            Kind::Number
+            ColumnKind::Number
         } else {
-            Kind::Text
+            ColumnKind::Text
         };
         let texts = cells.map(cell_text).collect();
-        columns.push(Drawn::new(title(report, at), texts, kind));
+        columns.push(TableColumn::new(title(report, at), texts, kind));
         let changes = old_rows.as_ref().map(|rows| changes(report, rows, at));
         if let Some(texts) = changes.filter(|texts| texts.iter().any(|text| !text.is_empty())) {
-            columns.push(Drawn::new("+/-".to_owned(), texts, Kind::Change));
+            columns.push(TableColumn::new(
+                "+/-".to_owned(),
+                texts,
+                ColumnKind::Change,
+            ));
         }
-        if column.has_bar && std::mem::take(&mut wants_bar) {
+        if column.has_bar && std::mem::take(&mut needs_bar) {
             let texts = report.shares(at).map(bar).collect();
-            columns.push(Drawn::new(String::new(), texts, Kind::Bar));
+            columns.push(TableColumn::new(String::new(), texts, ColumnKind::Bar));
         }
     }
-    let fitted = match style.width {
-        Some(width) => Fitted::new(columns, width, style.is_utf8),
-        None => Fitted::whole(columns),
+    let layout = match style.width {
+        Some(width) => TableLayout::new(columns, width, style.is_utf8),
+        None => TableLayout::unlimited(columns),
     };
-    for line in fitted.heading.iter().cloned().chain(fitted.lines()) {
+    for line in layout.heading.iter().cloned().chain(layout.lines()) {
         writeln!(out, "{line}")?;
     }
     Ok(())
 }
 
-/// Cells of a terminal that the longest bar has.
-const BAR: f64 = 8.0;
+/// Width of the longest bar, in cells of a terminal.
+const BAR_WIDTH: f64 = 8.0;
 
 /// A bar of this share of the longest one, in eighths of a cell.
 fn bar(share: f64) -> String {
     const PARTS: [&str; 8] = [
         "", "\u{258f}", "\u{258e}", "\u{258d}", "\u{258c}", "\u{258b}", "\u{258a}", "\u{2589}",
     ];
-    // What is more than nothing is seen.
-    let eighths = (share * BAR * 8.0).ceil() as usize;
+    // Anything above 0 is visible.
+    let eighths = (share * BAR_WIDTH * 8.0).ceil() as usize;
     "\u{2588}".repeat(eighths / 8) + PARTS[eighths % 8]
 }
 
-/// `age_ms` is `AGE` above cells that have their units with them, unless another column would be `AGE` too.
+/// `AGE` for `age_ms`, as the cells have units, unless another column would be `AGE` too.
 pub(super) fn title(report: &Report, at: usize) -> String {
     let plain = |name: &'static str| {
         let unit = ["_ms", "_bytes"]
@@ -73,7 +78,7 @@ pub(super) fn title(report: &Report, at: usize) -> String {
     title.to_uppercase()
 }
 
-/// The rows of `before`, found by the labels that the rows of `report` have.
+/// The rows of `before`, by their labels.
 fn rows_by_labels<'a>(report: &Report, before: &'a Report) -> HashMap<String, &'a Vec<Cell>> {
     if before.columns != report.columns {
         return HashMap::new();
@@ -83,7 +88,7 @@ fn rows_by_labels<'a>(report: &Report, before: &'a Report) -> HashMap<String, &'
         .collect()
 }
 
-/// What has changed in column `at`, a text for each row, empty where nothing has.
+/// The changes of column `at`: a text for each row, empty if nothing has changed.
 fn changes(report: &Report, old_rows: &HashMap<String, &Vec<Cell>>, at: usize) -> Vec<String> {
     let is_value = matches!(report.columns[at].role, Role::Value(_));
     let rows = report.rows.iter();
@@ -108,14 +113,14 @@ fn change(old: &Cell, new: &Cell) -> String {
     }
 }
 
-/// A column of numbers is set to the right; one that knows nothing at all too, as numbers would be.
+/// Columns of numbers are aligned to the right, also if all are unknown.
 pub(super) fn is_numeric<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> bool {
     cells.all(|cell| !matches!(cell, Cell::Text(_)))
 }
 
 pub(super) fn cell_text(cell: &Cell) -> String {
-    match cell.normal() {
-        Cell::Text(text) => printable(text),
+    match cell.normalized() {
+        Cell::Text(text) => visible(text, &[]).into_owned(),
         Cell::Integer(number) => number.to_string(),
         Cell::Float(number) => short(*number),
         Cell::Rate(number) => format!("{}/s", short(*number)),
@@ -131,7 +136,7 @@ pub(super) fn cell_text(cell: &Cell) -> String {
     }
 }
 
-/// A number as people read it: three digits that count, and all before the point.
+/// A number for people: three significant digits, and all digits before the point.
 fn short(number: f64) -> String {
     if number == 0.0 {
         return "0".to_owned();
@@ -145,25 +150,12 @@ fn short(number: f64) -> String {
     text
 }
 
-/// The text with its control characters shown, so that a topic's or key's name cannot drive the terminal.
-fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if drives_terminal(letter) {
-            shown.extend(letter.escape_default());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::{bar, short};
 
     #[test]
-    fn a_number_has_three_digits_that_count() {
+    fn a_number_has_three_significant_digits() {
         for (number, text) in [
             (0.0, "0"),
             (2.5, "2.5"),

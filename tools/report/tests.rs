@@ -44,13 +44,13 @@ fn written(report: &Report, format: Format, header: bool) -> String {
 }
 
 #[test]
-fn a_table_sets_numbers_to_the_right_and_shows_units_and_control_characters() {
-    let wanted = concat!(
-        "TOPIC               PARTITION  LAG_MESSAGES   AGE  SIZE  RATE                       END  NOTE\n",
-        "orders                      0         12345  1d1h  1.5G   2.5  2026-01-01T00:00:00.123Z\n",
-        "a\\tb\\\"\\n\\u{1b}[31m         11             -     -     0     -                         -  no leader, yet\n",
+fn a_table_aligns_numbers_to_the_right_and_shows_units_and_control_characters() {
+    let expected = concat!(
+        "TOPIC             PARTITION  LAG_MESSAGES   AGE  SIZE  RATE                       END  NOTE\n",
+        "orders                    0         12345  1d1h  1.5G   2.5  2026-01-01T00:00:00.123Z\n",
+        "a\\tb\\\"\\n\\x1b[31m         11             -     -     0     -                         -  no leader, yet\n",
     );
-    assert_eq!(written(&report(), Format::Table, false), wanted);
+    assert_eq!(written(&report(), Format::Table, false), expected);
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn a_table_counts_the_columns_of_a_terminal_not_bytes() {
     let mut report = Report::new("x", &[Column::label("topic"), Column::value("n", "N.")]);
     report.push(vec!["\u{6ce8}\u{6587}".into(), 1.into()]);
     report.push(vec!["caf\u{e9}".into(), 22.into()]);
-    let wanted = "TOPIC   N\n\u{6ce8}\u{6587}    1\ncaf\u{e9}   22\n";
-    assert_eq!(written(&report, Format::Table, false), wanted);
+    let expected = "TOPIC   N\n\u{6ce8}\u{6587}    1\ncaf\u{e9}   22\n";
+    assert_eq!(written(&report, Format::Table, false), expected);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_unit_stays_in_a_title_where_two_columns_differ_by_it() {
 }
 
 #[test]
-fn changes_stand_beside_the_counts_of_the_same_row() {
+fn changes_are_next_to_the_counts_of_the_same_row() {
     let columns = [
         Column::label("topic"),
         Column::value("n", "N."),
@@ -143,30 +143,30 @@ fn tsv_has_plain_numbers_and_escapes_and_a_header_only_if_asked() {
 
 #[test]
 fn csv_quotes_what_needs_it_and_leaves_the_unknown_empty() {
-    let wanted = concat!(
+    let expected = concat!(
         "topic,partition,lag_messages,age_ms,size_bytes,rate,end_ms,note\n",
         "orders,0,12345,90061000,1610612736,2.5,1767225600123,\n",
         "\"a\tb\\\"\"\n\x1b[31m\",11,,,0,,,\"no leader, yet\"\n",
     );
-    assert_eq!(written(&report(), Format::Csv, false), wanted);
+    assert_eq!(written(&report(), Format::Csv, false), expected);
 }
 
 #[test]
 fn json_is_one_object_a_line_with_null_for_the_unknown() {
-    let wanted = concat!(
+    let expected = concat!(
         r#"{"topic":"orders","partition":0,"lag_messages":12345,"age_ms":90061000,"size_bytes":1610612736,"rate":2.5,"end_ms":1767225600123,"note":""}"#,
         "\n",
         r#"{"topic":"a\tb\\\"\n\u001b[31m","partition":11,"lag_messages":null,"age_ms":null,"size_bytes":0,"rate":null,"end_ms":null,"note":"no leader, yet"}"#,
         "\n",
     );
-    assert_eq!(written(&report(), Format::Json, false), wanted);
+    assert_eq!(written(&report(), Format::Json, false), expected);
 }
 
 #[test]
 fn prometheus_has_a_gauge_for_each_value_in_seconds_and_leaves_the_unknown_out() {
     let odd = "{topic=\"a\tb\\\\\\\"\\n\x1b[31m\",partition=\"11\"}";
     let plain = r#"{topic="orders",partition="0"}"#;
-    let wanted = format!(
+    let expected = format!(
         "# HELP klag_lag_messages Messages not read yet.\n\
          # TYPE klag_lag_messages gauge\n\
          klag_lag_messages{plain} 12345\n\
@@ -184,7 +184,7 @@ fn prometheus_has_a_gauge_for_each_value_in_seconds_and_leaves_the_unknown_out()
          # TYPE klag_end_seconds gauge\n\
          klag_end_seconds{plain} 1767225600.123\n"
     );
-    assert_eq!(written(&report(), Format::Prometheus, false), wanted);
+    assert_eq!(written(&report(), Format::Prometheus, false), expected);
 }
 
 #[test]

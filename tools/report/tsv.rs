@@ -3,37 +3,30 @@
 use std::io;
 
 use super::{Cell, Report, machine_number};
+use crate::text::escape_tsv;
 
 pub(super) fn write(report: &Report, header: bool, out: &mut impl io::Write) -> io::Result<()> {
     if header {
         let names: Vec<&str> = report.columns.iter().map(|column| column.name).collect();
         writeln!(out, "{}", names.join("\t"))?;
     }
+    let mut line = Vec::new();
     for row in &report.rows {
-        let cells: Vec<String> = row.iter().map(cell_text).collect();
-        writeln!(out, "{}", cells.join("\t"))?;
+        line.clear();
+        for (index, cell) in row.iter().enumerate() {
+            if index > 0 {
+                line.push(b'\t');
+            }
+            match cell {
+                Cell::Text(text) => escape_tsv(text.as_bytes(), &mut line),
+                cell => match machine_number(cell) {
+                    Some(number) => line.extend_from_slice(number.as_bytes()),
+                    None => line.extend_from_slice(b"\\N"),
+                },
+            }
+        }
+        line.push(b'\n');
+        out.write_all(&line)?;
     }
     Ok(())
-}
-
-fn cell_text(cell: &Cell) -> String {
-    match cell {
-        Cell::Text(text) => escape(text),
-        cell => machine_number(cell).unwrap_or_else(|| "\\N".to_owned()),
-    }
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\\' => escaped.push_str("\\\\"),
-            '\t' => escaped.push_str("\\t"),
-            '\n' => escaped.push_str("\\n"),
-            '\r' => escaped.push_str("\\r"),
-            '\0' => escaped.push_str("\\0"),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
 }

@@ -6,9 +6,9 @@ use jiff::{Span, SpanRelativeTo};
 
 /// A duration with its units: `250ms`, `90s`, `1.5h`, `7d`, `2d12h`, `1w`.
 ///
-/// A day is 24 hours and a week is 7 days; months and years, which have no
-/// fixed length, are refused, and so is a bare number, because some programs
-/// take it for seconds and others for milliseconds.
+/// A day is 24 hours and a week is 7 days. Months and years have no fixed
+/// length and are refused. A bare number is refused too: some programs take it
+/// for seconds, others for milliseconds.
 ///
 /// # Errors
 /// A sentence that shows what a duration looks like.
@@ -29,7 +29,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed).map_err(|_| refused(", it is negative"))
 }
 
-/// Numbers with the usual units, added up; decimals go with each. `None` is for jiff, which knows more units.
+/// The sum of numbers with the usual units and decimals; `None` is left to jiff, which knows more units.
 fn sum(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total_us = 0u64;
@@ -52,7 +52,7 @@ fn sum(text: &str) -> Option<Duration> {
     (!text.trim().is_empty()).then_some(Duration::from_micros(total_us))
 }
 
-/// So many units; what is less than the smallest part is cut off.
+/// `number` units, rounded down.
 fn decimal(number: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -69,7 +69,7 @@ fn decimal(number: &str, unit: u64) -> Option<u64> {
 }
 
 /// The two largest units of a duration, as `2d12h`, `4m5s`, `1.25s` or `250ms`;
-/// what is smaller is cut off. [`parse_duration`] reads it back, up to 10,000 years.
+/// the rest is cut off. [`parse_duration`] reads it back, up to 10,000 years.
 pub fn format_duration_ms(ms: i64) -> String {
     const SECOND: u64 = 1_000;
     const MINUTE: u64 = 60 * SECOND;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_one_meaning_is_refused() {
+    fn an_ambiguous_duration_is_refused() {
         for text in [
             "",
             "d",
@@ -182,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_back_to_its_precision(shown_ms in 0..10_000_000_000i64) {
+        fn a_duration_is_read_back_to_its_precision(shown_ms in 0..10_000_000_000i64) {
             let text = format_duration_ms(shown_ms);
             let read_ms = ms(&text).map(|ms| ms as i64);
             let precision_ms = match shown_ms {

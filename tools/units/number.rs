@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// Stricter than [`str::parse`]: no `+`. The error is a sentence for a user.
 ///
 /// # Errors
-/// Anything else, blanks included, and what `T` cannot hold.
+/// Anything else, also spaces, and numbers out of the range of `T`.
 pub fn parse_whole<T>(text: &str) -> Result<T, String>
 where
     T: FromStr<Err = std::num::ParseIntError>,

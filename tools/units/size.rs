@@ -50,8 +50,8 @@ fn unit_bytes(suffix: &str) -> Option<u128> {
 }
 
 /// A size for people, in powers of 1024: `512`, `1.5K`, `64M`. One decimal
-/// below 10; cut off, not rounded, so that a limit never looks reached before
-/// it is. [`parse_size`] reads it back.
+/// below 10, rounded down, so that a limit never looks reached too early.
+/// [`parse_size`] reads it back.
 pub fn format_size(bytes: u64) -> String {
     let mut unit_bytes = 1;
     let mut letter = None;
@@ -144,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_at_most_a_tenth_below(bytes: u64) {
+        fn a_size_is_shown_at_most_a_tenth_too_low(bytes: u64) {
             let read = parse_size(&format_size(bytes)).expect("what is printed is read");
             prop_assert!(read <= bytes);
             prop_assert!(bytes - read <= bytes / 10, "{} {}", bytes, format_size(bytes));

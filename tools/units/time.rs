@@ -14,9 +14,9 @@ const EXAMPLES: &str = "(a time is now-2h, \"2 hours ago\", \"yesterday 15:00\",
 ///
 /// `now`, `now-2h`, `now+90s` and `2 hours ago`, with a duration as
 /// [`parse_duration`] takes it; `today`, `yesterday` or `tomorrow`, alone for
-/// the first instant of that day or with a time of day behind it; or an
+/// the first instant of that day or with a time of day after it; or an
 /// absolute time as [`parse_instant_ms`] takes it. A time without a zone is
-/// UTC, not local time, so that a script says the same on every machine.
+/// UTC, not local time, so that a script does the same on every machine.
 ///
 /// # Errors
 /// A sentence that shows what a time can be.
@@ -45,8 +45,8 @@ pub fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
 ///
 /// ISO 8601 with or without fractions, a date alone being its first instant;
 /// `@` and seconds since 1970; or milliseconds since 1970, which may be
-/// negative. A bare number of ten digits is refused: today's time has so many
-/// in seconds, and as milliseconds it would be a day of early 1970.
+/// negative. A bare number of ten digits is refused: it is today's time in
+/// seconds, or a day of early 1970 in milliseconds.
 ///
 /// # Errors
 /// A sentence that shows what a time can be.
@@ -109,7 +109,7 @@ fn seconds_to_ms(text: &str) -> Option<i64> {
     let sign = if whole.starts_with('-') { -1 } else { 1 };
     let whole_ms = parse_whole::<i64>(whole).ok()?.checked_mul(1000)?;
     let ms = whole_ms.checked_add(sign * thousandths)?;
-    // Milliseconds behind an @ are no time of any calendar.
+    // Milliseconds after an @ are outside of the calendar.
     (is_fraction && Timestamp::from_millisecond(ms).is_ok()).then_some(ms)
 }
 
@@ -138,7 +138,7 @@ mod tests {
     const NOW_MS: i64 = 1_795_373_046_123;
 
     #[test]
-    fn every_way_to_say_a_time_is_understood() {
+    fn every_form_of_a_time_is_parsed() {
         for (text, ms) in [
             ("now", NOW_MS),
             ("now-2h", NOW_MS - 7_200_000),
@@ -264,7 +264,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_back(ms: i64, recent_ms in -62_167_219_200_000..253_402_207_200_000i64) {
+        fn a_printed_time_is_read_back(ms: i64, recent_ms in -62_167_219_200_000..253_402_207_200_000i64) {
             prop_assert_eq!(parse_instant_ms(&format_time_ms(ms)), Ok(ms));
             prop_assert_eq!(parse_instant_ms(&format_time_ms(recent_ms)), Ok(recent_ms));
             prop_assert_eq!(format_time_ms(recent_ms).len(), 24);

@@ -14,11 +14,14 @@
 )]
 
 // The pure modules by their path, so that fuzzing needs no librdkafka.
-#[path = "../../../tools/record/mod.rs"]
-mod record;
-#[path = "../../../tools/units/mod.rs"]
-mod units;
+#[path = "../../../tools"]
+mod library {
+    pub mod record;
+    pub mod text;
+    pub mod units;
+}
 
+use library::{record, text, units};
 use libfuzzer_sys::fuzz_target;
 use record::json::Json;
 use record::raw::Raw;

@@ -16,14 +16,16 @@ extern crate self as tools;
 
 #[path = "../../../kpart/keys.rs"]
 mod keys;
-#[path = "../../../tools/partition/mod.rs"]
-mod partition;
-#[path = "../../../tools/record/mod.rs"]
-mod record;
-#[path = "../../../tools/units/mod.rs"]
-mod units;
+#[path = "../../../tools"]
+mod library {
+    pub mod partition;
+    pub mod record;
+    pub mod text;
+    pub mod units;
+}
 
-use keys::{Key, KeyPlace, Keys};
+use keys::{Key, KeyLocation, KeyReader};
+use library::{partition, record, text, units};
 use libfuzzer_sys::fuzz_target;
 use partition::{Partition, Partitioner};
 
@@ -56,19 +58,19 @@ const PARTITIONS: u32 = 7;
 /// A key as it was found, owned; why there is none.
 type Found = Result<Vec<Option<Vec<u8>>>, String>;
 
-fn find(place: &KeyPlace, line: &[u8]) -> Found {
+fn find(place: &KeyLocation, line: &[u8]) -> Found {
     let own = |key: Key<'_>| {
         key.iter()
             .map(|column| column.map(<[u8]>::to_vec))
             .collect()
     };
-    let mut keys = Keys::new(place).expect("the place can be read");
+    let mut keys = KeyReader::new(place).expect("the place can be read");
     keys.find(line, own).map_err(|error| error.to_string())
 }
 
-fn place(given: &[&str], json: bool) -> KeyPlace {
+fn place(given: &[&str], json: bool) -> KeyLocation {
     let given: Vec<String> = given.iter().map(|&text| text.to_owned()).collect();
-    KeyPlace::new(&given, json).expect("the place exists")
+    KeyLocation::new(&given, json).expect("the place exists")
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -97,8 +99,8 @@ fn check_place(algorithm: &str, key: &Option<Vec<u8>>) {
     let algorithm: partition::Algorithm = algorithm.parse().expect("it exists");
     let count = algorithm.takes_count().then_some(PARTITIONS);
     let partitioner = Partitioner::new(algorithm, count, &[]).expect("it takes a count");
-    let again = partitioner.place(&[key.as_deref()]);
-    match partitioner.place(&[key.as_deref()]) {
+    let again = partitioner.partition(&[key.as_deref()]);
+    match partitioner.partition(&[key.as_deref()]) {
         Ok(Partition::Number(number)) => {
             assert!(number < partitioner.partitions().unwrap_or(u32::MAX));
             assert_eq!(again, Ok(Partition::Number(number)), "a key has one place");

@@ -15,14 +15,17 @@
 // The pure modules by their path, so that fuzzing needs no librdkafka.
 #[path = "../../../tools/kafka/batch/mod.rs"]
 mod batch;
-#[path = "../../../tools/record/mod.rs"]
-mod record;
-#[path = "../../../tools/units/mod.rs"]
-mod units;
+#[path = "../../../tools"]
+mod library {
+    pub mod record;
+    pub mod text;
+    pub mod units;
+}
 
 use std::ops::ControlFlow;
 
 use batch::{Batches, RawRecord, RawRecordVisitor, BatchDecoder, Values};
+use library::{record, text, units};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, so that a batch that decompresses to more is quickly found.

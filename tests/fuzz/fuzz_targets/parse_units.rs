@@ -11,9 +11,12 @@
 )]
 
 // The pure modules by their path, so that fuzzing needs no librdkafka.
-#[path = "../../../tools/units/mod.rs"]
-mod units;
+#[path = "../../../tools"]
+mod library {
+    pub mod units;
+}
 
+use library::units;
 use libfuzzer_sys::fuzz_target;
 use units::{
     format_duration_ms, format_size, format_time_ms, parse_duration, parse_instant_ms, parse_size,

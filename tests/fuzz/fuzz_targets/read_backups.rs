@@ -20,12 +20,15 @@ mod codec;
 mod manifest;
 #[path = "../../../ktee/segment/name.rs"]
 mod name;
-#[path = "../../../tools/units/mod.rs"]
-mod units;
+#[path = "../../../tools"]
+mod library {
+    pub mod units;
+}
 
 use std::io::Read;
 
 use codec::Codec;
+use library::units;
 use libfuzzer_sys::fuzz_target;
 use manifest::Manifest;
 use name::{Name, Place};

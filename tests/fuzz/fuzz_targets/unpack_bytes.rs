@@ -14,13 +14,16 @@
 // The module names the library `tools`; here that is what stands below.
 extern crate self as tools;
 
-#[path = "../../../tools/record/mod.rs"]
-mod record;
-#[path = "../../../tools/units/mod.rs"]
-mod units;
 #[path = "../../../kcat-lite/unpack.rs"]
 mod unpack;
+#[path = "../../../tools"]
+mod library {
+    pub mod record;
+    pub mod text;
+    pub mod units;
+}
 
+use library::{record, text, units};
 use libfuzzer_sys::fuzz_target;
 use record::Record;
 use unpack::Unpack;

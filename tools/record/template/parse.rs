@@ -1,13 +1,13 @@
 //! From the text of a template to its tokens.
 
-use super::super::escape::{hex_byte, number};
 use super::{Field, Template, TemplateError, Token};
+use crate::text::{decode_escapes, parse_hex_escape, parse_number};
 
 impl Template {
     /// Parses `%` tokens, and the escapes `\t \n \r \xHH \NNN` between them.
     ///
     /// As in kcat, `\NNN` is read as C reads numbers (`\010` is octal, `\65`
-    /// decimal), and a backslash before anything else stands for that
+    /// decimal), and a backslash before another character is that
     /// character. Unlike kcat, NUL is a byte as any other, `\xHH` takes one or
     /// two digits of either kind, and an escape beyond a byte is an error.
     ///
@@ -34,7 +34,7 @@ impl Template {
     }
 }
 
-/// Adds the token after a `%`; says how many bytes it has.
+/// Adds the token after a `%`. Returns how many bytes it has.
 fn push_token(tokens: &mut Vec<Token>, text: &[u8]) -> Result<usize, TemplateError> {
     const TIME: &[u8] = b"{time}";
     if text.starts_with(TIME) {
@@ -72,7 +72,7 @@ fn push_token(tokens: &mut Vec<Token>, text: &[u8]) -> Result<usize, TemplateErr
     Ok(1)
 }
 
-/// Adds text, to the text before it where there is one, so that a reader searches for all of it.
+/// Adds text, merged with text before it, so that a decoder searches for all of it.
 fn push_literal(tokens: &mut Vec<Token>, text: &[u8]) {
     match tokens.last_mut() {
         _ if text.is_empty() => {}
@@ -83,30 +83,16 @@ fn push_literal(tokens: &mut Vec<Token>, text: &[u8]) {
 
 fn unescape(text: &[u8]) -> Result<Vec<u8>, TemplateError> {
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let kind = match rest.first() {
-            Some(kind) if byte == b'\\' => *kind,
-            _ => {
-                out.push(byte);
-                continue;
-            }
-        };
-        let (value, used) = match kind {
-            b't' => (b'\t', 1),
-            b'n' => (b'\n', 1),
-            b'r' => (b'\r', 1),
-            b'x' => {
-                let (value, used) = hex_byte(&rest[1..]).map_err(TemplateError::BadEscape)?;
-                (value, used + 1)
-            }
-            b'0'..=b'9' => c_number(rest).map_err(TemplateError::BadEscape)?,
-            other => (other, 1),
-        };
-        out.push(value);
-        rest = &rest[used..];
-    }
+    decode_escapes(text, b'\\', &mut out, |_, after| match after.first() {
+        None => Ok((b'\\', 0)),
+        Some(b't') => Ok((b'\t', 1)),
+        Some(b'n') => Ok((b'\n', 1)),
+        Some(b'r') => Ok((b'\r', 1)),
+        Some(b'x') => parse_hex_escape(after),
+        Some(b'0'..=b'9') => c_number(after),
+        Some(&other) => Ok((other, 1)),
+    })
+    .map_err(TemplateError::BadEscape)?;
     Ok(out)
 }
 
@@ -114,11 +100,11 @@ fn unescape(text: &[u8]) -> Result<Vec<u8>, TemplateError> {
 fn c_number(text: &[u8]) -> Result<(u8, usize), String> {
     match text {
         [b'0', b'x' | b'X', digit, ..] if digit.is_ascii_hexdigit() => {
-            let (value, used) = number(&text[2..], 16, text.len())?;
+            let (value, used) = parse_number(&text[2..], 16, text.len())?;
             Ok((value, used + 2))
         }
-        [b'0', ..] => number(text, 8, text.len()),
-        _ => number(text, 10, text.len()),
+        [b'0', ..] => parse_number(text, 8, text.len()),
+        _ => parse_number(text, 10, text.len()),
     }
 }
 

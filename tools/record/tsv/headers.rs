@@ -1,18 +1,16 @@
 //! All headers of a record in one TSV column: `name=value` joined by `&`.
 //!
-//! Names and values are percent-encoded, which leaves no tab, backslash or
-//! blank, so that the column also survives tools that know nothing of it. A
-//! name alone has a NULL value; the empty field is therefore one header with
-//! an empty name and a NULL value, and `\N` is no headers at all. Order and
-//! duplicates are kept.
+//! Names and values are percent-encoded: without tabs, backslashes and spaces
+//! the column survives tools that do not know it. A name alone has a NULL
+//! value, so the empty field is one header with an empty name and a NULL
+//! value; `\N` is no headers. Order and duplicates are kept.
 
 use std::ops::Range;
 
-use super::super::escape::hex_digit;
-use super::super::scan::clean_len;
 use super::super::{DecodeError, Header};
+use crate::text::{UPPER, decode_escapes, hex_byte, hex_digits, unescaped_len};
 
-pub(super) fn write(headers: &[Header<'_>], out: &mut Vec<u8>) {
+pub(super) fn encode(headers: &[Header<'_>], out: &mut Vec<u8>) {
     if headers.is_empty() {
         out.extend_from_slice(b"\\N");
         return;
@@ -30,26 +28,21 @@ pub(super) fn write(headers: &[Header<'_>], out: &mut Vec<u8>) {
 }
 
 fn percent_encode(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut rest = bytes;
     loop {
-        let clean = clean_len(rest, |byte| !is_literal(byte));
-        out.extend_from_slice(&rest[..clean]);
-        let Some(&byte) = rest.get(clean) else { return };
-        let digits = [
-            DIGITS[usize::from(byte >> 4)],
-            DIGITS[usize::from(byte & 15)],
-        ];
+        let len = unescaped_len(rest, |byte| !is_literal(byte));
+        out.extend_from_slice(&rest[..len]);
+        let Some(&byte) = rest.get(len) else { return };
         out.push(b'%');
-        out.extend_from_slice(&digits);
-        rest = &rest[clean + 1..];
+        out.extend_from_slice(&hex_digits(byte, UPPER));
+        rest = &rest[len + 1..];
     }
 }
 
 /// Visible ASCII except what has a meaning here, in TSV, or (`+`) in URLs.
 #[expect(
     clippy::needless_bitwise_bool,
-    reason = "a branch for each byte would keep `clean_len` from vector code"
+    reason = "a branch for each byte would keep `unescaped_len` from vector code"
 )]
 fn is_literal(byte: u8) -> bool {
     (byte > b' ')
@@ -59,17 +52,17 @@ fn is_literal(byte: u8) -> bool {
 
 /// One header as ranges of the decoded bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct HeaderRange {
     pub(super) name: Range<usize>,
     pub(super) value: Option<Range<usize>>,
 }
 
-/// Reads the column, whose TSV escapes are undone already and which is not
-/// `\N`. The decoded bytes are appended to `scratch`, their places to `spans`.
-pub(super) fn read(
+/// Reads the column, without TSV escapes and not `\N`. Appends the decoded bytes
+/// to `scratch` and where they are to `header_ranges`.
+pub(super) fn decode(
     field: &[u8],
     scratch: &mut Vec<u8>,
-    spans: &mut Vec<Span>,
+    header_ranges: &mut Vec<HeaderRange>,
 ) -> Result<(), DecodeError> {
     let mut start = 0;
     for text in field.split(|&byte| byte == b'&') {
@@ -77,7 +70,7 @@ pub(super) fn read(
             Some(at) => (&text[..at], Some((at + 1, &text[at + 1..]))),
             None => (text, None),
         };
-        spans.push(Span {
+        header_ranges.push(HeaderRange {
             name: percent_decode(name, start, scratch)?,
             value: match value {
                 Some((at, value)) => Some(percent_decode(value, start + at, scratch)?),
@@ -95,28 +88,17 @@ fn percent_decode(
     scratch: &mut Vec<u8>,
 ) -> Result<Range<usize>, DecodeError> {
     let begin = scratch.len();
-    let mut at = 0;
-    while let Some(found) = memchr::memchr(b'%', &text[at..]) {
-        scratch.extend_from_slice(&text[at..at + found]);
-        at += found;
-        let digits = &text[at + 1..text.len().min(at + 3)];
-        let &[high, low] = digits else {
-            return Err(bad_percent(digits, start + at));
-        };
-        let (Some(high), Some(low)) = (hex_digit(high), hex_digit(low)) else {
-            return Err(bad_percent(digits, start + at));
-        };
-        scratch.push(high << 4 | low);
-        at += 3;
-    }
-    scratch.extend_from_slice(&text[at..]);
+    decode_escapes(text, b'%', scratch, |at, after| {
+        let digits = &after[..after.len().min(2)];
+        let byte = hex_byte(digits).ok_or_else(|| {
+            let shown = digits.escape_ascii();
+            let problem =
+                format!("%{shown} is not percent-encoding (write %25 for a percent sign)");
+            DecodeError::new("column headers", problem).at(start + at)
+        })?;
+        Ok((byte, 2))
+    })?;
     Ok(begin..scratch.len())
-}
-
-fn bad_percent(digits: &[u8], index: usize) -> DecodeError {
-    let shown = digits.escape_ascii();
-    let problem = format!("%{shown} is not percent-encoding (write %25 for a percent sign)");
-    DecodeError::new("column headers", problem).at(index)
 }
 
 #[cfg(test)]
@@ -125,15 +107,12 @@ mod tests {
 
     fn written(headers: &[Header<'_>]) -> String {
         let mut out = Vec::new();
-        write(headers, &mut out);
+        encode(headers, &mut out);
         String::from_utf8(out).expect("percent-encoding leaves ASCII")
     }
 
     fn header<'a>(name: &'a str, value: Option<&'a str>) -> Header<'a> {
-        Header {
-            name: name.as_bytes(),
-            value: value.map(str::as_bytes),
-        }
+        Header::new(name.as_bytes(), value.map(str::as_bytes))
     }
 
     #[test]
@@ -166,8 +145,8 @@ mod tests {
     #[test]
     fn a_bad_percent_sign_is_named_with_its_place() {
         let error = |text: &str| {
-            let (mut scratch, mut spans) = (Vec::new(), Vec::new());
-            read(text.as_bytes(), &mut scratch, &mut spans)
+            let (mut scratch, mut header_ranges) = (Vec::new(), Vec::new());
+            decode(text.as_bytes(), &mut scratch, &mut header_ranges)
                 .map_err(|error| error.to_string())
                 .expect_err("the text is malformed")
         };
