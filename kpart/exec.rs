@@ -1,8 +1,8 @@
 //! Exec mode: a command for each partition, kept open until the input ends.
 //!
-//! A command is given whole lines only. One that does not keep up holds the
-//! input back; one that fails, or stops reading before its input ends, ends
-//! the program with exit code 2 and its partition's number.
+//! A command gets complete lines only. A slow command slows the input down. One
+//! that fails, or stops reading before its input ends, ends the program with
+//! exit code 2 and its partition's number.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,64 +20,48 @@ use tools::partition::Partitioner;
 
 use crate::keys::Key;
 use crate::lines::Sink;
-use crate::split::fill_in;
+use crate::template::PartitionTemplate;
 
-/// Bytes held back for one command: a pipe's size.
-const HELD_BYTES: usize = 64 * 1024;
-/// After a signal, a command that reads nothing for this long is not waited for.
+/// Bytes buffered for one command: a pipe's size.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// After a signal, the program waits this long for a command that reads nothing.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// A shell command with `{}` in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Exec(String);
-
-impl Exec {
-    /// # Errors
-    /// Without `{}` every partition would run the same.
-    pub(crate) fn new(command: &str) -> Result<Exec> {
-        ensure!(
-            command.contains("{}"),
-            "--exec: the command needs {{}} where the partition goes"
-        );
-        Ok(Exec(command.to_owned()))
-    }
-}
 
 /// The commands, by partition.
 pub(crate) struct Children<'a> {
     partitioner: Partitioner,
-    exec: Exec,
-    running: BTreeMap<i64, Running>,
+    command: PartitionTemplate,
+    running: BTreeMap<i64, RunningCommand>,
     signals: &'a Signals,
 }
 
-struct Running {
+struct RunningCommand {
     child: Child,
-    /// Its standard input, which only this process writes, so that not to block is ours to choose.
+    /// Its standard input, non-blocking: only this process writes to it.
     stdin: File,
-    held: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl<'a> Children<'a> {
-    /// Starts a command for every partition, those that will get no line too: each shard is loaded once, if with nothing.
+    /// Starts a command for every partition, also for those without lines: each shard is loaded once.
     ///
     /// # Errors
     /// A command cannot be started.
     pub(crate) fn start(
         partitioner: Partitioner,
-        exec: &Exec,
+        command: PartitionTemplate,
         signals: &'a Signals,
     ) -> Result<Self> {
         let count = partitioner.partitions().unwrap_or(0);
         let mut children = Children {
             partitioner,
-            exec: exec.clone(),
+            command,
             running: BTreeMap::new(),
             signals,
         };
         for partition in 0..count {
             if let Err(error) = children.spawn(i64::from(partition)) {
-                // Those that run end by the end of their input; their own failure is not the cause.
+                // The commands that run end with their input; their own failures are not the cause.
                 let _ = children.finish(false);
                 return Err(error);
             }
@@ -88,7 +72,7 @@ impl<'a> Children<'a> {
     fn spawn(&mut self, partition: i64) -> Result<()> {
         let mut child = Command::new("sh")
             .arg("-c")
-            .arg(fill_in(&self.exec.0, partition))
+            .arg(self.command.fill(partition))
             .stdin(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start the command of partition {partition}"))?;
@@ -98,20 +82,20 @@ impl<'a> Children<'a> {
             .context("the command has no standard input")?;
         let stdin = OwnedFd::from(stdin);
         fcntl_setfl(&stdin, fcntl_getfl(&stdin)? | OFlags::NONBLOCK)?;
-        let running = Running {
+        let running = RunningCommand {
             child,
             stdin: stdin.into(),
-            held: Vec::with_capacity(HELD_BYTES),
+            buffer: Vec::with_capacity(BUFFER_BYTES),
         };
         self.running.insert(partition, running);
         Ok(())
     }
 }
 
-impl Running {
-    /// Writes what is held back, waiting for the command as long as it takes.
+impl RunningCommand {
+    /// Writes the buffer, and blocks until the command has read it.
     fn write(&mut self, signals: &Signals) -> Result<()> {
-        let mut rest = &self.held[..];
+        let mut rest = &self.buffer[..];
         let mut last_progress = Instant::now();
         while !rest.is_empty() {
             match self.stdin.write(rest) {
@@ -136,31 +120,31 @@ impl Running {
                 Err(error) => return Err(anyhow!(error).context("cannot be written to")),
             }
         }
-        self.held.clear();
+        self.buffer.clear();
         Ok(())
     }
 }
 
-fn of_partition(partition: i64) -> String {
+fn command_of(partition: i64) -> String {
     format!("the command of partition {partition}")
 }
 
 impl Sink for Children<'_> {
     fn line(&mut self, key: Key<'_>, line: &[u8]) -> Result<()> {
-        let partition = self.partitioner.place(key)?.label();
+        let partition = self.partitioner.partition(key)?.label();
         if !self.running.contains_key(&partition) {
-            // The random partition has a command only if a line needs it.
+            // The random partition's command starts with its first line.
             self.spawn(partition)?;
         }
         let running = self
             .running
             .get_mut(&partition)
             .context("the command was just started")?;
-        running.held.extend_from_slice(line);
-        if running.held.len() >= HELD_BYTES {
+        running.buffer.extend_from_slice(line);
+        if running.buffer.len() >= BUFFER_BYTES {
             running
                 .write(self.signals)
-                .with_context(|| of_partition(partition))?;
+                .with_context(|| command_of(partition))?;
         }
         Ok(())
     }
@@ -169,18 +153,18 @@ impl Sink for Children<'_> {
         for (partition, running) in &mut self.running {
             running
                 .write(self.signals)
-                .with_context(|| of_partition(*partition))?;
+                .with_context(|| command_of(*partition))?;
         }
         Ok(())
     }
 
-    /// A command that ended too early is noticed although there is nothing to write to it.
-    fn is_wanted(&mut self) -> Result<bool> {
+    /// Finds a command that ended too early although there is nothing to write to it.
+    fn has_reader(&mut self) -> Result<bool> {
         for (partition, running) in &mut self.running {
             if let Some(status) = running.child.try_wait()? {
                 bail!(
                     "{} ended before its input did: {status}",
-                    of_partition(*partition)
+                    command_of(*partition)
                 );
             }
         }
@@ -188,16 +172,16 @@ impl Sink for Children<'_> {
     }
 
     /// Ends every command's input and waits for all; the first failure is the error, the others are messages.
-    fn finish(mut self, whole: bool) -> Result<()> {
+    fn finish(mut self, is_complete: bool) -> Result<()> {
         let mut failures = Vec::new();
-        // All inputs end before any command is waited for: they may wait for each other.
+        // All inputs end before the first wait: commands may wait for each other.
         let mut children = Vec::new();
         for (partition, mut running) in std::mem::take(&mut self.running) {
             if let Err(error) = running.write(self.signals)
-                // Where reading stopped because of a command, that is the error already reported.
-                && whole
+                // If a command stopped the reading, its error is already reported.
+                && is_complete
             {
-                failures.push(error.context(of_partition(partition)));
+                failures.push(error.context(command_of(partition)));
             }
             drop(running.stdin);
             children.push((partition, running.child));
@@ -216,5 +200,5 @@ impl Sink for Children<'_> {
 }
 
 fn failure(partition: i64, status: ExitStatus) -> anyhow::Error {
-    anyhow!("{} failed: {status}", of_partition(partition))
+    anyhow!("{} failed: {status}", command_of(partition))
 }

@@ -1,4 +1,4 @@
-//! Where in a line the key is, and its bytes: `line -> key columns`.
+//! The key of a line: where it is, and its bytes.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub(crate) type Key<'a> = &'a [Option<&'a [u8]>];
 
 /// Where in a line the key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum KeyPlace {
+pub(crate) enum KeyLocation {
     /// Columns of a TSV line, counted from 0, in the order of the key.
     Columns(Vec<usize>),
     /// The key of a record in JSON.
@@ -23,12 +23,12 @@ pub(crate) enum KeyPlace {
     Pointers(Vec<String>),
 }
 
-impl KeyPlace {
-    /// From what was given to `-k`, which may be nothing.
+impl KeyLocation {
+    /// `given` are the arguments of `-k`.
     ///
     /// # Errors
     /// Not a list of columns, or with JSON not a pointer.
-    pub(crate) fn new(given: &[String], json: bool) -> Result<KeyPlace> {
+    pub(crate) fn new(given: &[String], json: bool) -> Result<KeyLocation> {
         if json {
             ensure!(
                 given.len() <= MAX_COLUMNS,
@@ -41,8 +41,8 @@ impl KeyPlace {
                 );
             }
             return Ok(match given {
-                [] => KeyPlace::RecordKey,
-                pointers => KeyPlace::Pointers(pointers.to_vec()),
+                [] => KeyLocation::RecordKey,
+                pointers => KeyLocation::Pointers(pointers.to_vec()),
             });
         }
         let mut columns = Vec::new();
@@ -60,20 +60,19 @@ impl KeyPlace {
             columns.len() <= MAX_COLUMNS,
             "-k: a key has at most {MAX_COLUMNS} columns"
         );
-        Ok(KeyPlace::Columns(columns))
+        Ok(KeyLocation::Columns(columns))
     }
 
-    /// How many columns the key has.
-    pub(crate) fn columns(&self) -> usize {
+    pub(crate) fn column_count(&self) -> usize {
         match self {
-            KeyPlace::Columns(columns) => columns.len(),
-            KeyPlace::RecordKey => 1,
-            KeyPlace::Pointers(pointers) => pointers.len(),
+            KeyLocation::Columns(columns) => columns.len(),
+            KeyLocation::RecordKey => 1,
+            KeyLocation::Pointers(pointers) => pointers.len(),
         }
     }
 }
 
-/// A line without a key where it should be.
+/// A line whose key cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LineError {
     /// The line is shorter.
@@ -96,130 +95,100 @@ pub(crate) enum LineError {
     NoKey(String, &'static str),
 }
 
-/// `PostgreSQL` takes no more (`PARTITION_MAX_KEYS`), and no other original takes several.
+/// `PARTITION_MAX_KEYS` of `PostgreSQL`; the other algorithms take one column.
 const MAX_COLUMNS: usize = 32;
 
-/// Finds keys; holds the bytes of those that had to be decoded.
-pub(crate) struct Keys {
-    finder: Finder,
-    /// Decoded columns, one after the other.
-    decoded: Vec<u8>,
-}
-
-enum Finder {
-    /// The first column alone, by far the most usual.
-    First(Decoder),
-    Columns(Vec<usize>, Decoder),
-    RecordKey(Decoder),
-    Pointers(Vec<String>),
+/// Reads the keys of lines.
+pub(crate) struct KeyReader {
+    location: KeyLocation,
+    /// Of a TSV field or of a JSON record.
+    decoder: Decoder,
+    /// Columns that had escapes, one after the other.
+    scratch: Vec<u8>,
 }
 
 /// Where a column's bytes are.
 #[derive(Clone, Debug)]
-enum Field {
+enum KeyColumn {
     Null,
     Line(Range<usize>),
     Decoded(Range<usize>),
 }
 
-impl Keys {
+impl KeyReader {
     /// # Errors
-    /// None that a valid `place` could cause.
-    pub(crate) fn new(place: &KeyPlace) -> Result<Keys> {
-        let finder = match place {
-            KeyPlace::Columns(columns) if columns[..] == [0] => Finder::First(field_decoder()?),
-            KeyPlace::Columns(columns) => Finder::Columns(columns.clone(), field_decoder()?),
-            KeyPlace::RecordKey => Finder::RecordKey(Decoder::new(Format::Json(Json::default()))?),
-            KeyPlace::Pointers(pointers) => Finder::Pointers(pointers.clone()),
+    /// None that a valid `location` could cause.
+    pub(crate) fn new(location: KeyLocation) -> Result<KeyReader> {
+        let format = match location {
+            // A field is decoded as if it were a line of its own.
+            KeyLocation::Columns(_) => Format::Tsv(Tsv {
+                columns: Columns::from_str(Column::Key.name())?,
+                ..Tsv::default()
+            }),
+            KeyLocation::RecordKey | KeyLocation::Pointers(_) => Format::Json(Json::default()),
         };
-        let decoded = Vec::new();
-        Ok(Keys { finder, decoded })
+        Ok(KeyReader {
+            location,
+            decoder: Decoder::new(format)?,
+            scratch: Vec::new(),
+        })
     }
 
-    /// Whether lines are columns of TSV, and no objects.
-    pub(crate) fn are_of_tsv(&self) -> bool {
-        matches!(self.finder, Finder::First(_) | Finder::Columns(..))
+    pub(crate) fn reads_tsv(&self) -> bool {
+        matches!(self.location, KeyLocation::Columns(_))
     }
 
-    /// Finds the key of a line, which has no line feed at its end, and calls `then` with it.
+    /// Calls `then` with the key of a line, which is given without its line feed.
     ///
     /// # Errors
-    /// There is no key where it should be, or it is malformed.
+    /// There is no key, or it is malformed.
     #[inline]
-    pub(crate) fn find<T>(
+    pub(crate) fn with_key<T>(
         &mut self,
         line: &[u8],
         then: impl FnOnce(Key<'_>) -> T,
     ) -> Result<T, LineError> {
-        self.decoded.clear();
-        match &mut self.finder {
-            Finder::First(reader) => {
-                let (place, plain) = field_at(line, 0);
-                if plain {
-                    return Ok(then(&[Some(&line[place])]));
+        self.scratch.clear();
+        let columns = match &self.location {
+            // The first column alone, by far the most usual.
+            KeyLocation::Columns(columns) if columns[..] == [0] => {
+                let (range, is_plain) = field_at(line, 0);
+                if is_plain {
+                    return Ok(then(&[Some(&line[range])]));
                 }
-                let field = decode_field(line, place, reader, &mut self.decoded)?;
-                Ok(then(&[field.bytes(line, &self.decoded)]))
+                let column = decode_field(line, range, &mut self.decoder, &mut self.scratch)?;
+                return Ok(then(&[column.bytes(line, &self.scratch)]));
             }
-            Finder::RecordKey(decoder) => match decoder.decode(line, true)? {
-                Decoded::Record { record, .. } => Ok(then(&[record.record().key])),
-                Decoded::Skipped { .. } | Decoded::Incomplete => Err(LineError::Empty),
-            },
-            Finder::Columns(columns, decoder) => {
-                let fields = find_columns(line, columns, decoder, &mut self.decoded)?;
-                Ok(with_fields(
-                    &fields[..columns.len()],
-                    line,
-                    &self.decoded,
-                    then,
-                ))
+            KeyLocation::RecordKey => {
+                return match self.decoder.decode(line, true)? {
+                    Decoded::Record { record, .. } => Ok(then(&[record.record().key])),
+                    Decoded::Skipped { .. } | Decoded::Incomplete => Err(LineError::Empty),
+                };
             }
-            Finder::Pointers(pointers) => {
-                let fields = find_members(line, pointers, &mut self.decoded)?;
-                Ok(with_fields(
-                    &fields[..pointers.len()],
-                    line,
-                    &self.decoded,
-                    then,
-                ))
+            KeyLocation::Columns(columns) => {
+                find_columns(line, columns, &mut self.decoder, &mut self.scratch)?
             }
+            KeyLocation::Pointers(pointers) => find_members(line, pointers, &mut self.scratch)?,
+        };
+        let mut key = [None; MAX_COLUMNS];
+        for (bytes, column) in key.iter_mut().zip(&columns) {
+            *bytes = column.bytes(line, &self.scratch);
         }
+        Ok(then(&key[..self.location.column_count()]))
     }
 }
 
-impl Field {
-    fn bytes<'a>(&self, line: &'a [u8], decoded: &'a [u8]) -> Option<&'a [u8]> {
+impl KeyColumn {
+    fn bytes<'a>(&self, line: &'a [u8], scratch: &'a [u8]) -> Option<&'a [u8]> {
         match self {
-            Field::Null => None,
-            Field::Line(place) => Some(&line[place.clone()]),
-            Field::Decoded(place) => Some(&decoded[place.clone()]),
+            KeyColumn::Null => None,
+            KeyColumn::Line(range) => Some(&line[range.clone()]),
+            KeyColumn::Decoded(range) => Some(&scratch[range.clone()]),
         }
     }
 }
 
-fn with_fields<T>(
-    fields: &[Field],
-    line: &[u8],
-    decoded: &[u8],
-    then: impl FnOnce(Key<'_>) -> T,
-) -> T {
-    let mut key = [None; MAX_COLUMNS];
-    for (column, field) in key.iter_mut().zip(fields) {
-        *column = field.bytes(line, decoded);
-    }
-    then(&key[..fields.len()])
-}
-
-/// Reads one field as if it were a line of its own.
-fn field_decoder() -> Result<Decoder> {
-    let format = Tsv {
-        columns: Columns::from_str(Column::Key.name())?,
-        ..Tsv::default()
-    };
-    Ok(Decoder::new(Format::Tsv(format))?)
-}
-
-/// The field that starts at `start`, and whether its bytes are the key's own: no escape in it, no CR that may be a line end.
+/// The field that starts at `start`, and whether it is the key as it is: without escapes, and without a CR that may be a line end.
 #[inline]
 fn field_at(line: &[u8], start: usize) -> (Range<usize>, bool) {
     let rest = &line[start..];
@@ -236,36 +205,36 @@ fn field_at(line: &[u8], start: usize) -> (Range<usize>, bool) {
     }
 }
 
-/// Undoes the escapes of a field that [`field_at`] found not to be plain.
+/// Decodes a field that is not the key as it is.
 #[cold]
 fn decode_field(
     line: &[u8],
-    place: Range<usize>,
-    reader: &mut Decoder,
-    decoded: &mut Vec<u8>,
-) -> Result<Field, LineError> {
-    match reader.decode(&line[place], true)? {
+    range: Range<usize>,
+    decoder: &mut Decoder,
+    scratch: &mut Vec<u8>,
+) -> Result<KeyColumn, LineError> {
+    match decoder.decode(&line[range], true)? {
         Decoded::Record { record, .. } => Ok(match record.record().key {
-            None => Field::Null,
-            Some(key) => append(key, decoded),
+            None => KeyColumn::Null,
+            Some(key) => append(key, scratch),
         }),
         Decoded::Skipped { .. } | Decoded::Incomplete => Err(LineError::Empty),
     }
 }
 
-fn append(bytes: &[u8], decoded: &mut Vec<u8>) -> Field {
-    let start = decoded.len();
-    decoded.extend_from_slice(bytes);
-    Field::Decoded(start..decoded.len())
+fn append(bytes: &[u8], scratch: &mut Vec<u8>) -> KeyColumn {
+    let start = scratch.len();
+    scratch.extend_from_slice(bytes);
+    KeyColumn::Decoded(start..scratch.len())
 }
 
 fn find_columns(
     line: &[u8],
     columns: &[usize],
-    reader: &mut Decoder,
-    decoded: &mut Vec<u8>,
-) -> Result<[Field; MAX_COLUMNS], LineError> {
-    let mut fields = [const { Field::Null }; MAX_COLUMNS];
+    decoder: &mut Decoder,
+    scratch: &mut Vec<u8>,
+) -> Result<[KeyColumn; MAX_COLUMNS], LineError> {
+    let mut found = [const { KeyColumn::Null }; MAX_COLUMNS];
     let last = columns.iter().copied().max().unwrap_or(0);
     let mut start = 0;
     for column in 0..=last {
@@ -273,17 +242,17 @@ fn find_columns(
             return Err(LineError::NoColumn(column + 1));
         }
         let wanted = columns.contains(&column);
-        let (place, plain) = field_at(line, start);
-        start = place.end + 1;
+        let (range, is_plain) = field_at(line, start);
+        start = range.end + 1;
         if !wanted {
             continue;
         }
-        let field = if plain {
-            Field::Line(place)
+        let field = if is_plain {
+            KeyColumn::Line(range)
         } else {
-            decode_field(line, place, reader, decoded)?
+            decode_field(line, range, decoder, scratch)?
         };
-        for (slot, _) in fields
+        for (slot, _) in found
             .iter_mut()
             .zip(columns)
             .filter(|(_, at)| **at == column)
@@ -291,42 +260,37 @@ fn find_columns(
             *slot = field.clone();
         }
     }
-    Ok(fields)
+    Ok(found)
 }
 
 fn find_members(
     line: &[u8],
     pointers: &[String],
-    decoded: &mut Vec<u8>,
-) -> Result<[Field; MAX_COLUMNS], LineError> {
+    scratch: &mut Vec<u8>,
+) -> Result<[KeyColumn; MAX_COLUMNS], LineError> {
     let object: Value = serde_json::from_slice(line)?;
-    let mut fields = [const { Field::Null }; MAX_COLUMNS];
-    for (field, pointer) in fields.iter_mut().zip(pointers) {
+    let mut found = [const { KeyColumn::Null }; MAX_COLUMNS];
+    for (field, pointer) in found.iter_mut().zip(pointers) {
         let no_key = |what| LineError::NoKey(pointer.clone(), what);
         let member = object.pointer(pointer);
         *field = match member.ok_or_else(|| LineError::NoMember(pointer.clone()))? {
-            Value::Null => Field::Null,
-            Value::String(text) => append(text.as_bytes(), decoded),
-            Value::Bool(yes) => append(yes.to_string().as_bytes(), decoded),
+            Value::Null => KeyColumn::Null,
+            Value::String(text) => append(text.as_bytes(), scratch),
+            Value::Bool(yes) => append(yes.to_string().as_bytes(), scratch),
             Value::Number(number) if number.is_f64() => {
                 return Err(no_key("a number with a fraction or too many digits"));
             }
-            Value::Number(number) => append(number.to_string().as_bytes(), decoded),
+            Value::Number(number) => append(number.to_string().as_bytes(), scratch),
             Value::Array(_) => return Err(no_key("an array")),
             Value::Object(_) => return Err(no_key("an object")),
         };
     }
-    Ok(fields)
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn keys(options: &[&str], json: bool) -> Keys {
-        let given: Vec<String> = options.iter().map(|&text| text.to_owned()).collect();
-        Keys::new(&KeyPlace::new(&given, json).unwrap()).unwrap()
-    }
 
     fn found(options: &[&str], json: bool, line: &str) -> Result<String, String> {
         let text = |column: Option<&[u8]>| match column {
@@ -334,8 +298,11 @@ mod tests {
             Some(bytes) => format!("[{}]", bytes.escape_ascii()),
         };
         let join = |key: Key<'_>| key.iter().copied().map(text).collect::<Vec<_>>().join(" ");
-        keys(options, json)
-            .find(line.as_bytes(), join)
+        let options: Vec<String> = options.iter().map(|&text| text.to_owned()).collect();
+        let location = KeyLocation::new(&options, json).unwrap();
+        let mut reader = KeyReader::new(location).unwrap();
+        reader
+            .with_key(line.as_bytes(), join)
             .map_err(|error| error.to_string())
     }
 
@@ -370,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_field_is_an_error_and_one_that_is_not_the_key_is_not_looked_at() {
+    fn a_malformed_key_is_an_error_and_other_fields_are_not_decoded() {
         assert!(found(&[], false, "a\\qb\tc").unwrap_err().contains("\\q"));
         assert!(found(&[], false, "a\r").unwrap_err().contains("CR"));
         assert_eq!(found(&["2"], false, "a\\qb\tc").unwrap(), "[c]");

@@ -8,7 +8,6 @@ use tools::partition::Partitioner;
 use crate::keys::Key;
 use crate::lines::Sink;
 
-/// Writes each line with its partition in front.
 pub(crate) struct Label<'a> {
     partitioner: Partitioner,
     digits: itoa::Buffer,
@@ -32,7 +31,7 @@ impl<'a> Label<'a> {
 impl Sink for Label<'_> {
     #[inline]
     fn line(&mut self, key: Key<'_>, line: &[u8]) -> Result<()> {
-        let partition = self.partitioner.place(key)?;
+        let partition = self.partitioner.partition(key)?;
         let buffer = self.out.buffer();
         // One check of the capacity for all three parts: a label has at most 20 characters and a tab.
         buffer.reserve(line.len() + 21);
@@ -49,11 +48,11 @@ impl Sink for Label<'_> {
         Ok(self.out.flush_lines(self.signals)?)
     }
 
-    fn is_wanted(&mut self) -> Result<bool> {
+    fn has_reader(&mut self) -> Result<bool> {
         Ok(self.out.has_reader())
     }
 
-    fn finish(mut self, _whole: bool) -> Result<()> {
+    fn finish(mut self, _is_complete: bool) -> Result<()> {
         self.flush()
     }
 }

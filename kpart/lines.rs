@@ -1,169 +1,181 @@
-//! From blocks of bytes to lines, each handed to a [`Sink`] with its key.
+//! Lines of input, each given to a [`Sink`] with its key.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
+use tools::cli::Exit;
 use tools::cli::signals::Signals;
-use tools::cli::stdin::{Filled, Input};
+use tools::cli::stdin::{self, Filled};
 use tools::partition::KeyError;
 use tools::record::DecodeError;
 
-use crate::keys::{Key, Keys};
-use crate::watch::Watch;
+use crate::keys::{Key, KeyReader};
+use crate::topic::TopicMonitor;
 
-/// How long an idle input is waited for before the sink is asked whether anybody still wants it.
+/// After this time without input, the sink is asked whether it still has a reader.
 const IDLE_MS: u64 = 1_000;
 
-/// What becomes of lines.
+/// Where lines go.
 pub(crate) trait Sink {
-    /// Takes a line, its line feed included, which only the last line of all may lack.
+    /// Writes a line, including its line feed, which only the last line of all may lack.
     ///
     /// # Errors
-    /// The key has no partition, or the line could not be passed on.
+    /// The key has no partition, or writing failed.
     fn line(&mut self, key: Key<'_>, line: &[u8]) -> Result<()>;
 
-    /// Passes on what is held back, because more input may be long in coming.
-    ///
-    /// # Errors
-    /// Lines could not be passed on.
+    /// Writes what is buffered, because the input is idle.
     fn flush(&mut self) -> Result<()>;
 
-    /// Whether what is passed on still has a reader.
-    fn is_wanted(&mut self) -> Result<bool> {
+    /// Whether the output still has a reader.
+    fn has_reader(&mut self) -> Result<bool> {
         Ok(true)
     }
 
-    /// Passes on the rest and ends; `whole` is whether all input was read.
+    /// Writes what is buffered and ends; `is_complete`: all input was read.
     ///
     /// # Errors
-    /// Something that was passed on did not arrive.
-    fn finish(self, whole: bool) -> Result<()>;
+    /// Something was not written.
+    fn finish(self, is_complete: bool) -> Result<()>;
 }
 
-/// Why there are no more lines.
+/// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The input's end.
-    End,
-    /// Nobody wants more.
-    Enough,
-    /// This signal.
+enum Stop {
+    EndOfInput,
+    /// The sink has no reader any more.
+    NoReader,
     Signal(i32),
 }
 
-/// Hands the lines of all files to `sink`, one file after the other.
-///
-/// # Errors
-/// A file could not be read, or a line was refused; the error names the line, and every line before it was handed over.
-pub(crate) fn read_lines(
-    paths: &[PathBuf],
-    keys: &mut Keys,
-    sink: &mut impl Sink,
-    watch: Option<&mut Watch<'_>>,
-    signals: &Signals,
-) -> Result<Ending> {
-    let mut lines = Lines {
-        watch,
-        before: 0,
-        keys,
-        pending: Vec::new(),
-        searched: 0,
-        number: 0,
-        name: String::new(),
-    };
-    for (at, path) in paths.iter().enumerate() {
-        lines.name = if path.as_os_str() == "-" {
-            "standard input".to_owned()
-        } else {
-            path.display().to_string()
-        };
-        let last = at + 1 == paths.len();
-        match lines.read(path, last, sink, signals)? {
-            Ending::End => {}
-            ending => return Ok(ending),
-        }
-    }
-    if let Some(watch) = &mut lines.watch {
-        // The number may have changed since it was asked for the last time.
-        watch.look_now(lines.before + lines.number)?;
-    }
-    Ok(Ending::End)
+/// Where lines come from.
+pub(crate) struct Input<'a> {
+    /// Files, in order; `-` is standard input.
+    pub(crate) paths: &'a [PathBuf],
+    pub(crate) keys: KeyReader,
+    /// The topic whose number of partitions must not change.
+    pub(crate) topic: Option<TopicMonitor<'a>>,
+    pub(crate) signals: &'a Signals,
 }
 
-struct Lines<'a, 'w> {
-    keys: &'a mut Keys,
-    watch: Option<&'a mut Watch<'w>>,
+impl Input<'_> {
+    /// Gives every line to `sink` and finishes it, also after an error: the lines before it are kept.
+    ///
+    /// # Errors
+    /// Reading failed, or else the sink failed.
+    pub(crate) fn write_to(self, mut sink: impl Sink) -> Result<Exit> {
+        let stop = self.read_lines(&mut sink);
+        let finished = sink.finish(matches!(stop, Ok(Stop::EndOfInput)));
+        let stop = stop?;
+        finished?;
+        Ok(match stop {
+            Stop::EndOfInput | Stop::NoReader => Exit::Done,
+            Stop::Signal(signal) => Exit::Signal(signal),
+        })
+    }
+
+    /// The lines of all files, one file after the other.
+    ///
+    /// # Errors
+    /// A file could not be read, or a line was refused; the error names the line, and the sink has every line before it.
+    fn read_lines(self, sink: &mut impl Sink) -> Result<Stop> {
+        let mut lines = Lines {
+            keys: self.keys,
+            topic: self.topic,
+            signals: self.signals,
+            count_before: 0,
+            pending: Vec::new(),
+            searched: 0,
+            line_number: 0,
+            name: String::new(),
+        };
+        for (index, path) in self.paths.iter().enumerate() {
+            lines.name = if path.as_os_str() == "-" {
+                "standard input".to_owned()
+            } else {
+                path.display().to_string()
+            };
+            match lines.read(path, index + 1 == self.paths.len(), sink)? {
+                Stop::EndOfInput => {}
+                stop => return Ok(stop),
+            }
+        }
+        if let Some(topic) = &mut lines.topic {
+            // The number may have changed since the last check.
+            topic.check(lines.count_before + lines.line_number)?;
+        }
+        Ok(Stop::EndOfInput)
+    }
+}
+
+struct Lines<'a> {
+    keys: KeyReader,
+    topic: Option<TopicMonitor<'a>>,
+    signals: &'a Signals,
     /// Lines of the files before this one.
-    before: u64,
-    /// Bytes read and not handed over.
+    count_before: u64,
+    /// Bytes that were read and not yet given to the sink.
     pending: Vec<u8>,
-    /// How far `pending` holds no line feed.
+    /// How many bytes of `pending` contain no line feed.
     searched: usize,
-    /// Lines of this file handed over.
-    number: u64,
-    /// This file, as messages name it.
+    /// Of the last line that the sink was given, within this file.
+    line_number: u64,
+    /// This file, for messages.
     name: String,
 }
 
-impl Lines<'_, '_> {
-    fn read(
-        &mut self,
-        path: &Path,
-        last: bool,
-        sink: &mut impl Sink,
-        signals: &Signals,
-    ) -> Result<Ending> {
-        self.before += std::mem::take(&mut self.number);
-        let mut input = Input::open(path).with_context(|| self.name.clone())?;
+impl Lines<'_> {
+    fn read(&mut self, path: &Path, is_last: bool, sink: &mut impl Sink) -> Result<Stop> {
+        self.count_before += std::mem::take(&mut self.line_number);
+        let mut input = stdin::Input::open(path).with_context(|| self.name.clone())?;
         let mut flushed = true;
         loop {
-            if let Some(watch) = &mut self.watch {
-                watch.look(self.before + self.number)?;
+            if let Some(topic) = &mut self.topic {
+                topic.check_if_due(self.count_before + self.line_number)?;
             }
-            // What is there is taken first; only then does the sink hear that the input is idle.
+            // All available input is read before the sink is flushed.
             let idle_ms = if flushed { IDLE_MS } else { 0 };
-            let filled = input.fill(&mut self.pending, signals, idle_ms);
+            let filled = input.fill(&mut self.pending, self.signals, idle_ms);
             match filled.with_context(|| self.name.clone())? {
                 Filled::Bytes(_) => {
-                    self.hand_over(sink)?;
+                    self.split_lines(sink)?;
                     flushed = false;
                 }
                 Filled::Idle if flushed => {
-                    if !sink.is_wanted()? {
-                        return Ok(Ending::Enough);
+                    if !sink.has_reader()? {
+                        return Ok(Stop::NoReader);
                     }
                 }
                 Filled::Idle => {
                     sink.flush()?;
                     flushed = true;
                 }
-                Filled::Signal => return Ok(Ending::Signal(signals.caught().unwrap_or(0))),
+                Filled::Signal => return Ok(Stop::Signal(self.signals.caught().unwrap_or(0))),
                 Filled::End => break,
             }
         }
         if !self.pending.is_empty() {
-            if input.may_be_torn() && self.keys.are_of_tsv() {
-                self.number += 1;
-                return Err(anyhow!(DecodeError::torn()).context(self.place()));
+            if input.may_be_torn() && self.keys.reads_tsv() {
+                self.line_number += 1;
+                return Err(anyhow!(DecodeError::torn()).context(self.position()));
             }
-            if !last {
-                // The line of one file must not run into the next file's first.
+            if !is_last {
+                // The last line of a file must not run into the next file's first.
                 self.pending.push(b'\n');
             }
             let line = std::mem::take(&mut self.pending);
             self.searched = 0;
-            self.hand_line(&line, sink)?;
+            self.give_line(&line, sink)?;
         }
-        Ok(Ending::End)
+        Ok(Stop::EndOfInput)
     }
 
-    /// Hands over the whole lines and keeps the rest.
-    fn hand_over(&mut self, sink: &mut impl Sink) -> Result<()> {
+    /// Gives all complete lines to the sink and keeps the rest.
+    fn split_lines(&mut self, sink: &mut impl Sink) -> Result<()> {
         let pending = std::mem::take(&mut self.pending);
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', &pending[self.searched..]) {
             let end = self.searched + end + 1;
-            self.hand_line(&pending[start..end], sink)?;
+            self.give_line(&pending[start..end], sink)?;
             start = end;
         }
         self.pending = pending;
@@ -173,19 +185,19 @@ impl Lines<'_, '_> {
     }
 
     #[inline]
-    fn hand_line(&mut self, line: &[u8], sink: &mut impl Sink) -> Result<()> {
-        self.number += 1;
+    fn give_line(&mut self, line: &[u8], sink: &mut impl Sink) -> Result<()> {
+        self.line_number += 1;
         let text = line.strip_suffix(b"\n").unwrap_or(line);
-        match self.keys.find(text, |key| sink.line(key, line)) {
+        match self.keys.with_key(text, |key| sink.line(key, line)) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) if error.is::<KeyError>() => Err(error.context(self.place())),
-            // What could not be passed on is not the line's fault.
+            Ok(Err(error)) if error.is::<KeyError>() => Err(error.context(self.position())),
+            // Writing failed: not the line's fault.
             Ok(Err(error)) => Err(error),
-            Err(error) => Err(anyhow!(error).context(self.place())),
+            Err(error) => Err(anyhow!(error).context(self.position())),
         }
     }
 
-    fn place(&self) -> String {
-        format!("{}: line {}", self.name, self.number)
+    fn position(&self) -> String {
+        format!("{}: line {}", self.name, self.line_number)
     }
 }

@@ -1,8 +1,8 @@
-//! Says which partition each record belongs to: `bytes -> lines -> key -> partition -> label, file, command or count`.
+//! The partition of each record's key: `bytes -> lines -> key -> partition -> label, file, command or count`.
 
 mod cli;
+mod config;
 mod exec;
-mod input;
 mod keys;
 mod label;
 mod lines;
@@ -11,7 +11,8 @@ mod pairs;
 mod sketch;
 mod skew;
 mod split;
-mod watch;
+mod template;
+mod topic;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -19,36 +20,37 @@ use std::process::ExitCode;
 use tools::cli::signals::Signals;
 use tools::cli::{parse, run};
 
-use cli::{Cli, Config, Mode};
+use cli::Cli;
+use config::{Config, Mode, TopicConfig};
 use exec::Children;
-use input::Input;
-use keys::Keys;
+use keys::KeyReader;
 use label::Label;
+use lines::Input;
 use skew::Skew;
 use split::Split;
-use watch::Watch;
+use topic::TopicMonitor;
 
 fn main() -> ExitCode {
     run("kpart", || {
         let cli = parse::<Cli>()?;
         let signals = Signals::catch()?;
-        let watch = cli.topic()?.map(|topic| Watch::start(&topic, &signals));
-        let watch = watch.transpose()?;
-        let count = watch.as_ref().map(Watch::count);
+        let topic = TopicConfig::new(&cli)?.map(|topic| TopicMonitor::start(topic, &signals));
+        let topic = topic.transpose()?;
+        let count = topic.as_ref().map(TopicMonitor::count);
         let config = Config::new(&cli, count, io::stdout().is_terminal())?;
         let input = Input {
-            watch,
+            topic,
             paths: &config.inputs,
-            keys: Keys::new(&config.key)?,
+            keys: KeyReader::new(config.key)?,
             signals: &signals,
         };
         match config.mode {
-            Mode::Label(partitioner) => input.pour(Label::new(partitioner, &signals)?),
-            Mode::Split(partitioner, pattern) => input.pour(Split::new(partitioner, pattern)?),
-            Mode::Exec(partitioner, exec) => {
-                input.pour(Children::start(partitioner, &exec, &signals)?)
+            Mode::Label(partitioner) => input.write_to(Label::new(partitioner, &signals)?),
+            Mode::Split(partitioner, files) => input.write_to(Split::new(partitioner, files)?),
+            Mode::Exec(partitioner, command) => {
+                input.write_to(Children::start(partitioner, command, &signals)?)
             }
-            Mode::Skew(candidates, style) => input.pour(Skew::new(candidates, style, &signals)),
+            Mode::Skew(candidates, style) => input.write_to(Skew::new(candidates, style, &signals)),
         }
     })
 }

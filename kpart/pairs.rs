@@ -6,7 +6,8 @@ mod walk;
 use clap::{CommandFactory, Parser};
 use walk::{Shown, Walk, connection, mode, outcome};
 
-use crate::cli::{Cli, Config};
+use crate::cli::Cli;
+use crate::config::{Config, TopicConfig};
 
 const VALUES: &[(&str, &str)] = &[
     ("count", "2"),
@@ -108,7 +109,7 @@ fn every_option_of_every_mode_is_refused_by_name_or_does_something() {
         outcome: |words| {
             outcome("kpart", words, |words| {
                 let cli = Cli::try_parse_from(words)?;
-                let topic = cli.topic()?;
+                let topic = TopicConfig::new(&cli)?;
                 Config::new(&cli, topic.map(|_| 3), false).map(|_| Vec::new())
             })
         },

@@ -4,39 +4,33 @@ use std::collections::HashMap;
 
 use twox_hash::XxHash64;
 
-/// Keys remembered between two prunings.
-const KEPT: usize = 32_768;
-/// Bytes of a key that are kept to show it.
-const SHOWN_BYTES: usize = 128;
+/// Keys that a pruning keeps at most.
+const MAX_KEYS: usize = 32_768;
+/// Bytes of a key that are kept for the report.
+const PREFIX_BYTES: usize = 128;
 
 /// Counts of the keys that may be heavy: Misra and Gries, "Finding repeated
 /// elements" (1982), pruned in batches so that a key costs one look-up.
 ///
 /// A count is never too high, and too low by at most [`Sketch::error`],
-/// which is at most the number of records / 32,768. As long as there are no
-/// more than 65,536 different keys the counts are exact. Keys are told apart
-/// by a hash of 64 bits.
+/// which is at most the number of records / 32,768. With at most 65,536
+/// different keys the counts are exact. Keys are equal if
+/// their 64-bit hashes are.
 pub(crate) struct Sketch {
-    counts: HashMap<u64, Entry>,
+    counts: HashMap<u64, KeyCount>,
     error: u64,
-}
-
-struct Entry {
-    records: u64,
-    shown: Vec<u8>,
 }
 
 /// A key and how often it was seen, at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heavy {
-    /// The key, cut to 128 bytes.
+pub(crate) struct KeyCount {
+    /// The first 128 bytes of the key.
     pub(crate) key: Vec<u8>,
-    /// Records of this key, too few by at most [`Sketch::error`].
+    /// Records with this key, too few by at most [`Sketch::error`].
     pub(crate) records: u64,
 }
 
 impl Sketch {
-    /// A sketch of no keys.
     pub(crate) fn new() -> Sketch {
         Sketch {
             counts: HashMap::new(),
@@ -56,20 +50,20 @@ impl Sketch {
             entry.records += 1;
             return;
         }
-        if self.counts.len() >= 2 * KEPT {
+        if self.counts.len() >= 2 * MAX_KEYS {
             self.prune();
         }
-        let shown = key[..key.len().min(SHOWN_BYTES)].to_vec();
-        self.counts.insert(id, Entry { records: 1, shown });
+        let key = key[..key.len().min(PREFIX_BYTES)].to_vec();
+        self.counts.insert(id, KeyCount { key, records: 1 });
     }
 
-    /// Takes the median from every count and forgets the keys that have nothing left.
+    /// Subtracts the median from every count and removes the keys without a count.
     ///
-    /// At least half of the counts, so 32,768, lose the median whole: all prunings
-    /// together take no more from any key than the number of records / 32,768.
+    /// At least half of the counts, 32,768, lose the whole median: all prunings
+    /// together subtract at most the number of records / 32,768 from a key.
     fn prune(&mut self) {
         let mut records: Vec<u64> = self.counts.values().map(|entry| entry.records).collect();
-        let (_, &mut median, _) = records.select_nth_unstable(KEPT);
+        let (_, &mut median, _) = records.select_nth_unstable(MAX_KEYS);
         self.error += median;
         self.counts.retain(|_, entry| {
             entry.records = entry.records.saturating_sub(median);
@@ -77,19 +71,13 @@ impl Sketch {
         });
     }
 
-    /// The heaviest keys, heaviest first; none whose count is within the error, which a light key could have too.
-    pub(crate) fn heaviest(&self, count: usize) -> Vec<Heavy> {
-        let entries = self.counts.values();
-        let mut heavy: Vec<&Entry> = entries.filter(|entry| entry.records > self.error).collect();
-        heavy.sort_unstable_by(|a, b| (b.records, &a.shown).cmp(&(a.records, &b.shown)));
-        heavy.truncate(count);
-        heavy
-            .into_iter()
-            .map(|entry| Heavy {
-                key: entry.shown.clone(),
-                records: entry.records,
-            })
-            .collect()
+    /// The heaviest keys, heaviest first, without those whose count is within the error: a rare key may have it too.
+    pub(crate) fn heaviest(&self, count: usize) -> Vec<&KeyCount> {
+        let counts = self.counts.values();
+        let mut heaviest: Vec<_> = counts.filter(|key| key.records > self.error).collect();
+        heaviest.sort_unstable_by(|a, b| (b.records, &a.key).cmp(&(a.records, &b.key)));
+        heaviest.truncate(count);
+        heaviest
     }
 }
 
@@ -106,11 +94,11 @@ mod tests {
         sketch.add(b"heavy");
         sketch.add(b"heavy");
         assert_eq!(sketch.error(), 0);
-        let heavy = Heavy {
+        let heavy = KeyCount {
             key: b"heavy".to_vec(),
             records: 2,
         };
-        assert_eq!(sketch.heaviest(1), [heavy]);
+        assert_eq!(sketch.heaviest(1), [&heavy]);
     }
 
     #[test]
@@ -124,8 +112,8 @@ mod tests {
                 _ => sketch.add(&number.to_be_bytes()),
             }
         }
-        assert!(sketch.counts.len() <= 2 * KEPT);
-        assert!(sketch.error() > 0 && sketch.error() <= records / KEPT as u64);
+        assert!(sketch.counts.len() <= 2 * MAX_KEYS);
+        assert!(sketch.error() > 0 && sketch.error() <= records / MAX_KEYS as u64);
         let heavy = sketch.heaviest(2);
         for (found, key, exact) in [
             (&heavy[0], "tenth", 100_000),
@@ -137,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_key_is_cut_only_for_show() {
+    fn a_long_key_is_cut_only_for_the_report() {
         let mut sketch = Sketch::new();
         let mut key = vec![b'k'; 1000];
         sketch.add(&key);
@@ -148,7 +136,7 @@ mod tests {
         assert!(
             heavy
                 .iter()
-                .all(|heavy| heavy.key.len() == SHOWN_BYTES && heavy.records == 1)
+                .all(|heavy| heavy.key.len() == PREFIX_BYTES && heavy.records == 1)
         );
     }
 }

@@ -13,7 +13,7 @@ use crate::sketch::Sketch;
 /// How many keys are listed.
 const HEAVIEST: usize = 10;
 
-const CANDIDATES: [Column; 12] = [
+const CANDIDATE_COLUMNS: [Column; 12] = [
     Column::label("row"),
     Column::label("partitions"),
     Column::value("records", "Records that have a partition."),
@@ -40,7 +40,7 @@ const CANDIDATES: [Column; 12] = [
     ),
 ];
 
-const KEYS: [Column; 5] = [
+const KEY_COLUMNS: [Column; 5] = [
     Column::label("row"),
     Column::label("key"),
     Column::value("key_records", "Records of the key, at least."),
@@ -68,7 +68,7 @@ struct Candidate {
     random_records: u64,
 }
 
-/// What a partition holds; loads are in the order of their records.
+/// Records and bytes of a partition; ordered by records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Load {
     records: u64,
@@ -76,7 +76,6 @@ struct Load {
 }
 
 impl<'a> Skew<'a> {
-    /// Counters for each candidate.
     pub(crate) fn new(
         candidates: Vec<Partitioner>,
         style: Style,
@@ -98,21 +97,21 @@ impl<'a> Skew<'a> {
     }
 
     fn key_report(&self) -> Report {
-        let mut report = Report::new("kpart", &KEYS);
-        for heavy in self.keys.heaviest(HEAVIEST) {
+        let mut report = Report::new("kpart", &KEY_COLUMNS);
+        for key in self.keys.heaviest(HEAVIEST) {
             report.push(vec![
                 "key".into(),
-                readable(&heavy.key).into(),
-                count(heavy.records),
+                readable(&key.key).into(),
+                count(key.records),
                 count(self.keys.error()),
-                Cell::Share(rounded(heavy.records as f64 / self.records as f64)),
+                Cell::Share(rounded(key.records as f64 / self.records as f64)),
             ]);
         }
         report
     }
 
     fn candidate_report(&self) -> Report {
-        let mut report = Report::new("kpart", &CANDIDATES);
+        let mut report = Report::new("kpart", &CANDIDATE_COLUMNS);
         for candidate in &self.candidates {
             report.push(candidate.row());
         }
@@ -135,7 +134,7 @@ impl Candidate {
             .get((loads.len() - 1) / 2)
             .copied()
             .unwrap_or_default();
-        // Of a fair share, total / partitions; multiplied first, so that a plain ratio stays one.
+        // Multiplied before the division, so that a ratio of integers stays exact.
         let ratio = (fullest.records * loads.len() as u64) as f64 / total.records as f64;
         let mut row = vec!["partitions".into(), count(loads.len() as u64)];
         for load in [total, fullest, emptiest, median] {
@@ -148,15 +147,15 @@ impl Candidate {
     }
 }
 
-/// Six decimals say all that a share can tell.
+/// To six decimals.
 fn rounded(number: f64) -> f64 {
     (number * 1e6).round() / 1e6
 }
 
-/// Both reports as one, for a format whose lines have the same columns: those of the one are empty in the other.
+/// Both reports as one, for a format with the same columns in all lines: each row leaves those of the other report empty.
 fn joined(candidates: &Report, keys: &Report) -> Report {
-    let own = &KEYS[1..];
-    let columns: Vec<Column> = CANDIDATES.iter().chain(own).copied().collect();
+    let own = &KEY_COLUMNS[1..];
+    let columns: Vec<Column> = CANDIDATE_COLUMNS.iter().chain(own).copied().collect();
     let mut report = Report::new("kpart", &columns);
     let unknown = |count| std::iter::repeat_n(Cell::Unknown, count);
     for row in candidates.rows() {
@@ -164,7 +163,7 @@ fn joined(candidates: &Report, keys: &Report) -> Report {
     }
     for row in keys.rows() {
         let (kind, cells) = row.split_at(1);
-        let gap = unknown(CANDIDATES.len() - 1);
+        let gap = unknown(CANDIDATE_COLUMNS.len() - 1);
         report.push(
             kind.iter()
                 .cloned()
@@ -191,7 +190,7 @@ fn readable(key: &[u8]) -> String {
 impl Sink for Skew<'_> {
     fn line(&mut self, key: Key<'_>, line: &[u8]) -> Result<()> {
         for candidate in &mut self.candidates {
-            match candidate.partitioner.place(key)? {
+            match candidate.partitioner.partition(key)? {
                 Partition::Number(number) => {
                     let load = &mut candidate.loads[number as usize];
                     load.records += 1;
@@ -201,7 +200,7 @@ impl Sink for Skew<'_> {
             }
         }
         self.records += 1;
-        // NULL has no weight of its own: it is nobody's key.
+        // Records without a key have no key to count.
         match key {
             [None] => {}
             [Some(key)] => self.keys.add(key),
@@ -223,9 +222,9 @@ impl Sink for Skew<'_> {
         Ok(())
     }
 
-    fn finish(self, whole: bool) -> Result<()> {
+    fn finish(self, is_complete: bool) -> Result<()> {
         // A report about part of the input would look like one about all of it.
-        if !whole {
+        if !is_complete {
             return Ok(());
         }
         let mut out = Out::stdout()?;

@@ -10,7 +10,7 @@ use super::postgres::Type;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// What a Kafka client does with a key.
-    Kafka(Kafka),
+    Kafka(KafkaPartitioner),
     /// `CRC32(key) MOD n`, as `PARTITION BY HASH (CRC32(key))` of `MySQL` and `MariaDB`.
     MysqlCrc32,
     /// `PARTITION BY HASH (number)` of `MySQL` and `MariaDB`: the remainder without its sign.
@@ -31,9 +31,8 @@ pub enum Algorithm {
     Cassandra,
 }
 
-/// The partitioners of Kafka's clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kafka {
+pub enum KafkaPartitioner {
     /// The Java client: murmur2, NULL is random.
     Java,
     /// librdkafka's `consistent`: CRC-32.
@@ -56,18 +55,27 @@ pub enum Kafka {
 
 /// The algorithms whose name is one word.
 const WORDS: [(&str, Algorithm); 15] = [
-    ("java", Algorithm::Kafka(Kafka::Java)),
-    ("consistent", Algorithm::Kafka(Kafka::Consistent)),
+    ("java", Algorithm::Kafka(KafkaPartitioner::Java)),
+    ("consistent", Algorithm::Kafka(KafkaPartitioner::Consistent)),
     (
         "consistent_random",
-        Algorithm::Kafka(Kafka::ConsistentRandom),
+        Algorithm::Kafka(KafkaPartitioner::ConsistentRandom),
     ),
-    ("murmur2", Algorithm::Kafka(Kafka::Murmur2)),
-    ("murmur2_random", Algorithm::Kafka(Kafka::Murmur2Random)),
-    ("fnv1a", Algorithm::Kafka(Kafka::Fnv1a)),
-    ("fnv1a_random", Algorithm::Kafka(Kafka::Fnv1aRandom)),
-    ("sarama", Algorithm::Kafka(Kafka::Sarama)),
-    ("sarama-reference", Algorithm::Kafka(Kafka::SaramaReference)),
+    ("murmur2", Algorithm::Kafka(KafkaPartitioner::Murmur2)),
+    (
+        "murmur2_random",
+        Algorithm::Kafka(KafkaPartitioner::Murmur2Random),
+    ),
+    ("fnv1a", Algorithm::Kafka(KafkaPartitioner::Fnv1a)),
+    (
+        "fnv1a_random",
+        Algorithm::Kafka(KafkaPartitioner::Fnv1aRandom),
+    ),
+    ("sarama", Algorithm::Kafka(KafkaPartitioner::Sarama)),
+    (
+        "sarama-reference",
+        Algorithm::Kafka(KafkaPartitioner::SaramaReference),
+    ),
     ("mysql-crc32", Algorithm::MysqlCrc32),
     ("mysql-hash", Algorithm::MysqlHash),
     ("jump", Algorithm::Jump),
@@ -76,13 +84,13 @@ const WORDS: [(&str, Algorithm); 15] = [
     ("cassandra", Algorithm::Cassandra),
 ];
 
-/// A name that is no algorithm's; says what would be.
+/// An unknown name; the message lists the known ones.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NameError(pub(super) String);
 
 impl Algorithm {
-    /// Whether the answer is one of a number of partitions that has to be given.
+    /// Whether the algorithm needs a number of partitions.
     pub fn takes_count(&self) -> bool {
         !matches!(self, Self::Redis | Self::Cassandra | Self::Hashtext)
     }
@@ -143,7 +151,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// What a name stands for in a table of names.
+/// Looks a name up in a table of names.
 pub(super) fn named<T: Clone>(names: &[(&str, T)], name: &str, kind: &str) -> Result<T, NameError> {
     let found = names.iter().find(|(known, _)| *known == name);
     found.map(|(_, value)| value.clone()).ok_or_else(|| {
@@ -155,7 +163,7 @@ pub(super) fn named<T: Clone>(names: &[(&str, T)], name: &str, kind: &str) -> Re
     })
 }
 
-/// The name of a value in a table of names that has every value.
+/// The name of a value in a table that has every value.
 pub(super) fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
     names
         .iter()

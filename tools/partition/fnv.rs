@@ -11,13 +11,13 @@ pub(super) fn hash(key: &[u8]) -> u32 {
 
 /// librdkafka's `rd_kafka_msg_partitioner_fnv1a` and Sarama's `NewHashPartitioner`:
 /// the signed remainder, its sign dropped.
-pub(super) fn place(key: &[u8], count: u32) -> u32 {
+pub(super) fn partition(key: &[u8], count: u32) -> u32 {
     ((i64::from(hash(key) as i32)) % i64::from(count)).unsigned_abs() as u32
 }
 
 /// Sarama's `NewReferenceHashPartitioner`: the sign bit is cleared before the
 /// remainder, as the Java client does with its own hash.
-pub(super) fn place_reference(key: &[u8], count: u32) -> u32 {
+pub(super) fn partition_reference(key: &[u8], count: u32) -> u32 {
     (hash(key) & 0x7fff_ffff) % count
 }
 

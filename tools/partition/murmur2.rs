@@ -16,7 +16,7 @@ pub(super) fn positive(key: &[u8]) -> u32 {
 }
 
 /// The partition, as `BuiltInPartitioner.partitionForKey` of the Java client computes it.
-pub(super) fn place(key: &[u8], count: u32) -> u32 {
+pub(super) fn partition(key: &[u8], count: u32) -> u32 {
     positive(key) % count
 }
 
@@ -27,6 +27,6 @@ mod tests {
     #[test]
     fn the_empty_key_hashes_as_in_java() {
         assert_eq!(hash(b""), 275_646_681);
-        assert_eq!(place(b"", 12), 9);
+        assert_eq!(partition(b"", 12), 9);
     }
 }

@@ -92,7 +92,6 @@ pub(super) fn any_64_bits(key: &[u8]) -> Result<u64, KeyError> {
 }
 
 fn decimal(key: &[u8]) -> Option<i128> {
-    // Twenty digits and a sign hold every 64-bit number; more are leading zeros at best.
     std::str::from_utf8(key).ok()?.parse().ok()
 }
 

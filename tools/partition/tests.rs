@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// `tests/vectors/README.md` says which implementation answered each row.
+/// `tests/vectors/README.md` names the implementation of each row.
 const VECTORS: &str = include_str!("../../tests/vectors/partitions.tsv");
 
 /// Further keys, every length among them; `tests/vectors/more.py` made it.
@@ -11,7 +11,7 @@ const MORE: &str = include_str!("../../tests/vectors/more.tsv");
 /// The shards that a Distributed table with weights chose.
 const DISTRIBUTED: &str = include_str!("../../tests/vectors/distributed.tsv");
 
-/// The `--algo` that stands for a row's algorithm. `None` fails the test: every row has to be known.
+/// The `--algo` of a row's algorithm.
 fn algo_of(row: &str) -> Option<&'static str> {
     Some(match row {
         "java-murmur2" => "java",
@@ -76,8 +76,8 @@ fn partitioner(algo: &str, count: Option<u32>) -> Partitioner {
     Partitioner::new(algorithm, count, &[]).unwrap()
 }
 
-fn place(algo: &str, count: u32, key: &[Option<&[u8]>]) -> Result<Partition, KeyError> {
-    partitioner(algo, Some(count)).place(key)
+fn partition(algo: &str, count: u32, key: &[Option<&[u8]>]) -> Result<Partition, KeyError> {
+    partitioner(algo, Some(count)).partition(key)
 }
 
 #[test]
@@ -95,12 +95,12 @@ fn every_recorded_answer_is_given_again() {
         let algo = algo_of(row).unwrap_or_else(|| panic!("no algorithm for {row}"));
         let key = key_of(key);
         let found = partitioner(algo, count.parse().ok())
-            .place(&[key.as_deref()])
+            .partition(&[key.as_deref()])
             .unwrap();
         if wanted.starts_with("random(") {
             assert_eq!(found, Partition::Random, "{line}");
         } else {
-            // A token stands in the column of hashes.
+            // A token is in the column of hashes.
             let wanted = if wanted.is_empty() { hash } else { wanted };
             assert_eq!(found.label().to_string(), wanted, "{line}");
         }
@@ -110,7 +110,7 @@ fn every_recorded_answer_is_given_again() {
 }
 
 #[test]
-fn further_keys_are_placed_as_the_real_implementations_place_them() {
+fn further_keys_have_the_partitions_of_the_real_implementations() {
     let mut rows = 0;
     for line in MORE.lines().skip(1) {
         let [algo, _, key, count, _, wanted] = *line.split('\t').collect::<Vec<_>>() else {
@@ -118,7 +118,9 @@ fn further_keys_are_placed_as_the_real_implementations_place_them() {
         };
         let key: Vec<_> = key.split(',').map(key_of).collect();
         let key: Vec<_> = key.iter().map(Option::as_deref).collect();
-        let found = partitioner(algo, count.parse().ok()).place(&key).unwrap();
+        let found = partitioner(algo, count.parse().ok())
+            .partition(&key)
+            .unwrap();
         assert_eq!(found.label().to_string(), wanted, "{line}");
         rows += 1;
     }
@@ -132,7 +134,7 @@ fn weighted_shards_are_those_of_a_distributed_table() {
     let mut rows = 0;
     for line in DISTRIBUTED.lines().skip(1) {
         let (key, shard) = line.split_once('\t').unwrap();
-        let found = partitioner.place(&[Some(key.as_bytes())]).unwrap();
+        let found = partitioner.partition(&[Some(key.as_bytes())]).unwrap();
         assert_eq!(found.label().to_string(), shard, "{key}");
         rows += 1;
     }
@@ -140,7 +142,7 @@ fn weighted_shards_are_those_of_a_distributed_table() {
 }
 
 #[test]
-fn a_null_key_is_placed_as_each_original_does() {
+fn a_null_key_has_the_partition_of_each_original() {
     use Partition::{Number, Random};
     for (algo, null, empty) in [
         ("java", Random, Number(9)),
@@ -153,10 +155,14 @@ fn a_null_key_is_placed_as_each_original_does() {
         ("sarama", Random, Number(3)),
         ("mysql-crc32", Number(0), Number(0)),
     ] {
-        assert_eq!(place(algo, 12, &[None]), Ok(null), "{algo}, NULL");
-        assert_eq!(place(algo, 12, &[Some(b"")]), Ok(empty), "{algo}, empty");
+        assert_eq!(partition(algo, 12, &[None]), Ok(null), "{algo}, NULL");
+        assert_eq!(
+            partition(algo, 12, &[Some(b"")]),
+            Ok(empty),
+            "{algo}, empty"
+        );
     }
-    assert_eq!(place("postgres:text", 12, &[None]), Ok(Number(0)));
+    assert_eq!(partition("postgres:text", 12, &[None]), Ok(Number(0)));
     for algo in [
         "redis",
         "cassandra",
@@ -164,7 +170,7 @@ fn a_null_key_is_placed_as_each_original_does() {
         "jump",
         "clickhouse:cityHash64",
     ] {
-        let error = place(algo, 12, &[None]).unwrap_err();
+        let error = partition(algo, 12, &[None]).unwrap_err();
         assert_eq!(error, KeyError::Null(algo.to_owned()));
     }
 }
@@ -271,27 +277,27 @@ fn a_count_and_weights_are_taken_only_where_they_mean_something() {
 fn a_key_has_as_many_columns_as_the_algorithm_takes() {
     let two = [Some(&b"1"[..]), Some(b"2")];
     assert_eq!(
-        place("java", 12, &two),
+        partition("java", 12, &two),
         Err(KeyError::Columns {
-            wanted: 1,
+            expected: 1,
             found: 2
         })
     );
     assert_eq!(
-        place("postgres:int", 12, &two),
+        partition("postgres:int", 12, &two),
         Err(KeyError::Columns {
-            wanted: 1,
+            expected: 1,
             found: 2
         })
     );
-    assert!(place("postgres:int,bigint", 12, &two).is_ok());
+    assert!(partition("postgres:int,bigint", 12, &two).is_ok());
 }
 
 #[test]
 fn a_key_that_is_no_number_is_named_in_print() {
-    let error = place("postgres:bigint", 12, &[Some(b"12\t\xff")]).unwrap_err();
+    let error = partition("postgres:bigint", 12, &[Some(b"12\t\xff")]).unwrap_err();
     assert_eq!(error.to_string(), r"the key is no int64: 12\t\xff");
-    let error = place("jump", 12, &[Some(&[b'9'; 60])]).unwrap_err();
+    let error = partition("jump", 12, &[Some(&[b'9'; 60])]).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("the key is no 64-bit integer: {}...", "9".repeat(40))
@@ -305,8 +311,8 @@ proptest::proptest! {
             "java", "consistent", "fnv1a", "sarama-reference", "mysql-crc32", "jump:xxHash64",
             "postgres:text", "clickhouse:sipHash64",
         ] {
-            let Ok(Partition::Number(number)) = place(algo, count, &[Some(&key)]) else {
-                panic!("{algo} places every key");
+            let Ok(Partition::Number(number)) = partition(algo, count, &[Some(&key)]) else {
+                panic!("{algo} has a partition for every key");
             };
             proptest::prop_assert!(number < count, "{algo}");
         }

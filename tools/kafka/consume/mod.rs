@@ -73,7 +73,7 @@ impl KeyPartition {
     pub fn partition(&self, count: u32) -> Result<i32, String> {
         let partitioner = Partitioner::new(self.algorithm.clone(), Some(count), &[]);
         let partitioner = partitioner.map_err(|error| error.to_string())?;
-        match partitioner.place(&[Some(&self.key)]) {
+        match partitioner.partition(&[Some(&self.key)]) {
             Ok(Partition::Number(partition)) => i32::try_from(partition).map_err(|e| e.to_string()),
             Ok(Partition::Random | Partition::Token(_)) => {
                 Err("it does not say in which partition this key is".to_owned())

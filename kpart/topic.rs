@@ -1,4 +1,4 @@
-//! How many partitions a topic has, asked at the start and again as lines go by.
+//! The number of partitions of a topic, asked for at the start and checked again while lines are read.
 
 use std::time::{Duration, Instant};
 
@@ -10,45 +10,42 @@ use tools::kafka::cluster::{Topics, metadata};
 use tools::kafka::error::code;
 use tools::kafka::{Client, KafkaError, Role};
 
-use crate::cli::Topic;
+use crate::config::TopicConfig;
 
-/// A topic whose number of partitions must not change while lines are placed by it.
-pub(crate) struct Watch<'a> {
+/// Checks that the number of partitions does not change while lines are assigned by it.
+pub(crate) struct TopicMonitor<'a> {
     client: Client,
     topic: String,
     count: u32,
-    every: Duration,
-    asked: Instant,
-    /// Lines that were placed when the number was last known to be right.
+    recheck: Duration,
+    last_check: Instant,
+    /// Lines read when the number was last known to be right.
     safe_lines: u64,
     signals: &'a Signals,
 }
 
-impl<'a> Watch<'a> {
-    /// Asks for the first time.
-    ///
+impl<'a> TopicMonitor<'a> {
     /// # Errors
     /// The cluster does not answer, or there is no such topic.
-    pub(crate) fn start(topic: &Topic, signals: &'a Signals) -> Result<Watch<'a>> {
-        let mut watch = Watch {
+    pub(crate) fn start(topic: TopicConfig, signals: &'a Signals) -> Result<TopicMonitor<'a>> {
+        let mut monitor = TopicMonitor {
             client: Client::new(&topic.options, Role::Consumer)?,
-            topic: topic.name.clone(),
+            topic: topic.name,
             count: 0,
-            every: topic.recheck,
-            asked: Instant::now(),
+            recheck: topic.recheck,
+            last_check: Instant::now(),
             safe_lines: 0,
             signals,
         };
-        watch.count = watch.ask()?;
-        Ok(watch)
+        monitor.count = monitor.fetch_count()?;
+        Ok(monitor)
     }
 
-    /// The number of partitions that lines are placed by.
     pub(crate) fn count(&self) -> u32 {
         self.count
     }
 
-    fn ask(&self) -> Result<u32> {
+    fn fetch_count(&self) -> Result<u32> {
         let names = [self.topic.clone()];
         let interrupted = || self.signals.caught().is_some();
         let cluster = metadata(&self.client, Topics::Named(&names), &interrupted)?;
@@ -67,27 +64,22 @@ impl<'a> Watch<'a> {
         Ok(topic.partitions.len() as u32)
     }
 
-    /// Asks again if it is time; `lines` were placed so far.
-    ///
-    /// A cluster that does not answer now is no reason to stop: the next answer tells.
-    ///
-    /// # Errors
-    /// The number is another one: lines after the last good answer may be misplaced.
-    pub(crate) fn look(&mut self, lines: u64) -> Result<()> {
-        if self.asked.elapsed() < self.every {
+    /// [Checks](TopicMonitor::check) if `--recheck` has passed since the last check.
+    pub(crate) fn check_if_due(&mut self, lines: u64) -> Result<()> {
+        if self.last_check.elapsed() < self.recheck {
             return Ok(());
         }
-        self.look_now(lines)
+        self.check(lines)
     }
 
-    /// Asks again, as [`Watch::look`] does when it is time.
+    /// Checks the number after `lines` lines. If the cluster does not answer, the next check decides.
     ///
     /// # Errors
-    /// As [`Watch::look`].
-    pub(crate) fn look_now(&mut self, lines: u64) -> Result<()> {
-        let answer = self.ask();
-        self.asked = Instant::now();
-        match answer {
+    /// The number has changed: lines after the last good check may be misplaced.
+    pub(crate) fn check(&mut self, lines: u64) -> Result<()> {
+        let count = self.fetch_count();
+        self.last_check = Instant::now();
+        match count {
             Ok(count) if count == self.count => self.safe_lines = lines,
             Ok(count) => bail!(
                 "topic {} has {count} partitions now, not {}: lines from {} on may be misplaced",

@@ -1,7 +1,7 @@
 //! From a key to a partition, as each client and database does it. Pure.
 //!
-//! A family of algorithms has one file with its hash functions; what a NULL key
-//! and an empty key mean is decided here, in [`Partitioner::place`]:
+//! Each family of algorithms has a file with its hash functions. NULL and empty
+//! keys are treated here, in [`Partitioner::partition`]:
 //!
 //! | algorithm | NULL key | empty key |
 //! |---|---|---|
@@ -13,7 +13,7 @@
 //! | `clickhouse`, `jump` | refused: the functions answer NULL, which is no shard | hashed; no number |
 //! | `redis`, `cassandra`, `hashtext` | refused: there are no NULL keys | hashed |
 //!
-//! A record with a random partition may be put anywhere by its producer, so it has no number here: [`Partition::Random`].
+//! The producer chooses a random partition itself, so there is no number for it here: [`Partition::Random`].
 
 mod algorithm;
 mod cassandra;
@@ -31,7 +31,7 @@ mod tests;
 
 use std::num::NonZeroU32;
 
-use algorithm::Kafka;
+use algorithm::KafkaPartitioner;
 pub use algorithm::{Algorithm, NameError};
 use clickhouse::Weights;
 
@@ -40,9 +40,9 @@ use clickhouse::Weights;
 pub enum Partition {
     /// A partition, shard or slot, counted from 0.
     Number(u32),
-    /// A point on a ring or in a range of hashes; which node owns it is the cluster's affair.
+    /// A point on a ring or in a range of hashes; the cluster knows which node owns it.
     Token(i64),
-    /// Wherever the producer likes.
+    /// The producer chooses.
     Random,
 }
 
@@ -57,7 +57,7 @@ impl Partition {
     }
 }
 
-/// A key that the algorithm cannot place.
+/// A key without a partition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The original has no answer for NULL.
@@ -66,19 +66,12 @@ pub enum KeyError {
     /// Not the text form of a value of the algorithm's type.
     #[error("the key is no {kind}: {text}")]
     NotA {
-        /// The type that the algorithm takes.
         kind: &'static str,
         /// The key, printable, cut to a length that fits a message.
         text: String,
     },
-    /// More or fewer columns than the algorithm takes.
-    #[error("the key has {found} columns, the algorithm takes {wanted}")]
-    Columns {
-        /// Columns that the algorithm takes.
-        wanted: usize,
-        /// Columns that were given.
-        found: usize,
-    },
+    #[error("the key has {found} columns, the algorithm takes {expected}")]
+    Columns { expected: usize, found: usize },
 }
 
 impl KeyError {
@@ -92,7 +85,7 @@ impl KeyError {
     }
 }
 
-/// An algorithm that does not go with the number of partitions or the weights given.
+/// An algorithm that does not fit the number of partitions or the weights.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// The algorithm takes the remainder of a number of partitions that was not given.
@@ -107,17 +100,10 @@ pub enum SetupError {
     /// Only `ClickHouse` has shards with weights.
     #[error("{0} has no weights")]
     Weights(Algorithm),
-    /// A shard has to have a weight.
     #[error("the weights add up to nothing")]
     NoWeight,
-    /// Each shard has one weight.
     #[error("{weights} weights for {count} shards")]
-    WeightCount {
-        /// Weights given.
-        weights: usize,
-        /// Shards given.
-        count: u32,
-    },
+    WeightCount { weights: usize, count: u32 },
 }
 
 /// An [`Algorithm`] set up for a number of partitions.
@@ -130,7 +116,7 @@ pub struct Partitioner {
 }
 
 impl Partitioner {
-    /// Sets an algorithm up. `weights`, of a `ClickHouse` Distributed table, may stand in for `count`; empty is "none".
+    /// `weights`, of a `ClickHouse` Distributed table, may replace `count`; empty is "none".
     ///
     /// # Errors
     /// The algorithm needs a count and has none, or the other way round; the same for weights.
@@ -170,7 +156,6 @@ impl Partitioner {
         })
     }
 
-    /// The algorithm.
     pub fn algorithm(&self) -> &Algorithm {
         &self.algorithm
     }
@@ -184,11 +169,11 @@ impl Partitioner {
         }
     }
 
-    /// The partition of a key, one slice for each column that the algorithm takes; `None` is NULL.
+    /// The partition of a key: a slice for each column that the algorithm takes; `None` is NULL.
     ///
     /// # Errors
     /// The original would refuse the key too: see [`KeyError`].
-    pub fn place(&self, key: &[Option<&[u8]>]) -> Result<Partition, KeyError> {
+    pub fn partition(&self, key: &[Option<&[u8]>]) -> Result<Partition, KeyError> {
         let count = self.count.get();
         if let Algorithm::Postgres(types) = &self.algorithm {
             if key.len() != types.len() {
@@ -201,7 +186,7 @@ impl Partitioner {
             return Err(self.columns(key));
         };
         if let Algorithm::Kafka(kafka) = self.algorithm {
-            return Ok(kafka.place(key, count));
+            return Ok(kafka.partition(key, count));
         }
         let Some(key) = key else {
             return match self.algorithm {
@@ -210,8 +195,8 @@ impl Partitioner {
             };
         };
         Ok(match &self.algorithm {
-            Algorithm::Kafka(_) | Algorithm::Postgres(_) => unreachable!("placed above"),
-            Algorithm::MysqlCrc32 => Partition::Number(crc::place(key, count)),
+            Algorithm::Kafka(_) | Algorithm::Postgres(_) => unreachable!("matched above"),
+            Algorithm::MysqlCrc32 => Partition::Number(crc::partition(key, count)),
             Algorithm::MysqlHash => {
                 let value = number::integer(key, number::Integer::I64)? as i64;
                 Partition::Number((value % i64::from(count)).unsigned_abs() as u32)
@@ -235,27 +220,27 @@ impl Partitioner {
 
     fn columns(&self, key: &[Option<&[u8]>]) -> KeyError {
         KeyError::Columns {
-            wanted: self.algorithm.columns(),
+            expected: self.algorithm.columns(),
             found: key.len(),
         }
     }
 }
 
-impl Kafka {
+impl KafkaPartitioner {
     /// The partition of a key as a Kafka client chooses it, or random where the client would.
-    fn place(self, key: Option<&[u8]>, count: u32) -> Partition {
-        let place = match self {
-            Self::Consistent | Self::ConsistentRandom => crc::place,
-            Self::Java | Self::Murmur2 | Self::Murmur2Random => murmur2::place,
-            Self::Fnv1a | Self::Fnv1aRandom | Self::Sarama => fnv::place,
-            Self::SaramaReference => fnv::place_reference,
+    fn partition(self, key: Option<&[u8]>, count: u32) -> Partition {
+        let partition = match self {
+            Self::Consistent | Self::ConsistentRandom => crc::partition,
+            Self::Java | Self::Murmur2 | Self::Murmur2Random => murmur2::partition,
+            Self::Fnv1a | Self::Fnv1aRandom | Self::Sarama => fnv::partition,
+            Self::SaramaReference => fnv::partition_reference,
         };
         match (self, key) {
             (Self::Consistent | Self::Murmur2 | Self::Fnv1a, None) => {
-                Partition::Number(place(b"", count))
+                Partition::Number(partition(b"", count))
             }
             (_, None) | (Self::ConsistentRandom, Some(b"")) => Partition::Random,
-            (_, Some(key)) => Partition::Number(place(key, count)),
+            (_, Some(key)) => Partition::Number(partition(key, count)),
         }
     }
 }
