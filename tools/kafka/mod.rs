@@ -6,6 +6,7 @@
 //! - [`client`]: a librdkafka handle, its log, and why it can't reach anybody;
 //!   `certificate`: why TLS failed; `diagnosis`: which property mends a connection; `probe`: what listens at an address; `token`: OAUTHBEARER's tokens, `oidc`: from a token endpoint.
 //! - [`wire`]: any request of the protocol over librdkafka's connections.
+//! - `primitives`: parses the protocol's primitive types from untrusted bytes.
 //! - [`error`]: an error code of Kafka or librdkafka with its text.
 //!
 //! Records:
@@ -42,6 +43,7 @@ mod oidc;
 pub mod options;
 pub mod outage;
 mod partitions;
+mod primitives;
 mod probe;
 pub mod process;
 pub mod produce;

@@ -15,8 +15,8 @@
 mod fetch_response;
 #[path = "../../../tools/kafka/cluster/assignment.rs"]
 mod assignment;
-#[path = "../../../tools/kafka/cluster/reader.rs"]
-mod reader;
+#[path = "../../../tools/kafka/primitives.rs"]
+mod primitives;
 #[path = "../../../tools/kafka/cluster/share_answer.rs"]
 mod share_answer;
 

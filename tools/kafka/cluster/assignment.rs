@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::reader::Reader;
+use super::primitives::PrimitiveReader;
 
 /// Topics with their partitions. Nothing where a client wrote it in a way of its own, which names no partitions for us.
 pub(super) fn assigned(assignment: &[u8]) -> Vec<(Arc<str>, Vec<i32>)> {
@@ -12,12 +12,12 @@ pub(super) fn assigned(assignment: &[u8]) -> Vec<(Arc<str>, Vec<i32>)> {
 }
 
 fn read(assignment: &[u8]) -> Option<Vec<(Arc<str>, Vec<i32>)>> {
-    let mut reader = Reader(assignment);
+    let mut reader = PrimitiveReader(assignment);
     // What newer versions add stands behind this.
     let _version = reader.i16()?;
     reader.list(|reader| {
         let topic = reader.text()?;
-        Some((topic.into(), reader.list(Reader::i32)?))
+        Some((topic.into(), reader.list(PrimitiveReader::i32)?))
     })
 }
 

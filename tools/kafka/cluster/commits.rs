@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::metadata::Metadata;
 use super::offsets::{Isolation, Question, Spec, offsets_over};
 use super::patience::Patience;
-use super::reader::Reader;
+use super::primitives::PrimitiveReader;
 use super::spans::{LogSpan, read_spans};
 use crate::kafka::batch::RawRecord;
 use crate::kafka::error::{KafkaError, code};
@@ -134,7 +134,7 @@ impl CommitTimes {
 
 /// The group and the topic of a commit's key (`OffsetCommitKey.json`); none for a record about something else.
 fn group_and_topic(key: &[u8]) -> Option<(&str, &str)> {
-    let mut key = Reader(key);
+    let mut key = PrimitiveReader(key);
     matches!(key.i16()?, 0 | 1).then_some(())?;
     let (group, topic) = (key.text()?, key.text()?);
     key.i32().map(|_partition| (group, topic))

@@ -26,7 +26,6 @@ pub mod metadata;
 pub mod offsets;
 pub mod patience;
 pub mod pieces;
-mod reader;
 pub mod rights;
 pub mod share;
 mod share_answer;
@@ -35,6 +34,7 @@ mod streams;
 mod streams_answer;
 pub mod unread;
 
+use super::primitives;
 pub use commits::CommitTimes;
 pub use committed::{Committed, committed};
 pub use configs::{ConfigsOf, Resource, Setting, configs, topic_settings};

@@ -1,6 +1,6 @@
 //! What brokers answer to `DescribeShareGroupOffsets` (KIP-932; `DescribeShareGroupOffsetsResponse.json` of Kafka).
 
-use super::reader::Reader;
+use super::primitives::PrimitiveReader;
 
 /// The response, without the texts that say what its codes do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,7 +32,7 @@ pub(super) struct Partition {
 impl ShareOffsetsResponse {
     /// Reads a whole response of this version; `None` where it is malformed.
     pub(super) fn read(bytes: &[u8], version: i16) -> Option<ShareOffsetsResponse> {
-        let mut reader = Reader(bytes);
+        let mut reader = PrimitiveReader(bytes);
         let _throttle_time_ms = reader.i32()?;
         let groups = reader.compact_list(|reader| group(reader, version))?;
         reader.skip_tags()?;
@@ -40,7 +40,7 @@ impl ShareOffsetsResponse {
     }
 }
 
-fn group(reader: &mut Reader<'_>, version: i16) -> Option<Group> {
+fn group(reader: &mut PrimitiveReader<'_>, version: i16) -> Option<Group> {
     let id = reader.compact_text()?.to_owned();
     let topics = reader.compact_list(|reader| topic(reader, version))?;
     let error_code = reader.i16()?;
@@ -53,7 +53,7 @@ fn group(reader: &mut Reader<'_>, version: i16) -> Option<Group> {
     })
 }
 
-fn topic(reader: &mut Reader<'_>, version: i16) -> Option<Topic> {
+fn topic(reader: &mut PrimitiveReader<'_>, version: i16) -> Option<Topic> {
     let name = reader.compact_text()?.to_owned();
     let _topic_id = reader.bytes(16)?;
     let partitions = reader.compact_list(|reader| partition(reader, version))?;
@@ -61,7 +61,7 @@ fn topic(reader: &mut Reader<'_>, version: i16) -> Option<Topic> {
     Some(Topic { name, partitions })
 }
 
-fn partition(reader: &mut Reader<'_>, version: i16) -> Option<Partition> {
+fn partition(reader: &mut PrimitiveReader<'_>, version: i16) -> Option<Partition> {
     let id = reader.i32()?;
     let start = reader.i64()?;
     let _leader_epoch = reader.i32()?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::reader::Reader;
+use super::primitives::PrimitiveReader;
 
 /// The response, without what a reader's lag has nothing to do with.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +51,7 @@ impl Member {
 impl StreamsGroupsResponse {
     /// Reads a whole response; `None` where it is malformed.
     pub(super) fn read(bytes: &[u8], _version: i16) -> Option<StreamsGroupsResponse> {
-        let mut reader = Reader(bytes);
+        let mut reader = PrimitiveReader(bytes);
         let _throttle_time_ms = reader.i32()?;
         let groups = reader.compact_list(group)?;
         reader.skip_tags()?;
@@ -59,7 +59,7 @@ impl StreamsGroupsResponse {
     }
 }
 
-fn group(reader: &mut Reader<'_>) -> Option<Group> {
+fn group(reader: &mut PrimitiveReader<'_>) -> Option<Group> {
     let error_code = reader.i16()?;
     let _error_message = reader.compact_text()?;
     let id = reader.compact_text()?.to_owned();
@@ -79,14 +79,14 @@ fn group(reader: &mut Reader<'_>) -> Option<Group> {
     })
 }
 
-fn topology(reader: &mut Reader<'_>) -> Option<HashMap<String, Vec<Arc<str>>>> {
+fn topology(reader: &mut PrimitiveReader<'_>) -> Option<HashMap<String, Vec<Arc<str>>>> {
     let _epoch = reader.i32()?;
     let subtopologies = reader.compact_list(subtopology)?;
     reader.skip_tags()?;
     Some(subtopologies.into_iter().collect())
 }
 
-fn subtopology(reader: &mut Reader<'_>) -> Option<(String, Vec<Arc<str>>)> {
+fn subtopology(reader: &mut PrimitiveReader<'_>) -> Option<(String, Vec<Arc<str>>)> {
     let id = reader.compact_text()?.to_owned();
     let mut sources = reader.compact_list(|reader| reader.compact_text().map(Arc::from))?;
     let _repartition_sinks = reader.compact_list(|reader| reader.compact_text().map(drop))?;
@@ -97,7 +97,7 @@ fn subtopology(reader: &mut Reader<'_>) -> Option<(String, Vec<Arc<str>>)> {
 }
 
 /// Its name.
-fn topic_info(reader: &mut Reader<'_>) -> Option<Arc<str>> {
+fn topic_info(reader: &mut PrimitiveReader<'_>) -> Option<Arc<str>> {
     let name = reader.compact_text()?.into();
     let _partitions = reader.i32()?;
     let _replication_factor = reader.i16()?;
@@ -106,13 +106,13 @@ fn topic_info(reader: &mut Reader<'_>) -> Option<Arc<str>> {
     Some(name)
 }
 
-fn key_value(reader: &mut Reader<'_>) -> Option<()> {
+fn key_value(reader: &mut PrimitiveReader<'_>) -> Option<()> {
     reader.compact_text()?;
     reader.compact_text()?;
     reader.skip_tags()
 }
 
-fn member(reader: &mut Reader<'_>) -> Option<Member> {
+fn member(reader: &mut PrimitiveReader<'_>) -> Option<Member> {
     let id = reader.compact_text()?.to_owned();
     let _member_epoch = reader.i32()?;
     let _instance_id = reader.compact_text()?;
@@ -141,7 +141,7 @@ fn member(reader: &mut Reader<'_>) -> Option<Member> {
     })
 }
 
-fn task_offset(reader: &mut Reader<'_>) -> Option<()> {
+fn task_offset(reader: &mut PrimitiveReader<'_>) -> Option<()> {
     let _subtopology = reader.compact_text()?;
     let _partition = reader.i32()?;
     let _offset = reader.i64()?;
@@ -149,7 +149,7 @@ fn task_offset(reader: &mut Reader<'_>) -> Option<()> {
 }
 
 /// The active tasks; standby and warm-up tasks read changelogs, which no group commits.
-fn assignment(reader: &mut Reader<'_>) -> Option<Vec<(String, Vec<i32>)>> {
+fn assignment(reader: &mut PrimitiveReader<'_>) -> Option<Vec<(String, Vec<i32>)>> {
     let active = reader.compact_list(tasks)?;
     let _standby = reader.compact_list(tasks)?;
     let _warm_up = reader.compact_list(tasks)?;
@@ -157,9 +157,9 @@ fn assignment(reader: &mut Reader<'_>) -> Option<Vec<(String, Vec<i32>)>> {
     Some(active)
 }
 
-fn tasks(reader: &mut Reader<'_>) -> Option<(String, Vec<i32>)> {
+fn tasks(reader: &mut PrimitiveReader<'_>) -> Option<(String, Vec<i32>)> {
     let subtopology = reader.compact_text()?.to_owned();
-    let partitions = reader.compact_list(Reader::i32)?;
+    let partitions = reader.compact_list(PrimitiveReader::i32)?;
     reader.skip_tags()?;
     Some((subtopology, partitions))
 }

@@ -27,7 +27,7 @@ pub use consumer::FetchConsumer;
 
 use std::ops::ControlFlow;
 
-use super::Options;
+use super::{Options, primitives};
 use crate::record::Record;
 
 /// Sets the properties that reading needs, unless the user set them.

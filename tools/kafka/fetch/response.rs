@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use super::primitives::PrimitiveReader;
+
 /// The first version with topic ids, which distinguish a recreated topic.
 pub(super) const WITH_IDS: i16 = 13;
 /// The first version with compact fields and tags.
 const FLEXIBLE: i16 = 12;
 /// The tagged field with the end of the last common epoch (KIP-595).
-const DIVERGING_EPOCH: u64 = 0;
+const DIVERGING_EPOCH: u32 = 0;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FetchResponse<'a> {
@@ -53,79 +55,82 @@ pub(super) struct MalformedResponse {
 
 impl FetchResponse<'_> {
     pub(super) fn parse(body: &[u8], version: i16) -> Result<FetchResponse<'_>, MalformedResponse> {
-        let mut cursor = Cursor {
-            body,
-            at: 0,
+        let mut parser = Parser {
+            reader: PrimitiveReader(body),
+            size: body.len(),
+            version,
             is_flexible: version >= FLEXIBLE,
-            version,
         };
-        cursor.response().map_err(|Malformed| MalformedResponse {
+        parser.response().ok_or_else(|| MalformedResponse {
             version,
-            at: cursor.at,
+            at: parser.position(),
             size: body.len(),
         })
     }
 }
 
-/// The cursor is where the body ends too early or is malformed.
-struct Malformed;
-
-type Parsed<T> = Result<T, Malformed>;
-
-struct Cursor<'a> {
-    body: &'a [u8],
-    at: usize,
-    is_flexible: bool,
+struct Parser<'a> {
+    reader: PrimitiveReader<'a>,
+    size: usize,
     version: i16,
+    is_flexible: bool,
 }
 
-impl<'a> Cursor<'a> {
-    fn response(&mut self) -> Parsed<FetchResponse<'a>> {
-        let throttle_ms = self.i32()?;
+impl<'a> Parser<'a> {
+    fn response(&mut self) -> Option<FetchResponse<'a>> {
+        let throttle_ms = self.reader.i32()?;
         let mut error = 0;
         if self.version >= 7 {
-            error = self.i16()?;
-            self.i32()?; // The session id.
+            error = self.reader.i16()?;
+            self.reader.i32()?; // The session id.
         }
         let mut partitions = Vec::new();
-        for _ in 0..self.count()? {
-            let topic = if self.version >= WITH_IDS {
-                TopicRef::Id(self.take()?)
-            } else {
-                TopicRef::Name(self.string()?)
-            };
-            for _ in 0..self.count()? {
+        for _ in 0..self.length()? {
+            let topic = self.topic()?;
+            for _ in 0..self.length()? {
                 partitions.push(self.partition(topic)?);
             }
             self.skip_tags()?;
         }
         self.skip_tags()?;
-        Ok(FetchResponse {
+        Some(FetchResponse {
             throttle_ms,
             error,
             partitions,
         })
     }
 
-    fn partition(&mut self, topic: TopicRef<'a>) -> Parsed<PartitionResponse<'a>> {
-        let partition = self.i32()?;
-        let error = self.i16()?;
-        let high_watermark = self.i64()?;
-        let last_stable_offset = self.i64()?;
+    fn topic(&mut self) -> Option<TopicRef<'a>> {
+        if self.version >= WITH_IDS {
+            return self.reader.array().map(TopicRef::Id);
+        }
+        let size = self.reader.string_length(self.is_flexible)?;
+        let name = std::str::from_utf8(self.reader.bytes(size)?).ok()?;
+        Some(TopicRef::Name(name))
+    }
+
+    fn partition(&mut self, topic: TopicRef<'a>) -> Option<PartitionResponse<'a>> {
+        let partition = self.reader.i32()?;
+        let error = self.reader.i16()?;
+        let high_watermark = self.reader.i64()?;
+        let last_stable_offset = self.reader.i64()?;
         if self.version >= 5 {
-            self.i64()?; // The log start.
+            self.reader.i64()?; // The log start.
         }
         let mut aborted = Vec::new();
-        for _ in 0..self.count()? {
-            aborted.push((self.i64()?, self.i64()?));
+        for _ in 0..self.length()? {
+            aborted.push((self.reader.i64()?, self.reader.i64()?));
             self.skip_tags()?;
         }
         let mut preferred_replica = None;
         if self.version >= 11 {
-            preferred_replica = Some(self.i32()?).filter(|&broker| broker >= 0);
+            preferred_replica = Some(self.reader.i32()?).filter(|&broker| broker >= 0);
         }
-        let records = self.bytes()?;
-        Ok(PartitionResponse {
+        let size = self.length()?;
+        let start = self.position();
+        self.reader.bytes(size)?;
+        let diverging = self.diverging_epoch()?;
+        Some(PartitionResponse {
             topic,
             partition,
             error,
@@ -133,105 +138,40 @@ impl<'a> Cursor<'a> {
             last_stable_offset,
             aborted,
             preferred_replica,
-            diverging: self.partition_tags()?,
-            records,
+            diverging: Some(diverging).filter(|&(epoch, offset)| epoch >= 0 || offset >= 0),
+            records: start..start + size,
         })
     }
 
-    /// The tagged fields of a partition, of which one is used.
-    fn partition_tags(&mut self) -> Parsed<Option<(i32, i64)>> {
-        let mut diverging = None;
+    /// The only tagged field of a partition that is used.
+    fn diverging_epoch(&mut self) -> Option<(i32, i64)> {
+        let mut diverging = (-1, -1);
         if !self.is_flexible {
-            return Ok(None);
+            return Some(diverging);
         }
-        for _ in 0..self.unsigned_varint()? {
-            let tag = self.unsigned_varint()?;
-            let size = self.unsigned_varint()?;
-            let field = self.range(size)?;
+        for _ in 0..self.reader.varint()? {
+            let tag = self.reader.varint()?;
+            let size = self.reader.varint()? as usize;
+            let mut field = PrimitiveReader(self.reader.bytes(size)?);
             if tag == DIVERGING_EPOCH {
-                let end = std::mem::replace(&mut self.at, field.start);
-                let (epoch, offset) = (self.i32()?, self.i64()?);
-                self.at = end;
-                diverging = (epoch >= 0 || offset >= 0).then_some((epoch, offset));
+                diverging = (field.i32()?, field.i64()?);
             }
         }
-        Ok(diverging)
+        Some(diverging)
     }
 
-    fn take<const N: usize>(&mut self) -> Parsed<[u8; N]> {
-        let rest = self.body.get(self.at..).ok_or(Malformed)?;
-        let bytes = rest.first_chunk::<N>().ok_or(Malformed)?;
-        self.at += N;
-        Ok(*bytes)
+    fn length(&mut self) -> Option<usize> {
+        self.reader.length(self.is_flexible)
     }
 
-    fn i16(&mut self) -> Parsed<i16> {
-        self.take().map(i16::from_be_bytes)
-    }
-
-    fn i32(&mut self) -> Parsed<i32> {
-        self.take().map(i32::from_be_bytes)
-    }
-
-    fn i64(&mut self) -> Parsed<i64> {
-        self.take().map(i64::from_be_bytes)
-    }
-
-    fn unsigned_varint(&mut self) -> Parsed<u64> {
-        let mut number = 0;
-        for shift in (0..35).step_by(7) {
-            let [byte] = self.take()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(Malformed)
-    }
-
-    /// A length or count; NULL is 0.
-    fn prefix(&mut self, plain: impl FnOnce(&mut Self) -> Parsed<i64>) -> Parsed<u64> {
+    fn skip_tags(&mut self) -> Option<()> {
         if self.is_flexible {
-            return Ok(self.unsigned_varint()?.saturating_sub(1));
+            self.reader.skip_tags()?;
         }
-        plain(self).map(|number| u64::try_from(number).unwrap_or(0))
+        Some(())
     }
 
-    /// The length of an array. An element takes at least one byte, so that a wrong length ends with the body.
-    fn count(&mut self) -> Parsed<u64> {
-        self.prefix(|cursor| cursor.i32().map(i64::from))
-    }
-
-    fn string(&mut self) -> Parsed<&'a str> {
-        let length = self.prefix(|cursor| cursor.i16().map(i64::from))?;
-        let range = self.range(length)?;
-        std::str::from_utf8(&self.body[range]).map_err(|_| Malformed)
-    }
-
-    fn bytes(&mut self) -> Parsed<Range<usize>> {
-        let length = self.count()?;
-        self.range(length)
-    }
-
-    fn range(&mut self, length: u64) -> Parsed<Range<usize>> {
-        let left = (self.body.len() - self.at) as u64;
-        if length > left {
-            return Err(Malformed);
-        }
-        let range = self.at..self.at + length as usize;
-        self.at = range.end;
-        Ok(range)
-    }
-
-    fn skip_tags(&mut self) -> Parsed<()> {
-        if !self.is_flexible {
-            return Ok(());
-        }
-        for _ in 0..self.unsigned_varint()? {
-            self.unsigned_varint()?;
-            let size = self.unsigned_varint()?;
-            self.range(size)?;
-        }
-        Ok(())
+    fn position(&self) -> usize {
+        self.size - self.reader.0.len()
     }
 }

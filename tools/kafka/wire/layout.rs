@@ -9,6 +9,7 @@ mod responses;
 #[cfg(test)]
 mod tests;
 
+use crate::kafka::primitives::PrimitiveReader;
 use Kind::{Bytes, Fixed, FixedArray, Struct, StructArray, Text, TextArray};
 
 /// The type of a field, as far as its size depends on it.
@@ -47,7 +48,7 @@ impl Layout {
     /// Whether `body` is as long as its lengths and counts say.
     pub(super) fn matches(self, body: &[u8], version: i16) -> bool {
         let mut walk = Walk {
-            rest: body,
+            reader: PrimitiveReader(body),
             version,
             is_flexible: version >= self.flexible_from,
         };
@@ -56,7 +57,7 @@ impl Layout {
 }
 
 struct Walk<'a> {
-    rest: &'a [u8],
+    reader: PrimitiveReader<'a>,
     version: i16,
     is_flexible: bool,
 }
@@ -68,81 +69,35 @@ impl Walk<'_> {
             self.field(field.kind)?;
         }
         if self.is_flexible {
-            for _ in 0..self.unsigned_varint()? {
-                self.unsigned_varint()?;
-                let size = self.unsigned_varint()?;
-                self.skip(size)?;
-            }
+            self.reader.skip_tags()?;
         }
         Some(())
     }
 
     fn field(&mut self, kind: Kind) -> Option<()> {
-        match kind {
-            Fixed(size) => self.skip(size),
-            Text => {
-                let size = self.length(2)?;
-                self.skip(size)
-            }
-            Bytes => {
-                let size = self.length(4)?;
-                self.skip(size)
-            }
-            FixedArray(size) => {
-                let count = self.length(4)?;
-                self.skip(count.checked_mul(size)?)
-            }
+        let is_flexible = self.is_flexible;
+        let size = match kind {
+            Fixed(size) => size,
+            Text => self.reader.string_length(is_flexible)?,
+            Bytes => self.reader.length(is_flexible)?,
+            FixedArray(size) => self.reader.length(is_flexible)?.checked_mul(size)?,
             TextArray => {
-                let count = self.length(4)?;
-                (0..count).try_for_each(|_| self.field(Text))
+                let count = self.reader.length(is_flexible)?;
+                return (0..count).try_for_each(|_| self.field(Text));
             }
-            Struct(fields) => self.fields(fields),
+            Struct(fields) => return self.fields(fields),
             StructArray(fields) => {
-                let count = self.length(4)?;
-                (0..count).try_for_each(|_| self.element(fields))
+                let count = self.reader.length(is_flexible)?;
+                return (0..count).try_for_each(|_| self.element(fields));
             }
-        }
+        };
+        self.reader.bytes(size).map(|_| ())
     }
 
     /// An element takes at least one byte, so that a wrong count ends with the body.
     fn element(&mut self, fields: &[Field]) -> Option<()> {
-        let before = self.rest.len();
+        let before = self.reader.0.len();
         self.fields(fields)?;
-        (self.rest.len() < before).then_some(())
-    }
-
-    fn skip(&mut self, size: usize) -> Option<()> {
-        self.rest = self.rest.get(size..)?;
-        Some(())
-    }
-
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.rest.split_first_chunk::<N>()?;
-        self.rest = rest;
-        Some(*bytes)
-    }
-
-    /// A length or a count; NULL is 0.
-    fn length(&mut self, plain_bytes: usize) -> Option<usize> {
-        if self.is_flexible {
-            return Some(self.unsigned_varint()?.saturating_sub(1));
-        }
-        let length = match plain_bytes {
-            2 => i16::from_be_bytes(self.take()?).into(),
-            _ => i32::from_be_bytes(self.take()?),
-        };
-        Some(usize::try_from(length).unwrap_or(0))
-    }
-
-    fn unsigned_varint(&mut self) -> Option<usize> {
-        let mut number = 0;
-        for shift in (0..35).step_by(7) {
-            let [byte] = self.take()?;
-            number |= usize::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-        None
+        (self.reader.0.len() < before).then_some(())
     }
 }
