@@ -13,18 +13,20 @@
 )]
 
 // The pure modules by their path, so that fuzzing needs no librdkafka.
-#[path = "../../../tools/kafka/batch/mod.rs"]
-mod batch;
 #[path = "../../../tools"]
 mod library {
     pub mod record;
     pub mod text;
     pub mod units;
 }
+#[path = "../../../tools/kafka"]
+mod kafka {
+    pub mod batch;
+}
 
 use std::ops::ControlFlow;
 
-use batch::{Batches, RawRecord, RawRecordVisitor, BatchDecoder, Values};
+use kafka::batch::{BatchDecoder, Batches, RawRecord, RawRecordVisitor, Values};
 use library::{record, text, units};
 use libfuzzer_sys::fuzz_target;
 
