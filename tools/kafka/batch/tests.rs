@@ -243,9 +243,9 @@ fn a_batch_that_decompresses_to_more_than_the_limit_is_refused() {
         assert_eq!(read(&builder.bytes()).map(|seen| seen.len()), Ok(1));
     }
     // Ten bytes with a length of four gigabytes.
-    let lie = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0];
+    let too_long = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0];
     let builder = BatchBuilder::of(0, &["a"]).compressed(Codec::Snappy);
-    let error = read(&builder.bytes_with_body(&lie)).expect_err("a lie");
+    let error = read(&builder.bytes_with_body(&too_long)).expect_err("too long");
     assert!(error.contains("can't become"), "{error}");
 }
 

@@ -27,7 +27,7 @@
 typedef void (*ku_response_callback_t)(void *arrivals, uint64_t id, int error,
                            void *reply, const void *body, size_t size);
 
-/* How long a header's name is: rd_kafka_header_get_all tells where it begins, and it may hold a NUL. */
+/* The length of a header's name, which may contain a NUL; rd_kafka_header_get_all returns only its start. */
 size_t ku_header_name_size(const char *name) {
         const char *header = name - offsetof(rd_kafka_header_t, rkhdr_name);
 
@@ -133,8 +133,8 @@ int ku_broker_is_known(rd_kafka_t *rk, int32_t id) {
         return 1;
 }
 
-/* What is known of the brokers that the cluster has told: 1 there are some, 2 one
- * is up, 4 one is being connected to. */
+/* The brokers of the metadata, as bits: 1 there are some, 2 one is up, 4 one is
+ * being connected to. */
 int ku_learned_brokers(rd_kafka_t *rk) {
         rd_kafka_broker_t *rkb;
         int known = 0;
@@ -269,7 +269,7 @@ static rd_kafka_resp_err_t ku_on_new(rd_kafka_t *rk,
                                                 NULL);
 }
 
-/* Lets producers of this configuration send the timestamp 0 as INT64_MIN; 0 if that is settled. */
+/* Lets producers of this configuration send the timestamp 0 as INT64_MIN; returns 0 on success. */
 int ku_send_timestamp_0(rd_kafka_conf_t *conf) {
         return rd_kafka_conf_interceptor_add_on_new(conf, "timestamp 0",
                                                     ku_on_new, NULL);

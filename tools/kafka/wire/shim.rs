@@ -228,14 +228,14 @@ pub(super) fn is_known(client: &Client, id: i32) -> bool {
     unsafe { ku_broker_is_known(client.as_ptr(), id) != 0 }
 }
 
-/// The connections to the brokers that the cluster has told.
+/// The connections to the brokers of the metadata.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::kafka) struct LearnedBrokers {
     pub(in crate::kafka) is_one_up: bool,
     pub(in crate::kafka) is_one_connecting: bool,
 }
 
-/// How the connections to the brokers that the cluster has told are; none before it has told any.
+/// `None` before the first metadata.
 pub(in crate::kafka) fn learned_brokers(client: &Client) -> Option<LearnedBrokers> {
     // SAFETY: the handle is live.
     let known = unsafe { ku_learned_brokers(client.as_ptr()) };

@@ -339,10 +339,10 @@ fn the_leaders_share_the_memory() {
     let mut test = FetcherTest::of(settings(), &leaders);
     let total: i32 = test.plans().iter().map(|plan| plan.max_bytes).sum();
     assert!(total <= 8 * 1024 * 1024, "{total}");
-    let said = FetchSettings {
+    let limited = FetchSettings {
         max_bytes: Some(5_000_000),
         ..settings()
     };
-    let mut test = FetcherTest::of(said, &leaders);
+    let mut test = FetcherTest::of(limited, &leaders);
     assert!(test.plans().iter().all(|plan| plan.max_bytes == 5_000_000));
 }
