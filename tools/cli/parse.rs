@@ -74,6 +74,9 @@ pub fn parse_words<C: Parser>(
     words: impl IntoIterator<Item = OsString>,
     last_counts: &[&'static str],
 ) -> anyhow::Result<Typed<C>> {
+    if completions::answer(C::command)? {
+        return Err(Answer(String::new()).into());
+    }
     let words: Vec<OsString> = words.into_iter().collect();
     let completions = Arg::new(COMPLETIONS)
         .long(COMPLETIONS)
@@ -97,7 +100,7 @@ pub fn parse_words<C: Parser>(
         }
     };
     if let Some(shell) = matches.get_one::<Shell>(COMPLETIONS) {
-        return Err(Answer(completions::script(C::command(), *shell)).into());
+        return Err(Answer(completions::script(&C::command(), *shell)?).into());
     }
     let cli = C::from_arg_matches(&matches).map_err(|error| error.format(&mut C::command()))?;
     Ok(Typed {
