@@ -183,7 +183,7 @@ mod tests {
         for shell in ["bash", "zsh", "fish"] {
             let error = outcome(&format!("x --generate-completions {shell}")).unwrap_err();
             let Answer(script) = error.downcast_ref().expect("an answer");
-            assert!(script.contains("needed"), "{script}");
+            assert!(script.contains("KAFKAUTILS_COMPLETE"), "{script}");
         }
     }
 
