@@ -47,12 +47,12 @@ fn a_protocol_that_does_not_fit_the_listener_is_named_with_the_one_that_does() {
         (
             "SASL_SSL",
             &[],
-            "speaks TLS: -X security.protocol=SASL_SSL is needed, not PLAINTEXT, and sasl.mechanisms (it offers PLAIN, SCRAM-SHA-256",
+            "speaks TLS: -X security.protocol=SASL_SSL is needed, not PLAINTEXT, and sasl.mechanisms (it offers ",
         ),
         (
             "SASL_SSL",
             &["security.protocol=SSL", &trust],
-            "asks for a login: -X security.protocol=SASL_SSL is needed, not SSL, and sasl.mechanisms (it offers PLAIN, SCRAM-SHA-256",
+            "asks for a login: -X security.protocol=SASL_SSL is needed, not SSL, and sasl.mechanisms (it offers ",
         ),
         (
             "EXPIRED",
