@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tools::ack::{Position, ReadStart};
+use tools::ack::Position;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::{Out, OutError};
@@ -25,7 +25,7 @@ use tools::cli::{Exit, message};
 use tools::kafka::Options;
 
 use crate::config::Tee;
-use crate::destination::{Destination, Input, SourceEvent};
+use crate::destination::{Destination, Input};
 use crate::recorded::Wanted;
 use crate::write::Backup;
 use crate::write::settings::has_positions;
@@ -69,7 +69,7 @@ struct Flow<'a> {
     /// The source that waits for acknowledgements, under `--ack`.
     source: Option<SourceLink>,
     /// Up to where the source has read at its end.
-    passed: Vec<(Position, Option<ReadStart>)>,
+    passed: Vec<Position>,
     /// Whether backups take records, or lines.
     takes_positions: bool,
     stops_on_error: bool,
@@ -264,8 +264,8 @@ impl<'a> Flow<'a> {
             });
         }
         // Now all that was received is stored.
-        for (position, start) in std::mem::take(&mut self.passed) {
-            self.tell(&SourceEvent::Passed(&position, start.as_ref()));
+        for position in std::mem::take(&mut self.passed) {
+            self.tell_passed(&position);
         }
         self.record();
         for file in &mut self.files {

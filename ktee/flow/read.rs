@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tools::ack::Arrival;
+use tools::ack::{Arrival, Position};
 use tools::cli::message;
 use tools::cli::stdin::{self, Filled};
 use tools::cli::stdout::Out;
@@ -283,15 +283,22 @@ impl Flow<'_> {
         let (given_back, at_end): (Vec<_>, Vec<_>) = said
             .passed
             .into_iter()
-            .partition(|(position, _)| said.released.contains(&position.key));
+            .partition(|position| said.released.contains(&position.key));
         self.tell(&SourceEvent::PartitionCounts(&said.partition_counts));
-        for (position, start) in &given_back {
-            self.tell(&SourceEvent::Passed(position, start.as_ref()));
+        for position in &given_back {
+            self.tell_passed(position);
         }
         for key in &said.released {
             self.tell(&SourceEvent::Released(key));
         }
         self.passed.extend(at_end);
+    }
+
+    /// The start counts if none of the lines that have come is of this stream; its end may be heard before they are read.
+    pub(super) fn tell_passed(&mut self, position: &Position) {
+        let source = self.source.as_mut();
+        let start = source.and_then(|source| source.take_start(&position.key));
+        self.tell(&SourceEvent::Passed(position, start.as_ref()));
     }
 
     pub(super) fn tell(&mut self, event: &SourceEvent<'_>) {

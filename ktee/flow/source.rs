@@ -55,7 +55,7 @@ pub(super) struct Said {
     /// How many partitions topics have.
     pub(super) partition_counts: Vec<(String, i32)>,
     /// Streams that have ended, and up to where they were read; nothing between is to come.
-    pub(super) passed: Vec<(Position, Option<ReadStart>)>,
+    pub(super) passed: Vec<Position>,
     /// The partitions that it has given back; nothing of them is waited for any more.
     pub(super) released: Vec<StreamKey>,
 }
@@ -122,10 +122,7 @@ impl SourceLink {
                 self.starts.insert(key, start);
             }
         }
-        for position in self.link.take_passed() {
-            let start = self.starts.remove(&position.key);
-            said.passed.push((position, start));
-        }
+        said.passed = self.link.take_passed();
         let released = self.link.take_released();
         for stream in &released {
             self.tracker.release(*stream);
@@ -167,8 +164,13 @@ impl SourceLink {
         }
         self.streams = stream + 1;
         let key = self.link.key(stream).clone();
-        let start = self.starts.remove(&key);
+        let start = self.take_start(&key);
         Some(Begins { key, start })
+    }
+
+    /// Where this stream begins, if no line of it has come yet.
+    pub(super) fn take_start(&mut self, key: &StreamKey) -> Option<ReadStart> {
+        self.starts.remove(key)
     }
 
     /// A line has to become durable in one destination more, which will say so by [`SourceLink::ack`].
