@@ -10,12 +10,14 @@
 //! - `request`: the Fetch request; `response`: the Fetch response, parsed in place. Pure.
 //! - `delivery`: from its batches to the visited records. Pure.
 //! - `settings`: the properties that concern reading.
+//! - `offset_lookup`: the log offsets of partitions whose position is to be reset. Pure.
 //! - `consumer`: drives all that; `committed`: the group's committed offsets.
 
 mod committed;
 mod consumer;
 mod delivery;
 mod fetcher;
+mod offset_lookup;
 mod request;
 mod response;
 mod settings;

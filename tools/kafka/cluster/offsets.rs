@@ -293,6 +293,24 @@ fn ask(wire: &mut Wire<'_>, asked: &Asked<'_>, patience: &mut Patience<'_>, answ
     }
 }
 
+/// The request to one leader for questions of one [`Spec`].
+pub(crate) fn request_of(questions: &[Question], usual: Isolation) -> ListOffsetsRequest {
+    let isolation = questions.first().map_or(usual, |q| q.spec.isolation(usual));
+    let all: Vec<usize> = (0..questions.len()).collect();
+    request(questions, &all, isolation)
+}
+
+/// The answers to [`request_of`], in the order of the questions.
+pub(crate) fn answers_of(
+    questions: &[Question],
+    response: &ListOffsetsResponse,
+) -> Vec<Result<Found, KafkaError>> {
+    let all: Vec<usize> = (0..questions.len()).collect();
+    let mut answers: Answers = vec![None; questions.len()];
+    take(response, questions, &all, &mut answers);
+    answers.into_iter().flatten().collect()
+}
+
 fn request(questions: &[Question], indices: &[usize], isolation: Isolation) -> ListOffsetsRequest {
     let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
     for &index in indices {

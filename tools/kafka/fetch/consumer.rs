@@ -1,19 +1,20 @@
 //! Drives a [`Fetcher`] over the wire: sends its requests, passes it the responses, delivers their records.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::MetadataRequest;
+use kafka_protocol::messages::{ListOffsetsRequest, MetadataRequest};
 
 use super::delivery::{Delivery, DeliveryEnd, DeliveryRules, UnreadableBatch};
-use super::fetcher::{CompletedFetch, FetchPlan, Fetcher, LogOffsets};
+use super::fetcher::{CompletedFetch, FetchPlan, Fetcher};
+use super::offset_lookup::OffsetLookup;
 use super::response::FetchResponse;
 use super::settings::FetchSettings;
 use super::{RecordVisitor, committed, request};
-use crate::kafka::client::{Client, ContactError};
+use crate::kafka::client::Client;
 use crate::kafka::cluster::metadata::{OLDEST, metadata_request, rows};
-use crate::kafka::cluster::{Question, Spec, offsets};
 use crate::kafka::consume::offset_range::{self, StartLookup, TopicRanges};
 use crate::kafka::consume::{ConsumeError, ReadRequest, Start};
 use crate::kafka::error::{KafkaError, code};
@@ -35,6 +36,7 @@ pub struct FetchConsumer<'c> {
     fetcher: Fetcher,
     delivery: Delivery,
     in_flight: HashMap<CorrelationId, PendingRequest>,
+    lookups: HashMap<u64, OffsetLookup>,
     current: Option<CurrentResponse>,
     topics: Vec<String>,
     stop_time_ms: i64,
@@ -44,8 +46,16 @@ pub struct FetchConsumer<'c> {
 }
 
 enum PendingRequest {
-    Fetch { broker: i32, request: u64 },
+    Fetch {
+        broker: i32,
+        request: u64,
+    },
     Metadata,
+    /// One of the requests of an [`OffsetLookup`].
+    Offsets {
+        lookup: u64,
+        number: usize,
+    },
 }
 
 /// A response that is being delivered.
@@ -91,6 +101,7 @@ impl<'c> FetchConsumer<'c> {
             delivery: Delivery::new(settings.receive_max_bytes as usize),
             settings,
             in_flight: HashMap::new(),
+            lookups: HashMap::new(),
             current: None,
             stop_time_ms: request.stop_time_ms.unwrap_or(i64::MAX),
             wants_headers: request.wants_headers,
@@ -229,7 +240,6 @@ impl<'c> FetchConsumer<'c> {
     fn receive(&mut self, wait: Duration) -> Result<(), ConsumeError> {
         let until = Instant::now() + wait;
         loop {
-            self.reset_positions();
             self.send();
             if let Some(error) = self.fetcher.next_error() {
                 return Err(error);
@@ -273,6 +283,9 @@ impl<'c> FetchConsumer<'c> {
             (PendingRequest::Fetch { broker, request }, Err(error)) => {
                 self.fetcher.handle_failure(broker, request, &error, now);
             }
+            (PendingRequest::Offsets { lookup, number }, result) => {
+                self.handle_offsets(lookup, number, result, now);
+            }
             (PendingRequest::Metadata, result) => {
                 match result.and_then(RawResponse::decode::<MetadataRequest>) {
                     Ok(response) => self.fetcher.update_metadata(&rows(response), now),
@@ -309,6 +322,7 @@ impl<'c> FetchConsumer<'c> {
         for plan in self.fetcher.plan_fetches(now) {
             self.send_fetch(&plan, now);
         }
+        self.send_offset_lookups(now);
         if self.fetcher.wants_metadata(now) {
             self.fetcher.metadata_requested(now);
             let topics = self.topics.clone();
@@ -344,50 +358,44 @@ impl<'c> FetchConsumer<'c> {
         self.in_flight.insert(id, pending);
     }
 
-    /// Looks up the log offsets of the partitions whose position is to be reset.
-    fn reset_positions(&mut self) {
-        let awaiting = self.fetcher.awaiting_reset();
-        if awaiting.is_empty() {
+    /// Requests the log offsets of the partitions whose position is to be reset.
+    fn send_offset_lookups(&mut self, now: Instant) {
+        for plan in self.fetcher.plan_resets(now) {
+            let (target, lookup) = (Target::Broker(plan.broker), plan.request);
+            let topic_partition = |index: usize| {
+                let (topic, partition) = self.fetcher.topic_partition(index);
+                (topic.to_owned(), partition)
+            };
+            let offset_lookup = OffsetLookup::new(plan, topic_partition);
+            let requests = offset_lookup.requests(self.settings.isolation);
+            for (number, request) in requests.into_iter().enumerate() {
+                let limits = RequestLimits {
+                    deadline: now + self.settings.request_timeout,
+                    connect_by: now + LEADER_CONNECT_TIMEOUT,
+                    versions: 1..=i16::MAX,
+                };
+                let id = self.wire.send_limited(target, limits, move |_| request);
+                let pending = PendingRequest::Offsets { lookup, number };
+                self.in_flight.insert(id, pending);
+            }
+            self.lookups.insert(lookup, offset_lookup);
+        }
+    }
+
+    fn handle_offsets(
+        &mut self,
+        lookup: u64,
+        number: usize,
+        result: Result<RawResponse, KafkaError>,
+        now: Instant,
+    ) {
+        let response = result.and_then(RawResponse::decode::<ListOffsetsRequest>);
+        let Entry::Occupied(mut offset_lookup) = self.lookups.entry(lookup) else {
             return;
-        }
-        let mut questions = Vec::new();
-        for &index in &awaiting {
-            let (topic, partition) = self.fetcher.topic_partition(index);
-            for spec in [Spec::Earliest, Spec::Latest, Spec::HighWatermark] {
-                questions.push(Question {
-                    topic: topic.to_owned(),
-                    partition,
-                    spec,
-                });
-            }
-        }
-        let isolation = self.settings.isolation;
-        let answers = match offsets(self.client(), &questions, isolation, &|| false) {
-            Ok(answers) => answers,
-            // The next call tries again.
-            Err(ContactError::Unreachable { .. } | ContactError::Interrupted) => return,
-            Err(error) => {
-                let failed = KafkaError::new(code::TRANSPORT, error.to_string());
-                vec![Err(failed); questions.len()]
-            }
         };
-        for (index, found) in awaiting.into_iter().zip(answers.chunks(3)) {
-            let offsets: Result<Vec<i64>, KafkaError> = found
-                .iter()
-                .map(|found| found.clone().map(|found| found.offset.unwrap_or(0)))
-                .collect();
-            match offsets.as_deref() {
-                Ok(&[log_start, end, high_watermark]) => {
-                    let log = LogOffsets {
-                        log_start,
-                        end,
-                        high_watermark,
-                    };
-                    self.fetcher.reset_position(index, log);
-                }
-                Ok(_) => {}
-                Err(error) => self.fetcher.reset_failed(index, error),
-            }
+        if offset_lookup.get_mut().handle_response(number, response) {
+            let (plan, logs) = offset_lookup.remove().finish();
+            self.fetcher.handle_log_offsets(&plan, logs, now);
         }
     }
 }

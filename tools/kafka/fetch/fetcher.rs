@@ -29,7 +29,7 @@ use broker::Broker;
 use metadata::MetadataRefresh;
 pub(super) use partition::PartitionPlan;
 use partition::{Partition, Position};
-pub(super) use reset::LogOffsets;
+pub(super) use reset::{LogOffsets, ResetPlan};
 
 /// The most bytes of the responses of all leaders together, unless the user set `fetch.max.bytes`.
 const TOTAL_BYTES: i32 = 8 * 1024 * 1024;

@@ -1,7 +1,9 @@
 //! Positions out of range: the log was truncated, or records were deleted.
 
+use std::time::Instant;
+
 use super::super::settings::ResetPolicy;
-use super::partition::{Partition, Position};
+use super::partition::Position;
 use super::{Fetcher, is_retriable};
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::error::{KafkaError, code};
@@ -13,6 +15,14 @@ pub(crate) struct LogOffsets {
     /// The last stable offset if only committed records are read, else the high watermark.
     pub(crate) end: i64,
     pub(crate) high_watermark: i64,
+}
+
+/// Partitions of one leader whose log offsets are to be looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResetPlan {
+    pub(crate) broker: i32,
+    pub(crate) request: u64,
+    pub(crate) partitions: Vec<usize>,
 }
 
 impl Fetcher {
@@ -43,17 +53,64 @@ impl Fetcher {
         partition.was_truncated = true;
     }
 
-    /// The partitions whose position is to be reset.
-    pub(crate) fn awaiting_reset(&self) -> Vec<usize> {
-        let is_awaiting =
-            |p: &Partition| !p.is_finished && matches!(p.position, Position::AwaitingReset(..));
-        let partitions = self.partitions.iter().enumerate();
-        partitions
-            .filter_map(|(index, p)| is_awaiting(p).then_some(index))
-            .collect()
+    /// The partitions whose log offsets are to be looked up now, by leader.
+    pub(crate) fn plan_resets(&mut self, now: Instant) -> Vec<ResetPlan> {
+        let mut plans: Vec<ResetPlan> = Vec::new();
+        for (index, partition) in self.partitions.iter_mut().enumerate() {
+            let is_due = !partition.is_finished
+                && partition.in_flight.is_none()
+                && matches!(partition.position, Position::AwaitingReset(..))
+                && partition.paused_until.is_none_or(|until| now >= until);
+            let Some(broker) = partition.leader.filter(|_| is_due) else {
+                continue;
+            };
+            let planned = plans.iter().position(|plan| plan.broker == broker);
+            let at = planned.unwrap_or_else(|| {
+                plans.push(ResetPlan {
+                    broker,
+                    request: self.next_request,
+                    partitions: Vec::new(),
+                });
+                self.next_request += 1;
+                plans.len() - 1
+            });
+            partition.in_flight = Some(plans[at].request);
+            plans[at].partitions.push(index);
+        }
+        plans
     }
 
-    pub(crate) fn reset_position(&mut self, index: usize, log: LogOffsets) {
+    /// Resets the positions of a plan; a failed look-up is repeated after a pause.
+    pub(crate) fn handle_log_offsets(
+        &mut self,
+        plan: &ResetPlan,
+        logs: Vec<Result<LogOffsets, KafkaError>>,
+        now: Instant,
+    ) {
+        for (&index, log) in plan.partitions.iter().zip(logs) {
+            // Ignore a late response, if another broker is asked now.
+            if self.partitions[index].in_flight != Some(plan.request) {
+                continue;
+            }
+            self.partitions[index].in_flight = None;
+            match log {
+                Ok(log) => {
+                    self.resume(index);
+                    self.reset_position(index, log);
+                }
+                Err(error) if is_retriable(error.code) => {
+                    let partition = &mut self.partitions[index];
+                    partition.failures += 1;
+                    let backoff = self.settings.backoff_after(partition.failures);
+                    partition.paused_until = Some(now + backoff);
+                    self.refresh.is_needed = true;
+                }
+                Err(error) => self.fail_partition(index, error),
+            }
+        }
+    }
+
+    fn reset_position(&mut self, index: usize, log: LogOffsets) {
         let partition = &mut self.partitions[index];
         let Position::AwaitingReset(reset, requested) = partition.position else {
             return;
@@ -109,11 +166,5 @@ impl Fetcher {
             first: log.log_start,
             next: log.high_watermark,
         });
-    }
-
-    pub(crate) fn reset_failed(&mut self, index: usize, error: &KafkaError) {
-        if !is_retriable(error.code) {
-            self.fail_partition(index, error.clone());
-        }
     }
 }

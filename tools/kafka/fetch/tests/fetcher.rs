@@ -106,6 +106,16 @@ impl FetcherTest {
         self.fetcher.update_metadata(&metadata(leaders), self.now);
     }
 
+    /// `broker` is asked for the log offsets of the partitions to reset, and answers with `logs`.
+    fn look_up(&mut self, broker: i32, logs: &[Result<LogOffsets, KafkaError>]) {
+        let plans = self.fetcher.plan_resets(self.now);
+        assert_eq!(plans.len(), 1, "{plans:?}");
+        let plan = &plans[0];
+        assert_eq!((plan.broker, plan.partitions.len()), (broker, logs.len()));
+        self.fetcher
+            .handle_log_offsets(plan, logs.to_vec(), self.now);
+    }
+
     fn reported(&mut self) -> String {
         let error = self.fetcher.next_error();
         error.map_or(String::new(), |error| error.to_string())

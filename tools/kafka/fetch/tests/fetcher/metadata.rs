@@ -109,13 +109,12 @@ fn a_new_partition_is_read_from_its_log_start() {
     let mut test = FetcherTest::of(settings(), &[(1, 0)]);
     test.one_plan();
     test.update_metadata(&[(1, 0), (2, 0)]);
-    assert_eq!(test.fetcher.awaiting_reset(), [1]);
     let log = LogOffsets {
         log_start: 0,
         end: 3,
         high_watermark: 3,
     };
-    test.fetcher.reset_position(1, log);
+    test.look_up(2, &[Ok(log)]);
     let plan = test.one_plan();
     assert_eq!((plan.broker, offsets(&plan)), (2, vec![(1, 0)]));
 }

@@ -23,9 +23,8 @@ fn an_offset_out_of_range_is_an_error_unless_a_reset_policy_is_set() {
         );
         let plan = test.one_plan();
         test.respond(&plan, &[failed(0, code::OFFSET_OUT_OF_RANGE)]);
-        assert_eq!(test.fetcher.awaiting_reset(), [0]);
         assert!(test.plans().is_empty());
-        test.fetcher.reset_position(0, log);
+        test.look_up(1, &[Ok(log)]);
         if let Some(next) = next {
             assert_eq!(offsets(&test.one_plan()), [(0, next)]);
             continue;
@@ -37,6 +36,41 @@ fn an_offset_out_of_range_is_an_error_unless_a_reset_policy_is_set() {
         );
         assert!(test.fetcher.is_done());
     }
+}
+
+#[test]
+fn a_failed_look_up_is_repeated_while_the_other_partitions_are_read() {
+    let log = LogOffsets {
+        log_start: 20,
+        end: 30,
+        high_watermark: 30,
+    };
+    let earliest = FetchSettings {
+        reset: ResetPolicy::Earliest,
+        ..settings()
+    };
+    let mut test = FetcherTest::of(earliest, &[(1, 0), (2, 0)]);
+    let plans = test.plans();
+    test.respond(&plans[0], &[failed(0, code::OFFSET_OUT_OF_RANGE)]);
+    let resets = test.fetcher.plan_resets(test.now);
+    assert_eq!(resets.len(), 1);
+    assert!(test.fetcher.plan_resets(test.now).is_empty(), "asked once");
+    // Regression: no partition was read while the offsets of one were looked up.
+    test.respond(&plans[1], &[data(1, 0, 1)]);
+    assert_eq!(offsets(&test.one_plan()), [(1, 1)]);
+    let failure = vec![Err(KafkaError::of(code::TIMED_OUT))];
+    test.fetcher
+        .handle_log_offsets(&resets[0], failure, test.now);
+    assert!(test.fetcher.plan_resets(test.now).is_empty(), "backoff");
+    test.later(1000);
+    let resets = test.fetcher.plan_resets(test.now);
+    // A new leader is asked; the late response of the old one is ignored.
+    test.update_metadata(&[(3, 1), (2, 0)]);
+    test.fetcher
+        .handle_log_offsets(&resets[0], vec![Ok(log)], test.now);
+    assert!(test.plans().is_empty());
+    test.look_up(3, &[Ok(log)]);
+    assert_eq!(offsets(&test.one_plan()), [(0, 20)]);
 }
 
 #[test]
@@ -92,18 +126,14 @@ fn a_throttle_is_capped_and_a_contradicted_offset_is_retried_with_backoff() {
     for round in 0..4 {
         let plan = test.one_plan();
         test.respond(&plan, &[failed(0, code::OFFSET_OUT_OF_RANGE)]);
-        test.fetcher.reset_position(0, log);
-        assert_eq!(test.plans().is_empty(), round > 0, "round {round}");
-        test.later(1000);
-        if round == 0 {
-            let again = FetchPlan {
-                request: plan.request + 1,
-                ..plan
-            };
-            test.respond(&again, &[failed(0, code::OFFSET_OUT_OF_RANGE)]);
-            test.fetcher.reset_position(0, log);
+        if round > 0 {
+            assert!(
+                test.fetcher.plan_resets(test.now).is_empty(),
+                "round {round}"
+            );
             test.later(1000);
         }
+        test.look_up(1, &[Ok(log)]);
     }
 }
 
