@@ -7,7 +7,7 @@ use tools::cli::{Exit, message};
 use tools::kafka::consume::{Item, ReadRequest};
 use tools::kafka::mock::MockCluster;
 use tools::kafka::options::{Options, Source};
-use tools::kafka::produce::{Producer, Sent};
+use tools::kafka::produce::{Enqueued, Producer};
 use tools::kafka::{Client, Role};
 use tools::record::json::Json;
 use tools::record::template::Template;
@@ -263,7 +263,7 @@ fn produce(options: &Options, topic: &str, records: &[Record<'_>]) -> Result<(),
         .contact(Some(topic), &|| false)
         .map_err(|error| error.to_string())?;
     for (index, record) in records.iter().enumerate() {
-        if producer.send(topic, Some(0), record, index as u64) == Sent::Full {
+        if producer.send(topic, Some(0), record, index as u64) == Enqueued::QueueFull {
             return Err("the queue is full after a few records".to_owned());
         }
     }

@@ -32,10 +32,10 @@ impl Sender {
         for failure in self.producer.failures() {
             message(format_args!(
                 "{} {}, topic {}: {}",
-                self.unit, failure.origin, failure.topic, failure.error
+                self.unit, failure.opaque, failure.topic, failure.error
             ));
         }
-        match (&fed, self.producer.untold_error()) {
+        match (&fed, self.producer.unreported_fatal_error()) {
             (Err(error), _) => message(format_args!("{error:#}")),
             (Ok(_), Some(error)) => message(error),
             (Ok(_), None) => {}

@@ -15,7 +15,7 @@ use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdin::{Filled, Input};
 use tools::kafka::Producer;
-use tools::kafka::produce::{Sent, TopicId};
+use tools::kafka::produce::{Enqueued, TopicId};
 use tools::record::{Decoded, Decoder, Format, Header, Record};
 
 use crate::config::{self, Source};
@@ -296,7 +296,7 @@ impl Sender {
         record: &Record<'_>,
         number: u64,
     ) -> anyhow::Result<()> {
-        while self.producer.send(topic, partition, record, number) == Sent::Full {
+        while self.producer.send(topic, partition, record, number) == Enqueued::QueueFull {
             self.contact()?;
             self.producer.poll(50);
             self.check_fatal()?;

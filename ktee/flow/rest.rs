@@ -90,7 +90,7 @@ impl Rest {
         let mut added = Vec::new();
         for record in undelivered {
             match self.add_one(&mut spill.borrow_mut(), record) {
-                Ok(()) => added.push(record.number),
+                Ok(()) => added.push(record.opaque),
                 Err(error) => self.lose(record, &error),
             }
         }
@@ -100,7 +100,7 @@ impl Rest {
     }
 
     fn add_one(&mut self, spill: &mut Spill, record: &Undelivered) -> Result<()> {
-        let whole = self.whole_headers.remove(&record.number);
+        let whole = self.whole_headers.remove(&record.opaque);
         let headers = match &whole {
             None => record.headers(),
             Some(whole) => whole
@@ -144,7 +144,7 @@ impl Rest {
         if self.acknowledges {
             String::new()
         } else {
-            format!("line {}: ", record.number)
+            format!("line {}: ", record.opaque)
         }
     }
 
@@ -209,7 +209,7 @@ impl Rest {
             let line = if self.acknowledges {
                 String::new()
             } else {
-                format!("line {}, ", failure.origin)
+                format!("line {}, ", failure.opaque)
             };
             message(format_args!(
                 "{line}topic {}: {}",

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use tools::cli::message;
 use tools::cli::signals::Signals;
 use tools::kafka::client::ContactError;
-use tools::kafka::produce::{Sent, TopicId};
+use tools::kafka::produce::{Enqueued, TopicId};
 use tools::kafka::{Options, Producer};
 
 use super::rest::Rest;
@@ -120,7 +120,7 @@ impl Destination for TopicSink {
         while self
             .producer
             .send(self.topic, record.partition, record, number)
-            == Sent::Full
+            == Enqueued::QueueFull
         {
             self.producer.poll(TICK_MS);
             self.serve(waiting)?;
@@ -159,7 +159,7 @@ impl Destination for TopicSink {
         self.rest.sync();
         let totals = self.producer.totals();
         if self.rest.unplaced(totals) > 0
-            && let Some(error) = self.producer.untold_error()
+            && let Some(error) = self.producer.unreported_fatal_error()
         {
             message(error);
         }

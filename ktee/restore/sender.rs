@@ -7,7 +7,7 @@ use tools::cli::message;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::kafka::Producer;
-use tools::kafka::produce::Sent;
+use tools::kafka::produce::Enqueued;
 
 use super::groups::Translation;
 use super::target::Target;
@@ -88,7 +88,9 @@ impl<'a> Sender<'a> {
                     self.records += 1;
                     self.bytes += line.len() as u64;
                     let origin = record.offset.unwrap_or(0) as u64;
-                    while self.producer.send(id, Some(partition), record, origin) == Sent::Full {
+                    while self.producer.send(id, Some(partition), record, origin)
+                        == Enqueued::QueueFull
+                    {
                         self.look_after(50)?;
                     }
                     self.look_after_now_and_then(self.records)
@@ -157,7 +159,7 @@ impl<'a> Sender<'a> {
         for failure in self.producer.failures() {
             message(format_args!(
                 "topic {}, offset {} of the backup: {}",
-                failure.topic, failure.origin, failure.error
+                failure.topic, failure.opaque, failure.error
             ));
         }
         bail!(

@@ -1,19 +1,18 @@
 //! Records to delivery reports: what was accepted, what the brokers acknowledged, what failed and why.
 //!
 //! A record is accepted when it is in librdkafka's queue, and delivered when
-//! every in-sync replica has it (acks=all, idempotence on, so that a retry
-//! doubles nothing). [`Producer::finish`] returns when each accepted record
-//! has been one or the other.
+//! every in-sync replica has it (acks=all; idempotence is on, so that a retry
+//! duplicates nothing). [`Producer::finish`] returns when each accepted record
+//! was delivered or has failed.
 //!
 //! librdkafka fails a whole batch when the broker finds it too large, though
-//! only one record may be. Such a batch is taken apart here: each record is
-//! sent again in a batch of its own, so that only the one that is too large
-//! fails.
+//! only one record may be. [`split_and_retry`] sends each record of such a batch
+//! again in a batch of its own, so that only the one that is too large fails.
 #![allow(unsafe_code)]
 
 mod report;
-mod rescue;
 mod send;
+mod split_and_retry;
 mod transaction;
 mod undelivered;
 
@@ -30,42 +29,40 @@ use send::Topics;
 pub use send::TopicId;
 pub use undelivered::Undelivered;
 
-/// How many failures are kept in words; the others are counted.
+/// The first failures are kept with their reasons; the others are only counted.
 const FAILURES_KEPT: usize = 5;
-/// A poll that waits shows signals and progress this often.
+/// How often a blocking poll looks at signals and shows progress.
 const TICK_MS: i32 = 50;
-/// The reports of what was taken back are there at once; more than this is not waited for.
-const PURGE: Duration = Duration::from_secs(5);
+/// How long to wait for the delivery reports of purged records, which arrive at once.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What became of the records so far.
+/// How many records were accepted, delivered, failed so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Records handed in, refused ones included.
+    /// Records passed to [`Producer::send`], refused ones included.
     pub accepted: u64,
     /// Records that the brokers acknowledged.
     pub delivered: u64,
-    /// Records that were given up.
+    /// Records that failed for good.
     pub failed: u64,
 }
 
 /// One record that was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The number that the caller gave it: a line of its input, say.
-    pub origin: u64,
-    /// The topic it was for.
+    /// What the caller passed to [`Producer::send`]: a line number or an offset.
+    pub opaque: u64,
     pub topic: String,
-    /// Why.
     pub error: KafkaError,
 }
 
-/// Whether a record found room in the queue.
+/// Whether a record was put into the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
+pub enum Enqueued {
     /// Accepted, or refused for good and counted as failed.
     Done,
     /// The queue is full: [`Producer::poll`], then send it again.
-    Full,
+    QueueFull,
 }
 
 /// Sends records and keeps count of what became of them.
@@ -76,41 +73,41 @@ pub struct Producer {
     totals: Totals,
     failures: Vec<Failure>,
     /// The producer that sends records of batches that were too large, each in a batch of its own.
-    rescuer: Option<Box<Producer>>,
+    retry_producer: Option<Box<Producer>>,
     options: Options,
-    is_rescuer: bool,
-    /// What a rescuer has no room for yet.
+    is_retry_producer: bool,
+    /// The records that did not fit into the retry producer's queue yet.
     backlog: VecDeque<Undelivered>,
     is_transactional: bool,
-    /// When the transaction that is open was begun.
-    begun: Option<Instant>,
-    /// What was delivered since it was last asked for, by the numbers that the records were given.
+    /// When the open transaction was begun.
+    transaction_begun_at: Option<Instant>,
+    /// The opaques of the records delivered since [`Producer::take_delivered`] was called last.
     delivered: Option<Vec<u64>>,
-    /// The records that were given up since they were last asked for.
+    /// The records that failed since [`Producer::take_undelivered`] was called last.
     undelivered: Option<Vec<Undelivered>>,
-    /// The reason that was told last for being without a broker.
+    /// The cause of the outage that was reported last.
     outage: Option<String>,
 }
 
 impl Producer {
-    /// A producer with the safe settings wherever the user says nothing else.
+    /// A producer with safe defaults for what the user did not set.
     pub fn new(options: &Options) -> Result<Producer, ContactError> {
         let mut options = options.clone();
         set_defaults(&mut options);
         Producer::with(options, false)
     }
 
-    fn with(options: Options, is_rescuer: bool) -> Result<Producer, ContactError> {
+    fn with(options: Options, is_retry_producer: bool) -> Result<Producer, ContactError> {
         Ok(Producer {
             topics: Topics::default(),
             client: Client::new(&options, Role::Producer)?,
             totals: Totals::default(),
             failures: Vec::new(),
-            rescuer: None,
+            retry_producer: None,
             is_transactional: options.get("transactional.id").is_some(),
-            begun: None,
+            transaction_begun_at: None,
             options,
-            is_rescuer,
+            is_retry_producer,
             backlog: VecDeque::new(),
             delivered: None,
             undelivered: None,
@@ -120,8 +117,8 @@ impl Producer {
 
     /// Makes the first contact, and asks for `topic` if there is one.
     ///
-    /// A topic that does not exist is asked for until the time for the first
-    /// contact is over, because a broker that creates topics needs a moment.
+    /// A missing topic is looked up again until the time for the first contact is
+    /// over, because a broker that creates topics needs a moment.
     pub fn contact(
         &mut self,
         topic: Option<TopicId>,
@@ -131,26 +128,26 @@ impl Producer {
         let topic = topic.map(|id| self.topics.handle(id));
         let started = Instant::now();
         let deadline = started + self.client.first_contact();
-        let mut is_said = false;
+        let mut is_reported = false;
         loop {
             let answer = self.client.ask_first(interrupted, |timeout_ms| {
                 Topics::ask(&self.client, topic, timeout_ms)
             });
             match answer {
                 Err(ContactError::Answered(error))
-                    if may_still_appear(error.code) && Instant::now() < deadline =>
+                    if may_be_created_yet(error.code) && Instant::now() < deadline =>
                 {
                     if interrupted() {
                         return Err(ContactError::Interrupted);
                     }
-                    if !is_said && started.elapsed() >= Duration::from_secs(1) {
-                        is_said = true;
+                    if !is_reported && started.elapsed() >= Duration::from_secs(1) {
+                        is_reported = true;
                         let name = name.as_deref().unwrap_or_default();
-                        log::warn!("waiting for topic {name} to be made: {error}");
+                        log::warn!("waiting for topic {name} to be created: {error}");
                     }
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                // Another connection has reached the cluster: this one waits as it does after any outage.
+                // Another connection has reached the cluster: wait as after any outage.
                 Err(ContactError::Unreachable { .. }) if self.client.has_seen_cluster() => {
                     return Ok(());
                 }
@@ -159,7 +156,7 @@ impl Producer {
         }
     }
 
-    /// A record that does not fit into the empty queue is too large for it.
+    /// A record that does not fit into an empty queue is too large for it.
     fn explain_full(&self, error: KafkaError) -> KafkaError {
         if error.code != code::QUEUE_FULL {
             return error;
@@ -172,41 +169,42 @@ impl Producer {
         KafkaError::new(code::MESSAGE_TOO_LARGE, reason)
     }
 
-    /// The handle for a topic, made at its first use.
+    /// The handle of a topic, created at its first use.
     pub fn topic(&mut self, name: &str) -> Result<TopicId, KafkaError> {
         self.topics.id(&self.client, name)
     }
 
-    /// Hands a record to the queue. `origin` is what a [`Failure`] will name it by.
+    /// Puts a record into the queue. Its delivery report returns `opaque`.
     ///
-    /// The record's own topic and partition count for nothing; its timestamp,
-    /// key, value and headers are sent. Without a partition the partitioner
-    /// chooses.
+    /// The record's own topic and partition are ignored; its timestamp, key,
+    /// value and headers are sent. Without a partition the partitioner chooses.
     #[inline]
     pub fn send(
         &mut self,
         topic: TopicId,
         partition: Option<i32>,
         record: &Record<'_>,
-        origin: u64,
-    ) -> Sent {
+        opaque: u64,
+    ) -> Enqueued {
         match self
             .topics
-            .send(&self.client, topic, partition, record, origin)
+            .send(&self.client, topic, partition, record, opaque)
         {
             Ok(()) => {
                 self.totals.accepted += 1;
-                Sent::Done
+                Enqueued::Done
             }
-            Err(error) if error.code == code::QUEUE_FULL && self.in_flight() > 0 => Sent::Full,
+            Err(error) if error.code == code::QUEUE_FULL && self.in_flight() > 0 => {
+                Enqueued::QueueFull
+            }
             Err(error) => {
                 self.totals.accepted += 1;
                 let error = self.explain_full(error);
                 let topic = self.topics.name(topic);
-                self.give_up(Undelivered::refused(
-                    record, origin, topic, partition, error,
+                self.mark_failed(Undelivered::refused(
+                    record, opaque, topic, partition, error,
                 ));
-                Sent::Done
+                Enqueued::Done
             }
         }
     }
@@ -219,22 +217,22 @@ impl Producer {
             next = self.client.poll(0);
         }
         self.send_backlog();
-        if let Some(rescuer) = &mut self.rescuer {
-            rescuer.poll(0);
+        if let Some(retry_producer) = &mut self.retry_producer {
+            retry_producer.poll(0);
         }
     }
 
     fn serve(&mut self, event: &Event) {
         if event.kind() == ffi::RD_KAFKA_EVENT_DR {
-            let rescued = self.take_reports(event);
-            self.rescue(rescued);
+            let retried = self.handle_reports(event);
+            self.split_and_retry(retried);
         } else if let Some(error) = self.client.note(event) {
-            self.tell_outage(&error);
+            self.report_outage(&error);
         }
     }
 
-    /// Says once for each outage that there is no broker, since waiting may be long.
-    fn tell_outage(&mut self, error: &KafkaError) {
+    /// Reports each outage once, since it may last long.
+    fn report_outage(&mut self, error: &KafkaError) {
         if self.outage.is_some() {
             return;
         }
@@ -254,13 +252,13 @@ impl Producer {
         self.outage = Some(cause);
     }
 
-    fn give_up(&mut self, record: Undelivered) {
+    fn mark_failed(&mut self, record: Undelivered) {
         self.totals.failed += 1;
-        // What was taken back failed for a reason that is told apart.
-        let is_taken_back = matches!(record.error.code, code::PURGE_QUEUE | code::PURGE_INFLIGHT);
-        if !is_taken_back && self.failures.len() < FAILURES_KEPT {
+        // Purged records failed for a reason that is reported separately.
+        let is_purged = matches!(record.error.code, code::PURGE_QUEUE | code::PURGE_INFLIGHT);
+        if !is_purged && self.failures.len() < FAILURES_KEPT {
             self.failures.push(Failure {
-                origin: record.number,
+                opaque: record.opaque,
                 topic: record.topic.clone(),
                 error: record.error.clone(),
             });
@@ -270,60 +268,60 @@ impl Producer {
         }
     }
 
-    /// Keeps the number of each record that is delivered from now on, for [`Producer::take_delivered`].
+    /// Keeps the opaque of each record delivered from now on, for [`Producer::take_delivered`].
     pub fn keep_delivered(&mut self) {
         self.delivered.get_or_insert_default();
-        if let Some(rescuer) = &mut self.rescuer {
-            rescuer.keep_delivered();
+        if let Some(retry_producer) = &mut self.retry_producer {
+            retry_producer.keep_delivered();
         }
     }
 
-    /// Hands the numbers of the records that were delivered since the last call to `take`, in no order.
+    /// Calls `take` with the opaque of each record delivered since the last call, in no order.
     pub fn take_delivered(&mut self, take: &mut dyn FnMut(u64)) {
-        for number in self.delivered.iter_mut().flat_map(|kept| kept.drain(..)) {
-            take(number);
+        for opaque in self.delivered.iter_mut().flat_map(|kept| kept.drain(..)) {
+            take(opaque);
         }
-        if let Some(rescuer) = &mut self.rescuer {
-            rescuer.take_delivered(take);
+        if let Some(retry_producer) = &mut self.retry_producer {
+            retry_producer.take_delivered(take);
         }
     }
 
-    /// Keeps each record that is given up from now on, for [`Producer::take_undelivered`].
+    /// Keeps each record that fails from now on, for [`Producer::take_undelivered`].
     ///
-    /// A name of a header ends at its first NUL byte: librdkafka tells no more of it.
+    /// A header's name ends at its first NUL byte: librdkafka returns no more of it.
     pub fn keep_undelivered(&mut self) {
         self.undelivered.get_or_insert_default();
-        if let Some(rescuer) = &mut self.rescuer {
-            rescuer.keep_undelivered();
+        if let Some(retry_producer) = &mut self.retry_producer {
+            retry_producer.keep_undelivered();
         }
     }
 
-    /// Hands over the records that were given up since the last call, those of a partition in their order.
+    /// The records that failed since the last call, those of a partition in their order.
     pub fn take_undelivered(&mut self) -> Vec<Undelivered> {
         let kept = self.undelivered.as_mut();
         let mut taken = kept.map(std::mem::take).unwrap_or_default();
-        if let Some(rescuer) = &mut self.rescuer {
-            taken.append(&mut rescuer.take_undelivered());
+        if let Some(retry_producer) = &mut self.retry_producer {
+            taken.append(&mut retry_producer.take_undelivered());
         }
         taken
     }
 
-    /// Accepted records whose fate is open.
+    /// Accepted records without a delivery report.
     pub fn in_flight(&self) -> u64 {
         // SAFETY: the handle is live.
         let queued = unsafe { ffi::rd_kafka_outq_len(self.client.as_ptr()) };
-        // Events that wait to be served are in the queue's length as well.
+        // The queue's length includes events that were not polled yet.
         u64::try_from(queued).unwrap_or(0)
             + self.backlog.len() as u64
             + self
-                .rescuer
+                .retry_producer
                 .as_ref()
-                .map_or(0, |rescuer| rescuer.in_flight())
+                .map_or(0, |retry_producer| retry_producer.in_flight())
     }
 
-    /// Waits until every accepted record was delivered or given up (message.timeout.ms bounds that).
+    /// Waits until every accepted record was delivered or has failed (message.timeout.ms bounds that).
     ///
-    /// `waiting` is called now and then, for progress; it returns false to give up what is left.
+    /// `waiting` is called now and then, for progress; it returns false to purge the rest.
     pub fn finish(&mut self, waiting: &mut dyn FnMut(Totals) -> bool) -> Totals {
         while self.flush() {
             if !waiting(self.totals()) {
@@ -333,64 +331,64 @@ impl Producer {
         self.totals()
     }
 
-    /// Sends what linger.ms would hold back, and serves reports for a moment; false once nothing is under way any more.
+    /// Sends without waiting for linger.ms, and serves delivery reports for a moment; false once nothing is in flight.
     ///
-    /// [`Producer::finish`] for a caller that has something to do between.
+    /// One step of [`Producer::finish`], for a caller that has something to do in between.
     pub fn flush(&mut self) -> bool {
         if self.in_flight() == 0 {
             self.poll(0);
             return false;
         }
-        // SAFETY: the handle is live. One millisecond of flushing sends
-        // what linger.ms would hold back; reports are served below.
+        // SAFETY: the handle is live. One millisecond of flushing ends
+        // linger.ms; delivery reports are served below.
         unsafe { ffi::flush(self.client.as_ptr(), 1) };
         self.poll(TICK_MS);
         true
     }
 
-    /// Takes back what is queued or under way; each such record is counted as failed.
+    /// Purges what is queued or in flight; each such record counts as failed.
     pub fn purge(&mut self) {
         let flags = ffi::RD_KAFKA_PURGE_F_QUEUE | ffi::RD_KAFKA_PURGE_F_INFLIGHT;
         // SAFETY: the handle is live.
         unsafe { ffi::purge(self.client.as_ptr(), flags) };
         for record in std::mem::take(&mut self.backlog) {
             let error = KafkaError::of(code::PURGE_QUEUE);
-            self.give_up(Undelivered { error, ..record });
+            self.mark_failed(Undelivered { error, ..record });
         }
-        let until = Instant::now() + PURGE;
+        let until = Instant::now() + PURGE_TIMEOUT;
         while self.in_flight() > 0 && Instant::now() < until {
             self.poll(TICK_MS);
-            if let Some(rescuer) = &mut self.rescuer {
-                rescuer.purge();
+            if let Some(retry_producer) = &mut self.retry_producer {
+                retry_producer.purge();
             }
         }
         self.poll(0);
     }
 
-    /// What became of the records so far. A record that is being rescued is still open.
+    /// The totals so far. A record that is being retried is still in flight.
     pub fn totals(&self) -> Totals {
         let mut totals = self.totals;
-        if let Some(rescuer) = &self.rescuer {
-            let rescued = rescuer.totals();
-            totals.delivered += rescued.delivered;
-            totals.failed += rescued.failed;
+        if let Some(retry_producer) = &self.retry_producer {
+            let retried = retry_producer.totals();
+            totals.delivered += retried.delivered;
+            totals.failed += retried.failed;
         }
         totals
     }
 
-    /// The first failures, in words.
+    /// The first failures.
     pub fn failures(&self) -> impl Iterator<Item = &Failure> {
-        let rescued = self
-            .rescuer
+        let retried = self
+            .retry_producer
             .iter()
-            .flat_map(|rescuer| rescuer.failures.iter());
-        self.failures.iter().chain(rescued).take(FAILURES_KEPT)
+            .flat_map(|retry_producer| retry_producer.failures.iter());
+        self.failures.iter().chain(retried).take(FAILURES_KEPT)
     }
 
-    /// The error that ends the producer's life (a fenced producer, say), if there is one.
+    /// The error that ended this producer (it was fenced, say), if there is one.
     pub fn fatal_error(&self) -> Option<KafkaError> {
         let mut reason = [0u8; 512];
-        // SAFETY: the handle is live and the buffer's size is told.
+        // SAFETY: the handle is live; the buffer is as long as its size says.
         let code = unsafe {
             ffi::fatal_error(
                 self.client.as_ptr(),
@@ -400,7 +398,7 @@ impl Producer {
         };
         (code != 0).then(|| {
             let mut text = ffi::buffer_text(&reason);
-            // A broker gives a producer its id if it may write to any topic at all (KIP-679).
+            // A broker assigns a producer id only to a user that may write to some topic (KIP-679).
             if code == code::CLUSTER_AUTHORIZATION_FAILED {
                 text += "; this user may write to no topic";
             }
@@ -408,19 +406,19 @@ impl Producer {
         })
     }
 
-    /// Why records were taken back of which no failure tells: what ended the producer's life.
-    pub fn untold_error(&self) -> Option<KafkaError> {
-        let is_untold = self.totals().failed > 0 && self.failures().next().is_none();
-        is_untold.then(|| self.fatal_error()).flatten()
+    /// The fatal error, where records were purged because of it and no failure names it.
+    pub fn unreported_fatal_error(&self) -> Option<KafkaError> {
+        let is_unreported = self.totals().failed > 0 && self.failures().next().is_none();
+        is_unreported.then(|| self.fatal_error()).flatten()
     }
 
-    /// What librdkafka saw go wrong last, if anything.
+    /// The last error that librdkafka reported, if any.
     pub fn cause(&self) -> Option<String> {
         self.client.cause()
     }
 }
 
-fn may_still_appear(code: i32) -> bool {
+fn may_be_created_yet(code: i32) -> bool {
     const LEADER_NOT_AVAILABLE: i32 = 5;
     matches!(
         code,
@@ -431,17 +429,17 @@ fn may_still_appear(code: i32) -> bool {
 fn set_defaults(options: &mut Options) {
     // As Java places keys; librdkafka's own default places them elsewhere.
     options.set_default("partitioner", "murmur2_random");
-    // The topic and the broker say what is too large, and say so for each record.
+    // The topic and the broker decide what is too large, for each record.
     options.set_default("message.max.bytes", "1000000000");
-    // A bound for memory; librdkafka's default of 1 GiB is none.
+    // Bounds memory; librdkafka's default of 1 GiB hardly does.
     options.set_default("queue.buffering.max.kbytes", "131072");
-    if is_fit_for_idempotence(options) {
+    if allows_idempotence(options) {
         options.set_default("enable.idempotence", "true");
     }
 }
 
-/// Whether nothing that the user says forbids idempotence (librdkafka's CONFIGURATION.md, `enable.idempotence`).
-fn is_fit_for_idempotence(options: &Options) -> bool {
+/// Whether no property that the user set forbids idempotence (librdkafka's CONFIGURATION.md, `enable.idempotence`).
+fn allows_idempotence(options: &Options) -> bool {
     let number = |name: &str| {
         options
             .get(name)

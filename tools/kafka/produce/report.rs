@@ -1,4 +1,4 @@
-//! Delivery reports: an acknowledgement becomes a count, a refusal a failure or a second try.
+//! Delivery reports: counts acknowledged records, and fails or retries the others.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -9,9 +9,9 @@ use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
 
 impl Producer {
-    /// Counts what the event reports; returns the records that deserve a batch of their own.
-    pub(super) fn take_reports(&mut self, event: &Event) -> Vec<Undelivered> {
-        let mut rescued = Vec::new();
+    /// Counts the event's delivery reports; returns the records to retry in batches of their own.
+    pub(super) fn handle_reports(&mut self, event: &Event) -> Vec<Undelivered> {
+        let mut retried = Vec::new();
         let mut batch: [*const ffi::rd_kafka_message_t; 256] = [ptr::null(); 256];
         loop {
             // SAFETY: the event is a delivery report and outlives the messages it lends.
@@ -19,7 +19,7 @@ impl Producer {
                 ffi::rd_kafka_event_message_array(event.as_ptr(), batch.as_mut_ptr(), batch.len())
             };
             if count == 0 {
-                return rescued;
+                return retried;
             }
             for &message in &batch[..count] {
                 // SAFETY: lent by the event, see above.
@@ -27,12 +27,12 @@ impl Producer {
                 if error == code::NONE {
                     self.totals.delivered += 1;
                     if let Some(delivered) = &mut self.delivered {
-                        // SAFETY: as above; the number that the record was sent with.
+                        // SAFETY: as above; the opaque that the record was sent with.
                         delivered.push(unsafe { (*message)._private } as u64);
                     }
                 } else {
                     // SAFETY: as above.
-                    unsafe { self.take_refusal(message, error, &mut rescued) };
+                    unsafe { self.handle_failure(message, error, &mut retried) };
                 }
             }
             self.outage = None;
@@ -42,19 +42,19 @@ impl Producer {
     /// # Safety
     /// `message` is a live delivery report.
     #[cold]
-    unsafe fn take_refusal(
+    unsafe fn handle_failure(
         &mut self,
         message: *const ffi::rd_kafka_message_t,
         error: i32,
-        rescued: &mut Vec<Undelivered>,
+        retried: &mut Vec<Undelivered>,
     ) {
         // SAFETY: the caller's promise.
         let record = unsafe { copy(message, KafkaError::of(error)) };
-        let may_do_alone = matches!(error, code::MESSAGE_TOO_LARGE | code::GAPLESS_GUARANTEE);
-        if may_do_alone && !self.is_rescuer && !self.is_transactional {
-            rescued.push(record);
+        let may_succeed_alone = matches!(error, code::MESSAGE_TOO_LARGE | code::GAPLESS_GUARANTEE);
+        if may_succeed_alone && !self.is_retry_producer && !self.is_transactional {
+            retried.push(record);
         } else {
-            self.give_up(record);
+            self.mark_failed(record);
         }
     }
 }
@@ -63,7 +63,7 @@ impl Producer {
 /// `message` is a live delivery report.
 unsafe fn copy(message: *const ffi::rd_kafka_message_t, error: KafkaError) -> Undelivered {
     let bytes = |data: *const c_void, size: usize| {
-        // SAFETY: librdkafka says that `size` bytes are there, unless it is NULL.
+        // SAFETY: librdkafka's pointer is NULL or has `size` bytes.
         (!data.is_null())
             .then(|| unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size) }.to_vec())
     };
@@ -87,7 +87,7 @@ unsafe fn copy(message: *const ffi::rd_kafka_message_t, error: KafkaError) -> Un
         let partition = (*message).partition;
         let status = ffi::rd_kafka_message_status(message);
         Undelivered {
-            number: (*message)._private as u64,
+            opaque: (*message)._private as u64,
             topic: ffi::text(ffi::rd_kafka_topic_name((*message).rkt)),
             error,
             may_be_stored: status != ffi::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED,
@@ -103,10 +103,10 @@ unsafe fn copy(message: *const ffi::rd_kafka_message_t, error: KafkaError) -> Un
 /// The time that a record was sent with; librdkafka's clock where it had none.
 ///
 /// `rd_kafka_message_timestamp` answers -1 for every message with an error (`rdkafka_msg.c`), whatever its time, so the
-/// error is taken off for the moment of the call.
+/// error is cleared during the call.
 ///
 /// # Safety
-/// `message` is a live delivery report, which nobody else looks at meanwhile.
+/// `message` is a live delivery report, which no other thread reads meanwhile.
 unsafe fn timestamp_ms(message: *const ffi::rd_kafka_message_t) -> i64 {
     let mut kind = ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
     // SAFETY: the caller's promise. The message is in librdkafka's own memory, which was never read-only, and the event

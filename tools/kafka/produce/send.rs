@@ -1,4 +1,4 @@
-//! Handing a record to librdkafka's queue.
+//! Puts a record into librdkafka's queue.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -10,21 +10,21 @@ use crate::kafka::ffi;
 use crate::kafka::topic::TopicHandle;
 use crate::record::Record;
 
-/// What stands for the timestamp 0 until the record is in the queue (`shim.c`).
+/// Replaces the timestamp 0, which librdkafka takes for "now", until the record is in the queue (`shim.c`).
 const TIMESTAMP_0: i64 = i64::MIN;
 
 /// A topic that this producer has a handle for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicId(usize);
 
-/// librdkafka's handles of topics; they have to go before the client does.
+/// librdkafka's topic handles; they must be destroyed before the client.
 #[derive(Default)]
 pub(super) struct Topics {
-    topics: Vec<Named>,
+    topics: Vec<KnownTopic>,
     ids: HashMap<String, TopicId>,
 }
 
-struct Named {
+struct KnownTopic {
     handle: TopicHandle,
     name: String,
 }
@@ -36,7 +36,7 @@ impl Topics {
         }
         let handle = TopicHandle::new(client, name)?;
         let id = TopicId(self.topics.len());
-        self.topics.push(Named {
+        self.topics.push(KnownTopic {
             handle,
             name: name.to_owned(),
         });
@@ -52,7 +52,7 @@ impl Topics {
         self.topics[id.0].name.clone()
     }
 
-    /// Asks the cluster for `topic`, or only for itself; the topic's own error counts.
+    /// Requests metadata of `topic`, or of the cluster only; fails with the topic's own error.
     pub(super) fn ask(
         client: &Client,
         topic: Option<*mut ffi::rd_kafka_topic_t>,
@@ -94,13 +94,13 @@ impl Topics {
         topic: TopicId,
         partition: Option<i32>,
         record: &Record<'_>,
-        origin: u64,
+        opaque: u64,
     ) -> Result<(), KafkaError> {
         let rkt = self.handle(topic);
         if record.headers.is_empty() && record.timestamp_ms.is_none() {
-            return send_plain(rkt, partition, record, origin);
+            return send_plain(rkt, partition, record, opaque);
         }
-        send_whole(client, rkt, partition, record, origin)
+        send_with_headers(client, rkt, partition, record, opaque)
     }
 }
 
@@ -115,7 +115,7 @@ fn send_plain(
     rkt: *mut ffi::rd_kafka_topic_t,
     partition: Option<i32>,
     record: &Record<'_>,
-    origin: u64,
+    opaque: u64,
 ) -> Result<(), KafkaError> {
     let (value, value_bytes) = pointer(record.value);
     let (key, key_bytes) = pointer(record.key);
@@ -129,7 +129,7 @@ fn send_plain(
             value_bytes,
             key,
             key_bytes,
-            origin as *mut c_void,
+            opaque as *mut c_void,
         )
     };
     match result {
@@ -139,12 +139,12 @@ fn send_plain(
 }
 
 /// As [`send_plain`], with headers and timestamp, which need the slower call.
-fn send_whole(
+fn send_with_headers(
     client: &Client,
     rkt: *mut ffi::rd_kafka_topic_t,
     partition: Option<i32>,
     record: &Record<'_>,
-    origin: u64,
+    opaque: u64,
 ) -> Result<(), KafkaError> {
     use ffi::rd_kafka_vtype_t::{
         RD_KAFKA_VTYPE_HEADERS, RD_KAFKA_VTYPE_KEY, RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_VTYPE_OPAQUE,
@@ -160,7 +160,7 @@ fn send_whole(
     };
     let entry = |vtype, u| ffi::rd_kafka_vu_t { vtype, u };
     let timestamp_ms = match record.timestamp_ms {
-        // librdkafka's 0 is "now"; the shim makes a 0 of this.
+        // The shim turns this into 0.
         Some(0) => TIMESTAMP_0,
         Some(TIMESTAMP_0) => {
             let reason = "the timestamp is too far in the past to be sent";
@@ -185,12 +185,12 @@ fn send_whole(
         entry(
             RD_KAFKA_VTYPE_OPAQUE,
             Value {
-                ptr: origin as *mut c_void,
+                ptr: opaque as *mut c_void,
             },
         ),
         entry(RD_KAFKA_VTYPE_HEADERS, Value { headers }),
     ];
-    // The headers come last, so that a record without any leaves them out.
+    // Headers are last, so that a shorter count omits them.
     let count = fields.len() - usize::from(headers.is_null());
     // SAFETY: everything pointed to lives through the call; key and value are
     // copied, and the headers are librdkafka's if it accepts the record.

@@ -1,5 +1,4 @@
-//! `transactional.id`: everything that is sent is one transaction, whole or absent (KIP-98), perhaps with the positions
-//! that it was made from (KIP-447).
+//! Transactions (KIP-98), optionally with a consumer group's offsets (KIP-447).
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -13,22 +12,22 @@ use crate::kafka::ffi;
 use crate::kafka::group::Positions;
 use crate::kafka::partitions::PartitionList;
 
-/// A commit or an abort gives up after this long; the coordinator's own limit (transaction.timeout.ms) is 60 s.
+/// How long a commit or an abort may take; the coordinator's own limit (transaction.timeout.ms) is 60 s.
 const END_TIMEOUT_MS: i32 = 60_000;
 
 impl Producer {
-    /// Whether a transactional.id was set.
     pub fn is_transactional(&self) -> bool {
         self.is_transactional
     }
 
-    /// Takes the transactional.id, fencing whoever had it, and begins the transaction. Called after the first contact.
+    /// Initialises the transactional.id, which fences its earlier producers, and begins a transaction. Call it after
+    /// the first contact.
     pub fn begin(&mut self) -> Result<(), KafkaError> {
         self.init_transactions()?;
         self.begin_next()
     }
 
-    /// Takes the transactional.id, fencing whoever had it and aborting what they left open.
+    /// Initialises the transactional.id, which fences its earlier producers and aborts their open transaction.
     pub fn init_transactions(&mut self) -> Result<(), KafkaError> {
         // SAFETY: the handle is live; the error is ours to take.
         let error = unsafe {
@@ -43,23 +42,25 @@ impl Producer {
         // SAFETY: the handle is live; the error is ours to take.
         let error =
             unsafe { ffi::take_error(ffi::rd_kafka_begin_transaction(self.client.as_ptr())) };
-        self.begun = Some(Instant::now());
+        self.transaction_begun_at = Some(Instant::now());
         error.map_or(Ok(()), Err)
     }
 
-    /// What failed in a transaction. A coordinator that aborts one because it is open for too long fences its producer,
-    /// which librdkafka takes for another producer of the same transactional.id.
-    fn in_transaction(&self, error: Option<KafkaError>) -> Result<(), KafkaError> {
+    /// Explains an error in a transaction. A coordinator that aborts a transaction after its timeout fences the producer,
+    /// which librdkafka reports as another producer with the same transactional.id.
+    fn explain_transaction_error(&self, error: Option<KafkaError>) -> Result<(), KafkaError> {
         const NAME: &str = "transaction.timeout.ms";
         let Some(error) = error else {
             return Ok(());
         };
         let is_fenced = matches!(error.code, code::FENCED | code::INVALID_PRODUCER_EPOCH);
         let limit_ms = self.client.property(NAME).and_then(|ms| ms.parse().ok());
-        let (Some(begun), Some(limit_ms), true) = (self.begun, limit_ms, is_fenced) else {
+        let (Some(begun_at), Some(limit_ms), true) =
+            (self.transaction_begun_at, limit_ms, is_fenced)
+        else {
             return Err(error);
         };
-        if begun.elapsed() < Duration::from_millis(limit_ms) {
+        if begun_at.elapsed() < Duration::from_millis(limit_ms) {
             return Err(error);
         }
         let reason = format!(
@@ -68,12 +69,12 @@ impl Producer {
         Err(KafkaError::new(error.code, reason))
     }
 
-    /// Makes the positions of a group part of the transaction: they are committed with it, or not at all.
+    /// Adds a group's offsets to the transaction, which commits them together with its records.
     ///
-    /// `metadata` is that under which the records before these positions were
-    /// read, so that the coordinator refuses them once they belong to another
-    /// member. Metadata without a generation or a member is not sent, because
-    /// the coordinator would take it from anybody (KIP-447).
+    /// `metadata` is the group metadata under which the records before these
+    /// offsets were read, so that the coordinator refuses them once the partitions
+    /// belong to another member. Metadata without a generation or a member is not
+    /// sent, because the coordinator would accept it from anybody (KIP-447).
     pub fn add_positions(
         &mut self,
         positions: &Positions,
@@ -112,13 +113,13 @@ impl Producer {
             ffi::rd_kafka_consumer_group_metadata_destroy(metadata);
             ffi::take_error(error)
         };
-        self.in_transaction(error)
+        self.explain_transaction_error(error)
     }
 
-    /// Delivers what is queued and commits. On an error nothing of the transaction is seen by a read_committed reader.
+    /// Delivers what is queued and commits. After an error a read_committed consumer sees nothing of the transaction.
     ///
-    /// The reports are served before librdkafka is asked to commit: it waits
-    /// for them itself, and would wait for ever.
+    /// Delivery reports are served before the commit, because librdkafka would
+    /// wait for them for ever.
     pub fn commit(&mut self, waiting: &mut dyn FnMut(Totals) -> bool) -> Result<(), KafkaError> {
         self.finish(waiting);
         // SAFETY: the handle is live; the error is ours to take.
@@ -128,10 +129,10 @@ impl Producer {
                 END_TIMEOUT_MS,
             ))
         };
-        self.in_transaction(error)
+        self.explain_transaction_error(error)
     }
 
-    /// Aborts: nothing that was sent is seen by a read_committed reader.
+    /// Aborts: a read_committed consumer sees nothing of the transaction.
     pub fn abort(&mut self) -> Result<(), KafkaError> {
         self.purge();
         // SAFETY: the handle is live; the error is ours to take.

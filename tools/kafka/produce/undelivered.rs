@@ -1,20 +1,20 @@
-//! A record that was not delivered, with all that it takes to send it again or to keep it.
+//! An owned copy of a record that was not delivered, to send it again or to store it.
 
 use crate::kafka::error::KafkaError;
 use crate::record::{Header, Record, TimestampType};
 
-/// A record that the producer has given up, or is about to send once more.
+/// A record that failed, or that the producer is about to retry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undelivered {
-    /// The number that it was sent with.
-    pub number: u64,
+    /// What the caller passed to `send`.
+    pub opaque: u64,
     /// The topic that it was for.
     pub topic: String,
     /// Why it was not delivered.
     pub error: KafkaError,
-    /// Whether a broker may have it all the same: it was under way, and the answer is missing.
+    /// Whether a broker may have stored it all the same: it was in flight, and no response came.
     pub may_be_stored: bool,
-    /// The partition that it said or that the partitioner chose; none where it did not come so far.
+    /// The requested partition or the partitioner's; none if it failed before that.
     pub(super) partition: Option<i32>,
     pub(super) timestamp_ms: Option<i64>,
     pub(super) key: Option<Vec<u8>>,
@@ -23,17 +23,17 @@ pub struct Undelivered {
 }
 
 impl Undelivered {
-    /// One that did not get into the queue.
+    /// A record that was not put into the queue.
     pub(super) fn refused(
         record: &Record<'_>,
-        number: u64,
+        opaque: u64,
         topic: String,
         partition: Option<i32>,
         error: KafkaError,
     ) -> Undelivered {
         let headers = record.headers.iter();
         Undelivered {
-            number,
+            opaque,
             topic,
             error,
             may_be_stored: false,

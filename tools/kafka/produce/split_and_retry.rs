@@ -1,52 +1,52 @@
-//! What a batch was refused for, its records may be taken in spite of: a producer of its own sends them one by one.
+//! Splits a failed batch: a second producer sends each of its records in a batch of its own.
 //!
-//! So it is with a batch that is too large for the broker, and with one that a partition refused and the next did not
-//! wait for (`shim.c`): both are not stored, and come behind what was sent after them.
+//! A batch may be too large for the broker although each record is small enough, or may have left a gap in its
+//! partition (`GAPLESS_GUARANTEE`, see `shim.c`). Neither is stored; the retried records come after those sent later.
 
-use super::{Producer, Sent, Undelivered};
+use super::{Enqueued, Producer, Undelivered};
 use crate::kafka::client::ContactError;
 use crate::kafka::error::KafkaError;
 
 impl Producer {
     /// Sends each record in a batch of its own.
-    pub(super) fn rescue(&mut self, records: Vec<Undelivered>) {
+    pub(super) fn split_and_retry(&mut self, records: Vec<Undelivered>) {
         if records.is_empty() {
             return;
         }
-        let rescuer = match self.rescuer.take() {
-            Some(rescuer) => Ok(rescuer),
-            None => self.make_rescuer(),
+        let retry_producer = match self.retry_producer.take() {
+            Some(producer) => Ok(producer),
+            None => self.new_retry_producer(),
         };
-        match rescuer {
-            Ok(mut rescuer) => {
+        match retry_producer {
+            Ok(mut retry_producer) => {
                 for record in records {
-                    rescuer.send_alone(record);
+                    retry_producer.send_alone(record);
                 }
-                self.rescuer = Some(rescuer);
+                self.retry_producer = Some(retry_producer);
             }
             Err(error) => {
                 for mut record in records {
                     record.error = KafkaError::new(record.error.code, error.to_string());
-                    self.give_up(record);
+                    self.mark_failed(record);
                 }
             }
         }
     }
 
-    fn make_rescuer(&self) -> Result<Box<Producer>, ContactError> {
+    fn new_retry_producer(&self) -> Result<Box<Producer>, ContactError> {
         let mut options = self.options.clone();
         options.force("batch.num.messages", "1");
         options.force("linger.ms", "0");
-        // One that is refused holds up the next.
+        // A refused record delays the next one, which keeps their order.
         options.force("max.in.flight.requests.per.connection", "1");
-        let mut rescuer = Producer::with(options, true)?;
+        let mut retry_producer = Producer::with(options, true)?;
         if self.delivered.is_some() {
-            rescuer.keep_delivered();
+            retry_producer.keep_delivered();
         }
         if self.undelivered.is_some() {
-            rescuer.keep_undelivered();
+            retry_producer.keep_undelivered();
         }
-        Ok(Box::new(rescuer))
+        Ok(Box::new(retry_producer))
     }
 
     fn send_alone(&mut self, record: Undelivered) {
@@ -54,19 +54,19 @@ impl Producer {
         self.send_backlog();
     }
 
-    /// Sends what there is room for; the rest waits for the next call, so that nobody waits here.
+    /// Sends what fits into the queue; the rest waits for the next call, so that this one never blocks.
     pub(super) fn send_backlog(&mut self) {
         while let Some(record) = self.backlog.pop_front() {
             let topic = match self.topic(&record.topic) {
                 Ok(topic) => topic,
                 Err(error) => {
-                    self.give_up(Undelivered { error, ..record });
+                    self.mark_failed(Undelivered { error, ..record });
                     continue;
                 }
             };
             let headers = record.headers();
             let whole = record.record(&headers);
-            if self.send(topic, record.partition, &whole, record.number) == Sent::Full {
+            if self.send(topic, record.partition, &whole, record.opaque) == Enqueued::QueueFull {
                 drop(headers);
                 self.backlog.push_front(record);
                 return;
