@@ -51,7 +51,7 @@ fn join(config: &Group, stop: Stop, signals: &Signals) -> anyhow::Result<Option<
         stop,
         isolation: Isolation::of(&config.options),
         wants_headers: shows_headers(&config.output.format),
-        reset_is_said: config.options.is_said("auto.offset.reset"),
+        is_reset_set: config.options.is_set("auto.offset.reset"),
         give_up: config.give_up,
     };
     let mut options = config.options.clone();

@@ -3,12 +3,12 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use super::client::note_cause;
+use super::client::add_cause;
 use super::error::{KafkaError, code};
 use super::ffi;
 use super::options::Conf;
 
-/// Has librdkafka tell what OpenSSL finds wrong with a certificate; what is accepted stays OpenSSL's decision.
+/// Reports why OpenSSL refuses a certificate; OpenSSL still decides.
 pub(super) fn explain_refusals(conf: &Conf) {
     // SAFETY: the configuration is live; the callback has the type that librdkafka calls.
     // The result only says whether librdkafka was built with TLS.
@@ -46,7 +46,7 @@ unsafe extern "C" fn judge(
             ffi::text(broker),
             why.to_string_lossy()
         );
-        note_cause(opaque, KafkaError::new(code::SSL, text));
+        add_cause(opaque, KafkaError::new(code::SSL, text));
     }
     0
 }

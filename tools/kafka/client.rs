@@ -1,4 +1,4 @@
-//! A librdkafka handle: created from [`Options`], heard through one queue of events, closed when dropped.
+//! A librdkafka handle: created from [`Options`], polled through one event queue, closed when dropped.
 //!
 //! Errors that librdkafka only logs (refused, not resolved, TLS, wrong
 //! password) are kept as causes, so that a failed first contact says why and
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::certificate;
-use super::diagnosis::{self, Said};
+use super::diagnosis::{self, ConnectionSettings};
 use super::error::{KafkaError, code};
 use super::ffi;
 use super::options::{Conf, Options, OptionsError};
@@ -23,9 +23,9 @@ use super::wire::learned_brokers;
 /// What a handle is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Sends records.
+    /// Produces records.
     Producer,
-    /// Reads records, or only asks.
+    /// Consumes records, or only sends requests.
     Consumer,
 }
 
@@ -35,7 +35,7 @@ pub enum ContactError {
     /// The properties don't fit together.
     #[error(transparent)]
     Options(#[from] OptionsError),
-    /// librdkafka refuses the properties as a whole.
+    /// librdkafka refuses the combination of properties.
     #[error("{0}")]
     Refused(String),
     /// No broker answered in time.
@@ -43,9 +43,9 @@ pub enum ContactError {
     Unreachable {
         /// The bootstrap list.
         brokers: String,
-        /// For how long it was tried in vain; none where it was clear before that it is in vain.
+        /// How long it was tried; none if it failed permanently before.
         seconds: Option<f64>,
-        /// What librdkafka saw last.
+        /// The error that says most.
         cause: String,
     },
     /// A broker answered, with an error.
@@ -63,18 +63,18 @@ fn within(seconds: Option<f64>) -> String {
 /// The command that renews a Kerberos ticket.
 const KINIT: &str = "sasl.kerberos.kinit.cmd";
 
-/// A first contact that may take so long is one without a limit.
-const ENDLESS: Duration = Duration::from_secs(30 * 86_400);
+/// A first contact with a longer limit counts as unlimited.
+const UNLIMITED_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
-/// What the callbacks of librdkafka's threads can reach.
+/// What callbacks on librdkafka's threads use.
 struct Shared {
-    /// The last causes of trouble, oldest first, no two alike.
+    /// The last errors, oldest first, without duplicates.
     causes: Mutex<Vec<KafkaError>>,
-    /// What was found out by asking an address whose connections break: why, if that is clear.
+    /// For each probed address why its connections break, if known.
     probed: Mutex<HashMap<String, Option<String>>>,
-    /// Since when no broker is reached at the address that the cluster tells.
+    /// Since when no advertised address can be reached.
     unreached_since: Mutex<Option<Instant>>,
-    /// Nobody waits for a callback any more.
+    /// Whether callbacks should give up.
     is_closing: AtomicBool,
 }
 
@@ -93,11 +93,11 @@ pub struct Client {
     rk: *mut ffi::rd_kafka_t,
     queue: *mut ffi::rd_kafka_queue_t,
     shared: Arc<Shared>,
-    /// Events that were met while errors were looked for: delivery reports and the like.
-    set_aside: Mutex<VecDeque<Event>>,
+    /// Other events that [`Client::drain_errors`] met.
+    pending_events: Mutex<VecDeque<Event>>,
     brokers: String,
     first_contact: Duration,
-    said: Said,
+    settings: ConnectionSettings,
 }
 
 // SAFETY: librdkafka's handle and queues may be used from any thread (INTRODUCTION.md, "Threads and callbacks").
@@ -114,19 +114,19 @@ impl Client {
         options.set_default("ssl.ca.location", "probe");
         // Without this, librdkafka waits 50 ms before it opens its second connection.
         options.set_default("enable.sparse.connections", "false");
-        // Whoever names no keytab has a ticket of kinit's, which librdkafka would try to renew with a keytab.
-        if options.get("sasl.kerberos.keytab").is_none() && !options.is_said(KINIT) {
+        // Without a keytab the user has a ticket of kinit, which librdkafka would try to renew with a keytab.
+        if options.get("sasl.kerberos.keytab").is_none() && !options.is_set(KINIT) {
             options.set_default("sasl.kerberos.min.time.before.relogin", "0");
         }
         if options.verbosity >= 2 {
             options.set_default("log_level", "7");
         }
-        let tokens = token::wanted(&options).transpose();
+        let tokens = token::callback_config(&options).transpose();
         let tokens = tokens.map_err(ContactError::Refused)?;
         if let Some(config) = &tokens {
             options.force("sasl.oauthbearer.config", config);
         }
-        let asks_for_tokens = tokens.is_some();
+        let needs_tokens = tokens.is_some();
         let conf = Conf::build(&options)?;
         let shared = Arc::new(Shared {
             causes: Mutex::default(),
@@ -137,25 +137,25 @@ impl Client {
         if options.get("enable.ssl.certificate.verification") != Some("false") {
             certificate::explain_refusals(&conf);
         }
-        if asks_for_tokens {
-            token::provide(&conf);
+        if needs_tokens {
+            token::register_callback(&conf);
         }
         let protocol = options.get("security.protocol").unwrap_or("plaintext");
-        let said = Said {
+        let settings = ConnectionSettings {
             protocol: protocol.to_ascii_uppercase(),
             principal: options.get("sasl.kerberos.principal").map(str::to_owned),
         };
         let mut client = Client::create(conf, role, shared).map_err(|error| match error {
             ContactError::Refused(mut reason) => {
-                diagnosis::advise(&said, &mut reason);
+                diagnosis::advise(&settings, &mut reason);
                 ContactError::Refused(reason)
             }
             other => other,
         })?;
-        client.said = said;
-        if asks_for_tokens {
-            // SAFETY: just made, of the configuration above.
-            unsafe { token::serve(client.rk) };
+        client.settings = settings;
+        if needs_tokens {
+            // SAFETY: just created from the configuration above.
+            unsafe { token::enable_background_callbacks(client.rk) };
         }
         client.brokers = brokers;
         client.first_contact = options.first_contact;
@@ -199,10 +199,10 @@ impl Client {
                 rk,
                 queue,
                 shared,
-                set_aside: Mutex::new(VecDeque::new()),
+                pending_events: Mutex::new(VecDeque::new()),
                 brokers: String::new(),
                 first_contact: Duration::ZERO,
-                said: Said::default(),
+                settings: ConnectionSettings::default(),
             })
         }
     }
@@ -221,7 +221,7 @@ impl Client {
         let name = CString::new(name).ok()?;
         let mut size = 0;
         // SAFETY: the handle is live and its configuration with it; the first
-        // call tells the size that the second one fills, the NUL included.
+        // call returns the size that the second one fills, the NUL included.
         unsafe {
             let conf = ffi::rd_kafka_conf(self.rk);
             let get = |value, size| {
@@ -242,9 +242,9 @@ impl Client {
         self.first_contact
     }
 
-    /// Whether a broker has told which cluster this is, over any connection of this client.
+    /// Whether a broker has returned the cluster id over any connection of this client.
     pub(crate) fn has_seen_cluster(&self) -> bool {
-        // SAFETY: the handle is live; without a time-out only what is known is told. The text is librdkafka's to free.
+        // SAFETY: the handle is live; without a timeout it returns what is known. librdkafka frees the text.
         unsafe {
             let id = ffi::rd_kafka_clusterid(self.rk, 0);
             if !id.is_null() {
@@ -254,9 +254,9 @@ impl Client {
         }
     }
 
-    /// The next event of the main queue, waited for at most `timeout_ms`.
+    /// The next event of the main queue; blocks for at most `timeout_ms`.
     pub(crate) fn poll(&self, timeout_ms: i32) -> Option<Event> {
-        if let Some(event) = lock(&self.set_aside).pop_front() {
+        if let Some(event) = lock(&self.pending_events).pop_front() {
             return Some(event);
         }
         self.poll_queue(timeout_ms)
@@ -267,7 +267,7 @@ impl Client {
         unsafe { Event::poll(self.queue, timeout_ms) }
     }
 
-    /// Keeps what an error event says, and tells whether it was one.
+    /// Stores an error event as a cause and returns it; `None` for other events.
     pub(crate) fn note(&self, event: &Event) -> Option<KafkaError> {
         let error = event.error()?;
         if error.code != code::PARTITION_EOF {
@@ -276,20 +276,21 @@ impl Client {
         Some(error)
     }
 
-    /// Notes what the queued events say is wrong; every other event stays to be polled.
+    /// Stores the errors among the queued events; [`Client::poll`] returns the others.
     pub(crate) fn drain_errors(&self) {
         while let Some(event) = self.poll_queue(0) {
             if self.note(&event).is_none() {
-                lock(&self.set_aside).push_back(event);
+                lock(&self.pending_events).push_back(event);
             }
         }
     }
 
-    /// Calls `ask` with growing time-outs (milliseconds) until it is answered, the first contact's time is over, or `interrupted`.
+    /// Calls `ask` with growing timeouts (milliseconds) until it succeeds, the time for the first contact is over, or
+    /// `interrupted`.
     ///
-    /// Short at first, because a request that was queued before a connection
-    /// stood is only repeated by a timer of librdkafka's, seconds later.
-    pub(crate) fn ask_first<T>(
+    /// The first timeouts are short: librdkafka repeats a request that was queued
+    /// before a connection stood only seconds later.
+    pub(crate) fn retry_until_contact<T>(
         &self,
         interrupted: &dyn Fn() -> bool,
         mut ask: impl FnMut(i32) -> Result<T, KafkaError>,
@@ -308,57 +309,61 @@ impl Client {
                 Err(_) => {}
             }
             self.drain_errors();
-            self.mention_wait(started);
-            if self.is_refused_for_good() || started.elapsed() >= self.first_contact {
+            self.warn_of_slow_contact(started);
+            if self.is_refused_permanently() || started.elapsed() >= self.first_contact {
                 return Err(self.unreachable(started.elapsed()));
             }
-            // A refused connection fails at once; asking again at once would spin.
+            // A refused connection fails at once; retrying at once would spin.
             let left = self.first_contact.saturating_sub(started.elapsed());
             std::thread::sleep(left.min(Duration::from_millis(20)));
-            // The wait is mentioned after a second, whatever it takes later.
+            // Keep the timeouts short until the warning, which is due after a second.
             if started.elapsed() > Duration::from_secs(1) {
                 slice *= 2;
             }
         }
     }
 
-    /// Says once in a run that the first contact is waited for, why, and how long; a wait of a second needs no word.
-    pub(crate) fn mention_wait(&self, started: Instant) {
+    /// Warns once in a run, after a second, that there is no contact yet and why.
+    pub(crate) fn warn_of_slow_contact(&self, started: Instant) {
         let what = || format!("no contact with {} yet", self.brokers);
-        self.mention(started, self.first_contact, what);
+        self.warn_once(started, self.first_contact, what);
     }
 
-    /// As [`Client::mention_wait`], for the answer of this broker within `limit`.
-    pub(crate) fn mention_broker(&self, id: i32, started: Instant, limit: Duration) {
-        self.mention(started, limit, || format!("broker {id} is not reached yet"));
+    /// As [`Client::warn_of_slow_contact`], for the answer of this broker within `limit`.
+    pub(crate) fn warn_of_slow_broker(&self, id: i32, started: Instant, limit: Duration) {
+        self.warn_once(started, limit, || format!("broker {id} is not reached yet"));
     }
 
-    fn mention(&self, started: Instant, limit: Duration, what: impl FnOnce() -> String) {
-        static IS_SAID: AtomicBool = AtomicBool::new(false);
+    fn warn_once(&self, started: Instant, limit: Duration, what: impl FnOnce() -> String) {
+        static HAS_WARNED: AtomicBool = AtomicBool::new(false);
         const SHORT: Duration = Duration::from_secs(1);
-        if started.elapsed() < SHORT || limit <= 2 * SHORT || IS_SAID.swap(true, Ordering::Relaxed)
+        if started.elapsed() < SHORT
+            || limit <= 2 * SHORT
+            || HAS_WARNED.swap(true, Ordering::Relaxed)
         {
             return;
         }
-        let how_long = if limit >= ENDLESS {
+        let how_long = if limit >= UNLIMITED_AFTER {
             "on".to_owned()
         } else {
             format!("for {} s (-m)", limit.as_secs())
         };
-        let cause = explain(&lock(&self.shared.causes), &self.said);
+        let cause = explain(&lock(&self.shared.causes), &self.settings);
         log::warn!("{}, trying {how_long}: {cause}", what());
     }
 
-    /// A wrong password does not get right by waiting, nor does a certificate or a protocol.
-    pub(crate) fn is_refused_for_good(&self) -> bool {
+    /// Whether waiting is useless: a wrong password, certificate or protocol.
+    pub(crate) fn is_refused_permanently(&self) -> bool {
         let causes = lock(&self.shared.causes).clone();
         let is_refusal = |cause: &KafkaError| {
             cause.code == code::AUTHENTICATION || certificate::is_refused(&cause.reason)
         };
-        causes.iter().any(is_refusal) || self.mismatch(&causes).is_some() || self.is_elsewhere()
+        causes.iter().any(is_refusal)
+            || self.mismatch(&causes).is_some()
+            || self.is_advertised_unreachable()
     }
 
-    /// Why this client and a listener whose connections break don't understand each other; each address is asked once.
+    /// Why the listener of a broken connection can't talk to this client; each address is probed once.
     fn mismatch(&self, causes: &[KafkaError]) -> Option<String> {
         let suspicious = causes
             .iter()
@@ -367,28 +372,30 @@ impl Client {
         let mut probed = lock(&self.shared.probed);
         let mut found = addresses.map(|address| {
             let known = probed.entry(address.to_owned());
-            let ask = || diagnosis::mismatch(&self.said, address, &probe(address));
+            let ask = || diagnosis::mismatch(&self.settings, address, &probe(address));
             known.or_insert_with(ask).clone()
         });
         found.find_map(|found| found)
     }
 
-    /// Whether no broker is reached at the addresses that the cluster tells, for a while.
+    /// Whether no broker could be reached at its advertised address for a while.
     ///
-    /// `ALL_BROKERS_DOWN` would not do: where the connection to the bootstrap list stands
-    /// when the last of these brokers fails, librdkafka never reports it.
-    pub(crate) fn is_elsewhere(&self) -> bool {
+    /// librdkafka does not report `ALL_BROKERS_DOWN` while a connection to the bootstrap list stands.
+    pub(crate) fn is_advertised_unreachable(&self) -> bool {
         let brokers = learned_brokers(self);
         let mut since = lock(&self.shared.unreached_since);
-        let Some(brokers) = brokers.filter(|b| !b.is_one_up && self.has_wrong_address()) else {
+        let Some(brokers) =
+            brokers.filter(|b| !b.is_one_up && self.has_unreachable_advertised_address())
+        else {
             *since = None;
             return false;
         };
-        let is_long = since.get_or_insert_with(Instant::now).elapsed() >= ELSEWHERE_AFTER;
+        let is_long =
+            since.get_or_insert_with(Instant::now).elapsed() >= ADVERTISED_UNREACHABLE_AFTER;
         is_long && !brokers.is_one_connecting
     }
 
-    /// The error for a cluster that did not answer, with the cause that says most.
+    /// The error for a cluster that did not answer, with the most specific cause.
     pub(crate) fn unreachable(&self, tried: Duration) -> ContactError {
         let causes = lock(&self.shared.causes).clone();
         ContactError::Unreachable {
@@ -397,21 +404,22 @@ impl Client {
                 .then(|| (tried.as_secs_f64() * 10.0).round() / 10.0),
             cause: self
                 .mismatch(&causes)
-                .unwrap_or_else(|| explain(&causes, &self.said)),
+                .unwrap_or_else(|| explain(&causes, &self.settings)),
         }
     }
 
-    /// Whether a broker is not reached at an address that the cluster tells and nobody has typed.
-    pub(crate) fn has_wrong_address(&self) -> bool {
+    /// Whether a broker can't be reached at an advertised address that is not in the bootstrap list.
+    pub(crate) fn has_unreachable_advertised_address(&self) -> bool {
         let is_typed = |address: &str| self.brokers.split(',').any(|typed| typed.trim() == address);
         let is_wrong = |cause: &KafkaError| {
             diagnosis::is_unreachable(&cause.reason)
-                && diagnosis::advertised(&cause.reason).is_some_and(|(_, told)| !is_typed(told))
+                && diagnosis::advertised(&cause.reason)
+                    .is_some_and(|(_, address)| !is_typed(address))
         };
         lock(&self.shared.causes).iter().any(is_wrong)
     }
 
-    /// Whether no broker can be reached: not only that all connections are closed, as brokers do with idle ones.
+    /// Whether no broker can be reached. Closed connections alone do not count: brokers close idle ones.
     pub fn is_cut_off(&self) -> bool {
         let causes = lock(&self.shared.causes);
         let are_down = causes
@@ -423,26 +431,26 @@ impl Client {
                 .any(|cause| diagnosis::is_unreachable(&cause.reason))
     }
 
-    /// Forgets why `broker` was not reached, and what was wrong before there was contact: it has answered.
-    pub(crate) fn forget_causes(&self, broker: i32) {
+    /// Clears the causes about `broker` and about the first contact: it has answered.
+    pub(crate) fn clear_causes(&self, broker: i32) {
         self.drain_errors();
         lock(&self.shared.probed).clear();
-        lock(&self.shared.causes).retain(|cause| is_of_other(cause, broker));
+        lock(&self.shared.causes).retain(|cause| is_about_other_broker(cause, broker));
     }
 
-    /// Why this broker is not reached, in words, if that is known.
+    /// Why this broker can't be reached, if known.
     pub(crate) fn cause_of(&self, broker: i32) -> Option<String> {
         self.drain_errors();
         let mut causes = lock(&self.shared.causes).clone();
-        causes.retain(|cause| !is_of_other(cause, broker));
-        (!causes.is_empty()).then(|| explain(&causes, &self.said))
+        causes.retain(|cause| !is_about_other_broker(cause, broker));
+        (!causes.is_empty()).then(|| explain(&causes, &self.settings))
     }
 
-    /// The last cause of trouble in words, if there was any.
+    /// The most specific recent error, if any.
     pub fn cause(&self) -> Option<String> {
         self.drain_errors();
         let causes = lock(&self.shared.causes);
-        (!causes.is_empty()).then(|| explain(&causes, &self.said))
+        (!causes.is_empty()).then(|| explain(&causes, &self.settings))
     }
 }
 
@@ -450,10 +458,10 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.shared.is_closing.store(true, Ordering::Relaxed);
         // Events belong to the handle.
-        lock(&self.set_aside).clear();
+        lock(&self.pending_events).clear();
         // SAFETY: live, ours, and not used after this.
         unsafe { ffi::rd_kafka_queue_destroy(self.queue) };
-        let handle = Handle {
+        let handle = ClosingHandle {
             rk: self.rk,
             _shared: Arc::clone(&self.shared),
         };
@@ -463,27 +471,27 @@ impl Drop for Client {
             handle.destroy();
             drop(ended);
         };
-        // librdkafka waits for requests that a broker does not answer. What it has not ended by then ends with the process.
+        // librdkafka waits for unanswered requests; after DESTROY_TIMEOUT its threads end with the process.
         if thread.spawn(destroy).is_ok() {
-            let _ = has_ended.recv_timeout(DESTROY);
+            let _ = has_ended.recv_timeout(DESTROY_TIMEOUT);
         }
     }
 }
 
 /// How long librdkafka may take to end its threads.
-const DESTROY: Duration = Duration::from_secs(2);
+const DESTROY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A handle that nobody uses any more.
-struct Handle {
+/// A handle that is being destroyed.
+struct ClosingHandle {
     rk: *mut ffi::rd_kafka_t,
-    /// What callbacks still reach.
+    /// Callbacks still use it.
     _shared: Arc<Shared>,
 }
 
 // SAFETY: librdkafka's handle may be used from any thread.
-unsafe impl Send for Handle {}
+unsafe impl Send for ClosingHandle {}
 
-impl Handle {
+impl ClosingHandle {
     fn destroy(self) {
         // SAFETY: the handle is live and ours. A consumer in a group has left it
         // before (`group::Member`), so that closing waits for nobody.
@@ -496,11 +504,11 @@ impl Handle {
     }
 }
 
-/// Notes a cause from a callback that librdkafka gives its `opaque`.
+/// Stores a cause from a callback, which gets the client's `opaque`.
 ///
 /// # Safety
 /// `opaque` is the one of a live client.
-pub(super) unsafe fn note_cause(opaque: *mut std::ffi::c_void, cause: KafkaError) {
+pub(super) unsafe fn add_cause(opaque: *mut std::ffi::c_void, cause: KafkaError) {
     // SAFETY: the caller's promise: `Client::create` set it, and the handle goes before what it points to.
     unsafe { &*opaque.cast::<Shared>() }.note(cause);
 }
@@ -515,12 +523,12 @@ pub(super) unsafe fn is_closing(opaque: *mut std::ffi::c_void) -> bool {
     shared.is_closing.load(Ordering::Relaxed)
 }
 
-/// A lock that a panic elsewhere does not take away.
+/// Locks also after a panic in another thread.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a code says that nobody answered, rather than what somebody answered.
+/// Whether a code means that no broker answered.
 pub(crate) fn is_no_answer(code: i32) -> bool {
     matches!(
         code,
@@ -533,43 +541,43 @@ pub(crate) fn is_no_answer(code: i32) -> bool {
     )
 }
 
-/// The cause that says most: "all brokers are down" and "timed out" say nothing where another is known.
-fn explain(causes: &[KafkaError], said: &Said) -> String {
-    let says_little =
+/// The most specific cause; "all brokers are down" and "timed out" only if there is no other.
+fn explain(causes: &[KafkaError], settings: &ConnectionSettings) -> String {
+    let is_unspecific =
         |cause: &&KafkaError| matches!(cause.code, code::ALL_BROKERS_DOWN | code::TIMED_OUT);
     let rank = |cause: &&KafkaError| match cause.code {
         _ if certificate::is_verdict(cause) => 5,
         code::AUTHENTICATION => 4,
         code::SSL => 3,
-        // An address that the cluster tells is known because the first one could be reached.
+        // An advertised address is known because the bootstrap address could be reached.
         _ if diagnosis::advertised(&cause.reason).is_some() => 2,
         _ => 1,
     };
-    let telling = causes.iter().filter(|c| !says_little(c)).max_by_key(rank);
-    match telling.or(causes.last()) {
-        Some(cause) => shorten(&cause.to_string(), said),
+    let specific = causes.iter().filter(|c| !is_unspecific(c)).max_by_key(rank);
+    match specific.or(causes.last()) {
+        Some(cause) => shorten(&cause.to_string(), settings),
         None => "connected or connecting, but no answer; is it a Kafka broker, and is security.protocol right?".to_owned(),
     }
 }
 
-/// librdkafka's words without its bookkeeping: `(after 0ms in state CONNECT, 3 identical error(s) suppressed)`.
-fn shorten(reason: &str, said: &Said) -> String {
+/// librdkafka's reason without its statistics: `(after 0ms in state CONNECT, 3 identical error(s) suppressed)`.
+fn shorten(reason: &str, settings: &ConnectionSettings) -> String {
     let end = reason.rfind(" (after ").unwrap_or(reason.len());
     let mut text = reason[..end].replace("/bootstrap", "");
     certificate::advise(&mut text);
-    diagnosis::advise(said, &mut text);
+    diagnosis::advise(settings, &mut text);
     text
 }
 
-/// Whether a cause is the trouble of another broker.
-fn is_of_other(cause: &KafkaError, broker: i32) -> bool {
+/// Whether a cause is about another broker.
+fn is_about_other_broker(cause: &KafkaError, broker: i32) -> bool {
     diagnosis::advertised(&cause.reason).is_some_and(|(id, _)| id != broker)
 }
 
-/// How long all brokers are unreachable at the addresses that the cluster tells before that is the answer.
-const ELSEWHERE_AFTER: Duration = Duration::from_millis(800);
+/// How long all advertised addresses are unreachable before that is the result.
+const ADVERTISED_UNREACHABLE_AFTER: Duration = Duration::from_millis(800);
 
-/// librdkafka logs on threads of its own; who shows it, and whether, is settled elsewhere.
+/// Passes librdkafka's log lines, which come from its own threads, to `log`.
 unsafe extern "C" fn log_callback(
     rk: *const ffi::rd_kafka_t,
     level: c_int,
@@ -592,7 +600,7 @@ unsafe extern "C" fn log_callback(
             .map_or(line.as_str(), |(_, rest)| rest);
         let cause = KafkaError::new(code::TRANSPORT, reason);
         // SAFETY: the handle is live; its opaque was set before it was made.
-        unsafe { note_cause(ffi::rd_kafka_opaque(rk), cause) };
+        unsafe { add_cause(ffi::rd_kafka_opaque(rk), cause) };
     }
     if log::log_enabled!(target: "librdkafka", level) {
         log::log!(target: "librdkafka", level, "{facility}: {line}");
@@ -605,7 +613,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// The next event of `queue`, waited for at most `timeout_ms`.
+    /// The next event of `queue`; blocks for at most `timeout_ms`.
     ///
     /// # Safety
     /// `queue` is live.
@@ -625,7 +633,7 @@ impl Event {
         unsafe { ffi::rd_kafka_event_type(self.ptr) }
     }
 
-    /// What an error event says; `None` for other kinds.
+    /// The error of an error event; `None` for other kinds.
     pub(crate) fn error(&self) -> Option<KafkaError> {
         if self.kind() != ffi::RD_KAFKA_EVENT_ERROR {
             return None;
@@ -648,19 +656,19 @@ impl Drop for Event {
 
 #[cfg(test)]
 mod tests {
-    use super::{KafkaError, Said, explain, is_of_other, shorten};
+    use super::{ConnectionSettings, KafkaError, explain, is_about_other_broker, shorten};
 
     #[test]
-    fn the_trouble_of_one_broker_is_not_told_of_another() {
+    fn the_error_of_one_broker_is_not_reported_for_another() {
         let cause = |reason| KafkaError::new(-195, reason);
         let refused = cause("h:1/2: Connect to ipv4#h:1 failed: Connection refused");
-        assert!(is_of_other(&refused, 1) && !is_of_other(&refused, 2));
+        assert!(is_about_other_broker(&refused, 1) && !is_about_other_broker(&refused, 2));
         let first = cause("h:1/bootstrap: Connect to ipv4#h:1 failed: Connection refused");
-        assert!(!is_of_other(&first, 1));
+        assert!(!is_about_other_broker(&first, 1));
     }
 
     #[test]
-    fn the_cause_that_says_most_is_told() {
+    fn the_most_specific_cause_is_reported() {
         let causes = [
             KafkaError::new(
                 -195,
@@ -669,10 +677,10 @@ mod tests {
             KafkaError::new(-187, "1/1 brokers are down"),
         ];
         assert_eq!(
-            explain(&causes, &Said::default()),
+            explain(&causes, &ConnectionSettings::default()),
             "h:1: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
         );
-        assert!(explain(&[], &Said::default()).contains("no answer"));
-        assert_eq!(shorten("plain", &Said::default()), "plain");
+        assert!(explain(&[], &ConnectionSettings::default()).contains("no answer"));
+        assert_eq!(shorten("plain", &ConnectionSettings::default()), "plain");
     }
 }

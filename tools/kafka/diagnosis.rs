@@ -1,23 +1,27 @@
-//! From what librdkafka says is wrong with a connection to the property that mends it. Pure.
+//! From librdkafka's connection errors to the property to change. Pure.
 
 use super::probe::Listener;
 
-/// What the user has said that matters for a connection.
+/// The user's settings that decide how to connect.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct ConnectionSettings {
     /// `security.protocol`, in capitals.
     pub(super) protocol: String,
     /// `sasl.kerberos.principal`.
     pub(super) principal: Option<String>,
 }
 
-/// Why this client and what listens at `address` don't understand each other; `None` where they should.
-pub(super) fn mismatch(said: &Said, address: &str, listener: &Listener) -> Option<String> {
+/// Why this client can't talk to the listener at `address`; `None` if it can.
+pub(super) fn mismatch(
+    settings: &ConnectionSettings,
+    address: &str,
+    listener: &Listener,
+) -> Option<String> {
     let (has_tls, has_login) = (
-        said.protocol.ends_with("SSL"),
-        said.protocol.starts_with("SASL"),
+        settings.protocol.ends_with("SSL"),
+        settings.protocol.starts_with("SASL"),
     );
-    let now = &said.protocol;
+    let now = &settings.protocol;
     let wants = |protocol: &str, why: &str| {
         Some(format!(
             "{address} {why}: -X security.protocol={protocol} is needed, not {now}"
@@ -64,7 +68,7 @@ pub(super) fn mismatch(said: &Said, address: &str, listener: &Listener) -> Optio
     }
 }
 
-/// Whether a reason may come from a client and a listener that don't understand each other.
+/// Whether a reason may come from a wrong security.protocol.
 pub(super) fn is_suspicious(reason: &str) -> bool {
     const SIGNS: &[&str] = &[
         "Disconnected",
@@ -82,13 +86,13 @@ pub(super) fn is_suspicious(reason: &str) -> bool {
     SIGNS.iter().any(|sign| reason.contains(sign))
 }
 
-/// Adds what to do to a reason of librdkafka's.
-pub(super) fn advise(said: &Said, reason: &mut String) {
-    // librdkafka's guess at why a broker is silent is of brokers older than 2016.
+/// Adds to librdkafka's reason what to do.
+pub(super) fn advise(settings: &ConnectionSettings, reason: &mut String) {
+    // librdkafka's guess is about brokers older than 2016.
     if let Some(at) = reason.find(": probably due to broker version < 0.10") {
         reason.truncate(at);
     }
-    let without_login = match said.protocol.as_str() {
+    let without_login = match settings.protocol.as_str() {
         "SASL_SSL" => "SSL",
         _ => "PLAINTEXT",
     };
@@ -96,7 +100,7 @@ pub(super) fn advise(said: &Said, reason: &mut String) {
         let address = address(reason).unwrap_or_default();
         *reason = format!(
             "{address} takes no login: -X security.protocol={without_login} is needed, not {}",
-            said.protocol
+            settings.protocol
         );
     } else if let Some((_, offered)) = reason.split_once("broker's supported mechanisms: ") {
         let address = address(reason).unwrap_or_default();
@@ -105,8 +109,8 @@ pub(super) fn advise(said: &Said, reason: &mut String) {
             "{address} does not take this sasl.mechanisms; it offers {offered}: -X sasl.mechanisms={first}"
         );
     } else if reason.contains("No provider for SASL mechanism GSSAPI") {
-        "sasl.mechanisms is GSSAPI (Kerberos), its default, which is not in this build (cargo install --features gssapi): say -X sasl.mechanisms=PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER".clone_into(reason);
-    } else if let Some(advice) = kerberos(said, reason) {
+        "sasl.mechanisms is GSSAPI (Kerberos), its default, which is not in this build (cargo install --features gssapi): set -X sasl.mechanisms=PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER".clone_into(reason);
+    } else if let Some(advice) = kerberos(settings, reason) {
         reason.push_str(&advice);
     } else if reason.contains("sasl.username and sasl.password must be set") {
         "this sasl.mechanisms needs -X sasl.username and sasl.password (sasl.password=@FILE keeps it off the command line)".clone_into(reason);
@@ -115,13 +119,13 @@ pub(super) fn advise(said: &Said, reason: &mut String) {
     {
         reason.push_str(" (sasl.username, sasl.password, sasl.mechanisms)");
     } else if reason.contains("require SASL authentication")
-        || (said.protocol == "SSL"
+        || (settings.protocol == "SSL"
             && reason.contains("Disconnected: SSL connection closed by peer"))
     {
         let address = address(reason).unwrap_or_default();
         *reason = format!(
             "{address} breaks the connection, as a listener does that asks for a login: is -X security.protocol=SASL_{} needed, with sasl.mechanisms, sasl.username, sasl.password?",
-            said.protocol
+            settings.protocol
         );
     }
     if let Some((id, address)) = advertised(reason)
@@ -134,15 +138,15 @@ pub(super) fn advise(said: &Said, reason: &mut String) {
     }
 }
 
-/// What to do where a login by Kerberos fails; the words are those of MIT's libraries.
-fn kerberos(said: &Said, reason: &str) -> Option<String> {
+/// What to do if a Kerberos login fails; the texts are those of MIT's library.
+fn kerberos(settings: &ConnectionSettings, reason: &str) -> Option<String> {
     let has = |signs: &[&str]| signs.iter().any(|sign| reason.contains(sign));
     if has(&[
         "No Kerberos credentials",
         "credentials cache",
         "Ticket expired",
     ]) {
-        let principal = said.principal.as_deref().unwrap_or("USER@REALM");
+        let principal = settings.principal.as_deref().unwrap_or("USER@REALM");
         return Some(format!(
             " (no Kerberos ticket: `kinit {principal}` gets one; or -X sasl.kerberos.keytab=FILE with sasl.kerberos.principal={principal})"
         ));
@@ -156,21 +160,21 @@ fn kerberos(said: &Said, reason: &str) -> Option<String> {
     })
 }
 
-/// Whether a reason is that a name does not resolve, or that nobody listens there.
+/// Whether a name does not resolve or a connection is refused.
 pub(super) fn is_unreachable(reason: &str) -> bool {
     ["Failed to resolve", "Connect to"]
         .iter()
         .any(|sign| reason.contains(sign))
 }
 
-/// Number and address of the broker whose connection a reason is about, where the cluster has told it.
+/// Id and address of the broker that a reason is about, if the address is an advertised listener.
 pub(super) fn advertised(reason: &str) -> Option<(i32, &str)> {
     let (name, _) = reason.split_once(": ")?;
     let (address, id) = name.rsplit_once('/')?;
     Some((id.parse().ok()?, without_scheme(address)))
 }
 
-/// The `host:port` at the front of a reason: `ssl://127.0.0.1:9093/bootstrap: ...`.
+/// The `host:port` at the start of a reason: `ssl://127.0.0.1:9093/bootstrap: ...`.
 pub(super) fn address(reason: &str) -> Option<&str> {
     let (name, _) = reason.split_once(": ")?;
     let name = without_scheme(name);
@@ -187,10 +191,10 @@ fn without_scheme(name: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn said(protocol: &str) -> Said {
-        Said {
+    fn settings(protocol: &str) -> ConnectionSettings {
+        ConnectionSettings {
             protocol: protocol.to_owned(),
-            ..Said::default()
+            ..ConnectionSettings::default()
         }
     }
 
@@ -261,7 +265,7 @@ mod tests {
                 "speaks TLS: -X security.protocol=SSL is needed",
             ),
         ] {
-            let text = mismatch(&said(protocol), "h:1", listener).expect(needed);
+            let text = mismatch(&settings(protocol), "h:1", listener).expect(needed);
             assert!(text.starts_with("h:1 ") && text.contains(needed), "{text}");
         }
         for (protocol, listener) in [
@@ -273,20 +277,20 @@ mod tests {
             ("SASL_SSL", &sasl_tls),
             ("SSL", &Listener::Unknown),
         ] {
-            assert_eq!(mismatch(&said(protocol), "h:1", listener), None);
+            assert_eq!(mismatch(&settings(protocol), "h:1", listener), None);
         }
     }
 
     #[test]
     fn an_address_that_the_cluster_has_told_is_named_as_such() {
         let mut reason = "kafka.internal:9092/1: Failed to resolve 'kafka.internal:9092': Name or service not known".to_owned();
-        advise(&said("PLAINTEXT"), &mut reason);
+        advise(&settings("PLAINTEXT"), &mut reason);
         assert!(
             reason.contains("broker 1 is at kafka.internal:9092: its advertised.listeners"),
             "{reason}"
         );
         let mut own = "nosuch:9092/bootstrap: Failed to resolve 'nosuch:9092'".to_owned();
-        advise(&said("PLAINTEXT"), &mut own);
+        advise(&settings("PLAINTEXT"), &mut own);
         assert!(!own.contains("advertised"), "{own}");
         assert_eq!(
             address("ssl://[::1]:9093/bootstrap: Disconnected"),
@@ -298,7 +302,7 @@ mod tests {
     #[test]
     fn a_mechanism_that_the_broker_does_not_take_is_answered_with_those_that_it_does() {
         let mut reason = "sasl_plaintext://h:1/bootstrap: SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: PLAIN,SCRAM-SHA-256".to_owned();
-        advise(&said("SASL_PLAINTEXT"), &mut reason);
+        advise(&settings("SASL_PLAINTEXT"), &mut reason);
         assert_eq!(
             reason,
             "h:1 does not take this sasl.mechanisms; it offers PLAIN,SCRAM-SHA-256: -X sasl.mechanisms=PLAIN"

@@ -1,11 +1,10 @@
-//! OAUTHBEARER tokens from a file, a command or a token endpoint, fetched again before they run out.
+//! OAUTHBEARER tokens from a file, a command or a token endpoint, refreshed before they expire.
 //!
-//! `sasl.oauthbearer.config` is handed by librdkafka to its application, which
-//! says what it means (rdkafka.h, `rd_kafka_conf_set_oauthbearer_token_refresh_cb`).
-//! Here it means `file:PATH` or `command:COMMAND`. The token's life is its
-//! claim `exp`, its principal `sub` (RFC 7519); a token that is no JWT is
-//! fetched again after five minutes, or when its endpoint says so.
-//! What librdkafka is given to hand back is all of that as JSON.
+//! librdkafka passes `sasl.oauthbearer.config` to its application (rdkafka.h,
+//! `rd_kafka_conf_set_oauthbearer_token_refresh_cb`). Here it is `file:PATH` or
+//! `command:COMMAND`, which [`callback_config`] wraps into JSON. A token's claim
+//! `exp` is when it expires, `sub` its principal (RFC 7519); a token that is no
+//! JWT is refreshed after five minutes, or when its endpoint says.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_char, c_void};
@@ -23,10 +22,10 @@ use super::client::is_closing;
 use super::ffi;
 use super::options::{Conf, Options};
 
-/// For how long a token that does not say so is used.
-const OPAQUE_LIFE: Duration = Duration::from_secs(300);
+/// How long to use a token without an expiry.
+const OPAQUE_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 
-/// A token with what the broker is told besides it.
+/// A token with its principal and expiry.
 #[derive(Debug, PartialEq, Eq)]
 struct Token {
     text: String,
@@ -34,25 +33,26 @@ struct Token {
     expires_ms: i64,
 }
 
-/// For how long a command may run.
-const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is looked whether a command has ended.
-const SLICE: Duration = Duration::from_millis(20);
+/// How long a command may run.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often to check whether a command has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Where a token is to be had, if these properties say so: what librdkafka is to hand back, or what is missing.
-pub(super) fn wanted(options: &Options) -> Option<Result<String, String>> {
+/// The configuration that librdkafka passes to [`refresh`], if these properties name a source of tokens; an error if
+/// one is missing.
+pub(super) fn callback_config(options: &Options) -> Option<Result<String, String>> {
     let mechanism = options.get("sasl.mechanisms").unwrap_or_default();
     if !mechanism.eq_ignore_ascii_case("OAUTHBEARER") {
         return None;
     }
     let config = options.get("sasl.oauthbearer.config").unwrap_or_default();
     let endpoint = endpoint(options);
-    if endpoint.is_none() && Place::parse(config).is_none() {
+    if endpoint.is_none() && TokenSource::parse(config).is_none() {
         return None;
     }
     let extensions = options.get("sasl.oauthbearer.extensions");
     Some(endpoint.transpose().map(|endpoint| {
-        json!({ "place": config, "oidc": endpoint, "extensions": extensions }).to_string()
+        json!({ "source": config, "oidc": endpoint, "extensions": extensions }).to_string()
     }))
 }
 
@@ -66,8 +66,8 @@ fn endpoint(_options: &Options) -> Option<Result<Value, String>> {
     None
 }
 
-/// Has `conf` ask here for tokens.
-pub(super) fn provide(conf: &Conf) {
+/// Registers [`refresh`] with `conf`.
+pub(super) fn register_callback(conf: &Conf) {
     // SAFETY: the configuration is live; the callback has the type that librdkafka calls.
     unsafe {
         ffi::rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf.as_ptr(), Some(refresh));
@@ -75,35 +75,35 @@ pub(super) fn provide(conf: &Conf) {
     }
 }
 
-/// Lets librdkafka ask on a thread of its own, so that nobody has to poll before there is a connection.
+/// Lets librdkafka call back on its own thread, so that nobody has to poll before there is a connection.
 ///
 /// # Safety
-/// `rk` is live, made of a configuration that [`provide`] has seen.
-pub(super) unsafe fn serve(rk: *mut ffi::rd_kafka_t) {
-    // SAFETY: the caller's promise. It fails only without SASL queue, which `provide` has asked for.
+/// `rk` is live, created from a configuration passed to [`register_callback`].
+pub(super) unsafe fn enable_background_callbacks(rk: *mut ffi::rd_kafka_t) {
+    // SAFETY: the caller's promise. It fails only without a SASL queue, which `register_callback` enabled.
     unsafe { ffi::take_error(ffi::rd_kafka_sasl_background_callbacks_enable(rk)) };
 }
 
 /// Where a token comes from.
 #[derive(Debug, PartialEq, Eq)]
-enum Place<'a> {
+enum TokenSource<'a> {
     File(&'a str),
     Command(&'a str),
 }
 
-impl Place<'_> {
-    fn parse(config: &str) -> Option<Place<'_>> {
-        let file = config.strip_prefix("file:").map(Place::File);
-        file.or_else(|| config.strip_prefix("command:").map(Place::Command))
+impl TokenSource<'_> {
+    fn parse(config: &str) -> Option<TokenSource<'_>> {
+        let file = config.strip_prefix("file:").map(TokenSource::File);
+        file.or_else(|| config.strip_prefix("command:").map(TokenSource::Command))
     }
 
-    /// What is there, without the newline at its end.
-    fn read(&self, is_unwanted: &dyn Fn() -> bool) -> Result<String, String> {
+    /// The token, without surrounding white space.
+    fn read(&self, is_cancelled: &dyn Fn() -> bool) -> Result<String, String> {
         let text = match self {
-            Place::File(path) => {
+            TokenSource::File(path) => {
                 std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?
             }
-            Place::Command(command) => run(command, is_unwanted)?,
+            TokenSource::Command(command) => run(command, is_cancelled)?,
         };
         match text.trim() {
             "" => Err("there is none".to_owned()),
@@ -112,8 +112,8 @@ impl Place<'_> {
     }
 }
 
-/// What a command prints; it is killed when it takes too long, or when nobody waits any more.
-fn run(command: &str, is_unwanted: &dyn Fn() -> bool) -> Result<String, String> {
+/// A command's output; kills it if it runs too long or the client is closed.
+fn run(command: &str, is_cancelled: &dyn Fn() -> bool) -> Result<String, String> {
     let mut child = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())
@@ -127,14 +127,16 @@ fn run(command: &str, is_unwanted: &dyn Fn() -> bool) -> Result<String, String> 
         let mut bytes = Vec::new();
         stdout.read_to_end(&mut bytes).map(|_| bytes)
     });
-    let deadline = Instant::now() + COMMAND_PATIENCE;
+    let deadline = Instant::now() + COMMAND_TIMEOUT;
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < deadline && !is_unwanted() => std::thread::sleep(SLICE),
+            Ok(None) if Instant::now() < deadline && !is_cancelled() => {
+                std::thread::sleep(POLL_INTERVAL)
+            }
             Ok(None) => {
                 kill_group(&mut child);
-                let seconds = COMMAND_PATIENCE.as_secs();
+                let seconds = COMMAND_TIMEOUT.as_secs();
                 return Err(format!("the command for it did not end within {seconds} s"));
             }
             Err(error) => return Err(format!("sh: {error}")),
@@ -152,14 +154,14 @@ fn run(command: &str, is_unwanted: &dyn Fn() -> bool) -> Result<String, String> 
 
 fn kill_group(child: &mut Child) {
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // One that has just ended is as good.
+        // It may have ended just now.
         let _ = kill_process_group(group, Signal::KILL);
     }
     drop(child.wait());
 }
 
 impl Token {
-    fn new(text: String, now_ms: i64, life_s: Option<f64>) -> Token {
+    fn new(text: String, now_ms: i64, lifetime_s: Option<f64>) -> Token {
         let claims = text.split('.').nth(1).and_then(|part| {
             let part = URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok()?;
             serde_json::from_slice::<serde_json::Value>(&part).ok()
@@ -169,27 +171,27 @@ impl Token {
         let principal = claim("sub").and_then(serde_json::Value::as_str);
         Token {
             principal: principal.unwrap_or("unknown").to_owned(),
-            expires_ms: match (expires_s, life_s) {
+            expires_ms: match (expires_s, lifetime_s) {
                 (Some(seconds), _) => (seconds * 1000.0) as i64,
-                (None, Some(life)) => now_ms.saturating_add((life * 1000.0) as i64),
-                (None, None) => now_ms + OPAQUE_LIFE.as_millis() as i64,
+                (None, Some(lifetime_s)) => now_ms.saturating_add((lifetime_s * 1000.0) as i64),
+                (None, None) => now_ms + OPAQUE_TOKEN_LIFETIME.as_millis() as i64,
             },
             text,
         }
     }
 
-    fn fetch(config: &Value, is_unwanted: &dyn Fn() -> bool) -> Result<Token, String> {
-        let (text, life_s) = match &config["oidc"] {
+    fn fetch(config: &Value, is_cancelled: &dyn Fn() -> bool) -> Result<Token, String> {
+        let (text, lifetime_s) = match &config["oidc"] {
             Value::Null => {
-                let place = Place::parse(config["place"].as_str().unwrap_or_default());
-                let place = place.ok_or("file:PATH or command:COMMAND is expected")?;
-                (place.read(is_unwanted)?, None)
+                let source = TokenSource::parse(config["source"].as_str().unwrap_or_default());
+                let source = source.ok_or("file:PATH or command:COMMAND is expected")?;
+                (source.read(is_cancelled)?, None)
             }
-            endpoint => ask(endpoint, is_unwanted)?,
+            endpoint => ask(endpoint, is_cancelled)?,
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now_ms = now.map_or(0, |now| now.as_millis() as i64);
-        let token = Token::new(text, now_ms, life_s);
+        let token = Token::new(text, now_ms, lifetime_s);
         if token.expires_ms <= now_ms {
             return Err("it has expired".to_owned());
         }
@@ -198,7 +200,7 @@ impl Token {
 
     /// # Safety
     /// `rk` is live.
-    unsafe fn hand_over(&self, rk: *mut ffi::rd_kafka_t, extensions: &str) -> Result<(), String> {
+    unsafe fn set_token(&self, rk: *mut ffi::rd_kafka_t, extensions: &str) -> Result<(), String> {
         let nul = |_| "it holds a NUL".to_owned();
         let text = CString::new(self.text.as_str()).map_err(nul)?;
         let principal = CString::new(self.principal.as_str()).map_err(nul)?;
@@ -213,7 +215,7 @@ impl Token {
             .map_err(nul)?;
         let pointers: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
         let mut reason = [0u8; 512];
-        // SAFETY: the caller's promise; texts are copied, the buffer's size is told.
+        // SAFETY: the caller's promise; texts are copied; the buffer is as long as its size says.
         let failed = unsafe {
             ffi::oauthbearer_set_token(
                 rk,
@@ -235,8 +237,8 @@ impl Token {
 }
 
 #[cfg(feature = "oidc")]
-fn ask(endpoint: &Value, is_unwanted: &dyn Fn() -> bool) -> Result<(String, Option<f64>), String> {
-    super::oidc::fetch(endpoint, is_unwanted)
+fn ask(endpoint: &Value, is_cancelled: &dyn Fn() -> bool) -> Result<(String, Option<f64>), String> {
+    super::oidc::fetch(endpoint, is_cancelled)
 }
 
 #[cfg(not(feature = "oidc"))]
@@ -257,7 +259,7 @@ unsafe extern "C" fn refresh(rk: *mut ffi::rd_kafka_t, config: *const c_char, op
         let config = serde_json::from_str(&ffi::text(config)).unwrap_or(Value::Null);
         let extensions = config["extensions"].as_str().unwrap_or_default();
         let fetched = Token::fetch(&config, &|| is_closing(opaque));
-        if let Err(why) = fetched.and_then(|token| token.hand_over(rk, extensions)) {
+        if let Err(why) = fetched.and_then(|token| token.set_token(rk, extensions)) {
             let reason = CString::new(format!("no token: {}", why.replace('\0', " ")));
             let reason = reason.expect("no NUL is left in it");
             ffi::oauthbearer_set_token_failure(rk, reason.as_ptr());
@@ -267,29 +269,29 @@ unsafe extern "C" fn refresh(rk: *mut ffi::rd_kafka_t, config: *const c_char, op
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, Token};
+    use super::{Token, TokenSource};
 
     #[test]
     fn a_token_comes_from_a_file_or_a_command() {
         assert_eq!(
-            Place::parse("file:/run/token"),
-            Some(Place::File("/run/token"))
+            TokenSource::parse("file:/run/token"),
+            Some(TokenSource::File("/run/token"))
         );
-        assert_eq!(Place::parse("principal=x"), None);
-        let told = Place::parse("command:echo ' abc '")
+        assert_eq!(TokenSource::parse("principal=x"), None);
+        let token = TokenSource::parse("command:echo ' abc '")
             .unwrap()
             .read(&|| false);
-        assert_eq!(told, Ok("abc".to_owned()));
-        let failed = Place::Command("exit 3").read(&|| false).unwrap_err();
+        assert_eq!(token, Ok("abc".to_owned()));
+        let failed = TokenSource::Command("exit 3").read(&|| false).unwrap_err();
         assert!(failed.contains("exit status: 3"), "{failed}");
         assert!(
-            Place::File("/none/such")
+            TokenSource::File("/none/such")
                 .read(&|| false)
                 .unwrap_err()
                 .contains("/none/such")
         );
         assert_eq!(
-            Place::Command("true").read(&|| false),
+            TokenSource::Command("true").read(&|| false),
             Err("there is none".to_owned())
         );
     }
@@ -312,14 +314,14 @@ mod tests {
     fn a_token_that_has_expired_is_not_handed_over() {
         // {"sub":"alice","exp":1}
         let config =
-            serde_json::json!({ "place": "command:echo e30.eyJzdWIiOiJhbGljZSIsImV4cCI6MX0." });
+            serde_json::json!({ "source": "command:echo e30.eyJzdWIiOiJhbGljZSIsImV4cCI6MX0." });
         let failed = Token::fetch(&config, &|| false);
         assert_eq!(failed, Err("it has expired".to_owned()));
     }
 
     #[test]
     fn a_command_that_does_not_end_is_killed_when_nobody_waits_any_more() {
-        let failed = Place::Command("sleep 1000").read(&|| true);
+        let failed = TokenSource::Command("sleep 1000").read(&|| true);
         assert!(failed.unwrap_err().contains("did not end"));
     }
 }

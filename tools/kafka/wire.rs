@@ -9,7 +9,7 @@
 //! - [`Wire::send`] returns a [`CorrelationId`], [`Wire::next`] the [`RequestResult`]s in the order in which they arrive.
 //! - [`RawResponse::decode`] decodes the bytes with kafka-protocol.
 //! - [`fan_out`](Wire::fan_out): the same request to many brokers, with a result for each.
-//! - [`ask_first`](Wire::ask_first): the first contact, with the reason if nobody answers.
+//! - [`retry_until_contact`](Wire::retry_until_contact): the first contact, with the reason if nobody answers.
 //! - `layout`: checks a response before kafka-protocol decodes it.
 //! - `shim`: the C functions of shim.c as safe types.
 //!

@@ -193,7 +193,7 @@ pub fn metadata_over(
         .as_deref()
         == Some("true");
     let build = move |_version: i16| metadata_request(names.as_deref(), creates);
-    let (response, origin) = wire.ask_first(OLDEST..=i16::MAX, interrupted, build)?;
+    let (response, origin) = wire.retry_until_contact(OLDEST..=i16::MAX, interrupted, build)?;
     if response.error_code != 0 {
         return Err(ContactError::Answered(KafkaError::of(
             response.error_code.into(),

@@ -237,7 +237,7 @@ impl<'a> Patience<'a> {
         }
         for (asked, (reply, _)) in open.iter().zip(&replies) {
             if reply.is_ok() {
-                wire.client().forget_causes(asked.broker);
+                wire.client().clear_causes(asked.broker);
             }
         }
         for (broker, took) in waited {

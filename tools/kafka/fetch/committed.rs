@@ -22,7 +22,7 @@ pub(super) fn committed(
             .map_err(ConsumeError::Failed)?;
     }
     client
-        .ask_first(interrupted, |timeout_ms| {
+        .retry_until_contact(interrupted, |timeout_ms| {
             // SAFETY: handle and list are live.
             let failed = unsafe { ffi::committed(client.as_ptr(), list.as_ptr(), timeout_ms) };
             match failed {

@@ -72,7 +72,7 @@ impl FetchSettings {
             max_wait: millis("fetch.wait.max.ms", 500),
             min_bytes: bytes("fetch.min.bytes", 1),
             max_bytes: options
-                .is_said("fetch.max.bytes")
+                .is_set("fetch.max.bytes")
                 .then(|| bytes("fetch.max.bytes", 52_428_800)),
             partition_max_bytes: bytes("fetch.message.max.bytes", 1_048_576),
             isolation: Isolation::of(options),

@@ -130,7 +130,7 @@ impl Member {
             let own = topic.partitions.iter();
             places.extend(own.map(|partition| (topic.name.clone(), *partition)));
         }
-        if self.membership.reset_is_said {
+        if self.membership.is_reset_set {
             // The coordinator is met all the same.
             places.truncate(1);
         }

@@ -50,7 +50,7 @@ pub struct Membership {
     /// Whether records are handed out with their headers, which costs.
     pub wants_headers: bool,
     /// Whether the user says by `auto.offset.reset` where a partition without a commit begins.
-    pub reset_is_said: bool,
+    pub is_reset_set: bool,
     /// An outage that is longer ends the member.
     pub give_up: Option<Duration>,
 }

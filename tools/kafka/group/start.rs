@@ -30,7 +30,7 @@ impl Member {
                 None => open.push(place.clone()),
             }
         }
-        if open.is_empty() || self.membership.reset_is_said {
+        if open.is_empty() || self.membership.is_reset_set {
             return Ok(Some(starts));
         }
         let Some(committed) = self.ask_committed(&open, None)? else {
@@ -103,7 +103,7 @@ impl Member {
         let log_starts = log_starts.ok().flatten().unwrap_or_default();
         let reset = self.link.client.property("auto.offset.reset");
         // A position whose records are deleted may go on at the end, too.
-        let goes_on_at_start = !self.membership.reset_is_said
+        let goes_on_at_start = !self.membership.is_reset_set
             || matches!(
                 reset.as_deref(),
                 Some("earliest" | "beginning" | "smallest")

@@ -203,7 +203,7 @@ impl Options {
         self.set("ssl.ca.pem", &pem, source)
     }
 
-    /// Looks at the files of certificates and keys that are said.
+    /// Checks the configured files of certificates and keys.
     pub(crate) fn check_files(&self) -> Result<(), OptionsError> {
         const FILES: &[&str] = &[
             "ssl.ca.location",
@@ -215,17 +215,17 @@ impl Options {
         if !protocol.to_ascii_lowercase().ends_with("ssl") {
             return Ok(());
         }
-        let said = FILES
+        let configured = FILES
             .iter()
             .filter_map(|name| Some((name, self.properties.get(*name)?)));
-        for (name, property) in said {
+        for (name, property) in configured {
             trust::check(name, &property.value)
                 .map_err(|reason| OptionsError::Property(property.source.clone(), reason))?;
         }
         Ok(())
     }
 
-    /// Sets what holds where the user says nothing. `name` and `value` are ours, and right.
+    /// Sets a default of ours, which must be valid.
     pub fn set_default(&mut self, name: &str, value: &str) {
         debug_assert_eq!(conf::check(name, value), Ok(()));
         self.properties
@@ -236,7 +236,7 @@ impl Options {
             });
     }
 
-    /// Sets a property whatever the user says; for what a mode can't do without.
+    /// Overrides the user's value, for what a mode can't do without.
     pub fn force(&mut self, name: &str, value: &str) {
         debug_assert_eq!(conf::check(name, value), Ok(()));
         let property = Property {
@@ -246,21 +246,21 @@ impl Options {
         self.properties.insert(canonical(name).to_owned(), property);
     }
 
-    /// The value of a property that was said or set, under any of its names.
+    /// The value of a property, under any of its names.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.properties
             .get(canonical(name))
             .map(|p| p.value.as_str())
     }
 
-    /// Whether the user, not a default of ours, says this property.
-    pub fn is_said(&self, name: &str) -> bool {
+    /// Whether the user, and not a default of ours, has set this property.
+    pub fn is_set(&self, name: &str) -> bool {
         self.properties
             .get(canonical(name))
             .is_some_and(|p| p.source != Source::Default)
     }
 
-    /// The brokers to start from.
+    /// The validated bootstrap list.
     pub fn brokers(&self) -> Result<&str, OptionsError> {
         let brokers = self
             .get("bootstrap.servers")
@@ -275,13 +275,13 @@ impl Options {
     fn check_broker(&self, broker: &str) -> Result<(), OptionsError> {
         if let Some((scheme, address)) = broker.split_once("://") {
             let scheme = scheme.to_ascii_uppercase();
-            let said = self.get("security.protocol").unwrap_or("plaintext");
-            let said = said.to_ascii_uppercase();
+            let protocol = self.get("security.protocol").unwrap_or("plaintext");
+            let protocol = protocol.to_ascii_uppercase();
             if !PROTOCOLS.contains(&scheme.as_str()) || address.contains('/') {
                 return Err(OptionsError::Url(broker.to_owned()));
             }
-            if scheme != said {
-                return Err(OptionsError::Scheme(broker.to_owned(), scheme, said));
+            if scheme != protocol {
+                return Err(OptionsError::Scheme(broker.to_owned(), scheme, protocol));
             }
         }
         if has_valid_port(broker) {
@@ -290,7 +290,7 @@ impl Options {
         Err(OptionsError::Port(broker.to_owned()))
     }
 
-    /// Properties as they were typed with `-X`: the last of a name wins among them; `@FILE` is the file's content.
+    /// Adds properties typed with `-X`: the last of a name wins; `@FILE` is the file's content.
     pub fn add_typed<'a>(
         &mut self,
         typed: impl DoubleEndedIterator<Item = &'a String>,

@@ -130,7 +130,7 @@ impl Producer {
         let deadline = started + self.client.first_contact();
         let mut is_reported = false;
         loop {
-            let answer = self.client.ask_first(interrupted, |timeout_ms| {
+            let answer = self.client.retry_until_contact(interrupted, |timeout_ms| {
                 Topics::ask(&self.client, topic, timeout_ms)
             });
             match answer {
@@ -238,7 +238,7 @@ impl Producer {
         }
         let is_first = self.totals.delivered == 0;
         let cause = || self.client.cause().unwrap_or_else(|| error.to_string());
-        let cause = if is_first && self.client.has_wrong_address() {
+        let cause = if is_first && self.client.has_unreachable_advertised_address() {
             let cause = cause();
             log::warn!("{cause}; still trying");
             cause

@@ -14,7 +14,7 @@ const INTERRUPT_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 impl Wire<'_> {
     /// Asks any broker, for as long as the first contact may take; returns the
     /// response with the id and name of the broker that sent it.
-    pub fn ask_first<R: Request>(
+    pub fn retry_until_contact<R: Request>(
         &mut self,
         versions: RangeInclusive<i16>,
         interrupted: &dyn Fn() -> bool,
@@ -44,15 +44,15 @@ impl Wire<'_> {
                     return Err(ContactError::Interrupted);
                 }
                 self.client.drain_errors();
-                self.client.mention_wait(started);
-                if self.client.is_refused_for_good() || Instant::now() >= deadline {
+                self.client.warn_of_slow_contact(started);
+                if self.client.is_refused_permanently() || Instant::now() >= deadline {
                     return Err(self.client.unreachable(started.elapsed()));
                 }
             };
             let error = match answer.result {
                 Ok(response) => {
                     self.abandon_all();
-                    self.client.forget_causes(response.broker());
+                    self.client.clear_causes(response.broker());
                     let broker = (response.broker(), response.broker_name().to_owned());
                     let response = response.decode::<R>().map_err(ContactError::Answered)?;
                     return Ok((response, broker));
@@ -66,7 +66,7 @@ impl Wire<'_> {
             if Instant::now() >= deadline {
                 return Err(self.client.unreachable(started.elapsed()));
             }
-            self.client.mention_wait(started);
+            self.client.warn_of_slow_contact(started);
             // librdkafka closes the bootstrap connection as soon as it knows the
             // brokers' ids, so the first retry is at once; the others must not spin.
             if attempt > 0 {

@@ -84,9 +84,9 @@ impl Wire<'_> {
         self.client.drain_errors();
         if let Target::Broker(id) = first.target {
             let limit = first.connect_by.saturating_duration_since(started);
-            self.client.mention_broker(id, started, limit);
+            self.client.warn_of_slow_broker(id, started, limit);
         }
-        if self.client.is_elsewhere() {
+        if self.client.is_advertised_unreachable() {
             let now = Instant::now();
             for queued in &mut self.queued {
                 queued.connect_by = now;
