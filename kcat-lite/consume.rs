@@ -1,4 +1,4 @@
-//! `-C`: partitions to standard output.
+//! `-C`: writes the records of partitions to standard output.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ use crate::engine::Reader;
 use crate::last;
 use crate::output::{Put, Writer, say_all_down, say_idle, shows_headers};
 
-/// How long an idle reader waits before it looks at signals and at the reader of the pipe.
+/// How often an idle loop looks at signals and at the pipe.
 const IDLE_MS: i32 = 100;
 
-/// Reads until the end, the count, a signal, or nobody listens.
+/// Reads until the end, the count, a signal or a closed pipe.
 pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
     if let Some(count) = config.last {
@@ -52,7 +52,7 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         !quiet && !writer.out().is_terminal(),
         config.count.or(reader.expected_records()),
     );
-    let mut run = Run {
+    let mut run = ConsumeLoop {
         signals: &signals,
         writer,
         progress,
@@ -64,16 +64,16 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         leaders,
         outage: Outage::new(config.give_up),
         has_failed: false,
-        lost: Vec::new(),
+        unreadable: Vec::new(),
         idle: config.idle,
         last_record_at: Instant::now(),
     };
     let result = run.read_all(reader);
     drop(run.progress);
     run.writer.say_what_was_odd(quiet);
-    say_lost(&run.lost);
+    report_unreadable(&run.unreadable);
     result.map(|()| {
-        if run.has_failed || !run.lost.is_empty() {
+        if run.has_failed || !run.unreadable.is_empty() {
             Exit::Failed
         } else {
             match run.writer.exit() {
@@ -98,7 +98,7 @@ pub(crate) fn read_request(config: &Consume) -> ReadRequest {
     }
 }
 
-struct Run<'a> {
+struct ConsumeLoop<'a> {
     signals: &'a Signals,
     writer: Writer,
     progress: Progress,
@@ -106,22 +106,22 @@ struct Run<'a> {
     left: u64,
     quiet: bool,
     keeps_trying: bool,
-    /// Whether the user knows that no broker is there.
+    /// Whether "all brokers are down" was reported.
     is_cut_off: bool,
     client: &'a Client,
-    /// Whom `--give-up` is about.
+    /// For `--give-up`.
     leaders: LeaderProbe,
     outage: Outage,
-    /// `-E`: whether something could not be read and was passed over.
+    /// `-E`: whether an error was skipped.
     has_failed: bool,
-    /// Partitions that have no record at their position. The others are read to their ends, then that ends the program.
-    lost: Vec<ConsumeError>,
+    /// Partitions without a record at their position. The others are read to their ends before the program fails.
+    unreadable: Vec<ConsumeError>,
     /// `--idle`
     idle: Option<Duration>,
     last_record_at: Instant,
 }
 
-impl Run<'_> {
+impl ConsumeLoop<'_> {
     fn read_all(&mut self, mut reader: Reader<'_>) -> anyhow::Result<()> {
         let mut timeout_ms = 0;
         let mut written = 0;
@@ -137,19 +137,18 @@ impl Run<'_> {
                 written = self.writer.written();
                 self.last_record_at = Instant::now();
             }
-            if self.has_been_idle()? {
+            if self.is_idle_timeout()? {
                 break;
             }
             if items == 0 {
-                // Idle: nothing is held back, and nobody is waited for in vain.
                 self.writer.flush(self.signals)?;
                 if !self.writer.out().has_reader() {
                     break;
                 }
-                if !self.lost.is_empty() && reader.was_at_ends() {
+                if !self.unreadable.is_empty() && reader.was_at_ends() {
                     break;
                 }
-                self.look_at_cluster(&reader);
+                self.check_brokers(&reader);
                 timeout_ms = IDLE_MS;
             }
             self.check_contact()?;
@@ -158,8 +157,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether no record has come for as long as `--idle` says. Where nobody could have sent one that is a failure.
-    fn has_been_idle(&self) -> anyhow::Result<bool> {
+    /// Whether no record arrived for the time of `--idle`; an error if all brokers are down.
+    fn is_idle_timeout(&self) -> anyhow::Result<bool> {
         let Some(idle) = self
             .idle
             .filter(|idle| self.last_record_at.elapsed() >= *idle)
@@ -170,18 +169,17 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Writes what has arrived; `None` means that the reader of the pipe is gone.
+    /// Writes what has arrived; `None` means that the pipe is closed.
     fn read(&mut self, reader: &mut Reader<'_>, timeout_ms: i32) -> anyhow::Result<Option<usize>> {
-        let mut taking = Taking {
+        let mut visitor = RecordWriter {
             run: self,
             failed: None,
         };
-        let arrived = reader.read(timeout_ms, &mut taking);
-        let failed = taking.failed;
+        let arrived = reader.read(timeout_ms, &mut visitor);
+        let failed = visitor.failed;
         match failed {
             Some(error) if is_closed(&error) => Ok(None),
             Some(error) => {
-                // What came before the bad record is good.
                 self.writer.flush(self.signals)?;
                 Err(error)
             }
@@ -193,7 +191,7 @@ impl Run<'_> {
                     Ok(Some(1))
                 }
                 Err(error) if error.is_of_position() => {
-                    self.lost.push(error);
+                    self.unreadable.push(error);
                     Ok(Some(0))
                 }
                 Err(error) => {
@@ -213,7 +211,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn say_end(&mut self, topic: &str, partition: i32, offset: i64) -> anyhow::Result<()> {
+    fn report_end(&mut self, topic: &str, partition: i32, offset: i64) -> anyhow::Result<()> {
         if !self.quiet {
             self.writer.flush(self.signals)?;
             message(format_args!(
@@ -223,7 +221,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Ends with an error when the leaders have not answered for longer than the user wants to wait.
+    /// Fails if the leaders have not answered for the time of `--give-up`.
     fn check_contact(&mut self) -> anyhow::Result<()> {
         let Some(within) = self.outage.wants_asking() else {
             return Ok(());
@@ -233,7 +231,6 @@ impl Run<'_> {
         let Some(silence) = self.outage.note(is_answered) else {
             return Ok(());
         };
-        // What has arrived is good.
         self.writer.flush(self.signals)?;
         let cause = self.client.cause();
         let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
@@ -241,8 +238,8 @@ impl Run<'_> {
         bail!("no contact with the cluster for {seconds} s (--give-up){cause}")
     }
 
-    /// After first contact the cluster may go and come back; that is said once.
-    fn look_at_cluster(&mut self, reader: &Reader<'_>) {
+    /// Reports once that all brokers are down; the run goes on.
+    fn check_brokers(&mut self, reader: &Reader<'_>) {
         if reader.trouble().is_some() && !self.is_cut_off && self.client.is_cut_off() {
             self.is_cut_off = true;
             let cause = self.client.cause();
@@ -251,20 +248,20 @@ impl Run<'_> {
     }
 }
 
-/// A run while it takes what has arrived.
-struct Taking<'r, 'a> {
-    run: &'r mut Run<'a>,
+/// Writes each record that has arrived.
+struct RecordWriter<'r, 'a> {
+    run: &'r mut ConsumeLoop<'a>,
     failed: Option<anyhow::Error>,
 }
 
-impl RecordVisitor for Taking<'_, '_> {
+impl RecordVisitor for RecordWriter<'_, '_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a part of the loop over records")]
     fn values<'v>(
         &mut self,
         values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
     ) -> usize {
-        // The last one, and the one that fills a block, go the long way, which looks at signals.
+        // The last record, and the one that fills a block, go through `record`, which looks at signals.
         let most = usize::try_from(self.run.left - 1).unwrap_or(usize::MAX);
         let taken = self.run.writer.put_values(values, most);
         self.run.left -= taken as u64;
@@ -273,17 +270,17 @@ impl RecordVisitor for Taking<'_, '_> {
 
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
         let written = self.run.write(record);
-        self.go_on(written)
+        self.flow(written)
     }
 
     fn end(&mut self, topic: &str, partition: i32, offset: i64) -> ControlFlow<()> {
-        let said = self.run.say_end(topic, partition, offset);
-        self.go_on(said)
+        let reported = self.run.report_end(topic, partition, offset);
+        self.flow(reported)
     }
 }
 
-impl Taking<'_, '_> {
-    fn go_on(&mut self, done: anyhow::Result<()>) -> ControlFlow<()> {
+impl RecordWriter<'_, '_> {
+    fn flow(&mut self, done: anyhow::Result<()>) -> ControlFlow<()> {
         self.failed = done.err();
         if self.failed.is_some() || self.run.left == 0 {
             return ControlFlow::Break(());
@@ -292,15 +289,15 @@ impl Taking<'_, '_> {
     }
 }
 
-/// How many partitions are named one by one.
-const NAMED: usize = 5;
+/// How many partitions are reported one by one.
+const MAX_NAMED: usize = 5;
 
-/// Says which partitions were not read, and why.
-fn say_lost(lost: &[ConsumeError]) {
-    for error in lost.iter().take(NAMED) {
+/// Reports which partitions were not read, and why.
+fn report_unreadable(unreadable: &[ConsumeError]) {
+    for error in unreadable.iter().take(MAX_NAMED) {
         message(error);
     }
-    if let more @ 1.. = lost.len().saturating_sub(NAMED) {
+    if let more @ 1.. = unreadable.len().saturating_sub(MAX_NAMED) {
         message(format_args!("and {more} more partitions like these"));
     }
 }

@@ -1,9 +1,8 @@
 //! `-C --last N`: the newest records of all partitions, by their times.
 //!
-//! The last N offsets of each partition are read. Where they hold fewer
-//! records, because compaction took some, markers stand between, or they have
-//! other keys, earlier ones are read too, unless all of them are older than
-//! what was found.
+//! The last N offsets of each partition are read. If they hold fewer records
+//! (compaction, transaction markers, other keys), earlier offsets are read too,
+//! unless all of them are older than the records found.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -20,12 +19,12 @@ use crate::config::Consume;
 use crate::consume::read_request;
 use crate::output::Writer;
 
-/// How many times more is read where the last offsets held too few records.
-const MORE: u64 = 16;
-/// How long an idle reader waits before it looks at signals.
+/// How many times more offsets to read if the last ones held too few records.
+const GROWTH_FACTOR: u64 = 16;
+/// How often an idle loop looks at signals.
 const IDLE_MS: i32 = 100;
 
-/// Reads, and writes the newest `count` records, the oldest of them first.
+/// Writes the newest `count` records, the oldest of them first.
 pub(crate) fn run(config: &Consume, count: u64, signals: &Signals) -> anyhow::Result<Exit> {
     let mut options = config.options.clone();
     let mut request = ReadRequest {
@@ -38,7 +37,7 @@ pub(crate) fn run(config: &Consume, count: u64, signals: &Signals) -> anyhow::Re
     let mut tail = count;
     let newest = loop {
         request.start = Start::Tail(i64::try_from(tail).unwrap_or(i64::MAX));
-        let mut newest = Newest::new(count);
+        let mut newest = NewestRecords::new(count);
         let is_whole = collect(
             config,
             &client,
@@ -54,7 +53,7 @@ pub(crate) fn run(config: &Consume, count: u64, signals: &Signals) -> anyhow::Re
         if is_whole {
             break newest;
         }
-        tail = tail.saturating_mul(MORE);
+        tail = tail.saturating_mul(GROWTH_FACTOR);
     };
     for kept in newest.in_order() {
         kept.with_record(|record| writer.put(record))?;
@@ -65,14 +64,14 @@ pub(crate) fn run(config: &Consume, count: u64, signals: &Signals) -> anyhow::Re
     Ok(writer.exit())
 }
 
-/// Reads what is wanted; says whether nothing before it can be among the newest.
+/// Reads what `request` asks for; returns whether no earlier record can be among the newest.
 fn collect(
     config: &Consume,
     client: &Client,
     options: &Options,
     request: &ReadRequest,
     writer: &Writer,
-    newest: &mut Newest,
+    newest: &mut NewestRecords,
     signals: &Signals,
 ) -> anyhow::Result<bool> {
     let interrupted = || signals.caught().is_some();
@@ -84,7 +83,7 @@ fn collect(
         if let Item::Record(record) = item
             && !writer.has_other_key(record)
         {
-            newest.take(record);
+            newest.add(record);
         }
         match signals.caught() {
             None => ControlFlow::Continue(()),
@@ -101,62 +100,66 @@ fn collect(
     Ok(reader
         .partly_read()
         .iter()
-        .all(|place| newest.is_covered(place)))
+        .all(|partition| newest.is_complete_for(partition)))
 }
 
-/// When and where a record was written: the order of the output.
-type Age = (i64, String, i32, i64);
+/// Timestamp, topic, partition, offset: the order of the output.
+type SortKey = (i64, String, i32, i64);
 
 /// The newest records so far.
-struct Newest {
+struct NewestRecords {
     count: usize,
     /// The oldest on top.
-    kept: BinaryHeap<Reverse<Kept>>,
-    /// Of each partition: how many records came, and the time of the first.
+    kept: BinaryHeap<Reverse<OwnedRecord>>,
+    /// For each partition the number of records read, and the timestamp of the first.
     seen: HashMap<TopicPartition, (u64, i64)>,
 }
 
-impl Newest {
-    fn new(count: u64) -> Newest {
-        Newest {
+impl NewestRecords {
+    fn new(count: u64) -> NewestRecords {
+        NewestRecords {
             count: usize::try_from(count).unwrap_or(usize::MAX),
             kept: BinaryHeap::new(),
             seen: HashMap::new(),
         }
     }
 
-    fn take(&mut self, record: &Record<'_>) {
-        let age = age(record);
+    fn add(&mut self, record: &Record<'_>) {
+        let sort_key = sort_key(record);
         let seen = self
             .seen
-            .entry((age.1.clone(), age.2))
-            .or_insert((0, age.0));
+            .entry((sort_key.1.clone(), sort_key.2))
+            .or_insert((0, sort_key.0));
         seen.0 += 1;
         if self.kept.len() < self.count {
-            self.kept.push(Reverse(Kept::new(age, record)));
-        } else if self.kept.peek().is_some_and(|oldest| oldest.0.age < age) {
+            self.kept.push(Reverse(OwnedRecord::new(sort_key, record)));
+        } else if self
+            .kept
+            .peek()
+            .is_some_and(|oldest| oldest.0.sort_key < sort_key)
+        {
             self.kept.pop();
-            self.kept.push(Reverse(Kept::new(age, record)));
+            self.kept.push(Reverse(OwnedRecord::new(sort_key, record)));
         }
     }
 
-    /// Whether nothing before what came of this partition can be among the newest, if it is in the order of time.
-    fn is_covered(&self, place: &TopicPartition) -> bool {
-        let Some((seen, first_ms)) = self.seen.get(place) else {
+    /// Whether no earlier record of this partition can be among the newest, if its timestamps ascend.
+    fn is_complete_for(&self, partition: &TopicPartition) -> bool {
+        let Some((seen, first_ms)) = self.seen.get(partition) else {
             return false;
         };
         let is_full = self.kept.len() >= self.count;
-        let oldest_ms = self.kept.peek().map(|oldest| oldest.0.age.0);
+        let oldest_ms = self.kept.peek().map(|oldest| oldest.0.sort_key.0);
         *seen >= self.count as u64 || (is_full && oldest_ms.is_some_and(|ms| *first_ms <= ms))
     }
 
-    fn in_order(self) -> Vec<Kept> {
+    fn in_order(self) -> Vec<OwnedRecord> {
         let kept = self.kept.into_sorted_vec().into_iter().rev();
         kept.map(|Reverse(kept)| kept).collect()
     }
 }
 
-fn age(record: &Record<'_>) -> Age {
+fn sort_key(record: &Record<'_>) -> SortKey {
     (
         record.timestamp_ms.unwrap_or(-1),
         record.topic.unwrap_or_default().to_owned(),
@@ -165,9 +168,9 @@ fn age(record: &Record<'_>) -> Age {
     )
 }
 
-/// A record that outlives the answer it came in.
-struct Kept {
-    age: Age,
+/// An owned copy of a record.
+struct OwnedRecord {
+    sort_key: SortKey,
     timestamp_type: TimestampType,
     has_timestamp: bool,
     broker: Option<i32>,
@@ -176,12 +179,12 @@ struct Kept {
     headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
-impl Kept {
-    fn new(age: Age, record: &Record<'_>) -> Kept {
+impl OwnedRecord {
+    fn new(sort_key: SortKey, record: &Record<'_>) -> OwnedRecord {
         let headers = record.headers.iter();
         let headers = headers.map(|h| (h.name.to_owned(), h.value.map(<[u8]>::to_owned)));
-        Kept {
-            age,
+        OwnedRecord {
+            sort_key,
             timestamp_type: record.timestamp_type,
             has_timestamp: record.timestamp_ms.is_some(),
             broker: record.broker,
@@ -192,7 +195,7 @@ impl Kept {
     }
 
     fn with_record<T>(&self, take: impl FnOnce(&Record<'_>) -> T) -> T {
-        let (timestamp_ms, topic, partition, offset) = &self.age;
+        let (timestamp_ms, topic, partition, offset) = &self.sort_key;
         let headers: Vec<Header<'_>> = self
             .headers
             .iter()
@@ -215,29 +218,29 @@ impl Kept {
     }
 }
 
-impl PartialEq for Kept {
-    fn eq(&self, other: &Kept) -> bool {
-        self.age == other.age
+impl PartialEq for OwnedRecord {
+    fn eq(&self, other: &OwnedRecord) -> bool {
+        self.sort_key == other.sort_key
     }
 }
 
-impl Eq for Kept {}
+impl Eq for OwnedRecord {}
 
-impl PartialOrd for Kept {
-    fn partial_cmp(&self, other: &Kept) -> Option<std::cmp::Ordering> {
+impl PartialOrd for OwnedRecord {
+    fn partial_cmp(&self, other: &OwnedRecord) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Kept {
-    fn cmp(&self, other: &Kept) -> std::cmp::Ordering {
-        self.age.cmp(&other.age)
+impl Ord for OwnedRecord {
+    fn cmp(&self, other: &OwnedRecord) -> std::cmp::Ordering {
+        self.sort_key.cmp(&other.sort_key)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Newest, Record};
+    use super::{NewestRecords, Record};
 
     fn record(partition: i32, offset: i64, timestamp_ms: i64) -> Record<'static> {
         Record {
@@ -249,30 +252,43 @@ mod tests {
         }
     }
 
-    fn times(newest: Newest) -> Vec<i64> {
-        newest.in_order().iter().map(|kept| kept.age.0).collect()
+    fn times(newest: NewestRecords) -> Vec<i64> {
+        newest
+            .in_order()
+            .iter()
+            .map(|kept| kept.sort_key.0)
+            .collect()
     }
 
     #[test]
     fn the_newest_of_all_partitions_are_kept_in_the_order_of_their_times() {
-        let mut newest = Newest::new(3);
+        let mut newest = NewestRecords::new(3);
         for (partition, offset, ms) in [(0, 7, 10), (0, 8, 30), (1, 2, 20), (1, 3, 5), (2, 0, 40)] {
-            newest.take(&record(partition, offset, ms));
+            newest.add(&record(partition, offset, ms));
         }
         assert_eq!(times(newest), [20, 30, 40]);
     }
 
     #[test]
     fn earlier_records_are_read_only_where_they_may_be_among_the_newest() {
-        let mut newest = Newest::new(2);
-        newest.take(&record(0, 8, 30));
-        newest.take(&record(0, 9, 40));
-        newest.take(&record(1, 5, 10));
-        newest.take(&record(2, 5, 50));
-        let place = |partition| ("t".to_owned(), partition);
-        assert!(newest.is_covered(&place(0)), "as many as are wanted");
-        assert!(newest.is_covered(&place(1)), "older than what is kept");
-        assert!(!newest.is_covered(&place(2)), "the one before may be newer");
-        assert!(!newest.is_covered(&place(3)), "nothing was seen");
+        let mut newest = NewestRecords::new(2);
+        newest.add(&record(0, 8, 30));
+        newest.add(&record(0, 9, 40));
+        newest.add(&record(1, 5, 10));
+        newest.add(&record(2, 5, 50));
+        let partition = |partition| ("t".to_owned(), partition);
+        assert!(
+            newest.is_complete_for(&partition(0)),
+            "as many as are wanted"
+        );
+        assert!(
+            newest.is_complete_for(&partition(1)),
+            "older than what is kept"
+        );
+        assert!(
+            !newest.is_complete_for(&partition(2)),
+            "the one before may be newer"
+        );
+        assert!(!newest.is_complete_for(&partition(3)), "nothing was seen");
     }
 }

@@ -7,35 +7,39 @@ use tools::cli::{Exit, message};
 use tools::kafka::cluster::{Metadata, Topic, Topics, metadata};
 use tools::kafka::{Client, KafkaError, Role};
 
-use crate::answer::{Asker, push_line};
-use crate::config::{Answer, List};
+use crate::admin_query::{AdminQuery, push_line};
+use crate::config::{List, OutputFormat};
 
-/// Asks the cluster and prints what it answers; a topic that was asked for and is not there is a failure.
+/// Prints the cluster's metadata; fails if a requested topic does not exist.
 pub(crate) fn run(config: &List) -> anyhow::Result<Exit> {
-    let asker = Asker::new()?;
+    let admin = AdminQuery::new()?;
     let client = Client::new(&config.options, Role::Consumer)?;
     let topics = if config.topics.is_empty() {
         Topics::All
     } else {
         Topics::Named(&config.topics)
     };
-    let cluster = match asker.ask(|interrupted| metadata(&client, topics, interrupted))? {
+    let cluster = match admin.fetch(|interrupted| metadata(&client, topics, interrupted))? {
         Ok(cluster) => cluster,
         Err(exit) => return Ok(exit),
     };
-    let text = match config.answer {
-        Answer::Text => text(&cluster, &config.topics),
-        Answer::Json => format!("{}\n", json(&cluster, &config.topics)),
-        Answer::Tsv => tsv(&cluster),
+    let text = match config.format {
+        OutputFormat::Text => text(&cluster, &config.topics),
+        OutputFormat::Json => format!("{}\n", json(&cluster, &config.topics)),
+        OutputFormat::Tsv => tsv(&cluster),
     };
-    asker.print(&text)?;
-    Ok(complain(&cluster, &config.topics))
+    admin.print(&text)?;
+    Ok(report_errors(&cluster, &config.topics))
 }
 
-/// Says which of the topics asked for are not there.
-fn complain(cluster: &Metadata, asked: &[String]) -> Exit {
+/// Reports the errors of requested topics.
+fn report_errors(cluster: &Metadata, requested: &[String]) -> Exit {
     let mut exit = Exit::Done;
-    for topic in cluster.topics.iter().filter(|t| asked.contains(&t.name)) {
+    for topic in cluster
+        .topics
+        .iter()
+        .filter(|t| requested.contains(&t.name))
+    {
         if let Some(error) = &topic.error {
             message(format_args!("{}: {error}", topic.name));
             exit = Exit::Failed;
@@ -45,9 +49,9 @@ fn complain(cluster: &Metadata, asked: &[String]) -> Exit {
 }
 
 /// As kcat's `metadata_print` has it, to the byte.
-fn text(cluster: &Metadata, asked: &[String]) -> String {
+fn text(cluster: &Metadata, requested: &[String]) -> String {
     let mut text = String::new();
-    let what = match asked {
+    let what = match requested {
         [] => "all topics".to_owned(),
         names => names.join(", "),
     };
@@ -108,9 +112,9 @@ fn join(ids: &[i32]) -> String {
 }
 
 /// As kcat's `metadata_print_json` has it: the same fields in the same order.
-fn json(cluster: &Metadata, asked: &[String]) -> Value {
+fn json(cluster: &Metadata, requested: &[String]) -> Value {
     let (id, name) = &cluster.origin;
-    let query = match asked {
+    let query = match requested {
         [] => "*".to_owned(),
         names => names.join(","),
     };
@@ -248,8 +252,8 @@ mod tests {
   topic \"none\" with 0 partitions: Broker: Unknown topic or partition
 "
         );
-        let asked = ["orders".to_owned(), "none".to_owned()];
-        assert!(text(&cluster(), &asked).starts_with("Metadata for orders, none (from"));
+        let requested = ["orders".to_owned(), "none".to_owned()];
+        assert!(text(&cluster(), &requested).starts_with("Metadata for orders, none (from"));
     }
 
     #[test]

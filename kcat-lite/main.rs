@@ -4,7 +4,7 @@
 //! kcat-lite -C -t orders -e --tsv | sort | kcat-lite -P -t sorted --tsv
 //! ```
 
-mod answer;
+mod admin_query;
 mod cli;
 mod config;
 mod consume;

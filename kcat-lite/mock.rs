@@ -1,4 +1,4 @@
-//! `-M`: a throw-away cluster, lent to a command or, without one, to whoever reads `BROKERS=` until stdin ends.
+//! `-M`: a throw-away cluster for a command; without a command it prints `BROKERS=...` and runs until stdin ends.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -19,17 +19,17 @@ use tools::kafka::mock::MockCluster;
 
 use crate::config::Mock;
 
-/// Starts the cluster and keeps it as long as it is wanted.
+/// Starts the cluster.
 pub(crate) fn run(config: &Mock) -> anyhow::Result<Exit> {
     let cluster = MockCluster::start(config.brokers).map_err(anyhow::Error::msg)?;
     match config.command.split_first() {
-        Some((program, arguments)) => lend(&cluster, program, arguments),
-        None => announce(&cluster, config.quiet),
+        Some((program, arguments)) => run_command(&cluster, program, arguments),
+        None => print_and_wait(&cluster, config.quiet),
     }
 }
 
-/// As kcat does it: a line on stdout at once, and the end of stdin is the end.
-fn announce(cluster: &MockCluster, quiet: bool) -> anyhow::Result<Exit> {
+/// As kcat does: prints a line at once, and ends with stdin.
+fn print_and_wait(cluster: &MockCluster, quiet: bool) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
     let mut out = Out::stdout()?;
     let line = format!("BROKERS={}\n", cluster.brokers());
@@ -53,8 +53,12 @@ fn announce(cluster: &MockCluster, quiet: bool) -> anyhow::Result<Exit> {
     }
 }
 
-/// As env(1) does it: the command has our streams, and how it ends is how we end.
-fn lend(cluster: &MockCluster, program: &OsString, arguments: &[OsString]) -> anyhow::Result<Exit> {
+/// As env(1) does: the command inherits the streams, and its exit code is ours.
+fn run_command(
+    cluster: &MockCluster,
+    program: &OsString,
+    arguments: &[OsString],
+) -> anyhow::Result<Exit> {
     // Caught before the command exists, so that none is missed.
     let mut signals = SignalsInfo::<WithOrigin>::new([SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP])?;
     let started = Command::new(program)
@@ -79,7 +83,7 @@ fn lend(cluster: &MockCluster, program: &OsString, arguments: &[OsString]) -> an
             }
         }
         if let Some(status) = child.try_wait().context("cannot wait for the command")? {
-            return Ok(Exit::Code(code_of(status)));
+            return Ok(Exit::Code(exit_code(status)));
         }
     }
 }
@@ -95,8 +99,8 @@ fn forward(origin: &Origin, child: &Child) {
     }
 }
 
-/// As a shell counts: 128 and the signal's number for a command that a signal has ended.
-fn code_of(status: ExitStatus) -> u8 {
+/// As in a shell: 128 plus the signal's number for a command that a signal ended.
+fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or(status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(2)
 }

@@ -11,41 +11,41 @@ use tools::kafka::cluster::{
 use tools::kafka::error::code;
 use tools::kafka::{Client, KafkaError, Role};
 
-use crate::answer::{Asker, push_line};
-use crate::config::{Answer, Query, Question, usage};
+use crate::admin_query::{AdminQuery, push_line};
+use crate::config::{OffsetQuery, OutputFormat, Query, usage};
 
-/// Stands for all partitions of a topic that is not there.
+/// Stands for all partitions of a topic that does not exist.
 const ALL: i32 = -1;
 
-/// What one partition was asked and what came back.
+/// The query and the result of one partition.
 struct Row {
     topic: String,
     partition: i32,
-    /// As asked for.
+    /// The requested time.
     time_ms: i64,
-    /// -1 where no record is so late, as kcat says it.
+    /// -1 if no record is that late, as in kcat.
     offset: Result<i64, KafkaError>,
 }
 
-/// Asks the cluster and prints what it answers; a partition that can't be asked is a failure, the others are told.
+/// Prints the offsets; fails if a partition has an error, after printing the others.
 pub(crate) fn run(config: &Query) -> anyhow::Result<Exit> {
-    let asker = Asker::new()?;
+    let admin = AdminQuery::new()?;
     let client = Client::new(&config.options, Role::Consumer)?;
-    let names = topic_names(&config.questions);
-    let found = asker.ask(|interrupted| metadata(&client, Topics::Named(&names), interrupted))?;
+    let names = topic_names(&config.queries);
+    let found = admin.fetch(|interrupted| metadata(&client, Topics::Named(&names), interrupted))?;
     let cluster = match found {
         Ok(cluster) => cluster,
         Err(exit) => return Ok(exit),
     };
     let mut rows: Vec<Row> = config
-        .questions
+        .queries
         .iter()
-        .flat_map(|question| open_rows(question, &cluster))
+        .flat_map(|query| new_rows(query, &cluster))
         .collect();
-    if config.answer == Answer::Json {
-        refuse_repetition(&rows)?;
+    if config.format == OutputFormat::Json {
+        refuse_duplicates(&rows)?;
     }
-    // kcat's order; questions about the same partition stay as they were typed.
+    // kcat's order; queries about the same partition stay as they were typed.
     rows.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     let isolation = Isolation::of(&config.options);
     let lookups: Vec<Lookup> = rows
@@ -54,7 +54,7 @@ pub(crate) fn run(config: &Query) -> anyhow::Result<Exit> {
         .map(lookup)
         .collect();
     let answers =
-        match asker.ask(|interrupted| offsets(&client, &lookups, isolation, interrupted))? {
+        match admin.fetch(|interrupted| offsets(&client, &lookups, isolation, interrupted))? {
             Ok(answers) => answers,
             Err(exit) => return Ok(exit),
         };
@@ -62,17 +62,17 @@ pub(crate) fn run(config: &Query) -> anyhow::Result<Exit> {
     for (row, answer) in answered.zip(answers) {
         row.offset = answer.map(|found| found.offset.unwrap_or(-1));
     }
-    let text = match config.answer {
-        Answer::Text => text(&rows),
-        Answer::Json => format!("{}\n", json(&rows)),
-        Answer::Tsv => tsv(&rows),
+    let text = match config.format {
+        OutputFormat::Text => text(&rows),
+        OutputFormat::Json => format!("{}\n", json(&rows)),
+        OutputFormat::Tsv => tsv(&rows),
     };
-    asker.print(&text)?;
-    Ok(complain(&rows))
+    admin.print(&text)?;
+    Ok(report_errors(&rows))
 }
 
 /// kcat's JSON has a place for one offset of a partition.
-fn refuse_repetition(rows: &[Row]) -> anyhow::Result<()> {
+fn refuse_duplicates(rows: &[Row]) -> anyhow::Result<()> {
     let mut seen = HashSet::new();
     for Row {
         topic, partition, ..
@@ -80,40 +80,40 @@ fn refuse_repetition(rows: &[Row]) -> anyhow::Result<()> {
     {
         if !seen.insert((topic, partition)) {
             return Err(usage(format_args!(
-                "-Q -J has one answer for each partition, and {topic}:{partition} is asked for twice; --tsv has room"
+                "-Q -J has one answer for each partition, and {topic}:{partition} is requested twice; --tsv has room"
             )));
         }
     }
     Ok(())
 }
 
-fn topic_names(questions: &[Question]) -> Vec<String> {
+fn topic_names(queries: &[OffsetQuery]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for question in questions {
-        if !names.contains(&question.topic) {
-            names.push(question.topic.clone());
+    for query in queries {
+        if !names.contains(&query.topic) {
+            names.push(query.topic.clone());
         }
     }
     names
 }
 
-/// The rows before their look-up, one for each partition asked for: errors already where there is no such topic or partition.
-fn open_rows(question: &Question, cluster: &Metadata) -> Vec<Row> {
-    let topic = cluster.topic(&question.topic);
+/// A row for each requested partition, with an error if it does not exist.
+fn new_rows(query: &OffsetQuery, cluster: &Metadata) -> Vec<Row> {
+    let topic = cluster.topic(&query.topic);
     let row = |partition, failed: Option<KafkaError>| Row {
-        topic: question.topic.clone(),
+        topic: query.topic.clone(),
         partition,
-        time_ms: question.time_ms,
+        time_ms: query.time_ms,
         offset: failed.map_or(Ok(-1), Err),
     };
-    let asked = question.partition;
+    let requested = query.partition;
     match topic.map(|topic| (topic, topic.error.as_ref())) {
         None => vec![row(
-            asked.unwrap_or(ALL),
+            requested.unwrap_or(ALL),
             Some(KafkaError::of(code::UNKNOWN_TOPIC)),
         )],
-        Some((_, Some(error))) => vec![row(asked.unwrap_or(ALL), Some(error.clone()))],
-        Some((topic, None)) => match asked {
+        Some((_, Some(error))) => vec![row(requested.unwrap_or(ALL), Some(error.clone()))],
+        Some((topic, None)) => match requested {
             None => topic.partitions.iter().map(|p| row(p.id, None)).collect(),
             Some(partition) => {
                 let is_missing = topic.partition(partition).is_none();
@@ -136,7 +136,7 @@ fn lookup(row: &Row) -> Lookup {
     }
 }
 
-fn complain(rows: &[Row]) -> Exit {
+fn report_errors(rows: &[Row]) -> Exit {
     let mut exit = Exit::Done;
     for row in rows {
         if let Err(error) = &row.offset {
@@ -151,15 +151,15 @@ fn complain(rows: &[Row]) -> Exit {
     exit
 }
 
-/// Those that are about a partition.
-fn found(rows: &[Row]) -> impl Iterator<Item = &Row> {
+/// The rows that are about a partition.
+fn with_partition(rows: &[Row]) -> impl Iterator<Item = &Row> {
     rows.iter().filter(|row| row.partition != ALL)
 }
 
 /// As kcat's `partition_list_print` has it, to the byte.
 fn text(rows: &[Row]) -> String {
     let mut text = String::new();
-    for row in found(rows) {
+    for row in with_partition(rows) {
         let (topic, partition) = (&row.topic, row.partition);
         let _ = match &row.offset {
             Ok(offset) => writeln!(text, "{topic} [{partition}] offset {offset}"),
@@ -172,7 +172,7 @@ fn text(rows: &[Row]) -> String {
 /// As kcat's `partition_list_print_json` has it: the same fields in the same order.
 fn json(rows: &[Row]) -> Value {
     let mut all = Map::new();
-    for row in found(rows) {
+    for row in with_partition(rows) {
         let name = &row.topic;
         let topic = all.entry(name.clone()).or_insert(json!({"topic": name}));
         let partition = row.partition;
@@ -186,10 +186,10 @@ fn json(rows: &[Row]) -> Value {
     Value::Object(all)
 }
 
-/// A line for each question: topic, partition, time, offset (`\N` where nobody could tell).
+/// A line for each query: topic, partition, time, offset (`\N` if unknown).
 fn tsv(rows: &[Row]) -> String {
     let mut text = String::new();
-    for row in found(rows) {
+    for row in with_partition(rows) {
         let offset = row.offset.as_ref().ok().map(i64::to_string);
         push_line(
             &mut text,
@@ -206,7 +206,7 @@ fn tsv(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{KafkaError, Row, json, refuse_repetition, text, tsv};
+    use super::{KafkaError, Row, json, refuse_duplicates, text, tsv};
 
     fn rows() -> Vec<Row> {
         let row = |topic: &str, partition, time_ms, offset| Row {
@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn a_partition_asked_for_twice_has_no_place_in_kcats_json() {
         let mut rows = rows();
-        assert!(refuse_repetition(&rows).is_ok());
+        assert!(refuse_duplicates(&rows).is_ok());
         rows[1].partition = 0;
-        assert!(refuse_repetition(&rows).is_err());
+        assert!(refuse_duplicates(&rows).is_err());
     }
 }

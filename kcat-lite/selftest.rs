@@ -15,7 +15,7 @@ use tools::record::tsv::{ByteStyle, Tsv, Utf8};
 use tools::record::{Decoded, Decoder, Encoder, Format, Header, Record};
 use tools::text::unescape_delimiter;
 
-use crate::answer::Asker;
+use crate::admin_query::AdminQuery;
 use crate::engine::Engine;
 use crate::offset::{Range, Start};
 
@@ -46,7 +46,7 @@ pub(crate) fn run() -> anyhow::Result<Exit> {
         };
         let _ = writeln!(report, "{name}: {verdict}");
     }
-    Asker::new()?.print(&report)?;
+    AdminQuery::new()?.print(&report)?;
     Ok(exit)
 }
 

@@ -1,4 +1,4 @@
-//! What needs no cluster: `-V`, `-X list`, `-X dump`.
+//! Needs no cluster: `-V`, `-X list`, `-X dump`.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use tools::cli::Exit;
 use tools::cli::connection::Listing;
 use tools::kafka::{Options, library, options};
 
-use crate::answer::Asker;
+use crate::admin_query::AdminQuery;
 
 /// `kcat-lite 0.1.0 (librdkafka 2.12.1; gzip, snappy, ...)`.
 pub(crate) fn print_version() -> anyhow::Result<Exit> {
@@ -16,7 +16,7 @@ pub(crate) fn print_version() -> anyhow::Result<Exit> {
         library::version(),
         library::features().join(", "),
     );
-    Asker::new()?.print(&text)?;
+    AdminQuery::new()?.print(&text)?;
     Ok(Exit::Done)
 }
 
@@ -35,6 +35,6 @@ pub(crate) fn print_properties(listing: Listing, in_force: &Options) -> anyhow::
             text
         }
     };
-    Asker::new()?.print(&text)?;
+    AdminQuery::new()?.print(&text)?;
     Ok(Exit::Done)
 }

@@ -1,11 +1,10 @@
-//! Which mode the command line asks for.
+//! The mode that the command line asks for.
 
 use std::io::IsTerminal;
 
-use super::usage;
 use crate::cli::Cli;
 
-/// A mode, before its facts are settled.
+/// A mode of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Produce,
@@ -18,7 +17,7 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// The option that asks for it.
+    /// The option that selects it.
     pub(super) fn option(self) -> &'static str {
         match self {
             Mode::Produce => "-P",
@@ -32,7 +31,7 @@ impl Mode {
     }
 }
 
-/// The mode that was asked for; else the one that the options are about; else by what standard input is, as kcat does.
+/// The mode of the command line; without one, by its options or by standard input, as in kcat.
 pub(super) fn choose_mode(cli: &Cli) -> anyhow::Result<Mode> {
     let asked = [
         (cli.produce, Mode::Produce),
@@ -47,7 +46,7 @@ pub(super) fn choose_mode(cli: &Cli) -> anyhow::Result<Mode> {
     if let Some((_, mode)) = asked.into_iter().find(|(is_asked, _)| *is_asked) {
         return Ok(mode);
     }
-    super::habits::refuse_verb(cli)?;
+    super::other_tools::refuse_verb(cli)?;
     let mode = if !cli.offsets.is_empty() || cli.exit_at_end || std::io::stdin().is_terminal() {
         Mode::Consume
     } else {
@@ -60,18 +59,4 @@ pub(super) fn choose_mode(cli: &Cli) -> anyhow::Result<Mode> {
         ));
     }
     Ok(mode)
-}
-
-/// Avro is not here, and says so before anything else is looked at.
-pub(super) fn refuse_avro(cli: &Cli) -> anyhow::Result<()> {
-    let avro = |pack: &String| pack.rsplit('=').next() == Some("avro");
-    if cli.registry.is_some() {
-        return Err(usage("-r: schema registries and Avro are not supported"));
-    }
-    if cli.unpack.iter().any(avro) {
-        return Err(usage(
-            "-s avro: Avro and schema registries are not supported",
-        ));
-    }
-    Ok(())
 }

@@ -8,7 +8,8 @@ use std::ffi::OsString;
 use clap::CommandFactory;
 use walk::{Mode, Shown, Walk, connection, mode, outcome};
 
-use super::{rules, settle};
+use super::parse::parse;
+use super::rules;
 use crate::cli::Cli;
 
 const MODES: &[Mode<'_>] = &[
@@ -327,8 +328,8 @@ fn every_option_of_every_mode_is_refused_by_name_or_does_something() {
         outcome: |words| {
             outcome("kcat-lite", words, |words| {
                 let words = words.into_iter().map(OsString::from);
-                let typed = tools::cli::parse::parse_words::<Cli>(words, rules::LAST_COUNTS)?;
-                settle(typed).map(|(_, warnings)| warnings)
+                let typed = tools::cli::parse::parse_words::<Cli>(words, rules::LAST_WINS)?;
+                parse(typed).map(|(_, warnings)| warnings)
             })
         },
     };

@@ -1,39 +1,28 @@
-//! What the options of pipes that lose nothing mean.
+//! The options of pipes that lose nothing: --exec, --ack, --txn.
 
 use std::time::Duration;
 
 use tools::ack::Shape;
 use tools::kafka::Options;
 
-use super::facts::{Ack, Delivery, Exec, Intake, Transactions};
-use super::usage;
+use super::{Ack, AckInput, Delivery, Exec, Transactions, usage};
 use crate::cli::Cli;
 
-/// `--batch` of `--exec`.
+/// Default of `--batch` with `--exec`.
 const EXEC_BATCH: u64 = 10_000;
-/// `--batch` of `--txn`: a commit costs more than 100 ms, whatever its size.
+/// Default of `--batch` with `--txn`: a commit of any size costs more than 100 ms.
 const TXN_BATCH: u64 = 100_000;
-/// `transaction.timeout.ms`, where the user does not say it.
+/// Default of `transaction.timeout.ms`.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
-/// `--batch-bytes`.
+/// Default of `--batch-bytes`.
 const BATCH_BYTES: u64 = 64 * 1024 * 1024;
-/// `--batch-wait`.
+/// Default of `--batch-wait`.
 const BATCH_WAIT: Duration = Duration::from_secs(1);
 
-/// How `-G` hands records on.
+/// How `-G` delivers records.
 pub(super) fn delivery(cli: &Cli) -> anyhow::Result<Delivery> {
     let pipe = &cli.pipe;
     if let Some(path) = &pipe.ack {
-        refuse_with(
-            "--ack",
-            &[
-                ("-u", cli.unbuffered),
-                ("-E", cli.keep_trying),
-                ("--raw", cli.raw),
-                ("--idle", cli.idle.is_some()),
-                ("--only-key", cli.only_key.is_some()),
-            ],
-        )?;
         return Ok(Delivery::Ack(Ack {
             path: path.clone(),
             shape: shape(cli)?,
@@ -56,22 +45,18 @@ pub(super) fn delivery(cli: &Cli) -> anyhow::Result<Delivery> {
     }))
 }
 
-/// What `-P` takes from a pipe that has a source, and sets of librdkafka for it.
-pub(super) fn intake(cli: &Cli, options: &mut Options) -> anyhow::Result<Option<Intake>> {
+/// `--ack` and `--txn` of `-P`; sets the transactional.id.
+pub(super) fn ack_input(cli: &Cli, options: &mut Options) -> anyhow::Result<Option<AckInput>> {
     let pipe = &cli.pipe;
     let Some(path) = &pipe.ack else {
         return Ok(None);
     };
-    refuse_with(
-        "--ack",
-        &[
-            ("-c", cli.count.is_some()),
-            ("-l", cli.lines),
-            ("-T", cli.tee),
-            ("-E", cli.keep_trying),
-            ("FILE", !cli.operands.is_empty()),
-        ],
-    )?;
+    if cli.count.is_some() {
+        return Err(usage("-c does not go with --ack"));
+    }
+    if !cli.operands.is_empty() {
+        return Err(usage("FILE does not go with --ack"));
+    }
     let own_id = options.get("transactional.id").is_some();
     let transactions = match &pipe.txn {
         Some(id) => {
@@ -85,7 +70,7 @@ pub(super) fn intake(cli: &Cli, options: &mut Options) -> anyhow::Result<Option<
         }
         None => None,
     };
-    Ok(Some(Intake {
+    Ok(Some(AckInput {
         path: path.clone(),
         shape: shape(cli)?,
         transactions,
@@ -97,7 +82,7 @@ fn transactions(cli: &Cli, options: &Options) -> anyhow::Result<Transactions> {
     let timeout_ms = options.get("transaction.timeout.ms");
     let timeout_ms = timeout_ms.and_then(|ms| ms.parse().ok());
     let timeout = timeout_ms.map_or(TRANSACTION_TIMEOUT, Duration::from_millis);
-    // The commit itself takes its time, and the coordinator aborts what takes longer.
+    // The commit takes time as well, and the coordinator aborts a transaction after its timeout.
     if batch_wait > timeout / 2 {
         return Err(usage(format_args!(
             "--batch-wait: a transaction has to be through in transaction.timeout.ms, {} s; half of it is the most",
@@ -110,7 +95,7 @@ fn transactions(cli: &Cli, options: &Options) -> anyhow::Result<Transactions> {
     })
 }
 
-/// How lines carry their positions: only where a line is a record, whatever the record holds.
+/// How lines carry their positions: only in formats whose lines are whole records.
 fn shape(cli: &Cli) -> anyhow::Result<Shape> {
     let format = &cli.format;
     match (&format.tsv, format.json, &format.delimiter) {
@@ -120,13 +105,5 @@ fn shape(cli: &Cli) -> anyhow::Result<Shape> {
         (None, false, _) => Err(usage(
             "--ack needs --tsv or -J: in other formats a line may be less or more than a record",
         )),
-    }
-}
-
-/// An option that can't be honoured beside another is an error that names both.
-fn refuse_with(option: &str, others: &[(&str, bool)]) -> anyhow::Result<()> {
-    match others.iter().find(|(_, is_given)| *is_given) {
-        Some((other, _)) => Err(usage(format_args!("{other} does not go with {option}"))),
-        None => Ok(()),
     }
 }

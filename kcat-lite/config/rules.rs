@@ -1,6 +1,6 @@
 //! Which options go with which mode, and with which other options.
 //!
-//! Every option has its place in one of the tables; one that is in none is refused in every mode, and a test finds it.
+//! Every option is in MODES; a test finds one that is not.
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory};
@@ -15,7 +15,7 @@ const MOVE: &[Mode] = &[Produce, Consume, Group];
 const ASK: &[Mode] = &[Produce, Consume, Group, List, Query];
 const ANY: &[Mode] = &[Produce, Consume, Group, List, Query, Mock, Mode::SelfTest];
 
-/// The modes that honour an option, by its name in [`Cli`]; those that choose the mode go with any.
+/// The modes that take an option, by its field in [`Cli`].
 const MODES: &[(&str, &[Mode])] = &[
     ("produce", ANY),
     ("consume", ANY),
@@ -79,8 +79,8 @@ const MODES: &[(&str, &[Mode])] = &[
     ("command", &[Mock]),
 ];
 
-/// Options that mean something only beside one of others.
-const NEEDS: &[(&str, &[&str])] = &[
+/// Options that need one of others.
+const REQUIRES: &[(&str, &[&str])] = &[
     ("algorithm", &["only_key"]),
     ("txn", &["ack"]),
     ("max_inflight", &["ack"]),
@@ -91,18 +91,30 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("parallel", &["exec"]),
 ];
 
-/// Options that can't be honoured together.
-const CLASHES: &[(&str, &[&str])] = &[
+/// Options that exclude others.
+const CONFLICTS: &[(&str, &[&str])] = &[
     ("algorithm", &["partition"]),
     ("last", &["offsets", "count", "idle"]),
     (
         "exec",
         &["unbuffered", "keep_trying", "raw", "idle", "only_key"],
     ),
+    (
+        "ack",
+        &[
+            "unbuffered",
+            "keep_trying",
+            "raw",
+            "idle",
+            "only_key",
+            "lines",
+            "tee",
+        ],
+    ),
 ];
 
-/// Options of which kcat takes the last where they are typed more than once.
-pub(super) const LAST_COUNTS: &[&str] = &[
+/// Options whose last occurrence wins, as in kcat.
+pub(super) const LAST_WINS: &[&str] = &[
     "produce",
     "consume",
     "list",
@@ -128,8 +140,8 @@ pub(super) const LAST_COUNTS: &[&str] = &[
     "quiet",
 ];
 
-/// An option that can't be honoured is an error that names it, never ignored.
-pub(super) fn refuse_what_does_not_fit(matches: &ArgMatches, mode: Mode) -> anyhow::Result<()> {
+/// Refuses options that the mode or another option does not allow; none is ignored.
+pub(super) fn check_options(matches: &ArgMatches, mode: Mode) -> anyhow::Result<()> {
     let mut command = Cli::command();
     command.build();
     let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
@@ -154,14 +166,14 @@ pub(super) fn refuse_what_does_not_fit(matches: &ArgMatches, mode: Mode) -> anyh
             return Err(refused(argument, matches, mode));
         }
     }
-    for (option, others) in NEEDS {
+    for (option, others) in REQUIRES {
         if is_typed(option) && !others.iter().any(|other| is_typed(other)) {
             let others: Vec<String> = others.iter().map(|other| shown(other)).collect();
             let (option, others) = (name(option), others.join(" or "));
             return Err(usage(format_args!("{option} needs {others}")));
         }
     }
-    for (option, others) in CLASHES {
+    for (option, others) in CONFLICTS {
         let clash = others
             .iter()
             .find(|other| is_typed(option) && is_typed(other));
@@ -204,12 +216,12 @@ mod tests {
         for id in ids.iter().filter(|id| !["help", "version"].contains(id)) {
             assert!(MODES.iter().any(|(known, _)| known == id), "{id}");
         }
-        let others = NEEDS.iter().chain(CLASHES);
+        let others = REQUIRES.iter().chain(CONFLICTS);
         let others = others.flat_map(|(id, others)| others.iter().chain(std::iter::once(id)));
         let all = MODES
             .iter()
             .map(|(id, _)| id)
-            .chain(LAST_COUNTS)
+            .chain(LAST_WINS)
             .chain(others);
         for id in all {
             assert!(ids.contains(id), "{id}");

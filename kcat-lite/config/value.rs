@@ -8,7 +8,7 @@ use tools::kafka::consume::KeyPartition;
 use tools::record::tsv::Columns;
 use tools::units::{parse_time, parse_whole};
 
-use super::facts::Question;
+use super::OffsetQuery;
 use super::mode::Mode;
 use super::usage;
 use crate::cli::Cli;
@@ -119,7 +119,7 @@ pub(super) fn parse_header(header: &OsStr) -> Result<(Vec<u8>, Option<Vec<u8>>),
 }
 
 /// `TOPIC:PARTITION:TIME`, or all partitions as `TOPIC:*:TIME` or `TOPIC:TIME`; a time may hold colons, a topic can't.
-pub(super) fn parse_question(text: &str, now_ms: i64) -> Result<Question, String> {
+pub(super) fn parse_offset_query(text: &str, now_ms: i64) -> Result<OffsetQuery, String> {
     let bad = |reason: String| format!("-t {text}: {reason}");
     let expected = || bad("-Q expects TOPIC:PARTITION:TIME".to_owned());
     let (topic, rest) = text.split_once(':').ok_or_else(expected)?;
@@ -153,7 +153,7 @@ pub(super) fn parse_question(text: &str, now_ms: i64) -> Result<Question, String
     if let Some(problem) = topic_problem(topic) {
         return Err(bad(problem.to_owned()));
     }
-    Ok(Question {
+    Ok(OffsetQuery {
         topic: topic.to_owned(),
         partition,
         time_ms,
@@ -162,23 +162,23 @@ pub(super) fn parse_question(text: &str, now_ms: i64) -> Result<Question, String
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_partition, parse_question, topic_problem};
+    use super::{parse_offset_query, parse_partition, topic_problem};
 
     #[test]
     fn a_question_is_about_one_partition_or_all() {
-        let question = |text: &str| {
-            let question = parse_question(text, 10_000).expect(text);
-            (question.topic, question.partition, question.time_ms)
+        let query = |text: &str| {
+            let query = parse_offset_query(text, 10_000).expect(text);
+            (query.topic, query.partition, query.time_ms)
         };
         let t = || "t".to_owned();
-        assert_eq!(question("t:0:end"), (t(), Some(0), -1));
-        assert_eq!(question("t:end"), (t(), None, -1));
-        assert_eq!(question("t:*:beginning"), (t(), None, -2));
-        assert_eq!(question("t:*:1500"), (t(), None, 1500));
-        assert_eq!(question("t:now-2s"), (t(), None, 8000));
+        assert_eq!(query("t:0:end"), (t(), Some(0), -1));
+        assert_eq!(query("t:end"), (t(), None, -1));
+        assert_eq!(query("t:*:beginning"), (t(), None, -2));
+        assert_eq!(query("t:*:1500"), (t(), None, 1500));
+        assert_eq!(query("t:now-2s"), (t(), None, 8000));
         let iso = "1970-01-01T00:00:02Z";
-        assert_eq!(question(&format!("t:{iso}")), (t(), None, 2000));
-        assert_eq!(question(&format!("t:7:{iso}")), (t(), Some(7), 2000));
+        assert_eq!(query(&format!("t:{iso}")), (t(), None, 2000));
+        assert_eq!(query(&format!("t:7:{iso}")), (t(), Some(7), 2000));
         for (wrong, named) in [
             ("t", "TOPIC:PARTITION:TIME"),
             ("t:5", "t:*:5"),
@@ -189,7 +189,7 @@ mod tests {
             ("t:0:-7", "negative"),
             ("t:0:", "time"),
         ] {
-            let told = parse_question(wrong, 10_000).expect_err(wrong);
+            let told = parse_offset_query(wrong, 10_000).expect_err(wrong);
             assert!(told.contains(named), "{wrong}: {told}");
         }
     }

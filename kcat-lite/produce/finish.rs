@@ -1,31 +1,31 @@
-//! The end of a run: reports are waited for, what became of the records is told, and that is the exit code.
+//! The end of a run: waits for delivery reports, prints the totals, sets the exit code.
 
 use anyhow::Context;
 use tools::cli::{Exit, message};
 use tools::kafka::client::ContactError;
 use tools::kafka::produce::Totals;
 
-use super::{End, Sender};
+use super::{InputEnd, Sender};
 
 impl Sender {
-    /// Waits for the reports, says what became of the records, and turns that into the exit code.
-    pub(super) fn finish(mut self, fed: anyhow::Result<End>) -> Exit {
-        // Bad input ends the feed perhaps before the first contact, whose time limit holds all the same.
-        let fed = match (fed, self.contact()) {
-            (Err(error), Err(contact)) if !is_without_contact(&error) => {
+    /// Waits for delivery reports and prints failures and totals; returns the exit code.
+    pub(super) fn finish(mut self, input_end: anyhow::Result<InputEnd>) -> Exit {
+        // Bad input may end the run before the first contact, whose time limit still applies.
+        let input_end = match (input_end, self.contact()) {
+            (Err(error), Err(contact)) if !is_contact_error(&error) => {
                 message(format_args!("{error:#}"));
                 Err(contact)
             }
             (Ok(_), Err(contact)) => Err(contact),
-            (fed, _) => fed,
+            (input_end, _) => input_end,
         };
-        let fed = self.settle(fed);
+        let input_end = self.deliver_or_abort(input_end);
         if let Some(tee) = &mut self.tee {
             self.has_failed |= !tee.flush(&self.signals);
         }
         let mut totals = self.producer.totals();
         if self.is_aborted {
-            // The brokers had them, and nobody will see them.
+            // The brokers have them, but no consumer will see them.
             totals.delivered = 0;
         }
         drop(self.progress);
@@ -35,7 +35,7 @@ impl Sender {
                 self.unit, failure.opaque, failure.topic, failure.error
             ));
         }
-        match (&fed, self.producer.unreported_fatal_error()) {
+        match (&input_end, self.producer.unreported_fatal_error()) {
             (Err(error), _) => message(format_args!("{error:#}")),
             (Ok(_), Some(error)) => message(error),
             (Ok(_), None) => {}
@@ -46,20 +46,23 @@ impl Sender {
                 count(self.skipped, "empty line")
             ));
         }
-        let has_failed = fed.is_err() || totals.failed > 0 || self.has_failed;
-        tell_totals(totals, has_failed, self.is_verbose);
-        match fed {
-            Ok(End::Input) if !has_failed => Exit::Done,
-            Ok(End::Signal(signal)) if !has_failed => Exit::Signal(signal),
+        let has_failed = input_end.is_err() || totals.failed > 0 || self.has_failed;
+        print_totals(totals, has_failed, self.is_verbose);
+        match input_end {
+            Ok(InputEnd::Input) if !has_failed => Exit::Done,
+            Ok(InputEnd::Signal(signal)) if !has_failed => Exit::Signal(signal),
             _ => Exit::Failed,
         }
     }
 
     /// Delivers, commits or aborts what was accepted.
-    fn settle(&mut self, fed: anyhow::Result<End>) -> anyhow::Result<End> {
-        if fed.as_ref().is_err_and(is_without_contact) {
+    fn deliver_or_abort(
+        &mut self,
+        input_end: anyhow::Result<InputEnd>,
+    ) -> anyhow::Result<InputEnd> {
+        if input_end.as_ref().is_err_and(is_contact_error) {
             self.producer.purge();
-            return fed;
+            return input_end;
         }
         let progress = &mut self.progress;
         let bytes = self.bytes;
@@ -69,20 +72,20 @@ impl Sender {
         };
         if !self.producer.is_transactional() {
             self.producer.finish(&mut waiting);
-            return fed;
+            return input_end;
         }
-        match fed {
-            Ok(End::Input) => {
+        match input_end {
+            Ok(InputEnd::Input) => {
                 let committed = self.producer.commit(&mut waiting);
                 if let Err(error) = committed {
                     self.is_aborted = true;
-                    // What can't be committed may still be taken back at once, instead of by the coordinator's time-out.
+                    // Abort at once, instead of by the coordinator's timeout.
                     let _ = self.producer.abort();
                     return Err(error).context("the transaction was not committed");
                 }
-                fed
+                input_end
             }
-            Ok(End::Signal(_)) | Err(_) => {
+            Ok(InputEnd::Signal(_)) | Err(_) => {
                 self.is_aborted = true;
                 if let Err(error) = self.producer.abort() {
                     message(format_args!("cannot abort the transaction: {error}"));
@@ -90,18 +93,18 @@ impl Sender {
                     message("the transaction was aborted: no record of it is visible");
                 }
                 self.has_failed = true;
-                fed
+                input_end
             }
         }
     }
 }
 
-fn is_without_contact(error: &anyhow::Error) -> bool {
+fn is_contact_error(error: &anyhow::Error) -> bool {
     error.is::<ContactError>()
 }
 
-/// What became of the records; without a failure only where that was asked for.
-fn tell_totals(totals: Totals, has_failed: bool, is_verbose: bool) {
+/// Prints the totals after a failure or with -v.
+fn print_totals(totals: Totals, has_failed: bool, is_verbose: bool) {
     let open = totals.accepted - totals.delivered;
     let (accepted, delivered) = (totals.accepted, totals.delivered);
     if open > 0 {

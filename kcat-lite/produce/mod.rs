@@ -1,7 +1,7 @@
-//! `-P`: bytes of stdin become records, and acknowledgements become the exit code.
+//! `-P`: turns standard input or files into records, and delivery reports into the exit code.
 
+mod ack_sink;
 mod finish;
-mod intake;
 mod tee;
 mod transactions;
 
@@ -21,28 +21,28 @@ use tools::record::{Decoded, Decoder, Format, Header, Record};
 use crate::config::{self, Source};
 use tee::Tee;
 
-/// How long an idle input is waited for before reports are looked at again.
+/// How often to poll delivery reports while the input is idle.
 const IDLE_MS: u64 = 100;
-/// A feed that never pauses is held up for the first contact if nothing was delivered by then.
+/// An input that never pauses waits for the first contact if nothing was delivered by then.
 const CONTACT_AFTER: Duration = Duration::from_secs(1);
 
-/// Why the input was left.
-enum End {
-    /// All of it was sent, or as much as `-c` asks for.
+/// Why reading the input ended.
+enum InputEnd {
+    /// Everything was sent, or as many records as `-c` says.
     Input,
-    /// A signal; the complete records that were read were sent.
+    /// A signal; all complete records were sent.
     Signal(i32),
 }
 
-/// Sends everything and waits until each record was delivered or given up.
+/// Sends everything and waits until each record was delivered or has failed.
 pub(crate) fn run(config: &config::Produce) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
     let mut sender = Sender::open(config, signals)?;
-    if let Some(intake) = &config.intake {
-        return intake::run(sender, config, intake);
+    if let Some(ack_input) = &config.ack_input {
+        return ack_sink::run(sender, config, ack_input);
     }
-    let fed = sender.feed(config);
-    Ok(sender.finish(fed))
+    let input_end = sender.read_input(config);
+    Ok(sender.finish(input_end))
 }
 
 struct Sender {
@@ -60,13 +60,13 @@ struct Sender {
     opened: Instant,
     is_quiet: bool,
     is_verbose: bool,
-    /// What the numbers that failures carry count: lines or files.
+    /// What line numbers in messages count: lines, records or files.
     unit: &'static str,
     bytes: u64,
     skipped: u64,
-    /// Something failed that the producer's totals don't show.
+    /// Whether something failed that the producer's totals don't show.
     has_failed: bool,
-    /// The transaction that all records were in is not committed.
+    /// Whether the transaction of all records was not committed.
     is_aborted: bool,
 }
 
@@ -78,7 +78,7 @@ impl Sender {
             None => None,
         };
         let verbosity = config.options.verbosity;
-        // Somebody who types records does not want a bar between the lines.
+        // No progress bar between lines that somebody types.
         let typed = std::io::IsTerminal::is_terminal(&std::io::stdin())
             && config.source == Source::Lines(Vec::new());
         Ok(Sender {
@@ -109,7 +109,7 @@ impl Sender {
         })
     }
 
-    fn feed(&mut self, config: &config::Produce) -> anyhow::Result<End> {
+    fn read_input(&mut self, config: &config::Produce) -> anyhow::Result<InputEnd> {
         if self.producer.is_transactional() {
             self.contact()?;
             self.producer
@@ -127,15 +127,15 @@ impl Sender {
         }
     }
 
-    /// Sends from each file; one that can't be read is named, and the others are sent all the same.
+    /// Sends from each file; reports one that can't be read, and goes on with the others.
     fn send_each(
         &mut self,
         files: &[PathBuf],
-        mut send: impl FnMut(&mut Sender, &Path, u64) -> anyhow::Result<End>,
-    ) -> anyhow::Result<End> {
+        mut send: impl FnMut(&mut Sender, &Path, u64) -> anyhow::Result<InputEnd>,
+    ) -> anyhow::Result<InputEnd> {
         for (index, path) in files.iter().enumerate() {
             match send(self, path, index as u64 + 1) {
-                Ok(End::Input) => {}
+                Ok(InputEnd::Input) => {}
                 Err(error) if error.is::<std::io::Error>() => {
                     message(format_args!(
                         "{}: {error}; nothing of it was sent",
@@ -146,11 +146,11 @@ impl Sender {
                 other => return other,
             }
         }
-        Ok(End::Input)
+        Ok(InputEnd::Input)
     }
 
-    /// A whole file is one record, also when it is empty.
-    fn send_whole(&mut self, path: &Path, number: u64) -> anyhow::Result<End> {
+    /// Sends a whole file, also an empty one, as one record.
+    fn send_whole(&mut self, path: &Path, number: u64) -> anyhow::Result<InputEnd> {
         let value = if path == Path::new("-") {
             let mut value = Vec::new();
             std::io::Read::read_to_end(&mut std::io::stdin(), &mut value)?;
@@ -168,11 +168,14 @@ impl Sender {
         if self.left > 0 {
             self.send(&record, value.len(), number)?;
         }
-        Ok(self.signals.caught().map_or(End::Input, End::Signal))
+        Ok(self
+            .signals
+            .caught()
+            .map_or(InputEnd::Input, InputEnd::Signal))
     }
 
     /// Reads blocks and sends each record as soon as it is complete.
-    fn send_lines(&mut self, path: &Path, format: &Format) -> anyhow::Result<End> {
+    fn send_lines(&mut self, path: &Path, format: &Format) -> anyhow::Result<InputEnd> {
         let mut input = Input::open(path)?;
         let decoder = Decoder::new(format.clone()).map_err(config::usage)?;
         let mut decoder = decoder.of_stream(input.may_be_torn());
@@ -198,13 +201,13 @@ impl Sender {
             buffer.drain(..used);
             self.skipped = decoder.skipped();
             if at_end || self.left == 0 {
-                return Ok(End::Input);
+                return Ok(InputEnd::Input);
             }
             let is_overdue = !self.is_in_contact && self.opened.elapsed() > CONTACT_AFTER;
             if (filled == Filled::Idle || is_overdue)
                 && let Err(error) = self.contact()
             {
-                // What has come in the meantime is counted among what is lost.
+                // Count what has arrived in the meantime as not delivered.
                 input.fill(&mut buffer, &self.signals, 0)?;
                 self.send_block(&mut decoder, &buffer, at_end, &mut line)?;
                 return Err(error);
@@ -217,13 +220,13 @@ impl Sender {
                         place(line + 1, self.unit)
                     ));
                 }
-                return Ok(End::Signal(signal));
+                return Ok(InputEnd::Signal(signal));
             }
             self.after_block()?;
         }
     }
 
-    /// Sends the records of `buffer` that are complete; says how many bytes they took.
+    /// Sends the complete records of `buffer`; returns how many bytes they took.
     fn send_block(
         &mut self,
         decoder: &mut Decoder,
@@ -272,7 +275,7 @@ impl Sender {
         if self.key.is_none() && self.headers.is_empty() {
             return self.push(topic, partition, record, number);
         }
-        // Lent for the time of one record, so that none of it is copied for each.
+        // Taken for one record at a time, so that nothing is copied.
         let (fixed, key) = (std::mem::take(&mut self.headers), self.key.take());
         let added = fixed.iter().map(|(name, value)| Header {
             name,
@@ -321,9 +324,9 @@ impl Sender {
         }
     }
 
-    /// The first contact, made once there is something to send and time to wait.
+    /// Makes the first contact.
     fn contact(&mut self) -> anyhow::Result<()> {
-        // Who has delivered is in contact, also when the cluster is away just now.
+        // A producer that has delivered was in contact, also if the cluster is down now.
         self.is_in_contact |= self.producer.totals().delivered > 0;
         if !self.is_in_contact {
             let signals = &self.signals;

@@ -1,10 +1,10 @@
-//! `-T`: what is sent also goes to standard output.
+//! `-T`: copies the input to standard output.
 
 use tools::cli::message;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::{Out, OutError};
 
-/// A copy of the input on stdout. A reader that leaves, or a full disk, does not stop the sending.
+/// A copy of the input on standard output. If it closes or its disk is full, records are still sent.
 pub(super) struct Tee {
     out: Option<Out>,
 }
@@ -16,7 +16,7 @@ impl Tee {
         })
     }
 
-    /// Appends `bytes`; false when that failed (and was told).
+    /// Appends `bytes`; returns false after an error, which it reports.
     pub(super) fn copy(&mut self, bytes: &[u8], signals: &Signals) -> bool {
         let Some(out) = &mut self.out else {
             return true;

@@ -1,9 +1,9 @@
-//! `--txn`: records and the positions that they came from, committed in one transaction after the other.
+//! `--txn`: commits records and their source offsets in one transaction after the other.
 //!
-//! The positions are committed under the metadata of the session in which
-//! their records were read. It is never refreshed for them: the coordinator
-//! would take newer metadata also where the partition belongs to another
-//! member by now, and the records would be doubled.
+//! The offsets are committed under the group metadata of the session in which
+//! their records were read. The metadata is never refreshed for them: the
+//! coordinator would accept newer metadata also after the partition went to
+//! another member, and the records would be duplicated.
 
 use std::time::{Duration, Instant};
 
@@ -12,21 +12,21 @@ use tools::ack::{Line, Session};
 use tools::cli::message;
 use tools::kafka::group::Positions;
 
-use super::intake::AckSink;
+use super::ack_sink::AckSink;
 use crate::config::Transactions;
 
-/// How often the source is told that this sink is at work while a commit waits for delivery.
-const LAG: Duration = Duration::from_secs(1);
+/// How often to keep the source alive while a commit waits for delivery.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(1);
 
-/// The transaction that is open, if one is, and how large it may grow.
+/// The open transaction, if there is one, and the limits of its size.
 pub(super) struct Transaction {
     batch_records: u64,
     batch_wait: Duration,
-    open: Option<Open>,
+    open: Option<OpenTransaction>,
 }
 
-struct Open {
-    /// The session under which all of it was read.
+struct OpenTransaction {
+    /// The session in which all of its records were read.
     session: Session,
     records: u64,
     begun: Instant,
@@ -41,21 +41,21 @@ impl Transaction {
         }
     }
 
-    /// Whether a line of this session has to come into another transaction, if one of its position may.
+    /// Whether the open transaction must be committed before a line of this session.
     fn must_end_before(&self, session: &str, begins_position: bool) -> bool {
         self.open.as_ref().is_some_and(|open| {
             open.session.name != session || begins_position && self.is_full(open)
         })
     }
 
-    fn is_full(&self, open: &Open) -> bool {
+    fn is_full(&self, open: &OpenTransaction) -> bool {
         open.records >= self.batch_records || open.begun.elapsed() >= self.batch_wait
     }
 }
 
 impl AckSink {
-    /// Begins a transaction for a line, after the one before where it has to be another.
-    pub(super) fn enter(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
+    /// Adds a line to the open transaction, or begins another one.
+    pub(super) fn add_line(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
         let (Some(transaction), Some(sink)) = (&mut self.transaction, &self.sink) else {
             return Ok(());
         };
@@ -73,7 +73,7 @@ impl AckSink {
             .context("cannot begin a transaction")?;
         let session = self.sink().session(line.stream).cloned();
         if let Some(transaction) = &mut self.transaction {
-            transaction.open = session.map(|session| Open {
+            transaction.open = session.map(|session| OpenTransaction {
                 session,
                 records: 1,
                 begun: Instant::now(),
@@ -82,7 +82,7 @@ impl AckSink {
         Ok(())
     }
 
-    /// Commits a transaction that has waited long enough, or is waited for, while no line is on its way.
+    /// Commits a transaction that is full, old enough or requested, between complete lines.
     pub(super) fn commit_if_due(&mut self, is_complete: bool) -> anyhow::Result<()> {
         let is_requested = self.sink().is_flush_requested();
         let is_due = |transaction: &Transaction| {
@@ -97,7 +97,7 @@ impl AckSink {
         Ok(())
     }
 
-    /// Commits what is open, records and positions, and acknowledges it. After an error nothing of it is committed.
+    /// Commits the open transaction and acknowledges it. After an error nothing of it is committed.
     pub(super) fn commit_transaction(&mut self) -> anyhow::Result<()> {
         let open = self.transaction.as_mut().and_then(|it| it.open.take());
         let Some(open) = open else {
@@ -105,8 +105,8 @@ impl AckSink {
         };
         let committed = self.try_commit(&open);
         if committed.is_err() {
-            // What can't be committed is taken back at once, instead of by the next run. Records are never sent again
-            // within a run: after an error whose meaning is not known they might be doubled.
+            // Abort at once, instead of in the next run. Records are never sent again within a run: after an unknown
+            // error they might be duplicated.
             let _ = self.sender.producer.abort();
         }
         committed.context("the transaction was not committed; its records come again")?;
@@ -116,7 +116,7 @@ impl AckSink {
         Ok(())
     }
 
-    fn try_commit(&mut self, open: &Open) -> anyhow::Result<()> {
+    fn try_commit(&mut self, open: &OpenTransaction) -> anyhow::Result<()> {
         let sink = self.sink.as_ref().context("no source")?;
         let received = self.tracker.received();
         let next = |(stream, offset)| {
@@ -124,19 +124,19 @@ impl AckSink {
             ((key.topic.clone(), key.partition), offset + 1)
         };
         let positions: Positions = received.map(next).collect();
-        let mut told = Instant::now();
+        let mut kept_alive_at = Instant::now();
         let sink = self.sink.as_mut();
-        let mut hold = sink.map(|sink| || sink.keep_alive());
+        let mut keep_alive = sink.map(|sink| || sink.keep_alive());
         let mut waiting = |_| {
-            if told.elapsed() >= LAG
-                && let Some(hold) = &mut hold
+            if kept_alive_at.elapsed() >= KEEP_ALIVE_EVERY
+                && let Some(keep_alive) = &mut keep_alive
             {
-                told = Instant::now();
-                hold();
+                kept_alive_at = Instant::now();
+                keep_alive();
             }
             true
         };
-        // Everything is delivered first: the commit itself would wait for reports that nobody serves.
+        // Deliver first: the commit would wait for delivery reports that nobody serves.
         self.sender.producer.finish(&mut waiting);
         self.check_failures()?;
         self.sender
@@ -146,8 +146,8 @@ impl AckSink {
         Ok(())
     }
 
-    /// Takes back what is open if its streams were given away before it was committed: its records come again.
-    pub(super) fn end_lost_transaction(&mut self, released: &[usize]) -> anyhow::Result<()> {
+    /// Aborts the open transaction if its streams were released before the commit: its records come again.
+    pub(super) fn abort_released_transaction(&mut self, released: &[usize]) -> anyhow::Result<()> {
         let is_released = |(stream, _): (usize, i64)| released.contains(&stream);
         if self.transaction.is_none() || !self.tracker.received().any(is_released) {
             return Ok(());
@@ -164,7 +164,7 @@ impl AckSink {
         aborted.context("cannot abort the transaction")
     }
 
-    /// Takes back what is open.
+    /// Aborts the open transaction.
     pub(super) fn abort_transaction(&mut self) {
         let open = self.transaction.as_mut().and_then(|it| it.open.take());
         if open.is_some()
@@ -177,7 +177,7 @@ impl AckSink {
 
 #[cfg(test)]
 mod tests {
-    use super::{Open, Transaction};
+    use super::{OpenTransaction, Transaction};
     use std::time::{Duration, Instant};
     use tools::ack::Session;
 
@@ -189,7 +189,7 @@ mod tests {
             open: None,
         };
         assert!(!transaction.must_end_before("a", true));
-        transaction.open = Some(Open {
+        transaction.open = Some(OpenTransaction {
             session: Session {
                 name: "a".to_owned(),
                 ..Session::default()

@@ -1,9 +1,9 @@
-//! What users of other tools type, and what it is here.
+//! Hints for users of other tools: kaf, kcl, kafkactl, Java's console tools, kcat with Avro.
 
 use super::usage;
 use crate::cli::Cli;
 
-/// Modes as other tools call them.
+/// Commands of kaf, kcl and kafkactl.
 const VERBS: &[(&str, &str)] = &[
     ("produce", "-P -t TOPIC"),
     ("consume", "-C -t TOPIC"),
@@ -15,7 +15,7 @@ const VERBS: &[(&str, &str)] = &[
     ("group", "-G GROUP TOPIC"),
 ];
 
-/// kaf, kcl and kafkactl have commands where kcat has letters.
+/// Refuses a command in the place of a mode.
 pub(super) fn refuse_verb(cli: &Cli) -> anyhow::Result<()> {
     let first = cli.operands.first().and_then(|word| word.to_str());
     let known = VERBS.iter().find(|(verb, _)| Some(*verb) == first);
@@ -27,7 +27,7 @@ pub(super) fn refuse_verb(cli: &Cli) -> anyhow::Result<()> {
     }
 }
 
-/// What the properties of Java's console tools are here.
+/// Properties of Java's console tools, and what replaces them.
 const JAVA_PROPERTIES: &[(&str, &str)] = &[
     ("print.key", "-K DELIM or --tsv shows keys"),
     ("print.value", "-f TEMPLATE shows what its tokens name"),
@@ -63,7 +63,7 @@ const JAVA_PROPERTIES: &[(&str, &str)] = &[
     ("ignore.error", "nothing is passed over"),
 ];
 
-/// `--property` sets what the client is, and not how records look.
+/// Refuses properties of Java's console tools, which are none of the client.
 pub(super) fn refuse_java_properties(properties: &[String]) -> anyhow::Result<()> {
     for property in properties {
         let name = property.split('=').next().unwrap_or_default();
@@ -73,6 +73,20 @@ pub(super) fn refuse_java_properties(properties: &[String]) -> anyhow::Result<()
                 "-X {name}: a property of Java's console tools, and none of a client; {hint}"
             )));
         }
+    }
+    Ok(())
+}
+
+/// kcat's Avro and schema registry, refused before anything else.
+pub(super) fn refuse_avro(cli: &Cli) -> anyhow::Result<()> {
+    let avro = |pack: &String| pack.rsplit('=').next() == Some("avro");
+    if cli.registry.is_some() {
+        return Err(usage("-r: schema registries and Avro are not supported"));
+    }
+    if cli.unpack.iter().any(avro) {
+        return Err(usage(
+            "-s avro: Avro and schema registries are not supported",
+        ));
     }
     Ok(())
 }

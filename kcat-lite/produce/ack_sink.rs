@@ -1,4 +1,4 @@
-//! `-P --ack`: lines that carry positions, acknowledged to the first program of the pipe when they are delivered.
+//! `-P --ack`: delivers lines with positions and acknowledges them to the source of the pipe.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,31 +13,31 @@ use tools::record::{Decoded, Decoder};
 use super::Sender;
 use super::finish::count;
 use super::transactions::Transaction;
-use crate::config::{self, Intake};
+use crate::config::{self, AckInput};
 
-/// How long an idle input is waited for while delivery reports, or commits, are to come.
+/// How long to block on an idle input while records are in flight.
 const BUSY_MS: u64 = 2;
-/// No more than this may be received and not durable: a bound for memory where the source sets none.
+/// The most lines that are received and not durable, which bounds memory if the source sets no limit.
 const MAX_OPEN: usize = 2_000_000;
 
-/// A record that the cluster did not take.
+/// The cluster refused a record.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}; the pipe ends, and what was not acknowledged comes again")]
 pub(super) struct NotDelivered(pub(super) String);
 
-/// Sends what comes from the source until its end, or a death in the pipe.
+/// Sends what comes from the source until it ends or a program of the pipe dies.
 pub(super) fn run(
     sender: Sender,
     config: &config::Produce,
-    intake: &Intake,
+    ack_input: &AckInput,
 ) -> anyhow::Result<Exit> {
-    let kind = match &intake.transactions {
+    let kind = match &ack_input.transactions {
         Some(_) => SinkKind::Transactional,
         None => SinkKind::Plain,
     };
     let interrupted = || sender.signals.caught().is_some();
     let wait = config.options.first_contact;
-    let sink = Sink::connect(&intake.path, kind, intake.shape, wait, &interrupted);
+    let sink = Sink::connect(&ack_input.path, kind, ack_input.shape, wait, &interrupted);
     let sink = match sink {
         Err(AckError::Interrupted) => {
             return Ok(sender.signals.caught().map_or(Exit::Failed, Exit::Signal));
@@ -46,7 +46,7 @@ pub(super) fn run(
     };
     let ack_sink = AckSink {
         decoder: Decoder::new(config.format.clone()).map_err(config::usage)?,
-        transaction: intake.transactions.as_ref().map(Transaction::new),
+        transaction: ack_input.transactions.as_ref().map(Transaction::new),
         sender,
         sink: Some(sink),
         tracker: AckTracker::default(),
@@ -54,7 +54,7 @@ pub(super) fn run(
     ack_sink.run()
 }
 
-/// The sink at work.
+/// The sink of an `--ack` pipe that produces to Kafka.
 pub(super) struct AckSink {
     pub(super) sender: Sender,
     /// Taken at the end.
@@ -65,8 +65,8 @@ pub(super) struct AckSink {
 }
 
 /// How the input ended.
-enum Ended {
-    /// With the source's end mark or without it; `true` if no torn line is left.
+enum InputEnd {
+    /// The input ended, with the source's end mark or without; `true` if no torn line is left.
     Input(bool),
     Signal(i32),
 }
@@ -91,7 +91,7 @@ impl AckSink {
         self.sink.as_mut().expect("the sink is there until the end")
     }
 
-    fn read(&mut self) -> anyhow::Result<Ended> {
+    fn read(&mut self) -> anyhow::Result<InputEnd> {
         let mut input = Input::open(Path::new("-"))?;
         let mut buffer = Vec::new();
         loop {
@@ -101,7 +101,7 @@ impl AckSink {
                 Filled::End => Arrival::End,
                 Filled::Signal => {
                     let signal = self.sender.signals.caught().unwrap_or_default();
-                    return Ok(Ended::Signal(signal));
+                    return Ok(InputEnd::Signal(signal));
                 }
             };
             self.sink().poll(arrival)?;
@@ -114,7 +114,7 @@ impl AckSink {
             let is_complete = self.sink().is_complete(&buffer);
             self.serve(is_complete)?;
             if arrival == Arrival::End {
-                return Ok(Ended::Input(buffer.is_empty()));
+                return Ok(InputEnd::Input(buffer.is_empty()));
             }
         }
     }
@@ -132,10 +132,10 @@ impl AckSink {
         input.fill(buffer, &self.sender.signals, idle_ms)
     }
 
-    /// Forgets what the source has given back: it comes again, to whoever has it now.
+    /// Drops the streams that the source released: their new owner receives them again.
     fn release(&mut self) -> anyhow::Result<()> {
         let released = self.sink().take_released();
-        self.end_lost_transaction(&released)?;
+        self.abort_released_transaction(&released)?;
         for stream in released {
             self.tracker.release(stream);
         }
@@ -144,26 +144,26 @@ impl AckSink {
 
     fn send_line(&mut self, line: Line<'_>) -> anyhow::Result<()> {
         if self.transaction.is_some() {
-            self.enter(&line)?;
+            self.add_line(&line)?;
         }
         let tag = self.tracker.receive(line.stream, line.offset);
         let Some(bytes) = line.record else {
-            // The record was left out on purpose: nothing is to be made durable.
+            // A position alone: the record was dropped on purpose.
             if self.transaction.is_none() {
                 self.tracker.ack(tag);
             }
             return Ok(());
         };
-        let place = || String::from_utf8_lossy(line.position).into_owned();
-        match self.decoder.decode(&bytes, false).with_context(place)? {
+        let position = || String::from_utf8_lossy(line.position).into_owned();
+        match self.decoder.decode(&bytes, false).with_context(position)? {
             Decoded::Record { record, used } if used == bytes.len() => {
                 self.sender.send(&record.record(), used, tag.0)
             }
-            _ => anyhow::bail!("{}: more or less than one record", place()),
+            _ => anyhow::bail!("{}: more or less than one record", position()),
         }
     }
 
-    /// Takes delivery reports, acknowledges, commits what is due.
+    /// Polls delivery reports, acknowledges, commits what is due.
     fn serve(&mut self, is_complete: bool) -> anyhow::Result<()> {
         self.sender.producer.poll(0);
         let (accepted, bytes) = (self.sender.producer.totals().accepted, self.sender.bytes);
@@ -177,7 +177,7 @@ impl AckSink {
         Ok(())
     }
 
-    /// Acknowledges what is delivered.
+    /// Acknowledges what was delivered.
     fn acknowledge(&mut self, is_complete: bool) {
         let tracker = &mut self.tracker;
         let mut ack = |number| tracker.ack(DeliveryTag(number));
@@ -208,13 +208,13 @@ impl AckSink {
         Err(NotDelivered(text).into())
     }
 
-    /// Delivers and acknowledges, or takes back, what was received, and disconnects.
-    fn finish(mut self, result: anyhow::Result<Ended>) -> anyhow::Result<Exit> {
-        let is_in_vain = result.as_ref().is_err_and(is_in_vain);
+    /// Delivers and acknowledges what was received, or purges it, and disconnects.
+    fn finish(mut self, result: anyhow::Result<InputEnd>) -> anyhow::Result<Exit> {
+        let is_undeliverable = result.as_ref().is_err_and(is_undeliverable);
         let settled = if self.transaction.is_some() {
             self.end_transaction(&result)
-        } else if is_in_vain {
-            // What is not delivered yet comes again; to deliver it now would only double more.
+        } else if is_undeliverable {
+            // What is not delivered yet comes again; delivering it now would only add duplicates.
             self.sender.producer.purge();
             Ok(())
         } else {
@@ -236,11 +236,11 @@ impl AckSink {
         ended
     }
 
-    /// Waits for the reports of everything sent and acknowledges it.
+    /// Waits for all delivery reports and acknowledges what they confirm.
     fn deliver(&mut self, is_complete: bool) -> anyhow::Result<()> {
         let mut sink = self.sink.take();
         let mut waiting = |_| {
-            // The source goes on waiting while this sink waits for the cluster.
+            // Keep the source waiting while this sink waits for the cluster.
             if let Some(sink) = &mut sink {
                 sink.keep_alive();
             }
@@ -252,11 +252,11 @@ impl AckSink {
         self.check_failures()
     }
 
-    fn disconnect(&mut self, ended: &Ended) -> anyhow::Result<Exit> {
+    fn disconnect(&mut self, ended: &InputEnd) -> anyhow::Result<Exit> {
         let signals = &self.sender.signals;
         match *ended {
-            Ended::Signal(signal) => Ok(Exit::Signal(signal)),
-            Ended::Input(is_whole) => {
+            InputEnd::Signal(signal) => Ok(Exit::Signal(signal)),
+            InputEnd::Input(is_whole) => {
                 let sink = self.sink.take().expect("disconnected once");
                 let interrupted = || signals.caught().is_some();
                 match sink.finish(is_whole && self.tracker.open() == 0, &interrupted) {
@@ -270,7 +270,7 @@ impl AckSink {
         }
     }
 
-    fn end_transaction(&mut self, result: &anyhow::Result<Ended>) -> anyhow::Result<()> {
+    fn end_transaction(&mut self, result: &anyhow::Result<InputEnd>) -> anyhow::Result<()> {
         let has_ended = self.sink.as_ref().is_some_and(Sink::has_ended);
         if has_ended && result.as_ref().is_ok_and(is_clean) {
             return self.commit_transaction();
@@ -280,12 +280,12 @@ impl AckSink {
     }
 }
 
-fn is_clean(ended: &Ended) -> bool {
-    matches!(ended, Ended::Input(true))
+fn is_clean(ended: &InputEnd) -> bool {
+    matches!(ended, InputEnd::Input(true))
 }
 
-/// Whether nobody waits for what is not delivered yet, or nobody is there to take it.
-fn is_in_vain(error: &anyhow::Error) -> bool {
-    let is_alone = matches!(error.downcast_ref(), Some(AckError::SourceGone));
-    is_alone || error.is::<ContactError>()
+/// Whether the source or the cluster is gone.
+fn is_undeliverable(error: &anyhow::Error) -> bool {
+    let is_source_gone = matches!(error.downcast_ref(), Some(AckError::SourceGone));
+    is_source_gone || error.is::<ContactError>()
 }

@@ -1,20 +1,52 @@
-//! What each mode needs to know.
+//! The parsed command line: one mode with its settings. Options that the mode can't honour are usage errors.
+
+mod mode;
+mod other_tools;
+#[cfg(test)]
+mod pairs;
+mod parse;
+mod pipe;
+mod rules;
+mod value;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use tools::ack::Shape;
 use tools::cli::connection::Listing;
 use tools::kafka::Options;
 use tools::kafka::consume::KeyPartition;
 use tools::record::Format;
 
+use crate::cli::Cli;
 use crate::engine::Engine;
 use crate::offset::{Range, Start};
 use crate::unpack::Unpack;
 
-/// One mode and all that it needs to know.
+/// Parses the command line of this process.
+pub(crate) fn from_command_line() -> anyhow::Result<Config> {
+    let typed = tools::cli::parse_last::<Cli>(rules::LAST_WINS)?;
+    let quiet = typed.cli.connection.quiet;
+    let (config, warnings) = parse::parse(typed)?;
+    if !quiet {
+        for warning in warnings {
+            tools::cli::message(warning);
+        }
+    }
+    Ok(config)
+}
+
+/// A usage error, as clap words and ends them.
+pub(crate) fn usage(text: impl std::fmt::Display) -> anyhow::Error {
+    Cli::command()
+        .error(ErrorKind::ArgumentConflict, text)
+        .into()
+}
+
+/// A mode with its settings.
 pub(crate) enum Config {
     /// `-P`
     Produce(Produce),
@@ -36,10 +68,10 @@ pub(crate) enum Config {
     Properties(Listing, Box<Options>),
 }
 
-/// Where records to produce come from.
+/// Where the records to produce come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Standard input, or these files one after the other (`-l`), cut into records by the format.
+    /// Standard input, or these files one after the other (`-l`), split into records by the format.
     Lines(Vec<PathBuf>),
     /// Each file is one record.
     Whole(Vec<PathBuf>),
@@ -48,9 +80,9 @@ pub(crate) enum Source {
 /// `-P`
 pub(crate) struct Produce {
     pub(crate) options: Options,
-    /// `-t`; else each record names its topic.
+    /// `-t`; without it each record names its topic.
     pub(crate) topic: Option<String>,
-    /// `-p`, where it is not -1; else the record's, else the partitioner's.
+    /// `-p` unless -1; without it the record's, else the partitioner's.
     pub(crate) partition: Option<i32>,
     pub(crate) source: Source,
     pub(crate) format: Format,
@@ -60,12 +92,11 @@ pub(crate) struct Produce {
     pub(crate) count: Option<u64>,
     pub(crate) tee: bool,
     /// `--ack`
-    pub(crate) intake: Option<Intake>,
+    pub(crate) ack_input: Option<AckInput>,
 }
 
 /// `--ack` of a sink.
-pub(crate) struct Intake {
-    /// The socket.
+pub(crate) struct AckInput {
     pub(crate) path: PathBuf,
     /// How a line carries its position.
     pub(crate) shape: Shape,
@@ -82,15 +113,15 @@ pub(crate) struct Transactions {
 /// How consumed records are written.
 pub(crate) struct Output {
     pub(crate) format: Format,
-    /// Exact bytes to a terminal too.
+    /// Also write control characters to a terminal as they are.
     pub(crate) raw: bool,
-    /// `-O`: the offset and this before each record.
+    /// `-O`: print the offset and this before each record.
     pub(crate) offset_delimiter: Option<Vec<u8>>,
     pub(crate) unpack: Unpack,
-    /// `--only-key`: nothing else is written.
+    /// `--only-key`
     pub(crate) only_key: Option<Vec<u8>>,
     pub(crate) unbuffered: bool,
-    /// `-E`: a record that can't be written is skipped, an error of a partition does not end the program.
+    /// `-E`: skip records that can't be written, and go on after an error of a partition.
     pub(crate) keep_trying: bool,
 }
 
@@ -99,7 +130,7 @@ pub(crate) struct Consume {
     pub(crate) options: Options,
     pub(crate) topics: Vec<String>,
     pub(crate) partition: Option<i32>,
-    /// `--algo`: where the records of `--only-key` are.
+    /// `--algo`: the partition of `--only-key`.
     pub(crate) key_partition: Option<KeyPartition>,
     pub(crate) range: Range,
     /// `--last`
@@ -114,9 +145,9 @@ pub(crate) struct Consume {
     pub(crate) output: Output,
 }
 
-/// How `-G` hands records on, and so how it knows what was dealt with.
+/// How `-G` delivers records, and so which offsets it commits.
 pub(crate) enum Delivery {
-    /// Standard output has taken them.
+    /// To standard output; commits what was written.
     Stdout,
     /// `--exec`
     Exec(Exec),
@@ -126,23 +157,22 @@ pub(crate) enum Delivery {
 
 /// `--ack` of a source.
 pub(crate) struct Ack {
-    /// The socket.
     pub(crate) path: PathBuf,
     /// How a line carries its position.
     pub(crate) shape: Shape,
-    /// Records that may be sent and not yet committed; else what suits the sink.
+    /// The most records in flight; the default depends on the sink.
     pub(crate) max_inflight: Option<u64>,
 }
 
 /// `--exec`
 pub(crate) struct Exec {
-    /// For `sh -c`.
+    /// Run by `sh -c`.
     pub(crate) command: OsString,
     pub(crate) batch_records: u64,
     pub(crate) batch_bytes: u64,
     pub(crate) batch_wait: Duration,
     pub(crate) retries: u32,
-    /// How many batches of different partitions at a time.
+    /// Batches of different partitions at a time.
     pub(crate) parallel: usize,
 }
 
@@ -163,9 +193,9 @@ pub(crate) struct Group {
     pub(crate) delivery: Delivery,
 }
 
-/// How `-L` and `-Q` answer.
+/// The output format of `-L` and `-Q`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum OutputFormat {
     Text,
     Json,
     Tsv,
@@ -175,14 +205,14 @@ pub(crate) enum Answer {
 pub(crate) struct List {
     pub(crate) options: Options,
     pub(crate) topics: Vec<String>,
-    pub(crate) answer: Answer,
+    pub(crate) format: OutputFormat,
 }
 
-/// What `-Q` asks of a partition: an offset by time.
+/// `-Q`: the offset of a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Question {
+pub(crate) struct OffsetQuery {
     pub(crate) topic: String,
-    /// `None` is all.
+    /// `None` for all.
     pub(crate) partition: Option<i32>,
     /// Milliseconds since 1970; -1 is the end, -2 the beginning.
     pub(crate) time_ms: i64,
@@ -191,8 +221,8 @@ pub(crate) struct Question {
 /// `-Q`
 pub(crate) struct Query {
     pub(crate) options: Options,
-    pub(crate) questions: Vec<Question>,
-    pub(crate) answer: Answer,
+    pub(crate) queries: Vec<OffsetQuery>,
+    pub(crate) format: OutputFormat,
 }
 
 /// `-M`

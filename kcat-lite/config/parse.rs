@@ -1,68 +1,38 @@
-//! What the command line means: one mode with its facts, settled once.
-//!
-//! An option that the mode can't honour is a usage error that names it.
-
-mod facts;
-mod habits;
-mod mode;
-#[cfg(test)]
-mod pairs;
-mod pipe;
-mod rules;
-mod value;
+//! From the options as typed to the settings of a mode.
 
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use tools::cli::format::FormatArgs;
 use tools::cli::parse::Typed;
 use tools::kafka::Options;
 use tools::record::Decoder;
 
+use super::mode::{Mode, choose_mode};
+use super::value::{check_topic, key_partition, parse_header, parse_offset_query, parse_partition};
+use super::{
+    Config, Consume, Group, List, Mock, Output, OutputFormat, Produce, Query, Source, other_tools,
+    pipe, rules, usage, value,
+};
 use crate::cli::Cli;
 use crate::offset::{Range, Start};
 use crate::unpack::Unpack;
-pub(crate) use facts::*;
-use mode::{Mode, choose_mode, refuse_avro};
-use value::{check_topic, key_partition, parse_header, parse_partition, parse_question};
 
-/// Parses the command line of this process and settles what it means.
-pub(crate) fn from_command_line() -> anyhow::Result<Config> {
-    let typed = tools::cli::parse_last::<Cli>(rules::LAST_COUNTS)?;
-    let quiet = typed.cli.connection.quiet;
-    let (config, warnings) = settle(typed)?;
-    if !quiet {
-        for warning in warnings {
-            tools::cli::message(warning);
-        }
-    }
-    Ok(config)
-}
-
-/// A usage error, as clap words and ends them.
-pub(crate) fn usage(text: impl std::fmt::Display) -> anyhow::Error {
-    Cli::command()
-        .error(ErrorKind::ArgumentConflict, text)
-        .into()
-}
-
-/// What is to be done, and what the user should know of options that are ignored.
-fn settle(typed: Typed<Cli>) -> anyhow::Result<(Config, Vec<String>)> {
+/// The mode and its settings, and warnings about ignored options.
+pub(super) fn parse(typed: Typed<Cli>) -> anyhow::Result<(Config, Vec<String>)> {
     let mut cli = typed.cli;
     if cli.version {
         return Ok((Config::Version, Vec::new()));
     }
-    refuse_avro(&cli)?;
+    other_tools::refuse_avro(&cli)?;
     if let Some(listing) = cli.connection.wants_listing() {
         let options = Box::new(cli.connection.options()?);
         return Ok((Config::Properties(listing, options), Vec::new()));
     }
     let mode = choose_mode(&cli)?;
-    rules::refuse_what_does_not_fit(&typed.matches, mode)?;
-    habits::refuse_java_properties(&cli.connection.properties)?;
-    let warnings = take_off_overridden(&mut cli, &typed.repeated, mode);
+    rules::check_options(&typed.matches, mode)?;
+    other_tools::refuse_java_properties(&cli.connection.properties)?;
+    let warnings = warn_of_overridden(&mut cli, &typed.repeated, mode);
     config_of(cli, mode).map(|config| (config, warnings))
 }
 
@@ -82,8 +52,8 @@ fn config_of(cli: Cli, mode: Mode) -> anyhow::Result<Config> {
     }
 }
 
-/// What kcat ignores in silence is ignored with a warning.
-fn take_off_overridden(cli: &mut Cli, repeated: &[String], mode: Mode) -> Vec<String> {
+/// Warns of options that kcat ignores silently.
+fn warn_of_overridden(cli: &mut Cli, repeated: &[String], mode: Mode) -> Vec<String> {
     let mut warnings = Vec::new();
     for option in repeated {
         let warning = format!("{option} is there more than once; the last one counts");
@@ -163,9 +133,9 @@ fn produce(cli: Cli) -> anyhow::Result<Produce> {
     let headers = cli.headers.iter().map(|header| parse_header(header));
     let headers = headers.collect::<Result<Vec<_>, String>>().map_err(usage)?;
     let format = cli.format.format().map_err(usage)?;
-    // What can be written can't always be read back; that is known before a cluster is asked for.
+    // Not every format can be decoded; that is an error before any connection.
     Decoder::new(format.clone()).map_err(usage)?;
-    let intake = pipe::intake(&cli, &mut options)?;
+    let ack_input = pipe::ack_input(&cli, &mut options)?;
     for file in &cli.operands {
         value::check_operand(&file.to_string_lossy(), &cli.format, Mode::Produce)?;
     }
@@ -176,7 +146,7 @@ fn produce(cli: Cli) -> anyhow::Result<Produce> {
         Source::Whole(cli.operands)
     };
     Ok(Produce {
-        intake,
+        ack_input,
         options,
         topic: match cli.topics.into_iter().next() {
             Some(topic) => Some(check_topic(&topic, "-t", Mode::Produce)?.to_owned()),
@@ -192,7 +162,7 @@ fn produce(cli: Cli) -> anyhow::Result<Produce> {
     })
 }
 
-/// A file that is one record has no delimiters, columns or lines; to ignore these options would send it in the wrong shape.
+/// A file that is one record has no delimiters, columns or lines.
 fn refuse_format_of_whole_files(format: &FormatArgs) -> anyhow::Result<()> {
     let given = [
         ("--tsv", format.tsv.is_some()),
@@ -278,14 +248,14 @@ fn group(cli: Cli) -> anyhow::Result<Group> {
     })
 }
 
-fn answer(cli: &Cli) -> anyhow::Result<Answer> {
+fn output_format(cli: &Cli) -> anyhow::Result<OutputFormat> {
     match (&cli.format.tsv, cli.format.json) {
         (Some(columns), _) if *columns != tools::record::tsv::Columns::default() => Err(usage(
             "--tsv=COLUMNS chooses the columns of records; here it is --tsv alone",
         )),
-        (Some(_), _) => Ok(Answer::Tsv),
-        (None, true) => Ok(Answer::Json),
-        (None, false) => Ok(Answer::Text),
+        (Some(_), _) => Ok(OutputFormat::Tsv),
+        (None, true) => Ok(OutputFormat::Json),
+        (None, false) => Ok(OutputFormat::Text),
     }
 }
 
@@ -295,7 +265,7 @@ fn list(cli: Cli) -> anyhow::Result<List> {
     }
     Ok(List {
         options: options(&cli)?,
-        answer: answer(&cli)?,
+        format: output_format(&cli)?,
         topics: cli.topics,
     })
 }
@@ -307,12 +277,10 @@ fn query(cli: &Cli) -> anyhow::Result<Query> {
         ));
     }
     let now = now_ms();
-    let questions = cli.topics.iter().map(|text| parse_question(text, now));
+    let queries = cli.topics.iter().map(|text| parse_offset_query(text, now));
     Ok(Query {
-        questions: questions
-            .collect::<Result<Vec<_>, String>>()
-            .map_err(usage)?,
+        queries: queries.collect::<Result<Vec<_>, String>>().map_err(usage)?,
         options: options(cli)?,
-        answer: answer(cli)?,
+        format: output_format(cli)?,
     })
 }
