@@ -5,20 +5,28 @@
 //! not only "timed out".
 #![allow(unsafe_code)]
 
-use std::collections::{HashMap, VecDeque};
+mod causes;
+mod contact;
+mod event;
+
+use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_int};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::certificate;
 use super::diagnosis::{self, ConnectionSettings};
 use super::error::{KafkaError, code};
 use super::ffi;
-use super::options::{Conf, Options, OptionsError};
-use super::probe::probe;
+use super::options::{Conf, Options};
 use super::token;
-use super::wire::learned_brokers;
+use causes::Shared;
+
+pub(super) use causes::{add_cause, is_closing};
+pub use contact::ContactError;
+pub(crate) use contact::is_no_answer;
+pub(crate) use event::Event;
 
 /// What a handle is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,64 +37,8 @@ pub enum Role {
     Consumer,
 }
 
-/// Why there is no contact with the cluster.
-#[derive(Debug, thiserror::Error)]
-pub enum ContactError {
-    /// The properties don't fit together.
-    #[error(transparent)]
-    Options(#[from] OptionsError),
-    /// librdkafka refuses the combination of properties.
-    #[error("{0}")]
-    Refused(String),
-    /// No broker answered in time.
-    #[error("no contact with {brokers}{}: {cause}", within(*.seconds))]
-    Unreachable {
-        /// The bootstrap list.
-        brokers: String,
-        /// How long it was tried; none if it failed permanently before.
-        seconds: Option<f64>,
-        /// The error that says most.
-        cause: String,
-    },
-    /// A broker answered, with an error.
-    #[error("{0}")]
-    Answered(KafkaError),
-    /// A signal came first.
-    #[error("interrupted before the first contact with the cluster")]
-    Interrupted,
-}
-
-fn within(seconds: Option<f64>) -> String {
-    seconds.map_or_else(String::new, |seconds| format!(" within {seconds} s"))
-}
-
 /// The command that renews a Kerberos ticket.
 const KINIT: &str = "sasl.kerberos.kinit.cmd";
-
-/// A first contact with a longer limit counts as unlimited.
-const UNLIMITED_AFTER: Duration = Duration::from_secs(30 * 86_400);
-
-/// What callbacks on librdkafka's threads use.
-struct Shared {
-    /// The last errors, oldest first, without duplicates.
-    causes: Mutex<Vec<KafkaError>>,
-    /// For each probed address why its connections break, if known.
-    probed: Mutex<HashMap<String, Option<String>>>,
-    /// Since when no advertised address can be reached.
-    unreached_since: Mutex<Option<Instant>>,
-    /// Whether callbacks should give up.
-    is_closing: AtomicBool,
-}
-
-impl Shared {
-    fn note(&self, error: KafkaError) {
-        let mut causes = lock(&self.causes);
-        causes.retain(|known| *known != error);
-        causes.push(error);
-        let surplus = causes.len().saturating_sub(8);
-        causes.drain(..surplus);
-    }
-}
 
 /// A handle of librdkafka with its main queue.
 pub struct Client {
@@ -128,12 +80,7 @@ impl Client {
         }
         let needs_tokens = tokens.is_some();
         let conf = Conf::build(&options)?;
-        let shared = Arc::new(Shared {
-            causes: Mutex::default(),
-            probed: Mutex::default(),
-            unreached_since: Mutex::default(),
-            is_closing: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::default());
         if options.get("enable.ssl.certificate.verification") != Some("false") {
             certificate::explain_refusals(&conf);
         }
@@ -284,174 +231,6 @@ impl Client {
             }
         }
     }
-
-    /// Calls `ask` with growing timeouts (milliseconds) until it succeeds, the time for the first contact is over, or
-    /// `interrupted`.
-    ///
-    /// The first timeouts are short: librdkafka repeats a request that was queued
-    /// before a connection stood only seconds later.
-    pub(crate) fn retry_until_contact<T>(
-        &self,
-        interrupted: &dyn Fn() -> bool,
-        mut ask: impl FnMut(i32) -> Result<T, KafkaError>,
-    ) -> Result<T, ContactError> {
-        let started = Instant::now();
-        let mut slice = Duration::from_millis(490);
-        loop {
-            let left = self.first_contact.saturating_sub(started.elapsed());
-            let wait = slice.min(left).max(Duration::from_millis(1));
-            match ask(wait.as_millis() as i32) {
-                Ok(answer) => return Ok(answer),
-                Err(error) if !is_no_answer(error.code) => {
-                    return Err(ContactError::Answered(error));
-                }
-                Err(_) if interrupted() => return Err(ContactError::Interrupted),
-                Err(_) => {}
-            }
-            self.drain_errors();
-            self.warn_of_slow_contact(started);
-            if self.is_refused_permanently() || started.elapsed() >= self.first_contact {
-                return Err(self.unreachable(started.elapsed()));
-            }
-            // A refused connection fails at once; retrying at once would spin.
-            let left = self.first_contact.saturating_sub(started.elapsed());
-            std::thread::sleep(left.min(Duration::from_millis(20)));
-            // Keep the timeouts short until the warning, which is due after a second.
-            if started.elapsed() > Duration::from_secs(1) {
-                slice *= 2;
-            }
-        }
-    }
-
-    /// Warns once in a run, after a second, that there is no contact yet and why.
-    pub(crate) fn warn_of_slow_contact(&self, started: Instant) {
-        let what = || format!("no contact with {} yet", self.brokers);
-        self.warn_once(started, self.first_contact, what);
-    }
-
-    /// As [`Client::warn_of_slow_contact`], for the answer of this broker within `limit`.
-    pub(crate) fn warn_of_slow_broker(&self, id: i32, started: Instant, limit: Duration) {
-        self.warn_once(started, limit, || format!("broker {id} is not reached yet"));
-    }
-
-    fn warn_once(&self, started: Instant, limit: Duration, what: impl FnOnce() -> String) {
-        static HAS_WARNED: AtomicBool = AtomicBool::new(false);
-        const SHORT: Duration = Duration::from_secs(1);
-        if started.elapsed() < SHORT
-            || limit <= 2 * SHORT
-            || HAS_WARNED.swap(true, Ordering::Relaxed)
-        {
-            return;
-        }
-        let how_long = if limit >= UNLIMITED_AFTER {
-            "on".to_owned()
-        } else {
-            format!("for {} s (-m)", limit.as_secs())
-        };
-        let cause = explain(&lock(&self.shared.causes), &self.settings);
-        log::warn!("{}, trying {how_long}: {cause}", what());
-    }
-
-    /// Whether waiting is useless: a wrong password, certificate or protocol.
-    pub(crate) fn is_refused_permanently(&self) -> bool {
-        let causes = lock(&self.shared.causes).clone();
-        let is_refusal = |cause: &KafkaError| {
-            cause.code == code::AUTHENTICATION || certificate::is_refused(&cause.reason)
-        };
-        causes.iter().any(is_refusal)
-            || self.mismatch(&causes).is_some()
-            || self.is_advertised_unreachable()
-    }
-
-    /// Why the listener of a broken connection can't talk to this client; each address is probed once.
-    fn mismatch(&self, causes: &[KafkaError]) -> Option<String> {
-        let suspicious = causes
-            .iter()
-            .filter(|c| diagnosis::is_suspicious(&c.reason));
-        let addresses = suspicious.filter_map(|cause| diagnosis::address(&cause.reason));
-        let mut probed = lock(&self.shared.probed);
-        let mut found = addresses.map(|address| {
-            let known = probed.entry(address.to_owned());
-            let ask = || diagnosis::mismatch(&self.settings, address, &probe(address));
-            known.or_insert_with(ask).clone()
-        });
-        found.find_map(|found| found)
-    }
-
-    /// Whether no broker could be reached at its advertised address for a while.
-    ///
-    /// librdkafka does not report `ALL_BROKERS_DOWN` while a connection to the bootstrap list stands.
-    pub(crate) fn is_advertised_unreachable(&self) -> bool {
-        let brokers = learned_brokers(self);
-        let mut since = lock(&self.shared.unreached_since);
-        let Some(brokers) =
-            brokers.filter(|b| !b.is_one_up && self.has_unreachable_advertised_address())
-        else {
-            *since = None;
-            return false;
-        };
-        let is_long =
-            since.get_or_insert_with(Instant::now).elapsed() >= ADVERTISED_UNREACHABLE_AFTER;
-        is_long && !brokers.is_one_connecting
-    }
-
-    /// The error for a cluster that did not answer, with the most specific cause.
-    pub(crate) fn unreachable(&self, tried: Duration) -> ContactError {
-        let causes = lock(&self.shared.causes).clone();
-        ContactError::Unreachable {
-            brokers: self.brokers.clone(),
-            seconds: (tried >= self.first_contact)
-                .then(|| (tried.as_secs_f64() * 10.0).round() / 10.0),
-            cause: self
-                .mismatch(&causes)
-                .unwrap_or_else(|| explain(&causes, &self.settings)),
-        }
-    }
-
-    /// Whether a broker can't be reached at an advertised address that is not in the bootstrap list.
-    pub(crate) fn has_unreachable_advertised_address(&self) -> bool {
-        let is_typed = |address: &str| self.brokers.split(',').any(|typed| typed.trim() == address);
-        let is_wrong = |cause: &KafkaError| {
-            diagnosis::is_unreachable(&cause.reason)
-                && diagnosis::advertised(&cause.reason)
-                    .is_some_and(|(_, address)| !is_typed(address))
-        };
-        lock(&self.shared.causes).iter().any(is_wrong)
-    }
-
-    /// Whether no broker can be reached. Closed connections alone do not count: brokers close idle ones.
-    pub fn is_cut_off(&self) -> bool {
-        let causes = lock(&self.shared.causes);
-        let are_down = causes
-            .iter()
-            .any(|cause| cause.code == code::ALL_BROKERS_DOWN);
-        are_down
-            && causes
-                .iter()
-                .any(|cause| diagnosis::is_unreachable(&cause.reason))
-    }
-
-    /// Clears the causes about `broker` and about the first contact: it has answered.
-    pub(crate) fn clear_causes(&self, broker: i32) {
-        self.drain_errors();
-        lock(&self.shared.probed).clear();
-        lock(&self.shared.causes).retain(|cause| is_about_other_broker(cause, broker));
-    }
-
-    /// Why this broker can't be reached, if known.
-    pub(crate) fn cause_of(&self, broker: i32) -> Option<String> {
-        self.drain_errors();
-        let mut causes = lock(&self.shared.causes).clone();
-        causes.retain(|cause| !is_about_other_broker(cause, broker));
-        (!causes.is_empty()).then(|| explain(&causes, &self.settings))
-    }
-
-    /// The most specific recent error, if any.
-    pub fn cause(&self) -> Option<String> {
-        self.drain_errors();
-        let causes = lock(&self.shared.causes);
-        (!causes.is_empty()).then(|| explain(&causes, &self.settings))
-    }
 }
 
 impl Drop for Client {
@@ -504,78 +283,10 @@ impl ClosingHandle {
     }
 }
 
-/// Stores a cause from a callback, which gets the client's `opaque`.
-///
-/// # Safety
-/// `opaque` is the one of a live client.
-pub(super) unsafe fn add_cause(opaque: *mut std::ffi::c_void, cause: KafkaError) {
-    // SAFETY: the caller's promise: `Client::create` set it, and the handle goes before what it points to.
-    unsafe { &*opaque.cast::<Shared>() }.note(cause);
-}
-
-/// Whether the client of a callback's `opaque` is being closed.
-///
-/// # Safety
-/// `opaque` is the one of a live client.
-pub(super) unsafe fn is_closing(opaque: *mut std::ffi::c_void) -> bool {
-    // SAFETY: the caller's promise, as above.
-    let shared = unsafe { &*opaque.cast::<Shared>() };
-    shared.is_closing.load(Ordering::Relaxed)
-}
-
 /// Locks also after a panic in another thread.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Whether a code means that no broker answered.
-pub(crate) fn is_no_answer(code: i32) -> bool {
-    matches!(
-        code,
-        code::TRANSPORT
-            | code::TIMED_OUT
-            | code::ALL_BROKERS_DOWN
-            | code::RESOLVE
-            | code::SSL
-            | code::AUTHENTICATION
-    )
-}
-
-/// The most specific cause; "all brokers are down" and "timed out" only if there is no other.
-fn explain(causes: &[KafkaError], settings: &ConnectionSettings) -> String {
-    let is_unspecific =
-        |cause: &&KafkaError| matches!(cause.code, code::ALL_BROKERS_DOWN | code::TIMED_OUT);
-    let rank = |cause: &&KafkaError| match cause.code {
-        _ if certificate::is_verdict(cause) => 5,
-        code::AUTHENTICATION => 4,
-        code::SSL => 3,
-        // An advertised address is known because the bootstrap address could be reached.
-        _ if diagnosis::advertised(&cause.reason).is_some() => 2,
-        _ => 1,
-    };
-    let specific = causes.iter().filter(|c| !is_unspecific(c)).max_by_key(rank);
-    match specific.or(causes.last()) {
-        Some(cause) => shorten(&cause.to_string(), settings),
-        None => "connected or connecting, but no answer; is it a Kafka broker, and is security.protocol right?".to_owned(),
-    }
-}
-
-/// librdkafka's reason without its statistics: `(after 0ms in state CONNECT, 3 identical error(s) suppressed)`.
-fn shorten(reason: &str, settings: &ConnectionSettings) -> String {
-    let end = reason.rfind(" (after ").unwrap_or(reason.len());
-    let mut text = reason[..end].replace("/bootstrap", "");
-    certificate::advise(&mut text);
-    diagnosis::advise(settings, &mut text);
-    text
-}
-
-/// Whether a cause is about another broker.
-fn is_about_other_broker(cause: &KafkaError, broker: i32) -> bool {
-    diagnosis::advertised(&cause.reason).is_some_and(|(id, _)| id != broker)
-}
-
-/// How long all advertised addresses are unreachable before that is the result.
-const ADVERTISED_UNREACHABLE_AFTER: Duration = Duration::from_millis(800);
 
 /// Passes librdkafka's log lines, which come from its own threads, to `log`.
 unsafe extern "C" fn log_callback(
@@ -604,83 +315,5 @@ unsafe extern "C" fn log_callback(
     }
     if log::log_enabled!(target: "librdkafka", level) {
         log::log!(target: "librdkafka", level, "{facility}: {line}");
-    }
-}
-
-/// One event of a queue; freed when dropped.
-pub(crate) struct Event {
-    ptr: *mut ffi::rd_kafka_event_t,
-}
-
-impl Event {
-    /// The next event of `queue`; blocks for at most `timeout_ms`.
-    ///
-    /// # Safety
-    /// `queue` is live.
-    pub(crate) unsafe fn poll(queue: *mut ffi::rd_kafka_queue_t, timeout_ms: i32) -> Option<Event> {
-        // SAFETY: the caller's promise.
-        let ptr = unsafe { ffi::rd_kafka_queue_poll(queue, timeout_ms) };
-        (!ptr.is_null()).then_some(Event { ptr })
-    }
-
-    pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_event_t {
-        self.ptr
-    }
-
-    /// One of the `RD_KAFKA_EVENT_*` constants.
-    pub(crate) fn kind(&self) -> i32 {
-        // SAFETY: the event is live.
-        unsafe { ffi::rd_kafka_event_type(self.ptr) }
-    }
-
-    /// The error of an error event; `None` for other kinds.
-    pub(crate) fn error(&self) -> Option<KafkaError> {
-        if self.kind() != ffi::RD_KAFKA_EVENT_ERROR {
-            return None;
-        }
-        // SAFETY: the event is live and an error; its text lives as long.
-        unsafe {
-            let code = ffi::event_error(self.ptr);
-            let reason = ffi::text(ffi::rd_kafka_event_error_string(self.ptr));
-            Some(KafkaError::new(code, reason))
-        }
-    }
-}
-
-impl Drop for Event {
-    fn drop(&mut self) {
-        // SAFETY: live, ours, and not used after this.
-        unsafe { ffi::rd_kafka_event_destroy(self.ptr) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ConnectionSettings, KafkaError, explain, is_about_other_broker, shorten};
-
-    #[test]
-    fn the_error_of_one_broker_is_not_reported_for_another() {
-        let cause = |reason| KafkaError::new(-195, reason);
-        let refused = cause("h:1/2: Connect to ipv4#h:1 failed: Connection refused");
-        assert!(is_about_other_broker(&refused, 1) && !is_about_other_broker(&refused, 2));
-        let first = cause("h:1/bootstrap: Connect to ipv4#h:1 failed: Connection refused");
-        assert!(!is_about_other_broker(&first, 1));
-    }
-
-    #[test]
-    fn the_most_specific_cause_is_reported() {
-        let causes = [
-            KafkaError::new(
-                -195,
-                "h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
-            ),
-            KafkaError::new(-187, "1/1 brokers are down"),
-        ];
-        assert_eq!(
-            explain(&causes, &ConnectionSettings::default()),
-            "h:1: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
-        );
-        assert!(explain(&[], &ConnectionSettings::default()).contains("no answer"));
-        assert_eq!(shorten("plain", &ConnectionSettings::default()), "plain");
     }
 }

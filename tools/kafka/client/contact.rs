@@ -1,0 +1,138 @@
+//! The first contact with the cluster: retried until its time is over, with the reason if it fails.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::causes::explain;
+use super::{Client, lock};
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::options::OptionsError;
+
+/// Why there is no contact with the cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ContactError {
+    /// The properties don't fit together.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// librdkafka refuses the combination of properties.
+    #[error("{0}")]
+    Refused(String),
+    /// No broker answered in time.
+    #[error("no contact with {brokers}{}: {cause}", within(*.seconds))]
+    Unreachable {
+        /// The bootstrap list.
+        brokers: String,
+        /// How long it was tried; none if it failed permanently before.
+        seconds: Option<f64>,
+        /// The error that says most.
+        cause: String,
+    },
+    /// A broker answered, with an error.
+    #[error("{0}")]
+    Answered(KafkaError),
+    /// A signal came first.
+    #[error("interrupted before the first contact with the cluster")]
+    Interrupted,
+}
+
+fn within(seconds: Option<f64>) -> String {
+    seconds.map_or_else(String::new, |seconds| format!(" within {seconds} s"))
+}
+
+/// A first contact with a longer limit counts as unlimited.
+const UNLIMITED_AFTER: Duration = Duration::from_secs(30 * 86_400);
+
+impl Client {
+    /// Calls `ask` with growing timeouts (milliseconds) until it succeeds, the time for the first contact is over, or
+    /// `interrupted`.
+    ///
+    /// The first timeouts are short: librdkafka repeats a request that was queued
+    /// before a connection stood only seconds later.
+    pub(crate) fn retry_until_contact<T>(
+        &self,
+        interrupted: &dyn Fn() -> bool,
+        mut ask: impl FnMut(i32) -> Result<T, KafkaError>,
+    ) -> Result<T, ContactError> {
+        let started = Instant::now();
+        let mut slice = Duration::from_millis(490);
+        loop {
+            let left = self.first_contact.saturating_sub(started.elapsed());
+            let wait = slice.min(left).max(Duration::from_millis(1));
+            match ask(wait.as_millis() as i32) {
+                Ok(answer) => return Ok(answer),
+                Err(error) if !is_no_answer(error.code) => {
+                    return Err(ContactError::Answered(error));
+                }
+                Err(_) if interrupted() => return Err(ContactError::Interrupted),
+                Err(_) => {}
+            }
+            self.drain_errors();
+            self.warn_of_slow_contact(started);
+            if self.is_refused_permanently() || started.elapsed() >= self.first_contact {
+                return Err(self.unreachable(started.elapsed()));
+            }
+            // A refused connection fails at once; retrying at once would spin.
+            let left = self.first_contact.saturating_sub(started.elapsed());
+            std::thread::sleep(left.min(Duration::from_millis(20)));
+            // Keep the timeouts short until the warning, which is due after a second.
+            if started.elapsed() > Duration::from_secs(1) {
+                slice *= 2;
+            }
+        }
+    }
+
+    /// Warns once in a run, after a second, that there is no contact yet and why.
+    pub(crate) fn warn_of_slow_contact(&self, started: Instant) {
+        let what = || format!("no contact with {} yet", self.brokers);
+        self.warn_once(started, self.first_contact, what);
+    }
+
+    /// As [`Client::warn_of_slow_contact`], for the answer of this broker within `limit`.
+    pub(crate) fn warn_of_slow_broker(&self, id: i32, started: Instant, limit: Duration) {
+        self.warn_once(started, limit, || format!("broker {id} is not reached yet"));
+    }
+
+    fn warn_once(&self, started: Instant, limit: Duration, what: impl FnOnce() -> String) {
+        static HAS_WARNED: AtomicBool = AtomicBool::new(false);
+        const SHORT: Duration = Duration::from_secs(1);
+        if started.elapsed() < SHORT
+            || limit <= 2 * SHORT
+            || HAS_WARNED.swap(true, Ordering::Relaxed)
+        {
+            return;
+        }
+        let how_long = if limit >= UNLIMITED_AFTER {
+            "on".to_owned()
+        } else {
+            format!("for {} s (-m)", limit.as_secs())
+        };
+        let cause = explain(&lock(&self.shared.causes), &self.settings);
+        log::warn!("{}, trying {how_long}: {cause}", what());
+    }
+
+    /// The error for a cluster that did not answer, with the most specific cause.
+    pub(crate) fn unreachable(&self, tried: Duration) -> ContactError {
+        let causes = lock(&self.shared.causes).clone();
+        ContactError::Unreachable {
+            brokers: self.brokers.clone(),
+            seconds: (tried >= self.first_contact)
+                .then(|| (tried.as_secs_f64() * 10.0).round() / 10.0),
+            cause: self
+                .mismatch(&causes)
+                .unwrap_or_else(|| explain(&causes, &self.settings)),
+        }
+    }
+}
+
+/// Whether a code means that no broker answered.
+pub(crate) fn is_no_answer(code: i32) -> bool {
+    matches!(
+        code,
+        code::TRANSPORT
+            | code::TIMED_OUT
+            | code::ALL_BROKERS_DOWN
+            | code::RESOLVE
+            | code::SSL
+            | code::AUTHENTICATION
+    )
+}
