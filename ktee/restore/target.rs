@@ -9,7 +9,7 @@ use tools::kafka::cluster::{
     Isolation, Metadata, Patience, Question, Spec, Topics, coordinators, metadata_over, offsets,
     topic_settings,
 };
-use tools::kafka::error::code;
+use tools::kafka::error::{code, is_coordinator_change};
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, KafkaError, Options};
 
@@ -350,7 +350,8 @@ impl Target {
             let found = coordinators(wire, &names, &mut patience);
             let failed = self.commit_at(wire, found, &commits, interrupted);
             match failed {
-                Err((error, _)) if is_passing(error.code) && patience.pause(attempt) => {}
+                Err((error, _)) if is_coordinator_change(error.code) && patience.pause(attempt) => {
+                }
                 Err((error, group)) => {
                     return Err(anyhow!(
                         "offsets of group {group} in topic {}: {error}",
@@ -388,14 +389,4 @@ impl Target {
         }
         Ok(())
     }
-}
-
-/// Whether the coordinator is only not ready yet.
-fn is_passing(error: i32) -> bool {
-    matches!(
-        error,
-        code::NOT_COORDINATOR
-            | code::COORDINATOR_NOT_AVAILABLE
-            | code::COORDINATOR_LOAD_IN_PROGRESS
-    )
 }

@@ -1,4 +1,4 @@
-//! An error code of Kafka or librdkafka, with what is known about it.
+//! Kafka's and librdkafka's errors: codes, texts, and which are retriable.
 
 use std::fmt;
 
@@ -143,6 +143,43 @@ pub mod code {
     pub const GROUP_AUTHORIZATION_FAILED: i32 = 30;
     /// Not authorised for the cluster.
     pub const CLUSTER_AUTHORIZATION_FAILED: i32 = 31;
+}
+
+/// The partition's leader has moved or is about to: ask for metadata and retry.
+pub fn is_leader_change(code: i32) -> bool {
+    matches!(
+        code,
+        code::LEADER_NOT_AVAILABLE
+            | code::NOT_LEADER
+            | code::REPLICA_NOT_AVAILABLE
+            | code::FENCED_LEADER_EPOCH
+            | code::UNKNOWN_LEADER_EPOCH
+            | code::OFFSET_NOT_AVAILABLE
+            | code::KAFKA_STORAGE_ERROR
+    )
+}
+
+/// The group's coordinator has moved or is starting: look it up and retry.
+pub fn is_coordinator_change(code: i32) -> bool {
+    matches!(
+        code,
+        code::COORDINATOR_LOAD_IN_PROGRESS
+            | code::COORDINATOR_NOT_AVAILABLE
+            | code::NOT_COORDINATOR
+    )
+}
+
+/// A connection failed or a broker did not answer in time: retry.
+pub fn is_connection_failure(code: i32) -> bool {
+    matches!(
+        code,
+        code::TRANSPORT
+            | code::TIMED_OUT
+            | code::TIMED_OUT_QUEUE
+            | code::DESTROY_BROKER
+            | code::REQUEST_TIMED_OUT
+            | code::NETWORK_EXCEPTION
+    )
 }
 
 /// `InconsistentTopicId` as `Inconsistent topic id`.

@@ -132,7 +132,7 @@ fn run(command: &str, is_cancelled: &dyn Fn() -> bool) -> Result<String, String>
         match child.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() < deadline && !is_cancelled() => {
-                std::thread::sleep(POLL_INTERVAL)
+                std::thread::sleep(POLL_INTERVAL);
             }
             Ok(None) => {
                 kill_group(&mut child);

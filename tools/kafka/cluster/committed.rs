@@ -12,7 +12,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::groups::{checked, coordinators, not_in_answer};
 use super::metadata::Metadata;
 use super::patience::Patience;
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::{KafkaError, code, is_coordinator_change};
 use crate::kafka::wire::Wire;
 
 /// What a group has committed in one topic.
@@ -199,12 +199,7 @@ impl Asker<'_> {
     }
 
     fn wants_asking(&self, index: usize) -> bool {
-        matches!(&self.answers[index], Some(Err(error)) if matches!(
-            error.code,
-            code::NOT_COORDINATOR
-                | code::COORDINATOR_NOT_AVAILABLE
-                | code::COORDINATOR_LOAD_IN_PROGRESS
-        ))
+        matches!(&self.answers[index], Some(Err(error)) if is_coordinator_change(error.code))
     }
 
     fn find_again(&mut self, wire: &mut Wire<'_>, open: &[usize], patience: &mut Patience<'_>) {

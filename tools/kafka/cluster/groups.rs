@@ -10,7 +10,7 @@ use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::protocol::StrBytes;
 
 use super::patience::{ANY_VERSION, Patience};
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::{KafkaError, code, is_coordinator_change};
 use crate::kafka::wire::{Target, Wire};
 
 /// A group's type, which says what can be asked about it.
@@ -145,7 +145,9 @@ pub fn coordinators(
             answers[index] = reply.and_then(|reply| found(&reply));
         }
         let has_others = patience.any().is_some();
-        open.retain(|&index| is_passing(&answers[index]) || is_broken(&answers[index], has_others));
+        open.retain(|&index| {
+            is_coordinator_moving(&answers[index]) || is_broken(&answers[index], has_others)
+        });
         if open.is_empty() || !patience.pause(attempt) {
             break;
         }
@@ -193,15 +195,10 @@ fn found(reply: &FindCoordinatorResponse) -> Result<i32, KafkaError> {
 }
 
 /// Whether a coordinator is about to be there.
-fn is_passing<T>(answer: &Result<T, KafkaError>) -> bool {
-    answer.as_ref().is_err_and(|error| {
-        matches!(
-            error.code,
-            code::COORDINATOR_LOAD_IN_PROGRESS
-                | code::COORDINATOR_NOT_AVAILABLE
-                | code::NOT_COORDINATOR
-        )
-    })
+fn is_coordinator_moving<T>(answer: &Result<T, KafkaError>) -> bool {
+    answer
+        .as_ref()
+        .is_err_and(|error| is_coordinator_change(error.code))
 }
 
 /// A group that the broker was asked for and did not mention.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::metadata::{Metadata, Topics, metadata_over};
 use super::patience::Patience;
 use crate::kafka::client::{Client, ContactError};
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::{KafkaError, code, is_leader_change};
 use crate::kafka::options::Options;
 use crate::kafka::wire::Wire;
 
@@ -201,22 +201,8 @@ fn wants_asking(answer: Option<&Result<Found, KafkaError>>) -> bool {
     match answer {
         None => true,
         Some(Ok(_)) => false,
-        Some(Err(error)) => is_passing(error.code),
+        Some(Err(error)) => is_leader_change(error.code),
     }
-}
-
-/// Codes of a partition whose leader has moved or is about to (Kafka's protocol, "Error codes", retriable).
-pub(crate) fn is_passing(code: i32) -> bool {
-    matches!(
-        code,
-        code::LEADER_NOT_AVAILABLE
-            | code::NOT_LEADER
-            | code::REPLICA_NOT_AVAILABLE
-            | code::FENCED_LEADER_EPOCH
-            | code::UNKNOWN_LEADER_EPOCH
-            | code::OFFSET_NOT_AVAILABLE
-            | code::KAFKA_STORAGE_ERROR
-    )
 }
 
 /// What goes into one request: its broker, its isolation, and how often a partition of it was met before,

@@ -20,7 +20,7 @@ use super::settings::FetchSettings;
 use crate::kafka::batch::AbortedTransactions;
 use crate::kafka::cluster::Isolation;
 use crate::kafka::consume::ConsumeError;
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::{KafkaError, code, is_connection_failure, is_leader_change};
 #[cfg(test)]
 pub(super) use batches::BatchRange;
 use batches::Checks;
@@ -420,25 +420,14 @@ impl FetchSettings {
 
 /// Whether an error passes by itself, or with another leader (Kafka's protocol, "Error codes", retriable).
 fn is_retriable(code: i32) -> bool {
-    matches!(
-        code,
-        code::UNKNOWN_TOPIC_OR_PARTITION
-            | code::LEADER_NOT_AVAILABLE
-            | code::NOT_LEADER
-            | code::REPLICA_NOT_AVAILABLE
-            | code::KAFKA_STORAGE_ERROR
-            | code::FENCED_LEADER_EPOCH
-            | code::UNKNOWN_LEADER_EPOCH
-            | code::OFFSET_NOT_AVAILABLE
-            | code::REQUEST_TIMED_OUT
-            | code::NETWORK_EXCEPTION
-            | code::UNKNOWN_SERVER_ERROR
-            | code::THROTTLING_QUOTA_EXCEEDED
-            | code::TRANSPORT
-            | code::TIMED_OUT
-            | code::TIMED_OUT_QUEUE
-            | code::DESTROY_BROKER
-            | code::UNKNOWN_TOPIC_ID
-            | code::INCONSISTENT_TOPIC_ID
-    )
+    is_leader_change(code)
+        || is_connection_failure(code)
+        || matches!(
+            code,
+            code::UNKNOWN_TOPIC_OR_PARTITION
+                | code::UNKNOWN_SERVER_ERROR
+                | code::THROTTLING_QUOTA_EXCEEDED
+                | code::UNKNOWN_TOPIC_ID
+                | code::INCONSISTENT_TOPIC_ID
+        )
 }

@@ -24,7 +24,7 @@ pub use member::{Member, Polled, tune};
 use super::client::ContactError;
 use super::cluster::Isolation;
 use super::consume::{ConsumeError, Start};
-use super::error::{KafkaError, code};
+use super::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
 use super::types::TopicPartition;
 pub use waiting::Waiting;
 
@@ -138,19 +138,10 @@ pub enum GroupError {
 
 /// Codes of a cluster that is away, or whose coordinator moves: the same request may be answered later.
 fn is_outage(code: i32) -> bool {
-    matches!(
-        code,
-        code::COORDINATOR_LOAD_IN_PROGRESS
-            | code::COORDINATOR_NOT_AVAILABLE
-            | code::NOT_COORDINATOR
-            | code::WAIT_COORDINATOR
-            | code::REQUEST_TIMED_OUT
-            | code::NETWORK_EXCEPTION
-            | code::TRANSPORT
-            | code::TIMED_OUT
-            | code::TIMED_OUT_QUEUE
-            | code::ALL_BROKERS_DOWN
-            | code::DESTROY_BROKER
-            | code::RESOLVE
-    )
+    is_coordinator_change(code)
+        || is_connection_failure(code)
+        || matches!(
+            code,
+            code::WAIT_COORDINATOR | code::ALL_BROKERS_DOWN | code::RESOLVE
+        )
 }

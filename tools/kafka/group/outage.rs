@@ -6,7 +6,7 @@ use super::{GroupError, Member, is_outage};
 use crate::kafka::client::ContactError;
 use crate::kafka::cluster::{Isolation, Patience, Question, Spec, coordinator_answers, offsets};
 use crate::kafka::consume::{ConsumeError, LeaderProbe};
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::{KafkaError, code, is_leader_change};
 use crate::kafka::types::TopicPartition;
 use crate::kafka::wire::Wire;
 
@@ -126,7 +126,7 @@ fn may_pass(error: &ConsumeError, begun: Instant) -> bool {
         code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_PARTITION | code::UNKNOWN_TOPIC => {
             begun.elapsed() < UNKNOWN
         }
-        other => is_outage(other) || crate::kafka::cluster::offsets::is_passing(other),
+        other => is_outage(other) || is_leader_change(other),
     };
     match error {
         ConsumeError::Contact(ContactError::Unreachable { .. }) => true,

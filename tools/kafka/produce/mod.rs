@@ -73,9 +73,9 @@ pub struct Producer {
     totals: Totals,
     failures: Vec<Failure>,
     /// The producer that sends records of batches that were too large, each in a batch of its own.
-    retry_producer: Option<Box<Producer>>,
+    retrier: Option<Box<Producer>>,
     options: Options,
-    is_retry_producer: bool,
+    is_retrier: bool,
     /// The records that did not fit into the retry producer's queue yet.
     backlog: VecDeque<Undelivered>,
     is_transactional: bool,
@@ -97,17 +97,17 @@ impl Producer {
         Producer::with(options, false)
     }
 
-    fn with(options: Options, is_retry_producer: bool) -> Result<Producer, ContactError> {
+    fn with(options: Options, is_retrier: bool) -> Result<Producer, ContactError> {
         Ok(Producer {
             topics: Topics::default(),
             client: Client::new(&options, Role::Producer)?,
             totals: Totals::default(),
             failures: Vec::new(),
-            retry_producer: None,
+            retrier: None,
             is_transactional: options.get("transactional.id").is_some(),
             transaction_begun_at: None,
             options,
-            is_retry_producer,
+            is_retrier,
             backlog: VecDeque::new(),
             delivered: None,
             undelivered: None,
@@ -217,8 +217,8 @@ impl Producer {
             next = self.client.poll(0);
         }
         self.send_backlog();
-        if let Some(retry_producer) = &mut self.retry_producer {
-            retry_producer.poll(0);
+        if let Some(retrier) = &mut self.retrier {
+            retrier.poll(0);
         }
     }
 
@@ -271,8 +271,8 @@ impl Producer {
     /// Keeps the opaque of each record delivered from now on, for [`Producer::take_delivered`].
     pub fn keep_delivered(&mut self) {
         self.delivered.get_or_insert_default();
-        if let Some(retry_producer) = &mut self.retry_producer {
-            retry_producer.keep_delivered();
+        if let Some(retrier) = &mut self.retrier {
+            retrier.keep_delivered();
         }
     }
 
@@ -281,8 +281,8 @@ impl Producer {
         for opaque in self.delivered.iter_mut().flat_map(|kept| kept.drain(..)) {
             take(opaque);
         }
-        if let Some(retry_producer) = &mut self.retry_producer {
-            retry_producer.take_delivered(take);
+        if let Some(retrier) = &mut self.retrier {
+            retrier.take_delivered(take);
         }
     }
 
@@ -291,8 +291,8 @@ impl Producer {
     /// A header's name ends at its first NUL byte: librdkafka returns no more of it.
     pub fn keep_undelivered(&mut self) {
         self.undelivered.get_or_insert_default();
-        if let Some(retry_producer) = &mut self.retry_producer {
-            retry_producer.keep_undelivered();
+        if let Some(retrier) = &mut self.retrier {
+            retrier.keep_undelivered();
         }
     }
 
@@ -300,8 +300,8 @@ impl Producer {
     pub fn take_undelivered(&mut self) -> Vec<Undelivered> {
         let kept = self.undelivered.as_mut();
         let mut taken = kept.map(std::mem::take).unwrap_or_default();
-        if let Some(retry_producer) = &mut self.retry_producer {
-            taken.append(&mut retry_producer.take_undelivered());
+        if let Some(retrier) = &mut self.retrier {
+            taken.append(&mut retrier.take_undelivered());
         }
         taken
     }
@@ -314,9 +314,9 @@ impl Producer {
         u64::try_from(queued).unwrap_or(0)
             + self.backlog.len() as u64
             + self
-                .retry_producer
+                .retrier
                 .as_ref()
-                .map_or(0, |retry_producer| retry_producer.in_flight())
+                .map_or(0, |retrier| retrier.in_flight())
     }
 
     /// Waits until every accepted record was delivered or has failed (message.timeout.ms bounds that).
@@ -358,8 +358,8 @@ impl Producer {
         let until = Instant::now() + PURGE_TIMEOUT;
         while self.in_flight() > 0 && Instant::now() < until {
             self.poll(TICK_MS);
-            if let Some(retry_producer) = &mut self.retry_producer {
-                retry_producer.purge();
+            if let Some(retrier) = &mut self.retrier {
+                retrier.purge();
             }
         }
         self.poll(0);
@@ -368,8 +368,8 @@ impl Producer {
     /// The totals so far. A record that is being retried is still in flight.
     pub fn totals(&self) -> Totals {
         let mut totals = self.totals;
-        if let Some(retry_producer) = &self.retry_producer {
-            let retried = retry_producer.totals();
+        if let Some(retrier) = &self.retrier {
+            let retried = retrier.totals();
             totals.delivered += retried.delivered;
             totals.failed += retried.failed;
         }
@@ -379,9 +379,9 @@ impl Producer {
     /// The first failures.
     pub fn failures(&self) -> impl Iterator<Item = &Failure> {
         let retried = self
-            .retry_producer
+            .retrier
             .iter()
-            .flat_map(|retry_producer| retry_producer.failures.iter());
+            .flat_map(|retrier| retrier.failures.iter());
         self.failures.iter().chain(retried).take(FAILURES_KEPT)
     }
 
@@ -419,10 +419,9 @@ impl Producer {
 }
 
 fn may_be_created_yet(code: i32) -> bool {
-    const LEADER_NOT_AVAILABLE: i32 = 5;
     matches!(
         code,
-        code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_TOPIC | LEADER_NOT_AVAILABLE
+        code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_TOPIC | code::LEADER_NOT_AVAILABLE
     )
 }
 

@@ -51,7 +51,7 @@ impl Producer {
         // SAFETY: the caller's promise.
         let record = unsafe { copy(message, KafkaError::of(error)) };
         let may_succeed_alone = matches!(error, code::MESSAGE_TOO_LARGE | code::GAPLESS_GUARANTEE);
-        if may_succeed_alone && !self.is_retry_producer && !self.is_transactional {
+        if may_succeed_alone && !self.is_retrier && !self.is_transactional {
             retried.push(record);
         } else {
             self.mark_failed(record);

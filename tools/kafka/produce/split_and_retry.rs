@@ -13,16 +13,16 @@ impl Producer {
         if records.is_empty() {
             return;
         }
-        let retry_producer = match self.retry_producer.take() {
+        let retrier = match self.retrier.take() {
             Some(producer) => Ok(producer),
-            None => self.new_retry_producer(),
+            None => self.new_retrier(),
         };
-        match retry_producer {
-            Ok(mut retry_producer) => {
+        match retrier {
+            Ok(mut retrier) => {
                 for record in records {
-                    retry_producer.send_alone(record);
+                    retrier.send_alone(record);
                 }
-                self.retry_producer = Some(retry_producer);
+                self.retrier = Some(retrier);
             }
             Err(error) => {
                 for mut record in records {
@@ -33,20 +33,20 @@ impl Producer {
         }
     }
 
-    fn new_retry_producer(&self) -> Result<Box<Producer>, ContactError> {
+    fn new_retrier(&self) -> Result<Box<Producer>, ContactError> {
         let mut options = self.options.clone();
         options.force("batch.num.messages", "1");
         options.force("linger.ms", "0");
         // A refused record delays the next one, which keeps their order.
         options.force("max.in.flight.requests.per.connection", "1");
-        let mut retry_producer = Producer::with(options, true)?;
+        let mut retrier = Producer::with(options, true)?;
         if self.delivered.is_some() {
-            retry_producer.keep_delivered();
+            retrier.keep_delivered();
         }
         if self.undelivered.is_some() {
-            retry_producer.keep_undelivered();
+            retrier.keep_undelivered();
         }
-        Ok(Box::new(retry_producer))
+        Ok(Box::new(retrier))
     }
 
     fn send_alone(&mut self, record: Undelivered) {

@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::metadata::{Metadata, Topics, metadata_over};
-use super::offsets::{Isolation, is_passing};
+use super::offsets::Isolation;
 use super::patience::Patience;
-use crate::kafka::error::KafkaError;
+use crate::kafka::error::{KafkaError, is_leader_change};
 use crate::kafka::wire::Wire;
 use leaders::ask_leaders;
 
@@ -62,7 +62,7 @@ pub fn first_unread(
 ) -> Vec<Answer> {
     let mut answers = ask_leaders(wire, positions, metadata, patience);
     for attempt in 0.. {
-        let has_moved = |answer: &Answer| answer.as_ref().is_err_and(|e| is_passing(e.code));
+        let has_moved = |answer: &Answer| answer.as_ref().is_err_and(|e| is_leader_change(e.code));
         let moved: Vec<usize> = (0..answers.len())
             .filter(|&index| has_moved(&answers[index]))
             .collect();
