@@ -4,6 +4,7 @@ use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::session;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Row t16 of the trial: 6 partitions came back as 3, and an empty topic not at all.
 #[test]
@@ -142,5 +143,62 @@ fn groups_are_committed_on_partitions_without_records_and_as_of_a_time() {
     assert_eq!(
         target.committed(&group, &topic),
         BTreeMap::from([(0, 7), (1, 0)])
+    );
+}
+
+#[test]
+fn a_backup_of_the_first_version_is_restored_with_its_settings_and_groups() {
+    let Some(target) = broker::shared() else {
+        return;
+    };
+    let folder = session::folder("restore-first");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ktee-0.1");
+    std::os::unix::fs::symlink(fixture, folder.join("b")).unwrap();
+    let (orders, audit) = (session::unique("orders"), session::unique("audit"));
+    let renamed = || {
+        restore(target, &folder).args([
+            "--groups",
+            "-t",
+            &format!("orders={orders}"),
+            "-t",
+            &format!("audit={audit}"),
+        ])
+    };
+    renamed()
+        .run()
+        .fails_with(2)
+        .stderr_has("offsets 25 to 27 are missing");
+    renamed()
+        .arg("--force")
+        .run()
+        .succeeds()
+        .stdout_has(format!("{orders}\tretention.ms\t604800000\n"));
+    // JSON segments, and TSV segments of two codecs; offsets 12 to 14 and 25 to 27 have no records.
+    let record = |partition: i32, offset: usize, n: i64| Record {
+        partition: Some(partition),
+        offset: offset as i64,
+        timestamp_ms: Some(1_700_000_000_000 + n * 1000),
+        headers: vec![
+            ("h".to_owned(), Some(b"1".to_vec())),
+            ("n".to_owned(), None),
+        ],
+        ..Record::keyed(format!("k{n}"), format!("value {n}"))
+    };
+    let of = |partition: i32, numbers: &mut dyn Iterator<Item = i64>| -> Vec<Record> {
+        let numbered = numbers.enumerate();
+        numbered
+            .map(|(offset, n)| record(partition, offset, n))
+            .collect()
+    };
+    assert_eq!(target.records(&audit), of(0, &mut (0..15)));
+    let first = of(0, &mut (0..12).chain(15..25).chain(28..35));
+    assert_eq!(
+        target.records(&orders),
+        [first, of(1, &mut (0..5))].concat()
+    );
+    // The group had read up to offset 20, before which there are 17 records.
+    assert_eq!(
+        target.committed("readers", &orders),
+        BTreeMap::from([(0, 17)])
     );
 }
