@@ -333,6 +333,10 @@ fn live_through_kills(site: &Site, salt: u64) {
             _ => (first..=last).collect(),
         };
         let cut = 50 + random.below(500);
+        if let Some(s3) = &site.s3 {
+            s3.slow_down(random.below(3) as u32);
+            s3.conflict(random.below(3) as u32);
+        }
         let mut running = site.run(&text(offsets.into_iter()), cut).start();
         std::thread::sleep(Duration::from_millis(random.below(150) as u64));
         met += u64::from(running.runs());
@@ -355,6 +359,7 @@ fn live_through_kills(site: &Site, salt: u64) {
     }
     assert_eq!(site.assert_told(false, "at the end").len(), RECORDS);
     site.ktee(&["--verify"]).run().succeeds();
+    assert!(site.s3.as_ref().is_none_or(|s3| s3.faults_met() > 0));
 }
 
 #[test]
@@ -363,7 +368,7 @@ fn runs_from_anywhere_that_are_killed_leave_a_folder_that_is_as_ktee_says() {
 }
 
 #[test]
-fn runs_from_anywhere_that_are_killed_leave_a_bucket_that_is_as_ktee_says() {
+fn runs_from_anywhere_that_are_killed_leave_a_bucket_with_faults_that_is_as_ktee_says() {
     live_through_kills(&Site::bucket(), 4);
 }
 
