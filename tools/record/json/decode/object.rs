@@ -27,20 +27,36 @@ pub(super) struct Fields<'de> {
     pub(super) has_unknown: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Topic,
+    Partition,
+    Offset,
+    TsType,
+    Ts,
+    Broker,
+    Headers,
+    Key,
+    KeyBase64,
+    Payload,
+    PayloadBase64,
+    Value,
+}
+
 /// The fields in kcat's order.
-const FIELDS: [(&str, Expected); 12] = [
-    ("topic", Expected::Text),
-    ("partition", Expected::Integer),
-    ("offset", Expected::Integer),
-    ("tstype", Expected::Text),
-    ("ts", Expected::Integer),
-    ("broker", Expected::Integer),
-    ("headers", Expected::Headers),
-    ("key", Expected::Text),
-    ("key_base64", Expected::Text),
-    ("payload", Expected::Text),
-    ("payload_base64", Expected::Text),
-    ("value", Expected::Text),
+const FIELDS: [(Field, &str, Expected); 12] = [
+    (Field::Topic, "topic", Expected::Text),
+    (Field::Partition, "partition", Expected::Integer),
+    (Field::Offset, "offset", Expected::Integer),
+    (Field::TsType, "tstype", Expected::Text),
+    (Field::Ts, "ts", Expected::Integer),
+    (Field::Broker, "broker", Expected::Integer),
+    (Field::Headers, "headers", Expected::Headers),
+    (Field::Key, "key", Expected::Text),
+    (Field::KeyBase64, "key_base64", Expected::Text),
+    (Field::Payload, "payload", Expected::Text),
+    (Field::PayloadBase64, "payload_base64", Expected::Text),
+    (Field::Value, "value", Expected::Text),
 ];
 
 /// Reads an object.
@@ -72,12 +88,12 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                 object.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let (field, expected) = FIELDS[index];
+            let (field, name, expected) = FIELDS[index];
             if std::mem::replace(&mut seen[index], true) {
-                return Err(A::Error::custom(format_args!("{field} is there twice")));
+                return Err(A::Error::custom(format_args!("{name} is there twice")));
             }
             let value = object.next_value_seed(ValueSeed {
-                field,
+                field: name,
                 expected,
                 scratch: self.scratch,
             })?;
@@ -90,35 +106,39 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
 impl<'de> Fields<'de> {
     fn set<E: Error>(
         &mut self,
-        field: &str,
+        field: Field,
         value: Value<'de>,
         scratch: &mut Vec<u8>,
     ) -> Result<(), E> {
-        match (field, value) {
-            ("partition", Value::Integer(number)) => self.partition = Some(number),
-            ("offset", Value::Integer(number)) => self.offset = Some(number),
-            ("ts", Value::Integer(number)) => self.ts = Some(number),
-            ("broker", Value::Integer(number)) => self.broker = Some(number),
-            ("headers", value) => self.headers = headers(value, scratch)?,
-            ("topic", value) => self.topic = value.into_text(),
-            ("tstype", value) => self.tstype = value.into_text(),
-            ("key", value) => self.key = value.into_text(),
-            ("payload", value) => self.payload = Some(value),
-            ("value", value) => self.value = Some(value),
-            ("key_base64" | "payload_base64", value) => {
-                let text = value.into_text();
-                let bytes = text
-                    .map(|text| text.decode_base64(field, scratch))
-                    .transpose()?;
-                match field {
-                    "key_base64" => self.key_base64 = bytes,
-                    _ => self.payload_base64 = Some(bytes.map_or(Value::Null, Value::Text)),
-                }
+        match field {
+            Field::Topic => self.topic = value.into_text(),
+            Field::Partition => self.partition = value.into_integer(),
+            Field::Offset => self.offset = value.into_integer(),
+            Field::TsType => self.tstype = value.into_text(),
+            Field::Ts => self.ts = value.into_integer(),
+            Field::Broker => self.broker = value.into_integer(),
+            Field::Headers => self.headers = headers(value, scratch)?,
+            Field::Key => self.key = value.into_text(),
+            Field::KeyBase64 => self.key_base64 = from_base64("key_base64", value, scratch)?,
+            Field::Payload => self.payload = Some(value),
+            Field::PayloadBase64 => {
+                let bytes = from_base64("payload_base64", value, scratch)?;
+                self.payload_base64 = Some(bytes.map_or(Value::Null, Value::Text));
             }
-            _ => {}
+            Field::Value => self.value = Some(value),
         }
         Ok(())
     }
+}
+
+fn from_base64<'de, E: Error>(
+    name: &str,
+    value: Value<'de>,
+    scratch: &mut Vec<u8>,
+) -> Result<Option<Text<'de>>, E> {
+    let text = value.into_text();
+    text.map(|text| text.decode_base64(name, scratch))
+        .transpose()
 }
 
 /// Reads the name of a field: its index in [`FIELDS`].
@@ -140,6 +160,6 @@ impl Visitor<'_> for NameSeed {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(FIELDS.iter().position(|(known, _)| *known == name))
+        Ok(FIELDS.iter().position(|(_, known, _)| *known == name))
     }
 }

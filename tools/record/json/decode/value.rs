@@ -67,6 +67,13 @@ pub(super) enum Value<'de> {
 }
 
 impl<'de> Value<'de> {
+    pub(super) fn into_integer(self) -> Option<i64> {
+        match self {
+            Value::Integer(number) => Some(number),
+            Value::Null | Value::Text(_) | Value::Array(_) => None,
+        }
+    }
+
     pub(super) fn into_text(self) -> Option<Text<'de>> {
         match self {
             Value::Text(text) => Some(text),
