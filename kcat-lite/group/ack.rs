@@ -82,6 +82,7 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
         left: config.count.unwrap_or(u64::MAX),
         written: 0,
         exit_at_end: config.exit_at_end,
+        is_ending: false,
         patience: patience(config),
         teller: Teller::new(config.options.verbosity),
         group_end: GroupEnd::new(),
@@ -116,6 +117,8 @@ struct Run<'a> {
     left: u64,
     written: u64,
     exit_at_end: bool,
+    /// Nothing more is read.
+    is_ending: bool,
     patience: Duration,
     teller: Teller,
     group_end: GroupEnd,

@@ -226,6 +226,12 @@ impl Window {
         self.in_flight() - self.acknowledged()
     }
 
+    /// The same, of these partitions.
+    pub fn in_flight_of(&self, places: &[Place]) -> u64 {
+        let sent = places.iter().filter_map(|place| self.partitions.get(place));
+        sent.map(|sent| sent.count).sum()
+    }
+
     /// Whether no more may be sent just now.
     pub fn is_full(&self) -> bool {
         self.in_flight() >= self.limit

@@ -31,6 +31,10 @@ pub(super) enum Broken {
     NoMetadata,
     #[error("{0} lines were not acknowledged; they come again")]
     NotAcknowledged(u64),
+    #[error(
+        "{0} lines were not committed before the group gave their partitions away; they come again"
+    )]
+    NotCommitted(u64),
     #[error("partitions came with records to read after this pipe's end; start it again")]
     TooLate,
 }

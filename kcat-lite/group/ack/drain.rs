@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tools::ack::SinkKind;
 use tools::cli::message;
-use tools::kafka::group::{Polled, Positions};
+use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
 
 use super::{Broken, Run, STALLED};
@@ -20,6 +20,7 @@ impl Run<'_> {
         lost: bool,
     ) -> anyhow::Result<()> {
         if lost {
+            self.count_again(places)?;
             message(
                 "the group has given this member's partitions away; what is not committed comes again",
             );
@@ -40,6 +41,19 @@ impl Run<'_> {
         Ok(self.member.release()?)
     }
 
+    /// Takes back from `-c` what is sent of these partitions and not committed: it is read again.
+    ///
+    /// # Errors
+    /// The pipe is at its end, and takes no more.
+    fn count_again(&mut self, places: &[TopicPartition]) -> Result<(), Broken> {
+        let lines = self.window.in_flight_of(places);
+        if self.is_ending && lines > 0 && self.signals.caught().is_none() {
+            return Err(Broken::NotCommitted(lines));
+        }
+        self.left = self.left.saturating_add(lines);
+        Ok(())
+    }
+
     /// Waits until all that was sent of these partitions, or of all, is acknowledged.
     fn drain(&mut self, places: Option<&[TopicPartition]>) -> anyhow::Result<()> {
         if self.window.is_drained(places) {
@@ -51,12 +65,8 @@ impl Run<'_> {
             self.tend()?;
             self.wait_for_room();
             // The member stays one; the group waits for it.
-            match self.member.attend(0)? {
-                Polled::Committed => self.window.settle_commit(true),
-                Polled::CommitFailed(_) => self.window.settle_commit(false),
-                Polled::Trouble(error) => self.teller.say_trouble(&self.member, &error),
-                Polled::Records(_) | Polled::Assigned(_) | Polled::Revoked { .. } => {}
-            }
+            let polled = self.member.attend(0)?;
+            self.heed(polled)?;
             let is_late = started.elapsed() > self.patience;
             let is_still = self.stirred_at.max(started).elapsed() > STALLED;
             if is_late || is_still {

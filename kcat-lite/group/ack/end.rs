@@ -85,6 +85,7 @@ impl Run<'_> {
 
     /// Closes the pipe and waits until everything sent is acknowledged.
     fn finish(&mut self) -> anyhow::Result<()> {
+        self.is_ending = true;
         while self
             .lines
             .as_ref()
