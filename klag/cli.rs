@@ -13,9 +13,9 @@ use tools::cli::report::ReportArgs;
 use tools::cli::watch::WatchArgs;
 use tools::units::{parse_duration, parse_whole};
 
-use crate::limits::{Typed, type_messages, type_time};
+use crate::limits::{LimitArg, messages_limit, time_limit};
 use crate::metrics::{self, Granularity, Names};
-use crate::row::By;
+use crate::row::SumBy;
 use crate::totals::Sort;
 
 /// Print the lag of consumer groups, in messages and in time
@@ -38,13 +38,13 @@ See klag(1)."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) select: Select,
+    pub(crate) select: SelectArgs,
 
     #[command(flatten)]
-    pub(crate) order: Order,
+    pub(crate) order: RowArgs,
 
     #[command(flatten)]
-    pub(crate) check: Check,
+    pub(crate) check: LimitArgs,
 
     #[command(flatten)]
     pub(crate) report: ReportArgs,
@@ -77,7 +77,7 @@ pub(crate) struct Cli {
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Groups and topics")]
-pub(crate) struct Select {
+pub(crate) struct SelectArgs {
     /// Only this group, or all that match ^REGEX; repeatable
     #[arg(short = 'g', long = "group", value_name = "NAME|^REGEX")]
     pub(crate) groups: Vec<Name>,
@@ -131,10 +131,10 @@ pub(crate) struct Select {
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Rows")]
-pub(crate) struct Order {
+pub(crate) struct RowArgs {
     /// Print sums
     #[arg(long, value_name = "WHAT")]
-    pub(crate) by: Option<By>,
+    pub(crate) by: Option<SumBy>,
 
     /// Order of the rows; the largest numbers first
     #[arg(
@@ -168,22 +168,22 @@ pub(crate) struct MetricsArgs {
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits: print only rows that exceed them")]
-pub(crate) struct Check {
+pub(crate) struct LimitArgs {
     /// Most messages behind, including those that a transaction blocks; @FILE has lines of group, topic, limit
-    #[arg(long, value_name = "N|@FILE", value_parser = type_messages, allow_negative_numbers = true, conflicts_with_all = ["listen", "web_config"])]
-    pub(crate) max_lag: Vec<Typed>,
+    #[arg(long, value_name = "N|@FILE", value_parser = messages_limit, allow_negative_numbers = true, conflicts_with_all = ["listen", "web_config"])]
+    pub(crate) max_lag: Vec<LimitArg>,
 
     /// Longest time behind; implies --time
-    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with_all = ["listen", "web_config"])]
-    pub(crate) max_time: Vec<Typed>,
+    #[arg(long, value_name = "TIME|@FILE", value_parser = time_limit, conflicts_with_all = ["listen", "web_config"])]
+    pub(crate) max_time: Vec<LimitArg>,
 
     /// Most messages deleted before they were read
-    #[arg(long, value_name = "N|@FILE", value_parser = type_messages, allow_negative_numbers = true, conflicts_with_all = ["listen", "web_config"])]
-    pub(crate) max_lost: Vec<Typed>,
+    #[arg(long, value_name = "N|@FILE", value_parser = messages_limit, allow_negative_numbers = true, conflicts_with_all = ["listen", "web_config"])]
+    pub(crate) max_lost: Vec<LimitArg>,
 
     /// Longest time without a new record in the topic
-    #[arg(long, value_name = "TIME|@FILE", value_parser = type_time, conflicts_with_all = ["listen", "web_config"])]
-    pub(crate) max_stale: Vec<Typed>,
+    #[arg(long, value_name = "TIME|@FILE", value_parser = time_limit, conflicts_with_all = ["listen", "web_config"])]
+    pub(crate) max_stale: Vec<LimitArg>,
 
     /// Whether an unknown value exceeds its limit [default: fail]
     #[arg(long, value_name = "RULE")]

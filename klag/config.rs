@@ -11,23 +11,23 @@ use tools::kafka::Options;
 use tools::report::{Format, Style};
 use tools::serve::Settings;
 
-use crate::cli::{Check, Cli, MetricsArgs, Unknown};
+use crate::cli::{Cli, LimitArgs, MetricsArgs, Unknown};
 use crate::collect::Scope;
-use crate::lag::Reader;
+use crate::lag::ReaderIsolation;
 use crate::limits::{Limit, Limits, UnknownRule};
 use crate::metrics::{self, Detail, Names};
-use crate::row::{By, View};
+use crate::row::{RowLayout, SumBy};
 use crate::totals::Sort;
 
-/// The window of a rate from one look.
-const ONE_LOOK: Duration = Duration::from_secs(3600);
+/// The window of `--rate` without a TIME.
+const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(3600);
 
 /// What to do.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) options: Options,
     pub(crate) scope: Scope,
-    pub(crate) view: View,
+    pub(crate) layout: RowLayout,
     pub(crate) sort: Sort,
     pub(crate) top: Option<usize>,
     pub(crate) limits: Limits,
@@ -37,7 +37,7 @@ pub(crate) struct Config {
     pub(crate) watch: WatchArgs,
     pub(crate) write: Option<PathBuf>,
     pub(crate) listen: Option<Settings>,
-    pub(crate) metrics: metrics::View,
+    pub(crate) metrics: metrics::Settings,
     /// How far apart two looks for a rate are.
     pub(crate) rate: Option<Duration>,
 }
@@ -75,14 +75,14 @@ impl Config {
             "--watch shows what changed from look to look; --rate is for one report"
         );
         let scope = scope(cli, &limits, &options, wants_metrics);
-        let view = View {
+        let layout = RowLayout {
             cluster: cli.cluster.clone(),
             by: cli.order.by,
             wants_rate: cli.select.rate.is_some(),
             wants_time: scope.wants_time,
         };
         let columns = cli.report.columns();
-        cli.report.check(&view.columns())?;
+        cli.report.check(&layout.columns())?;
         ensure!(
             !wants_metrics || columns.is_empty(),
             "--columns are a report's: --metrics chooses metrics"
@@ -90,7 +90,7 @@ impl Config {
         Ok(Config {
             options,
             scope,
-            view,
+            layout,
             columns,
             sort: cli.order.sort,
             top: cli.order.top,
@@ -105,7 +105,7 @@ impl Config {
     }
 }
 
-impl Check {
+impl LimitArgs {
     fn limits(&self) -> Result<Limits> {
         let limits = Limits {
             lag: Limit::of_messages(&self.max_lag)?,
@@ -160,7 +160,7 @@ fn scope(cli: &Cli, limits: &Limits, options: &Options, wants_metrics: bool) -> 
         wants_all_logs: wants_metrics,
         stale: limits.stale.clone(),
         rate_window_ms: match select.rate {
-            Some(None) => Some(ONE_LOOK.as_millis() as i64),
+            Some(None) => Some(DEFAULT_RATE_WINDOW.as_millis() as i64),
             _ => None,
         },
     }
@@ -169,10 +169,10 @@ fn scope(cli: &Cli, limits: &Limits, options: &Options, wants_metrics: bool) -> 
 impl MetricsArgs {
     fn view(
         &self,
-        by: Option<By>,
+        by: Option<SumBy>,
         cluster: Option<&str>,
         is_wanted: bool,
-    ) -> Result<metrics::View> {
+    ) -> Result<metrics::Settings> {
         let is_given = self.granularity.is_some()
             || !self.metrics.is_empty()
             || self.metric_names != Names::Klag;
@@ -185,7 +185,7 @@ impl MetricsArgs {
             "--metric-names kafka_exporter has its own labels: --by is for klag's"
         );
         let families: BTreeSet<String> = self.metrics.iter().cloned().collect();
-        Ok(metrics::View {
+        Ok(metrics::Settings {
             cluster: cluster.map(str::to_owned),
             names: self.metric_names,
             detail: Detail::new(self.granularity, by),
@@ -195,11 +195,11 @@ impl MetricsArgs {
 }
 
 /// Who reads, if the user says so; a consumer's default would hide that nobody said it.
-fn reader(options: &Options) -> Reader {
+fn reader(options: &Options) -> ReaderIsolation {
     match options.get("isolation.level") {
-        Some("read_uncommitted") => Reader::Uncommitted,
-        Some(_) => Reader::Committed,
-        None => Reader::Presumed,
+        Some("read_uncommitted") => ReaderIsolation::Uncommitted,
+        Some(_) => ReaderIsolation::Committed,
+        None => ReaderIsolation::Presumed,
     }
 }
 
@@ -294,11 +294,14 @@ mod tests {
     #[test]
     fn the_reader_is_who_the_user_says() {
         let of = |line| config(line).unwrap().scope.reader;
-        assert_eq!(of(""), Reader::Presumed);
-        assert_eq!(of("-X isolation.level=read_committed"), Reader::Committed);
+        assert_eq!(of(""), ReaderIsolation::Presumed);
+        assert_eq!(
+            of("-X isolation.level=read_committed"),
+            ReaderIsolation::Committed
+        );
         assert_eq!(
             of("-X isolation.level=read_uncommitted"),
-            Reader::Uncommitted
+            ReaderIsolation::Uncommitted
         );
     }
 }

@@ -11,10 +11,10 @@ use tools::kafka::cluster::{Topics, metadata};
 use tools::kafka::{Client, Role};
 use tools::serve::{Scraped, Scraper, Settings, StateLog, Trouble};
 
-use crate::collect::{Known, collect};
+use crate::collect::{CollectState, collect};
 use crate::config::Config;
 use crate::metrics;
-use crate::show::{page, troubles};
+use crate::report::{page, problems};
 
 /// Serves until a signal comes, which is a normal end.
 pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Result<Exit> {
@@ -23,7 +23,7 @@ pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Re
         client: &client,
         config,
         signals,
-        known: Known::default(),
+        known: CollectState::default(),
         log: StateLog::default(),
     };
     serve(
@@ -38,7 +38,7 @@ struct ClusterScraper<'a> {
     client: &'a Client,
     config: &'a Config,
     signals: &'a Signals,
-    known: Known,
+    known: CollectState,
     log: StateLog,
 }
 
@@ -56,7 +56,7 @@ impl Scraper for ClusterScraper<'_> {
             Ok(snapshot) => {
                 brokers = Some(snapshot.metadata.broker_ids());
                 metrics::write(&snapshot, view, started.elapsed(), &mut text);
-                let wrong = troubles(&snapshot);
+                let wrong = problems(&snapshot);
                 if wants_page {
                     html = page(self.config, snapshot, &wrong);
                 }

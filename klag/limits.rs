@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use tools::cli::names::Name;
 use tools::units::{format_duration_ms, parse_duration, parse_whole};
 
-use crate::lag::Note;
-use crate::row::{By, Row};
+use crate::lag::LagNote;
+use crate::row::{Row, SumBy};
 
 /// A limit as it is typed: for everything, or a file of them.
 #[derive(Clone, Debug)]
-pub(crate) enum Typed {
+pub(crate) enum LimitArg {
     /// In messages or milliseconds.
     Number(i64),
     /// Lines of group, topic and limit.
@@ -19,20 +19,20 @@ pub(crate) enum Typed {
 }
 
 /// A number of messages, or `@FILE`.
-pub(crate) fn type_messages(text: &str) -> Result<Typed, String> {
-    type_limit(text, parse_messages)
+pub(crate) fn messages_limit(text: &str) -> Result<LimitArg, String> {
+    parse_limit(text, parse_messages)
 }
 
 /// A length of time, or `@FILE`.
-pub(crate) fn type_time(text: &str) -> Result<Typed, String> {
-    type_limit(text, parse_time)
+pub(crate) fn time_limit(text: &str) -> Result<LimitArg, String> {
+    parse_limit(text, parse_time)
 }
 
-fn type_limit(text: &str, number: fn(&str) -> Result<i64, String>) -> Result<Typed, String> {
+fn parse_limit(text: &str, number: fn(&str) -> Result<i64, String>) -> Result<LimitArg, String> {
     match text.strip_prefix('@') {
         Some("") => Err("a file's name is missing after the @".to_owned()),
-        Some(path) => Ok(Typed::File(path.into())),
-        None => number(text).map(Typed::Number),
+        Some(path) => Ok(LimitArg::File(path.into())),
+        None => number(text).map(LimitArg::Number),
     }
 }
 
@@ -47,38 +47,38 @@ fn parse_time(text: &str) -> Result<i64, String> {
 /// One kind of limit: lines for some groups and topics, and a number for all others.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Limit {
-    lines: Vec<Line>,
+    lines: Vec<LimitLine>,
     others: Option<i64>,
 }
 
 /// A line of a file of limits.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub(crate) struct LimitLine {
     /// `None` is any.
     pub(crate) group: Option<Name>,
     pub(crate) topic: Option<Name>,
     limit: i64,
     /// The file and the line's number.
-    pub(crate) place: String,
+    pub(crate) location: String,
 }
 
 impl Limit {
     /// Limits of messages; reads the files.
-    pub(crate) fn of_messages(typed: &[Typed]) -> Result<Limit> {
+    pub(crate) fn of_messages(typed: &[LimitArg]) -> Result<Limit> {
         Limit::new(typed, parse_messages)
     }
 
     /// Limits of time; reads the files.
-    pub(crate) fn of_time(typed: &[Typed]) -> Result<Limit> {
+    pub(crate) fn of_time(typed: &[LimitArg]) -> Result<Limit> {
         Limit::new(typed, parse_time)
     }
 
-    fn new(typed: &[Typed], number: fn(&str) -> Result<i64, String>) -> Result<Limit> {
+    fn new(typed: &[LimitArg], number: fn(&str) -> Result<i64, String>) -> Result<Limit> {
         let mut limit = Limit::default();
         for typed in typed {
             match typed {
-                Typed::Number(number) => limit.others = Some(*number),
-                Typed::File(path) => limit.read(path, number)?,
+                LimitArg::Number(number) => limit.others = Some(*number),
+                LimitArg::File(path) => limit.read(path, number)?,
             }
         }
         Ok(limit)
@@ -88,8 +88,8 @@ impl Limit {
         let text = std::fs::read_to_string(path);
         let text = text.with_context(|| format!("cannot read {}", path.display()))?;
         for (index, line) in text.lines().enumerate() {
-            let place = format!("{}, line {}", path.display(), index + 1);
-            let line = Line::parse(line, &place, number).context(place)?;
+            let location = format!("{}, line {}", path.display(), index + 1);
+            let line = LimitLine::parse(line, &location, number).context(location)?;
             self.lines.extend(line);
         }
         Ok(())
@@ -102,21 +102,21 @@ impl Limit {
 
     /// The limit for a group's part of a topic: the first line that fits, else the one for all others.
     pub(crate) fn of(&self, group: &str, topic: &str) -> Option<i64> {
-        let line = self.lines.iter().find(|line| line.fits(group, topic));
+        let line = self.lines.iter().find(|line| line.matches(group, topic));
         line.map(|line| line.limit).or(self.others)
     }
 
     /// A line can limit a sum only if it is about all that the sum is of.
-    fn check_sums(&self, by: By) -> Result<()> {
+    fn check_sums(&self, by: SumBy) -> Result<()> {
         for line in &self.lines {
             let (named, what) = match by {
-                By::Topic => (line.group.as_ref(), "group"),
-                By::Group | By::Member => (line.topic.as_ref(), "topic"),
+                SumBy::Topic => (line.group.as_ref(), "group"),
+                SumBy::Group | SumBy::Member => (line.topic.as_ref(), "topic"),
             };
             if let Some(name) = named {
                 bail!(
                     "{}: a limit of the {what} {name} can't be applied to sums over all {what}s: write * there, or leave out --by",
-                    line.place
+                    line.location
                 );
             }
         }
@@ -124,28 +124,28 @@ impl Limit {
     }
 }
 
-impl Line {
+impl LimitLine {
     /// Whether it is about this group's part of this topic.
-    pub(crate) fn fits(&self, group: &str, topic: &str) -> bool {
-        self.fits_group(group) && self.fits_topic(topic)
+    pub(crate) fn matches(&self, group: &str, topic: &str) -> bool {
+        self.matches_group(group) && self.matches_topic(topic)
     }
 
     /// Whether it is about this group.
-    pub(crate) fn fits_group(&self, group: &str) -> bool {
+    pub(crate) fn matches_group(&self, group: &str) -> bool {
         self.group.as_ref().is_none_or(|name| name.fits(group))
     }
 
     /// Whether it is about this topic.
-    pub(crate) fn fits_topic(&self, topic: &str) -> bool {
+    pub(crate) fn matches_topic(&self, topic: &str) -> bool {
         self.topic.as_ref().is_none_or(|name| name.fits(topic))
     }
 
     /// `group topic limit`; a name, `^regex` or `*` each; nothing in an empty line and a comment.
     fn parse(
         text: &str,
-        place: &str,
+        location: &str,
         number: fn(&str) -> Result<i64, String>,
-    ) -> Result<Option<Line>> {
+    ) -> Result<Option<LimitLine>> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let [group, topic, limit] = words[..] else {
             if words.first().is_none_or(|word| word.starts_with('#')) {
@@ -160,11 +160,11 @@ impl Line {
             "*" => Ok(None),
             text => text.parse().map(Some).map_err(anyhow::Error::msg),
         };
-        Ok(Some(Line {
+        Ok(Some(LimitLine {
             group: name(group)?,
             topic: name(topic)?,
             limit: number(limit).map_err(anyhow::Error::msg)?,
-            place: place.to_owned(),
+            location: location.to_owned(),
         }))
     }
 }
@@ -200,21 +200,21 @@ impl Limits {
     /// Refuses lines of files that could not be applied to sums.
     ///
     /// `--max-stale` is not among them: it marks rows before they are summed.
-    pub(crate) fn check_sums(&self, by: By) -> Result<()> {
+    pub(crate) fn check_sums(&self, by: SumBy) -> Result<()> {
         [&self.lag, &self.time, &self.lost]
             .iter()
             .try_for_each(|limit| limit.check_sums(by))
     }
 
     /// All lines of all files.
-    pub(crate) fn lines(&self) -> Vec<Line> {
+    pub(crate) fn lines(&self) -> Vec<LimitLine> {
         let limits = [&self.lag, &self.time, &self.lost, &self.stale];
         let lines = limits.iter().flat_map(|limit| &limit.lines);
         lines.cloned().collect()
     }
 
     /// Notes which limits `row` exceeds, and tells whether it does.
-    pub(crate) fn judge(&self, row: &mut Row) -> bool {
+    pub(crate) fn mark_exceeded(&self, row: &mut Row) -> bool {
         let mut over: Vec<String> = Vec::new();
         let of = |limit: &Limit| limit.of(row.group_name(), row.topic_name());
         let mut is_unknown = false;
@@ -244,7 +244,7 @@ impl Limits {
             over.push(format!("nothing was produced for more than {limit}"));
         }
         let exceeds = !over.is_empty() || is_unknown && self.unknown != UnknownRule::Pass;
-        row.lag.notes.extend(over.into_iter().map(Note::Over));
+        row.lag.notes.extend(over.into_iter().map(LagNote::Over));
         exceeds
     }
 }
@@ -256,10 +256,10 @@ mod tests {
     use super::*;
     use crate::row::Group;
 
-    fn lines(text: &str) -> Result<Vec<Line>> {
+    fn lines(text: &str) -> Result<Vec<LimitLine>> {
         let lines = text
             .lines()
-            .map(|line| Line::parse(line, "f, line 1", parse_messages));
+            .map(|line| LimitLine::parse(line, "f, line 1", parse_messages));
         Ok(lines
             .collect::<Result<Vec<_>>>()?
             .into_iter()
@@ -283,7 +283,7 @@ mod tests {
 
     fn max_lag(limit: i64) -> Limits {
         Limits {
-            lag: Limit::new(&[Typed::Number(limit)], parse_messages).unwrap(),
+            lag: Limit::new(&[LimitArg::Number(limit)], parse_messages).unwrap(),
             ..Limits::default()
         }
     }
@@ -306,34 +306,38 @@ mod tests {
         for text in ["a b", "a b c", "a b 1 2", "a ^( 1", "a b -1", "a b 1x"] {
             assert!(lines(text).is_err(), "{text}");
         }
-        assert!(Line::parse("a b 5m", "", parse_time).unwrap().is_some());
+        assert!(
+            LimitLine::parse("a b 5m", "", parse_time)
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[test]
     fn a_limit_is_typed_whole() {
-        assert!(matches!(type_messages("10"), Ok(Typed::Number(10))));
-        assert!(matches!(type_time("5m"), Ok(Typed::Number(300_000))));
-        assert!(matches!(type_messages("@f"), Ok(Typed::File(_))));
+        assert!(matches!(messages_limit("10"), Ok(LimitArg::Number(10))));
+        assert!(matches!(time_limit("5m"), Ok(LimitArg::Number(300_000))));
+        assert!(matches!(messages_limit("@f"), Ok(LimitArg::File(_))));
         for text in ["", "-1", "1.5", "1x", "@"] {
-            assert!(type_messages(text).is_err(), "{text}");
+            assert!(messages_limit(text).is_err(), "{text}");
         }
-        assert!(type_time("5").is_err());
+        assert!(time_limit("5").is_err());
     }
 
     #[test]
     fn what_is_at_its_limit_is_within_it() {
         let limits = max_lag(10);
-        assert!(!limits.judge(&mut row("g", "t", Some(10))));
+        assert!(!limits.mark_exceeded(&mut row("g", "t", Some(10))));
         let mut over = row("g", "t", Some(11));
-        assert!(limits.judge(&mut over));
-        assert_eq!(over.lag.notes, [Note::Over("lag 11 over 10".to_owned())]);
+        assert!(limits.mark_exceeded(&mut over));
+        assert_eq!(over.lag.notes, [LagNote::Over("lag 11 over 10".to_owned())]);
     }
 
     #[test]
     fn what_is_blocked_counts_for_the_lag() {
         let mut row = row("g", "t", Some(0));
         row.lag.blocked = Some(11);
-        assert!(max_lag(10).judge(&mut row));
+        assert!(max_lag(10).mark_exceeded(&mut row));
     }
 
     #[test]
@@ -343,30 +347,30 @@ mod tests {
         sum.unknown.lag = 2;
         for rule in [UnknownRule::Usual, UnknownRule::Fail] {
             limits.unknown = rule;
-            assert!(limits.judge(&mut row("g", "t", None)));
-            assert!(limits.judge(&mut sum.clone()));
+            assert!(limits.mark_exceeded(&mut row("g", "t", None)));
+            assert!(limits.mark_exceeded(&mut sum.clone()));
             // Nobody limited its time.
-            assert!(!limits.judge(&mut row("g", "t", Some(0))));
+            assert!(!limits.mark_exceeded(&mut row("g", "t", Some(0))));
         }
         limits.unknown = UnknownRule::Pass;
-        assert!(!limits.judge(&mut row("g", "t", None)));
-        assert!(!limits.judge(&mut sum));
+        assert!(!limits.mark_exceeded(&mut row("g", "t", None)));
+        assert!(!limits.mark_exceeded(&mut sum));
         // What is known of a sum may exceed the limit alone.
         sum.lag.lag = Some(11);
-        assert!(limits.judge(&mut sum));
+        assert!(limits.mark_exceeded(&mut sum));
     }
 
     #[test]
     fn a_sum_of_times_that_are_not_all_known_is_not_within_its_limit() {
         let limits = Limits {
-            time: Limit::new(&[Typed::Number(60_000)], parse_time).unwrap(),
+            time: Limit::new(&[LimitArg::Number(60_000)], parse_time).unwrap(),
             ..Limits::default()
         };
         let mut sum = row("g", "", Some(3));
         sum.lag.time_lag_ms = Some(5);
-        assert!(!limits.judge(&mut sum.clone()));
+        assert!(!limits.mark_exceeded(&mut sum.clone()));
         sum.unknown.time = 1;
-        assert!(limits.judge(&mut sum));
+        assert!(limits.mark_exceeded(&mut sum));
     }
 
     #[test]
@@ -379,23 +383,23 @@ mod tests {
             ..Limits::default()
         };
         let refused = |text: &str, by| limits(text).check_sums(by).is_err();
-        assert!(refused("shop orders 5", By::Group) && refused("* ^o 5", By::Member));
-        assert!(refused("shop * 5", By::Topic) && !refused("* orders 5", By::Topic));
-        assert!(!refused("shop * 5\n^b * 7", By::Group));
+        assert!(refused("shop orders 5", SumBy::Group) && refused("* ^o 5", SumBy::Member));
+        assert!(refused("shop * 5", SumBy::Topic) && !refused("* orders 5", SumBy::Topic));
+        assert!(!refused("shop * 5\n^b * 7", SumBy::Group));
     }
 
     #[test]
     fn time_loss_and_silence_have_limits_of_their_own() {
         let limits = Limits {
-            time: Limit::new(&[Typed::Number(60_000)], parse_time).unwrap(),
-            lost: Limit::new(&[Typed::Number(0)], parse_messages).unwrap(),
+            time: Limit::new(&[LimitArg::Number(60_000)], parse_time).unwrap(),
+            lost: Limit::new(&[LimitArg::Number(0)], parse_messages).unwrap(),
             ..Limits::default()
         };
         let mut late = row("g", "t", Some(1));
         late.lag.time_lag_ms = Some(60_001);
         late.lag.lost = Some(3);
         late.stale_ms = Some(600_000);
-        assert!(limits.judge(&mut late));
+        assert!(limits.mark_exceeded(&mut late));
         let notes: Vec<String> = late.lag.notes.iter().map(ToString::to_string).collect();
         let expected = [
             "time lag 1m over 1m",

@@ -7,11 +7,11 @@ mod exporter;
 mod lag;
 mod limits;
 mod metrics;
-mod pace;
 #[cfg(test)]
 mod pairs;
+mod rates;
+mod report;
 mod row;
-mod show;
 mod totals;
 
 use std::io::{self, IsTerminal};
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         let signals = Signals::catch()?;
         match &config.listen {
             Some(settings) => exporter::run(&config, settings, &signals),
-            None => show::run(&config, &signals),
+            None => report::run(&config, &signals),
         }
     })
 }

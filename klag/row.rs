@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tools::report::{Cell, Column, Report};
 
-use crate::lag::{Lag, Note};
-use crate::pace::{Pace, Status};
+use crate::lag::{Lag, LagNote};
+use crate::rates::{Rates, Status};
 
 /// What all rows of a group share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) struct Group {
 
 /// The member that owns a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Owner {
+pub(crate) struct AssignedMember {
     /// The member's id.
     pub(crate) member: String,
     /// Its client.id.
@@ -54,13 +54,13 @@ pub(crate) struct Row {
     pub(crate) group: Option<Arc<Group>>,
     pub(crate) topic: Option<Arc<str>>,
     pub(crate) partition: Option<i32>,
-    pub(crate) owner: Option<Arc<Owner>>,
+    pub(crate) owner: Option<Arc<AssignedMember>>,
     pub(crate) committed: Option<i64>,
     pub(crate) start: Option<i64>,
     pub(crate) end: Option<i64>,
     pub(crate) lag: Lag,
     /// Rates, where they are asked for.
-    pub(crate) pace: Option<Box<Pace>>,
+    pub(crate) rates: Option<Box<Rates>>,
     /// No record was written to the topic for longer than this limit.
     pub(crate) stale_ms: Option<i64>,
     /// How many partitions a sum is of.
@@ -93,13 +93,13 @@ impl Row {
     /// Whether a question about its offsets was not answered.
     pub(crate) fn is_unanswered(&self) -> bool {
         let mut notes = self.lag.notes.iter();
-        notes.any(|note| matches!(note, Note::Unanswered(_)))
+        notes.any(|note| matches!(note, LagNote::Unanswered(_)))
     }
 
     /// Whether a question about the time of its records was not answered.
     pub(crate) fn is_time_unanswered(&self) -> bool {
         let mut notes = self.lag.notes.iter();
-        notes.any(|note| matches!(note, Note::TimeUnanswered(_)))
+        notes.any(|note| matches!(note, LagNote::TimeUnanswered(_)))
     }
 
     fn notes(&self) -> Cell {
@@ -114,7 +114,7 @@ impl Row {
 
 /// What rows are summed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum By {
+pub(crate) enum SumBy {
     /// A row for each group.
     Group,
     /// A row for each topic.
@@ -125,10 +125,10 @@ pub(crate) enum By {
 
 /// Which columns there are.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct View {
+pub(crate) struct RowLayout {
     /// The cluster's name, in front of everything.
     pub(crate) cluster: Option<String>,
-    pub(crate) by: Option<By>,
+    pub(crate) by: Option<SumBy>,
     pub(crate) wants_rate: bool,
     /// Whether the time lag was asked for, so that its absence means something.
     pub(crate) wants_time: bool,
@@ -167,7 +167,7 @@ const RATE: [Column; 4] = [
 ];
 const NOTE: Column = Column::remark("note");
 
-impl View {
+impl RowLayout {
     /// The columns, in their order.
     pub(crate) fn columns(&self) -> Vec<Column> {
         let mut columns = Vec::new();
@@ -178,9 +178,9 @@ impl View {
                 columns.extend(OWNER);
                 columns.extend(PLACE);
             }
-            Some(By::Group) => columns.extend([GROUP, STATE, PARTITIONS]),
-            Some(By::Topic) => columns.extend([TOPIC, PARTITIONS]),
-            Some(By::Member) => {
+            Some(SumBy::Group) => columns.extend([GROUP, STATE, PARTITIONS]),
+            Some(SumBy::Topic) => columns.extend([TOPIC, PARTITIONS]),
+            Some(SumBy::Member) => {
                 columns.extend([GROUP, STATE]);
                 columns.extend(OWNER);
                 columns.push(PARTITIONS);
@@ -220,9 +220,9 @@ impl View {
                 cells.extend(owner());
                 cells.extend([row.committed.into(), row.start.into(), row.end.into()]);
             }
-            Some(By::Group) => cells.extend([group(), state(), partitions]),
-            Some(By::Topic) => cells.extend([topic(), partitions]),
-            Some(By::Member) => {
+            Some(SumBy::Group) => cells.extend([group(), state(), partitions]),
+            Some(SumBy::Topic) => cells.extend([topic(), partitions]),
+            Some(SumBy::Member) => {
                 cells.extend([group(), state()]);
                 cells.extend(owner());
                 cells.push(partitions);
@@ -232,10 +232,10 @@ impl View {
         cells.extend([lag.lag.into(), lag.lost.into(), lag.blocked.into()]);
         cells.push(duration(lag.time_lag_ms));
         if self.wants_rate {
-            let pace = row.pace.as_deref().copied().unwrap_or_default();
-            cells.extend([rate(pace.produced), rate(pace.consumed)]);
-            cells.push(duration(pace.catch_up_ms));
-            cells.push(pace.status.map(Status::name).into());
+            let rates = row.rates.as_deref().copied().unwrap_or_default();
+            cells.extend([rate(rates.produced), rate(rates.consumed)]);
+            cells.push(duration(rates.catch_up_ms));
+            cells.push(rates.status.map(Status::name).into());
         }
         if self.by.is_some() {
             let unknown = row.unknown.partitions(self.wants_time);
@@ -261,9 +261,14 @@ mod tests {
     #[test]
     fn every_view_has_a_cell_for_each_column() {
         let row = Row::default();
-        for by in [None, Some(By::Group), Some(By::Topic), Some(By::Member)] {
+        for by in [
+            None,
+            Some(SumBy::Group),
+            Some(SumBy::Topic),
+            Some(SumBy::Member),
+        ] {
             for wants in [false, true] {
-                let view = View {
+                let view = RowLayout {
                     cluster: wants.then(|| "c".to_owned()),
                     by,
                     wants_rate: wants,

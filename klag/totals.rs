@@ -4,32 +4,32 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::lag::Note;
-use crate::pace::Pace;
-use crate::row::{By, Group, Owner, Row};
+use crate::lag::LagNote;
+use crate::rates::Rates;
+use crate::row::{AssignedMember, Group, Row, SumBy};
 
 /// Sums `rows` by what is asked for, in the order in which each sum's first row comes.
 ///
 /// Numbers that are not known are not in a sum, which says of how many partitions.
-pub(crate) fn sum(rows: &[Row], by: By, wants_time: bool) -> Vec<Row> {
-    let mut places: HashMap<(&str, &str, &str), usize> = HashMap::new();
+pub(crate) fn sum(rows: &[Row], by: SumBy, wants_time: bool) -> Vec<Row> {
+    let mut indices: HashMap<(&str, &str, &str), usize> = HashMap::new();
     let mut totals: Vec<Total> = Vec::new();
     for row in rows {
         let member = row.owner.as_ref().map_or("", |owner| owner.member.as_str());
         let key = match by {
-            By::Group => (row.group_name(), "", ""),
-            By::Topic => ("", row.topic_name(), ""),
-            By::Member => (row.group_name(), "", member),
+            SumBy::Group => (row.group_name(), "", ""),
+            SumBy::Topic => ("", row.topic_name(), ""),
+            SumBy::Member => (row.group_name(), "", member),
         };
         // A group that has nothing at all has no topic to count for.
-        if by == By::Topic && row.topic.is_none() {
+        if by == SumBy::Topic && row.topic.is_none() {
             continue;
         }
-        let place = *places.entry(key).or_insert_with(|| {
+        let index = *indices.entry(key).or_insert_with(|| {
             totals.push(Total::new(row, by));
             totals.len() - 1
         });
-        totals[place].add(row);
+        totals[index].add(row);
     }
     let totals = totals.into_iter();
     totals.map(|total| total.into_row(wants_time)).collect()
@@ -38,17 +38,17 @@ pub(crate) fn sum(rows: &[Row], by: By, wants_time: bool) -> Vec<Row> {
 struct Total {
     group: Option<Arc<Group>>,
     topic: Option<Arc<str>>,
-    owner: Option<Arc<Owner>>,
+    owner: Option<Arc<AssignedMember>>,
     row: Row,
-    notes: Vec<Note>,
+    notes: Vec<LagNote>,
 }
 
 impl Total {
-    fn new(first: &Row, by: By) -> Total {
+    fn new(first: &Row, by: SumBy) -> Total {
         Total {
-            group: first.group.clone().filter(|_| by != By::Topic),
-            topic: first.topic.clone().filter(|_| by == By::Topic),
-            owner: first.owner.clone().filter(|_| by == By::Member),
+            group: first.group.clone().filter(|_| by != SumBy::Topic),
+            topic: first.topic.clone().filter(|_| by == SumBy::Topic),
+            owner: first.owner.clone().filter(|_| by == SumBy::Member),
             row: Row::default(),
             notes: Vec::new(),
         }
@@ -78,30 +78,30 @@ impl Total {
         add(&mut total.blocked, row.lag.blocked);
         total.time_lag_ms = total.time_lag_ms.max(row.lag.time_lag_ms);
         self.row.stale_ms = self.row.stale_ms.max(row.stale_ms);
-        if let Some(pace) = row.pace.as_deref() {
-            self.add_pace(pace);
+        if let Some(rates) = row.rates.as_deref() {
+            self.sum_rates(rates);
         }
     }
 
-    fn add_pace(&mut self, pace: &Pace) {
-        let total = self.row.pace.get_or_insert_default();
-        total.produced = add_rates(total.produced, pace.produced);
-        total.consumed = add_rates(total.consumed, pace.consumed);
-        total.status = total.status.max(pace.status);
+    fn sum_rates(&mut self, rates: &Rates) {
+        let total = self.row.rates.get_or_insert_default();
+        total.produced = add_rate(total.produced, rates.produced);
+        total.consumed = add_rate(total.consumed, rates.consumed);
+        total.status = total.status.max(rates.status);
     }
 
     fn into_row(mut self, wants_time: bool) -> Row {
         let unknown = self.row.unknown;
         if unknown.lag > 0 {
-            self.notes.push(Note::UnknownPartitions(unknown.lag));
+            self.notes.push(LagNote::UnknownPartitions(unknown.lag));
         }
         let times = unknown.partitions(wants_time) - unknown.lag;
         if times > 0 {
-            self.notes.push(Note::UnknownTimes(times));
+            self.notes.push(LagNote::UnknownTimes(times));
         }
-        if let Some(pace) = self.row.pace.as_deref_mut() {
-            let gained = pace.consumed.zip(pace.produced).map(|(c, p)| c - p);
-            pace.catch_up_ms = match (self.row.lag.lag, gained) {
+        if let Some(rates) = self.row.rates.as_deref_mut() {
+            let gained = rates.consumed.zip(rates.produced).map(|(c, p)| c - p);
+            rates.catch_up_ms = match (self.row.lag.lag, gained) {
                 (Some(0), _) => Some(0),
                 (Some(lag), Some(gained)) if gained > 0.0 => {
                     Some((lag as f64 / gained * 1000.0) as i64)
@@ -125,7 +125,7 @@ fn add(total: &mut Option<i64>, more: Option<i64>) {
     }
 }
 
-fn add_rates(total: Option<f64>, more: Option<f64>) -> Option<f64> {
+fn add_rate(total: Option<f64>, more: Option<f64>) -> Option<f64> {
     match (total, more) {
         (Some(total), Some(more)) => Some(total + more),
         (known, None) | (None, known) => known,
@@ -207,7 +207,7 @@ mod tests {
         ]
     }
 
-    fn places(rows: &[Row]) -> Vec<String> {
+    fn names(rows: &[Row]) -> Vec<String> {
         rows.iter()
             .map(|row| {
                 let partition = row.partition.map_or(String::new(), |p| p.to_string());
@@ -218,69 +218,69 @@ mod tests {
 
     #[test]
     fn a_sum_is_of_what_is_known_and_says_of_how_many_it_is_not() {
-        let totals = sum(&rows(), By::Group, true);
-        assert_eq!(places(&totals), ["b", "a"]);
+        let totals = sum(&rows(), SumBy::Group, true);
+        assert_eq!(names(&totals), ["b", "a"]);
         let (lag, partitions) = (totals[1].lag.lag, totals[1].partitions);
         assert_eq!((lag, partitions), (Some(12), 3));
         assert_eq!(totals[1].lag.time_lag_ms, Some(70), "the oldest");
-        assert_eq!(totals[1].lag.notes, [Note::UnknownPartitions(1)]);
+        assert_eq!(totals[1].lag.notes, [LagNote::UnknownPartitions(1)]);
         assert!(totals[0].lag.notes.is_empty());
     }
 
     #[test]
     fn topics_are_summed_over_groups() {
-        let totals = sum(&rows(), By::Topic, true);
-        assert_eq!(places(&totals), ["t", "u"]);
+        let totals = sum(&rows(), SumBy::Topic, true);
+        assert_eq!(names(&totals), ["t", "u"]);
         assert_eq!(totals[0].lag.lag, Some(8));
     }
 
     #[test]
     fn a_group_without_partitions_keeps_its_reason() {
-        let note = Note::Unanswered("no coordinator".to_owned());
+        let note = LagNote::Unanswered("no coordinator".to_owned());
         let mut row = row("a", "", 0, None);
         (row.topic, row.partition) = (None, None);
         row.lag.notes = vec![note.clone()];
-        let totals = sum(std::slice::from_ref(&row), By::Group, true);
+        let totals = sum(std::slice::from_ref(&row), SumBy::Group, true);
         assert_eq!(
             (totals[0].partitions, &totals[0].lag.notes),
             (0, &vec![note])
         );
-        assert!(sum(&[row], By::Topic, true).is_empty());
+        assert!(sum(&[row], SumBy::Topic, true).is_empty());
     }
 
     #[test]
     fn rates_add_up_and_the_worst_status_counts() {
-        use crate::pace::Status;
+        use crate::rates::Status;
         let mut rows = rows();
         for (row, status) in rows
             .iter_mut()
             .zip([Status::Ok, Status::Stalled, Status::Ok])
         {
-            row.pace = Some(Box::new(Pace {
+            row.rates = Some(Box::new(Rates {
                 produced: Some(1.0),
                 consumed: Some(2.0),
                 catch_up_ms: None,
                 status: Some(status),
             }));
         }
-        let totals = sum(&rows, By::Group, true);
-        let expected = Pace {
+        let totals = sum(&rows, SumBy::Group, true);
+        let expected = Rates {
             produced: Some(2.0),
             consumed: Some(4.0),
             catch_up_ms: Some(6000),
             status: Some(Status::Stalled),
         };
-        assert_eq!(totals[1].pace.as_deref(), Some(&expected));
+        assert_eq!(totals[1].rates.as_deref(), Some(&expected));
     }
 
     #[test]
     fn the_unknown_comes_after_the_known() {
         let mut rows = rows();
         sort(&mut rows, Sort::Lag);
-        assert_eq!(places(&rows), ["au0", "at0", "bt0", "au1"]);
+        assert_eq!(names(&rows), ["au0", "at0", "bt0", "au1"]);
         sort(&mut rows, Sort::Group);
-        assert_eq!(places(&rows), ["at0", "au0", "au1", "bt0"]);
+        assert_eq!(names(&rows), ["at0", "au0", "au1", "bt0"]);
         sort(&mut rows, Sort::Topic);
-        assert_eq!(places(&rows), ["at0", "bt0", "au0", "au1"]);
+        assert_eq!(names(&rows), ["at0", "bt0", "au0", "au1"]);
     }
 }

@@ -10,7 +10,7 @@
 
 use tools::units::format_duration_ms;
 
-use crate::facts::{Facts, Message};
+use crate::partition_state::{Message, PartitionState};
 
 /// What must hold; none is not checked.
 #[allow(clippy::struct_field_names)] // A unit is last in every name.
@@ -29,7 +29,7 @@ const FEW_MESSAGES: f64 = 3.0;
 
 /// How much history there is, beside how much there should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum History {
     /// As much as there should be.
     Enough,
     /// Less, because nothing older was ever written.
@@ -51,14 +51,19 @@ impl Limits {
     /// What is wrong with a partition, and what of it can't be told.
     ///
     /// `newest` is the newest message that counts: a topic's, where it is judged as a whole.
-    pub(crate) fn judge(&self, facts: &Facts, newest: Newest, now_ms: i64) -> Verdict {
-        let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
-        let Ok(extent) = &facts.extent else {
-            return Verdict::default();
+    pub(crate) fn check(
+        &self,
+        state: &PartitionState,
+        newest: NewestTime,
+        now_ms: i64,
+    ) -> CheckResult {
+        let (mut exceeded, mut unknown) = (Vec::new(), Vec::new());
+        let Ok(bounds) = &state.bounds else {
+            return CheckResult::default();
         };
         let needs_age = self.min_age_ms.is_some() || self.max_age_ms.is_some();
-        let oldest = extent.oldest_past(now_ms);
-        if needs_age && extent.oldest.is_some() {
+        let oldest = bounds.oldest_past(now_ms);
+        if needs_age && bounds.oldest.is_some() {
             match oldest {
                 None => {
                     unknown.push("its age is not known: the oldest is in the future".to_owned());
@@ -71,49 +76,51 @@ impl Limits {
         }
         let shown = |ms: i64| format_duration_ms(ms);
         if let Some(limit) = self.min_age_ms
-            && held(facts, limit, now_ms) == Held::Short
+            && history(state, limit, now_ms) == History::Short
         {
-            wrong.push(format!(
+            exceeded.push(format!(
                 "holds less than {} and messages before offset {} were deleted",
                 shown(limit),
-                extent.oldest.map_or(extent.end, |oldest| oldest.offset)
+                bounds.oldest.map_or(bounds.end, |oldest| oldest.offset)
             ));
         }
         let age_ms = oldest.and_then(|oldest| oldest.age_ms(now_ms));
         if let Some(limit) = self.max_age_ms
             && age_ms > Some(limit)
         {
-            wrong.push(format!("keeps messages for more than {}", shown(limit)));
+            exceeded.push(format!("keeps messages for more than {}", shown(limit)));
         }
         if let Some(limit) = self.max_stale_ms {
             let stale = || format!("no message for more than {}", shown(limit));
             match newest {
-                Newest::None => wrong.push(stale()),
-                Newest::At(time) if now_ms.saturating_sub(time) > limit => wrong.push(stale()),
-                Newest::At(_) => {}
-                Newest::Unknown => {
+                NewestTime::None => exceeded.push(stale()),
+                NewestTime::At(time) if now_ms.saturating_sub(time) > limit => {
+                    exceeded.push(stale())
+                }
+                NewestTime::At(_) => {}
+                NewestTime::Unknown => {
                     unknown.push(
                         "how stale it is is not known: the newest is in the future".to_owned(),
                     );
                 }
             }
         }
-        Verdict { wrong, unknown }
+        CheckResult { exceeded, unknown }
     }
 }
 
 /// What a check says of a partition or a topic, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct CheckResult {
     /// The limits that it exceeds.
-    pub(crate) wrong: Vec<String>,
+    pub(crate) exceeded: Vec<String>,
     /// The limits of which nobody can tell.
     pub(crate) unknown: Vec<String>,
 }
 
 /// The time of the newest message that is not dated ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Newest {
+pub(crate) enum NewestTime {
     /// There is no message.
     None,
     /// This, in milliseconds since 1970.
@@ -122,65 +129,65 @@ pub(crate) enum Newest {
     Unknown,
 }
 
-impl Newest {
+impl NewestTime {
     /// Of the newest message of all, and of those that are not dated ahead.
-    pub(crate) fn of(newest: Option<Message>, past: Option<Message>) -> Newest {
+    pub(crate) fn of(newest: Option<Message>, past: Option<Message>) -> NewestTime {
         match (newest, past.and_then(|past| past.time_ms)) {
-            (_, Some(time_ms)) => Newest::At(time_ms),
+            (_, Some(time_ms)) => NewestTime::At(time_ms),
             (
                 Some(Message {
                     time_ms: Some(_), ..
                 }),
                 None,
-            ) => Newest::Unknown,
-            (_, None) => Newest::None,
+            ) => NewestTime::Unknown,
+            (_, None) => NewestTime::None,
         }
     }
 }
 
 /// Whether a partition holds `min_age_ms` of history, and if not, whether it should.
-pub(crate) fn held(facts: &Facts, min_age_ms: i64, now_ms: i64) -> Held {
-    let Ok(extent) = &facts.extent else {
-        return Held::Unknown;
+pub(crate) fn history(state: &PartitionState, min_age_ms: i64, now_ms: i64) -> History {
+    let Ok(bounds) = &state.bounds else {
+        return History::Unknown;
     };
-    let oldest = extent.oldest_past(now_ms);
+    let oldest = bounds.oldest_past(now_ms);
     let age_ms = match oldest.map(|oldest| oldest.age_ms(now_ms)) {
         Some(Some(age_ms)) => age_ms,
-        Some(None) => return Held::Unknown,
-        None if extent.oldest.is_some() => return Held::Unknown,
+        Some(None) => return History::Unknown,
+        None if bounds.oldest.is_some() => return History::Unknown,
         None => 0,
     };
     if age_ms >= min_age_ms {
-        return Held::Enough;
+        return History::Enough;
     }
-    let compacts = facts
+    let compacts = state
         .settings
         .as_ref()
         .is_ok_and(|settings| settings.compacts);
     // Compaction takes messages and leaves the log start where it is.
-    let first_offset = match extent.oldest {
+    let first_offset = match bounds.oldest {
         Some(oldest) if compacts => oldest.offset,
-        _ => extent.log_start,
+        _ => bounds.log_start,
     };
     if first_offset == 0 {
-        return Held::Young;
+        return History::Young;
     }
-    let newer_messages = (extent.end - extent.log_start - 1).max(0) as f64;
+    let newer_messages = (bounds.end - bounds.log_start - 1).max(0) as f64;
     let rate = if age_ms > 0 {
         newer_messages / age_ms as f64
     } else {
         newer_messages
     };
     let expected = rate * (min_age_ms - age_ms) as f64;
-    if expected < FEW_MESSAGES && would_keep(facts, min_age_ms) {
-        return Held::Quiet;
+    if expected < FEW_MESSAGES && would_keep(state, min_age_ms) {
+        return History::Quiet;
     }
-    Held::Short
+    History::Short
 }
 
 /// Whether nothing in the settings could have deleted a message younger than this.
-fn would_keep(facts: &Facts, min_age_ms: i64) -> bool {
-    let Ok(settings) = &facts.settings else {
+fn would_keep(state: &PartitionState, min_age_ms: i64) -> bool {
+    let Ok(settings) = &state.settings else {
         return false;
     };
     let by_time = !settings.deletes
@@ -190,7 +197,7 @@ fn would_keep(facts: &Facts, min_age_ms: i64) -> bool {
     // A log that is cut by size stays above its limit.
     let by_size = match settings.retention_bytes.filter(|_| settings.deletes) {
         None => true,
-        Some(limit) => facts.bytes.as_ref().is_ok_and(|bytes| *bytes < limit),
+        Some(limit) => state.bytes.as_ref().is_ok_and(|bytes| *bytes < limit),
     };
     by_time && by_size && !settings.compacts
 }
@@ -198,25 +205,25 @@ fn would_keep(facts: &Facts, min_age_ms: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Extent;
     use crate::forecast::Settings;
+    use crate::partition_state::LogBounds;
 
     const HOUR_MS: i64 = 3_600_000;
     const DAY_MS: i64 = 24 * HOUR_MS;
     const NOW_MS: i64 = 1_795_373_046_123;
 
-    fn facts(log_start: i64, end: i64, oldest: Option<(i64, i64)>) -> Facts {
+    fn state(log_start: i64, end: i64, oldest: Option<(i64, i64)>) -> PartitionState {
         let oldest = oldest.map(|(offset, age_ms)| Message::new(offset, NOW_MS - age_ms));
-        Facts {
+        PartitionState {
             topic: "t".to_owned(),
             partition: Some(0),
             leader: Some(1),
             replica_count: 1,
-            extent: Ok(Extent {
+            bounds: Ok(LogBounds {
                 log_start,
                 end,
                 oldest,
-                ..Extent::default()
+                ..LogBounds::default()
             }),
             bytes: Ok(1000),
             settings: Ok(Settings {
@@ -234,51 +241,57 @@ mod tests {
         }
     }
 
-    fn held_of(facts: &Facts) -> Held {
-        held(facts, 7 * DAY_MS, NOW_MS)
+    fn held_of(state: &PartitionState) -> History {
+        history(state, 7 * DAY_MS, NOW_MS)
     }
 
     #[test]
     fn history_is_enough_or_the_log_is_young_or_it_is_short() {
         assert_eq!(
-            held_of(&facts(5, 1000, Some((5, 8 * DAY_MS)))),
-            Held::Enough
+            held_of(&state(5, 1000, Some((5, 8 * DAY_MS)))),
+            History::Enough
         );
-        assert_eq!(held_of(&facts(0, 1000, Some((0, DAY_MS)))), Held::Young);
-        assert_eq!(held_of(&facts(0, 0, None)), Held::Young);
-        assert_eq!(held_of(&facts(5, 1000, Some((5, DAY_MS)))), Held::Short);
+        assert_eq!(held_of(&state(0, 1000, Some((0, DAY_MS)))), History::Young);
+        assert_eq!(held_of(&state(0, 0, None)), History::Young);
+        assert_eq!(held_of(&state(5, 1000, Some((5, DAY_MS)))), History::Short);
         // Exactly as much is enough.
-        assert_eq!(held_of(&facts(5, 9, Some((5, 7 * DAY_MS)))), Held::Enough);
+        assert_eq!(
+            held_of(&state(5, 9, Some((5, 7 * DAY_MS)))),
+            History::Enough
+        );
     }
 
     #[test]
     fn a_quiet_log_is_not_short_if_its_settings_would_have_kept_more() {
         // One message a day: the one before the oldest may well be older than a week.
-        let quiet = facts(5, 12, Some((5, 7 * DAY_MS - HOUR_MS)));
-        assert_eq!(held_of(&quiet), Held::Quiet);
-        assert_eq!(held_of(&facts(5, 6, Some((5, DAY_MS)))), Held::Quiet);
-        assert_eq!(held_of(&facts(5, 5, None)), Held::Quiet);
+        let quiet = state(5, 12, Some((5, 7 * DAY_MS - HOUR_MS)));
+        assert_eq!(held_of(&quiet), History::Quiet);
+        assert_eq!(held_of(&state(5, 6, Some((5, DAY_MS)))), History::Quiet);
+        assert_eq!(held_of(&state(5, 5, None)), History::Quiet);
         let mut small = quiet.clone();
         small.settings.as_mut().expect("known").retention_bytes = Some(1000);
-        assert_eq!(held_of(&small), Held::Short);
+        assert_eq!(held_of(&small), History::Short);
         let mut brief = quiet.clone();
         brief.settings.as_mut().expect("known").retention_ms = Some(DAY_MS);
-        assert_eq!(held_of(&brief), Held::Short);
+        assert_eq!(held_of(&brief), History::Short);
         let mut hidden = quiet;
         hidden.settings = Err(tools::kafka::KafkaError::new(29, "hidden"));
-        assert_eq!(held_of(&hidden), Held::Short);
+        assert_eq!(held_of(&hidden), History::Short);
     }
 
     #[test]
     fn compaction_takes_messages_and_leaves_the_log_start() {
-        let mut compacted = facts(0, 1000, Some((0, DAY_MS)));
+        let mut compacted = state(0, 1000, Some((0, DAY_MS)));
         compacted.settings.as_mut().expect("known").compacts = true;
-        assert_eq!(held_of(&compacted), Held::Young);
-        let mut compacted = facts(0, 1000, Some((400, DAY_MS)));
+        assert_eq!(held_of(&compacted), History::Young);
+        let mut compacted = state(0, 1000, Some((400, DAY_MS)));
         compacted.settings.as_mut().expect("known").compacts = true;
-        assert_eq!(held_of(&compacted), Held::Short);
+        assert_eq!(held_of(&compacted), History::Short);
         // Without compaction, markers of transactions may come first.
-        assert_eq!(held_of(&facts(0, 1000, Some((400, DAY_MS)))), Held::Young);
+        assert_eq!(
+            held_of(&state(0, 1000, Some((400, DAY_MS)))),
+            History::Young
+        );
     }
 
     #[test]
@@ -288,26 +301,26 @@ mod tests {
             max_age_ms: Some(DAY_MS),
             max_stale_ms: Some(HOUR_MS),
         };
-        let short = facts(5, 1000, Some((6, 2 * DAY_MS)));
+        let short = state(5, 1000, Some((6, 2 * DAY_MS)));
         assert_eq!(
             limits
-                .judge(&short, Newest::At(NOW_MS - 2 * HOUR_MS), NOW_MS)
-                .wrong,
+                .check(&short, NewestTime::At(NOW_MS - 2 * HOUR_MS), NOW_MS)
+                .exceeded,
             [
                 "holds less than 7d and messages before offset 6 were deleted",
                 "keeps messages for more than 1d",
                 "no message for more than 1h",
             ]
         );
-        let good = facts(0, 9, Some((0, DAY_MS)));
+        let good = state(0, 9, Some((0, DAY_MS)));
         assert_eq!(
-            limits.judge(&good, Newest::At(NOW_MS - HOUR_MS), NOW_MS),
-            Verdict::default()
+            limits.check(&good, NewestTime::At(NOW_MS - HOUR_MS), NOW_MS),
+            CheckResult::default()
         );
         // An empty partition keeps nothing too long, and nothing comes in.
-        let empty = facts(0, 0, None);
+        let empty = state(0, 0, None);
         assert_eq!(
-            limits.judge(&empty, Newest::None, NOW_MS).wrong,
+            limits.check(&empty, NewestTime::None, NOW_MS).exceeded,
             ["no message for more than 1h"]
         );
     }
@@ -319,33 +332,36 @@ mod tests {
             max_age_ms: Some(30 * DAY_MS),
             max_stale_ms: Some(HOUR_MS),
         };
-        let mut ahead = facts(5, 1000, Some((5, -365 * DAY_MS)));
-        let judged = limits.judge(&ahead, Newest::Unknown, NOW_MS);
-        assert!(judged.wrong.is_empty(), "{judged:?}");
+        let mut ahead = state(5, 1000, Some((5, -365 * DAY_MS)));
+        let result = limits.check(&ahead, NewestTime::Unknown, NOW_MS);
+        assert!(result.exceeded.is_empty(), "{result:?}");
         assert_eq!(
-            judged.unknown,
+            result.unknown,
             [
                 "its age is not known: the oldest is in the future",
                 "how stale it is is not known: the newest is in the future",
             ]
         );
-        let extent = ahead.extent.as_mut().expect("known");
-        extent.past.oldest = Some(Message::new(6, NOW_MS - 60 * DAY_MS));
-        let judged = limits.judge(&ahead, Newest::At(NOW_MS), NOW_MS);
-        assert_eq!(judged.wrong, ["keeps messages for more than 30d"]);
-        assert!(judged.unknown.is_empty(), "{judged:?}");
+        let bounds = ahead.bounds.as_mut().expect("known");
+        bounds.past.oldest = Some(Message::new(6, NOW_MS - 60 * DAY_MS));
+        let result = limits.check(&ahead, NewestTime::At(NOW_MS), NOW_MS);
+        assert_eq!(result.exceeded, ["keeps messages for more than 30d"]);
+        assert!(result.unknown.is_empty(), "{result:?}");
     }
 
     #[test]
     fn the_newest_is_the_newest_that_is_not_ahead() {
         let message = Message::new(1, 5);
-        assert_eq!(Newest::of(None, None), Newest::None);
+        assert_eq!(NewestTime::of(None, None), NewestTime::None);
         assert_eq!(
-            Newest::of(Some(Message::new(2, 9)), Some(message)),
-            Newest::At(5)
+            NewestTime::of(Some(Message::new(2, 9)), Some(message)),
+            NewestTime::At(5)
         );
-        assert_eq!(Newest::of(Some(message), None), Newest::Unknown);
+        assert_eq!(NewestTime::of(Some(message), None), NewestTime::Unknown);
         // A message without a time is as good as none.
-        assert_eq!(Newest::of(Some(Message::new(2, -1)), None), Newest::None);
+        assert_eq!(
+            NewestTime::of(Some(Message::new(2, -1)), None),
+            NewestTime::None
+        );
     }
 }

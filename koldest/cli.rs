@@ -11,7 +11,7 @@ use tools::cli::report::ReportArgs;
 use tools::cli::watch::WatchArgs;
 use tools::units::parse_duration;
 
-use crate::forecast::Change;
+use crate::forecast::WhatIf;
 
 /// Print the age of each partition's oldest message, and how long retention keeps messages
 ///
@@ -57,7 +57,7 @@ pub(crate) struct Cli {
 
     /// Print sums
     #[arg(long, value_name = "WHAT", value_enum)]
-    pub(crate) by: Option<By>,
+    pub(crate) by: Option<ReportBy>,
 
     /// Measure the write rate over the last TIME
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration, help_heading = "Forecast")]
@@ -68,7 +68,7 @@ pub(crate) struct Cli {
     /// retention.ms, retention.bytes, segment.ms, segment.bytes with sizes
     /// and durations (100GB, 7d; -1 is unlimited), or rate=xFACTOR.
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Forecast")]
-    pub(crate) what_if: Vec<Change>,
+    pub(crate) what_if: Vec<WhatIf>,
 
     /// Instead, print the smallest retention of each topic that keeps TIME, and its disk space
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Forecast",
@@ -128,7 +128,7 @@ pub(crate) enum Unknown {
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum By {
+pub(crate) enum ReportBy {
     /// A row for each topic.
     Topic,
     /// A row for each log dir of each broker.

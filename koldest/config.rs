@@ -10,8 +10,8 @@ use tools::report::Style;
 use tools::serve::Settings;
 
 use crate::checks::Limits;
-use crate::cli::{By, Cli, Unknown};
-use crate::forecast::Change;
+use crate::cli::{Cli, ReportBy, Unknown};
+use crate::forecast::WhatIf;
 use crate::report::columns;
 
 /// Everything that is to be done.
@@ -20,15 +20,15 @@ pub(crate) struct Config {
     /// How to reach the cluster.
     pub(crate) options: Options,
     /// What to ask it.
-    pub(crate) wanted: Wanted,
+    pub(crate) scope: Scope,
     /// What becomes of the answers.
-    pub(crate) view: View,
+    pub(crate) kind: ReportKind,
     /// Whether what can't be told exceeds a limit on it.
     pub(crate) unknown_fails: bool,
     /// Whether a name may fit no topic.
     pub(crate) allow_empty: bool,
     /// What would be otherwise.
-    pub(crate) changes: Vec<Change>,
+    pub(crate) what_if: Vec<WhatIf>,
     /// How the report is written.
     pub(crate) style: Style,
     /// The columns that are shown; none is all.
@@ -43,7 +43,7 @@ pub(crate) struct Config {
 
 /// What to ask the cluster.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Scope {
     /// Which topics are looked at.
     pub(crate) topics: Selection,
     /// Whether the cluster's internal ones are, where they are not named.
@@ -56,7 +56,7 @@ pub(crate) struct Wanted {
 
 /// What a line of the report is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum View {
+pub(crate) enum ReportKind {
     /// A partition; only what exceeds a limit, where there is one.
     Partitions(Limits),
     /// A topic; only what exceeds a limit, where there is one.
@@ -88,11 +88,11 @@ impl Config {
         };
         let topics = [cli.topics.as_slice(), cli.more_topics.as_slice()].concat();
         let names_topics = !topics.is_empty() || !cli.exclude.is_empty() || cli.internal;
-        let view = match (cli.by, cli.need) {
-            (_, Some(hold)) => View::Need(ms(hold)),
-            (None, None) => View::Partitions(limits),
-            (Some(By::Topic), None) => View::Topics(limits),
-            (Some(By::Broker), None) => {
+        let kind = match (cli.by, cli.need) {
+            (_, Some(hold)) => ReportKind::Need(ms(hold)),
+            (None, None) => ReportKind::Partitions(limits),
+            (Some(ReportBy::Topic), None) => ReportKind::Topics(limits),
+            (Some(ReportBy::Broker), None) => {
                 ensure!(
                     !names_topics && !cli.allow_empty,
                     "--by broker is about all topics, because they share its disks: TOPIC, -t, --exclude, --internal and --allow-empty are for the others"
@@ -101,7 +101,7 @@ impl Config {
                     !limits.are_any(),
                     "--by broker has no limits to check: --min-age, --max-age and --max-stale are for the others"
                 );
-                View::Disks
+                ReportKind::Disks
             }
         };
         ensure!(
@@ -114,20 +114,20 @@ impl Config {
         );
         let style = cli.report.style(terminal);
         cli.watch.check(style.format)?;
-        let disks = view == View::Disks;
-        cli.report.check(&columns(&view))?;
+        let disks = kind == ReportKind::Disks;
+        cli.report.check(&columns(&kind))?;
         Ok(Config {
             options: cli.connection.options()?,
-            wanted: Wanted {
+            scope: Scope {
                 topics: Selection::new(&topics, &cli.exclude),
                 internal: cli.internal || disks,
                 disks,
                 window_ms,
             },
-            view,
+            kind,
             unknown_fails: cli.unknown != Some(Unknown::Pass),
             allow_empty: cli.allow_empty,
-            changes: cli.what_if,
+            what_if: cli.what_if,
             style,
             columns: cli.report.columns(),
             listen: cli.listen.settings(3 * cli.connection.timeout)?,
@@ -201,7 +201,7 @@ mod tests {
             min_age_ms: Some(604_800_000),
             ..Limits::default()
         };
-        assert_eq!(config.view, View::Topics(limits));
-        assert_eq!(config.wanted.window_ms, 3_600_000);
+        assert_eq!(config.kind, ReportKind::Topics(limits));
+        assert_eq!(config.scope.window_ms, 3_600_000);
     }
 }

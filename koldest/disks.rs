@@ -6,10 +6,10 @@ use tools::kafka::cluster::LogDir;
 use tools::kafka::error::code;
 use tools::report::{Cell, Column, Report};
 
-use crate::forecast::{Growth, disk_full_in_ms};
+use crate::collect::Snapshot;
+use crate::forecast::{ReplicaGrowth, disk_full_in_ms};
 use crate::report::PREFIX;
 use crate::row::Row;
-use crate::survey::Survey;
 
 pub(crate) const COLUMNS: [Column; 11] = [
     Column::label("broker"),
@@ -32,13 +32,13 @@ pub(crate) const COLUMNS: [Column; 11] = [
 type Rows<'a> = HashMap<(&'a str, i32), &'a Row>;
 
 /// A row for each log dir; a broker that does not tell has one that says why.
-pub(crate) fn report(survey: &Survey, rows: &[Row], failures: &mut Vec<String>) -> Report {
+pub(crate) fn report(snapshot: &Snapshot, rows: &[Row], failures: &mut Vec<String>) -> Report {
     let mut report = Report::new(PREFIX, &COLUMNS);
     let numbered = rows
         .iter()
         .filter_map(|row| Some(((row.topic.as_str(), row.partition?), row)));
     let rows: Rows<'_> = numbered.collect();
-    for (broker, dirs) in &survey.brokers {
+    for (broker, dirs) in &snapshot.brokers {
         let host = format!("{}:{}", broker.host, broker.port);
         let mut fail = |why: String| {
             failures.push(format!("broker {}: {why}", broker.id));
@@ -89,7 +89,9 @@ fn row(id: i32, host: &str, dir: &LogDir, rows: &Rows<'_>) -> Vec<Cell> {
         match known {
             // What compaction takes away is taken to be as much as comes in.
             Some((settings, _)) if settings.compacts && !settings.deletes => compacted += 1,
-            Some((settings, rate)) => growths.push(Growth::new(settings, rate, replica.bytes)),
+            Some((settings, rate)) => {
+                growths.push(ReplicaGrowth::new(settings, rate, replica.bytes))
+            }
             None => unknown += 1,
         }
     }

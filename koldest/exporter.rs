@@ -14,14 +14,14 @@ use tools::report::{Format, Style, failure_page};
 use tools::serve::{Scraped, Scraper, Settings, StateLog, Trouble};
 use tools::units::format_time_ms;
 
+use crate::collect::Snapshot;
 use crate::config::Config;
 use crate::report::{self, PREFIX};
-use crate::survey::Survey;
 
 /// Serves until a signal comes, which is a normal end.
 pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Result<Exit> {
     let client = Client::new(&config.options, Role::Consumer)?;
-    let mut surveyor = Surveyor {
+    let mut scraper = ClusterScraper {
         client: &client,
         config,
         signals,
@@ -31,22 +31,22 @@ pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Re
         settings,
         config.options.verbosity < 0,
         signals,
-        &mut surveyor,
+        &mut scraper,
     )
 }
 
-struct Surveyor<'a> {
+struct ClusterScraper<'a> {
     client: &'a Client,
     config: &'a Config,
     signals: &'a Signals,
     log: StateLog,
 }
 
-impl Scraper for Surveyor<'_> {
+impl Scraper for ClusterScraper<'_> {
     fn scrape(&mut self, wants_page: bool) -> Scraped {
         let started = Instant::now();
         let interrupted = || self.signals.caught().is_some();
-        let survey = Survey::take(self.client, &self.config.wanted, &interrupted);
+        let snapshot = Snapshot::take(self.client, &self.config.scope, &interrupted);
         let mut metrics = Vec::new();
         let mut page = Vec::new();
         let write = |format, report: &tools::report::Report, out: &mut Vec<u8>| {
@@ -54,15 +54,15 @@ impl Scraper for Surveyor<'_> {
             let _ = report.write(Style::new(format, true), out);
         };
         let mut brokers = None;
-        let (wrong, ready) = match survey {
-            Ok(survey) => {
-                let ids = survey.brokers.iter().map(|(broker, _)| broker.id);
+        let (wrong, ready) = match snapshot {
+            Ok(snapshot) => {
+                let ids = snapshot.brokers.iter().map(|(broker, _)| broker.id);
                 brokers = Some(ids.collect::<Vec<i32>>());
-                let (report, failures) = report::of(&survey, self.config);
+                let (report, failures) = report::of(&snapshot, self.config);
                 write(Format::Prometheus, &report, &mut metrics);
                 if wants_page {
-                    let mut caption = vec![format_time_ms(survey.now_ms)];
-                    caption.extend(failures.iter().take(report::TOLD).cloned());
+                    let mut caption = vec![format_time_ms(snapshot.now_ms)];
+                    caption.extend(failures.iter().take(report::MAX_REASONS).cloned());
                     write(Format::Html, &report.captioned(caption), &mut page);
                 }
                 (failures.into_iter().map(Trouble::of).collect(), Ok(()))

@@ -6,19 +6,20 @@
 
 mod checks;
 mod cli;
+mod collect;
 mod config;
 mod disks;
-mod ends;
 mod exporter;
-mod facts;
 mod forecast;
+mod leader;
 mod need;
 #[cfg(test)]
 mod pairs;
+mod partition_state;
 mod report;
 mod row;
-mod settle;
-mod survey;
+mod search;
+mod verify;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -30,8 +31,8 @@ use tools::cli::{Exit, file, parse_with_environment, run};
 use tools::kafka::{Client, Role};
 
 use cli::Cli;
+use collect::Snapshot;
 use config::Config;
-use survey::Survey;
 
 fn main() -> ExitCode {
     run("koldest", || {
@@ -43,8 +44,8 @@ fn main() -> ExitCode {
         let client = Client::new(&config.options, Role::Consumer)?;
         let interrupted = || signals.caught().is_some();
         let take = || {
-            let survey = Survey::take(&client, &config.wanted, &interrupted)?;
-            let (report, exit) = report::build(&survey, &config);
+            let snapshot = Snapshot::take(&client, &config.scope, &interrupted)?;
+            let (report, exit) = report::build(&snapshot, &config);
             anyhow::Ok((chosen(report, &config.columns, config.style), exit))
         };
         let Some(path) = &config.write else {

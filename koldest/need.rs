@@ -1,11 +1,11 @@
-//! `--need`: the smallest retention of each topic that holds a length of history, and the disk that takes.
+//! `--required_retention`: the smallest retention of each topic that holds a length of history, and the disk that takes.
 
 use tools::report::{Cell, Column, Report};
 
-use crate::forecast::need;
+use crate::collect::Snapshot;
+use crate::forecast::required_retention;
 use crate::report::PREFIX;
 use crate::row::Row;
-use crate::survey::Survey;
 
 pub(crate) const COLUMNS: [Column; 10] = [
     Column::label("topic"),
@@ -36,12 +36,12 @@ pub(crate) const COLUMNS: [Column; 10] = [
 ];
 
 /// A row for each topic.
-pub(crate) fn report(survey: &Survey, rows: &[Row], hold_ms: i64) -> Report {
+pub(crate) fn report(snapshot: &Snapshot, rows: &[Row], hold_ms: i64) -> Report {
     let mut report = Report::new(PREFIX, &COLUMNS);
-    let mut facts = survey.facts.as_slice();
+    let mut partitions = snapshot.partitions.as_slice();
     for group in rows.chunk_by(|a, b| a.topic == b.topic) {
-        let (own, rest) = facts.split_at(group.len());
-        facts = rest;
+        let (own, rest) = partitions.split_at(group.len());
+        partitions = rest;
         let replicas: Vec<usize> = own.iter().map(|one| one.replica_count).collect();
         report.push(row(group, &replicas, hold_ms));
     }
@@ -55,7 +55,7 @@ fn row(group: &[Row], replicas: &[usize], hold_ms: i64) -> Vec<Cell> {
     for (one, replicas) in group.iter().zip(replicas) {
         let known = one.settings.as_ref().zip(one.rate_bytes);
         let known = known.filter(|(settings, _)| settings.deletes && !settings.tiered);
-        let one = known.map(|(settings, rate)| need(settings, rate, hold_ms));
+        let one = known.map(|(settings, rate)| required_retention(settings, rate, hold_ms));
         needed = needed.zip(one).map(|((bytes, disk), one)| {
             // One setting serves all partitions: that of the busiest.
             let disk_bytes = one.disk_bytes.saturating_mul(*replicas as u64);

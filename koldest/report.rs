@@ -4,19 +4,19 @@ use tools::cli::{Exit, message};
 use tools::report::{Cell, Column, Report};
 use tools::units::format_time_ms;
 
-use crate::checks::{Held, Limits, Newest, Verdict, held};
-use crate::config::{Config, View};
+use crate::checks::{CheckResult, History, Limits, NewestTime, history};
+use crate::collect::Snapshot;
+use crate::config::{Config, ReportKind};
 use crate::disks;
-use crate::facts::Facts;
-use crate::forecast::Binds;
+use crate::forecast::LimitedBy;
 use crate::need;
+use crate::partition_state::PartitionState;
 use crate::row::{self, Row};
-use crate::survey::Survey;
 
 /// What metrics are called after.
 pub(crate) const PREFIX: &str = "koldest";
 /// So many failures are told one by one.
-pub(crate) const TOLD: usize = 3;
+pub(crate) const MAX_REASONS: usize = 3;
 
 const COLUMNS: [Column; 18] = [
     Column::label("topic"),
@@ -43,58 +43,65 @@ const COLUMNS: [Column; 18] = [
 ];
 
 /// The columns of a view.
-pub(crate) fn columns(view: &View) -> Vec<Column> {
-    match view {
-        View::Partitions(_) => COLUMNS.to_vec(),
-        View::Topics(_) => topic_columns(),
-        View::Disks => disks::COLUMNS.to_vec(),
-        View::Need(_) => need::COLUMNS.to_vec(),
+pub(crate) fn columns(kind: &ReportKind) -> Vec<Column> {
+    match kind {
+        ReportKind::Partitions(_) => COLUMNS.to_vec(),
+        ReportKind::Topics(_) => topic_columns(),
+        ReportKind::Disks => disks::COLUMNS.to_vec(),
+        ReportKind::Need(_) => need::COLUMNS.to_vec(),
     }
 }
 
 /// The report that `config` asks for, and how the program ends by it.
-pub(crate) fn build(survey: &Survey, config: &Config) -> (Report, Exit) {
-    let (report, failures, is_exceeded) = judge(survey, config);
-    if let View::Partitions(limits) | View::Topics(limits) = &config.view
+pub(crate) fn build(snapshot: &Snapshot, config: &Config) -> (Report, Exit) {
+    let (report, failures, is_exceeded) = assemble(snapshot, config);
+    if let ReportKind::Partitions(limits) | ReportKind::Topics(limits) = &config.kind
         && config.options.verbosity > 0
     {
-        tell_excused(survey, limits);
+        print_excused(snapshot, limits);
     }
     let exit = if !failures.is_empty() {
-        tell(&failures);
+        print_failures(&failures);
         Exit::Failed
     } else if is_exceeded {
         Exit::No
     } else {
         Exit::Done
     };
-    (report.captioned(vec![format_time_ms(survey.now_ms)]), exit)
+    (
+        report.captioned(vec![format_time_ms(snapshot.now_ms)]),
+        exit,
+    )
 }
 
 /// The report that `config` asks for, and what was not answered.
-pub(crate) fn of(survey: &Survey, config: &Config) -> (Report, Vec<String>) {
-    let (report, failures, _) = judge(survey, config);
+pub(crate) fn of(snapshot: &Snapshot, config: &Config) -> (Report, Vec<String>) {
+    let (report, failures, _) = assemble(snapshot, config);
     (report, failures)
 }
 
 /// The report, what was not answered, and whether a limit is exceeded.
-fn judge(survey: &Survey, config: &Config) -> (Report, Vec<String>, bool) {
-    let view = row::View {
-        now_ms: survey.now_ms,
-        window_ms: config.wanted.window_ms,
-        changes: &config.changes,
+fn assemble(snapshot: &Snapshot, config: &Config) -> (Report, Vec<String>, bool) {
+    let context = row::Context {
+        now_ms: snapshot.now_ms,
+        window_ms: config.scope.window_ms,
+        what_if: &config.what_if,
     };
-    let rows: Vec<Row> = survey.facts.iter().map(|one| Row::new(one, view)).collect();
+    let rows: Vec<Row> = snapshot
+        .partitions
+        .iter()
+        .map(|one| Row::new(one, context))
+        .collect();
     let mut failures = failures(&rows);
-    for name in survey.unmet.iter().filter(|_| !config.allow_empty) {
+    for name in snapshot.unmatched.iter().filter(|_| !config.allow_empty) {
         failures.push(format!("no topic fits {name}"));
     }
-    tell_hidden(survey, config, &mut failures);
-    let (report, is_exceeded) = match &config.view {
-        View::Partitions(limits) => partitions(survey, rows, limits, config.unknown_fails),
-        View::Topics(limits) => topics(survey, &rows, limits, config.unknown_fails),
-        View::Disks => (disks::report(survey, &rows, &mut failures), false),
-        View::Need(hold_ms) => (need::report(survey, &rows, *hold_ms), false),
+    report_hidden(snapshot, config, &mut failures);
+    let (report, is_exceeded) = match &config.kind {
+        ReportKind::Partitions(limits) => partitions(snapshot, rows, limits, config.unknown_fails),
+        ReportKind::Topics(limits) => topics(snapshot, &rows, limits, config.unknown_fails),
+        ReportKind::Disks => (disks::report(snapshot, &rows, &mut failures), false),
+        ReportKind::Need(hold_ms) => (need::report(snapshot, &rows, *hold_ms), false),
     };
     (report, failures, is_exceeded)
 }
@@ -112,14 +119,14 @@ fn topic_columns() -> Vec<Column> {
 }
 
 /// That topics may be missing is a failure of a check, and a remark beside a report.
-fn tell_hidden(survey: &Survey, config: &Config, failures: &mut Vec<String>) {
+fn report_hidden(snapshot: &Snapshot, config: &Config, failures: &mut Vec<String>) {
     // An exporter has nobody who would read a remark at every look.
     let is_check = config.listen.is_some()
-        || match &config.view {
-            View::Partitions(limits) | View::Topics(limits) => limits.are_any(),
-            View::Disks | View::Need(_) => false,
+        || match &config.kind {
+            ReportKind::Partitions(limits) | ReportKind::Topics(limits) => limits.are_any(),
+            ReportKind::Disks | ReportKind::Need(_) => false,
         };
-    for prefix in &survey.hidden {
+    for prefix in &snapshot.hidden {
         let which = match prefix.as_str() {
             "" => "all topics".to_owned(),
             prefix => format!("all topics whose names begin with {prefix}"),
@@ -145,35 +152,38 @@ fn failures(rows: &[Row]) -> Vec<String> {
     failed.collect()
 }
 
-fn tell(failures: &[String]) {
-    for failure in failures.iter().take(TOLD) {
+fn print_failures(failures: &[String]) {
+    for failure in failures.iter().take(MAX_REASONS) {
         message(failure);
     }
-    if failures.len() > TOLD {
-        message(format_args!("{} more like these", failures.len() - TOLD));
+    if failures.len() > MAX_REASONS {
+        message(format_args!(
+            "{} more like these",
+            failures.len() - MAX_REASONS
+        ));
     }
 }
 
 /// Which partitions hold less than they should and are not at fault.
-fn tell_excused(survey: &Survey, limits: &Limits) {
+fn print_excused(snapshot: &Snapshot, limits: &Limits) {
     let Some(min_age_ms) = limits.min_age_ms else {
         return;
     };
-    let held = |one| held(one, min_age_ms, survey.now_ms);
+    let history = |one| history(one, min_age_ms, snapshot.now_ms);
     let count = |wanted| {
-        survey
-            .facts
+        snapshot
+            .partitions
             .iter()
-            .filter(|one| held(one) == wanted)
+            .filter(|one| history(one) == wanted)
             .count()
     };
-    match count(Held::Young) {
+    match count(History::Young) {
         1 => message("1 partition holds less and is young: nothing was ever deleted from it"),
         count => message(format_args!(
             "{count} partitions hold less and are young: nothing was ever deleted from them"
         )),
     }
-    match count(Held::Quiet) {
+    match count(History::Quiet) {
         1 => message(
             "1 partition holds less and is quiet: its settings keep more, and hardly anything is written to it",
         ),
@@ -185,55 +195,60 @@ fn tell_excused(survey: &Survey, limits: &Limits) {
 
 /// A row for each partition, or for each that exceeds a limit.
 fn partitions(
-    survey: &Survey,
+    snapshot: &Snapshot,
     rows: Vec<Row>,
     limits: &Limits,
     unknown_fails: bool,
 ) -> (Report, bool) {
     let mut report = Report::new(PREFIX, &COLUMNS);
     let mut is_exceeded = false;
-    for (mut row, facts) in rows.into_iter().zip(&survey.facts) {
+    for (mut row, state) in rows.into_iter().zip(&snapshot.partitions) {
         if limits.are_any() {
-            let newest = Newest::of(row.newest, row.past.newest);
-            let found = found(limits.judge(facts, newest, survey.now_ms), unknown_fails);
-            if found.is_empty() && row.failure.is_none() {
+            let newest = NewestTime::of(row.newest, row.past.newest);
+            let exceeded = counted(limits.check(state, newest, snapshot.now_ms), unknown_fails);
+            if exceeded.is_empty() && row.failure.is_none() {
                 continue;
             }
-            is_exceeded |= !found.is_empty();
-            row.notes.splice(0..0, found);
+            is_exceeded |= !exceeded.is_empty();
+            row.notes.splice(0..0, exceeded);
         }
-        report.push(cells(&row, survey.now_ms));
+        report.push(cells(&row, snapshot.now_ms));
     }
     (report, is_exceeded)
 }
 
 /// What counts against a row: a limit that nobody can tell to be kept is not kept, unless that is let pass.
-fn found(verdict: Verdict, unknown_fails: bool) -> Vec<String> {
-    let mut found = verdict.wrong;
+fn counted(result: CheckResult, unknown_fails: bool) -> Vec<String> {
+    let mut exceeded = result.exceeded;
     if unknown_fails {
-        found.extend(verdict.unknown);
+        exceeded.extend(result.unknown);
     }
-    found
+    exceeded
 }
 
 /// A row for each topic, or for each that exceeds a limit.
-fn topics(survey: &Survey, rows: &[Row], limits: &Limits, unknown_fails: bool) -> (Report, bool) {
+fn topics(
+    snapshot: &Snapshot,
+    rows: &[Row],
+    limits: &Limits,
+    unknown_fails: bool,
+) -> (Report, bool) {
     let mut report = Report::new(PREFIX, &topic_columns());
     let mut is_exceeded = false;
-    let mut facts = survey.facts.as_slice();
+    let mut partitions = snapshot.partitions.as_slice();
     for group in rows.chunk_by(|a, b| a.topic == b.topic) {
-        let (own, rest) = facts.split_at(group.len());
-        facts = rest;
+        let (own, rest) = partitions.split_at(group.len());
+        partitions = rest;
         let mut row = Row::sum(group);
         if limits.are_any() {
-            let found = judge_topic(limits, own, &row, survey.now_ms, unknown_fails);
-            if found.is_empty() && row.failure.is_none() {
+            let exceeded = check_topic(limits, own, &row, snapshot.now_ms, unknown_fails);
+            if exceeded.is_empty() && row.failure.is_none() {
                 continue;
             }
-            is_exceeded |= !found.is_empty();
-            row.notes.splice(0..0, found);
+            is_exceeded |= !exceeded.is_empty();
+            row.notes.splice(0..0, exceeded);
         }
-        let mut cells = cells(&row, survey.now_ms);
+        let mut cells = cells(&row, snapshot.now_ms);
         cells[1] = Cell::Integer(row.partition_count as i64);
         cells.remove(2);
         report.push(cells);
@@ -242,42 +257,42 @@ fn topics(survey: &Survey, rows: &[Row], limits: &Limits, unknown_fails: bool) -
 }
 
 /// What is wrong with a topic: with any of its partitions, but for the newest message, which may be in any.
-fn judge_topic(
+fn check_topic(
     limits: &Limits,
-    facts: &[Facts],
+    partitions: &[PartitionState],
     row: &Row,
     now_ms: i64,
     unknown_fails: bool,
 ) -> Vec<String> {
-    let newest = Newest::of(row.newest, row.past.newest);
+    let newest = NewestTime::of(row.newest, row.past.newest);
     let ages = Limits {
         max_stale_ms: None,
         ..*limits
     };
-    let mut wrong = Vec::new();
-    for one in facts {
+    let mut exceeded = Vec::new();
+    for one in partitions {
         let number = one.partition.unwrap_or(-1);
-        let judged = found(ages.judge(one, newest, now_ms), unknown_fails);
-        wrong.extend(
-            judged
+        let result = counted(ages.check(one, newest, now_ms), unknown_fails);
+        exceeded.extend(
+            result
                 .into_iter()
                 .map(|what| format!("partition {number} {what}")),
         );
     }
-    let surplus = wrong.len().saturating_sub(TOLD);
-    wrong.truncate(TOLD);
+    let surplus = exceeded.len().saturating_sub(MAX_REASONS);
+    exceeded.truncate(MAX_REASONS);
     if surplus > 0 {
-        wrong.push(format!("{surplus} more like these"));
+        exceeded.push(format!("{surplus} more like these"));
     }
     let stale = Limits {
         max_stale_ms: limits.max_stale_ms,
         ..Limits::default()
     };
     // Any partition that is known tells what holds for the topic's newest message.
-    if let Some(known) = facts.iter().find(|one| one.extent.is_ok()) {
-        wrong.extend(found(stale.judge(known, newest, now_ms), unknown_fails));
+    if let Some(known) = partitions.iter().find(|one| one.bounds.is_ok()) {
+        exceeded.extend(counted(stale.check(known, newest, now_ms), unknown_fails));
     }
-    wrong
+    exceeded
 }
 
 fn cells(row: &Row, now_ms: i64) -> Vec<Cell> {
@@ -310,7 +325,9 @@ fn cells(row: &Row, now_ms: i64) -> Vec<Cell> {
         row.rate_bytes.map_or(Cell::Unknown, Cell::ByteRate),
         retention_ms,
         retention_bytes,
-        told.and_then(|told| told.binds).map(Binds::name).into(),
+        told.and_then(|told| told.limited_by)
+            .map(LimitedBy::name)
+            .into(),
         duration(told.and_then(|told| told.keeps_min_ms)),
         duration(told.and_then(|told| told.keeps_max_ms)),
         duration(told.and_then(|told| told.full_in_ms)),

@@ -4,8 +4,8 @@ use tools::kafka::KafkaError;
 use tools::kafka::error::code;
 use tools::units::format_duration_ms;
 
-use crate::facts::{Extent, Facts, Message, Past};
-use crate::forecast::{Binds, Change, Forecast, Log, Settings, apply, forecast};
+use crate::forecast::{Forecast, LimitedBy, Log, Settings, WhatIf, apply, forecast};
+use crate::partition_state::{LogBounds, Message, PartitionState, PastMessages};
 
 /// A partition, or a topic with all its partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,7 +21,7 @@ pub(crate) struct Row {
     /// The message with the latest time.
     pub(crate) newest: Option<Message>,
     /// The first message, and the one with the latest time, of those that are not dated ahead.
-    pub(crate) past: Past,
+    pub(crate) past: PastMessages,
     /// Offsets from the log start to the end.
     pub(crate) records: Option<i64>,
     /// Bytes of the leader's log.
@@ -42,47 +42,47 @@ pub(crate) struct Row {
 
 /// Since when, and how it would be otherwise.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct View<'a> {
+pub(crate) struct Context<'a> {
     /// When the cluster was asked.
     pub(crate) now_ms: i64,
     /// Of how much time the rate is.
     pub(crate) window_ms: i64,
     /// What would be otherwise.
-    pub(crate) changes: &'a [Change],
+    pub(crate) what_if: &'a [WhatIf],
 }
 
 impl Row {
     /// The row of a partition.
-    pub(crate) fn new(facts: &Facts, view: View<'_>) -> Row {
+    pub(crate) fn new(state: &PartitionState, context: Context<'_>) -> Row {
         let mut row = Row {
-            topic: facts.topic.clone(),
-            partition: facts.partition,
+            topic: state.topic.clone(),
+            partition: state.partition,
             partition_count: 1,
             ..Row::default()
         };
-        let extent = match &facts.extent {
-            Ok(extent) => extent,
+        let bounds = match &state.bounds {
+            Ok(bounds) => bounds,
             Err(error) => {
                 row.failure = Some(refusal(error));
                 return row;
             }
         };
-        row.oldest = extent.oldest;
-        row.newest = extent.newest;
-        row.past = Past {
-            oldest: extent.oldest_past(view.now_ms),
-            newest: extent.newest_past(view.now_ms),
+        row.oldest = bounds.oldest;
+        row.newest = bounds.newest;
+        row.past = PastMessages {
+            oldest: bounds.oldest_past(context.now_ms),
+            newest: bounds.newest_past(context.now_ms),
         };
-        row.records = Some(extent.end - extent.log_start);
-        row.bytes = facts.bytes.as_ref().ok().copied();
-        let rate = rate(extent, view);
+        row.records = Some(bounds.end - bounds.log_start);
+        row.bytes = state.bytes.as_ref().ok().copied();
+        let rate = rate(bounds, context);
         row.rate_records = rate.map(|rate| rate.records);
-        row.rate_bytes = rate_bytes(extent, row.rate_records, row.bytes);
-        row.settings = facts.settings.as_ref().ok().cloned();
-        row.notes.extend(remarks(facts, extent, rate, view));
+        row.rate_bytes = rate_bytes(bounds, row.rate_records, row.bytes);
+        row.settings = state.settings.as_ref().ok().cloned();
+        row.notes.extend(remarks(state, bounds, rate, context));
         if let Some(mut settings) = row.settings.take() {
             apply(
-                view.changes,
+                context.what_if,
                 &mut settings,
                 &mut [&mut row.rate_records, &mut row.rate_bytes],
             );
@@ -92,7 +92,7 @@ impl Row {
                 age_ms: row
                     .past
                     .oldest
-                    .and_then(|oldest| oldest.age_ms(view.now_ms)),
+                    .and_then(|oldest| oldest.age_ms(context.now_ms)),
             };
             let told = forecast(&settings, &log);
             row.notes.extend(explanations(&settings, &told));
@@ -118,7 +118,7 @@ impl Row {
             .min_by_key(|message| message.time_ms);
         let newest = rows.iter().filter_map(|row| row.newest);
         sum.newest = newest.max_by_key(|message| message.time_ms);
-        sum.past = Past {
+        sum.past = PastMessages {
             oldest: sum.oldest,
             newest: rows
                 .iter()
@@ -166,7 +166,7 @@ fn sum_forecast(rows: &[Row]) -> Option<Forecast> {
         .iter()
         .min_by_key(|one| one.keeps_min_ms.unwrap_or(i64::MAX))?;
     Some(Forecast {
-        binds: tightest.binds,
+        limited_by: tightest.limited_by,
         keeps_min_ms: every(|one| one.keeps_min_ms).and_then(|all| all.into_iter().min()),
         keeps_max_ms: every(|one| one.keeps_max_ms).and_then(|all| all.into_iter().max()),
         full_in_ms: all.iter().filter_map(|one| one.full_in_ms).min(),
@@ -201,18 +201,18 @@ pub(crate) struct Rate {
 }
 
 /// What was written within the window, or since the first message where all of the log is younger.
-fn rate(extent: &Extent, view: View<'_>) -> Option<Rate> {
-    let written = extent.end - extent.window_start? - extent.window_ahead;
-    let oldest = extent.oldest_past(view.now_ms);
+fn rate(bounds: &LogBounds, context: Context<'_>) -> Option<Rate> {
+    let written = bounds.end - bounds.window_start? - bounds.window_ahead;
+    let oldest = bounds.oldest_past(context.now_ms);
     // Nothing that it has is of a time that the window could have.
-    if extent.oldest.is_some() && oldest.is_none() {
+    if bounds.oldest.is_some() && oldest.is_none() {
         return None;
     }
-    let oldest = oldest.filter(|oldest| extent.window_start == Some(oldest.offset));
+    let oldest = oldest.filter(|oldest| bounds.window_start == Some(oldest.offset));
     let since_oldest_ms = oldest
         .and_then(|oldest| oldest.time_ms)
-        .map(|time| view.now_ms.saturating_sub(time));
-    match since_oldest_ms.filter(|age| *age < view.window_ms) {
+        .map(|time| context.now_ms.saturating_sub(time));
+    match since_oldest_ms.filter(|age| *age < context.window_ms) {
         // The first message begins the time and is not written within it.
         Some(age_ms) if age_ms > 0 => Some(Rate {
             records: (written - 1).max(0) as f64 * 1000.0 / age_ms as f64,
@@ -221,62 +221,67 @@ fn rate(extent: &Extent, view: View<'_>) -> Option<Rate> {
         // It has just been written.
         Some(_) => None,
         None => Some(Rate {
-            records: written.max(0) as f64 * 1000.0 / view.window_ms as f64,
-            over_ms: view.window_ms,
+            records: written.max(0) as f64 * 1000.0 / context.window_ms as f64,
+            over_ms: context.window_ms,
         }),
     }
 }
 
-fn rate_bytes(extent: &Extent, rate_records: Option<f64>, bytes: Option<u64>) -> Option<f64> {
+fn rate_bytes(bounds: &LogBounds, rate_records: Option<f64>, bytes: Option<u64>) -> Option<f64> {
     let rate = rate_records?;
     if rate == 0.0 {
         return Some(0.0);
     }
-    let offsets = extent.end - extent.log_start;
+    let offsets = bounds.end - bounds.log_start;
     (offsets > 0).then_some(rate * bytes? as f64 / offsets as f64)
 }
 
 /// What is to be said about the facts themselves.
-fn remarks(facts: &Facts, extent: &Extent, rate: Option<Rate>, view: View<'_>) -> Vec<String> {
+fn remarks(
+    state: &PartitionState,
+    bounds: &LogBounds,
+    rate: Option<Rate>,
+    context: Context<'_>,
+) -> Vec<String> {
     let mut notes = Vec::new();
-    if extent.log_start == extent.end {
+    if bounds.log_start == bounds.end {
         let emptied = "empty: all was deleted".to_owned();
-        notes.push(if extent.end == 0 {
+        notes.push(if bounds.end == 0 {
             "never written to".to_owned()
         } else {
             emptied
         });
-    } else if extent.oldest.is_none() {
+    } else if bounds.oldest.is_none() {
         notes.push("no message, only what transactions left".to_owned());
     }
-    if extent.oldest.is_some_and(|oldest| oldest.time_ms.is_none()) {
+    if bounds.oldest.is_some_and(|oldest| oldest.time_ms.is_none()) {
         notes.push("the oldest message has no time".to_owned());
     }
     let ahead = |message: Option<Message>| {
-        let message = message.filter(|message| message.is_ahead(view.now_ms))?;
-        let by_ms = message.time_ms?.saturating_sub(view.now_ms);
+        let message = message.filter(|message| message.is_ahead(context.now_ms))?;
+        let by_ms = message.time_ms?.saturating_sub(context.now_ms);
         Some(format_duration_ms(by_ms))
     };
-    if let Some(by) = ahead(extent.oldest) {
+    if let Some(by) = ahead(bounds.oldest) {
         notes.push(format!("age not known: the oldest is {by} in the future"));
     }
-    if let Some(by) = ahead(extent.newest) {
+    if let Some(by) = ahead(bounds.newest) {
         notes.push(format!("the newest is {by} in the future"));
     }
     match rate {
-        _ if extent.log_start == extent.end => {}
-        None if extent.no_window.is_some() => {
-            let why = extent.no_window.as_deref().unwrap_or_default();
+        _ if bounds.log_start == bounds.end => {}
+        None if bounds.no_window.is_some() => {
+            let why = bounds.no_window.as_deref().unwrap_or_default();
             notes.push(format!("rate not known: {why}"));
         }
-        None if extent.oldest.is_some() && extent.oldest_past(view.now_ms).is_none() => {
+        None if bounds.oldest.is_some() && bounds.oldest_past(context.now_ms).is_none() => {
             notes.push("rate not known: all is dated ahead".to_owned());
         }
-        None if extent.window_start.is_none() => {
+        None if bounds.window_start.is_none() => {
             notes.push("rate not known: no look-up by time here".to_owned());
         }
         None => notes.push("rate not known: all is from now".to_owned()),
-        Some(rate) if rate.over_ms < view.window_ms => {
+        Some(rate) if rate.over_ms < context.window_ms => {
             notes.push(format!("rate of {} only", format_duration_ms(rate.over_ms)));
         }
         Some(_) => {}
@@ -285,13 +290,13 @@ fn remarks(facts: &Facts, extent: &Extent, rate: Option<Rate>, view: View<'_>) -
         code::UNSUPPORTED_FEATURE => "not told here".to_owned(),
         _ => error.to_string(),
     };
-    if let Err(error) = &facts.bytes {
+    if let Err(error) = &state.bytes {
         notes.push(format!("bytes not known: {}", why(error)));
     }
-    if let Err(error) = &facts.settings {
+    if let Err(error) = &state.settings {
         notes.push(format!("settings not known: {}", why(error)));
     }
-    notes.extend(extent.notes.iter().chain(&facts.notes).cloned());
+    notes.extend(bounds.notes.iter().chain(&state.notes).cloned());
     notes
 }
 
@@ -304,8 +309,8 @@ fn explanations(settings: &Settings, told: &Forecast) -> Vec<String> {
     if settings.tiered {
         notes.push("tiered: bytes are the local ones, forecast by time alone".to_owned());
     }
-    match told.binds {
-        Some(Binds::None) => notes.push("kept for ever".to_owned()),
+    match told.limited_by {
+        Some(LimitedBy::None) => notes.push("kept for ever".to_owned()),
         None => notes.push("retention.bytes may bind: its rate is not known".to_owned()),
         Some(_) => {}
     }

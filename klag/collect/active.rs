@@ -8,18 +8,18 @@ use tools::kafka::cluster::groups::offsets_partition;
 use tools::kafka::cluster::{GroupKind, Metadata, Patience};
 use tools::kafka::wire::Wire;
 
-use super::groups::{Found, partition_count};
-use super::places::{Committed, Place};
-use super::{Failure, Part, Scope, now_ms};
+use super::group_partitions::{CommittedOffset, GroupPartition};
+use super::groups::{DescribedGroup, partition_count};
+use super::{Failure, QueryKind, Scope, now_ms};
 
-/// Leaves out the places of topics in which their group has no member and has not committed for `--active TIME`.
+/// Leaves out the partitions of topics in which their group has no member and has not committed for `--active TIME`.
 ///
 /// What is not known is not left out.
 pub(super) fn retain(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
     scope: &Scope,
-    (found, places): (&[Found], &mut Vec<Place>),
+    (found, group_partitions): (&[DescribedGroup], &mut Vec<GroupPartition>),
     times: &mut CommitTimes,
     patience: &mut Patience<'_>,
     failures: &mut Vec<Failure>,
@@ -27,11 +27,20 @@ pub(super) fn retain(
     let Some(active_ms) = scope.active_ms else {
         return;
     };
-    let held = held(found, places);
-    let pair = |place: &Place| (place.group.name.clone(), Arc::clone(&place.topic));
+    let held = held(found, group_partitions);
+    let pair = |group_partition: &GroupPartition| {
+        (
+            group_partition.group.name.clone(),
+            Arc::clone(&group_partition.topic),
+        )
+    };
     let count = partition_count(metadata);
     let mut partitions = BTreeMap::new();
-    for (group, _) in places.iter().map(pair).filter(|pair| !held.contains(pair)) {
+    for (group, _) in group_partitions
+        .iter()
+        .map(pair)
+        .filter(|pair| !held.contains(pair))
+    {
         let partition = offsets_partition(&group, count);
         partitions.insert(group, partition);
     }
@@ -56,24 +65,33 @@ pub(super) fn retain(
             [] => String::new(),
             partitions => format!(" {partitions:?}"),
         };
-        Part::Offsets.failed(format!(
+        QueryKind::Offsets.failed(format!(
             "--active can't read the times of commits in {OFFSETS_TOPIC}{partitions}: {reason}"
         ))
     }));
     let unread: HashSet<i32> = failed.into_iter().map(|(partition, _)| partition).collect();
-    places.retain(|place| {
-        let is_unknown = || match partitions.get(&place.group.name).copied().flatten() {
+    group_partitions.retain(|group_partition| {
+        let is_unknown = || match partitions
+            .get(&group_partition.group.name)
+            .copied()
+            .flatten()
+        {
             Some(partition) => unread.contains(&partition),
             None => true,
         };
-        held.contains(&pair(place))
+        held.contains(&pair(group_partition))
             || is_unknown()
-            || times.last_ms(&place.group.name, &place.topic).is_some()
+            || times
+                .last_ms(&group_partition.group.name, &group_partition.topic)
+                .is_some()
     });
 }
 
 /// Groups and topics that stay whenever the group committed: it has a member there, or that is not known.
-fn held(found: &[Found], places: &[Place]) -> HashSet<(String, Arc<str>)> {
+fn held(
+    found: &[DescribedGroup],
+    group_partitions: &[GroupPartition],
+) -> HashSet<(String, Arc<str>)> {
     let mut held = HashSet::new();
     let mut whole = HashSet::new();
     for found in found {
@@ -96,10 +114,13 @@ fn held(found: &[Found], places: &[Place]) -> HashSet<(String, Arc<str>)> {
         }
         held.extend(owned);
     }
-    for place in places {
-        let is_unknown = matches!(place.committed, Committed::Failed(_));
-        if is_unknown || whole.contains(&place.group.name) {
-            held.insert((place.group.name.clone(), Arc::clone(&place.topic)));
+    for group_partition in group_partitions {
+        let is_unknown = matches!(group_partition.committed, CommittedOffset::Failed(_));
+        if is_unknown || whole.contains(&group_partition.group.name) {
+            held.insert((
+                group_partition.group.name.clone(),
+                Arc::clone(&group_partition.topic),
+            ));
         }
     }
     held
@@ -131,27 +152,27 @@ mod tests {
         };
         let seen = |kind, members: Result<Vec<Member>, KafkaError>, committed| {
             let group = group(members.as_ref().ok().map(Vec::len));
-            let place = |topic: &str| Place {
+            let group_partition = |topic: &str| GroupPartition {
                 group: Arc::clone(&group),
                 topic: topic.into(),
                 partition: 0,
                 owner: None,
                 committed: Clone::clone(&committed),
             };
-            let places = ["a", "b"].map(place);
+            let group_partitions = ["a", "b"].map(group_partition);
             let state = "Stable".to_owned();
-            let found = Found {
+            let found = DescribedGroup {
                 description: members.map(|members| Description { state, members }),
                 group,
                 kind,
                 error: None,
             };
-            let held = held(&[found], &places);
+            let held = held(&[found], &group_partitions);
             let mut topics: Vec<String> = held.iter().map(|(_, topic)| topic.to_string()).collect();
             topics.sort_unstable();
             topics.join(" ")
         };
-        let at = Committed::At(Some(1));
+        let at = CommittedOffset::At(Some(1));
         let classic = GroupKind::Classic;
         assert_eq!(seen(classic, Ok(Vec::new()), at.clone()), "");
         assert_eq!(seen(classic, Ok(vec![owner(&["a"])]), at.clone()), "a");
@@ -162,7 +183,7 @@ mod tests {
         );
         assert_eq!(seen(classic, Err(KafkaError::of(29)), at.clone()), "a b");
         assert_eq!(seen(GroupKind::Share, Ok(Vec::new()), at), "a b");
-        let failed = Committed::Failed("silent".to_owned());
+        let failed = CommittedOffset::Failed("silent".to_owned());
         assert_eq!(seen(classic, Ok(Vec::new()), failed), "a b");
     }
 }

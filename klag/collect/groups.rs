@@ -12,12 +12,12 @@ use tools::kafka::cluster::{
 use tools::kafka::error::{KafkaError, code};
 use tools::kafka::wire::Wire;
 
-use super::{Failure, FailureKind, GroupNames, Part, Scope};
+use super::{Failure, FailureKind, GroupNames, QueryKind, Scope};
 use crate::row::Group;
 
 /// A group, or why nothing is known of it.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct DescribedGroup {
     pub(super) group: Arc<Group>,
     pub(super) kind: GroupKind,
     /// Its members, or why they were not told.
@@ -26,8 +26,8 @@ pub(super) struct Found {
     pub(super) error: Option<String>,
 }
 
-impl Found {
-    fn new(listed: &Listed, description: Result<Description, KafkaError>) -> Found {
+impl DescribedGroup {
+    fn new(listed: &Listed, description: Result<Description, KafkaError>) -> DescribedGroup {
         let described = description.as_ref().ok();
         let members = described.map(|description| description.members.len());
         let state = described.map(|description| description.state.clone());
@@ -39,7 +39,7 @@ impl Found {
             members,
             coordinator: Some(listed.coordinator),
         };
-        Found {
+        DescribedGroup {
             group: Arc::new(group),
             kind: listed.kind,
             description,
@@ -47,12 +47,12 @@ impl Found {
         }
     }
 
-    fn absent(name: &str, reason: String) -> Found {
+    fn absent(name: &str, reason: String) -> DescribedGroup {
         let group = Group {
             name: name.to_owned(),
             ..Group::default()
         };
-        Found {
+        DescribedGroup {
             group: Arc::new(group),
             kind: GroupKind::Classic,
             description: Ok(Description::default()),
@@ -62,9 +62,9 @@ impl Found {
 }
 
 /// What there is of groups.
-pub(super) struct Finding {
+pub(super) struct FoundGroups {
     /// The wanted ones, by name.
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<DescribedGroup>,
     /// The names of all that were listed, wanted or not.
     pub(super) listed: Vec<String>,
 }
@@ -77,7 +77,7 @@ pub(super) fn find(
     known: &mut GroupNames,
     patience: &mut Patience<'_>,
     failures: &mut Vec<Failure>,
-) -> Finding {
+) -> FoundGroups {
     let brokers = metadata.broker_ids();
     let mut listing = list_groups(wire, &brokers, patience);
     let cannot_list = listing
@@ -88,14 +88,14 @@ pub(super) fn find(
     let named = scope.groups.plain_names();
     if !(cannot_list && named.is_some()) {
         failures.extend(listing.errors.iter().map(|(broker, error)| {
-            Part::Groups.failed(format!(
+            QueryKind::Groups.failed(format!(
                 "the groups of broker {broker} can't be listed: {error}"
             ))
         }));
     }
-    let headless = headless(metadata);
-    if let (Some(partitions), None) = (in_words(&headless), &named) {
-        failures.push(Part::Groups.failed(format!(
+    let leaderless = leaderless(metadata);
+    if let (Some(partitions), None) = (in_words(&leaderless), &named) {
+        failures.push(QueryKind::Groups.failed(format!(
             "{OFFSETS_TOPIC} {partitions} no leader: their groups can't be asked for"
         )));
     }
@@ -108,12 +108,12 @@ pub(super) fn find(
     });
     let listed: BTreeSet<&str> = listing.groups.iter().map(|g| g.name.as_str()).collect();
     let count = partition_count(metadata);
-    let is_headless =
-        |name: &str| offsets_partition(name, count).is_some_and(|p| headless.contains(&p));
+    let is_leaderless =
+        |name: &str| offsets_partition(name, count).is_some_and(|p| leaderless.contains(&p));
     let mut unlisted: Vec<String> = named;
     let missed = known
         .iter()
-        .filter(|name| is_headless(name) && scope.groups.takes(name));
+        .filter(|name| is_leaderless(name) && scope.groups.takes(name));
     unlisted.extend(missed.cloned());
     unlisted.retain(|name| !listed.contains(name.as_str()));
     unlisted.sort_unstable();
@@ -122,11 +122,11 @@ pub(super) fn find(
     let silent: Vec<i32> = listing.errors.iter().map(|(broker, _)| *broker).collect();
     let mut absent = Vec::new();
     let (lost, to_find): (Vec<String>, Vec<String>) =
-        unlisted.into_iter().partition(|name| is_headless(name));
+        unlisted.into_iter().partition(|name| is_leaderless(name));
     for name in lost {
         let partition = offsets_partition(&name, count).unwrap_or(0);
         let reason = format!("no coordinator: {OFFSETS_TOPIC} [{partition}] has no leader");
-        absent.push(Found::absent(&name, reason));
+        absent.push(DescribedGroup::absent(&name, reason));
     }
     let coordinators = coordinators(wire, &to_find, patience);
     for (name, coordinator) in to_find.into_iter().zip(coordinators) {
@@ -140,16 +140,22 @@ pub(super) fn find(
             }),
             Ok(broker) if silent.contains(&broker) => {
                 let reason = format!("its coordinator, broker {broker}, does not answer");
-                absent.push(Found::absent(&name, reason));
+                absent.push(DescribedGroup::absent(&name, reason));
             }
             Ok(_) if scope.allow_empty => {}
-            Ok(_) => absent.push(Found::absent(&name, "there is no such group".to_owned())),
+            Ok(_) => absent.push(DescribedGroup::absent(
+                &name,
+                "there is no such group".to_owned(),
+            )),
             Err(error) => {
-                absent.push(Found::absent(&name, format!("no coordinator: {error}")));
+                absent.push(DescribedGroup::absent(
+                    &name,
+                    format!("no coordinator: {error}"),
+                ));
             }
         }
     }
-    remember(known, &listing.groups, &is_headless);
+    remember(known, &listing.groups, &is_leaderless);
     let mut found = describe(wire, &listing.groups, cannot_list, patience);
     found.extend(absent);
     retain_states(&mut found, scope, failures);
@@ -157,25 +163,26 @@ pub(super) fn find(
     failures.extend(found.iter().filter_map(|found| {
         let error = found.description.as_ref().err()?;
         let name = &found.group.name;
-        Some(Part::Groups.failed(format!("the members of group {name} are not told: {error}")))
+        Some(QueryKind::Groups.failed(format!("the members of group {name} are not told: {error}")))
     }));
-    Finding {
+    FoundGroups {
         found,
         listed: everyone,
     }
 }
 
 /// Leaves out groups in other states than those that are asked for, if any are.
-fn retain_states(found: &mut Vec<Found>, scope: &Scope, failures: &mut Vec<Failure>) {
+fn retain_states(found: &mut Vec<DescribedGroup>, scope: &Scope, failures: &mut Vec<Failure>) {
     if scope.states.is_empty() {
         return;
     }
-    let state_of = |found: &Found| found.group.state.as_deref().map(str::to_ascii_lowercase);
+    let state_of =
+        |found: &DescribedGroup| found.group.state.as_deref().map(str::to_ascii_lowercase);
     let states: BTreeSet<String> = found.iter().filter_map(state_of).collect();
     for state in scope.states.iter().filter(|state| !states.contains(*state)) {
         if !scope.allow_empty {
             let reason = format!("no group is in the state {state}");
-            failures.push(Part::Groups.failed_by(FailureKind::Unmatched, reason));
+            failures.push(QueryKind::Groups.failed_by(FailureKind::Unmatched, reason));
         }
     }
     // A group of which nothing is known is in no state, and is still not seen.
@@ -186,8 +193,8 @@ fn retain_states(found: &mut Vec<Found>, scope: &Scope, failures: &mut Vec<Failu
 }
 
 /// A group that is gone is forgotten, one whose coordinator is gone is not.
-fn remember(known: &mut GroupNames, listed: &[Listed], is_headless: &dyn Fn(&str) -> bool) {
-    known.retain(|name| is_headless(name));
+fn remember(known: &mut GroupNames, listed: &[Listed], is_leaderless: &dyn Fn(&str) -> bool) {
+    known.retain(|name| is_leaderless(name));
     known.extend(listed.iter().map(|group| group.name.clone()));
 }
 
@@ -197,7 +204,7 @@ fn describe(
     groups: &[Listed],
     cannot_describe: bool,
     patience: &mut Patience<'_>,
-) -> Vec<Found> {
+) -> Vec<DescribedGroup> {
     let is_empty = |group: &Listed| {
         let state = group.state.as_deref();
         cannot_describe || matches!(state, Some("Empty" | "Dead"))
@@ -215,7 +222,7 @@ fn describe(
         .map(|group| {
             let nobody = || Ok(Description::default());
             let description = described.remove(group.name.as_str());
-            let mut found = Found::new(group, description.unwrap_or_else(nobody));
+            let mut found = DescribedGroup::new(group, description.unwrap_or_else(nobody));
             if cannot_describe {
                 let mut unknown = (*found.group).clone();
                 unknown.members = None;
@@ -233,7 +240,7 @@ pub(super) fn partition_count(metadata: &Metadata) -> usize {
 }
 
 /// The partitions of the offsets topic that nobody leads.
-fn headless(metadata: &Metadata) -> Vec<i32> {
+fn leaderless(metadata: &Metadata) -> Vec<i32> {
     let topic = metadata.topic(OFFSETS_TOPIC);
     let partitions = topic.iter().flat_map(|topic| &topic.partitions);
     partitions

@@ -14,9 +14,9 @@ use tools::kafka::wire::Wire;
 use tools::units::CLOCK_TOLERANCE_MS;
 
 use super::Scope;
-use super::places::Place;
-use super::rights::{Hidden, refusal};
-use crate::lag::{Log, Note};
+use super::authorization::{HiddenTopics, refusal};
+use super::group_partitions::GroupPartition;
+use crate::lag::{LagNote, Log};
 use crate::row::Row;
 
 type Key = (Arc<str>, i32);
@@ -32,25 +32,28 @@ pub(crate) struct Logs {
     /// Partitions that are not there, for telling a deleted one from one that does not answer.
     gone: HashSet<Key>,
     /// Topics of which the cluster says nothing but why.
-    hidden: Hidden,
+    hidden: HiddenTopics,
 }
 
 impl Logs {
-    /// Asks for the partitions of `places`, or all of the topics where the scope says so.
+    /// Asks for the partitions of `group_partitions`, or all of the topics where the scope says so.
     pub(super) fn ask(
         wire: &mut Wire<'_>,
         metadata: &Metadata,
-        places: &[Place],
-        hidden: Hidden,
+        group_partitions: &[GroupPartition],
+        hidden: HiddenTopics,
         scope: &Scope,
         patience: &mut Patience<'_>,
     ) -> Result<Logs, ContactError> {
         let existing = existing_partitions(metadata);
         let mut keys: HashSet<Key> = HashSet::new();
         let mut gone = HashSet::new();
-        for place in places {
-            let key = (Arc::clone(&place.topic), place.partition);
-            if existing.contains(&(&*place.topic, place.partition)) {
+        for group_partition in group_partitions {
+            let key = (
+                Arc::clone(&group_partition.topic),
+                group_partition.partition,
+            );
+            if existing.contains(&(&*group_partition.topic, group_partition.partition)) {
                 keys.insert(key);
             } else {
                 gone.insert(key);
@@ -112,21 +115,23 @@ impl Logs {
     }
 
     /// The log of a partition, or what there is to say instead.
-    pub(super) fn of(&self, topic: &Arc<str>, partition: i32) -> Result<Log, Note> {
+    pub(super) fn of(&self, topic: &Arc<str>, partition: i32) -> Result<Log, LagNote> {
         let key = (Arc::clone(topic), partition);
         if let Some(error) = self.hidden.get(&**topic).filter(|error| !is_gone(error)) {
-            return Err(Note::Unanswered(refusal(error)));
+            return Err(LagNote::Unanswered(refusal(error)));
         }
         if self.gone.contains(&key) {
-            return Err(Note::Gone("there is no such partition any more".to_owned()));
+            return Err(LagNote::Gone(
+                "there is no such partition any more".to_owned(),
+            ));
         }
         match self.ends.get(&key) {
             Some(Ok(log)) => Ok(*log),
-            Some(Err(error)) if is_gone(error) => {
-                Err(Note::Gone("there is no such partition any more".to_owned()))
-            }
-            Some(Err(error)) => Err(Note::Unanswered(refusal(error))),
-            None => Err(Note::Unanswered("it was not asked for".to_owned())),
+            Some(Err(error)) if is_gone(error) => Err(LagNote::Gone(
+                "there is no such partition any more".to_owned(),
+            )),
+            Some(Err(error)) => Err(LagNote::Unanswered(refusal(error))),
+            None => Err(LagNote::Unanswered("it was not asked for".to_owned())),
         }
     }
 
@@ -242,7 +247,7 @@ pub(super) fn mark_stale(
             Some(Ok(true)) => row.stale_ms = Some(limit_ms),
             Some(Err(error)) => {
                 let reason = format!("newest record unknown: {error}");
-                row.lag.notes.push(Note::Unanswered(reason));
+                row.lag.notes.push(LagNote::Unanswered(reason));
             }
             Some(Ok(false)) | None => {}
         }

@@ -4,11 +4,11 @@
 //! shows as less behind than it was, never as ahead of the end.
 
 mod active;
+mod authorization;
+mod group_partitions;
 mod groups;
 mod logs;
-mod places;
-mod rights;
-mod selected;
+mod selection;
 mod sizes;
 mod times;
 
@@ -22,11 +22,11 @@ use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{CommitTimes, Metadata, Patience, Topics, metadata_over};
 use tools::kafka::wire::Wire;
 
-use crate::lag::{self, Lag, Note, Reader, Unread};
-use crate::limits::{Limit, Line, UnknownRule};
+use crate::lag::{self, Lag, LagNote, ReaderIsolation, Unread};
+use crate::limits::{Limit, LimitLine, UnknownRule};
 use crate::row::{Group, Row};
+use group_partitions::{CommittedOffset, GroupPartition};
 use logs::Logs;
-use places::{Committed, Place};
 use sizes::Sizes;
 
 /// What to look at.
@@ -43,8 +43,8 @@ pub(crate) struct Scope {
     /// What was said of what is not known.
     pub(crate) unknown: UnknownRule,
     /// The lines of all files of limits.
-    pub(crate) lines: Vec<Line>,
-    pub(crate) reader: Reader,
+    pub(crate) lines: Vec<LimitLine>,
+    pub(crate) reader: ReaderIsolation,
     /// Whether to look for the first unread records.
     pub(crate) wants_time: bool,
     /// Whether to ask for all partitions of the topics, read by a group or not.
@@ -75,32 +75,32 @@ pub(crate) struct Snapshot {
 
 /// How a look ends that found no limit exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum Completeness {
     /// All of it.
-    All,
+    Complete,
     /// All of it, and something that a limit is on can't be told.
     Undetermined,
     /// Not all of it.
-    Partly,
+    Incomplete,
 }
 
 impl Snapshot {
     /// Whether all was seen that was asked for.
-    pub(crate) fn seen(&self, scope: &Scope) -> Seen {
+    pub(crate) fn completeness(&self, scope: &Scope) -> Completeness {
         if self.rows.iter().any(Row::has_unanswered) {
-            return Seen::Partly;
+            return Completeness::Incomplete;
         }
-        let mut seen = Seen::All;
+        let mut completeness = Completeness::Complete;
         for failure in &self.failures {
             match failure.kind {
                 FailureKind::MayBeHidden if !scope.is_check => {}
                 FailureKind::NothingThere if scope.unknown == UnknownRule::Fail => {
-                    seen = Seen::Undetermined;
+                    completeness = Completeness::Undetermined;
                 }
-                _ => return Seen::Partly,
+                _ => return Completeness::Incomplete,
             }
         }
-        seen
+        completeness
     }
 
     /// How many names, patterns, states and lines of limits fit nothing, or nothing that a group reads.
@@ -112,11 +112,11 @@ impl Snapshot {
     }
 
     /// Whether a question of this part was not answered.
-    pub(crate) fn has_failed(&self, part: Part) -> bool {
+    pub(crate) fn has_failed(&self, part: QueryKind) -> bool {
         let is_unanswered = match part {
-            Part::Offsets => self.rows.iter().any(Row::is_unanswered),
-            Part::Times => self.rows.iter().any(Row::is_time_unanswered),
-            Part::Cluster | Part::Groups | Part::LogDirs => false,
+            QueryKind::Offsets => self.rows.iter().any(Row::is_unanswered),
+            QueryKind::Times => self.rows.iter().any(Row::is_time_unanswered),
+            QueryKind::Cluster | QueryKind::Groups | QueryKind::LogDirs => false,
         };
         is_unanswered || self.failures.iter().any(|failure| failure.part == part)
     }
@@ -126,7 +126,7 @@ impl Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// What it was about.
-    pub(crate) part: Part,
+    pub(crate) part: QueryKind,
     /// What went wrong.
     pub(crate) kind: FailureKind,
     /// What there is to say.
@@ -148,7 +148,7 @@ pub(crate) enum FailureKind {
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum QueryKind {
     /// Brokers and topics.
     Cluster,
     /// Groups and their members.
@@ -161,14 +161,14 @@ pub(crate) enum Part {
     LogDirs,
 }
 
-impl Part {
+impl QueryKind {
     /// Every part with its name.
-    pub(crate) const NAMES: [(Part, &'static str); 5] = [
-        (Part::Cluster, "cluster"),
-        (Part::Groups, "groups"),
-        (Part::Offsets, "offsets"),
-        (Part::Times, "times"),
-        (Part::LogDirs, "log_dirs"),
+    pub(crate) const NAMES: [(QueryKind, &'static str); 5] = [
+        (QueryKind::Cluster, "cluster"),
+        (QueryKind::Groups, "groups"),
+        (QueryKind::Offsets, "offsets"),
+        (QueryKind::Times, "times"),
+        (QueryKind::LogDirs, "log_dirs"),
     ];
 
     fn failed(self, reason: impl Into<String>) -> Failure {
@@ -183,7 +183,7 @@ impl Part {
 
 /// What looks before this one have found.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct CollectState {
     groups: GroupNames,
     commit_times: CommitTimes,
 }
@@ -195,7 +195,7 @@ type GroupNames = BTreeSet<String>;
 pub(crate) fn collect(
     client: &Client,
     scope: &Scope,
-    known: &mut Known,
+    known: &mut CollectState,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Snapshot, ContactError> {
     let mut wire = Wire::new(client);
@@ -212,41 +212,52 @@ pub(crate) fn collect(
         &mut failures,
     );
     let found = &finding.found;
-    let positions = places::ask(&mut wire, found, &metadata, &mut patience);
-    let hidden = rights::look_up(
+    let positions = group_partitions::ask(&mut wire, found, &metadata, &mut patience);
+    let hidden = authorization::look_up(
         &mut wire,
         &mut metadata,
         scope,
-        &places::topics_of(found, &positions),
+        &group_partitions::topics_of(found, &positions),
         &mut patience,
         &mut failures,
     );
-    let (mut places, groups_alone) = places::all(found, positions, &metadata, scope);
+    let (mut group_partitions, groups_alone) =
+        group_partitions::all(found, positions, &metadata, scope);
     active::retain(
         &mut wire,
         &metadata,
         scope,
-        (found, &mut places),
+        (found, &mut group_partitions),
         &mut known.commit_times,
         &mut patience,
         &mut failures,
     );
-    selected::check(
+    selection::check(
         scope,
         &finding,
         &metadata,
         &hidden,
-        (&places, &groups_alone),
+        (&group_partitions, &groups_alone),
         &mut failures,
     );
     if scope.wants_all_logs && (scope.groups.is_chosen() || !scope.states.is_empty()) {
         // Groups that are chosen choose the topics that they read.
-        let read: BTreeSet<&str> = places.iter().map(|place| &*place.topic).collect();
+        let read: BTreeSet<&str> = group_partitions
+            .iter()
+            .map(|group_partition| &*group_partition.topic)
+            .collect();
         metadata
             .topics
             .retain(|topic| read.contains(topic.name.as_str()));
     }
-    let mut logs = Logs::ask(&mut wire, &metadata, &places, hidden, scope, &mut patience)?;
+    let mut logs = Logs::ask(
+        &mut wire,
+        &metadata,
+        &group_partitions,
+        hidden,
+        scope,
+        &mut patience,
+    )?;
     let (taken_ms, taken) = (now_ms(), Instant::now());
     let mut sizes = Sizes::default();
     if scope.wants_all_logs {
@@ -258,19 +269,21 @@ pub(crate) fn collect(
         times::ask(
             &mut wire,
             &metadata,
-            &places,
+            &group_partitions,
             &logs,
             scope.reader,
             taken_ms,
             &mut patience,
         )
     } else {
-        vec![Unread::NotAsked; places.len()]
+        vec![Unread::NotAsked; group_partitions.len()]
     };
-    let mut rows: Vec<Row> = places
+    let mut rows: Vec<Row> = group_partitions
         .into_iter()
         .zip(unread)
-        .map(|(place, unread)| row(place, &logs, &unread, scope.reader, taken_ms))
+        .map(|(group_partition, unread)| {
+            row(group_partition, &logs, &unread, scope.reader, taken_ms)
+        })
         .collect();
     logs::mark_stale(
         &mut wire,
@@ -305,32 +318,40 @@ fn in_order_of_asking(metadata: &Metadata) -> Vec<i32> {
     ids
 }
 
-fn row(place: Place, logs: &Logs, unread: &Unread, reader: Reader, now_ms: i64) -> Row {
-    let answer = logs.of(&place.topic, place.partition);
+fn row(
+    group_partition: GroupPartition,
+    logs: &Logs,
+    unread: &Unread,
+    reader: ReaderIsolation,
+    now_ms: i64,
+) -> Row {
+    let answer = logs.of(&group_partition.topic, group_partition.partition);
     let log = answer.as_ref().ok().copied();
-    let lag = match (answer, &place.committed) {
-        (_, Committed::Failed(reason)) => unknown(Note::Unanswered(reason.clone())),
+    let lag = match (answer, &group_partition.committed) {
+        (_, CommittedOffset::Failed(reason)) => unknown(LagNote::Unanswered(reason.clone())),
         (Err(note), _) => unknown(note),
-        (Ok(log), Committed::At(committed)) => lag::lag(*committed, log, reader, unread, now_ms),
-        (Ok(log), Committed::Share { first, lag }) => {
+        (Ok(log), CommittedOffset::At(committed)) => {
+            lag::lag(*committed, log, reader, unread, now_ms)
+        }
+        (Ok(log), CommittedOffset::Share { first, lag }) => {
             lag::share_lag(*first, *lag, log, unread, now_ms)
         }
     };
     Row {
-        committed: place.committed.offset(),
+        committed: group_partition.committed.offset(),
         start: log.map(|log| log.start),
         end: log.map(|log| log.end),
-        group: Some(place.group),
-        topic: Some(place.topic),
-        partition: Some(place.partition),
-        owner: place.owner,
+        group: Some(group_partition.group),
+        topic: Some(group_partition.topic),
+        partition: Some(group_partition.partition),
+        owner: group_partition.owner,
         lag,
         partitions: 1,
         ..Row::default()
     }
 }
 
-fn unknown(note: Note) -> Lag {
+fn unknown(note: LagNote) -> Lag {
     Lag {
         notes: vec![note],
         ..Lag::default()

@@ -6,7 +6,7 @@ use tools::kafka::cluster::{DirsOf, Metadata, Patience, log_dirs};
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 
-use super::{Failure, Part, Scope};
+use super::{Failure, QueryKind, Scope};
 
 /// Bytes by topic and broker.
 pub(crate) type Sizes = BTreeMap<(String, i32), u64>;
@@ -37,7 +37,7 @@ pub(super) fn ask(
     for (broker, answer) in brokers.into_iter().zip(answers) {
         let failed = |error| {
             let reason = format!("the log sizes of broker {broker} are not told: {error}");
-            Part::LogDirs.failed(reason)
+            QueryKind::LogDirs.failed(reason)
         };
         let dirs = match answer {
             Ok(dirs) => dirs,

@@ -7,28 +7,30 @@ use tools::kafka::cluster::{
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 
+use super::group_partitions::{CommittedOffset, GroupPartition};
 use super::logs::Logs;
-use super::places::{Committed, Place};
-use crate::lag::{self, Log, Reader, Unread};
+use crate::lag::{self, Log, ReaderIsolation, Unread};
 
 type Answer = Result<Option<FirstRecord>, KafkaError>;
 
-/// For each place what is unread, in their order.
+/// For each partition what is unread, in their order.
 pub(super) fn ask(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
-    places: &[Place],
+    group_partitions: &[GroupPartition],
     logs: &Logs,
-    reader: Reader,
+    reader: ReaderIsolation,
     now_ms: i64,
     patience: &mut Patience<'_>,
 ) -> Vec<Unread> {
-    let mut unread = vec![Unread::NotAsked; places.len()];
+    let mut unread = vec![Unread::NotAsked; group_partitions.len()];
     let mut owners = Vec::new();
     let mut positions = Vec::new();
-    for (index, place) in places.iter().enumerate() {
-        let log = logs.of(&place.topic, place.partition);
-        let Some((readable, blocked)) = log.ok().and_then(|log| spans(place, log, reader)) else {
+    for (index, group_partition) in group_partitions.iter().enumerate() {
+        let log = logs.of(&group_partition.topic, group_partition.partition);
+        let Some((readable, blocked)) =
+            log.ok().and_then(|log| spans(group_partition, log, reader))
+        else {
             continue;
         };
         unread[index] = Unread::Nothing { blocked_ms: None };
@@ -42,40 +44,44 @@ pub(super) fn ask(
     let mut answers = first_unread(wire, &positions, metadata, patience);
     let times = look_up_unreadable(wire, &positions, &mut answers, metadata, now_ms, patience);
     for (((index, is_blocked), answer), time) in owners.into_iter().zip(answers).zip(times) {
-        let place = &mut unread[index];
+        let slot = &mut unread[index];
         match (time, answer) {
-            (Some(time_ms), _) if is_blocked => hold_back(place, Some(time_ms)),
-            (Some(time_ms), _) => *place = Unread::Dated { time_ms },
-            (None, Ok(Some(record))) if is_blocked => hold_back(place, record.timestamp_ms),
+            (Some(time_ms), _) if is_blocked => hold_back(slot, Some(time_ms)),
+            (Some(time_ms), _) => *slot = Unread::Dated { time_ms },
+            (None, Ok(Some(record))) if is_blocked => hold_back(slot, record.timestamp_ms),
             (None, Ok(Some(record))) => {
-                *place = Unread::At {
+                *slot = Unread::At {
                     offset: record.offset,
                     timestamp_ms: record.timestamp_ms,
                 };
             }
             (None, Ok(None)) => {}
-            (None, Err(error)) => *place = Unread::Failed(error.to_string()),
+            (None, Err(error)) => *slot = Unread::Failed(error.to_string()),
         }
     }
     unread
 }
 
 /// Only where nothing may be read does it count since when the rest is held back.
-fn hold_back(place: &mut Unread, time_ms: Option<i64>) {
-    if let Unread::Nothing { blocked_ms } = place {
+fn hold_back(slot: &mut Unread, time_ms: Option<i64>) {
+    if let Unread::Nothing { blocked_ms } = slot {
         *blocked_ms = time_ms;
     }
 }
 
 /// What the group may read and has not, and what is held back from it; nothing where its position is not known.
-fn spans(place: &Place, log: Log, reader: Reader) -> Option<(Position, Position)> {
+fn spans(
+    group_partition: &GroupPartition,
+    log: Log,
+    reader: ReaderIsolation,
+) -> Option<(Position, Position)> {
     // Where there is no record, none is unread, whatever was committed.
     let if_empty = (log.start >= log.end).then_some(log.end);
-    let (committed, reader) = match place.committed {
-        Committed::At(committed) => (committed.or(if_empty)?, reader),
+    let (committed, reader) = match group_partition.committed {
+        CommittedOffset::At(committed) => (committed.or(if_empty)?, reader),
         // A share group reads all records unless its own configuration says otherwise (share.isolation.level).
-        Committed::Share { first, .. } => (first.or(if_empty)?, Reader::Uncommitted),
-        Committed::Failed(_) => return None,
+        CommittedOffset::Share { first, .. } => (first.or(if_empty)?, ReaderIsolation::Uncommitted),
+        CommittedOffset::Failed(_) => return None,
     };
     let end = lag::reader_end(log, committed, reader);
     if committed > log.end {
@@ -83,13 +89,13 @@ fn spans(place: &Place, log: Log, reader: Reader) -> Option<(Position, Position)
     }
     let from = committed.max(log.start);
     let isolation = match reader {
-        Reader::Uncommitted => Isolation::ReadUncommitted,
-        Reader::Presumed if end > log.stable => Isolation::ReadUncommitted,
-        Reader::Committed | Reader::Presumed => Isolation::ReadCommitted,
+        ReaderIsolation::Uncommitted => Isolation::ReadUncommitted,
+        ReaderIsolation::Presumed if end > log.stable => Isolation::ReadUncommitted,
+        ReaderIsolation::Committed | ReaderIsolation::Presumed => Isolation::ReadCommitted,
     };
     let position = |offset, until, isolation| Position {
-        topic: place.topic.clone(),
-        partition: place.partition,
+        topic: group_partition.topic.clone(),
+        partition: group_partition.partition,
         offset,
         until,
         isolation,

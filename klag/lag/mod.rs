@@ -30,7 +30,7 @@ pub(crate) struct Log {
 
 /// What the group's readers wait for (`isolation.level`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reader {
+pub(crate) enum ReaderIsolation {
     /// Not said: taken to wait for transactions unless its commits show that it does not.
     Presumed,
     /// Reads committed records only.
@@ -70,12 +70,12 @@ pub(crate) struct Lag {
     /// The age of the first message not yet read, milliseconds.
     pub(crate) time_lag_ms: Option<i64>,
     /// What there is to say about it.
-    pub(crate) notes: Vec<Note>,
+    pub(crate) notes: Vec<LagNote>,
 }
 
 /// Why something is unknown or not what it seems.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Note {
+pub(crate) enum LagNote {
     /// A question about it was not answered.
     Unanswered(String),
     /// The question for the time of its records was not answered.
@@ -106,62 +106,62 @@ pub(crate) enum Note {
     Over(String),
 }
 
-impl Note {
+impl LagNote {
     /// What was asked and not answered, where that is what it says.
     pub(crate) fn unanswered(&self) -> Option<String> {
         match self {
-            Note::Unanswered(reason) => Some(reason.clone()),
-            Note::TimeUnanswered(_) => Some(self.to_string()),
+            LagNote::Unanswered(reason) => Some(reason.clone()),
+            LagNote::TimeUnanswered(_) => Some(self.to_string()),
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Note {
+impl fmt::Display for LagNote {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Note::Unanswered(reason) | Note::Gone(reason) | Note::Over(reason) => {
+            LagNote::Unanswered(reason) | LagNote::Gone(reason) | LagNote::Over(reason) => {
                 out.write_str(reason)
             }
-            Note::TimeUnanswered(reason) => write!(out, "time unknown: {reason}"),
-            Note::NeverCommitted { at_most } => {
+            LagNote::TimeUnanswered(reason) => write!(out, "time unknown: {reason}"),
+            LagNote::NeverCommitted { at_most } => {
                 write!(out, "never committed, at most {at_most} behind")
             }
-            Note::NeverRead => {
+            LagNote::NeverRead => {
                 out.write_str("never committed, and what was deleted may not have been read")
             }
-            Note::BeyondEnd { committed, end } => {
+            LagNote::BeyondEnd { committed, end } => {
                 write!(out, "committed {committed} is beyond the end {end}")
             }
-            Note::Lost(messages) => write!(out, "{messages} deleted before they were read"),
-            Note::Blocked { messages, age_ms } => {
+            LagNote::Lost(messages) => write!(out, "{messages} deleted before they were read"),
+            LagNote::Blocked { messages, age_ms } => {
                 write!(out, "{messages} blocked by an open transaction")?;
                 match age_ms {
                     Some(age_ms) => write!(out, " for {}", format_duration_ms(*age_ms)),
                     None => Ok(()),
                 }
             }
-            Note::Dated => out.write_str("not allowed to read, time by look-up"),
-            Note::Timeless => out.write_str("the first unread record has no time"),
-            Note::Future { by_ms } => write!(
+            LagNote::Dated => out.write_str("not allowed to read, time by look-up"),
+            LagNote::Timeless => out.write_str("the first unread record has no time"),
+            LagNote::Future { by_ms } => write!(
                 out,
                 "the first unread record is dated {} ahead",
                 format_duration_ms(*by_ms)
             ),
-            Note::UnknownPartitions(1) => out.write_str("1 partition unknown"),
-            Note::UnknownPartitions(count) => write!(out, "{count} partitions unknown"),
-            Note::UnknownTimes(1) => out.write_str("time lag of 1 partition unknown"),
-            Note::UnknownTimes(count) => write!(out, "time lag of {count} partitions unknown"),
+            LagNote::UnknownPartitions(1) => out.write_str("1 partition unknown"),
+            LagNote::UnknownPartitions(count) => write!(out, "{count} partitions unknown"),
+            LagNote::UnknownTimes(1) => out.write_str("time lag of 1 partition unknown"),
+            LagNote::UnknownTimes(count) => write!(out, "time lag of {count} partitions unknown"),
         }
     }
 }
 
 /// One past the last record that this reader gets.
-pub(crate) fn reader_end(log: Log, committed: i64, reader: Reader) -> i64 {
+pub(crate) fn reader_end(log: Log, committed: i64, reader: ReaderIsolation) -> i64 {
     let waits = match reader {
-        Reader::Uncommitted => false,
-        Reader::Committed => true,
-        Reader::Presumed => committed <= log.stable,
+        ReaderIsolation::Uncommitted => false,
+        ReaderIsolation::Committed => true,
+        ReaderIsolation::Presumed => committed <= log.stable,
     };
     if waits { log.stable } else { log.end }
 }
@@ -170,7 +170,7 @@ pub(crate) fn reader_end(log: Log, committed: i64, reader: Reader) -> i64 {
 pub(crate) fn lag(
     committed: Option<i64>,
     log: Log,
-    reader: Reader,
+    reader: ReaderIsolation,
     unread: &Unread,
     now_ms: i64,
 ) -> Lag {
@@ -180,14 +180,14 @@ pub(crate) fn lag(
             return never_written(log, unread);
         }
         return Lag {
-            notes: vec![Note::NeverCommitted { at_most }],
+            notes: vec![LagNote::NeverCommitted { at_most }],
             ..Lag::default()
         };
     };
     if committed > log.end {
         let end = log.end;
         return Lag {
-            notes: vec![Note::BeyondEnd { committed, end }],
+            notes: vec![LagNote::BeyondEnd { committed, end }],
             ..Lag::default()
         };
     }
@@ -207,7 +207,7 @@ pub(crate) fn lag(
     };
     let mut notes = Vec::new();
     if lost > 0 {
-        notes.push(Note::Lost(lost));
+        notes.push(LagNote::Lost(lost));
     }
     let time_lag_ms = age_of(unread, offsets + blocked, now_ms, &mut notes);
     if blocked > 0 {
@@ -216,7 +216,7 @@ pub(crate) fn lag(
             _ => None,
         };
         let messages = blocked;
-        notes.push(Note::Blocked { messages, age_ms });
+        notes.push(LagNote::Blocked { messages, age_ms });
     }
     Lag {
         lag: Some(lag),
@@ -235,7 +235,10 @@ fn never_written(log: Log, unread: &Unread) -> Lag {
         lost: (!was_deleted).then_some(0),
         blocked: Some(0),
         time_lag_ms: (*unread != Unread::NotAsked).then_some(0),
-        notes: was_deleted.then_some(Note::NeverRead).into_iter().collect(),
+        notes: was_deleted
+            .then_some(LagNote::NeverRead)
+            .into_iter()
+            .collect(),
     }
 }
 
@@ -251,19 +254,19 @@ pub(crate) fn share_lag(
     now_ms: i64,
 ) -> Lag {
     let Some(first) = first else {
-        return lag(None, log, Reader::Presumed, unread, now_ms);
+        return lag(None, log, ReaderIsolation::Presumed, unread, now_ms);
     };
     let Some(counted) = counted else {
         let reason = "the broker does not tell a share group's lag".to_owned();
         return Lag {
-            notes: vec![Note::Gone(reason)],
+            notes: vec![LagNote::Gone(reason)],
             ..Lag::default()
         };
     };
     let mut notes = Vec::new();
     let lost = (log.start - first).max(0);
     if lost > 0 {
-        notes.push(Note::Lost(lost));
+        notes.push(LagNote::Lost(lost));
     }
     let time_lag_ms = age_of(unread, counted, now_ms, &mut notes);
     Lag {
@@ -279,7 +282,7 @@ pub(crate) fn share_lag(
 const NONE_LEFT: Unread = Unread::Nothing { blocked_ms: None };
 
 /// The age of the first unread record, where `behind` messages are.
-fn age_of(unread: &Unread, behind: i64, now_ms: i64, notes: &mut Vec<Note>) -> Option<i64> {
+fn age_of(unread: &Unread, behind: i64, now_ms: i64, notes: &mut Vec<LagNote>) -> Option<i64> {
     let timestamp_ms = match unread {
         Unread::NotAsked => return None,
         unread if behind == 0 || *unread == NONE_LEFT => return Some(0),
@@ -288,21 +291,21 @@ fn age_of(unread: &Unread, behind: i64, now_ms: i64, notes: &mut Vec<Note>) -> O
             blocked_ms: timestamp_ms,
         } => *timestamp_ms,
         Unread::Dated { time_ms } => {
-            notes.push(Note::Dated);
+            notes.push(LagNote::Dated);
             Some(*time_ms)
         }
         Unread::Failed(reason) => {
-            notes.push(Note::TimeUnanswered(reason.clone()));
+            notes.push(LagNote::TimeUnanswered(reason.clone()));
             return None;
         }
     };
     let Some(timestamp_ms) = timestamp_ms else {
-        notes.push(Note::Timeless);
+        notes.push(LagNote::Timeless);
         return None;
     };
     if is_in_future(timestamp_ms, now_ms) {
         let by_ms = timestamp_ms.saturating_sub(now_ms);
-        notes.push(Note::Future { by_ms });
+        notes.push(LagNote::Future { by_ms });
     }
     age_ms(timestamp_ms, now_ms)
 }

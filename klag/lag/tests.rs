@@ -30,7 +30,13 @@ fn of(
     log: Log,
     unread: &Unread,
 ) -> (Option<i64>, Option<i64>, Option<i64>, Option<i64>, String) {
-    let found = lag(committed.into(), log, Reader::Presumed, unread, NOW_MS);
+    let found = lag(
+        committed.into(),
+        log,
+        ReaderIsolation::Presumed,
+        unread,
+        NOW_MS,
+    );
     told(&found)
 }
 
@@ -169,12 +175,12 @@ fn a_commit_above_the_last_stable_offset_shows_a_reader_that_does_not_wait() {
         let found = lag(Some(5), log(0, 10, 111), reader, &Unread::NotAsked, NOW_MS);
         (found.lag, found.blocked)
     };
-    assert_eq!(of(Reader::Uncommitted), (Some(106), Some(0)));
-    assert_eq!(of(Reader::Committed), (Some(5), Some(101)));
+    assert_eq!(of(ReaderIsolation::Uncommitted), (Some(106), Some(0)));
+    assert_eq!(of(ReaderIsolation::Committed), (Some(5), Some(101)));
     let ahead = lag(
         Some(50),
         log(0, 10, 111),
-        Reader::Committed,
+        ReaderIsolation::Committed,
         &Unread::NotAsked,
         NOW_MS,
     );
@@ -234,7 +240,7 @@ proptest! {
     #[test]
     fn no_number_is_negative_and_together_they_reach_the_end(
         start in 0..1000i64, kept in 0..1000i64, held in 0..1000i64, committed in 0..3000i64,
-        reader in prop_oneof![Just(Reader::Presumed), Just(Reader::Committed), Just(Reader::Uncommitted)],
+        reader in prop_oneof![Just(ReaderIsolation::Presumed), Just(ReaderIsolation::Committed), Just(ReaderIsolation::Uncommitted)],
     ) {
         let held = held.min(kept);
         let log = log(start, start + kept - held, start + kept);
@@ -258,7 +264,7 @@ proptest! {
         let log = log(0, kept, kept);
         let committed = committed.min(kept - 1);
         let offset = (committed + skipped).min(kept - 1);
-        let seen = lag(Some(committed), log, Reader::Presumed, &unread(offset, age_ms), NOW_MS);
+        let seen = lag(Some(committed), log, ReaderIsolation::Presumed, &unread(offset, age_ms), NOW_MS);
         prop_assert_eq!(seen.lag, Some(kept - offset));
         // Clocks may differ by a second.
         prop_assert_eq!(seen.time_lag_ms, (age_ms >= -1000).then_some(age_ms.max(0)));
@@ -273,7 +279,7 @@ proptest! {
             Just(Unread::At { offset: 3, timestamp_ms: None }),
         ],
     ) {
-        let found = lag(committed, log(0, kept, kept), Reader::Presumed, &unread, NOW_MS);
+        let found = lag(committed, log(0, kept, kept), ReaderIsolation::Presumed, &unread, NOW_MS);
         let is_unknown = found.lag.is_none() || found.time_lag_ms.is_none();
         prop_assert_eq!(is_unknown, !found.notes.is_empty());
     }

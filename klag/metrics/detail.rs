@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::row::{By, Row};
+use crate::row::{Row, SumBy};
 
 /// How finely metrics are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -33,12 +33,12 @@ pub(crate) struct Detail {
 
 impl Detail {
     /// What `--granularity` and `--by` ask for.
-    pub(crate) fn new(granularity: Option<Granularity>, by: Option<By>) -> Detail {
+    pub(crate) fn new(granularity: Option<Granularity>, by: Option<SumBy>) -> Detail {
         let of = |granularity: Granularity| Labels {
-            group: by != Some(By::Topic),
-            topic: by == Some(By::Topic) || granularity != Granularity::Group,
+            group: by != Some(SumBy::Topic),
+            topic: by == Some(SumBy::Topic) || granularity != Granularity::Group,
             partition: granularity == Granularity::Partition,
-            member: by == Some(By::Member),
+            member: by == Some(SumBy::Member),
         };
         match (granularity, by) {
             (Some(granularity), _) => Detail::both(of(granularity)),
@@ -165,12 +165,12 @@ mod tests {
             (Some(Group), None, "g", "g"),
             (Some(Topic), None, "gt", "gt"),
             (Some(Partition), None, "gtp", "gtp"),
-            (None, Some(By::Group), "g", "g"),
-            (None, Some(By::Topic), "t", "t"),
-            (None, Some(By::Member), "gm", "gm"),
-            (Some(Partition), Some(By::Member), "gtpm", "gtpm"),
-            (Some(Partition), Some(By::Topic), "tp", "tp"),
-            (Some(Topic), Some(By::Member), "gtm", "gtm"),
+            (None, Some(SumBy::Group), "g", "g"),
+            (None, Some(SumBy::Topic), "t", "t"),
+            (None, Some(SumBy::Member), "gm", "gm"),
+            (Some(Partition), Some(SumBy::Member), "gtpm", "gtpm"),
+            (Some(Partition), Some(SumBy::Topic), "tp", "tp"),
+            (Some(Topic), Some(SumBy::Member), "gtm", "gtm"),
         ] {
             let detail = Detail::new(granularity, by);
             assert_eq!(

@@ -13,8 +13,8 @@ mod kafka_exporter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::collect::{Part, Snapshot};
-use crate::lag::Note;
+use crate::collect::{QueryKind, Snapshot};
+use crate::lag::LagNote;
 use crate::row::Row;
 
 pub(crate) use detail::{Detail, Granularity};
@@ -35,7 +35,7 @@ pub(crate) enum Names {
 
 /// Which metrics, and how finely told apart.
 #[derive(Clone, Debug)]
-pub(crate) struct View {
+pub(crate) struct Settings {
     /// The cluster's name, a label of every sample.
     pub(crate) cluster: Option<String>,
     pub(crate) names: Names,
@@ -44,18 +44,18 @@ pub(crate) struct View {
     pub(crate) families: Option<BTreeSet<String>>,
 }
 
-impl View {
+impl Settings {
     fn exposition<'a>(&'a self, text: &'a mut Vec<u8>) -> Exposition<'a> {
         Exposition::new(self.cluster.as_deref(), self.families.as_ref(), text)
     }
 }
 
 /// Writes everything that `snapshot` has; `took` is how long it was looked for.
-pub(crate) fn write(snapshot: &Snapshot, view: &View, took: Duration, text: &mut Vec<u8>) {
-    let mut out = view.exposition(text);
-    match view.names {
+pub(crate) fn write(snapshot: &Snapshot, settings: &Settings, took: Duration, text: &mut Vec<u8>) {
+    let mut out = settings.exposition(text);
+    match settings.names {
         Names::Klag => {
-            let detail = view.detail;
+            let detail = settings.detail;
             write_rows(&mut out, &snapshot.rows, detail);
             write_unknown(&mut out, &snapshot.rows, detail.rest);
             if detail.rest.group {
@@ -64,10 +64,10 @@ pub(crate) fn write(snapshot: &Snapshot, view: &View, took: Duration, text: &mut
             }
             cluster::write(&mut out, snapshot, detail.rest.partition);
         }
-        Names::KafkaExporter => kafka_exporter::write(&mut out, snapshot, view.detail),
+        Names::KafkaExporter => kafka_exporter::write(&mut out, snapshot, settings.detail),
     }
     out.family(family::SUCCESS);
-    for (part, name) in Part::NAMES {
+    for (part, name) in QueryKind::NAMES {
         out.sample(&[("part", name)], i64::from(!snapshot.has_failed(part)));
     }
     out.family(family::UNMATCHED);
@@ -76,10 +76,10 @@ pub(crate) fn write(snapshot: &Snapshot, view: &View, took: Duration, text: &mut
 }
 
 /// What an exporter says when nobody answers at all.
-pub(crate) fn write_failure(view: &View, took: Duration, text: &mut Vec<u8>) {
-    let mut out = view.exposition(text);
+pub(crate) fn write_failure(settings: &Settings, took: Duration, text: &mut Vec<u8>) {
+    let mut out = settings.exposition(text);
     out.family(family::SUCCESS);
-    for (_, name) in Part::NAMES {
+    for (_, name) in QueryKind::NAMES {
         out.sample(&[("part", name)], 0);
     }
     write_duration(&mut out, took);
@@ -119,12 +119,12 @@ fn write_ages(out: &mut Exposition<'_>, family: Family, group: &str, rows: &[Row
 }
 
 /// A word for why a number is not known: the same one at every look, or it would be a new series each time.
-fn reason(note: &Note) -> Option<String> {
+fn reason(note: &LagNote) -> Option<String> {
     Some(match note {
-        Note::Unanswered(reason) | Note::Gone(reason) => reason.clone(),
-        Note::BeyondEnd { .. } => "committed beyond the end".to_owned(),
-        Note::Future { .. } => "the first unread record is dated ahead".to_owned(),
-        Note::TimeUnanswered(_) | Note::Timeless => note.to_string(),
+        LagNote::Unanswered(reason) | LagNote::Gone(reason) => reason.clone(),
+        LagNote::BeyondEnd { .. } => "committed beyond the end".to_owned(),
+        LagNote::Future { .. } => "the first unread record is dated ahead".to_owned(),
+        LagNote::TimeUnanswered(_) | LagNote::Timeless => note.to_string(),
         _ => return None,
     })
 }
@@ -157,7 +157,7 @@ fn write_unknown(out: &mut Exposition<'_>, rows: &[Row], labels: Labels) {
     out.family(family::UNCOMMITTED);
     let never = |row: &Row| {
         let mut notes = row.lag.notes.iter();
-        let is_never = notes.any(|note| matches!(note, Note::NeverCommitted { .. }));
+        let is_never = notes.any(|note| matches!(note, LagNote::NeverCommitted { .. }));
         (is_never && row.lag.lag.is_none()).then_some(1)
     };
     for (key, count) in folded(rows, labels, Fold::Sum, never) {

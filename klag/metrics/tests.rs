@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::collect::{Failure, FailureKind};
-use crate::row::{By, Group, Owner};
+use crate::row::{AssignedMember, Group, SumBy};
 
 fn snapshot() -> Snapshot {
     let group = Arc::new(Group {
@@ -12,7 +12,7 @@ fn snapshot() -> Snapshot {
         members: Some(2),
         coordinator: Some(1),
     });
-    let row = |partition, lag: Option<i64>, notes: Vec<Note>| {
+    let row = |partition, lag: Option<i64>, notes: Vec<LagNote>| {
         let mut row = Row {
             group: Some(Arc::clone(&group)),
             topic: Some("t".into()),
@@ -28,11 +28,11 @@ fn snapshot() -> Snapshot {
     let mut rows = vec![
         row(0, Some(3), vec![]),
         row(1, Some(4), vec![]),
-        row(2, None, vec![Note::NeverCommitted { at_most: 9 }]),
-        row(3, None, vec![Note::NeverCommitted { at_most: 9 }]),
-        row(4, None, vec![Note::Unanswered("no leader".to_owned())]),
+        row(2, None, vec![LagNote::NeverCommitted { at_most: 9 }]),
+        row(3, None, vec![LagNote::NeverCommitted { at_most: 9 }]),
+        row(4, None, vec![LagNote::Unanswered("no leader".to_owned())]),
     ];
-    rows[0].owner = Some(Arc::new(Owner {
+    rows[0].owner = Some(Arc::new(AssignedMember {
         member: "m".to_owned(),
         client: "c".to_owned(),
         host: "h".to_owned(),
@@ -44,8 +44,12 @@ fn snapshot() -> Snapshot {
     }
 }
 
-fn view(cluster: Option<&str>, granularity: Option<Granularity>, by: Option<By>) -> View {
-    View {
+fn settings(
+    cluster: Option<&str>,
+    granularity: Option<Granularity>,
+    by: Option<SumBy>,
+) -> Settings {
+    Settings {
         cluster: cluster.map(str::to_owned),
         names: Names::Klag,
         detail: Detail::new(granularity, by),
@@ -53,14 +57,14 @@ fn view(cluster: Option<&str>, granularity: Option<Granularity>, by: Option<By>)
     }
 }
 
-fn written(snapshot: &Snapshot, view: &View) -> String {
+fn written(snapshot: &Snapshot, settings: &Settings) -> String {
     let mut text = Vec::new();
-    write(snapshot, view, Duration::from_millis(1500), &mut text);
+    write(snapshot, settings, Duration::from_millis(1500), &mut text);
     String::from_utf8(text).unwrap()
 }
 
 fn text_of(snapshot: &Snapshot, cluster: Option<&str>) -> String {
-    written(snapshot, &view(cluster, None, None))
+    written(snapshot, &settings(cluster, None, None))
 }
 
 #[track_caller]
@@ -109,7 +113,7 @@ fn the_unknown_is_absent_with_its_reason_and_the_never_committed_are_one_number(
 fn granularity_and_by_say_what_is_told_apart() {
     let snapshot = snapshot();
     let lag = |granularity, by| -> Vec<String> {
-        let text = written(&snapshot, &view(None, granularity, by));
+        let text = written(&snapshot, &settings(None, granularity, by));
         let lines = text
             .lines()
             .filter_map(|l| l.strip_prefix("kafka_consumergroup_group_lag{"));
@@ -119,15 +123,18 @@ fn granularity_and_by_say_what_is_told_apart() {
     };
     assert_eq!(lag(Some(Granularity::Group), None), ["G} 7"]);
     assert_eq!(lag(Some(Granularity::Topic), None), [r#"G,topic="t"} 7"#]);
-    assert_eq!(lag(None, Some(By::Topic)), [r#"topic="t"} 7"#]);
+    assert_eq!(lag(None, Some(SumBy::Topic)), [r#"topic="t"} 7"#]);
     assert_eq!(
-        lag(None, Some(By::Member)),
+        lag(None, Some(SumBy::Member)),
         [
             r#"G,member_host="",consumer_id="",client_id=""} 4"#,
             r#"G,member_host="h",consumer_id="m",client_id="c"} 3"#
         ]
     );
-    let text = written(&snapshot, &view(None, Some(Granularity::Partition), None));
+    let text = written(
+        &snapshot,
+        &settings(None, Some(Granularity::Partition), None),
+    );
     has(
         &text,
         &[
@@ -135,15 +142,15 @@ fn granularity_and_by_say_what_is_told_apart() {
             r#"kafka_consumergroup_group_unknown{group="a\"b\\",topic="t",partition="4",reason="no leader"} 1"#,
         ],
     );
-    let text = written(&snapshot, &view(None, Some(Granularity::Group), None));
+    let text = written(&snapshot, &settings(None, Some(Granularity::Group), None));
     assert!(!text.contains("topic="), "{text}");
 }
 
 #[test]
 fn only_the_families_that_are_wanted_are_written_and_those_of_the_scrape() {
-    let mut view = view(None, None, None);
-    view.families = Some([family::MEMBERS.name.to_owned()].into());
-    let text = written(&snapshot(), &view);
+    let mut settings = settings(None, None, None);
+    settings.families = Some([family::MEMBERS.name.to_owned()].into());
+    let text = written(&snapshot(), &settings);
     let samples: BTreeSet<&str> = text
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -164,9 +171,9 @@ fn only_the_families_that_are_wanted_are_written_and_those_of_the_scrape() {
 
 #[test]
 fn kafka_exporter_has_its_own_names() {
-    let mut view = view(Some("c"), None, None);
-    view.names = Names::KafkaExporter;
-    let text = written(&snapshot(), &view);
+    let mut settings = settings(Some("c"), None, None);
+    settings.names = Names::KafkaExporter;
+    let text = written(&snapshot(), &settings);
     has(
         &text,
         &[
@@ -189,7 +196,7 @@ fn what_was_not_answered_is_a_scrape_that_failed() {
     let groups = "klag_scrape_success{part=\"groups\"} ";
     assert!(text_of(&snapshot, None).contains(&format!("{groups}1")));
     snapshot.failures.push(Failure {
-        part: Part::Groups,
+        part: QueryKind::Groups,
         kind: FailureKind::Unanswered,
         reason: "x".to_owned(),
     });
@@ -224,9 +231,9 @@ fn the_cluster_s_name_is_on_every_sample_and_a_family_has_one_head() {
 #[test]
 fn a_cluster_that_does_not_answer_is_told_as_such() {
     let mut text = Vec::new();
-    write_failure(&view(None, None, None), Duration::ZERO, &mut text);
+    write_failure(&settings(None, None, None), Duration::ZERO, &mut text);
     let text = String::from_utf8(text).unwrap();
-    assert_eq!(text.matches("} 0\n").count(), Part::NAMES.len());
+    assert_eq!(text.matches("} 0\n").count(), QueryKind::NAMES.len());
 }
 
 #[test]

@@ -12,7 +12,7 @@
 
 mod what_if;
 
-pub(crate) use what_if::{Change, apply};
+pub(crate) use what_if::{WhatIf, apply};
 
 /// What a topic's settings say of keeping its messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) struct Settings {
 
 /// What limits the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Binds {
+pub(crate) enum LimitedBy {
     /// `retention.ms`.
     Time,
     /// `retention.bytes`.
@@ -50,14 +50,14 @@ pub(crate) enum Binds {
     Compact,
 }
 
-impl Binds {
+impl LimitedBy {
     /// As the report has it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Binds::Time => "time",
-            Binds::Size => "size",
-            Binds::None => "none",
-            Binds::Compact => "compact",
+            LimitedBy::Time => "time",
+            LimitedBy::Size => "size",
+            LimitedBy::None => "none",
+            LimitedBy::Compact => "compact",
         }
     }
 }
@@ -77,7 +77,7 @@ pub(crate) struct Log {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Forecast {
     /// What limits the history; none where that depends on a rate that is not known.
-    pub(crate) binds: Option<Binds>,
+    pub(crate) limited_by: Option<LimitedBy>,
     /// Every message is kept for at least this long.
     pub(crate) keeps_min_ms: Option<i64>,
     /// No message is kept for longer.
@@ -103,17 +103,17 @@ fn ms_for(bytes: u64, rate_bytes: Option<f64>) -> Option<i64> {
 
 /// What `settings` keep of `log` at its rate.
 pub(crate) fn forecast(settings: &Settings, log: &Log) -> Forecast {
-    let nothing = |binds| Forecast {
-        binds: Some(binds),
+    let nothing = |limited_by| Forecast {
+        limited_by: Some(limited_by),
         keeps_min_ms: None,
         keeps_max_ms: None,
         full_in_ms: None,
     };
     if !settings.deletes {
         return nothing(if settings.compacts {
-            Binds::Compact
+            LimitedBy::Compact
         } else {
-            Binds::None
+            LimitedBy::None
         });
     }
     // Bytes of a tiered log are only those that have not been moved yet.
@@ -132,15 +132,15 @@ pub(crate) fn forecast(settings: &Settings, log: &Log) -> Forecast {
         (Some(time), Some(size)) => Some(time.min(size)),
         (time, size) => time.or(size),
     };
-    let binds = match (by_time_ms, by_size_ms) {
+    let limited_by = match (by_time_ms, by_size_ms) {
         _ if is_size_open => None,
-        (Some(time), Some(size)) if size < time => Some(Binds::Size),
-        (Some(_), _) => Some(Binds::Time),
-        (None, Some(_)) => Some(Binds::Size),
-        (None, None) => Some(Binds::None),
+        (Some(time), Some(size)) if size < time => Some(LimitedBy::Size),
+        (Some(_), _) => Some(LimitedBy::Time),
+        (None, Some(_)) => Some(LimitedBy::Size),
+        (None, None) => Some(LimitedBy::None),
     };
     Forecast {
-        binds,
+        limited_by,
         keeps_min_ms: limit_ms.filter(|_| !is_size_open),
         keeps_max_ms: limit_ms.map(|limit| limit.saturating_add(surplus_ms)),
         full_in_ms: full_in_ms(settings, &log).filter(|_| !is_size_open),
@@ -170,7 +170,7 @@ fn full_in_ms(settings: &Settings, log: &Log) -> Option<i64> {
 
 /// What it takes to keep a length of history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Need {
+pub(crate) struct RequiredRetention {
     /// The smallest `retention.bytes`.
     pub(crate) retention_bytes: u64,
     /// The most that a replica then takes on its disk, segments that are about to be removed included.
@@ -178,12 +178,16 @@ pub(crate) struct Need {
 }
 
 /// What it takes to keep every message for `hold_ms` at this rate, with `retention.ms` set to it.
-pub(crate) fn need(settings: &Settings, rate_bytes: f64, hold_ms: i64) -> Need {
+pub(crate) fn required_retention(
+    settings: &Settings,
+    rate_bytes: f64,
+    hold_ms: i64,
+) -> RequiredRetention {
     let bytes_of = |ms: i64| (rate_bytes * ms as f64 / 1000.0).ceil() as u64;
     let longest_ms = hold_ms
         .saturating_add(settings.surplus_ms(Some(rate_bytes)))
         .saturating_add(settings.delete_delay_ms);
-    Need {
+    RequiredRetention {
         retention_bytes: bytes_of(hold_ms),
         disk_bytes: bytes_of(longest_ms),
     }
@@ -191,40 +195,40 @@ pub(crate) fn need(settings: &Settings, rate_bytes: f64, hold_ms: i64) -> Need {
 
 /// A replica on a disk: it grows until its retention takes away as much as comes in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Growth {
+pub(crate) struct ReplicaGrowth {
     /// Bytes a second.
     pub(crate) rate_bytes: f64,
     /// By how many bytes it can still grow; none is without a limit.
-    pub(crate) room_bytes: Option<f64>,
+    pub(crate) remaining_bytes: Option<f64>,
 }
 
-impl Growth {
+impl ReplicaGrowth {
     /// How a log of `bytes` grows under `settings`.
-    pub(crate) fn new(settings: &Settings, rate_bytes: f64, bytes: u64) -> Growth {
+    pub(crate) fn new(settings: &Settings, rate_bytes: f64, bytes: u64) -> ReplicaGrowth {
         let log = Log {
             rate_bytes: Some(rate_bytes),
             ..Log::default()
         };
         let longest_ms = forecast(settings, &log).keeps_max_ms;
-        let room_bytes = longest_ms.map(|ms| {
+        let remaining_bytes = longest_ms.map(|ms| {
             let most = rate_bytes * ms.saturating_add(settings.delete_delay_ms) as f64 / 1000.0;
             (most - bytes as f64).max(0.0)
         });
-        Growth {
+        ReplicaGrowth {
             rate_bytes,
-            room_bytes,
+            remaining_bytes,
         }
     }
 }
 
 /// How long until `free_bytes` are taken by all `growths` together; none where they never are.
-pub(crate) fn disk_full_in_ms(free_bytes: u64, growths: &[Growth]) -> Option<i64> {
+pub(crate) fn disk_full_in_ms(free_bytes: u64, growths: &[ReplicaGrowth]) -> Option<i64> {
     // Every replica stops growing at a time of its own; between two of these times the disk fills steadily.
     let mut stops: Vec<(f64, f64)> = Vec::new();
     let mut rate = 0.0;
     for growth in growths.iter().filter(|growth| growth.rate_bytes > 0.0) {
         rate += growth.rate_bytes;
-        if let Some(room) = growth.room_bytes {
+        if let Some(room) = growth.remaining_bytes {
             stops.push((room / growth.rate_bytes, growth.rate_bytes));
         }
     }

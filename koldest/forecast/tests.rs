@@ -33,7 +33,7 @@ fn at_rate(rate_bytes: f64) -> Log {
 fn a_slow_topic_may_hold_a_whole_segment_more_than_its_retention() {
     // The segment is rolled by time: 7 days of retention keep up to 14 days and a check.
     let slow = forecast(&settings(), &at_rate(10.0));
-    assert_eq!(slow.binds, Some(Binds::Time));
+    assert_eq!(slow.limited_by, Some(LimitedBy::Time));
     assert_eq!(slow.keeps_min_ms, Some(7 * DAY_MS));
     assert_eq!(slow.keeps_max_ms, Some(14 * DAY_MS + 300_000));
     // A gibibyte a day: the segment is rolled by size.
@@ -49,15 +49,15 @@ fn the_smaller_limit_binds() {
         ..settings()
     };
     let by_size = forecast(&limited, &at_rate(1000.0));
-    assert_eq!(by_size.binds, Some(Binds::Size));
+    assert_eq!(by_size.limited_by, Some(LimitedBy::Size));
     assert_eq!(by_size.keeps_min_ms, Some(DAY_MS));
     assert_eq!(by_size.keeps_max_ms, Some(DAY_MS + DAY_MS / 2 + 300_000));
     assert_eq!(by_size.full_in_ms, Some(DAY_MS));
     let by_time = forecast(&limited, &at_rate(100.0));
-    assert_eq!(by_time.binds, Some(Binds::Time));
+    assert_eq!(by_time.limited_by, Some(LimitedBy::Time));
     assert_eq!(by_time.keeps_min_ms, Some(7 * DAY_MS));
     let idle = forecast(&limited, &at_rate(0.0));
-    assert_eq!(idle.binds, Some(Binds::Time));
+    assert_eq!(idle.limited_by, Some(LimitedBy::Time));
 }
 
 #[test]
@@ -67,14 +67,14 @@ fn what_is_not_known_is_not_guessed() {
         ..settings()
     };
     let unknown = forecast(&limited, &Log::default());
-    assert_eq!((unknown.binds, unknown.keeps_min_ms), (None, None));
+    assert_eq!((unknown.limited_by, unknown.keeps_min_ms), (None, None));
     // Whatever the size does, time is a bound from above.
     assert_eq!(unknown.keeps_max_ms, Some(14 * DAY_MS + 300_000));
     let tiered = Settings {
         tiered: true,
         ..limited
     };
-    assert_eq!(forecast(&tiered, &at_rate(1e9)).binds, None);
+    assert_eq!(forecast(&tiered, &at_rate(1e9)).limited_by, None);
     let unlimited = forecast(&settings(), &Log::default());
     assert_eq!(unlimited.keeps_min_ms, Some(7 * DAY_MS));
 }
@@ -88,20 +88,26 @@ fn what_is_never_deleted_has_no_limit() {
     };
     let kept = forecast(&compacted, &at_rate(1.0));
     assert_eq!(
-        (kept.binds, kept.keeps_max_ms),
-        (Some(Binds::Compact), None)
+        (kept.limited_by, kept.keeps_max_ms),
+        (Some(LimitedBy::Compact), None)
     );
     let unlimited = Settings {
         retention_ms: None,
         ..settings()
     };
     let kept = forecast(&unlimited, &at_rate(1.0));
-    assert_eq!((kept.binds, kept.keeps_max_ms), (Some(Binds::None), None));
+    assert_eq!(
+        (kept.limited_by, kept.keeps_max_ms),
+        (Some(LimitedBy::None), None)
+    );
     let neither = Settings {
         deletes: false,
         ..settings()
     };
-    assert_eq!(forecast(&neither, &at_rate(1.0)).binds, Some(Binds::None));
+    assert_eq!(
+        forecast(&neither, &at_rate(1.0)).limited_by,
+        Some(LimitedBy::None)
+    );
     let longest = Settings {
         retention_ms: Some(i64::MAX),
         ..settings()
@@ -114,9 +120,9 @@ fn what_is_never_deleted_has_no_limit() {
 
 #[test]
 fn a_disk_fills_until_what_fills_it_is_held_back() {
-    let growth = |rate_bytes, room_bytes| Growth {
+    let growth = |rate_bytes, remaining_bytes| ReplicaGrowth {
         rate_bytes,
-        room_bytes,
+        remaining_bytes,
     };
     assert_eq!(disk_full_in_ms(100, &[]), None);
     assert_eq!(disk_full_in_ms(100, &[growth(10.0, None)]), Some(10_000));
@@ -271,7 +277,7 @@ proptest! {
         hold_ms in 5_000..100_000i64,
     ) {
         let rate = producer.rate_bytes();
-        let needed = need(&settings, rate, hold_ms);
+        let needed = required_retention(&settings, rate, hold_ms);
         let shortest = |retention_ms, retention_bytes| {
             let set = Settings { retention_ms, retention_bytes, ..settings.clone() };
             let (mut shortest_ms, mut most_bytes) = (i64::MAX, 0);
@@ -302,13 +308,13 @@ proptest! {
         growths in prop::collection::vec((0.0..1e4f64, prop::option::of(0.0..1e6f64)), 0..8),
         free in 0..1_000_000u64,
     ) {
-        let growths: Vec<Growth> = growths
+        let growths: Vec<ReplicaGrowth> = growths
             .into_iter()
-            .map(|(rate_bytes, room_bytes)| Growth { rate_bytes, room_bytes })
+            .map(|(rate_bytes, remaining_bytes)| ReplicaGrowth { rate_bytes, remaining_bytes })
             .collect();
         let taken = |seconds: f64| -> f64 {
             let taken = growths.iter().map(|growth| {
-                (growth.rate_bytes * seconds).min(growth.room_bytes.unwrap_or(f64::MAX))
+                (growth.rate_bytes * seconds).min(growth.remaining_bytes.unwrap_or(f64::MAX))
             });
             taken.sum()
         };

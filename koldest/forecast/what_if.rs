@@ -8,7 +8,7 @@ use super::Settings;
 
 /// One thing that would be otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Change {
+pub(crate) enum WhatIf {
     /// `retention.ms`; none is for ever.
     RetentionMs(Option<i64>),
     /// `retention.bytes`; none is without a limit.
@@ -23,21 +23,21 @@ pub(crate) enum Change {
 
 const KNOWN: &str = "retention.ms, retention.bytes, segment.ms, segment.bytes, rate=xFACTOR";
 
-impl FromStr for Change {
+impl FromStr for WhatIf {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Change, String> {
+    fn from_str(text: &str) -> Result<WhatIf, String> {
         let (name, value) = text
             .split_once('=')
             .ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
         match name {
-            "retention.ms" if value == "-1" => Ok(Change::RetentionMs(None)),
-            "retention.ms" => parse_ms(value).map(|ms| Change::RetentionMs(Some(ms))),
-            "retention.bytes" if value == "-1" => Ok(Change::RetentionBytes(None)),
-            "retention.bytes" => parse_size(value).map(|bytes| Change::RetentionBytes(Some(bytes))),
-            "segment.ms" => parse_ms(value).map(Change::SegmentMs),
-            "segment.bytes" => parse_size(value).map(Change::SegmentBytes),
-            "rate" => parse_factor(value).map(Change::Rate),
+            "retention.ms" if value == "-1" => Ok(WhatIf::RetentionMs(None)),
+            "retention.ms" => parse_ms(value).map(|ms| WhatIf::RetentionMs(Some(ms))),
+            "retention.bytes" if value == "-1" => Ok(WhatIf::RetentionBytes(None)),
+            "retention.bytes" => parse_size(value).map(|bytes| WhatIf::RetentionBytes(Some(bytes))),
+            "segment.ms" => parse_ms(value).map(WhatIf::SegmentMs),
+            "segment.bytes" => parse_size(value).map(WhatIf::SegmentBytes),
+            "rate" => parse_factor(value).map(WhatIf::Rate),
             _ => Err(format!("{name} is none of {KNOWN}")),
         }
     }
@@ -61,18 +61,18 @@ fn parse_factor(text: &str) -> Result<f64, String> {
 }
 
 /// Settings and rate with `changes` made, the last one of a kind counting.
-pub(crate) fn apply(changes: &[Change], settings: &mut Settings, rates: &mut [&mut Option<f64>]) {
+pub(crate) fn apply(changes: &[WhatIf], settings: &mut Settings, rates: &mut [&mut Option<f64>]) {
     for change in changes {
         match *change {
-            Change::RetentionMs(ms) => settings.retention_ms = ms,
-            Change::RetentionBytes(bytes) => settings.retention_bytes = bytes,
-            Change::SegmentMs(ms) => settings.segment_ms = ms,
-            Change::SegmentBytes(bytes) => settings.segment_bytes = bytes,
-            Change::Rate(_) => {}
+            WhatIf::RetentionMs(ms) => settings.retention_ms = ms,
+            WhatIf::RetentionBytes(bytes) => settings.retention_bytes = bytes,
+            WhatIf::SegmentMs(ms) => settings.segment_ms = ms,
+            WhatIf::SegmentBytes(bytes) => settings.segment_bytes = bytes,
+            WhatIf::Rate(_) => {}
         }
     }
     let factor = changes.iter().rev().find_map(|change| match change {
-        Change::Rate(factor) => Some(*factor),
+        WhatIf::Rate(factor) => Some(*factor),
         _ => None,
     });
     if let Some(factor) = factor {
@@ -91,19 +91,19 @@ mod tests {
         for (text, change) in [
             (
                 "retention.ms=604800000",
-                Change::RetentionMs(Some(604_800_000)),
+                WhatIf::RetentionMs(Some(604_800_000)),
             ),
-            ("retention.ms=7d", Change::RetentionMs(Some(604_800_000))),
-            ("retention.ms=-1", Change::RetentionMs(None)),
+            ("retention.ms=7d", WhatIf::RetentionMs(Some(604_800_000))),
+            ("retention.ms=-1", WhatIf::RetentionMs(None)),
             (
                 "retention.bytes=100GB",
-                Change::RetentionBytes(Some(100_000_000_000)),
+                WhatIf::RetentionBytes(Some(100_000_000_000)),
             ),
-            ("retention.bytes=-1", Change::RetentionBytes(None)),
-            ("segment.ms=1h", Change::SegmentMs(3_600_000)),
-            ("segment.bytes=64M", Change::SegmentBytes(67_108_864)),
-            ("rate=x2", Change::Rate(2.0)),
-            ("rate=x0.5", Change::Rate(0.5)),
+            ("retention.bytes=-1", WhatIf::RetentionBytes(None)),
+            ("segment.ms=1h", WhatIf::SegmentMs(3_600_000)),
+            ("segment.bytes=64M", WhatIf::SegmentBytes(67_108_864)),
+            ("rate=x2", WhatIf::Rate(2.0)),
+            ("rate=x0.5", WhatIf::Rate(0.5)),
         ] {
             assert_eq!(text.parse(), Ok(change), "{text}");
         }
@@ -120,7 +120,7 @@ mod tests {
             ("rate=x-1", "rate=x2"),
             ("rate=xnan", "rate=x2"),
         ] {
-            let error = text.parse::<Change>().expect_err(text);
+            let error = text.parse::<WhatIf>().expect_err(text);
             assert!(error.contains(reason), "{text}: {error}");
         }
     }

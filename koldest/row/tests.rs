@@ -5,11 +5,11 @@ use super::*;
 const NOW_MS: i64 = 1_795_373_046_123;
 const HOUR_MS: i64 = 3_600_000;
 
-fn view(changes: &[Change]) -> View<'_> {
-    View {
+fn context(what_if: &[WhatIf]) -> Context<'_> {
+    Context {
         now_ms: NOW_MS,
         window_ms: HOUR_MS,
-        changes,
+        what_if,
     }
 }
 
@@ -18,19 +18,19 @@ fn message(offset: i64, age_ms: i64) -> Message {
 }
 
 /// 1000 records of 100 bytes, 720 of them in the last hour.
-fn facts() -> Facts {
-    Facts {
+fn state() -> PartitionState {
+    PartitionState {
         topic: "orders".to_owned(),
         partition: Some(3),
         leader: Some(1),
         replica_count: 2,
-        extent: Ok(Extent {
+        bounds: Ok(LogBounds {
             log_start: 100,
             end: 1100,
             oldest: Some(message(100, 5 * HOUR_MS)),
             newest: Some(message(1099, 500)),
             window_start: Some(380),
-            ..Extent::default()
+            ..LogBounds::default()
         }),
         bytes: Ok(100_000),
         settings: Ok(Settings {
@@ -50,11 +50,11 @@ fn facts() -> Facts {
 
 #[test]
 fn what_claims_to_be_from_the_future_has_no_age() {
-    let mut facts = facts();
-    let extent = facts.extent.as_mut().expect("an extent");
-    extent.oldest = Some(message(100, -HOUR_MS));
-    extent.newest = Some(message(1099, -2 * HOUR_MS));
-    let row = Row::new(&facts, view(&[]));
+    let mut state = state();
+    let bounds = state.bounds.as_mut().expect("an extent");
+    bounds.oldest = Some(message(100, -HOUR_MS));
+    bounds.newest = Some(message(1099, -2 * HOUR_MS));
+    let row = Row::new(&state, context(&[]));
     assert_eq!((row.age_ms(NOW_MS), row.stale_ms(NOW_MS)), (None, None));
     for told in [
         "age not known: the oldest is 1h in the future",
@@ -64,13 +64,13 @@ fn what_claims_to_be_from_the_future_has_no_age() {
         assert!(row.notes.iter().any(|note| note == told), "{:?}", row.notes);
     }
     // What is not dated ahead tells how stale it is, how fast it grows and when retention takes it.
-    let extent = facts.extent.as_mut().expect("an extent");
-    extent.past = Past {
+    let bounds = state.bounds.as_mut().expect("an extent");
+    bounds.past = PastMessages {
         oldest: Some(message(101, 5 * HOUR_MS)),
         newest: Some(message(1098, 600)),
     };
-    facts.settings.as_mut().expect("known").retention_bytes = None;
-    let row = Row::new(&facts, view(&[]));
+    state.settings.as_mut().expect("known").retention_bytes = None;
+    let row = Row::new(&state, context(&[]));
     assert_eq!(
         (row.age_ms(NOW_MS), row.stale_ms(NOW_MS)),
         (None, Some(600))
@@ -82,7 +82,7 @@ fn what_claims_to_be_from_the_future_has_no_age() {
 
 #[test]
 fn a_row_says_how_old_how_fast_and_how_long() {
-    let row = Row::new(&facts(), view(&[]));
+    let row = Row::new(&state(), context(&[]));
     assert_eq!(row.age_ms(NOW_MS), Some(5 * HOUR_MS));
     assert_eq!(row.stale_ms(NOW_MS), Some(500));
     assert_eq!(row.records, Some(1000));
@@ -90,7 +90,7 @@ fn a_row_says_how_old_how_fast_and_how_long() {
     assert_eq!(row.rate_bytes, Some(20.0));
     // 720,000 bytes are 10 h at 20 bytes a second; a segment fills in half an hour.
     let told = row.forecast.expect("settings are known");
-    assert_eq!(told.binds, Some(Binds::Size));
+    assert_eq!(told.limited_by, Some(LimitedBy::Size));
     assert_eq!(told.keeps_min_ms, Some(10 * HOUR_MS));
     assert_eq!(
         told.keeps_max_ms,
@@ -101,40 +101,43 @@ fn a_row_says_how_old_how_fast_and_how_long() {
 
 #[test]
 fn other_settings_and_another_rate_change_the_forecast_and_the_row() {
-    let changes = ["rate=x2".parse(), "retention.bytes=-1".parse()].map(|c| c.expect("a change"));
-    let row = Row::new(&facts(), view(&changes));
+    let what_if = ["rate=x2".parse(), "retention.bytes=-1".parse()].map(|c| c.expect("a change"));
+    let row = Row::new(&state(), context(&what_if));
     assert_eq!(row.rate_bytes, Some(40.0));
     assert_eq!(row.settings.expect("known").retention_bytes, None);
-    assert_eq!(row.forecast.expect("known").binds, Some(Binds::Time));
+    assert_eq!(
+        row.forecast.expect("known").limited_by,
+        Some(LimitedBy::Time)
+    );
 }
 
 #[test]
 fn the_rate_of_a_young_log_is_that_of_its_life() {
-    let mut young = facts();
-    young.extent = Ok(Extent {
+    let mut young = state();
+    young.bounds = Ok(LogBounds {
         end: 61,
         oldest: Some(message(0, 600_000)),
         newest: Some(message(60, 0)),
         window_start: Some(0),
-        ..Extent::default()
+        ..LogBounds::default()
     });
-    let row = Row::new(&young, view(&[]));
+    let row = Row::new(&young, context(&[]));
     assert_eq!(row.rate_records, Some(0.1));
     assert_eq!(row.notes, ["rate of 10m only"]);
     // One message says nothing of a rate but that there is no second one.
     let mut one = young.clone();
-    one.extent.as_mut().expect("known").end = 1;
-    assert_eq!(Row::new(&one, view(&[])).rate_records, Some(0.0));
+    one.bounds.as_mut().expect("known").end = 1;
+    assert_eq!(Row::new(&one, context(&[])).rate_records, Some(0.0));
     let mut ahead = young;
-    ahead.extent.as_mut().expect("known").oldest = Some(message(0, -60_000));
-    assert_eq!(Row::new(&ahead, view(&[])).rate_records, None);
+    ahead.bounds.as_mut().expect("known").oldest = Some(message(0, -60_000));
+    assert_eq!(Row::new(&ahead, context(&[])).rate_records, None);
 }
 
 #[test]
 fn what_is_not_known_is_told() {
-    let mut hidden = facts();
+    let mut hidden = state();
     hidden.bytes = Err(KafkaError::new(31, "Broker: Cluster authorization failed"));
-    let row = Row::new(&hidden, view(&[]));
+    let row = Row::new(&hidden, context(&[]));
     assert_eq!((row.bytes, row.rate_bytes), (None, None));
     assert_eq!(
         row.notes,
@@ -143,30 +146,30 @@ fn what_is_not_known_is_told() {
             "retention.bytes may bind: its rate is not known"
         ]
     );
-    let mut gone = facts();
-    gone.extent = Err(KafkaError::new(5, "Broker: Leader not available"));
-    let row = Row::new(&gone, view(&[]));
+    let mut gone = state();
+    gone.bounds = Err(KafkaError::new(5, "Broker: Leader not available"));
+    let row = Row::new(&gone, context(&[]));
     assert_eq!(row.failure.as_deref(), Some("Leader not available"));
     assert_eq!(row.records, None);
-    let mut empty = facts();
-    empty.extent = Ok(Extent {
+    let mut empty = state();
+    empty.bounds = Ok(LogBounds {
         log_start: 7,
         end: 7,
         window_start: Some(7),
-        ..Extent::default()
+        ..LogBounds::default()
     });
-    let row = Row::new(&empty, view(&[]));
+    let row = Row::new(&empty, context(&[]));
     assert_eq!(row.notes, ["empty: all was deleted"]);
     assert_eq!((row.records, row.rate_bytes), (Some(0), Some(0.0)));
 }
 
 #[test]
 fn a_topic_has_the_sums_of_its_partitions_or_says_that_one_is_missing() {
-    let one = Row::new(&facts(), view(&[]));
-    let mut other = facts();
+    let one = Row::new(&state(), context(&[]));
+    let mut other = state();
     other.partition = Some(4);
-    other.extent.as_mut().expect("known").oldest = Some(message(100, 9 * HOUR_MS));
-    let other = Row::new(&other, view(&[]));
+    other.bounds.as_mut().expect("known").oldest = Some(message(100, 9 * HOUR_MS));
+    let other = Row::new(&other, context(&[]));
     let sum = Row::sum(&[one.clone(), other.clone()]);
     assert_eq!(sum.age_ms(NOW_MS), Some(9 * HOUR_MS));
     assert_eq!((sum.records, sum.bytes), (Some(2000), Some(200_000)));
@@ -176,9 +179,9 @@ fn a_topic_has_the_sums_of_its_partitions_or_says_that_one_is_missing() {
         Some(10 * HOUR_MS)
     );
     assert_eq!(sum.partition_count, 2);
-    let mut gone = facts();
-    gone.extent = Err(KafkaError::new(5, "Broker: Leader not available"));
-    let sum = Row::sum(&[one, other, Row::new(&gone, view(&[]))]);
+    let mut gone = state();
+    gone.bounds = Err(KafkaError::new(5, "Broker: Leader not available"));
+    let sum = Row::sum(&[one, other, Row::new(&gone, context(&[]))]);
     assert_eq!((sum.records, sum.bytes, sum.forecast), (None, None, None));
     assert_eq!(
         sum.failure.as_deref(),

@@ -16,11 +16,11 @@ use tools::kafka::{Client, Role};
 use tools::report::{Format, Report, Style};
 use tools::serve::Trouble;
 
-use crate::collect::{Known, Seen, Snapshot, collect, now_ms};
+use crate::collect::{CollectState, Completeness, Snapshot, collect, now_ms};
 use crate::config::Config;
-use crate::lag::Note;
-use crate::pace::{Pace, Sample, Status, pace, pace_of_writing};
-use crate::row::{By, Row};
+use crate::lag::LagNote;
+use crate::rates::{Rates, Sample, Status, produce_rates, rates};
+use crate::row::{Row, SumBy};
 use crate::{metrics, totals};
 
 /// Rows that become cells at a time: the report of a large cluster is never in memory as a whole.
@@ -31,7 +31,7 @@ const REASONS: usize = 10;
 /// Reports once, or again and again with `--watch`.
 pub(crate) fn run(config: &Config, signals: &Signals) -> Result<Exit> {
     let client = Client::new(&config.options, Role::Consumer)?;
-    let mut known = Known::default();
+    let mut known = CollectState::default();
     let mut look = || look(&client, config, &mut known, signals);
     if config.watch.watch.is_some() {
         return watch::show(&config.watch, config.style, signals, || {
@@ -49,7 +49,7 @@ pub(crate) fn run(config: &Config, signals: &Signals) -> Result<Exit> {
     let exit = if config.style.format == Format::Prometheus {
         let took = started.elapsed();
         metrics::write(&snapshot, &config.metrics, took, target.text());
-        exit_of(snapshot.seen(&config.scope), false)
+        exit_of(snapshot.completeness(&config.scope), false)
     } else {
         let (rows, exit) = choose(snapshot, config);
         write(config, &rows, &mut target)?;
@@ -101,7 +101,7 @@ impl<'a> Target<'a> {
 fn look(
     client: &Client,
     config: &Config,
-    known: &mut Known,
+    known: &mut CollectState,
     signals: &Signals,
 ) -> Result<Snapshot, ContactError> {
     let interrupted = || signals.caught().is_some();
@@ -120,7 +120,7 @@ fn look(
         }
     };
     if let Some(window_ms) = config.scope.rate_window_ms {
-        add_rates_of_writing(&mut snapshot, window_ms);
+        add_produce_rates(&mut snapshot, window_ms);
     }
     for reason in reasons(&snapshot) {
         message(reason);
@@ -175,32 +175,32 @@ fn add_rates(before: &Samples, passed: Duration, after: &mut Snapshot) {
             .as_ref()
             .is_some_and(|g| g.members.unwrap_or(0) > 0);
         let after = sample(row);
-        let found = before.map(|before| pace(*before, after, passed, has_members));
-        set_pace(row, found.unwrap_or_default());
+        let found = before.map(|before| rates(*before, after, passed, has_members));
+        set_rates(row, found.unwrap_or_default());
     }
 }
 
-fn add_rates_of_writing(snapshot: &mut Snapshot, window_ms: i64) {
+fn add_produce_rates(snapshot: &mut Snapshot, window_ms: i64) {
     for row in &mut snapshot.rows {
         let Some((topic, partition)) = row.topic.clone().zip(row.partition) else {
             continue;
         };
         let written = snapshot.logs.written(&topic, partition);
-        let found = pace_of_writing(written, window_ms, sample(row));
-        set_pace(row, found);
+        let found = produce_rates(written, window_ms, sample(row));
+        set_rates(row, found);
     }
 }
 
-fn set_pace(row: &mut Row, mut found: Pace) {
+fn set_rates(row: &mut Row, mut found: Rates) {
     if row.stale_ms.is_some() {
         found.status = found.status.max(Some(Status::Stale));
     }
-    row.pace = Some(Box::new(found));
+    row.rates = Some(Box::new(found));
 }
 
 /// What was not answered, in words: not too many.
 fn reasons(snapshot: &Snapshot) -> Vec<String> {
-    let mut reasons: Vec<String> = troubles(snapshot).into_iter().map(|t| t.text).collect();
+    let mut reasons: Vec<String> = problems(snapshot).into_iter().map(|t| t.text).collect();
     let surplus = reasons.len().saturating_sub(REASONS);
     if surplus > 0 {
         reasons.truncate(REASONS);
@@ -210,57 +210,57 @@ fn reasons(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// What was not answered, each reason once with where it was met.
-pub(crate) fn troubles(snapshot: &Snapshot) -> Vec<Trouble> {
-    let mut places: BTreeMap<String, (usize, String)> = BTreeMap::new();
+pub(crate) fn problems(snapshot: &Snapshot) -> Vec<Trouble> {
+    let mut by_reason: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for row in &snapshot.rows {
-        for reason in row.lag.notes.iter().filter_map(Note::unanswered) {
-            let place = match (&row.topic, row.partition) {
+        for reason in row.lag.notes.iter().filter_map(LagNote::unanswered) {
+            let subject = match (&row.topic, row.partition) {
                 (Some(topic), Some(partition)) => format!("{topic} [{partition}]"),
                 _ => format!("group {}", row.group_name()),
             };
-            places.entry(reason).or_insert((0, place)).0 += 1;
+            by_reason.entry(reason).or_insert((0, subject)).0 += 1;
         }
     }
     let failures = snapshot.failures.iter();
     let failures = failures.map(|failure| Trouble::of(failure.reason.clone()));
-    let of_rows = places.into_iter().map(|(reason, (count, place))| {
+    let of_rows = by_reason.into_iter().map(|(reason, (count, subject))| {
         let text = match count {
-            1 => format!("{place}: {reason}"),
-            _ => format!("{place} and {} more: {reason}", count - 1),
+            1 => format!("{subject}: {reason}"),
+            _ => format!("{subject} and {} more: {reason}", count - 1),
         };
         Trouble::about(&reason, text)
     });
     failures.chain(of_rows).collect()
 }
 
-fn exit_of(seen: Seen, has_excess: bool) -> Exit {
-    match seen {
-        Seen::Partly => Exit::Failed,
-        Seen::Undetermined => Exit::No,
-        Seen::All if has_excess => Exit::No,
-        Seen::All => Exit::Done,
+fn exit_of(completeness: Completeness, has_excess: bool) -> Exit {
+    match completeness {
+        Completeness::Incomplete => Exit::Failed,
+        Completeness::Undetermined => Exit::No,
+        Completeness::Complete if has_excess => Exit::No,
+        Completeness::Complete => Exit::Done,
     }
 }
 
 /// The rows to show, in their order, and the exit code.
 fn choose(mut snapshot: Snapshot, config: &Config) -> (Vec<Row>, Exit) {
     let is_limited = config.limits.is_some();
-    let seen = snapshot.seen(&config.scope);
+    let completeness = snapshot.completeness(&config.scope);
     let all = std::mem::take(&mut snapshot.rows);
-    let mut rows = match config.view.by {
+    let mut rows = match config.layout.by {
         Some(by) => {
-            let mut rows = totals::sum(&all, by, config.view.wants_time);
+            let mut rows = totals::sum(&all, by, config.layout.wants_time);
             // A group that has nothing at all is in no topic's sum, and can't be within a limit either.
             let left_out = all.into_iter().filter(|row| row.topic.is_none());
-            rows.extend(left_out.filter(|_| is_limited && by == By::Topic));
+            rows.extend(left_out.filter(|_| is_limited && by == SumBy::Topic));
             rows
         }
         None => all,
     };
     if is_limited {
-        rows.retain_mut(|row| config.limits.judge(row));
+        rows.retain_mut(|row| config.limits.mark_exceeded(row));
     }
-    let exit = exit_of(seen, is_limited && !rows.is_empty());
+    let exit = exit_of(completeness, is_limited && !rows.is_empty());
     totals::sort(&mut rows, config.sort);
     rows.truncate(config.top.unwrap_or(usize::MAX));
     (rows, exit)
@@ -272,19 +272,19 @@ const PAGE_ROWS: usize = 1000;
 /// The exporter's page: the groups that are the furthest behind first, and what is wrong.
 pub(crate) fn page(config: &Config, snapshot: Snapshot, wrong: &[Trouble]) -> Vec<u8> {
     let all = snapshot.rows;
-    let mut rows = match config.view.by {
+    let mut rows = match config.layout.by {
         Some(by) => totals::sum(&all, by, config.scope.wants_time),
-        None => totals::sum(&all, By::Group, config.scope.wants_time),
+        None => totals::sum(&all, SumBy::Group, config.scope.wants_time),
     };
     totals::sort(&mut rows, totals::Sort::Lag);
     rows.truncate(PAGE_ROWS);
-    let view = crate::row::View {
-        by: config.view.by.or(Some(By::Group)),
-        ..config.view.clone()
+    let layout = crate::row::RowLayout {
+        by: config.layout.by.or(Some(SumBy::Group)),
+        ..config.layout.clone()
     };
-    let mut report = view.report();
+    let mut report = layout.report();
     for row in &rows {
-        report.push(view.cells(row));
+        report.push(layout.cells(row));
     }
     let mut caption = vec![tools::units::format_time_ms(now_ms())];
     caption.extend(
@@ -304,9 +304,9 @@ pub(crate) fn page(config: &Config, snapshot: Snapshot, wrong: &[Trouble]) -> Ve
 }
 
 fn report(config: &Config, rows: &[Row]) -> Report {
-    let mut report = config.view.report();
+    let mut report = config.layout.report();
     for row in rows {
-        report.push(config.view.cells(row));
+        report.push(config.layout.cells(row));
     }
     if config.style.format == Format::Html {
         report = report.captioned(vec![tools::units::format_time_ms(now_ms())]);

@@ -21,89 +21,90 @@ use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, KafkaError};
 
-use crate::config::Wanted;
-use crate::ends::{self, Leader, Open};
-use crate::facts::{Extent, Facts};
-use assemble::{SPECS, configs_of, dirs_of, extent, put_bytes, put_settings};
+use crate::config::Scope;
+use crate::leader::{LeaderClient, NonEmptyLog};
+use crate::partition_state::{LogBounds, PartitionState};
+use crate::verify;
+use assemble::{SPECS, bounds, configs_of, dirs_of, put_bytes, put_settings};
 
 /// Everything that the cluster said.
-pub(crate) struct Survey {
+pub(crate) struct Snapshot {
     /// When it was asked, milliseconds since 1970.
     pub(crate) now_ms: i64,
     /// A row for each partition, by topic and number, and one for each topic that can't be looked at.
-    pub(crate) facts: Vec<Facts>,
+    pub(crate) partitions: Vec<PartitionState>,
     /// The brokers that are up, with their disks, or why those are not known.
     pub(crate) brokers: Vec<(Broker, Result<Vec<LogDir>, KafkaError>)>,
     /// Names and patterns that fit no topic.
-    pub(crate) unmet: Vec<String>,
+    pub(crate) unmatched: Vec<String>,
     /// What topics begin with of which there may be some that this user is not shown.
     pub(crate) hidden: Vec<String>,
 }
 
-/// Partitions of a leader by their places among all facts.
-type Led = BTreeMap<i32, Vec<usize>>;
+/// Partitions of a leader by their indices among all partitions.
+type ByLeader = BTreeMap<i32, Vec<usize>>;
 
 /// How often a partition is asked again whose leader moved, or whose log was cut, while it was asked.
 const ROUNDS: usize = 3;
 
-impl Survey {
-    /// Asks the cluster all that is `wanted`.
+impl Snapshot {
+    /// Asks the cluster for all that `scope` names.
     ///
     /// # Errors
     /// Nobody answered at all, or a signal came.
     pub(crate) fn take(
         client: &Client,
-        wanted: &Wanted,
+        scope: &Scope,
         interrupted: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Survey> {
-        let names = wanted.topics.plain_names();
+    ) -> Result<Snapshot> {
+        let names = scope.topics.plain_names();
         let topics = names.as_deref().map_or(Topics::All, Topics::Named);
         let mut cluster = metadata(client, topics, interrupted)?;
         let now_ms = now_ms();
         let is_named = names.is_some();
         cluster.topics.retain(|topic| {
-            let is_visible = is_named || wanted.internal || !topic.is_internal;
-            is_visible && wanted.topics.takes(&topic.name)
+            let is_visible = is_named || scope.internal || !topic.is_internal;
+            is_visible && scope.topics.takes(&topic.name)
         });
         cluster.topics.retain(|topic| !is_missing(topic));
         let existing: Vec<&str> = cluster.topics.iter().map(|t| t.name.as_str()).collect();
-        let unmet = wanted.topics.unmet(&existing);
-        let hidden = hidden_topics(client, &cluster, wanted, interrupted)?;
-        let mut facts = open_facts(&cluster);
-        let led = led(&facts, |_| true);
-        let since_ms = now_ms.saturating_sub(wanted.window_ms);
-        let asker = Asker {
+        let unmatched = scope.topics.unmet(&existing);
+        let hidden = hidden_topics(client, &cluster, scope, interrupted)?;
+        let mut partitions = initial_states(&cluster);
+        let by_leader = by_leader(&partitions, |_| true);
+        let since_ms = now_ms.saturating_sub(scope.window_ms);
+        let query = ClusterQuery {
             client,
             now_ms,
             since_ms,
             interrupted,
         };
-        let (dirs, settings) = asker.ask_all(&cluster, &led, &mut facts, wanted.disks);
+        let (dirs, settings) = query.ask_all(&cluster, &by_leader, &mut partitions, scope.disks);
         for _ in 1..ROUNDS {
-            let again = led_again(&facts);
+            let again = retriable_by_leader(&partitions);
             if again.is_empty() || interrupted() {
                 break;
             }
             let all: Vec<String> = cluster.topics.iter().map(|t| t.name.clone()).collect();
             cluster = metadata(client, Topics::Named(&all), interrupted)?;
-            renew_leaders(&mut facts, &cluster);
-            asker.ask_extents(&cluster, &led_again(&facts), &mut facts);
+            renew_leaders(&mut partitions, &cluster);
+            query.ask_bounds(&cluster, &retriable_by_leader(&partitions), &mut partitions);
         }
         if interrupted() {
             return Err(ContactError::Interrupted.into());
         }
-        put_settings(&mut facts, &settings);
-        put_bytes(&mut facts, &dirs);
+        put_settings(&mut partitions, &settings);
+        put_bytes(&mut partitions, &dirs);
         let brokers = cluster.brokers.into_iter().map(|broker| {
             let known = dirs.get(&broker.id).cloned();
             let unasked = || Err(KafkaError::of(code::TIMED_OUT));
             (broker, known.unwrap_or_else(unasked))
         });
-        Ok(Survey {
+        Ok(Snapshot {
             now_ms,
-            facts,
+            partitions,
             brokers: brokers.collect(),
-            unmet,
+            unmatched,
             hidden,
         })
     }
@@ -129,7 +130,7 @@ fn is_missing(topic: &Topic) -> bool {
 fn hidden_topics(
     client: &Client,
     cluster: &Metadata,
-    wanted: &Wanted,
+    scope: &Scope,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<String>> {
     let mut hidden = Vec::new();
@@ -140,7 +141,7 @@ fn hidden_topics(
     ids.sort_by_key(|id| *id != cluster.origin.0);
     let mut patience = Patience::new(client.first_contact(), interrupted).among(ids);
     let mut wire = Wire::new(client);
-    for prefix in wanted.topics.listed_prefixes() {
+    for prefix in scope.topics.listed_prefixes() {
         if !may_list_topics(&mut wire, &prefix, &mut patience)? {
             hidden.push(prefix);
         }
@@ -149,22 +150,22 @@ fn hidden_topics(
 }
 
 /// A row for each partition before anybody was asked about it.
-fn open_facts(cluster: &Metadata) -> Vec<Facts> {
-    let mut facts = Vec::new();
+fn initial_states(cluster: &Metadata) -> Vec<PartitionState> {
+    let mut partitions = Vec::new();
     let unknown = || KafkaError::of(code::TIMED_OUT);
-    let row = |topic: &Topic, partition, leader, replica_count, error: KafkaError| Facts {
+    let row = |topic: &Topic, partition, leader, replica_count, error: KafkaError| PartitionState {
         topic: topic.name.clone(),
         partition,
         leader,
         replica_count,
-        extent: Err(error.clone()),
+        bounds: Err(error.clone()),
         bytes: Err(error.clone()),
         settings: Err(error),
         notes: Vec::new(),
     };
     for topic in &cluster.topics {
         if let Some(error) = &topic.error {
-            facts.push(row(topic, None, None, 0, error.clone()));
+            partitions.push(row(topic, None, None, 0, error.clone()));
         }
         for partition in &topic.partitions {
             let leaderless = || {
@@ -173,7 +174,7 @@ fn open_facts(cluster: &Metadata) -> Vec<Facts> {
             };
             let error = partition.leader.map_or_else(leaderless, |_| unknown());
             let replicas = partition.replicas.len();
-            facts.push(row(
+            partitions.push(row(
                 topic,
                 Some(partition.id),
                 partition.leader,
@@ -182,24 +183,24 @@ fn open_facts(cluster: &Metadata) -> Vec<Facts> {
             ));
         }
     }
-    facts
+    partitions
 }
 
 /// The partitions that `picks` takes, by their leaders.
-fn led(facts: &[Facts], picks: impl Fn(&Facts) -> bool) -> Led {
-    let mut led = Led::new();
-    for (index, one) in facts.iter().enumerate() {
-        if let Some(leader) = one.leader.filter(|_| picks(one)) {
-            led.entry(leader).or_default().push(index);
+fn by_leader(partitions: &[PartitionState], picks: impl Fn(&PartitionState) -> bool) -> ByLeader {
+    let mut by_leader = ByLeader::new();
+    for (index, state) in partitions.iter().enumerate() {
+        if let Some(leader) = state.leader.filter(|_| picks(state)) {
+            by_leader.entry(leader).or_default().push(index);
         }
     }
-    led
+    by_leader
 }
 
 /// What may well be answered if it is asked once more.
-fn led_again(facts: &[Facts]) -> Led {
-    led(facts, |one| {
-        let error = one.extent.as_ref().err();
+fn retriable_by_leader(partitions: &[PartitionState]) -> ByLeader {
+    by_leader(partitions, |state| {
+        let error = state.bounds.as_ref().err();
         error.is_some_and(|error| {
             matches!(
                 error.code,
@@ -209,18 +210,18 @@ fn led_again(facts: &[Facts]) -> Led {
     })
 }
 
-fn renew_leaders(facts: &mut [Facts], cluster: &Metadata) {
-    for one in facts.iter_mut().filter(|one| one.extent.is_err()) {
-        let topic = cluster.topic(&one.topic);
+fn renew_leaders(partitions: &mut [PartitionState], cluster: &Metadata) {
+    for state in partitions.iter_mut().filter(|state| state.bounds.is_err()) {
+        let topic = cluster.topic(&state.topic);
         let partition = topic
-            .zip(one.partition)
+            .zip(state.partition)
             .and_then(|(topic, id)| topic.partition(id));
-        one.leader = partition.and_then(|partition| partition.leader);
+        state.leader = partition.and_then(|partition| partition.leader);
     }
 }
 
 /// How the brokers are asked.
-struct Asker<'a> {
+struct ClusterQuery<'a> {
     client: &'a Client,
     now_ms: i64,
     since_ms: i64,
@@ -230,7 +231,7 @@ struct Asker<'a> {
 type Dirs = HashMap<i32, Result<Vec<LogDir>, KafkaError>>;
 type Configs = HashMap<i32, Result<Answered, KafkaError>>;
 
-impl Asker<'_> {
+impl ClusterQuery<'_> {
     fn patience(&self) -> Patience<'_> {
         Patience::new(self.client.first_contact(), self.interrupted)
     }
@@ -239,12 +240,12 @@ impl Asker<'_> {
     fn ask_all(
         &self,
         cluster: &Metadata,
-        led: &Led,
-        facts: &mut [Facts],
+        by_leader: &ByLeader,
+        partitions: &mut [PartitionState],
         all_dirs: bool,
     ) -> (Dirs, Configs) {
-        let dirs = dirs_of(cluster, led, facts, all_dirs);
-        let asked = configs_of(led, facts);
+        let dirs = dirs_of(cluster, by_leader, partitions, all_dirs);
+        let asked = configs_of(by_leader, partitions);
         std::thread::scope(|scope| {
             let dirs = scope.spawn(move || {
                 let brokers: Vec<i32> = dirs.iter().map(|asked| asked.broker).collect();
@@ -258,31 +259,37 @@ impl Asker<'_> {
                 let brokers = asked.iter().map(|asked| asked.broker);
                 brokers.zip(answers).collect::<Configs>()
             });
-            self.ask_extents(cluster, led, facts);
+            self.ask_bounds(cluster, by_leader, partitions);
             let dirs = dirs.join().unwrap_or_default();
             (dirs, settings.join().unwrap_or_default())
         })
     }
 
     /// Every leader for what its partitions hold.
-    fn ask_extents(&self, cluster: &Metadata, led: &Led, facts: &mut [Facts]) {
-        let shared: &[Facts] = facts;
-        let answers: Vec<(usize, Result<Extent, KafkaError>)> = std::thread::scope(|scope| {
-            let threads: Vec<_> = led
+    fn ask_bounds(
+        &self,
+        cluster: &Metadata,
+        by_leader: &ByLeader,
+        partitions: &mut [PartitionState],
+    ) {
+        let shared: &[PartitionState] = partitions;
+        let answers: Vec<(usize, Result<LogBounds, KafkaError>)> = std::thread::scope(|scope| {
+            let threads: Vec<_> = by_leader
                 .iter()
-                .map(|(&broker, places)| {
+                .map(|(&broker, indices)| {
                     scope.spawn(move || {
-                        let asked: Vec<&Facts> = places.iter().map(|&at| &shared[at]).collect();
+                        let asked: Vec<&PartitionState> =
+                            indices.iter().map(|&at| &shared[at]).collect();
                         let answers = self.ask_leader(cluster, broker, &asked);
-                        places.iter().copied().zip(answers).collect::<Vec<_>>()
+                        indices.iter().copied().zip(answers).collect::<Vec<_>>()
                     })
                 })
                 .collect();
             let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
             joined.flatten().flatten().collect()
         });
-        for (index, extent) in answers {
-            facts[index].extent = extent;
+        for (index, bounds) in answers {
+            partitions[index].bounds = bounds;
         }
     }
 
@@ -291,16 +298,16 @@ impl Asker<'_> {
         &self,
         cluster: &Metadata,
         broker: i32,
-        asked: &[&Facts],
-    ) -> Vec<Result<Extent, KafkaError>> {
+        asked: &[&PartitionState],
+    ) -> Vec<Result<LogBounds, KafkaError>> {
         let mut wire = Wire::new(self.client);
         let mut patience = self.patience();
         let questions: Vec<Question> = asked
             .iter()
-            .flat_map(|one| {
+            .flat_map(|state| {
                 SPECS.map(|spec| Question {
-                    topic: one.topic.clone(),
-                    partition: one.partition.unwrap_or(-1),
+                    topic: state.topic.clone(),
+                    partition: state.partition.unwrap_or(-1),
                     spec,
                 })
             })
@@ -319,33 +326,39 @@ impl Asker<'_> {
                 return asked.iter().map(|_| Err(error.clone())).collect();
             }
         };
-        let mut extents: Vec<_> = found.chunks(SPECS.len()).map(extent).collect();
-        self.ask_windows(&mut wire, cluster, asked, &mut extents, &mut patience);
+        let mut bounds_by_index: Vec<_> = found.chunks(SPECS.len()).map(bounds).collect();
+        self.ask_windows(
+            &mut wire,
+            cluster,
+            asked,
+            &mut bounds_by_index,
+            &mut patience,
+        );
         let mut open = Vec::new();
-        let mut places = Vec::new();
-        for (index, (one, extent)) in asked.iter().zip(&mut extents).enumerate() {
-            let Ok(extent) = extent else { continue };
-            if extent.log_start >= extent.end {
+        let mut indices = Vec::new();
+        for (index, (state, bounds)) in asked.iter().zip(&mut bounds_by_index).enumerate() {
+            let Ok(bounds) = bounds else { continue };
+            if bounds.log_start >= bounds.end {
                 continue;
             }
-            places.push(index);
-            open.push(Open {
-                topic: &one.topic,
-                partition: one.partition.unwrap_or(-1),
-                extent: std::mem::take(extent),
+            indices.push(index);
+            open.push(NonEmptyLog {
+                topic: &state.topic,
+                partition: state.partition.unwrap_or(-1),
+                bounds: std::mem::take(bounds),
                 error: None,
             });
         }
-        let mut leader = Leader {
+        let mut leader = LeaderClient {
             wire: &mut wire,
             cluster,
             broker,
             patience: &mut patience,
         };
-        ends::make_sure(&mut leader, &mut open, self.now_ms);
-        for (index, one) in places.into_iter().zip(open) {
-            extents[index] = one.error.map_or(Ok(one.extent), Err);
+        verify::verify(&mut leader, &mut open, self.now_ms);
+        for (index, state) in indices.into_iter().zip(open) {
+            bounds_by_index[index] = state.error.map_or(Ok(state.bounds), Err);
         }
-        extents
+        bounds_by_index
     }
 }

@@ -12,7 +12,7 @@ pub(crate) struct Sample {
 
 /// Rates in messages a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Pace {
+pub(crate) struct Rates {
     pub(crate) produced: Option<f64>,
     pub(crate) consumed: Option<f64>,
     /// Until nothing is behind, if both rates stay; `None` where that is never.
@@ -56,15 +56,15 @@ impl Status {
 /// What happened between two samples of a partition, `passed` after one another.
 ///
 /// That time is no difference of two times of day, which somebody may set in between.
-pub(crate) fn pace(before: Sample, after: Sample, passed: Duration, has_members: bool) -> Pace {
+pub(crate) fn rates(before: Sample, after: Sample, passed: Duration, has_members: bool) -> Rates {
     if passed.is_zero() {
-        return Pace::default();
+        return Rates::default();
     }
     let seconds = passed.as_secs_f64();
     let rate = |before: Option<i64>, after: Option<i64>| Some((after? - before?) as f64 / seconds);
     let produced = rate(before.end, after.end);
     let consumed = rate(before.committed, after.committed);
-    Pace {
+    Rates {
         // A topic that was made anew has no rate.
         produced: produced.filter(|rate| *rate >= 0.0),
         consumed: consumed.filter(|rate| *rate >= 0.0),
@@ -74,15 +74,15 @@ pub(crate) fn pace(before: Sample, after: Sample, passed: Duration, has_members:
 }
 
 /// What was written in a window; how fast it is read one look does not tell.
-pub(crate) fn pace_of_writing(written: Option<i64>, window_ms: i64, after: Sample) -> Pace {
+pub(crate) fn produce_rates(written: Option<i64>, window_ms: i64, after: Sample) -> Rates {
     let before = Sample {
         end: after.end.zip(written).map(|(end, written)| end - written),
         ..Sample::default()
     };
     let window = Duration::from_millis(window_ms.try_into().unwrap_or(0));
-    Pace {
+    Rates {
         status: (after.lag == Some(0)).then_some(Status::Ok),
-        ..pace(before, after, window, false)
+        ..rates(before, after, window, false)
     }
 }
 
@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn rates_are_a_second_s() {
-        let found = pace(sample(100, 1000), sample(300, 1100), 10 * SECOND, true);
-        let expected = Pace {
+        let found = rates(sample(100, 1000), sample(300, 1100), 10 * SECOND, true);
+        let expected = Rates {
             produced: Some(10.0),
             consumed: Some(20.0),
             catch_up_ms: Some(80_000),
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_status_is_burrow_s() {
-        let of = |before, after, has_members| pace(before, after, SECOND, has_members).status;
+        let of = |before, after, has_members| rates(before, after, SECOND, has_members).status;
         let begin = sample(10, 20);
         assert_eq!(of(begin, sample(20, 20), true), Some(Status::Ok));
         assert_eq!(of(begin, sample(12, 20), true), Some(Status::Ok));
@@ -154,28 +154,28 @@ mod tests {
 
     #[test]
     fn who_never_catches_up_has_no_time_for_it() {
-        let found = pace(sample(0, 10), sample(5, 20), SECOND, true);
+        let found = rates(sample(0, 10), sample(5, 20), SECOND, true);
         assert_eq!(found.catch_up_ms, None);
-        let found = pace(sample(0, 10), sample(10, 10), SECOND, true);
+        let found = rates(sample(0, 10), sample(10, 10), SECOND, true);
         assert_eq!(found.catch_up_ms, Some(0));
     }
 
     #[test]
     fn a_topic_made_anew_has_no_rate() {
-        let found = pace(sample(0, 100), sample(0, 10), SECOND, true);
+        let found = rates(sample(0, 100), sample(0, 10), SECOND, true);
         assert_eq!(found.produced, None);
         assert_eq!(
-            pace(sample(0, 1), sample(1, 1), Duration::ZERO, true),
-            Pace::default()
+            rates(sample(0, 1), sample(1, 1), Duration::ZERO, true),
+            Rates::default()
         );
     }
 
     #[test]
     fn one_look_tells_what_is_written() {
-        let found = pace_of_writing(Some(3600), 3_600_000, sample(10, 3700));
+        let found = produce_rates(Some(3600), 3_600_000, sample(10, 3700));
         assert_eq!((found.produced, found.consumed), (Some(1.0), None));
         assert_eq!((found.catch_up_ms, found.status), (None, None));
-        let idle = pace_of_writing(Some(0), 3_600_000, sample(10, 10));
+        let idle = produce_rates(Some(0), 3_600_000, sample(10, 10));
         assert_eq!((idle.produced, idle.status), (Some(0.0), Some(Status::Ok)));
     }
 }

@@ -12,23 +12,23 @@ use tools::kafka::cluster::{
 use tools::kafka::wire::Wire;
 
 use super::Scope;
-use super::groups::Found;
-use crate::lag::Note;
-use crate::row::{Group, Owner, Row};
+use super::groups::DescribedGroup;
+use crate::lag::LagNote;
+use crate::row::{AssignedMember, Group, Row};
 
 /// One partition of a group's.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct GroupPartition {
     pub(super) group: Arc<Group>,
     pub(super) topic: Arc<str>,
     pub(super) partition: i32,
-    pub(super) owner: Option<Arc<Owner>>,
-    pub(super) committed: Committed,
+    pub(super) owner: Option<Arc<AssignedMember>>,
+    pub(super) committed: CommittedOffset,
 }
 
 /// How far the group says it has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Committed {
+pub(super) enum CommittedOffset {
     /// The next offset that it reads; none if it never said.
     At(Option<i64>),
     /// A share group's first record not yet dealt with, and how many are left.
@@ -40,19 +40,19 @@ pub(super) enum Committed {
     Failed(String),
 }
 
-impl Committed {
+impl CommittedOffset {
     /// The offset, where there is one.
     pub(super) fn offset(&self) -> Option<i64> {
         match self {
-            Committed::At(offset) => *offset,
-            Committed::Share { first, .. } => *first,
-            Committed::Failed(_) => None,
+            CommittedOffset::At(offset) => *offset,
+            CommittedOffset::Share { first, .. } => *first,
+            CommittedOffset::Failed(_) => None,
         }
     }
 }
 
 /// What the coordinators answered about a group.
-pub(super) enum Positions {
+pub(super) enum FetchedOffsets {
     Commits(Result<Vec<cluster::Committed>, KafkaError>),
     Shares(Result<Vec<SharePosition>, KafkaError>),
 }
@@ -60,10 +60,10 @@ pub(super) enum Positions {
 /// Asks how far the groups have come, in their order.
 pub(super) fn ask(
     wire: &mut Wire<'_>,
-    found: &[Found],
+    found: &[DescribedGroup],
     metadata: &Metadata,
     patience: &mut Patience<'_>,
-) -> Vec<Option<Positions>> {
+) -> Vec<Option<FetchedOffsets>> {
     let mut commit_indices = Vec::new();
     let mut share_indices = Vec::new();
     for (index, found) in found.iter().enumerate() {
@@ -80,30 +80,33 @@ pub(super) fn ask(
         };
         indices.iter().map(group).collect()
     };
-    let mut positions: Vec<Option<Positions>> = found.iter().map(|_| None).collect();
+    let mut positions: Vec<Option<FetchedOffsets>> = found.iter().map(|_| None).collect();
     let commits = committed(wire, &named(&commit_indices), metadata, patience);
     for (index, answer) in commit_indices.iter().zip(commits) {
-        positions[*index] = Some(Positions::Commits(answer));
+        positions[*index] = Some(FetchedOffsets::Commits(answer));
     }
     let shares = share_offsets(wire, &named(&share_indices), patience);
     for (index, answer) in share_indices.iter().zip(shares) {
-        positions[*index] = Some(Positions::Shares(answer));
+        positions[*index] = Some(FetchedOffsets::Shares(answer));
     }
     positions
 }
 
 /// The topics in which groups have committed or own something.
-pub(super) fn topics_of(found: &[Found], positions: &[Option<Positions>]) -> BTreeSet<Arc<str>> {
+pub(super) fn topics_of(
+    found: &[DescribedGroup],
+    positions: &[Option<FetchedOffsets>],
+) -> BTreeSet<Arc<str>> {
     let mut topics = BTreeSet::new();
     for positions in positions.iter().flatten() {
         match positions {
-            Positions::Commits(Ok(commits)) => {
+            FetchedOffsets::Commits(Ok(commits)) => {
                 topics.extend(commits.iter().map(|commit| Arc::clone(&commit.topic)));
             }
-            Positions::Shares(Ok(shares)) => {
+            FetchedOffsets::Shares(Ok(shares)) => {
                 topics.extend(shares.iter().map(|share| Arc::clone(&share.topic)));
             }
-            Positions::Commits(Err(_)) | Positions::Shares(Err(_)) => {}
+            FetchedOffsets::Commits(Err(_)) | FetchedOffsets::Shares(Err(_)) => {}
         }
     }
     for description in found
@@ -119,13 +122,13 @@ pub(super) fn topics_of(found: &[Found], positions: &[Option<Positions>]) -> BTr
     topics
 }
 
-/// All places of all groups, in the order of their names; and a row for each group that has none.
+/// All partitions of all groups, in the order of their names; and a row for each group that has none.
 pub(super) fn all(
-    found: &[Found],
-    positions: Vec<Option<Positions>>,
+    found: &[DescribedGroup],
+    positions: Vec<Option<FetchedOffsets>>,
     metadata: &Metadata,
     scope: &Scope,
-) -> (Vec<Place>, Vec<Row>) {
+) -> (Vec<GroupPartition>, Vec<Row>) {
     let partitions: HashMap<&str, Vec<i32>> = metadata
         .topics
         .iter()
@@ -134,35 +137,45 @@ pub(super) fn all(
             (topic.name.as_str(), ids.collect())
         })
         .collect();
-    let mut places = Vec::new();
+    let mut group_partitions = Vec::new();
     let mut rows = Vec::new();
     for (found, positions) in found.iter().zip(positions) {
-        let before = places.len();
-        let failure = add_group(found, positions, &partitions, &scope.topics, &mut places);
-        if places.len() == before {
-            rows.extend(row_without_place(found, failure, scope));
+        let before = group_partitions.len();
+        let failure = add_group(
+            found,
+            positions,
+            &partitions,
+            &scope.topics,
+            &mut group_partitions,
+        );
+        if group_partitions.len() == before {
+            rows.extend(row_without_partitions(found, failure, scope));
         }
     }
-    (places, rows)
+    (group_partitions, rows)
 }
 
 /// Why a group has no partition to show; nothing where it only reads other topics than those asked for,
 /// unless it was named, and so was the topic.
-fn row_without_place(found: &Found, failure: Option<KafkaError>, scope: &Scope) -> Option<Row> {
+fn row_without_partitions(
+    found: &DescribedGroup,
+    failure: Option<KafkaError>,
+    scope: &Scope,
+) -> Option<Row> {
     let described = found.description.as_ref().err();
     let unanswered = found.error.clone();
     let unanswered = unanswered.or_else(|| failure.map(|error| error.to_string()));
     let unanswered = unanswered.or_else(|| described.map(ToString::to_string));
     let note = match unanswered {
-        Some(reason) => Note::Unanswered(reason),
+        Some(reason) => LagNote::Unanswered(reason),
         None if scope.topics.takes_all() => {
-            Note::Gone("nothing committed, nothing assigned".to_owned())
+            LagNote::Gone("nothing committed, nothing assigned".to_owned())
         }
         None if !scope.allow_empty
             && is_named(&scope.groups, &found.group.name)
             && is_single(&scope.topics) =>
         {
-            Note::Gone("neither offsets nor members in this topic".to_owned())
+            LagNote::Gone("neither offsets nor members in this topic".to_owned())
         }
         None => return None,
     };
@@ -190,30 +203,30 @@ fn is_single(selection: &Selection) -> bool {
     matches!(selection.wanted(), [Name::Plain(_)])
 }
 
-type Slots = BTreeMap<i32, (Committed, Option<Arc<Owner>>)>;
+type Slots = BTreeMap<i32, (CommittedOffset, Option<Arc<AssignedMember>>)>;
 
-/// Adds the places of a group; why its commits are not known comes back.
+/// Adds the partitions of a group; why its commits are not known comes back.
 fn add_group(
-    found: &Found,
-    positions: Option<Positions>,
+    found: &DescribedGroup,
+    positions: Option<FetchedOffsets>,
     partitions: &HashMap<&str, Vec<i32>>,
     wanted: &Selection,
-    places: &mut Vec<Place>,
+    group_partitions: &mut Vec<GroupPartition>,
 ) -> Option<KafkaError> {
     let mut topics: BTreeMap<Arc<str>, Slots> = BTreeMap::new();
     let is_share = found.kind == GroupKind::Share;
     let never = || {
         if is_share {
             let (first, lag) = (None, None);
-            Committed::Share { first, lag }
+            CommittedOffset::Share { first, lag }
         } else {
-            Committed::At(None)
+            CommittedOffset::At(None)
         }
     };
     let failure = add_positions(positions, &mut topics);
     // What was not told of the group as a whole is not known of any of its partitions.
     let unknown = || match &failure {
-        Some(error) => Committed::Failed(error.to_string()),
+        Some(error) => CommittedOffset::Failed(error.to_string()),
         None => never(),
     };
     if let Ok(description) = &found.description {
@@ -233,7 +246,7 @@ fn add_group(
     topics.retain(|topic, _| wanted.takes(topic));
     for (topic, slots) in topics {
         for (partition, (committed, owner)) in slots {
-            places.push(Place {
+            group_partitions.push(GroupPartition {
                 group: Arc::clone(&found.group),
                 topic: Arc::clone(&topic),
                 partition,
@@ -246,33 +259,35 @@ fn add_group(
 }
 
 fn add_positions(
-    positions: Option<Positions>,
+    positions: Option<FetchedOffsets>,
     topics: &mut BTreeMap<Arc<str>, Slots>,
 ) -> Option<KafkaError> {
     match positions {
         None => None,
-        Some(Positions::Commits(Err(error)) | Positions::Shares(Err(error))) => Some(error),
-        Some(Positions::Commits(Ok(commits))) => {
+        Some(FetchedOffsets::Commits(Err(error)) | FetchedOffsets::Shares(Err(error))) => {
+            Some(error)
+        }
+        Some(FetchedOffsets::Commits(Ok(commits))) => {
             for commit in commits {
                 let slots = topics.entry(commit.topic).or_default();
                 for (partition, offset) in commit.partitions {
                     let committed = match offset {
-                        Ok(offset) => Committed::At(Some(offset)),
-                        Err(error) => Committed::Failed(error.to_string()),
+                        Ok(offset) => CommittedOffset::At(Some(offset)),
+                        Err(error) => CommittedOffset::Failed(error.to_string()),
                     };
                     slots.insert(partition, (committed, None));
                 }
             }
             None
         }
-        Some(Positions::Shares(Ok(shares))) => {
+        Some(FetchedOffsets::Shares(Ok(shares))) => {
             for share in shares {
                 let committed = match share.error {
-                    None => Committed::Share {
+                    None => CommittedOffset::Share {
                         first: share.start,
                         lag: share.lag,
                     },
-                    Some(error) => Committed::Failed(error.to_string()),
+                    Some(error) => CommittedOffset::Failed(error.to_string()),
                 };
                 let slots = topics.entry(share.topic).or_default();
                 slots.insert(share.partition, (committed, None));
@@ -286,7 +301,7 @@ fn add_positions(
 fn add_owners(
     members: &[Member],
     exists: &dyn Fn(&str, i32) -> bool,
-    never: &dyn Fn() -> Committed,
+    never: &dyn Fn() -> CommittedOffset,
     topics: &mut BTreeMap<Arc<str>, Slots>,
 ) {
     let mut owners: BTreeMap<(&Arc<str>, i32), Vec<&Member>> = BTreeMap::new();
@@ -297,13 +312,13 @@ fn add_owners(
             }
         }
     }
-    let mut shared: HashMap<&str, Arc<Owner>> = HashMap::new();
+    let mut shared: HashMap<&str, Arc<AssignedMember>> = HashMap::new();
     for ((topic, partition), members) in owners {
         let slots = topics.entry(Arc::clone(topic)).or_default();
         let slot = slots.entry(partition).or_insert_with(|| (never(), None));
         let [member] = members[..] else { continue };
         let owner = shared.entry(&member.id).or_insert_with(|| {
-            Arc::new(Owner {
+            Arc::new(AssignedMember {
                 member: member.id.clone(),
                 client: member.client.clone(),
                 host: member.host.clone(),
@@ -332,23 +347,29 @@ mod tests {
         };
         let partitions = HashMap::from([("wide", vec![0, 1]), ("narrow", vec![0])]);
         let seen = |kind| {
-            let found = Found {
+            let found = DescribedGroup {
                 group: Arc::default(),
                 kind,
                 description: Ok(description.clone()),
                 error: None,
             };
-            let mut places = Vec::new();
+            let mut group_partitions = Vec::new();
             let failure = add_group(
                 &found,
                 None,
                 &partitions,
                 &Selection::default(),
-                &mut places,
+                &mut group_partitions,
             );
             assert_eq!(failure, None);
-            let place = |place: &Place| format!("{}-{}", place.topic, place.partition);
-            places.iter().map(place).collect::<Vec<_>>().join(" ")
+            let group_partition = |group_partition: &GroupPartition| {
+                format!("{}-{}", group_partition.topic, group_partition.partition)
+            };
+            group_partitions
+                .iter()
+                .map(group_partition)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(seen(GroupKind::Streams), "narrow-0 wide-0 wide-1");
         // Of another group it is said that the partition is gone.

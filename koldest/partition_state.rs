@@ -37,7 +37,7 @@ impl Message {
 
 /// What a partition's log has, from end to end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Extent {
+pub(crate) struct LogBounds {
     /// The first offset that is kept.
     pub(crate) log_start: i64,
     /// The offset of the next message.
@@ -51,7 +51,7 @@ pub(crate) struct Extent {
     /// How many messages from there on are dated ahead: the window is not theirs.
     pub(crate) window_ahead: i64,
     /// What is not dated ahead, where the newest message is.
-    pub(crate) past: Past,
+    pub(crate) past: PastMessages,
     /// Why the beginning of the window is not known, where that is not for want of a look-up by time.
     pub(crate) no_window: Option<String>,
     /// What is to be said about these.
@@ -60,14 +60,14 @@ pub(crate) struct Extent {
 
 /// The messages that are not dated ahead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Past {
+pub(crate) struct PastMessages {
     /// The first of them.
     pub(crate) oldest: Option<Message>,
     /// The last of them.
     pub(crate) newest: Option<Message>,
 }
 
-impl Extent {
+impl LogBounds {
     /// Whether some message is dated ahead; then the one with the latest time is.
     pub(crate) fn reaches_ahead(&self, now_ms: i64) -> bool {
         self.newest.is_some_and(|newest| newest.is_ahead(now_ms))
@@ -92,7 +92,7 @@ impl Extent {
 
 /// A partition, or a topic that has none to show.
 #[derive(Clone, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct PartitionState {
     /// The topic's name.
     pub(crate) topic: String,
     /// The partition's number; none where the topic itself can't be looked at.
@@ -102,7 +102,7 @@ pub(crate) struct Facts {
     /// How many replicas it is to have.
     pub(crate) replica_count: usize,
     /// Its log, or why that is not known.
-    pub(crate) extent: Result<Extent, KafkaError>,
+    pub(crate) bounds: Result<LogBounds, KafkaError>,
     /// Bytes of the leader's log, or why they are not known.
     pub(crate) bytes: Result<u64, KafkaError>,
     /// Its settings, or why they are not known.

@@ -8,10 +8,10 @@ use tools::kafka::cluster::{Metadata, Patience, may_list_groups, may_list_topics
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 
-use super::{Failure, FailureKind, Part, Scope};
+use super::{Failure, FailureKind, QueryKind, Scope};
 
 /// Topics that the cluster did not list, and what it says when it is asked for them by name.
-pub(super) type Hidden = BTreeMap<String, KafkaError>;
+pub(super) type HiddenTopics = BTreeMap<String, KafkaError>;
 
 /// Asks for what the lists leave out: topics that were named or that a group reads, by name, and whether there may
 /// be others. A topic that is there after all joins `metadata`.
@@ -22,16 +22,16 @@ pub(super) fn look_up(
     read: &BTreeSet<Arc<str>>,
     patience: &mut Patience<'_>,
     failures: &mut Vec<Failure>,
-) -> Hidden {
+) -> HiddenTopics {
     if metadata.is_mock() {
-        return Hidden::new();
+        return HiddenTopics::new();
     }
     let plain = scope.topics.plain_names().unwrap_or_default();
     let read = read.iter().map(ToString::to_string);
     let wanted = read.filter(|topic| scope.topics.takes(topic));
     let mut names: BTreeSet<String> = plain.into_iter().chain(wanted).collect();
     names.retain(|name| metadata.topic(name).is_none());
-    let mut hidden = Hidden::new();
+    let mut hidden = HiddenTopics::new();
     if !names.is_empty() {
         let names: Vec<String> = names.into_iter().collect();
         match named_topics(wire, &names, patience) {
@@ -49,7 +49,7 @@ pub(super) fn look_up(
     }
     for (topic, error) in hidden.iter().filter(|(_, error)| !is_missing(error)) {
         let reason = format!("topic {topic}: {}", refusal(error));
-        failures.push(Part::Cluster.failed(reason));
+        failures.push(QueryKind::Cluster.failed(reason));
     }
     look_for_others(wire, scope, patience, failures);
     hidden
@@ -62,7 +62,7 @@ fn look_for_others(
     patience: &mut Patience<'_>,
     failures: &mut Vec<Failure>,
 ) {
-    let hides = |part: Part, what: &str, prefix: &str| {
+    let hides = |part: QueryKind, what: &str, prefix: &str| {
         let which = match prefix {
             "" => format!("all {what}s"),
             prefix => format!("all {what}s whose names begin with {prefix}"),
@@ -74,20 +74,20 @@ fn look_for_others(
     for prefix in scope.groups.listed_prefixes() {
         match may_list_groups(wire, &prefix, patience) {
             Ok(true) => {}
-            Ok(false) => failures.push(hides(Part::Groups, "group", &prefix)),
+            Ok(false) => failures.push(hides(QueryKind::Groups, "group", &prefix)),
             Err(error) => {
                 let reason = format!("whether all groups are listed is not known: {error}");
-                failures.push(Part::Groups.failed(reason));
+                failures.push(QueryKind::Groups.failed(reason));
             }
         }
     }
     for prefix in scope.topics.listed_prefixes() {
         match may_list_topics(wire, &prefix, patience) {
             Ok(true) => {}
-            Ok(false) => failures.push(hides(Part::Cluster, "topic", &prefix)),
+            Ok(false) => failures.push(hides(QueryKind::Cluster, "topic", &prefix)),
             Err(error) => {
                 let reason = format!("whether all topics are listed is not known: {error}");
-                failures.push(Part::Cluster.failed(reason));
+                failures.push(QueryKind::Cluster.failed(reason));
             }
         }
     }

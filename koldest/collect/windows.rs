@@ -8,38 +8,38 @@ use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 use tools::units::CLOCK_TOLERANCE_MS;
 
-use super::Asker;
+use super::ClusterQuery;
 use super::assemble::known_window_start;
-use crate::facts::{Extent, Facts};
+use crate::partition_state::{LogBounds, PartitionState};
 
-impl Asker<'_> {
+impl ClusterQuery<'_> {
     /// Asks where the window begins, in the logs whose ends do not tell it, and for messages in it that are dated ahead.
     pub(super) fn ask_windows(
         &self,
         wire: &mut Wire<'_>,
         cluster: &Metadata,
-        asked: &[&Facts],
-        extents: &mut [Result<Extent, KafkaError>],
+        asked: &[&PartitionState],
+        bounds_by_index: &mut [Result<LogBounds, KafkaError>],
         patience: &mut Patience<'_>,
     ) {
         let mut open = Vec::new();
         let mut questions = Vec::new();
-        for (index, (one, extent)) in asked.iter().zip(&mut *extents).enumerate() {
-            let Ok(known) = extent else { continue };
+        for (index, (state, bounds)) in asked.iter().zip(&mut *bounds_by_index).enumerate() {
+            let Ok(known) = bounds else { continue };
             known.window_start = known_window_start(known, self.since_ms, self.now_ms);
             if known.window_start.is_none() {
                 questions.push(Question {
-                    topic: one.topic.clone(),
-                    partition: one.partition.unwrap_or(-1),
+                    topic: state.topic.clone(),
+                    partition: state.partition.unwrap_or(-1),
                     spec: Spec::Time(self.since_ms.max(0)),
                 });
                 open.push(index);
             }
         }
         if !open.is_empty() {
-            self.look_up_windows(wire, cluster, &open, &questions, extents, patience);
+            self.look_up_windows(wire, cluster, &open, &questions, bounds_by_index, patience);
         }
-        self.count_ahead(wire, cluster, asked, extents, patience);
+        self.count_ahead(wire, cluster, asked, bounds_by_index, patience);
     }
 
     /// Looks up by time where windows begin.
@@ -49,7 +49,7 @@ impl Asker<'_> {
         cluster: &Metadata,
         open: &[usize],
         questions: &[Question],
-        extents: &mut [Result<Extent, KafkaError>],
+        bounds_by_index: &mut [Result<LogBounds, KafkaError>],
         patience: &mut Patience<'_>,
     ) {
         let found = offsets_over(
@@ -64,8 +64,8 @@ impl Asker<'_> {
         let mut behind_ahead = Vec::new();
         let answers = questions.iter().zip(found.into_iter().flatten());
         for (&index, (question, found)) in open.iter().zip(answers) {
-            let extent = &mut extents[index];
-            match (&mut *extent, found) {
+            let bounds = &mut bounds_by_index[index];
+            match (&mut *bounds, found) {
                 (Ok(known), Ok(found)) if found.timestamp_ms > Some(latest_ms) => {
                     spans.push(LogSpan {
                         topic: question.topic.as_str().into(),
@@ -80,14 +80,14 @@ impl Asker<'_> {
                 }
                 // A cluster that has no look-up by time has no rate.
                 (_, Err(error)) if error.code == code::UNSUPPORTED_FEATURE => {}
-                (_, Err(error)) => *extent = Err(error),
+                (_, Err(error)) => *bounds = Err(error),
                 (Err(_), Ok(_)) => {}
             }
         }
         let window = (self.since_ms, latest_ms);
         let found = first_since(wire, &spans, window, cluster, patience);
         for (index, found) in behind_ahead.into_iter().zip(found) {
-            let Ok(known) = &mut extents[index] else {
+            let Ok(known) = &mut bounds_by_index[index] else {
                 continue;
             };
             match found {
@@ -102,34 +102,34 @@ impl Asker<'_> {
         &self,
         wire: &mut Wire<'_>,
         cluster: &Metadata,
-        asked: &[&Facts],
-        extents: &mut [Result<Extent, KafkaError>],
+        asked: &[&PartitionState],
+        bounds_by_index: &mut [Result<LogBounds, KafkaError>],
         patience: &mut Patience<'_>,
     ) {
-        let mut places = Vec::new();
+        let mut indices = Vec::new();
         let mut spans = Vec::new();
-        for (index, (one, extent)) in asked.iter().zip(&*extents).enumerate() {
-            let Ok(extent) = extent else { continue };
-            if let (Some(from), true) = (extent.window_start, extent.reaches_ahead(self.now_ms)) {
-                places.push(index);
+        for (index, (state, bounds)) in asked.iter().zip(&*bounds_by_index).enumerate() {
+            let Ok(bounds) = bounds else { continue };
+            if let (Some(from), true) = (bounds.window_start, bounds.reaches_ahead(self.now_ms)) {
+                indices.push(index);
                 spans.push(LogSpan {
-                    topic: one.topic.as_str().into(),
-                    partition: one.partition.unwrap_or(-1),
+                    topic: state.topic.as_str().into(),
+                    partition: state.partition.unwrap_or(-1),
                     from,
-                    until: extent.end,
+                    until: bounds.end,
                 });
             }
         }
         let counts = count_after(wire, &spans, self.latest_ms(), cluster, patience);
-        for (index, count) in places.into_iter().zip(counts) {
-            let Ok(extent) = &mut extents[index] else {
+        for (index, count) in indices.into_iter().zip(counts) {
+            let Ok(bounds) = &mut bounds_by_index[index] else {
                 continue;
             };
             if let Ok(Some(count)) = count {
-                extent.window_ahead = count;
+                bounds.window_ahead = count;
             } else {
                 let note = "messages dated ahead are in the rate";
-                extent.notes.push(note.to_owned());
+                bounds.notes.push(note.to_owned());
             }
         }
     }

@@ -7,10 +7,12 @@ use tools::kafka::cluster::{ConfigsOf, DirsOf, Found, LogDir, Metadata, Resource
 use tools::kafka::error::code;
 use tools::units::format_duration_ms;
 
-use super::{Configs, Dirs, Led};
-use crate::facts::{BROKER_KEYS, CHECK_INTERVAL_MS, Extent, Facts, Message, TOPIC_KEYS, settings};
+use super::{ByLeader, Configs, Dirs};
+use crate::partition_state::{
+    BROKER_KEYS, CHECK_INTERVAL_MS, LogBounds, Message, PartitionState, TOPIC_KEYS, settings,
+};
 
-/// What every partition is asked for; [`extent`] takes the answers apart.
+/// What every partition is asked for; [`bounds`] takes the answers apart.
 pub(super) const SPECS: [Spec; 4] = [
     Spec::Earliest,
     Spec::HighWatermark,
@@ -20,10 +22,10 @@ pub(super) const SPECS: [Spec; 4] = [
 
 type Answer = Result<Found, KafkaError>;
 
-/// A partition's extent by the answers to its [`SPECS`].
+/// The bounds of a partition's log by the answers to its [`SPECS`].
 ///
 /// A cluster that does not look up offsets by time leaves first and newest message open.
-pub(super) fn extent(answers: &[Answer]) -> Result<Extent, KafkaError> {
+pub(super) fn bounds(answers: &[Answer]) -> Result<LogBounds, KafkaError> {
     let offset = |at: usize| -> Result<i64, KafkaError> {
         let found = answers[at].clone()?;
         found
@@ -42,33 +44,38 @@ pub(super) fn extent(answers: &[Answer]) -> Result<Extent, KafkaError> {
     let (log_start, end) = (offset(0)?, offset(1)?);
     let (oldest, newest) = (message(2)?, message(3)?);
     let is_empty = log_start >= end;
-    Ok(Extent {
+    Ok(LogBounds {
         log_start,
         end,
         // What was deleted since may still be told.
         oldest: oldest.filter(|_| !is_empty),
         newest: newest.filter(|_| !is_empty),
         window_start: is_empty.then_some(end),
-        ..Extent::default()
+        ..LogBounds::default()
     })
 }
 
 /// Where the window begins, as far as both ends of the log tell: a look-up by time costs a broker more than all else.
 ///
 /// A message that is dated ahead tells nothing of it.
-pub(super) fn known_window_start(extent: &Extent, since_ms: i64, now_ms: i64) -> Option<i64> {
-    let newest_ms = extent.newest.and_then(|newest| newest.time_ms);
-    if extent.window_start.is_some() || newest_ms.is_some_and(|time| time < since_ms) {
-        return Some(extent.end);
+pub(super) fn known_window_start(bounds: &LogBounds, since_ms: i64, now_ms: i64) -> Option<i64> {
+    let newest_ms = bounds.newest.and_then(|newest| newest.time_ms);
+    if bounds.window_start.is_some() || newest_ms.is_some_and(|time| time < since_ms) {
+        return Some(bounds.end);
     }
-    let oldest = extent
+    let oldest = bounds
         .oldest
         .filter(|oldest| oldest.time_ms >= Some(since_ms) && !oldest.is_ahead(now_ms));
     oldest.map(|oldest| oldest.offset)
 }
 
 /// Leaders are asked for the logs that they lead; every broker for all that it has, where `all` is wanted.
-pub(super) fn dirs_of(cluster: &Metadata, led: &Led, facts: &[Facts], all: bool) -> Vec<DirsOf> {
+pub(super) fn dirs_of(
+    cluster: &Metadata,
+    by_leader: &ByLeader,
+    partitions: &[PartitionState],
+    all: bool,
+) -> Vec<DirsOf> {
     if all {
         let brokers = cluster.brokers.iter();
         let of = |broker| DirsOf {
@@ -77,16 +84,17 @@ pub(super) fn dirs_of(cluster: &Metadata, led: &Led, facts: &[Facts], all: bool)
         };
         return brokers.map(|broker| of(broker.id)).collect();
     }
-    led.iter()
-        .map(|(&broker, places)| {
+    by_leader
+        .iter()
+        .map(|(&broker, indices)| {
             let mut topics: Vec<(String, Vec<i32>)> = Vec::new();
-            for one in places.iter().map(|&place| &facts[place]) {
-                let Some(partition) = one.partition else {
+            for state in indices.iter().map(|&place| &partitions[place]) {
+                let Some(partition) = state.partition else {
                     continue;
                 };
                 match topics.last_mut() {
-                    Some((name, partitions)) if *name == one.topic => partitions.push(partition),
-                    _ => topics.push((one.topic.clone(), vec![partition])),
+                    Some((name, partitions)) if *name == state.topic => partitions.push(partition),
+                    _ => topics.push((state.topic.clone(), vec![partition])),
                 }
             }
             DirsOf {
@@ -98,10 +106,14 @@ pub(super) fn dirs_of(cluster: &Metadata, led: &Led, facts: &[Facts], all: bool)
 }
 
 /// Leaders are asked for the settings of the topics that they lead a partition of, and for their own.
-pub(super) fn configs_of(led: &Led, facts: &[Facts]) -> Vec<ConfigsOf> {
-    led.iter()
-        .map(|(&broker, places)| {
-            let names: BTreeSet<&str> = places.iter().map(|&at| facts[at].topic.as_str()).collect();
+pub(super) fn configs_of(by_leader: &ByLeader, partitions: &[PartitionState]) -> Vec<ConfigsOf> {
+    by_leader
+        .iter()
+        .map(|(&broker, indices)| {
+            let names: BTreeSet<&str> = indices
+                .iter()
+                .map(|&at| partitions[at].topic.as_str())
+                .collect();
             let topics = names.into_iter();
             let topics = topics.map(|name| (Resource::Topic(name.to_owned()), TOPIC_KEYS.to_vec()));
             let own = (Resource::Broker(broker), BROKER_KEYS.to_vec());
@@ -114,30 +126,30 @@ pub(super) fn configs_of(led: &Led, facts: &[Facts]) -> Vec<ConfigsOf> {
 }
 
 /// Puts the settings that its leader told with every partition.
-pub(super) fn put_settings(facts: &mut [Facts], answers: &Configs) {
-    for one in facts.iter_mut() {
-        let Some(answer) = one.leader.and_then(|leader| answers.get(&leader)) else {
+pub(super) fn put_settings(partitions: &mut [PartitionState], answers: &Configs) {
+    for state in partitions.iter_mut() {
+        let Some(answer) = state.leader.and_then(|leader| answers.get(&leader)) else {
             continue;
         };
         let answered = match answer {
             Ok(answered) => answered,
             Err(error) => {
-                one.settings = Err(error.clone());
+                state.settings = Err(error.clone());
                 continue;
             }
         };
-        let own = one
+        let own = state
             .leader
             .and_then(|leader| answered.get(&Resource::Broker(leader)));
         let own = own.and_then(|own| own.as_ref().ok());
         if own.is_none_or(|own| !own.contains_key(BROKER_KEYS[0])) {
             let assumed = format_duration_ms(CHECK_INTERVAL_MS);
-            one.notes.push(format!(
+            state.notes.push(format!(
                 "{} is not told: {assumed} is assumed",
                 BROKER_KEYS[0]
             ));
         }
-        one.settings = match answered.get(&Resource::Topic(one.topic.clone())) {
+        state.settings = match answered.get(&Resource::Topic(state.topic.clone())) {
             Some(Ok(topic)) => {
                 settings(topic, own).map_err(|missing| KafkaError::new(code::INVALID_ARG, missing))
             }
@@ -148,7 +160,7 @@ pub(super) fn put_settings(facts: &mut [Facts], answers: &Configs) {
 }
 
 /// Puts the bytes that its leader has on its disk with every partition.
-pub(super) fn put_bytes(facts: &mut [Facts], dirs: &Dirs) {
+pub(super) fn put_bytes(partitions: &mut [PartitionState], dirs: &Dirs) {
     let mut bytes: HashMap<(i32, &str, i32), u64> = HashMap::new();
     for (broker, dirs) in dirs {
         let dirs: &[LogDir] = dirs.as_ref().map_or(&[], Vec::as_slice);
@@ -158,8 +170,8 @@ pub(super) fn put_bytes(facts: &mut [Facts], dirs: &Dirs) {
             }
         }
     }
-    for one in facts.iter_mut() {
-        let (Some(leader), Some(partition)) = (one.leader, one.partition) else {
+    for state in partitions.iter_mut() {
+        let (Some(leader), Some(partition)) = (state.leader, state.partition) else {
             continue;
         };
         let refused = || match dirs.get(&leader) {
@@ -171,8 +183,10 @@ pub(super) fn put_bytes(facts: &mut [Facts], dirs: &Dirs) {
             }
             None => KafkaError::of(code::TIMED_OUT),
         };
-        let known = bytes.get(&(leader, one.topic.as_str(), partition)).copied();
-        one.bytes = known.ok_or_else(refused);
+        let known = bytes
+            .get(&(leader, state.topic.as_str(), partition))
+            .copied();
+        state.bytes = known.ok_or_else(refused);
     }
 }
 
@@ -197,9 +211,9 @@ mod tests {
             nothing(),
             Ok(found(9, Some(77))),
         ];
-        let extent = extent(&answers).expect("all answered");
-        assert_eq!((extent.oldest, extent.newest), (None, None));
-        assert_eq!(extent.window_start, Some(10));
+        let bounds = bounds(&answers).expect("all answered");
+        assert_eq!((bounds.oldest, bounds.newest), (None, None));
+        assert_eq!(bounds.window_start, Some(10));
     }
 
     #[test]
@@ -211,25 +225,25 @@ mod tests {
             unsupported(),
             unsupported(),
         ];
-        let open = extent(&answers).expect("log start and end are known");
+        let open = bounds(&answers).expect("log start and end are known");
         assert_eq!(
             (open.oldest, open.newest, open.window_start),
             (None, None, None)
         );
         answers[2] = Err(KafkaError::of(code::TIMED_OUT));
-        assert!(extent(&answers).is_err());
+        assert!(bounds(&answers).is_err());
     }
 
     #[test]
     fn the_ends_of_a_log_may_tell_where_the_window_begins() {
-        let log = |oldest_ms, newest_ms| Extent {
+        let log = |oldest_ms, newest_ms| LogBounds {
             log_start: 5,
             end: 20,
             oldest: Some(Message::new(6, oldest_ms)),
             newest: Some(Message::new(19, newest_ms)),
-            ..Extent::default()
+            ..LogBounds::default()
         };
-        let start = |extent: &Extent, since_ms| known_window_start(extent, since_ms, 300);
+        let start = |bounds: &LogBounds, since_ms| known_window_start(bounds, since_ms, 300);
         assert_eq!(start(&log(100, 200), 201), Some(20));
         assert_eq!(start(&log(100, 200), 200), None);
         assert_eq!(start(&log(100, 200), 101), None);

@@ -8,8 +8,8 @@ use tools::kafka::cluster::{Isolation, Piece, Position, first_unread};
 use tools::kafka::error::code;
 use tools::units::CLOCK_TOLERANCE_MS;
 
-use crate::ends::{Leader, Open, unreadable};
-use crate::facts::{Extent, Message};
+use crate::leader::{LeaderClient, NonEmptyLog, unreadable};
+use crate::partition_state::{LogBounds, Message};
 
 /// What is asked of a partition at first: most batches fit.
 const FIRST_BYTES: i32 = 64 * 1024;
@@ -29,7 +29,7 @@ const FURTHER: i64 = 32;
 const FURTHEST: i64 = 100_000;
 
 /// A partition whose first message is looked for.
-pub(crate) struct Forwards {
+pub(crate) struct ForwardSearch {
     /// Which of the open partitions.
     pub(crate) index: usize,
     /// Where to read on.
@@ -39,7 +39,7 @@ pub(crate) struct Forwards {
 }
 
 /// A partition whose last messages are looked for, from one stretch back to the one before it.
-pub(crate) struct Backwards {
+pub(crate) struct BackwardSearch {
     /// Which of the open partitions.
     index: usize,
     /// Where this stretch began, and where the one after it did, which is where this one ends.
@@ -57,28 +57,28 @@ pub(crate) struct Backwards {
 /// What became of a partition after one more piece.
 enum Step {
     /// It is settled: this is its message, if there is one.
-    Settled(Option<Message>),
+    Found(Option<Message>),
     /// There is more to read.
-    GoesOn(Backwards),
+    Continue(BackwardSearch),
 }
 
-impl Backwards {
+impl BackwardSearch {
     /// The last messages of a log.
-    pub(crate) fn new(index: usize, extent: &Extent) -> Backwards {
-        let from = (extent.end - LAST_OFFSETS).max(extent.log_start);
-        Backwards::stretch(index, from, extent.end)
+    pub(crate) fn new(index: usize, bounds: &LogBounds) -> BackwardSearch {
+        let from = (bounds.end - LAST_OFFSETS).max(bounds.log_start);
+        BackwardSearch::stretch(index, from, bounds.end)
     }
 
     /// The last messages of a log that are not dated later than this.
-    pub(crate) fn not_after(index: usize, extent: &Extent, not_after_ms: i64) -> Backwards {
-        Backwards {
+    pub(crate) fn not_after(index: usize, bounds: &LogBounds, not_after_ms: i64) -> BackwardSearch {
+        BackwardSearch {
             not_after_ms: Some(not_after_ms),
-            ..Backwards::new(index, extent)
+            ..BackwardSearch::new(index, bounds)
         }
     }
 
-    fn stretch(index: usize, from: i64, until: i64) -> Backwards {
-        Backwards {
+    fn stretch(index: usize, from: i64, until: i64) -> BackwardSearch {
+        BackwardSearch {
             index,
             from,
             until,
@@ -93,13 +93,13 @@ impl Backwards {
     fn step(
         mut self,
         piece: &Piece,
-        extent: &Extent,
+        bounds: &LogBounds,
         decoder: &mut BatchDecoder,
     ) -> Result<Step, KafkaError> {
         let (from, until) = (self.from, self.until);
         let latest_ms = self.not_after_ms;
         let newest = &mut self.newest;
-        let met = piece
+        let summary = piece
             .messages(from, decoder, |record| {
                 if record.offset >= until {
                     return ControlFlow::Break(());
@@ -114,7 +114,7 @@ impl Backwards {
                 ControlFlow::Continue(())
             })
             .map_err(|error| unreadable(&error))?;
-        match met.next_offset {
+        match summary.next_offset {
             Some(next) => self.at = next.max(self.at + 1),
             None if self.at >= piece.last_stable => self.at = until,
             None if self.limit_bytes >= LIMIT_BYTES => {
@@ -124,63 +124,63 @@ impl Backwards {
             None => self.limit_bytes = self.limit_bytes.saturating_mul(MORE).min(LIMIT_BYTES),
         }
         if self.at < until.min(piece.last_stable) {
-            return Ok(Step::GoesOn(self));
+            return Ok(Step::Continue(self));
         }
-        if self.newest.is_some() || from <= extent.log_start {
-            return Ok(Step::Settled(self.newest));
+        if self.newest.is_some() || from <= bounds.log_start {
+            return Ok(Step::Found(self.newest));
         }
-        if self.not_after_ms.is_some() && extent.end - from >= FURTHEST {
-            return Ok(Step::Settled(None));
+        if self.not_after_ms.is_some() && bounds.end - from >= FURTHEST {
+            return Ok(Step::Found(None));
         }
-        let width = (extent.end - from).saturating_mul(FURTHER);
-        let further = (extent.end - width).max(extent.log_start);
-        Ok(Step::GoesOn(Backwards {
+        let width = (bounds.end - from).saturating_mul(FURTHER);
+        let further = (bounds.end - width).max(bounds.log_start);
+        Ok(Step::Continue(BackwardSearch {
             not_after_ms: self.not_after_ms,
-            ..Backwards::stretch(self.index, further, from)
+            ..BackwardSearch::stretch(self.index, further, from)
         }))
     }
 }
 
 /// Reads on from the given offsets until a message comes: the first one.
-pub(crate) fn settle_first(
-    leader: &mut Leader<'_, '_>,
-    open: &mut [Open<'_>],
-    doubtful: &[Forwards],
+pub(crate) fn find_first(
+    leader: &mut LeaderClient<'_, '_>,
+    logs: &mut [NonEmptyLog<'_>],
+    candidates: &[ForwardSearch],
 ) {
-    let doubtful: Vec<&Forwards> = doubtful
+    let candidates: Vec<&ForwardSearch> = candidates
         .iter()
-        .filter(|one| open[one.index].error.is_none())
+        .filter(|search| logs[search.index].error.is_none())
         .collect();
-    let positions: Vec<Position> = doubtful
+    let positions: Vec<Position> = candidates
         .iter()
-        .map(|one| Position {
-            topic: open[one.index].topic.into(),
-            partition: open[one.index].partition,
-            offset: one.offset,
-            until: one.until,
+        .map(|search| Position {
+            topic: logs[search.index].topic.into(),
+            partition: logs[search.index].partition,
+            offset: search.offset,
+            until: search.until,
             isolation: Isolation::ReadCommitted,
             not_after_ms: None,
         })
         .collect();
     let answers = first_unread(leader.wire, &positions, leader.cluster, leader.patience);
-    for (one, answer) in doubtful.into_iter().zip(answers) {
-        let open = &mut open[one.index];
+    for (search, answer) in candidates.into_iter().zip(answers) {
+        let log = &mut logs[search.index];
         match answer {
             Ok(found) => {
-                open.extent.oldest = found.map(|record| Message {
+                log.bounds.oldest = found.map(|record| Message {
                     offset: record.offset,
                     time_ms: record.timestamp_ms,
                 });
             }
-            Err(error) => open.fail(error),
+            Err(error) => log.fail(error),
         }
     }
 }
 
 /// Looks for the messages that are not dated ahead, in the logs whose newest one is.
-pub(crate) fn settle_past(
-    leader: &mut Leader<'_, '_>,
-    open: &mut [Open<'_>],
+pub(crate) fn find_past(
+    leader: &mut LeaderClient<'_, '_>,
+    logs: &mut [NonEmptyLog<'_>],
     now_ms: i64,
     decoder: &mut BatchDecoder,
 ) {
@@ -188,19 +188,19 @@ pub(crate) fn settle_past(
     let mut firsts = Vec::new();
     let mut positions = Vec::new();
     let mut lasts = Vec::new();
-    for (index, one) in open.iter().enumerate() {
-        let extent = &one.extent;
-        if one.error.is_some() || !extent.reaches_ahead(now_ms) {
+    for (index, log) in logs.iter().enumerate() {
+        let bounds = &log.bounds;
+        if log.error.is_some() || !bounds.reaches_ahead(now_ms) {
             continue;
         }
-        lasts.push(Backwards::not_after(index, extent, latest_ms));
-        if let Some(oldest) = extent.oldest.filter(|oldest| oldest.is_ahead(now_ms)) {
+        lasts.push(BackwardSearch::not_after(index, bounds, latest_ms));
+        if let Some(oldest) = bounds.oldest.filter(|oldest| oldest.is_ahead(now_ms)) {
             firsts.push(index);
             positions.push(Position {
-                topic: one.topic.into(),
-                partition: one.partition,
+                topic: log.topic.into(),
+                partition: log.partition,
                 offset: oldest.offset + 1,
-                until: extent.end,
+                until: bounds.end,
                 isolation: Isolation::ReadCommitted,
                 not_after_ms: Some(latest_ms),
             });
@@ -209,55 +209,55 @@ pub(crate) fn settle_past(
     let answers = first_unread(leader.wire, &positions, leader.cluster, leader.patience);
     for (index, answer) in firsts.into_iter().zip(answers) {
         let found = answer.ok().flatten();
-        open[index].extent.past.oldest = found.map(|record| Message {
+        logs[index].bounds.past.oldest = found.map(|record| Message {
             offset: record.offset,
             time_ms: record.timestamp_ms,
         });
     }
-    settle_newest(leader, open, lasts, decoder);
+    find_newest(leader, logs, lasts, decoder);
 }
 
 /// Reads backwards from the end, in growing steps, until there is a message: of what was read the one with the latest time.
-pub(crate) fn settle_newest(
-    leader: &mut Leader<'_, '_>,
-    open: &mut [Open<'_>],
-    mut doubtful: Vec<Backwards>,
+pub(crate) fn find_newest(
+    leader: &mut LeaderClient<'_, '_>,
+    logs: &mut [NonEmptyLog<'_>],
+    mut candidates: Vec<BackwardSearch>,
     decoder: &mut BatchDecoder,
 ) {
-    doubtful.retain(|one| open[one.index].error.is_none());
-    while !doubtful.is_empty() && !(leader.patience.interrupted())() {
-        let rest = doubtful.split_off(doubtful.len().min(IN_ONE_REQUEST * AT_ONCE));
+    candidates.retain(|search| logs[search.index].error.is_none());
+    while !candidates.is_empty() && !(leader.patience.interrupted())() {
+        let rest = candidates.split_off(candidates.len().min(IN_ONE_REQUEST * AT_ONCE));
         let mut left = Vec::new();
-        for (one, piece) in read(leader, open, doubtful) {
-            let (index, is_past) = (one.index, one.not_after_ms.is_some());
-            let open = &mut open[index];
-            match piece.and_then(|piece| one.step(&piece, &open.extent, decoder)) {
-                Ok(Step::Settled(message)) if is_past => open.extent.past.newest = message,
-                Ok(Step::Settled(message)) => open.extent.newest = message,
-                Ok(Step::GoesOn(one)) => left.push(one),
+        for (search, piece) in read(leader, logs, candidates) {
+            let (index, is_past) = (search.index, search.not_after_ms.is_some());
+            let log = &mut logs[index];
+            match piece.and_then(|piece| search.step(&piece, &log.bounds, decoder)) {
+                Ok(Step::Found(message)) if is_past => log.bounds.past.newest = message,
+                Ok(Step::Found(message)) => log.bounds.newest = message,
+                Ok(Step::Continue(search)) => left.push(search),
                 // The age of what is not dated ahead is then unknown, and everything else is known.
                 Err(_) if is_past => {}
-                Err(error) => open.fail(error),
+                Err(error) => log.fail(error),
             }
         }
         left.extend(rest);
-        doubtful = left;
+        candidates = left;
     }
 }
 
 /// The next piece of each partition.
 fn read(
-    leader: &mut Leader<'_, '_>,
-    open: &[Open<'_>],
-    doubtful: Vec<Backwards>,
-) -> Vec<(Backwards, Result<Piece, KafkaError>)> {
-    let place = |one: &Backwards| open[one.index].place(one.at, one.limit_bytes);
-    let lists: Vec<Vec<_>> = doubtful
+    leader: &mut LeaderClient<'_, '_>,
+    logs: &[NonEmptyLog<'_>],
+    candidates: Vec<BackwardSearch>,
+) -> Vec<(BackwardSearch, Result<Piece, KafkaError>)> {
+    let place = |search: &BackwardSearch| logs[search.index].place(search.at, search.limit_bytes);
+    let lists: Vec<Vec<_>> = candidates
         .chunks(IN_ONE_REQUEST)
         .map(|chunk| chunk.iter().map(place).collect())
         .collect();
     let answers = leader.pieces(&lists);
-    doubtful
+    candidates
         .into_iter()
         .zip(answers.into_iter().flatten())
         .collect()

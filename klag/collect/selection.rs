@@ -5,46 +5,46 @@ use std::collections::BTreeSet;
 use tools::cli::names::Name;
 use tools::kafka::cluster::Metadata;
 
-use super::groups::Finding;
-use super::places::Place;
-use super::rights::{Hidden, is_missing};
-use super::{Failure, FailureKind, Part, Scope};
-use crate::limits::Line;
+use super::authorization::{HiddenTopics, is_missing};
+use super::group_partitions::GroupPartition;
+use super::groups::FoundGroups;
+use super::{Failure, FailureKind, QueryKind, Scope};
+use crate::limits::LimitLine;
 use crate::row::Row;
 
 /// What was seen, as far as a selection is about it.
-struct Sight<'a> {
+struct SelectionCheck<'a> {
     scope: &'a Scope,
     /// All groups that were listed.
     listed: Vec<&'a str>,
     /// The wanted groups of which something is known.
     groups: Vec<&'a str>,
     topics: Vec<&'a str>,
-    hidden: &'a Hidden,
+    hidden: &'a HiddenTopics,
     /// The partitions' groups and topics.
-    places: BTreeSet<(&'a str, &'a str)>,
+    group_partitions: BTreeSet<(&'a str, &'a str)>,
 }
 
 /// Adds what selects nothing to `failures`, unless that is allowed.
 pub(super) fn check(
     scope: &Scope,
-    finding: &Finding,
+    finding: &FoundGroups,
     metadata: &Metadata,
-    hidden: &Hidden,
-    (places, alone): (&[Place], &[Row]),
+    hidden: &HiddenTopics,
+    (group_partitions, alone): (&[GroupPartition], &[Row]),
     failures: &mut Vec<Failure>,
 ) {
     if scope.allow_empty {
         return;
     }
     let known = finding.found.iter().filter(|found| found.error.is_none());
-    let sight = Sight {
+    let selection = SelectionCheck {
         scope,
         listed: finding.listed.iter().map(String::as_str).collect(),
         groups: known.map(|found| found.group.name.as_str()).collect(),
         topics: metadata.topics.iter().map(|t| t.name.as_str()).collect(),
         hidden,
-        places: places
+        group_partitions: group_partitions
             .iter()
             .map(|p| (p.group.name.as_str(), &*p.topic))
             .collect(),
@@ -54,18 +54,18 @@ pub(super) fn check(
         .any(|failure| failure.kind == FailureKind::Unanswered)
         || alone.iter().any(Row::has_unanswered);
     let before = failures.len();
-    sight.check_names(failures);
-    sight.check_lines(failures);
+    selection.check_names(failures);
+    selection.check_lines(failures);
     // Where something was not answered, what is missing may be there.
     if !is_partial && failures.len() == before {
-        sight.check_places(failures);
+        selection.check_partitions(failures);
     }
 }
 
-impl Sight<'_> {
+impl SelectionCheck<'_> {
     /// Groups and topics that do not exist.
     fn check_names(&self, failures: &mut Vec<Failure>) {
-        let mut missing = |part: Part, reason: String| {
+        let mut missing = |part: QueryKind, reason: String| {
             failures.push(part.failed_by(FailureKind::Unmatched, reason));
         };
         for name in self.scope.topics.wanted() {
@@ -79,7 +79,7 @@ impl Sight<'_> {
                     Name::Plain(name) => format!("there is no topic {name}"),
                     Name::Pattern(pattern) => format!("no topic fits {pattern}"),
                 };
-                missing(Part::Cluster, reason);
+                missing(QueryKind::Cluster, reason);
             }
         }
         let taken = |name: &str| self.scope.groups.takes(name);
@@ -88,17 +88,17 @@ impl Sight<'_> {
             let is_pattern = matches!(name, Name::Pattern(_));
             let mut groups = self.listed.iter().chain(&self.groups);
             if is_pattern && !groups.any(|group| name.fits(group) && taken(group)) {
-                missing(Part::Groups, format!("no group fits {name}"));
+                missing(QueryKind::Groups, format!("no group fits {name}"));
             }
         }
     }
 
     /// Groups that have nothing in the topics, and topics that no group has anything in.
-    fn check_places(&self, failures: &mut Vec<Failure>) {
+    fn check_partitions(&self, failures: &mut Vec<Failure>) {
         let scope = self.scope;
         let names_topics = !scope.topics.wanted().is_empty();
         let mut nothing = |reason: String| {
-            failures.push(Part::Offsets.failed_by(FailureKind::NothingThere, reason));
+            failures.push(QueryKind::Offsets.failed_by(FailureKind::NothingThere, reason));
         };
         let in_words = |names: &[Name]| {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -106,7 +106,7 @@ impl Sight<'_> {
         };
         let (groups, topics) = (scope.groups.wanted(), scope.topics.wanted());
         let nothing_there = self.nothing_there();
-        if names_topics && !groups.is_empty() && self.places.is_empty() {
+        if names_topics && !groups.is_empty() && self.group_partitions.is_empty() {
             nothing(format!(
                 "{} has {nothing_there} in {}",
                 in_words(groups),
@@ -116,7 +116,11 @@ impl Sight<'_> {
         }
         if !groups.is_empty() && (names_topics || scope.is_check || scope.active_ms.is_some()) {
             for group in groups {
-                if !self.places.iter().any(|(name, _)| group.fits(name)) {
+                if !self
+                    .group_partitions
+                    .iter()
+                    .any(|(name, _)| group.fits(name))
+                {
                     nothing(format!(
                         "{group} has {nothing_there}{}",
                         if names_topics { " in these topics" } else { "" }
@@ -126,7 +130,11 @@ impl Sight<'_> {
         }
         // Metrics are about topics that nobody reads, too.
         for topic in topics.iter().filter(|_| !scope.wants_all_logs) {
-            if !self.places.iter().any(|(_, name)| topic.fits(name)) {
+            if !self
+                .group_partitions
+                .iter()
+                .any(|(_, name)| topic.fits(name))
+            {
                 nothing(match scope.active_ms {
                     None => format!("no group has offsets or members in {topic}"),
                     Some(_) => format!("no group is active in {topic}"),
@@ -147,18 +155,18 @@ impl Sight<'_> {
     fn check_lines(&self, failures: &mut Vec<Failure>) {
         for line in &self.scope.lines {
             if let Some(what) = self.fault_of(line) {
-                let reason = format!("{}: {what}", line.place);
-                failures.push(Part::Offsets.failed_by(FailureKind::Unmatched, reason));
+                let reason = format!("{}: {what}", line.location);
+                failures.push(QueryKind::Offsets.failed_by(FailureKind::Unmatched, reason));
             }
         }
     }
 
     /// Why a line is about nothing; none where it is about something, or about what was not asked for.
-    fn fault_of(&self, line: &Line) -> Option<String> {
+    fn fault_of(&self, line: &LimitLine) -> Option<String> {
         let all = self.listed.iter().chain(&self.groups).copied();
-        let groups: Vec<&str> = all.filter(|group| line.fits_group(group)).collect();
+        let groups: Vec<&str> = all.filter(|group| line.matches_group(group)).collect();
         let topics = self.topics.iter().copied();
-        let topics: Vec<&str> = topics.filter(|topic| line.fits_topic(topic)).collect();
+        let topics: Vec<&str> = topics.filter(|topic| line.matches_topic(topic)).collect();
         let name = |name: &Option<Name>| name.as_ref().map_or("*".to_owned(), Name::to_string);
         if groups.is_empty() {
             return Some(format!("no group fits {}", name(&line.group)));
@@ -168,8 +176,8 @@ impl Sight<'_> {
         }
         let is_asked_for = groups.iter().any(|group| self.scope.groups.takes(group))
             && topics.iter().any(|topic| self.scope.topics.takes(topic));
-        let mut places = self.places.iter();
-        if !is_asked_for || places.any(|(group, topic)| line.fits(group, topic)) {
+        let mut group_partitions = self.group_partitions.iter();
+        if !is_asked_for || group_partitions.any(|(group, topic)| line.matches(group, topic)) {
             return None;
         }
         Some(format!(
