@@ -9,7 +9,7 @@ use tools::cli::signals::Signals;
 use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{Topics, metadata};
 use tools::kafka::{Client, Role};
-use tools::serve::{Scraped, Scraper, Settings, StateLog, Trouble};
+use tools::serve::{Problem, Scraped, Scraper, Settings, StateLog};
 
 use crate::collect::{CollectState, collect};
 use crate::config::Config;
@@ -65,14 +65,14 @@ impl Scraper for ClusterScraper<'_> {
             Err(error) => {
                 metrics::write_failure(view, started.elapsed(), &mut text);
                 let reason = error.to_string();
-                let trouble = Trouble {
+                let problem = Problem {
                     subject: "cluster".to_owned(),
                     text: reason.clone(),
                 };
                 if wants_page {
                     html = tools::report::failure_page("klag", &reason);
                 }
-                (vec![trouble], Err(reason))
+                (vec![problem], Err(reason))
             }
         };
         if !interrupted() {

@@ -14,7 +14,7 @@ use tools::cli::{Exit, file, message, watch};
 use tools::kafka::client::ContactError;
 use tools::kafka::{Client, Role};
 use tools::report::{Format, Report, Style};
-use tools::serve::Trouble;
+use tools::serve::Problem;
 
 use crate::collect::{CollectState, Completeness, Snapshot, collect, now_ms};
 use crate::config::Config;
@@ -210,7 +210,7 @@ fn reasons(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// What was not answered, each reason once with where it was met.
-pub(crate) fn problems(snapshot: &Snapshot) -> Vec<Trouble> {
+pub(crate) fn problems(snapshot: &Snapshot) -> Vec<Problem> {
     let mut by_reason: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for row in &snapshot.rows {
         for reason in row.lag.notes.iter().filter_map(LagNote::unanswered) {
@@ -222,13 +222,13 @@ pub(crate) fn problems(snapshot: &Snapshot) -> Vec<Trouble> {
         }
     }
     let failures = snapshot.failures.iter();
-    let failures = failures.map(|failure| Trouble::of(failure.reason.clone()));
+    let failures = failures.map(|failure| Problem::of(failure.reason.clone()));
     let of_rows = by_reason.into_iter().map(|(reason, (count, subject))| {
         let text = match count {
             1 => format!("{subject}: {reason}"),
             _ => format!("{subject} and {} more: {reason}", count - 1),
         };
-        Trouble::about(&reason, text)
+        Problem::about(&reason, text)
     });
     failures.chain(of_rows).collect()
 }
@@ -270,7 +270,7 @@ fn choose(mut snapshot: Snapshot, config: &Config) -> (Vec<Row>, Exit) {
 const PAGE_ROWS: usize = 1000;
 
 /// The exporter's page: the groups that are the furthest behind first, and what is wrong.
-pub(crate) fn page(config: &Config, snapshot: Snapshot, wrong: &[Trouble]) -> Vec<u8> {
+pub(crate) fn page(config: &Config, snapshot: Snapshot, wrong: &[Problem]) -> Vec<u8> {
     let all = snapshot.rows;
     let mut rows = match config.layout.by {
         Some(by) => totals::sum(&all, by, config.scope.wants_time),
@@ -291,7 +291,7 @@ pub(crate) fn page(config: &Config, snapshot: Snapshot, wrong: &[Trouble]) -> Ve
         wrong
             .iter()
             .take(REASONS)
-            .map(|trouble| trouble.text.clone()),
+            .map(|problem| problem.text.clone()),
     );
     let style = Style {
         format: Format::Html,

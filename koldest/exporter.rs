@@ -11,7 +11,7 @@ use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{Topics, metadata};
 use tools::kafka::{Client, Role};
 use tools::report::{Format, Style, failure_page};
-use tools::serve::{Scraped, Scraper, Settings, StateLog, Trouble};
+use tools::serve::{Problem, Scraped, Scraper, Settings, StateLog};
 use tools::units::format_time_ms;
 
 use crate::collect::Snapshot;
@@ -65,14 +65,14 @@ impl Scraper for ClusterScraper<'_> {
                     caption.extend(failures.iter().take(report::MAX_REASONS).cloned());
                     write(Format::Html, &report.captioned(caption), &mut page);
                 }
-                (failures.into_iter().map(Trouble::of).collect(), Ok(()))
+                (failures.into_iter().map(Problem::of).collect(), Ok(()))
             }
             Err(error) => {
                 let reason = format!("{error:#}");
                 if wants_page {
                     page = failure_page(PREFIX, &reason);
                 }
-                let wrong = Trouble {
+                let wrong = Problem {
                     subject: "cluster".to_owned(),
                     text: reason.clone(),
                 };

@@ -11,7 +11,7 @@ use std::os::fd::AsFd as _;
 use super::exit::Exit;
 use super::message::{message, program};
 use super::signals::Signals;
-use crate::serve::{self, Address, Scraper, Settings, StateLog, Trouble};
+use crate::serve::{self, Address, Problem, Scraper, Settings, StateLog};
 
 /// As typed.
 #[derive(Args, Clone, Debug, Default)]
@@ -31,11 +31,11 @@ pub struct ListenArgs {
 }
 
 impl ListenArgs {
-    /// How to serve, where that is asked for; a look takes at most so long.
+    /// How to serve, where that is asked for; a scrape takes at most `scrape_timeout`.
     ///
     /// # Errors
     /// A usage error, which names the options.
-    pub fn settings(&self, look_time: Duration) -> Result<Option<Settings>> {
+    pub fn settings(&self, scrape_timeout: Duration) -> Result<Option<Settings>> {
         let Some(address) = self.listen.clone() else {
             ensure!(self.web_config.is_none(), "--web-config is for --listen");
             return Ok(None);
@@ -43,7 +43,7 @@ impl ListenArgs {
         Ok(Some(Settings {
             address,
             web_config: self.web_config.clone(),
-            look_time,
+            scrape_timeout,
             program: program(),
         }))
     }
@@ -70,13 +70,13 @@ pub fn serve(
     Ok(Exit::Done)
 }
 
-/// Lines of one look that are written.
+/// Lines of one scrape that are written.
 const LINES: usize = 10;
 
-/// Writes a line for each thing that has begun to be wrong since the last look, or is wrong no more.
+/// Writes a line for each thing that has begun to be wrong since the last scrape, or is wrong no more.
 ///
 /// `brokers` are those that the cluster has now; none where nobody answered.
-pub fn log_changes(log: &mut StateLog, now: Vec<Trouble>, brokers: Option<&[i32]>) {
+pub fn log_changes(log: &mut StateLog, now: Vec<Problem>, brokers: Option<&[i32]>) {
     let lines = log.changes(now, brokers);
     for line in lines.iter().take(LINES) {
         message(line);

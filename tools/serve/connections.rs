@@ -1,4 +1,4 @@
-//! Who is connected, and who has to go where places are scarce.
+//! The open connections, and which one is closed when there are too many.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,27 +7,27 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 /// Connections at a time.
-const MOST: usize = 256;
-/// Answers of different looks that slow readers may keep in memory.
-const MOST_LOOKS: usize = 4;
+const MAX_CONNECTIONS: usize = 256;
+/// Answers of different scrapes that slow readers may keep in memory.
+const MAX_SCRAPES_IN_MEMORY: usize = 4;
 /// Descriptors that stay free for the cluster's connections.
 const FREE_DESCRIPTORS: usize = 6;
 /// A client has at least this long to send its request.
 const GRACE: Duration = Duration::from_millis(15);
 
-/// How far a client has come.
+/// What a client is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// It has not asked yet.
-    Asking,
-    /// The cluster is looked at for it.
-    Waiting,
-    /// It reads the answer, which is of this look.
+pub(super) enum ClientState {
+    /// Its request is not complete.
+    AwaitingRequest,
+    /// It waits for a scrape of the cluster.
+    AwaitingScrape,
+    /// It reads the answer, which is of this scrape.
     Reading(u64),
 }
 
 struct Client {
-    stage: Stage,
+    state: ClientState,
     since: Instant,
     task: Option<AbortHandle>,
 }
@@ -44,24 +44,24 @@ struct Table {
     last: u64,
 }
 
-/// A place at the server; it is free again when this is dropped.
-pub(super) struct Place {
+/// A slot for one connection; dropping it frees the slot.
+pub(super) struct ConnectionSlot {
     number: u64,
     connections: Connections,
 }
 
-impl Place {
-    /// Notes that the client has come so far.
-    pub(super) fn set(&self, stage: Stage) {
+impl ConnectionSlot {
+    /// Records the state of the client.
+    pub(super) fn set(&self, state: ClientState) {
         let mut table = self.connections.lock();
         if let Some(client) = table.clients.get_mut(&self.number) {
-            client.stage = stage;
+            client.state = state;
             client.since = Instant::now();
         }
-        table.cut_old_readers();
+        table.evict_old_readers();
     }
 
-    /// The task that serves the client, which ends if the place is taken away.
+    /// The task that serves the client; eviction aborts it.
     pub(super) fn served_by(number: u64, connections: &Connections, task: AbortHandle) {
         if let Some(client) = connections.lock().clients.get_mut(&number) {
             client.task = Some(task);
@@ -73,19 +73,19 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connections.lock().clients.remove(&self.number);
     }
 }
 
-/// What comes of asking for a place.
+/// The answer to a new connection.
 pub(super) enum Admission {
-    /// There is one.
-    Place(Place),
-    /// All who are there have just come: ask again in a moment.
+    /// There is a slot.
+    Slot(ConnectionSlot),
+    /// All clients are new: try again in a moment.
     Later,
-    /// All wait for the cluster; there is none.
+    /// All clients wait for the cluster; there is no slot.
     Refused,
 }
 
@@ -98,94 +98,98 @@ impl Connections {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one more, of somebody who keeps the server waiting if need be.
+    /// A slot for one more connection; evicts the slowest client if there is none.
     pub(super) fn admit(&self) -> Admission {
         let mut table = self.lock();
         let is_scarce = free_descriptors().is_some_and(|free| free < FREE_DESCRIPTORS);
-        if table.clients.len() >= MOST || is_scarce {
-            match table.cut_slowest(Instant::now()) {
-                Cut::Done => {}
-                Cut::AllAreNew => return Admission::Later,
-                Cut::AllWait if table.clients.is_empty() => {}
-                Cut::AllWait => return Admission::Refused,
+        if table.clients.len() >= MAX_CONNECTIONS || is_scarce {
+            match table.evict_slowest(Instant::now()) {
+                Eviction::Done => {}
+                Eviction::AllAreNew => return Admission::Later,
+                Eviction::AllWait if table.clients.is_empty() => {}
+                Eviction::AllWait => return Admission::Refused,
             }
         }
         table.last += 1;
         let number = table.last;
         let client = Client {
-            stage: Stage::Asking,
+            state: ClientState::AwaitingRequest,
             since: Instant::now(),
             task: None,
         };
         table.clients.insert(number, client);
-        Admission::Place(Place {
+        Admission::Slot(ConnectionSlot {
             number,
             connections: self.clone(),
         })
     }
 
-    /// Takes a place away because the system has no descriptor left.
-    pub(super) fn cut_one(&self) {
-        self.lock().cut_slowest(Instant::now());
+    /// Evicts one client because the system has no descriptor left.
+    pub(super) fn evict_one(&self) {
+        self.lock().evict_slowest(Instant::now());
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Cut {
+enum Eviction {
     Done,
     AllAreNew,
     AllWait,
 }
 
 impl Table {
-    /// Cuts off who has not asked for the longest time, else who reads an answer for the longest time.
-    fn cut_slowest(&mut self, now: Instant) -> Cut {
-        let oldest = |is_meant: fn(Stage) -> bool| {
-            let meant = self.clients.iter().filter(|(_, c)| is_meant(c.stage));
+    /// Evicts the client that has not sent its request for the longest time, else the one that reads its response for the longest time.
+    fn evict_slowest(&mut self, now: Instant) -> Eviction {
+        let oldest = |is_meant: fn(ClientState) -> bool| {
+            let meant = self.clients.iter().filter(|(_, c)| is_meant(c.state));
             meant
                 .min_by_key(|(_, c)| c.since)
                 .map(|(&n, c)| (n, c.since))
         };
-        let asking = oldest(|stage| stage == Stage::Asking);
-        let reading = oldest(|stage| matches!(stage, Stage::Reading(_)));
+        let asking = oldest(|state| state == ClientState::AwaitingRequest);
+        let reading = oldest(|state| matches!(state, ClientState::Reading(_)));
         let is_old = |&(_, since): &(u64, Instant)| now.duration_since(since) >= GRACE;
         match asking.filter(is_old).or(reading.filter(is_old)) {
             Some((number, _)) => {
-                self.cut(number);
-                Cut::Done
+                self.evict(number);
+                Eviction::Done
             }
-            None if asking.or(reading).is_some() => Cut::AllAreNew,
-            None => Cut::AllWait,
+            None if asking.or(reading).is_some() => Eviction::AllAreNew,
+            None => Eviction::AllWait,
         }
     }
 
-    /// Slow readers keep old answers in memory: only those of the last looks.
-    fn cut_old_readers(&mut self) {
-        let mut looks: Vec<u64> = self
+    /// Slow readers keep old answers in memory: only those of the last scrapes.
+    fn evict_old_readers(&mut self) {
+        let mut scrapes: Vec<u64> = self
             .clients
             .values()
-            .filter_map(|client| match client.stage {
-                Stage::Reading(look) => Some(look),
+            .filter_map(|client| match client.state {
+                ClientState::Reading(scrape) => Some(scrape),
                 _ => None,
             })
             .collect();
-        looks.sort_unstable();
-        looks.dedup();
-        let Some(surplus) = looks.len().checked_sub(MOST_LOOKS).filter(|n| *n > 0) else {
+        scrapes.sort_unstable();
+        scrapes.dedup();
+        let Some(surplus) = scrapes
+            .len()
+            .checked_sub(MAX_SCRAPES_IN_MEMORY)
+            .filter(|n| *n > 0)
+        else {
             return;
         };
         let gone: Vec<u64> = self
             .clients
             .iter()
-            .filter(|(_, c)| matches!(c.stage, Stage::Reading(look) if look < looks[surplus]))
+            .filter(|(_, c)| matches!(c.state, ClientState::Reading(scrape) if scrape < scrapes[surplus]))
             .map(|(&number, _)| number)
             .collect();
         for number in gone {
-            self.cut(number);
+            self.evict(number);
         }
     }
 
-    fn cut(&mut self, number: u64) {
+    fn evict(&mut self, number: u64) {
         if let Some(task) = self.clients.remove(&number).and_then(|c| c.task) {
             task.abort();
         }
@@ -203,12 +207,12 @@ fn free_descriptors() -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn table(stages: &[Stage]) -> (Table, Instant) {
+    fn table(states: &[ClientState]) -> (Table, Instant) {
         let mut table = Table::default();
         let start = Instant::now();
-        for (at, stage) in (1..).zip(stages) {
+        for (at, state) in (1..).zip(states) {
             let client = Client {
-                stage: *stage,
+                state: *state,
                 since: start + Duration::from_millis(at),
                 task: None,
             };
@@ -225,31 +229,32 @@ mod tests {
 
     #[test]
     fn who_does_not_ask_goes_first_then_who_does_not_read_and_who_waits_stays() {
-        use Stage::{Asking, Reading, Waiting};
-        let (mut table, now) = table(&[Waiting, Reading(1), Asking, Asking]);
+        use ClientState::{AwaitingRequest, AwaitingScrape, Reading};
+        let (mut table, now) =
+            table(&[AwaitingScrape, Reading(1), AwaitingRequest, AwaitingRequest]);
         for rest in [vec![1, 2, 4], vec![1, 2], vec![1]] {
-            assert_eq!(table.cut_slowest(now), Cut::Done);
+            assert_eq!(table.evict_slowest(now), Eviction::Done);
             assert_eq!(left(&table), rest);
         }
-        assert_eq!(table.cut_slowest(now), Cut::AllWait);
+        assert_eq!(table.evict_slowest(now), Eviction::AllWait);
         assert_eq!(left(&table), [1]);
     }
 
     #[test]
     fn who_has_just_come_has_a_moment_to_ask() {
-        let (mut table, _) = table(&[Stage::Waiting, Stage::Asking]);
+        let (mut table, _) = table(&[ClientState::AwaitingScrape, ClientState::AwaitingRequest]);
         let soon = table.clients[&2].since + Duration::from_millis(1);
-        assert_eq!(table.cut_slowest(soon), Cut::AllAreNew);
+        assert_eq!(table.evict_slowest(soon), Eviction::AllAreNew);
         assert_eq!(left(&table), [1, 2]);
     }
 
     #[test]
     fn answers_of_old_looks_do_not_stay_in_memory() {
-        let reading: Vec<Stage> = [1, 2, 2, 3, 4, 5, 6].map(Stage::Reading).into();
+        let reading: Vec<ClientState> = [1, 2, 2, 3, 4, 5, 6].map(ClientState::Reading).into();
         let (mut table, _) = table(&reading);
-        table.cut_old_readers();
+        table.evict_old_readers();
         assert_eq!(left(&table), [4, 5, 6, 7]);
-        table.cut_old_readers();
+        table.evict_old_readers();
         assert_eq!(left(&table), [4, 5, 6, 7]);
     }
 }

@@ -22,22 +22,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio_openssl::SslStream;
 
-use super::connections::{Admission, Connections, Place, Stage};
-use super::gate::{Gate, Web};
+use super::access::{AccessControl, LoadedConfig};
+use super::connections::{Admission, ClientState, ConnectionSlot, Connections};
 use super::negotiate::Variant;
-use super::scraper::{Ask, Body};
+use super::scraper::{ScrapeRequest, ScrapeResponse};
 
 /// How long a request may take to arrive.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 /// How large a request's head may be.
 const HEADER_BYTES: usize = 16 * 1024;
-/// Until there is a place, or a descriptor, again.
+/// How long to wait for a free slot or descriptor.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What all connections share.
 pub(super) struct Service {
-    pub(super) asks: mpsc::Sender<Ask>,
-    pub(super) gate: Gate,
+    pub(super) asks: mpsc::Sender<ScrapeRequest>,
+    pub(super) access: AccessControl,
     pub(super) program: &'static str,
     /// How long a connection may last.
     pub(super) limit: Duration,
@@ -50,36 +50,36 @@ pub(super) async fn serve(listener: TcpListener, service: Arc<Service>, clients:
             Ok((stream, _)) => stream,
             Err(error) => {
                 if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
-                    clients.cut_one();
+                    clients.evict_one();
                 }
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
-        let Some(place) = place(&clients).await else {
+        let Some(slot) = slot(&clients).await else {
             continue;
         };
-        let number = place.number();
-        let task = tokio::spawn(converse(stream, place, Arc::clone(&service)));
-        Place::served_by(number, &clients, task.abort_handle());
+        let number = slot.number();
+        let task = tokio::spawn(converse(stream, slot, Arc::clone(&service)));
+        ConnectionSlot::served_by(number, &clients, task.abort_handle());
         // It may have asked already, and is then not cut off for the next one.
         tokio::task::yield_now().await;
     }
 }
 
-async fn place(clients: &Connections) -> Option<Place> {
+async fn slot(clients: &Connections) -> Option<ConnectionSlot> {
     loop {
         match clients.admit() {
-            Admission::Place(place) => return Some(place),
+            Admission::Slot(slot) => return Some(slot),
             Admission::Refused => return None,
             Admission::Later => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-async fn converse(stream: TcpStream, place: Place, service: Arc<Service>) {
+async fn converse(stream: TcpStream, slot: ConnectionSlot, service: Arc<Service>) {
     let limit = service.limit;
-    let web = service.gate.current();
+    let web = service.access.current();
     // A client that takes longer is cut off; nobody else has to know.
     let _ = tokio::time::timeout(limit, async {
         match &web.acceptor {
@@ -92,27 +92,27 @@ async fn converse(stream: TcpStream, place: Place, service: Arc<Service>) {
                 };
                 let shaken = tokio::time::timeout(HEADER_TIME, Pin::new(&mut stream).accept());
                 if matches!(shaken.await, Ok(Ok(()))) {
-                    talk(stream, &place, &service, &web).await;
+                    talk(stream, &slot, &service, &web).await;
                 }
             }
-            None => talk(stream, &place, &service, &web).await,
+            None => talk(stream, &slot, &service, &web).await,
         }
     })
     .await;
 }
 
-async fn talk<S>(stream: S, place: &Place, service: &Service, web: &Web)
+async fn talk<S>(stream: S, slot: &ConnectionSlot, service: &Service, web: &LoadedConfig)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let answer = service_fn(async |request| {
-        let mut response = service.respond(&request, place, web).await;
+        let mut response = service.respond(&request, slot, web).await;
         for (name, value) in &web.headers {
             response.headers_mut().insert(name, value.clone());
         }
         Ok::<_, Infallible>(response)
     });
-    // Each scrape has a connection of its own, so that an idle one holds no place.
+    // Each scrape has a connection of its own, so that an idle one holds no slot.
     // A client may have closed its half: it asked, and listens.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -128,11 +128,11 @@ impl Service {
     async fn respond(
         &self,
         request: &Request<Incoming>,
-        place: &Place,
-        web: &Web,
+        slot: &ConnectionSlot,
+        web: &LoadedConfig,
     ) -> Response<Full<Bytes>> {
         let authorization = request.headers().get(AUTHORIZATION);
-        if !self.gate.lets_in(web, authorization).await {
+        if !self.access.authorize(web, authorization).await {
             let mut response = text(
                 StatusCode::UNAUTHORIZED,
                 "a name and a password are needed\n",
@@ -148,15 +148,15 @@ impl Service {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        place.set(Stage::Waiting);
-        let (response, look) = self.answer(request).await;
-        place.set(Stage::Reading(look));
+        slot.set(ClientState::AwaitingScrape);
+        let (response, scrape) = self.answer(request).await;
+        slot.set(ClientState::Reading(scrape));
         response
     }
 
-    /// The answer, and of which look it is.
+    /// The response, and the number of its scrape.
     async fn answer(&self, request: &Request<Incoming>) -> (Response<Full<Bytes>>, u64) {
-        // No look: it is read at once.
+        // No scrape: it is read at once.
         const NONE: u64 = u64::MAX;
         let header = |name: HeaderName| request.headers().get(name)?.to_str().ok();
         let is_ending = || {
@@ -166,17 +166,20 @@ impl Service {
         match request.uri().path() {
             "/metrics" => {
                 let variant = Variant::of(header(ACCEPT), header(ACCEPT_ENCODING));
-                match self.ask(|answer| Ask::Metrics(variant, answer)).await {
-                    Some(body) => (metrics(&body, variant), body.look),
+                match self
+                    .ask(|answer| ScrapeRequest::Metrics(variant, answer))
+                    .await
+                {
+                    Some(body) => (metrics(&body, variant), body.scrape),
                     None => is_ending(),
                 }
             }
-            "/" => match self.ask(Ask::Page).await {
-                Some(body) => (page(&body), body.look),
+            "/" => match self.ask(ScrapeRequest::Page).await {
+                Some(body) => (page(&body), body.scrape),
                 None => is_ending(),
             },
             "/health" => (text(StatusCode::OK, "ok\n"), NONE),
-            "/ready" => match self.ask(Ask::Ready).await {
+            "/ready" => match self.ask(ScrapeRequest::Ready).await {
                 Some(Ok(())) => (text(StatusCode::OK, "ok\n"), NONE),
                 Some(Err(reason)) => (
                     text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
@@ -191,14 +194,14 @@ impl Service {
         }
     }
 
-    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> ScrapeRequest) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         self.asks.send(make(answer)).ok()?;
         answered.await.ok()
     }
 }
 
-fn metrics(body: &Body, variant: Variant) -> Response<Full<Bytes>> {
+fn metrics(body: &ScrapeResponse, variant: Variant) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.bytes.clone()));
     let headers = response.headers_mut();
     headers.insert(
@@ -212,7 +215,7 @@ fn metrics(body: &Body, variant: Variant) -> Response<Full<Bytes>> {
     response
 }
 
-fn page(body: &Body) -> Response<Full<Bytes>> {
+fn page(body: &ScrapeResponse) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.bytes.clone()));
     let headers = response.headers_mut();
     headers.insert(

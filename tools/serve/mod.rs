@@ -5,9 +5,9 @@
 //! else a scrape: where places are scarce, the one that has kept the server
 //! waiting for the longest time loses its place.
 
+mod access;
 mod address;
 mod connections;
-mod gate;
 mod http;
 mod negotiate;
 mod scraper;
@@ -17,7 +17,7 @@ mod web_config;
 
 pub use address::Address;
 pub use scraper::{Scraped, Scraper};
-pub use state::{StateLog, Trouble};
+pub use state::{Problem, StateLog};
 pub use web_config::WebConfigError;
 
 use std::io;
@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixStream};
 
-use gate::Gate;
+use access::AccessControl;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -38,8 +38,8 @@ pub struct Settings {
     pub address: Address,
     /// TLS and users, as Prometheus' exporters have them in a file.
     pub web_config: Option<PathBuf>,
-    /// How long a look at the cluster may take at most.
-    pub look_time: Duration,
+    /// How long a scrape of the cluster may take.
+    pub scrape_timeout: Duration,
     /// Whose metrics these are: `klag`.
     pub program: &'static str,
 }
@@ -75,7 +75,7 @@ pub fn run(
     report: &Report,
     listening: &dyn Fn(&str),
 ) -> Result<(), ServeError> {
-    let gate = Gate::new(settings.web_config.as_deref(), Arc::clone(report))?;
+    let access = AccessControl::new(settings.web_config.as_deref(), Arc::clone(report))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -83,9 +83,9 @@ pub fn run(
     let (asks, asked) = mpsc::channel();
     let service = Arc::new(http::Service {
         asks,
-        gate,
+        access,
         program: settings.program,
-        limit: settings.look_time + READING,
+        limit: settings.scrape_timeout + READING,
     });
     std::thread::scope(|threads| {
         threads.spawn(move || scraper::answer(scraper, &asked));
@@ -93,7 +93,7 @@ pub fn run(
             let listeners = bind(&settings.address).await?;
             for listener in &listeners {
                 let address = listener.local_addr().map_err(ServeError::Start)?;
-                listening(&url(service.gate.is_tls(), address));
+                listening(&url(service.access.is_tls(), address));
             }
             let ended = wakeable(end).map_err(ServeError::Start)?;
             let clients = connections::Connections::new();

@@ -1,4 +1,4 @@
-//! The thread that looks at the cluster: once for all who ask meanwhile.
+//! The thread that scrapes the cluster: once for all clients that ask in the meantime.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 
 use super::negotiate::Variant;
 
-/// Looks at a cluster.
+/// Scrapes a cluster.
 pub trait Scraper {
-    /// One look: the metrics, and the page where it is wanted.
+    /// One scrape: the metrics, and the page where it is wanted.
     fn scrape(&mut self, wants_page: bool) -> Scraped;
 
     /// Whether the cluster answers, and if not, why.
@@ -23,7 +23,7 @@ pub trait Scraper {
     fn ready(&mut self) -> Result<(), String>;
 }
 
-/// What a look has brought.
+/// What a scrape has brought.
 #[derive(Clone, Debug)]
 pub struct Scraped {
     /// Text of Prometheus, 0.0.4.
@@ -34,48 +34,50 @@ pub struct Scraped {
     pub ready: Result<(), String>,
 }
 
-/// Somebody waits for an answer.
-pub(super) enum Ask {
+/// A client that waits for an answer.
+pub(super) enum ScrapeRequest {
     /// The metrics.
-    Metrics(Variant, oneshot::Sender<Body>),
+    Metrics(Variant, oneshot::Sender<ScrapeResponse>),
     /// The page.
-    Page(oneshot::Sender<Body>),
+    Page(oneshot::Sender<ScrapeResponse>),
     /// Whether the cluster answers.
     Ready(oneshot::Sender<Result<(), String>>),
 }
 
 /// An answer, and of which look it is.
 #[derive(Clone, Debug)]
-pub(super) struct Body {
-    pub(super) look: u64,
+pub(super) struct ScrapeResponse {
+    pub(super) scrape: u64,
     pub(super) bytes: Bytes,
 }
 
 /// Answers until nobody can ask any more.
-pub(super) fn answer(scraper: &mut dyn Scraper, asked: &Receiver<Ask>) {
-    let mut look = 0;
+pub(super) fn answer(scraper: &mut dyn Scraper, asked: &Receiver<ScrapeRequest>) {
+    let mut scrape = 0;
     while let Ok(first) = asked.recv() {
         let mut waiting = vec![first];
         waiting.extend(asked.try_iter());
-        let is_look = |ask: &Ask| !matches!(ask, Ask::Ready(_));
-        if waiting.iter().any(is_look) {
-            look += 1;
-            let wants_page = waiting.iter().any(|ask| matches!(ask, Ask::Page(_)));
+        let is_scrape = |ask: &ScrapeRequest| !matches!(ask, ScrapeRequest::Ready(_));
+        if waiting.iter().any(is_scrape) {
+            scrape += 1;
+            let wants_page = waiting
+                .iter()
+                .any(|ask| matches!(ask, ScrapeRequest::Page(_)));
             let found = scraper.scrape(wants_page);
             // Whoever came meanwhile has the same answer, unless it is not among them.
-            let (late, other): (Vec<Ask>, Vec<Ask>) = asked
+            let (late, other): (Vec<ScrapeRequest>, Vec<ScrapeRequest>) = asked
                 .try_iter()
-                .partition(|ask| wants_page || !matches!(ask, Ask::Page(_)));
+                .partition(|ask| wants_page || !matches!(ask, ScrapeRequest::Page(_)));
             waiting.extend(late);
-            hand_out(look, &found, waiting);
+            hand_out(scrape, &found, waiting);
             if !other.is_empty() {
-                look += 1;
-                hand_out(look, &scraper.scrape(true), other);
+                scrape += 1;
+                hand_out(scrape, &scraper.scrape(true), other);
             }
         } else {
             let ready = scraper.ready();
             for ask in waiting {
-                if let Ask::Ready(answer) = ask {
+                if let ScrapeRequest::Ready(answer) = ask {
                     // Who does not wait any more misses nothing.
                     let _ = answer.send(ready.clone());
                 }
@@ -84,23 +86,23 @@ pub(super) fn answer(scraper: &mut dyn Scraper, asked: &Receiver<Ask>) {
     }
 }
 
-fn hand_out(look: u64, scraped: &Scraped, waiting: Vec<Ask>) {
+fn hand_out(scrape: u64, scraped: &Scraped, waiting: Vec<ScrapeRequest>) {
     let mut written: HashMap<Variant, Bytes> = HashMap::new();
     let page = Bytes::copy_from_slice(&scraped.page);
     for ask in waiting {
         let _ = match ask {
-            Ask::Metrics(variant, answer) => {
+            ScrapeRequest::Metrics(variant, answer) => {
                 let bytes = written
                     .entry(variant)
                     .or_insert_with(|| write(&scraped.metrics, variant).into())
                     .clone();
-                answer.send(Body { look, bytes }).is_ok()
+                answer.send(ScrapeResponse { scrape, bytes }).is_ok()
             }
-            Ask::Page(answer) => {
+            ScrapeRequest::Page(answer) => {
                 let bytes = page.clone();
-                answer.send(Body { look, bytes }).is_ok()
+                answer.send(ScrapeResponse { scrape, bytes }).is_ok()
             }
-            Ask::Ready(answer) => answer.send(scraped.ready.clone()).is_ok(),
+            ScrapeRequest::Ready(answer) => answer.send(scraped.ready.clone()).is_ok(),
         };
     }
 }
@@ -127,15 +129,15 @@ mod tests {
 
     #[derive(Default)]
     struct Counting {
-        looks: usize,
+        scrapes: usize,
         calls: usize,
     }
 
     impl Scraper for Counting {
         fn scrape(&mut self, wants_page: bool) -> Scraped {
-            self.looks += 1;
+            self.scrapes += 1;
             Scraped {
-                metrics: format!("looks {}\n", self.looks).into_bytes(),
+                metrics: format!("looks {}\n", self.scrapes).into_bytes(),
                 page: if wants_page {
                     b"page".to_vec()
                 } else {
@@ -162,17 +164,17 @@ mod tests {
         let mut answers = Vec::new();
         for _ in 0..3 {
             let (answer, answered) = oneshot::channel();
-            asks.send(Ask::Metrics(PLAIN, answer)).unwrap();
+            asks.send(ScrapeRequest::Metrics(PLAIN, answer)).unwrap();
             answers.push(answered);
         }
         let (answer, mut page) = oneshot::channel();
-        asks.send(Ask::Page(answer)).unwrap();
+        asks.send(ScrapeRequest::Page(answer)).unwrap();
         let (answer, mut ready) = oneshot::channel();
-        asks.send(Ask::Ready(answer)).unwrap();
+        asks.send(ScrapeRequest::Ready(answer)).unwrap();
         drop(asks);
         let mut scraper = Counting::default();
         super::answer(&mut scraper, &asked);
-        assert_eq!((scraper.looks, scraper.calls), (1, 0));
+        assert_eq!((scraper.scrapes, scraper.calls), (1, 0));
         for mut answered in answers {
             assert_eq!(&answered.try_recv().unwrap().bytes[..], b"looks 1\n");
         }
@@ -184,11 +186,11 @@ mod tests {
     fn who_asks_only_whether_it_is_ready_costs_no_look() {
         let (asks, asked) = mpsc::channel();
         let (answer, mut ready) = oneshot::channel();
-        asks.send(Ask::Ready(answer)).unwrap();
+        asks.send(ScrapeRequest::Ready(answer)).unwrap();
         drop(asks);
         let mut scraper = Counting::default();
         super::answer(&mut scraper, &asked);
-        assert_eq!((scraper.looks, scraper.calls), (0, 1));
+        assert_eq!((scraper.scrapes, scraper.calls), (0, 1));
         assert_eq!(ready.try_recv().unwrap(), Err("nobody".to_owned()));
     }
 

@@ -1,37 +1,37 @@
-//! What is wrong, reported when it begins and when it is over: one line for each change. Pure.
+//! Problems, reported when they begin and when they are over: one line for each change. Pure.
 
 use std::collections::BTreeMap;
 
-/// Something that is wrong now.
+/// A problem that exists now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Problem {
     /// What it is about, however it is worded this time: `broker 3`.
     pub subject: String,
     /// All there is to say.
     pub text: String,
 }
 
-impl Trouble {
+impl Problem {
     /// Something that is wrong, about what stands before the first colon.
     ///
-    /// A broker that does not answer is one trouble, whatever it was asked: it times out in one look, and refuses
+    /// A broker that does not answer is one problem, whatever it was asked: it times out in one scrape, and refuses
     /// connections in the next.
-    pub fn of(text: String) -> Trouble {
+    pub fn of(text: String) -> Problem {
         let end = text.find(": ").unwrap_or(text.len());
         let subject = text[..end].to_owned();
-        Trouble::about(&subject, text)
+        Problem::about(&subject, text)
     }
 
-    /// As [`Trouble::of`], where the text does not begin with what it is about.
-    pub fn about(subject: &str, text: String) -> Trouble {
-        let broker = silent_broker(&text);
+    /// As [`Problem::of`], where the text does not begin with what it is about.
+    pub fn about(subject: &str, text: String) -> Problem {
+        let broker = unresponsive_broker(&text);
         let subject = broker.map_or_else(|| subject.to_owned(), |id| format!("broker {id}"));
-        Trouble { subject, text }
+        Problem { subject, text }
     }
 }
 
 /// The broker of which a text says that it does not answer.
-fn silent_broker(text: &str) -> Option<&str> {
+fn unresponsive_broker(text: &str) -> Option<&str> {
     const SIGNS: [&str; 4] = [
         " did not answer",
         " is not reached",
@@ -47,7 +47,7 @@ fn silent_broker(text: &str) -> Option<&str> {
     })
 }
 
-/// What was wrong at the last look.
+/// The problems of the last scrape.
 #[derive(Debug, Default)]
 pub struct StateLog {
     open: BTreeMap<String, String>,
@@ -58,19 +58,19 @@ impl StateLog {
     ///
     /// `brokers` are those that the cluster has now; none where nobody answered. What was not looked at has not
     /// recovered: after a while the cluster itself leaves out a broker that does not answer.
-    pub fn changes(&mut self, now: Vec<Trouble>, brokers: Option<&[i32]>) -> Vec<String> {
+    pub fn changes(&mut self, now: Vec<Problem>, brokers: Option<&[i32]>) -> Vec<String> {
         let mut lines = Vec::new();
         let mut open = BTreeMap::new();
-        for trouble in now {
-            if open.contains_key(&trouble.subject) {
+        for problem in now {
+            if open.contains_key(&problem.subject) {
                 continue;
             }
             // The words of the beginning are kept: the same outage is worded differently from look to look.
-            let text = self.open.remove(&trouble.subject).unwrap_or_else(|| {
-                lines.push(trouble.text.clone());
-                trouble.text
+            let text = self.open.remove(&problem.subject).unwrap_or_else(|| {
+                lines.push(problem.text.clone());
+                problem.text
             });
-            open.insert(trouble.subject, text);
+            open.insert(problem.subject, text);
         }
         let is_seen = |subject: &str| {
             let id = subject
@@ -96,11 +96,11 @@ mod tests {
     use super::*;
 
     fn changes(log: &mut StateLog, now: &[(&str, &str)]) -> Vec<String> {
-        let trouble = |(subject, text): &(&str, &str)| Trouble {
+        let problem = |(subject, text): &(&str, &str)| Problem {
             subject: (*subject).to_owned(),
             text: (*text).to_owned(),
         };
-        log.changes(now.iter().map(trouble).collect(), Some(&[1, 2]))
+        log.changes(now.iter().map(problem).collect(), Some(&[1, 2]))
     }
 
     #[test]
@@ -111,10 +111,10 @@ mod tests {
             "t [0]: the connection to broker 2 broke before it answered ListOffsets",
             "group g: its coordinator, broker 2, does not answer",
         ] {
-            assert_eq!(Trouble::of(text.to_owned()).subject, "broker 2", "{text}");
+            assert_eq!(Problem::of(text.to_owned()).subject, "broker 2", "{text}");
         }
         let refused = "the log sizes of broker 2 are not told: not authorised";
-        let refused = Trouble::of(refused.to_owned());
+        let refused = Problem::of(refused.to_owned());
         assert_eq!(refused.subject, "the log sizes of broker 2 are not told");
     }
 
@@ -143,7 +143,7 @@ mod tests {
             "a new outage"
         );
         // Nobody answers, and then all but the broker that the cluster has given up.
-        let lost = Trouble::of("cluster: no contact".to_owned());
+        let lost = Problem::of("cluster: no contact".to_owned());
         assert_eq!(log.changes(vec![lost], None), ["cluster: no contact"]);
         let found = log.changes(Vec::new(), Some(&[2]));
         assert_eq!(found, ["recovered: cluster: no contact"]);

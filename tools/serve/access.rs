@@ -1,4 +1,4 @@
-//! Who is let in: TLS and users, read again when their files change.
+//! Access: TLS and users, read again when their files change.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,49 +16,52 @@ use super::web_config::{self, WebConfigError};
 use super::{Report, tls};
 
 /// The hash of no password, so that an unknown name takes as long as a wrong password.
-const NOBODY: &str = "$2b$10$PKmPmPmPmPmPmPmPmPmPmOe3YJ6r6s6k6s6k6s6k6s6k6s6k6s6k6";
+const DUMMY_HASH: &str = "$2b$10$PKmPmPmPmPmPmPmPmPmPmOe3YJ6r6s6k6s6k6s6k6s6k6s6k6s6k6";
 
 /// What the file says at present.
-pub(super) struct Web {
+pub(super) struct LoadedConfig {
     pub(super) acceptor: Option<SslAcceptor>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     users: Vec<(String, String)>,
     /// Names and passwords that were right, hashed: bcrypt is slow, and a scrape comes every few seconds.
-    known: Mutex<HashSet<[u8; 32]>>,
+    verified: Mutex<HashSet<[u8; 32]>>,
 }
 
 /// The web configuration file.
-pub(super) struct Gate {
+pub(super) struct AccessControl {
     path: Option<PathBuf>,
     current: Mutex<Current>,
     report: Report,
     /// One password at a time: guessing them must not take the machine.
-    guesses: Semaphore,
+    password_checks: Semaphore,
 }
 
 struct Current {
-    web: Arc<Web>,
+    web: Arc<LoadedConfig>,
     stamps: Vec<(PathBuf, Stamp)>,
 }
 
 /// When a file was written, and how large it is.
 type Stamp = Option<(SystemTime, u64)>;
 
-impl Gate {
+impl AccessControl {
     /// Reads the file, where there is one.
-    pub(super) fn new(path: Option<&Path>, report: Report) -> Result<Gate, WebConfigError> {
+    pub(super) fn new(
+        path: Option<&Path>,
+        report: Report,
+    ) -> Result<AccessControl, WebConfigError> {
         let (web, stamps) = match path {
             Some(path) => load(path)?,
-            None => (Web::open(), Vec::new()),
+            None => (LoadedConfig::open(), Vec::new()),
         };
-        Ok(Gate {
+        Ok(AccessControl {
             path: path.map(Path::to_owned),
             current: Mutex::new(Current {
                 web: Arc::new(web),
                 stamps,
             }),
             report,
-            guesses: Semaphore::new(1),
+            password_checks: Semaphore::new(1),
         })
     }
 
@@ -68,7 +71,7 @@ impl Gate {
     }
 
     /// What holds for a connection that begins now.
-    pub(super) fn current(&self) -> Arc<Web> {
+    pub(super) fn current(&self) -> Arc<LoadedConfig> {
         let mut current = lock(&self.current);
         let is_changed = current
             .stamps
@@ -97,54 +100,58 @@ impl Gate {
         Arc::clone(&current.web)
     }
 
-    /// Whether this `Authorization` is let in.
-    pub(super) async fn lets_in(&self, web: &Web, authorization: Option<&HeaderValue>) -> bool {
+    /// Whether this `Authorization` header names a user.
+    pub(super) async fn authorize(
+        &self,
+        web: &LoadedConfig,
+        authorization: Option<&HeaderValue>,
+    ) -> bool {
         if web.users.is_empty() {
             return true;
         }
         let Some((name, password)) = authorization.and_then(credentials) else {
             return false;
         };
-        let user = web.users.iter().find(|(known, _)| *known == name);
-        let hash = user.map_or(NOBODY, |(_, hash)| hash).to_owned();
+        let user = web.users.iter().find(|(user, _)| *user == name);
+        let hash = user.map_or(DUMMY_HASH, |(_, hash)| hash).to_owned();
         let digest = digest(&name, &password, &hash);
-        if lock(&web.known).contains(&digest) {
+        if lock(&web.verified).contains(&digest) {
             return true;
         }
-        let Ok(_turn) = self.guesses.acquire().await else {
+        let Ok(_turn) = self.password_checks.acquire().await else {
             return false;
         };
         let is_right = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash));
         let is_right = matches!(is_right.await, Ok(Ok(true))) && user.is_some();
         if is_right {
-            lock(&web.known).insert(digest);
+            lock(&web.verified).insert(digest);
         }
         is_right
     }
 }
 
-impl Web {
-    fn open() -> Web {
-        Web {
+impl LoadedConfig {
+    fn open() -> LoadedConfig {
+        LoadedConfig {
             acceptor: None,
             headers: Vec::new(),
             users: Vec::new(),
-            known: Mutex::default(),
+            verified: Mutex::default(),
         }
     }
 }
 
-fn load(path: &Path) -> Result<(Web, Vec<(PathBuf, Stamp)>), WebConfigError> {
+fn load(path: &Path) -> Result<(LoadedConfig, Vec<(PathBuf, Stamp)>), WebConfigError> {
     let config = web_config::read(path)?;
     let files = config.tls.iter().flat_map(web_config::TlsConfig::files);
     let files = std::iter::once(path).chain(files.map(PathBuf::as_path));
     // Noted before they are read: what is written meanwhile is read again.
     let stamps = files.map(|file| (file.to_owned(), stamp(file))).collect();
-    let web = Web {
+    let web = LoadedConfig {
         acceptor: config.tls.as_ref().map(tls::acceptor).transpose()?,
         headers: config.headers,
         users: config.users,
-        known: Mutex::default(),
+        verified: Mutex::default(),
     };
     Ok((web, stamps))
 }
@@ -199,6 +206,6 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_compared_with_a_hash_too() {
-        assert!(matches!(bcrypt::verify("x", NOBODY), Ok(false)));
+        assert!(matches!(bcrypt::verify("x", DUMMY_HASH), Ok(false)));
     }
 }
