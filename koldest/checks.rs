@@ -53,12 +53,12 @@ impl Limits {
     /// `newest` is the newest message that counts: a topic's, where it is judged as a whole.
     pub(crate) fn check(
         &self,
-        state: &PartitionState,
+        partition: &PartitionState,
         newest: NewestTime,
         now_ms: i64,
     ) -> CheckResult {
         let (mut exceeded, mut unknown) = (Vec::new(), Vec::new());
-        let Ok(bounds) = &state.bounds else {
+        let Ok(bounds) = &partition.bounds else {
             return CheckResult::default();
         };
         let needs_age = self.min_age_ms.is_some() || self.max_age_ms.is_some();
@@ -76,7 +76,7 @@ impl Limits {
         }
         let shown = |ms: i64| format_duration_ms(ms);
         if let Some(limit) = self.min_age_ms
-            && history(state, limit, now_ms) == History::Short
+            && history(partition, limit, now_ms) == History::Short
         {
             exceeded.push(format!(
                 "holds less than {} and messages before offset {} were deleted",
@@ -146,8 +146,8 @@ impl NewestTime {
 }
 
 /// Whether a partition holds `min_age_ms` of history, and if not, whether it should.
-pub(crate) fn history(state: &PartitionState, min_age_ms: i64, now_ms: i64) -> History {
-    let Ok(bounds) = &state.bounds else {
+pub(crate) fn history(partition: &PartitionState, min_age_ms: i64, now_ms: i64) -> History {
+    let Ok(bounds) = &partition.bounds else {
         return History::Unknown;
     };
     let oldest = bounds.oldest_past(now_ms);
@@ -160,7 +160,7 @@ pub(crate) fn history(state: &PartitionState, min_age_ms: i64, now_ms: i64) -> H
     if age_ms >= min_age_ms {
         return History::Enough;
     }
-    let compacts = state
+    let compacts = partition
         .settings
         .as_ref()
         .is_ok_and(|settings| settings.compacts);
@@ -179,15 +179,15 @@ pub(crate) fn history(state: &PartitionState, min_age_ms: i64, now_ms: i64) -> H
         newer_messages
     };
     let expected = rate * (min_age_ms - age_ms) as f64;
-    if expected < FEW_MESSAGES && would_keep(state, min_age_ms) {
+    if expected < FEW_MESSAGES && would_keep(partition, min_age_ms) {
         return History::Quiet;
     }
     History::Short
 }
 
 /// Whether nothing in the settings could have deleted a message younger than this.
-fn would_keep(state: &PartitionState, min_age_ms: i64) -> bool {
-    let Ok(settings) = &state.settings else {
+fn would_keep(partition: &PartitionState, min_age_ms: i64) -> bool {
+    let Ok(settings) = &partition.settings else {
         return false;
     };
     let by_time = !settings.deletes
@@ -197,7 +197,7 @@ fn would_keep(state: &PartitionState, min_age_ms: i64) -> bool {
     // A log that is cut by size stays above its limit.
     let by_size = match settings.retention_bytes.filter(|_| settings.deletes) {
         None => true,
-        Some(limit) => state.bytes.as_ref().is_ok_and(|bytes| *bytes < limit),
+        Some(limit) => partition.bytes.as_ref().is_ok_and(|bytes| *bytes < limit),
     };
     by_time && by_size && !settings.compacts
 }
@@ -212,7 +212,7 @@ mod tests {
     const DAY_MS: i64 = 24 * HOUR_MS;
     const NOW_MS: i64 = 1_795_373_046_123;
 
-    fn state(log_start: i64, end: i64, oldest: Option<(i64, i64)>) -> PartitionState {
+    fn partition(log_start: i64, end: i64, oldest: Option<(i64, i64)>) -> PartitionState {
         let oldest = oldest.map(|(offset, age_ms)| Message::new(offset, NOW_MS - age_ms));
         PartitionState {
             topic: "t".to_owned(),
@@ -241,22 +241,28 @@ mod tests {
         }
     }
 
-    fn held_of(state: &PartitionState) -> History {
-        history(state, 7 * DAY_MS, NOW_MS)
+    fn held_of(partition: &PartitionState) -> History {
+        history(partition, 7 * DAY_MS, NOW_MS)
     }
 
     #[test]
     fn history_is_enough_or_the_log_is_young_or_it_is_short() {
         assert_eq!(
-            held_of(&state(5, 1000, Some((5, 8 * DAY_MS)))),
+            held_of(&partition(5, 1000, Some((5, 8 * DAY_MS)))),
             History::Enough
         );
-        assert_eq!(held_of(&state(0, 1000, Some((0, DAY_MS)))), History::Young);
-        assert_eq!(held_of(&state(0, 0, None)), History::Young);
-        assert_eq!(held_of(&state(5, 1000, Some((5, DAY_MS)))), History::Short);
+        assert_eq!(
+            held_of(&partition(0, 1000, Some((0, DAY_MS)))),
+            History::Young
+        );
+        assert_eq!(held_of(&partition(0, 0, None)), History::Young);
+        assert_eq!(
+            held_of(&partition(5, 1000, Some((5, DAY_MS)))),
+            History::Short
+        );
         // Exactly as much is enough.
         assert_eq!(
-            held_of(&state(5, 9, Some((5, 7 * DAY_MS)))),
+            held_of(&partition(5, 9, Some((5, 7 * DAY_MS)))),
             History::Enough
         );
     }
@@ -264,10 +270,10 @@ mod tests {
     #[test]
     fn a_quiet_log_is_not_short_if_its_settings_would_have_kept_more() {
         // One message a day: the one before the oldest may well be older than a week.
-        let quiet = state(5, 12, Some((5, 7 * DAY_MS - HOUR_MS)));
+        let quiet = partition(5, 12, Some((5, 7 * DAY_MS - HOUR_MS)));
         assert_eq!(held_of(&quiet), History::Quiet);
-        assert_eq!(held_of(&state(5, 6, Some((5, DAY_MS)))), History::Quiet);
-        assert_eq!(held_of(&state(5, 5, None)), History::Quiet);
+        assert_eq!(held_of(&partition(5, 6, Some((5, DAY_MS)))), History::Quiet);
+        assert_eq!(held_of(&partition(5, 5, None)), History::Quiet);
         let mut small = quiet.clone();
         small.settings.as_mut().expect("known").retention_bytes = Some(1000);
         assert_eq!(held_of(&small), History::Short);
@@ -281,15 +287,15 @@ mod tests {
 
     #[test]
     fn compaction_takes_messages_and_leaves_the_log_start() {
-        let mut compacted = state(0, 1000, Some((0, DAY_MS)));
+        let mut compacted = partition(0, 1000, Some((0, DAY_MS)));
         compacted.settings.as_mut().expect("known").compacts = true;
         assert_eq!(held_of(&compacted), History::Young);
-        let mut compacted = state(0, 1000, Some((400, DAY_MS)));
+        let mut compacted = partition(0, 1000, Some((400, DAY_MS)));
         compacted.settings.as_mut().expect("known").compacts = true;
         assert_eq!(held_of(&compacted), History::Short);
         // Without compaction, markers of transactions may come first.
         assert_eq!(
-            held_of(&state(0, 1000, Some((400, DAY_MS)))),
+            held_of(&partition(0, 1000, Some((400, DAY_MS)))),
             History::Young
         );
     }
@@ -301,7 +307,7 @@ mod tests {
             max_age_ms: Some(DAY_MS),
             max_stale_ms: Some(HOUR_MS),
         };
-        let short = state(5, 1000, Some((6, 2 * DAY_MS)));
+        let short = partition(5, 1000, Some((6, 2 * DAY_MS)));
         assert_eq!(
             limits
                 .check(&short, NewestTime::At(NOW_MS - 2 * HOUR_MS), NOW_MS)
@@ -312,13 +318,13 @@ mod tests {
                 "no message for more than 1h",
             ]
         );
-        let good = state(0, 9, Some((0, DAY_MS)));
+        let good = partition(0, 9, Some((0, DAY_MS)));
         assert_eq!(
             limits.check(&good, NewestTime::At(NOW_MS - HOUR_MS), NOW_MS),
             CheckResult::default()
         );
         // An empty partition keeps nothing too long, and nothing comes in.
-        let empty = state(0, 0, None);
+        let empty = partition(0, 0, None);
         assert_eq!(
             limits.check(&empty, NewestTime::None, NOW_MS).exceeded,
             ["no message for more than 1h"]
@@ -332,7 +338,7 @@ mod tests {
             max_age_ms: Some(30 * DAY_MS),
             max_stale_ms: Some(HOUR_MS),
         };
-        let mut ahead = state(5, 1000, Some((5, -365 * DAY_MS)));
+        let mut ahead = partition(5, 1000, Some((5, -365 * DAY_MS)));
         let result = limits.check(&ahead, NewestTime::Unknown, NOW_MS);
         assert!(result.exceeded.is_empty(), "{result:?}");
         assert_eq!(

@@ -2,7 +2,9 @@
 
 use tools::kafka::KafkaError;
 use tools::kafka::batch::BatchError;
-use tools::kafka::cluster::{Isolation, Metadata, Patience, Piece, Place, pieces};
+use tools::kafka::cluster::{
+    Isolation, Metadata, PartitionBatches, PeekPosition, QueryBudget, peek,
+};
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 
@@ -25,29 +27,29 @@ pub(crate) struct LeaderClient<'a, 'c> {
     pub(crate) wire: &'a mut Wire<'c>,
     pub(crate) cluster: &'a Metadata,
     pub(crate) broker: i32,
-    pub(crate) patience: &'a mut Patience<'c>,
+    pub(crate) budget: &'a mut QueryBudget<'c>,
 }
 
 impl LeaderClient<'_, '_> {
     /// What lies at these places, of committed records.
-    pub(crate) fn pieces(
+    pub(crate) fn peek(
         &mut self,
-        lists: &[Vec<Place<'_>>],
-    ) -> Vec<Vec<Result<Piece, KafkaError>>> {
-        pieces(
+        lists: &[Vec<PeekPosition<'_>>],
+    ) -> Vec<Vec<Result<PartitionBatches, KafkaError>>> {
+        peek(
             self.wire,
             self.broker,
             lists,
             Isolation::ReadCommitted,
-            self.patience,
+            self.budget,
         )
     }
 }
 
 impl NonEmptyLog<'_> {
     /// Where to read in it.
-    pub(crate) fn place(&self, offset: i64, limit_bytes: i32) -> Place<'_> {
-        Place {
+    pub(crate) fn place(&self, offset: i64, limit_bytes: i32) -> PeekPosition<'_> {
+        PeekPosition {
             topic: self.topic,
             partition: self.partition,
             offset,

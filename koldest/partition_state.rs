@@ -1,7 +1,7 @@
 //! What the cluster says of a partition: plain facts, nothing reckoned yet.
 
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::configs::Settings as Names;
+use tools::kafka::cluster::configs::ConfigValues;
 use tools::units::{age_ms, is_in_future};
 
 use crate::forecast::Settings;
@@ -132,7 +132,10 @@ pub(crate) const CHECK_INTERVAL_MS: i64 = 300_000;
 ///
 /// # Errors
 /// The name of what is missing, or is no number.
-pub(crate) fn settings(topic: &Names, broker: Option<&Names>) -> Result<Settings, String> {
+pub(crate) fn settings(
+    topic: &ConfigValues,
+    broker: Option<&ConfigValues>,
+) -> Result<Settings, String> {
     let number = |key: &str| -> Result<i64, String> {
         let text = topic.get(key).ok_or_else(|| format!("{key} is not told"))?;
         text.parse()
@@ -162,7 +165,7 @@ pub(crate) fn settings(topic: &Names, broker: Option<&Names>) -> Result<Settings
 mod tests {
     use super::*;
 
-    fn names(pairs: &[(&str, &str)]) -> Names {
+    fn names(pairs: &[(&str, &str)]) -> ConfigValues {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         pairs.iter().map(pair).collect()
     }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use tools::kafka::KafkaError;
 use tools::kafka::batch::BatchDecoder;
-use tools::kafka::cluster::{Isolation, Piece, Position, first_unread};
+use tools::kafka::cluster::{Isolation, PartitionBatches, Position, first_unread};
 use tools::kafka::error::code;
 use tools::units::CLOCK_TOLERANCE_MS;
 
@@ -92,14 +92,14 @@ impl BackwardSearch {
     /// Takes what a piece has, and says what comes next.
     fn step(
         mut self,
-        piece: &Piece,
+        batches: &PartitionBatches,
         bounds: &LogBounds,
         decoder: &mut BatchDecoder,
     ) -> Result<Step, KafkaError> {
         let (from, until) = (self.from, self.until);
         let latest_ms = self.not_after_ms;
         let newest = &mut self.newest;
-        let summary = piece
+        let summary = batches
             .messages(from, decoder, |record| {
                 if record.offset >= until {
                     return ControlFlow::Break(());
@@ -116,14 +116,14 @@ impl BackwardSearch {
             .map_err(|error| unreadable(&error))?;
         match summary.next_offset {
             Some(next) => self.at = next.max(self.at + 1),
-            None if self.at >= piece.last_stable => self.at = until,
+            None if self.at >= batches.last_stable => self.at = until,
             None if self.limit_bytes >= LIMIT_BYTES => {
                 let reason = format!("the batch at offset {} does not come", self.at);
                 return Err(KafkaError::new(code::BAD_MESSAGE, reason));
             }
             None => self.limit_bytes = self.limit_bytes.saturating_mul(MORE).min(LIMIT_BYTES),
         }
-        if self.at < until.min(piece.last_stable) {
+        if self.at < until.min(batches.last_stable) {
             return Ok(Step::Continue(self));
         }
         if self.newest.is_some() || from <= bounds.log_start {
@@ -162,7 +162,7 @@ pub(crate) fn find_first(
             not_after_ms: None,
         })
         .collect();
-    let answers = first_unread(leader.wire, &positions, leader.cluster, leader.patience);
+    let answers = first_unread(leader.wire, &positions, leader.cluster, leader.budget);
     for (search, answer) in candidates.into_iter().zip(answers) {
         let log = &mut logs[search.index];
         match answer {
@@ -206,7 +206,7 @@ pub(crate) fn find_past(
             });
         }
     }
-    let answers = first_unread(leader.wire, &positions, leader.cluster, leader.patience);
+    let answers = first_unread(leader.wire, &positions, leader.cluster, leader.budget);
     for (index, answer) in firsts.into_iter().zip(answers) {
         let found = answer.ok().flatten();
         logs[index].bounds.past.oldest = found.map(|record| Message {
@@ -225,13 +225,13 @@ pub(crate) fn find_newest(
     decoder: &mut BatchDecoder,
 ) {
     candidates.retain(|search| logs[search.index].error.is_none());
-    while !candidates.is_empty() && !(leader.patience.interrupted())() {
+    while !candidates.is_empty() && !(leader.budget.interrupted())() {
         let rest = candidates.split_off(candidates.len().min(IN_ONE_REQUEST * AT_ONCE));
         let mut left = Vec::new();
-        for (search, piece) in read(leader, logs, candidates) {
+        for (search, batches) in read(leader, logs, candidates) {
             let (index, is_past) = (search.index, search.not_after_ms.is_some());
             let log = &mut logs[index];
-            match piece.and_then(|piece| search.step(&piece, &log.bounds, decoder)) {
+            match batches.and_then(|batches| search.step(&batches, &log.bounds, decoder)) {
                 Ok(Step::Found(message)) if is_past => log.bounds.past.newest = message,
                 Ok(Step::Found(message)) => log.bounds.newest = message,
                 Ok(Step::Continue(search)) => left.push(search),
@@ -250,13 +250,13 @@ fn read(
     leader: &mut LeaderClient<'_, '_>,
     logs: &[NonEmptyLog<'_>],
     candidates: Vec<BackwardSearch>,
-) -> Vec<(BackwardSearch, Result<Piece, KafkaError>)> {
+) -> Vec<(BackwardSearch, Result<PartitionBatches, KafkaError>)> {
     let place = |search: &BackwardSearch| logs[search.index].place(search.at, search.limit_bytes);
     let lists: Vec<Vec<_>> = candidates
         .chunks(IN_ONE_REQUEST)
         .map(|chunk| chunk.iter().map(place).collect())
         .collect();
-    let answers = leader.pieces(&lists);
+    let answers = leader.peek(&lists);
     candidates
         .into_iter()
         .zip(answers.into_iter().flatten())

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 use tools::kafka::KafkaError;
 use tools::kafka::batch::BatchDecoder;
-use tools::kafka::cluster::{Piece, Place};
+use tools::kafka::cluster::{PartitionBatches, PeekPosition};
 use tools::kafka::error::code;
 
 use crate::leader::{LeaderClient, NonEmptyLog, unreadable};
@@ -34,7 +34,7 @@ struct Candidates {
 /// Makes sure of both ends of every partition.
 pub(crate) fn verify(leader: &mut LeaderClient<'_, '_>, logs: &mut [NonEmptyLog<'_>], now_ms: i64) {
     let mut decoder = BatchDecoder::new(search::LIMIT_BYTES as usize);
-    let peeked = peek(leader, logs);
+    let peeked = peek_ends(leader, logs);
     let transactional = topics_with_transactions(logs, &peeked, &mut decoder);
     let mut candidates = Candidates::default();
     let mut unread = Vec::new();
@@ -62,12 +62,12 @@ pub(crate) fn verify(leader: &mut LeaderClient<'_, '_>, logs: &mut [NonEmptyLog<
 
 /// What a few bytes tell: at the log start, at the newest message, and at the end, where that is another place.
 struct Peeks {
-    first: Result<Piece, KafkaError>,
-    newest: Option<Result<Piece, KafkaError>>,
-    last: Option<Result<Piece, KafkaError>>,
+    first: Result<PartitionBatches, KafkaError>,
+    newest: Option<Result<PartitionBatches, KafkaError>>,
+    last: Option<Result<PartitionBatches, KafkaError>>,
 }
 
-fn peek(leader: &mut LeaderClient<'_, '_>, logs: &[NonEmptyLog<'_>]) -> Vec<Peeks> {
+fn peek_ends(leader: &mut LeaderClient<'_, '_>, logs: &[NonEmptyLog<'_>]) -> Vec<Peeks> {
     let newest_at = |log: &NonEmptyLog<'_>| log.listed_newest();
     let last_at = |log: &NonEmptyLog<'_>| {
         let last = log.bounds.end - 1;
@@ -75,7 +75,7 @@ fn peek(leader: &mut LeaderClient<'_, '_>, logs: &[NonEmptyLog<'_>]) -> Vec<Peek
             .filter(|newest| *newest != last)
             .map(|_| last)
     };
-    let places = |at: &dyn Fn(&NonEmptyLog<'_>) -> Option<i64>| -> Vec<Place<'_>> {
+    let places = |at: &dyn Fn(&NonEmptyLog<'_>) -> Option<i64>| -> Vec<PeekPosition<'_>> {
         let found = logs.iter().filter_map(|log| Some((log, at(log)?)));
         found
             .map(|(log, offset)| log.place(offset, PEEK_BYTES))
@@ -86,7 +86,7 @@ fn peek(leader: &mut LeaderClient<'_, '_>, logs: &[NonEmptyLog<'_>]) -> Vec<Peek
         places(&newest_at),
         places(&last_at),
     ];
-    let answers = leader.pieces(&lists);
+    let answers = leader.peek(&lists);
     let mut lists = answers.into_iter().map(Vec::into_iter);
     let mut next_list = || lists.next().unwrap_or_default();
     let (mut first, mut newest, mut last) = (next_list(), next_list(), next_list());
@@ -112,9 +112,9 @@ fn topics_with_transactions<'a>(
             peeks.newest.as_ref(),
             peeks.last.as_ref(),
         ];
-        for piece in all.into_iter().flatten().flatten() {
-            let summary = piece.messages(0, decoder, |_| ControlFlow::Continue(()));
-            let has_open = piece.last_stable < log.bounds.end;
+        for batches in all.into_iter().flatten().flatten() {
+            let summary = batches.messages(0, decoder, |_| ControlFlow::Continue(()));
+            let has_open = batches.last_stable < log.bounds.end;
             if has_open || summary.is_ok_and(|summary| summary.transactions) {
                 found.insert(log.topic);
             }
@@ -176,7 +176,7 @@ fn check_ends(
 fn check_first(
     index: usize,
     log: &mut NonEmptyLog<'_>,
-    first: &Piece,
+    first: &PartitionBatches,
     is_transactional: bool,
     decoder: &mut BatchDecoder,
     candidates: &mut Candidates,

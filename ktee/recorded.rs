@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use tools::kafka::cluster::{
-    Metadata, Patience, Topics, committed, list_groups, metadata_over, topic_settings,
+    Metadata, QueryBudget, Topics, committed, list_groups, metadata_over, topic_settings,
 };
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, Options, Role};
@@ -208,12 +208,12 @@ fn groups_of(
     client: &Client,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<(String, Vec<u8>)>> {
-    let mut patience = Patience::new(
+    let mut budget = QueryBudget::new(
         client.first_contact().max(Duration::from_secs(10)),
         interrupted,
     );
     let brokers: Vec<i32> = metadata.brokers.iter().map(|broker| broker.id).collect();
-    let listing = list_groups(wire, &brokers, &mut patience);
+    let listing = list_groups(wire, &brokers, &mut budget);
     if let Some((broker, error)) = listing.errors.first() {
         return Err(anyhow!("broker {broker} does not tell its groups: {error}"));
     }
@@ -222,7 +222,7 @@ fn groups_of(
         .iter()
         .map(|group| (group.name.as_str(), group.coordinator))
         .collect();
-    let answers = committed(wire, &groups, metadata, &mut patience);
+    let answers = committed(wire, &groups, metadata, &mut budget);
     let mut encoder = Encoder::new(format("key,partition,offset"));
     let mut texts: Vec<(String, Vec<u8>)> = topics
         .iter()

@@ -7,7 +7,7 @@ use kafka_protocol::messages::{
     ApiVersionsRequest, DescribeClusterRequest, DescribeShareGroupOffsetsRequest, MetadataRequest,
 };
 use std::time::{Duration, Instant};
-use tools::kafka::cluster::{Isolation, Question, Spec, Topics, metadata_over, offsets};
+use tools::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec, Topics, metadata_over, offsets};
 use tools::kafka::error::code;
 use tools::kafka::options::Source;
 use tools::kafka::wire::{Target, Wire};
@@ -150,17 +150,17 @@ fn every_end_of_a_log_with_an_open_transaction_is_told_apart() {
     producer.begin();
     producer.send(&topic, &[Record::of("three")]);
     let client = client(&kafka.bootstrap());
-    let ask = |spec| Question {
+    let ask = |spec| OffsetQuery {
         topic: topic.clone(),
         partition: 0,
         spec,
     };
     let specs = [
-        Spec::Earliest,
-        Spec::LastStable,
-        Spec::HighWatermark,
-        Spec::Latest,
-        Spec::Time(0),
+        OffsetSpec::Earliest,
+        OffsetSpec::LastStable,
+        OffsetSpec::HighWatermark,
+        OffsetSpec::Latest,
+        OffsetSpec::Time(0),
     ];
     let questions = specs.map(ask);
     let found = offsets(&client, &questions, Isolation::ReadUncommitted, &|| false).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tools::kafka::cluster::commits::{CommitTimes, OFFSETS_TOPIC};
 use tools::kafka::cluster::groups::offsets_partition;
-use tools::kafka::cluster::{GroupKind, Metadata, Patience};
+use tools::kafka::cluster::{GroupKind, Metadata, QueryBudget};
 use tools::kafka::wire::Wire;
 
 use super::group_partitions::{CommittedOffset, GroupPartition};
@@ -21,7 +21,7 @@ pub(super) fn retain(
     scope: &Scope,
     (found, group_partitions): (&[DescribedGroup], &mut Vec<GroupPartition>),
     times: &mut CommitTimes,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
     failures: &mut Vec<Failure>,
 ) {
     let Some(active_ms) = scope.active_ms else {
@@ -46,7 +46,7 @@ pub(super) fn retain(
     }
     let asked: BTreeSet<i32> = partitions.values().copied().flatten().collect();
     let since_ms = now_ms() - active_ms;
-    let failed = times.update(wire, metadata, asked.into_iter(), since_ms, patience);
+    let failed = times.update(wire, metadata, asked.into_iter(), since_ms, budget);
     let mut reasons: BTreeMap<String, Vec<i32>> = BTreeMap::new();
     for (partition, error) in &failed {
         reasons
@@ -129,19 +129,19 @@ fn held(
 #[cfg(test)]
 mod tests {
     use tools::kafka::KafkaError;
-    use tools::kafka::cluster::members::{Description, Member};
+    use tools::kafka::cluster::members::{GroupDescription, MemberDescription};
 
     use super::*;
     use crate::row::Group;
 
     #[test]
     fn what_a_member_owns_or_may_own_is_held() {
-        let owner = |topics: &[&str]| Member {
+        let owner = |topics: &[&str]| MemberDescription {
             partitions: topics
                 .iter()
                 .map(|topic| ((*topic).into(), vec![0]))
                 .collect(),
-            ..Member::default()
+            ..MemberDescription::default()
         };
         let group = |members| {
             Arc::new(Group {
@@ -150,7 +150,7 @@ mod tests {
                 ..Group::default()
             })
         };
-        let seen = |kind, members: Result<Vec<Member>, KafkaError>, committed| {
+        let seen = |kind, members: Result<Vec<MemberDescription>, KafkaError>, committed| {
             let group = group(members.as_ref().ok().map(Vec::len));
             let group_partition = |topic: &str| GroupPartition {
                 group: Arc::clone(&group),
@@ -162,7 +162,7 @@ mod tests {
             let group_partitions = ["a", "b"].map(group_partition);
             let state = "Stable".to_owned();
             let found = DescribedGroup {
-                description: members.map(|members| Description { state, members }),
+                description: members.map(|members| GroupDescription { state, members }),
                 group,
                 kind,
                 error: None,

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::{Metadata, Patience, may_list_groups, may_list_topics, named_topics};
+use tools::kafka::cluster::{
+    Metadata, QueryBudget, may_list_groups, may_list_topics, named_topics,
+};
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 
@@ -20,7 +22,7 @@ pub(super) fn look_up(
     metadata: &mut Metadata,
     scope: &Scope,
     read: &BTreeSet<Arc<str>>,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
     failures: &mut Vec<Failure>,
 ) -> HiddenTopics {
     if metadata.is_mock() {
@@ -34,7 +36,7 @@ pub(super) fn look_up(
     let mut hidden = HiddenTopics::new();
     if !names.is_empty() {
         let names: Vec<String> = names.into_iter().collect();
-        match named_topics(wire, &names, patience) {
+        match named_topics(wire, &names, budget) {
             Ok(topics) => {
                 for topic in topics {
                     match topic.error.clone() {
@@ -51,7 +53,7 @@ pub(super) fn look_up(
         let reason = format!("topic {topic}: {}", refusal(error));
         failures.push(QueryKind::Cluster.failed(reason));
     }
-    look_for_others(wire, scope, patience, failures);
+    look_for_others(wire, scope, budget, failures);
     hidden
 }
 
@@ -59,7 +61,7 @@ pub(super) fn look_up(
 fn look_for_others(
     wire: &mut Wire<'_>,
     scope: &Scope,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
     failures: &mut Vec<Failure>,
 ) {
     let hides = |part: QueryKind, what: &str, prefix: &str| {
@@ -72,7 +74,7 @@ fn look_for_others(
         part.failed_by(FailureKind::MayBeHidden, reason)
     };
     for prefix in scope.groups.listed_prefixes() {
-        match may_list_groups(wire, &prefix, patience) {
+        match may_list_groups(wire, &prefix, budget) {
             Ok(true) => {}
             Ok(false) => failures.push(hides(QueryKind::Groups, "group", &prefix)),
             Err(error) => {
@@ -82,7 +84,7 @@ fn look_for_others(
         }
     }
     for prefix in scope.topics.listed_prefixes() {
-        match may_list_topics(wire, &prefix, patience) {
+        match may_list_topics(wire, &prefix, budget) {
             Ok(true) => {}
             Ok(false) => failures.push(hides(QueryKind::Cluster, "topic", &prefix)),
             Err(error) => {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tools::cli::names::{Name, Selection};
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::members::Member;
+use tools::kafka::cluster::members::MemberDescription;
 use tools::kafka::cluster::{
-    self, GroupKind, Metadata, Patience, SharePosition, committed, share_offsets,
+    self, GroupKind, Metadata, QueryBudget, SharePosition, committed, share_offsets,
 };
 use tools::kafka::wire::Wire;
 
@@ -53,7 +53,7 @@ impl CommittedOffset {
 
 /// What the coordinators answered about a group.
 pub(super) enum FetchedOffsets {
-    Commits(Result<Vec<cluster::Committed>, KafkaError>),
+    Commits(Result<Vec<cluster::TopicCommits>, KafkaError>),
     Shares(Result<Vec<SharePosition>, KafkaError>),
 }
 
@@ -62,7 +62,7 @@ pub(super) fn ask(
     wire: &mut Wire<'_>,
     found: &[DescribedGroup],
     metadata: &Metadata,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Option<FetchedOffsets>> {
     let mut commit_indices = Vec::new();
     let mut share_indices = Vec::new();
@@ -81,11 +81,11 @@ pub(super) fn ask(
         indices.iter().map(group).collect()
     };
     let mut positions: Vec<Option<FetchedOffsets>> = found.iter().map(|_| None).collect();
-    let commits = committed(wire, &named(&commit_indices), metadata, patience);
+    let commits = committed(wire, &named(&commit_indices), metadata, budget);
     for (index, answer) in commit_indices.iter().zip(commits) {
         positions[*index] = Some(FetchedOffsets::Commits(answer));
     }
-    let shares = share_offsets(wire, &named(&share_indices), patience);
+    let shares = share_offsets(wire, &named(&share_indices), budget);
     for (index, answer) in share_indices.iter().zip(shares) {
         positions[*index] = Some(FetchedOffsets::Shares(answer));
     }
@@ -299,12 +299,12 @@ fn add_positions(
 
 /// Whoever owns a partition alone is named in its row.
 fn add_owners(
-    members: &[Member],
+    members: &[MemberDescription],
     exists: &dyn Fn(&str, i32) -> bool,
     never: &dyn Fn() -> CommittedOffset,
     topics: &mut BTreeMap<Arc<str>, Slots>,
 ) {
-    let mut owners: BTreeMap<(&Arc<str>, i32), Vec<&Member>> = BTreeMap::new();
+    let mut owners: BTreeMap<(&Arc<str>, i32), Vec<&MemberDescription>> = BTreeMap::new();
     for member in members {
         for (topic, partitions) in &member.partitions {
             for partition in partitions.iter().filter(|id| exists(topic, **id)) {
@@ -330,18 +330,18 @@ fn add_owners(
 
 #[cfg(test)]
 mod tests {
-    use tools::kafka::cluster::members::Description;
+    use tools::kafka::cluster::members::GroupDescription;
 
     use super::*;
 
     #[test]
     fn a_streams_task_reads_only_the_partitions_that_a_topic_has() {
-        let member = Member {
+        let member = MemberDescription {
             id: "m".to_owned(),
             partitions: vec![("wide".into(), vec![0, 1]), ("narrow".into(), vec![0, 1])],
-            ..Member::default()
+            ..MemberDescription::default()
         };
-        let description = Description {
+        let description = GroupDescription {
             state: "Stable".to_owned(),
             members: vec![member],
         };

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tools::kafka::cluster::commits::OFFSETS_TOPIC;
-use tools::kafka::cluster::groups::{Listed, offsets_partition};
-use tools::kafka::cluster::members::Description;
+use tools::kafka::cluster::groups::{GroupListing, offsets_partition};
+use tools::kafka::cluster::members::GroupDescription;
 use tools::kafka::cluster::{
-    GroupKind, Metadata, Patience, coordinators, describe_groups, list_groups,
+    GroupKind, Metadata, QueryBudget, coordinators, describe_groups, list_groups,
 };
 use tools::kafka::error::{KafkaError, code};
 use tools::kafka::wire::Wire;
@@ -21,13 +21,16 @@ pub(super) struct DescribedGroup {
     pub(super) group: Arc<Group>,
     pub(super) kind: GroupKind,
     /// Its members, or why they were not told.
-    pub(super) description: Result<Description, KafkaError>,
+    pub(super) description: Result<GroupDescription, KafkaError>,
     /// Why nothing can be asked about it.
     pub(super) error: Option<String>,
 }
 
 impl DescribedGroup {
-    fn new(listed: &Listed, description: Result<Description, KafkaError>) -> DescribedGroup {
+    fn new(
+        listed: &GroupListing,
+        description: Result<GroupDescription, KafkaError>,
+    ) -> DescribedGroup {
         let described = description.as_ref().ok();
         let members = described.map(|description| description.members.len());
         let state = described.map(|description| description.state.clone());
@@ -55,7 +58,7 @@ impl DescribedGroup {
         DescribedGroup {
             group: Arc::new(group),
             kind: GroupKind::Classic,
-            description: Ok(Description::default()),
+            description: Ok(GroupDescription::default()),
             error: Some(reason),
         }
     }
@@ -75,11 +78,11 @@ pub(super) fn find(
     metadata: &Metadata,
     scope: &Scope,
     known: &mut GroupNames,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
     failures: &mut Vec<Failure>,
 ) -> FoundGroups {
     let brokers = metadata.broker_ids();
-    let mut listing = list_groups(wire, &brokers, patience);
+    let mut listing = list_groups(wire, &brokers, budget);
     let cannot_list = listing
         .errors
         .iter()
@@ -128,10 +131,10 @@ pub(super) fn find(
         let reason = format!("no coordinator: {OFFSETS_TOPIC} [{partition}] has no leader");
         absent.push(DescribedGroup::absent(&name, reason));
     }
-    let coordinators = coordinators(wire, &to_find, patience);
+    let coordinators = coordinators(wire, &to_find, budget);
     for (name, coordinator) in to_find.into_iter().zip(coordinators) {
         match coordinator {
-            Ok(broker) if cannot_list => listing.groups.push(Listed {
+            Ok(broker) if cannot_list => listing.groups.push(GroupListing {
                 name,
                 kind: GroupKind::Classic,
                 state: None,
@@ -156,7 +159,7 @@ pub(super) fn find(
         }
     }
     remember(known, &listing.groups, &is_leaderless);
-    let mut found = describe(wire, &listing.groups, cannot_list, patience);
+    let mut found = describe(wire, &listing.groups, cannot_list, budget);
     found.extend(absent);
     retain_states(&mut found, scope, failures);
     found.sort_by(|a, b| a.group.name.cmp(&b.group.name));
@@ -193,7 +196,7 @@ fn retain_states(found: &mut Vec<DescribedGroup>, scope: &Scope, failures: &mut 
 }
 
 /// A group that is gone is forgotten, one whose coordinator is gone is not.
-fn remember(known: &mut GroupNames, listed: &[Listed], is_leaderless: &dyn Fn(&str) -> bool) {
+fn remember(known: &mut GroupNames, listed: &[GroupListing], is_leaderless: &dyn Fn(&str) -> bool) {
     known.retain(|name| is_leaderless(name));
     known.extend(listed.iter().map(|group| group.name.clone()));
 }
@@ -201,11 +204,11 @@ fn remember(known: &mut GroupNames, listed: &[Listed], is_leaderless: &dyn Fn(&s
 /// Asks who is in the groups that have somebody in them.
 fn describe(
     wire: &mut Wire<'_>,
-    groups: &[Listed],
+    groups: &[GroupListing],
     cannot_describe: bool,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<DescribedGroup> {
-    let is_empty = |group: &Listed| {
+    let is_empty = |group: &GroupListing| {
         let state = group.state.as_deref();
         cannot_describe || matches!(state, Some("Empty" | "Dead"))
     };
@@ -214,13 +217,13 @@ fn describe(
         .filter(|group| !is_empty(group))
         .map(|group| (group.name.as_str(), group.kind, group.coordinator))
         .collect();
-    let answers = describe_groups(wire, &asked, patience);
+    let answers = describe_groups(wire, &asked, budget);
     let mut described: HashMap<&str, _> =
         asked.iter().map(|(name, ..)| *name).zip(answers).collect();
     groups
         .iter()
         .map(|group| {
-            let nobody = || Ok(Description::default());
+            let nobody = || Ok(GroupDescription::default());
             let description = described.remove(group.name.as_str());
             let mut found = DescribedGroup::new(group, description.unwrap_or_else(nobody));
             if cannot_describe {
@@ -266,7 +269,7 @@ mod tests {
     #[test]
     fn a_group_is_missed_while_its_coordinator_is() {
         let mut known: GroupNames = ["gone", "headless"].map(str::to_owned).into();
-        let listed = Listed {
+        let listed = GroupListing {
             name: "new".to_owned(),
             kind: GroupKind::Classic,
             state: None,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tools::kafka::KafkaError;
 use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{
-    Isolation, LogSpan, Metadata, Patience, Question, Spec, count_after, first_since,
-    offsets::Found, offsets_over,
+    Isolation, LogSpan, Metadata, OffsetQuery, OffsetSpec, QueryBudget, count_after, first_since,
+    offsets::ListedOffset, offsets_over,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
@@ -43,7 +43,7 @@ impl Logs {
         group_partitions: &[GroupPartition],
         hidden: HiddenTopics,
         scope: &Scope,
-        patience: &mut Patience<'_>,
+        budget: &mut QueryBudget<'_>,
     ) -> Result<Logs, ContactError> {
         let existing = existing_partitions(metadata);
         let mut keys: HashSet<Key> = HashSet::new();
@@ -73,8 +73,12 @@ impl Logs {
         let mut keys: Vec<Key> = keys.into_iter().collect();
         keys.sort_unstable();
         // The end is asked for last in this order; where answers cross, the larger number is the end.
-        let specs = [Spec::Earliest, Spec::LastStable, Spec::HighWatermark];
-        let answers = ask_each(wire, metadata, &keys, &specs, patience)?;
+        let specs = [
+            OffsetSpec::Earliest,
+            OffsetSpec::LastStable,
+            OffsetSpec::HighWatermark,
+        ];
+        let answers = ask_each(wire, metadata, &keys, &specs, budget)?;
         let answers = answers.chunks(specs.len());
         let ends = keys.into_iter().zip(answers);
         let ends = ends.map(|(key, answers)| (key, log(answers))).collect();
@@ -92,10 +96,10 @@ impl Logs {
         &mut self,
         wire: &mut Wire<'_>,
         metadata: &Metadata,
-        patience: &mut Patience<'_>,
+        budget: &mut QueryBudget<'_>,
     ) -> Result<(), ContactError> {
         let keys = self.answered();
-        let answers = ask_each(wire, metadata, &keys, &[Spec::Time(0)], patience)?;
+        let answers = ask_each(wire, metadata, &keys, &[OffsetSpec::Time(0)], budget)?;
         let times = keys.into_iter().zip(answers);
         self.oldest_ms = times
             .filter_map(|(key, answer)| Some((key, answer.ok()?.timestamp_ms?)))
@@ -155,15 +159,18 @@ impl Logs {
         metadata: &Metadata,
         scope: &Scope,
         now_ms: i64,
-        patience: &mut Patience<'_>,
+        budget: &mut QueryBudget<'_>,
     ) -> Result<(), ContactError> {
         let Some(window_ms) = scope.rate_window_ms else {
             return Ok(());
         };
         let (since_ms, until_ms) = (now_ms - window_ms, now_ms + CLOCK_TOLERANCE_MS);
         let keys = self.answered();
-        let specs = [Spec::Time(since_ms.max(0)), Spec::Time(until_ms + 1)];
-        let answers = ask_each(wire, metadata, &keys, &specs, patience)?;
+        let specs = [
+            OffsetSpec::Time(since_ms.max(0)),
+            OffsetSpec::Time(until_ms + 1),
+        ];
+        let answers = ask_each(wire, metadata, &keys, &specs, budget)?;
         let (mut unclear, mut with_ahead) = (Vec::new(), Vec::new());
         for (key, answer) in keys.into_iter().zip(answers.chunks(specs.len())) {
             let Some(Ok(Log { end, .. })) = self.ends.get(&key) else {
@@ -188,13 +195,13 @@ impl Logs {
             }
         }
         let window = (since_ms, until_ms);
-        let found = first_since(wire, &unclear, window, metadata, patience);
+        let found = first_since(wire, &unclear, window, metadata, budget);
         for (span, first) in unclear.into_iter().zip(found) {
             if let Ok(Some(from)) = first {
                 with_ahead.push(LogSpan { from, ..span });
             }
         }
-        let counts = count_after(wire, &with_ahead, until_ms, metadata, patience);
+        let counts = count_after(wire, &with_ahead, until_ms, metadata, budget);
         for (span, count) in with_ahead.into_iter().zip(counts) {
             if let Ok(Some(count)) = count {
                 let written = span.until - span.from - count;
@@ -213,7 +220,7 @@ pub(super) fn mark_stale(
     rows: &mut [Row],
     scope: &Scope,
     now_ms: i64,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Result<(), ContactError> {
     if !scope.stale.is_some() {
         return Ok(());
@@ -231,8 +238,8 @@ pub(super) fn mark_stale(
         };
         let ids = found.partitions.iter().map(|partition| partition.id);
         let keys: Vec<Key> = ids.map(|id| (Arc::clone(topic), id)).collect();
-        let specs = [Spec::Time((now_ms - limit_ms).max(0))];
-        let answers = ask_each(wire, metadata, &keys, &specs, patience)?;
+        let specs = [OffsetSpec::Time((now_ms - limit_ms).max(0))];
+        let answers = ask_each(wire, metadata, &keys, &specs, budget)?;
         let mut newest = answers.into_iter().map(|answer| answer.map(|f| f.offset));
         *is_silent = match newest.try_fold(true, |all, offset| Ok(all && offset?.is_none())) {
             Ok(all) => Ok(all),
@@ -269,22 +276,22 @@ fn is_gone(error: &KafkaError) -> bool {
     )
 }
 
-type Answers = Vec<Result<Found, KafkaError>>;
+type Answers = Vec<Result<ListedOffset, KafkaError>>;
 
 /// Asks each partition for each thing; the answers of one partition stand together.
 fn ask_each(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
     keys: &[Key],
-    specs: &[Spec],
-    patience: &mut Patience<'_>,
+    specs: &[OffsetSpec],
+    budget: &mut QueryBudget<'_>,
 ) -> Result<Answers, ContactError> {
-    let question = |(topic, partition): &Key, spec| Question {
+    let question = |(topic, partition): &Key, spec| OffsetQuery {
         topic: topic.to_string(),
         partition: *partition,
         spec,
     };
-    let questions: Vec<Question> = keys
+    let questions: Vec<OffsetQuery> = keys
         .iter()
         .flat_map(|key| specs.iter().map(move |&spec| question(key, spec)))
         .collect();
@@ -293,12 +300,12 @@ fn ask_each(
         metadata,
         &questions,
         Isolation::ReadUncommitted,
-        patience,
+        budget,
     )
 }
 
 /// Start, last stable offset and end; the first error where there is one.
-fn log(answers: &[Result<Found, KafkaError>]) -> Result<Log, KafkaError> {
+fn log(answers: &[Result<ListedOffset, KafkaError>]) -> Result<Log, KafkaError> {
     let offset = |index: usize| match &answers[index] {
         Ok(found) => Ok(found.offset.unwrap_or(0)),
         Err(error) => Err(error.clone()),
@@ -317,8 +324,8 @@ fn log(answers: &[Result<Found, KafkaError>]) -> Result<Log, KafkaError> {
 mod tests {
     use super::*;
 
-    fn found(offset: i64) -> Found {
-        Found {
+    fn found(offset: i64) -> ListedOffset {
+        ListedOffset {
             offset: Some(offset),
             timestamp_ms: None,
             leader_epoch: None,

@@ -19,7 +19,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tools::cli::names::Selection;
 use tools::kafka::Client;
 use tools::kafka::client::ContactError;
-use tools::kafka::cluster::{CommitTimes, Metadata, Patience, Topics, metadata_over};
+use tools::kafka::cluster::{CommitTimes, Metadata, QueryBudget, Topics, metadata_over};
 use tools::kafka::wire::Wire;
 
 use crate::lag::{self, Lag, LagNote, ReaderIsolation, Unread};
@@ -200,25 +200,25 @@ pub(crate) fn collect(
 ) -> Result<Snapshot, ContactError> {
     let mut wire = Wire::new(client);
     let mut metadata = metadata_over(&mut wire, Topics::All, interrupted)?;
-    let patience = Patience::new(client.first_contact(), interrupted);
-    let mut patience = patience.among(in_order_of_asking(&metadata));
+    let budget = QueryBudget::new(client.first_contact(), interrupted);
+    let mut budget = budget.among(in_order_of_asking(&metadata));
     let mut failures = Vec::new();
     let finding = groups::find(
         &mut wire,
         &metadata,
         scope,
         &mut known.groups,
-        &mut patience,
+        &mut budget,
         &mut failures,
     );
     let found = &finding.found;
-    let positions = group_partitions::ask(&mut wire, found, &metadata, &mut patience);
+    let positions = group_partitions::ask(&mut wire, found, &metadata, &mut budget);
     let hidden = authorization::look_up(
         &mut wire,
         &mut metadata,
         scope,
         &group_partitions::topics_of(found, &positions),
-        &mut patience,
+        &mut budget,
         &mut failures,
     );
     let (mut group_partitions, groups_alone) =
@@ -229,7 +229,7 @@ pub(crate) fn collect(
         scope,
         (found, &mut group_partitions),
         &mut known.commit_times,
-        &mut patience,
+        &mut budget,
         &mut failures,
     );
     selection::check(
@@ -256,15 +256,15 @@ pub(crate) fn collect(
         &group_partitions,
         hidden,
         scope,
-        &mut patience,
+        &mut budget,
     )?;
     let (taken_ms, taken) = (now_ms(), Instant::now());
     let mut sizes = Sizes::default();
     if scope.wants_all_logs {
-        logs.ask_oldest(&mut wire, &metadata, &mut patience)?;
-        sizes = sizes::ask(&mut wire, &metadata, scope, &mut patience, &mut failures);
+        logs.ask_oldest(&mut wire, &metadata, &mut budget)?;
+        sizes = sizes::ask(&mut wire, &metadata, scope, &mut budget, &mut failures);
     }
-    logs.ask_written(&mut wire, &metadata, scope, taken_ms, &mut patience)?;
+    logs.ask_written(&mut wire, &metadata, scope, taken_ms, &mut budget)?;
     let unread = if scope.wants_time {
         times::ask(
             &mut wire,
@@ -273,7 +273,7 @@ pub(crate) fn collect(
             &logs,
             scope.reader,
             taken_ms,
-            &mut patience,
+            &mut budget,
         )
     } else {
         vec![Unread::NotAsked; group_partitions.len()]
@@ -291,7 +291,7 @@ pub(crate) fn collect(
         &mut rows,
         scope,
         taken_ms,
-        &mut patience,
+        &mut budget,
     )?;
     rows.extend(groups_alone);
     if interrupted() {

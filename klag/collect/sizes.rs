@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tools::kafka::cluster::{DirsOf, Metadata, Patience, log_dirs};
+use tools::kafka::cluster::{LogDirsQuery, Metadata, QueryBudget, log_dirs};
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 
@@ -19,21 +19,21 @@ pub(super) fn ask(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
     scope: &Scope,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
     failures: &mut Vec<Failure>,
 ) -> Sizes {
     let mut sizes = Sizes::new();
     let answering = metadata.brokers.iter().map(|broker| broker.id);
-    let answering = answering.filter(|id| !patience.silent().contains_key(id));
+    let answering = answering.filter(|id| !budget.unresponsive().contains_key(id));
     let brokers: Vec<i32> = answering.collect();
     if metadata.is_mock() {
         return sizes;
     }
-    let asked = brokers.iter().map(|&broker| DirsOf {
+    let asked = brokers.iter().map(|&broker| LogDirsQuery {
         broker,
         topics: None,
     });
-    let answers = log_dirs(wire, asked.collect(), patience);
+    let answers = log_dirs(wire, asked.collect(), budget);
     for (broker, answer) in brokers.into_iter().zip(answers) {
         let failed = |error| {
             let reason = format!("the log sizes of broker {broker} are not told: {error}");

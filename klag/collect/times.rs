@@ -2,7 +2,7 @@
 
 use tools::kafka::KafkaError;
 use tools::kafka::cluster::{
-    FirstRecord, Isolation, Metadata, Patience, Position, first_unread, times_of,
+    FirstRecord, Isolation, Metadata, Position, QueryBudget, first_unread, times_of,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
@@ -21,7 +21,7 @@ pub(super) fn ask(
     logs: &Logs,
     reader: ReaderIsolation,
     now_ms: i64,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Unread> {
     let mut unread = vec![Unread::NotAsked; group_partitions.len()];
     let mut owners = Vec::new();
@@ -41,8 +41,8 @@ pub(super) fn ask(
             }
         }
     }
-    let mut answers = first_unread(wire, &positions, metadata, patience);
-    let times = look_up_unreadable(wire, &positions, &mut answers, metadata, now_ms, patience);
+    let mut answers = first_unread(wire, &positions, metadata, budget);
+    let times = look_up_unreadable(wire, &positions, &mut answers, metadata, now_ms, budget);
     for (((index, is_blocked), answer), time) in owners.into_iter().zip(answers).zip(times) {
         let slot = &mut unread[index];
         match (time, answer) {
@@ -114,7 +114,7 @@ fn look_up_unreadable(
     answers: &mut [Answer],
     metadata: &Metadata,
     now_ms: i64,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Option<i64>> {
     let mut times: Vec<Option<i64>> = vec![None; positions.len()];
     let is_refused = |answer: &Answer| {
@@ -128,7 +128,7 @@ fn look_up_unreadable(
         return times;
     }
     let asked: Vec<Position> = refused.iter().map(|&i| positions[i].clone()).collect();
-    let found = times_of(wire, &asked, metadata, now_ms, patience);
+    let found = times_of(wire, &asked, metadata, now_ms, budget);
     for (index, found) in refused.into_iter().zip(found) {
         match found {
             Ok(time_ms) => times[index] = Some(time_ms),

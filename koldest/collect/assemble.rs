@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::{ConfigsOf, DirsOf, Found, LogDir, Metadata, Resource, Spec};
+use tools::kafka::cluster::{
+    ConfigResource, ConfigsQuery, ListedOffset, LogDir, LogDirsQuery, Metadata, OffsetSpec,
+};
 use tools::kafka::error::code;
 use tools::units::format_duration_ms;
 
@@ -13,14 +15,14 @@ use crate::partition_state::{
 };
 
 /// What every partition is asked for; [`bounds`] takes the answers apart.
-pub(super) const SPECS: [Spec; 4] = [
-    Spec::Earliest,
-    Spec::HighWatermark,
-    Spec::Time(0),
-    Spec::MaxTimestamp,
+pub(super) const SPECS: [OffsetSpec; 4] = [
+    OffsetSpec::Earliest,
+    OffsetSpec::HighWatermark,
+    OffsetSpec::Time(0),
+    OffsetSpec::MaxTimestamp,
 ];
 
-type Answer = Result<Found, KafkaError>;
+type Answer = Result<ListedOffset, KafkaError>;
 
 /// The bounds of a partition's log by the answers to its [`SPECS`].
 ///
@@ -75,10 +77,10 @@ pub(super) fn dirs_of(
     by_leader: &ByLeader,
     partitions: &[PartitionState],
     all: bool,
-) -> Vec<DirsOf> {
+) -> Vec<LogDirsQuery> {
     if all {
         let brokers = cluster.brokers.iter();
-        let of = |broker| DirsOf {
+        let of = |broker| LogDirsQuery {
             broker,
             topics: None,
         };
@@ -97,7 +99,7 @@ pub(super) fn dirs_of(
                     _ => topics.push((state.topic.clone(), vec![partition])),
                 }
             }
-            DirsOf {
+            LogDirsQuery {
                 broker,
                 topics: Some(topics),
             }
@@ -106,7 +108,7 @@ pub(super) fn dirs_of(
 }
 
 /// Leaders are asked for the settings of the topics that they lead a partition of, and for their own.
-pub(super) fn configs_of(by_leader: &ByLeader, partitions: &[PartitionState]) -> Vec<ConfigsOf> {
+pub(super) fn configs_of(by_leader: &ByLeader, partitions: &[PartitionState]) -> Vec<ConfigsQuery> {
     by_leader
         .iter()
         .map(|(&broker, indices)| {
@@ -115,9 +117,10 @@ pub(super) fn configs_of(by_leader: &ByLeader, partitions: &[PartitionState]) ->
                 .map(|&at| partitions[at].topic.as_str())
                 .collect();
             let topics = names.into_iter();
-            let topics = topics.map(|name| (Resource::Topic(name.to_owned()), TOPIC_KEYS.to_vec()));
-            let own = (Resource::Broker(broker), BROKER_KEYS.to_vec());
-            ConfigsOf {
+            let topics =
+                topics.map(|name| (ConfigResource::Topic(name.to_owned()), TOPIC_KEYS.to_vec()));
+            let own = (ConfigResource::Broker(broker), BROKER_KEYS.to_vec());
+            ConfigsQuery {
                 broker,
                 resources: topics.chain([own]).collect(),
             }
@@ -140,7 +143,7 @@ pub(super) fn put_settings(partitions: &mut [PartitionState], answers: &Configs)
         };
         let own = state
             .leader
-            .and_then(|leader| answered.get(&Resource::Broker(leader)));
+            .and_then(|leader| answered.get(&ConfigResource::Broker(leader)));
         let own = own.and_then(|own| own.as_ref().ok());
         if own.is_none_or(|own| !own.contains_key(BROKER_KEYS[0])) {
             let assumed = format_duration_ms(CHECK_INTERVAL_MS);
@@ -149,7 +152,7 @@ pub(super) fn put_settings(partitions: &mut [PartitionState], answers: &Configs)
                 BROKER_KEYS[0]
             ));
         }
-        state.settings = match answered.get(&Resource::Topic(state.topic.clone())) {
+        state.settings = match answered.get(&ConfigResource::Topic(state.topic.clone())) {
             Some(Ok(topic)) => {
                 settings(topic, own).map_err(|missing| KafkaError::new(code::INVALID_ARG, missing))
             }
@@ -194,8 +197,8 @@ pub(super) fn put_bytes(partitions: &mut [PartitionState], dirs: &Dirs) {
 mod tests {
     use super::*;
 
-    fn found(offset: i64, timestamp_ms: Option<i64>) -> Found {
-        Found {
+    fn found(offset: i64, timestamp_ms: Option<i64>) -> ListedOffset {
+        ListedOffset {
             offset: (offset >= 0).then_some(offset),
             timestamp_ms,
             leader_epoch: None,

@@ -11,10 +11,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use tools::kafka::client::ContactError;
-use tools::kafka::cluster::configs::Answered;
+use tools::kafka::cluster::configs::BrokerConfigs;
 use tools::kafka::cluster::metadata::Broker;
 use tools::kafka::cluster::{
-    Isolation, LogDir, Metadata, Patience, Question, Topic, Topics, configs, log_dirs,
+    Isolation, LogDir, Metadata, OffsetQuery, QueryBudget, Topic, Topics, configs, log_dirs,
     may_list_topics, metadata, offsets_over,
 };
 use tools::kafka::error::code;
@@ -139,10 +139,10 @@ fn hidden_topics(
     }
     let mut ids: Vec<i32> = cluster.brokers.iter().map(|broker| broker.id).collect();
     ids.sort_by_key(|id| *id != cluster.origin.0);
-    let mut patience = Patience::new(client.first_contact(), interrupted).among(ids);
+    let mut budget = QueryBudget::new(client.first_contact(), interrupted).among(ids);
     let mut wire = Wire::new(client);
     for prefix in scope.topics.listed_prefixes() {
-        if !may_list_topics(&mut wire, &prefix, &mut patience)? {
+        if !may_list_topics(&mut wire, &prefix, &mut budget)? {
             hidden.push(prefix);
         }
     }
@@ -229,11 +229,11 @@ struct ClusterQuery<'a> {
 }
 
 type Dirs = HashMap<i32, Result<Vec<LogDir>, KafkaError>>;
-type Configs = HashMap<i32, Result<Answered, KafkaError>>;
+type Configs = HashMap<i32, Result<BrokerConfigs, KafkaError>>;
 
 impl ClusterQuery<'_> {
-    fn patience(&self) -> Patience<'_> {
-        Patience::new(self.client.first_contact(), self.interrupted)
+    fn budget(&self) -> QueryBudget<'_> {
+        QueryBudget::new(self.client.first_contact(), self.interrupted)
     }
 
     /// Extents, disks and settings, all at once.
@@ -250,12 +250,12 @@ impl ClusterQuery<'_> {
             let dirs = scope.spawn(move || {
                 let brokers: Vec<i32> = dirs.iter().map(|asked| asked.broker).collect();
                 let mut wire = Wire::new(self.client);
-                let answers = log_dirs(&mut wire, dirs, &mut self.patience());
+                let answers = log_dirs(&mut wire, dirs, &mut self.budget());
                 brokers.into_iter().zip(answers).collect::<Dirs>()
             });
             let settings = scope.spawn(move || {
                 let mut wire = Wire::new(self.client);
-                let answers = configs(&mut wire, &asked, &mut self.patience());
+                let answers = configs(&mut wire, &asked, &mut self.budget());
                 let brokers = asked.iter().map(|asked| asked.broker);
                 brokers.zip(answers).collect::<Configs>()
             });
@@ -301,11 +301,11 @@ impl ClusterQuery<'_> {
         asked: &[&PartitionState],
     ) -> Vec<Result<LogBounds, KafkaError>> {
         let mut wire = Wire::new(self.client);
-        let mut patience = self.patience();
-        let questions: Vec<Question> = asked
+        let mut budget = self.budget();
+        let questions: Vec<OffsetQuery> = asked
             .iter()
             .flat_map(|state| {
-                SPECS.map(|spec| Question {
+                SPECS.map(|spec| OffsetQuery {
                     topic: state.topic.clone(),
                     partition: state.partition.unwrap_or(-1),
                     spec,
@@ -317,7 +317,7 @@ impl ClusterQuery<'_> {
             cluster,
             &questions,
             Isolation::ReadUncommitted,
-            &mut patience,
+            &mut budget,
         );
         let found = match found {
             Ok(found) => found,
@@ -327,13 +327,7 @@ impl ClusterQuery<'_> {
             }
         };
         let mut bounds_by_index: Vec<_> = found.chunks(SPECS.len()).map(bounds).collect();
-        self.ask_windows(
-            &mut wire,
-            cluster,
-            asked,
-            &mut bounds_by_index,
-            &mut patience,
-        );
+        self.ask_windows(&mut wire, cluster, asked, &mut bounds_by_index, &mut budget);
         let mut open = Vec::new();
         let mut indices = Vec::new();
         for (index, (state, bounds)) in asked.iter().zip(&mut bounds_by_index).enumerate() {
@@ -353,7 +347,7 @@ impl ClusterQuery<'_> {
             wire: &mut wire,
             cluster,
             broker,
-            patience: &mut patience,
+            budget: &mut budget,
         };
         verify::verify(&mut leader, &mut open, self.now_ms);
         for (index, state) in indices.into_iter().zip(open) {

@@ -2,7 +2,8 @@
 
 use tools::kafka::KafkaError;
 use tools::kafka::cluster::{
-    Isolation, LogSpan, Metadata, Patience, Question, Spec, count_after, first_since, offsets_over,
+    Isolation, LogSpan, Metadata, OffsetQuery, OffsetSpec, QueryBudget, count_after, first_since,
+    offsets_over,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
@@ -20,7 +21,7 @@ impl ClusterQuery<'_> {
         cluster: &Metadata,
         asked: &[&PartitionState],
         bounds_by_index: &mut [Result<LogBounds, KafkaError>],
-        patience: &mut Patience<'_>,
+        budget: &mut QueryBudget<'_>,
     ) {
         let mut open = Vec::new();
         let mut questions = Vec::new();
@@ -28,18 +29,18 @@ impl ClusterQuery<'_> {
             let Ok(known) = bounds else { continue };
             known.window_start = known_window_start(known, self.since_ms, self.now_ms);
             if known.window_start.is_none() {
-                questions.push(Question {
+                questions.push(OffsetQuery {
                     topic: state.topic.clone(),
                     partition: state.partition.unwrap_or(-1),
-                    spec: Spec::Time(self.since_ms.max(0)),
+                    spec: OffsetSpec::Time(self.since_ms.max(0)),
                 });
                 open.push(index);
             }
         }
         if !open.is_empty() {
-            self.look_up_windows(wire, cluster, &open, &questions, bounds_by_index, patience);
+            self.look_up_windows(wire, cluster, &open, &questions, bounds_by_index, budget);
         }
-        self.count_ahead(wire, cluster, asked, bounds_by_index, patience);
+        self.count_ahead(wire, cluster, asked, bounds_by_index, budget);
     }
 
     /// Looks up by time where windows begin.
@@ -48,17 +49,11 @@ impl ClusterQuery<'_> {
         wire: &mut Wire<'_>,
         cluster: &Metadata,
         open: &[usize],
-        questions: &[Question],
+        questions: &[OffsetQuery],
         bounds_by_index: &mut [Result<LogBounds, KafkaError>],
-        patience: &mut Patience<'_>,
+        budget: &mut QueryBudget<'_>,
     ) {
-        let found = offsets_over(
-            wire,
-            cluster,
-            questions,
-            Isolation::ReadUncommitted,
-            patience,
-        );
+        let found = offsets_over(wire, cluster, questions, Isolation::ReadUncommitted, budget);
         let latest_ms = self.latest_ms();
         let mut spans = Vec::new();
         let mut behind_ahead = Vec::new();
@@ -85,7 +80,7 @@ impl ClusterQuery<'_> {
             }
         }
         let window = (self.since_ms, latest_ms);
-        let found = first_since(wire, &spans, window, cluster, patience);
+        let found = first_since(wire, &spans, window, cluster, budget);
         for (index, found) in behind_ahead.into_iter().zip(found) {
             let Ok(known) = &mut bounds_by_index[index] else {
                 continue;
@@ -104,7 +99,7 @@ impl ClusterQuery<'_> {
         cluster: &Metadata,
         asked: &[&PartitionState],
         bounds_by_index: &mut [Result<LogBounds, KafkaError>],
-        patience: &mut Patience<'_>,
+        budget: &mut QueryBudget<'_>,
     ) {
         let mut indices = Vec::new();
         let mut spans = Vec::new();
@@ -120,7 +115,7 @@ impl ClusterQuery<'_> {
                 });
             }
         }
-        let counts = count_after(wire, &spans, self.latest_ms(), cluster, patience);
+        let counts = count_after(wire, &spans, self.latest_ms(), cluster, budget);
         for (index, count) in indices.into_iter().zip(counts) {
             let Ok(bounds) = &mut bounds_by_index[index] else {
                 continue;

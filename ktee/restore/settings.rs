@@ -1,6 +1,6 @@
 //! Which settings a restored topic needs, and which ones it is to get later. Pure.
 
-use tools::kafka::cluster::Setting;
+use tools::kafka::cluster::ConfigEntry;
 
 use crate::recorded::Recorded;
 
@@ -45,7 +45,7 @@ pub(super) fn to_make(recorded: &Recorded) -> Vec<Vec<Pair>> {
 }
 
 /// Why a topic with these settings would not keep the records as they are.
-pub(super) fn refusal(settings: &[Setting]) -> Option<String> {
+pub(super) fn refusal(settings: &[ConfigEntry]) -> Option<String> {
     let setting = |name: &str| {
         let found = settings.iter().find(|setting| setting.name == name);
         found.map(|setting| setting.value.as_str())
@@ -101,8 +101,8 @@ mod tests {
         }
     }
 
-    fn in_force(settings: &[(&str, &str)]) -> Vec<Setting> {
-        let setting = |(name, value): &(&str, &str)| Setting {
+    fn in_force(settings: &[(&str, &str)]) -> Vec<ConfigEntry> {
+        let setting = |(name, value): &(&str, &str)| ConfigEntry {
             name: (*name).to_owned(),
             value: (*value).to_owned(),
             is_own: true,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use tools::kafka::admin::{NewTopic, commit_offsets, create_topic};
 use tools::kafka::cluster::{
-    Isolation, Metadata, Patience, Question, Spec, Topics, coordinators, metadata_over, offsets,
-    topic_settings,
+    Isolation, Metadata, OffsetQuery, OffsetSpec, QueryBudget, Topics, coordinators, metadata_over,
+    offsets, topic_settings,
 };
 use tools::kafka::error::{code, is_coordinator_change};
 use tools::kafka::wire::Wire;
@@ -180,8 +180,8 @@ impl Target {
                 return Err(error).with_context(|| format!("settings of topic {}", self.topic));
             }
         }
-        self.ends = self.ask(wire, Spec::Latest, restoring.interrupted)?;
-        let starts = self.ask(wire, Spec::Earliest, restoring.interrupted)?;
+        self.ends = self.ask(wire, OffsetSpec::Latest, restoring.interrupted)?;
+        let starts = self.ask(wire, OffsetSpec::Earliest, restoring.interrupted)?;
         for partition in self.partitions.clone() {
             if self.end(partition) == 0 {
                 continue;
@@ -236,15 +236,15 @@ impl Target {
     fn ask(
         &self,
         wire: &mut Wire<'_>,
-        spec: Spec,
+        spec: OffsetSpec,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<i32, i64>> {
-        let questions = self.partitions().map(|partition| Question {
+        let questions = self.partitions().map(|partition| OffsetQuery {
             topic: self.topic.clone(),
             partition,
             spec,
         });
-        let questions: Vec<Question> = questions.collect();
+        let questions: Vec<OffsetQuery> = questions.collect();
         let client = wire.client();
         let answers = offsets(client, &questions, Isolation::ReadUncommitted, interrupted)?;
         let mut found = BTreeMap::new();
@@ -310,7 +310,7 @@ impl Target {
         wire: &mut Wire<'_>,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
-        let ends = self.ask(wire, Spec::Latest, interrupted)?;
+        let ends = self.ask(wire, OffsetSpec::Latest, interrupted)?;
         for (partition, sent) in &self.sent {
             let before = self.end(*partition);
             let after = ends.get(partition).copied().unwrap_or(0);
@@ -341,17 +341,16 @@ impl Target {
             }
         }
         let names: Vec<String> = commits.keys().map(|group| (*group).to_owned()).collect();
-        let mut patience = Patience::new(
+        let mut budget = QueryBudget::new(
             wire.client().first_contact().max(Duration::from_secs(10)),
             interrupted,
         );
         // A group that is new here has a coordinator that is just being chosen.
         for attempt in 0.. {
-            let found = coordinators(wire, &names, &mut patience);
+            let found = coordinators(wire, &names, &mut budget);
             let failed = self.commit_at(wire, found, &commits, interrupted);
             match failed {
-                Err((error, _)) if is_coordinator_change(error.code) && patience.pause(attempt) => {
-                }
+                Err((error, _)) if is_coordinator_change(error.code) && budget.pause(attempt) => {}
                 Err((error, group)) => {
                     return Err(anyhow!(
                         "offsets of group {group} in topic {}: {error}",

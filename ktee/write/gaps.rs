@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use tools::cli::message;
-use tools::kafka::cluster::{Isolation, Question, Spec, offsets};
+use tools::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec, offsets};
 use tools::kafka::{Client, Options, Role};
 
 use super::partition::Partition;
@@ -25,10 +25,10 @@ impl LogStarts {
     /// The first offset that the topic still has; `None` where nobody says so.
     fn ask(&mut self, topic: &str, partition: i32, waiting: &mut Waiting<'_>) -> Option<i64> {
         let options = self.options.as_ref()?;
-        let question = Question {
+        let question = OffsetQuery {
             topic: topic.to_owned(),
             partition,
-            spec: Spec::Earliest,
+            spec: OffsetSpec::Earliest,
         };
         let waiting = std::cell::RefCell::new(waiting);
         let interrupted = || (waiting.borrow_mut())();

@@ -15,7 +15,7 @@ use clap_complete::env::{Elvish, EnvCompleter, Fish, Powershell, Shells, Zsh};
 use clap_complete::{CompleteEnv, Shell};
 
 use super::connection::Connection;
-use crate::kafka::cluster::{Patience, Topics, list_groups, metadata_over};
+use crate::kafka::cluster::{QueryBudget, Topics, list_groups, metadata_over};
 use crate::kafka::options;
 use crate::kafka::wire::Wire;
 use crate::kafka::{Client, Role};
@@ -173,8 +173,8 @@ fn ask(connection: &Connection, topics: bool, groups: bool) -> Option<Vec<String
     let mut names = Vec::new();
     if groups {
         let brokers: Vec<i32> = metadata.brokers.iter().map(|broker| broker.id).collect();
-        let mut patience = Patience::new(LIMIT, &|| false).among(brokers.clone());
-        let listing = list_groups(&mut wire, &brokers, &mut patience);
+        let mut budget = QueryBudget::new(LIMIT, &|| false).among(brokers.clone());
+        let listing = list_groups(&mut wire, &brokers, &mut budget);
         names.extend(listing.groups.into_iter().map(|group| group.name));
     }
     if topics {

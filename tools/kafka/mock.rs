@@ -88,7 +88,7 @@ impl Drop for MockCluster {
 #[cfg(test)]
 mod tests {
     use super::{MAX_BROKERS, MockCluster};
-    use crate::kafka::cluster::{Isolation, Question, Spec, Topics, metadata, offsets};
+    use crate::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec, Topics, metadata, offsets};
     use crate::kafka::options::{Options, Source};
     use crate::kafka::{Client, Role};
 
@@ -122,10 +122,10 @@ mod tests {
         let cluster = MockCluster::start(1).unwrap();
         let client = client(&cluster);
         metadata(&client, Topics::All, &|| false).unwrap();
-        let by_time = Question {
+        let by_time = OffsetQuery {
             topic: "any".to_owned(),
             partition: 0,
-            spec: Spec::Time(0),
+            spec: OffsetSpec::Time(0),
         };
         let answers = offsets(&client, &[by_time], Isolation::ReadCommitted, &|| false).unwrap();
         let error = answers[0].as_ref().unwrap_err();

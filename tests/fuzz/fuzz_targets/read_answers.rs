@@ -17,15 +17,15 @@ mod fetch_response;
 mod assignment;
 #[path = "../../../tools/kafka/primitives.rs"]
 mod primitives;
-#[path = "../../../tools/kafka/cluster/share_answer.rs"]
-mod share_answer;
+#[path = "../../../tools/kafka/cluster/share_response.rs"]
+mod share_response;
 
-#[path = "../../../tools/kafka/cluster/streams_answer.rs"]
-mod streams_answer;
+#[path = "../../../tools/kafka/cluster/streams_response.rs"]
+mod streams_response;
 
 use libfuzzer_sys::fuzz_target;
-use share_answer::ShareOffsetsResponse;
-use streams_answer::StreamsGroupsResponse;
+use share_response::ShareOffsetsResponse;
+use streams_response::StreamsGroupsResponse;
 
 fuzz_target!(|data: &[u8]| {
     // A topic takes at least its name's length and a count, a partition four bytes.

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use super::metadata::Metadata;
-use super::offsets::{Isolation, Question, Spec, offsets_over};
-use super::patience::Patience;
+use super::offsets::{Isolation, OffsetQuery, OffsetSpec, offsets_over};
 use super::primitives::PrimitiveReader;
+use super::query_budget::QueryBudget;
 use super::spans::{LogSpan, read_spans};
 use crate::kafka::batch::RawRecord;
 use crate::kafka::error::{KafkaError, code};
@@ -41,14 +41,14 @@ impl CommitTimes {
         metadata: &Metadata,
         partitions: impl Iterator<Item = i32>,
         since_ms: i64,
-        patience: &mut Patience<'_>,
+        budget: &mut QueryBudget<'_>,
     ) -> Vec<(i32, KafkaError)> {
         for topics in self.last_ms.values_mut() {
             topics.retain(|_, last_ms| *last_ms >= since_ms);
         }
         self.last_ms.retain(|_, topics| !topics.is_empty());
         let mut failed = Vec::new();
-        let spans = self.spans(wire, metadata, partitions, since_ms, patience, &mut failed);
+        let spans = self.spans(wire, metadata, partitions, since_ms, budget, &mut failed);
         // Also what a transaction has not committed shows that the group is at work.
         let isolation = Isolation::ReadUncommitted;
         let mut take = |_: usize, record: &RawRecord<'_>| {
@@ -60,7 +60,7 @@ impl CommitTimes {
                 self.note(group, topic, record.timestamp_ms);
             }
         };
-        let answers = read_spans(wire, metadata, &spans, isolation, patience, &mut take);
+        let answers = read_spans(wire, metadata, &spans, isolation, budget, &mut take);
         for (span, answer) in spans.into_iter().zip(answers) {
             match answer {
                 Ok(()) => drop(self.next_offsets.insert(span.partition, span.until)),
@@ -77,19 +77,19 @@ impl CommitTimes {
         metadata: &Metadata,
         partitions: impl Iterator<Item = i32>,
         since_ms: i64,
-        patience: &mut Patience<'_>,
+        budget: &mut QueryBudget<'_>,
         failed: &mut Vec<(i32, KafkaError)>,
     ) -> Vec<LogSpan> {
         let question = |partition| {
-            [Spec::Time(since_ms.max(0)), Spec::HighWatermark].map(|spec| Question {
+            [OffsetSpec::Time(since_ms.max(0)), OffsetSpec::HighWatermark].map(|spec| OffsetQuery {
                 topic: OFFSETS_TOPIC.to_owned(),
                 partition,
                 spec,
             })
         };
-        let questions: Vec<Question> = partitions.flat_map(question).collect();
+        let questions: Vec<OffsetQuery> = partitions.flat_map(question).collect();
         let isolation = Isolation::ReadUncommitted;
-        let answers = offsets_over(wire, metadata, &questions, isolation, patience);
+        let answers = offsets_over(wire, metadata, &questions, isolation, budget);
         let answers = answers.unwrap_or_else(|error| {
             let error = KafkaError::new(code::TRANSPORT, error.to_string());
             questions.iter().map(|_| Err(error.clone())).collect()

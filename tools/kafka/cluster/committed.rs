@@ -11,13 +11,13 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::groups::{checked, coordinators, not_in_answer};
 use super::metadata::Metadata;
-use super::patience::Patience;
+use super::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, code, is_coordinator_change};
 use crate::kafka::wire::Wire;
 
 /// What a group has committed in one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed {
+pub struct TopicCommits {
     /// The topic's name, shared by all groups.
     pub topic: Arc<str>,
     /// Each partition's number and offset.
@@ -33,7 +33,7 @@ const GROUPS_A_REQUEST: usize = 200;
 
 /// A topic's name with each partition's number, offset and error code.
 type AnsweredTopic = (TopicName, Vec<(i32, i64, i16)>);
-type Answers = Vec<Option<Result<Vec<Committed>, KafkaError>>>;
+type Answers = Vec<Option<Result<Vec<TopicCommits>, KafkaError>>>;
 
 /// What each of `groups` has committed, by its name and its coordinator; in their order.
 ///
@@ -44,10 +44,10 @@ pub fn committed(
     wire: &mut Wire<'_>,
     groups: &[(&str, i32)],
     metadata: &Metadata,
-    patience: &mut Patience<'_>,
-) -> Vec<Result<Vec<Committed>, KafkaError>> {
+    budget: &mut QueryBudget<'_>,
+) -> Vec<Result<Vec<TopicCommits>, KafkaError>> {
     let named = metadata.is_mock().then(|| topics_of(metadata));
-    let mut asker = Asker {
+    let mut query = CommittedQuery {
         groups,
         named,
         brokers: groups.iter().map(|(_, broker)| *broker).collect(),
@@ -57,20 +57,20 @@ pub fn committed(
     let mut open: Vec<usize> = (0..groups.len()).collect();
     let mut old_brokers: HashSet<i32> = HashSet::new();
     for attempt in 0.. {
-        asker.ask(wire, &open, &mut old_brokers, patience);
-        open.retain(|&index| asker.wants_asking(index));
-        if open.is_empty() || !patience.pause(attempt) {
+        query.ask(wire, &open, &mut old_brokers, budget);
+        open.retain(|&index| query.wants_asking(index));
+        if open.is_empty() || !budget.pause(attempt) {
             break;
         }
-        asker.find_again(wire, &open, patience);
+        query.find_again(wire, &open, budget);
     }
-    let answers = asker.answers.into_iter().zip(groups);
+    let answers = query.answers.into_iter().zip(groups);
     answers
         .map(|(answer, (name, _))| answer.unwrap_or_else(|| Err(not_in_answer(name))))
         .collect()
 }
 
-struct Asker<'a> {
+struct CommittedQuery<'a> {
     groups: &'a [(&'a str, i32)],
     /// The partitions to ask for; `None` is all that have a commit.
     named: Option<Vec<OffsetFetchRequestTopic>>,
@@ -80,14 +80,14 @@ struct Asker<'a> {
     topics: HashSet<Arc<str>>,
 }
 
-impl Asker<'_> {
+impl CommittedQuery<'_> {
     /// Asks for the groups of `open`: many together, or one by one where a broker knows no better.
     fn ask(
         &mut self,
         wire: &mut Wire<'_>,
         open: &[usize],
         old_brokers: &mut HashSet<i32>,
-        patience: &mut Patience<'_>,
+        budget: &mut QueryBudget<'_>,
     ) {
         let names_all = self.named.is_some();
         let is_old = |index: &usize| names_all || old_brokers.contains(&self.brokers[*index]);
@@ -105,7 +105,7 @@ impl Asker<'_> {
                 (*broker, move |version| request(names, topics, version))
             });
             let requests = requests.collect();
-            let replies = patience.fan_out::<OffsetFetchRequest, _>(wire, &versions, requests);
+            let replies = budget.fan_out::<OffsetFetchRequest, _>(wire, &versions, requests);
             for ((broker, chunk), reply) in chunks.into_iter().zip(replies) {
                 match reply {
                     Ok(reply) => self.take(&chunk, reply),
@@ -122,7 +122,7 @@ impl Asker<'_> {
             }
         }
         if !again.is_empty() {
-            self.ask(wire, &again, old_brokers, patience);
+            self.ask(wire, &again, old_brokers, budget);
         }
     }
 
@@ -173,7 +173,7 @@ impl Asker<'_> {
         }
     }
 
-    fn commits(&mut self, topics: Vec<AnsweredTopic>) -> Vec<Committed> {
+    fn commits(&mut self, topics: Vec<AnsweredTopic>) -> Vec<TopicCommits> {
         let mut commits = Vec::with_capacity(topics.len());
         for (name, partitions) in topics {
             let partitions: Vec<_> = partitions
@@ -183,7 +183,7 @@ impl Asker<'_> {
                 .collect();
             if !partitions.is_empty() {
                 let topic = self.intern(&name);
-                commits.push(Committed { topic, partitions });
+                commits.push(TopicCommits { topic, partitions });
             }
         }
         commits
@@ -202,9 +202,9 @@ impl Asker<'_> {
         matches!(&self.answers[index], Some(Err(error)) if is_coordinator_change(error.code))
     }
 
-    fn find_again(&mut self, wire: &mut Wire<'_>, open: &[usize], patience: &mut Patience<'_>) {
+    fn find_again(&mut self, wire: &mut Wire<'_>, open: &[usize], budget: &mut QueryBudget<'_>) {
         let names: Vec<String> = open.iter().map(|&i| self.groups[i].0.to_owned()).collect();
-        for (&index, found) in open.iter().zip(coordinators(wire, &names, patience)) {
+        for (&index, found) in open.iter().zip(coordinators(wire, &names, budget)) {
             if let Ok(broker) = found {
                 self.brokers[index] = broker;
             }

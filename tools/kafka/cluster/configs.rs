@@ -8,43 +8,43 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResult;
 use kafka_protocol::protocol::StrBytes;
 
-use super::patience::Patience;
+use super::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{Target, Wire};
 
 /// What has settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Resource {
+pub enum ConfigResource {
     /// The topic of this name.
     Topic(String),
     /// The broker of this number; only it can tell.
     Broker(i32),
 }
 
-impl Resource {
+impl ConfigResource {
     /// Its type as `ConfigResource.java` numbers it, and its name.
     fn named(&self) -> (i8, String) {
         match self {
-            Resource::Topic(name) => (2, name.clone()),
-            Resource::Broker(id) => (4, id.to_string()),
+            ConfigResource::Topic(name) => (2, name.clone()),
+            ConfigResource::Broker(id) => (4, id.to_string()),
         }
     }
 }
 
 /// Names with values; a value that is secret, or set to nothing, is not there.
-pub type Settings = HashMap<String, String>;
+pub type ConfigValues = HashMap<String, String>;
 
 /// One broker, what it is asked about, and which settings of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigsOf {
+pub struct ConfigsQuery {
     /// The broker's number.
     pub broker: i32,
     /// Resources with the names of the settings that are wanted of each.
-    pub resources: Vec<(Resource, Vec<&'static str>)>,
+    pub resources: Vec<(ConfigResource, Vec<&'static str>)>,
 }
 
 /// Settings of every resource that a broker was asked about, or why there are none.
-pub type Answered = HashMap<Resource, Result<Settings, KafkaError>>;
+pub type BrokerConfigs = HashMap<ConfigResource, Result<ConfigValues, KafkaError>>;
 
 /// v1 is the oldest that Kafka 4 knows, and the first in which a setting has its source (KIP-226).
 const OLDEST: i16 = 1;
@@ -56,9 +56,9 @@ const OLDEST: i16 = 1;
 /// It takes the permission to describe the configuration of each resource.
 pub fn configs(
     wire: &mut Wire<'_>,
-    brokers: &[ConfigsOf],
-    patience: &mut Patience<'_>,
-) -> Vec<Result<Answered, KafkaError>> {
+    brokers: &[ConfigsQuery],
+    budget: &mut QueryBudget<'_>,
+) -> Vec<Result<BrokerConfigs, KafkaError>> {
     let requests = brokers.iter().map(|asked| {
         let resources: Vec<_> = asked.resources.iter().map(resource).collect();
         let build =
@@ -66,7 +66,7 @@ pub fn configs(
         (asked.broker, build)
     });
     let versions = OLDEST..=i16::MAX;
-    let answers = patience.fan_out(wire, &versions, requests.collect());
+    let answers = budget.fan_out(wire, &versions, requests.collect());
     let answers = answers.into_iter().zip(brokers);
     answers
         .map(|(answer, asked)| Ok(in_places(answer?.results, asked)))
@@ -75,7 +75,7 @@ pub fn configs(
 
 /// One setting of a topic, as it is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
+pub struct ConfigEntry {
     /// Its name.
     pub name: String,
     /// Its value.
@@ -94,8 +94,8 @@ pub fn topic_settings(
     topic: &str,
     deadline: Instant,
     interrupted: &dyn Fn() -> bool,
-) -> Result<Vec<Setting>, KafkaError> {
-    let (kind, name) = Resource::Topic(topic.to_owned()).named();
+) -> Result<Vec<ConfigEntry>, KafkaError> {
+    let (kind, name) = ConfigResource::Topic(topic.to_owned()).named();
     let resource = DescribeConfigsResource::default()
         .with_resource_type(kind)
         .with_resource_name(StrBytes::from_string(name))
@@ -108,7 +108,7 @@ pub fn topic_settings(
     let results = answer.ok_or_else(none)??.results;
     let result = results.into_iter().next().ok_or_else(none)?;
     let settings = checked(result)?.configs.into_iter().filter_map(|config| {
-        Some(Setting {
+        Some(ConfigEntry {
             name: config.name.to_string(),
             value: config.value?.to_string(),
             is_own: config.config_source == SET_FOR_TOPIC,
@@ -117,7 +117,7 @@ pub fn topic_settings(
     Ok(settings.collect())
 }
 
-fn resource((resource, keys): &(Resource, Vec<&'static str>)) -> DescribeConfigsResource {
+fn resource((resource, keys): &(ConfigResource, Vec<&'static str>)) -> DescribeConfigsResource {
     let (kind, name) = resource.named();
     let keys = keys.iter().map(|key| StrBytes::from_static_str(key));
     DescribeConfigsResource::default()
@@ -126,7 +126,7 @@ fn resource((resource, keys): &(Resource, Vec<&'static str>)) -> DescribeConfigs
         .with_configuration_keys(Some(keys.collect()))
 }
 
-fn in_places(results: Vec<DescribeConfigsResult>, asked: &ConfigsOf) -> Answered {
+fn in_places(results: Vec<DescribeConfigsResult>, asked: &ConfigsQuery) -> BrokerConfigs {
     let mut by_name: HashMap<(i8, String), DescribeConfigsResult> = results
         .into_iter()
         .map(|result| {
@@ -157,7 +157,7 @@ fn checked(result: DescribeConfigsResult) -> Result<DescribeConfigsResult, Kafka
     Err(KafkaError::new(known.code, reason))
 }
 
-fn settings(result: DescribeConfigsResult) -> Result<Settings, KafkaError> {
+fn settings(result: DescribeConfigsResult) -> Result<ConfigValues, KafkaError> {
     let result = checked(result)?;
     let pairs = result.configs.into_iter().filter_map(|config| {
         let value = config.value?;

@@ -9,7 +9,7 @@ use kafka_protocol::messages::list_groups_request::ListGroupsRequest;
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::protocol::StrBytes;
 
-use super::patience::{ANY_VERSION, Patience};
+use super::query_budget::{ANY_VERSION, QueryBudget};
 use crate::kafka::error::{KafkaError, code, is_coordinator_change};
 use crate::kafka::wire::{Target, Wire};
 
@@ -57,7 +57,7 @@ impl GroupKind {
 
 /// A group as the broker that coordinates it lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct GroupListing {
     /// Its name.
     pub name: String,
     /// Its type.
@@ -72,20 +72,24 @@ pub struct Listed {
 
 /// All groups that could be listed.
 #[derive(Clone, Debug, Default)]
-pub struct Listing {
+pub struct ListGroupsResult {
     /// The groups, by name.
-    pub groups: Vec<Listed>,
+    pub groups: Vec<GroupListing>,
     /// The brokers that did not tell, and why.
     pub errors: Vec<(i32, KafkaError)>,
 }
 
 /// Asks `brokers` for their groups.
-pub fn list_groups(wire: &mut Wire<'_>, brokers: &[i32], patience: &mut Patience<'_>) -> Listing {
+pub fn list_groups(
+    wire: &mut Wire<'_>,
+    brokers: &[i32],
+    budget: &mut QueryBudget<'_>,
+) -> ListGroupsResult {
     let requests = brokers
         .iter()
         .map(|&id| (id, |_| ListGroupsRequest::default()));
-    let answers = patience.fan_out::<ListGroupsRequest, _>(wire, &ANY_VERSION, requests.collect());
-    let mut listing = Listing::default();
+    let answers = budget.fan_out::<ListGroupsRequest, _>(wire, &ANY_VERSION, requests.collect());
+    let mut listing = ListGroupsResult::default();
     for (&broker, answer) in brokers.iter().zip(answers) {
         match answer.and_then(|answer| checked(answer.error_code).map(|()| answer.groups)) {
             Ok(groups) => listing
@@ -100,14 +104,14 @@ pub fn list_groups(wire: &mut Wire<'_>, brokers: &[i32], patience: &mut Patience
     listing
 }
 
-fn listed(group: &ListedGroup, coordinator: i32) -> Listed {
+fn listed(group: &ListedGroup, coordinator: i32) -> GroupListing {
     let state = group.group_state.to_string();
     // A group that only commits has no protocol.
     let reads_topics = matches!(
         group.protocol_type.as_str(),
         "" | "consumer" | "share" | "streams"
     );
-    Listed {
+    GroupListing {
         name: group.group_id.to_string(),
         kind: GroupKind::of(&group.group_type),
         state: (!state.is_empty()).then_some(state),
@@ -120,7 +124,7 @@ fn listed(group: &ListedGroup, coordinator: i32) -> Listed {
 pub fn coordinators(
     wire: &mut Wire<'_>,
     groups: &[String],
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<i32, KafkaError>> {
     let mut answers: Vec<Result<i32, KafkaError>> = groups
         .iter()
@@ -132,23 +136,23 @@ pub fn coordinators(
             let name = StrBytes::from_string(groups[index].clone());
             move |version| find_request(name, version)
         });
-        let replies = if let Some(broker) = patience.any() {
+        let replies = if let Some(broker) = budget.any() {
             let requests = requests.map(|build| (broker, build));
             let requests = requests.collect();
-            patience.fan_out::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, requests)
+            budget.fan_out::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, requests)
         } else {
             let requests = requests.map(|build| (Target::Any, ANY_VERSION, build));
-            let deadline = patience.deadline();
-            wire.fan_out::<FindCoordinatorRequest, _>(requests, deadline, patience.interrupted())
+            let deadline = budget.deadline();
+            wire.fan_out::<FindCoordinatorRequest, _>(requests, deadline, budget.interrupted())
         };
         for (&index, reply) in open.iter().zip(replies) {
             answers[index] = reply.and_then(|reply| found(&reply));
         }
-        let has_others = patience.any().is_some();
+        let has_others = budget.any().is_some();
         open.retain(|&index| {
             is_coordinator_moving(&answers[index]) || is_broken(&answers[index], has_others)
         });
-        if open.is_empty() || !patience.pause(attempt) {
+        if open.is_empty() || !budget.pause(attempt) {
             break;
         }
     }
@@ -156,15 +160,15 @@ pub fn coordinators(
 }
 
 /// Whether the coordinator of `group` answers, over a connection that no rebalance holds up.
-pub fn coordinator_answers(wire: &mut Wire<'_>, group: &str, patience: &mut Patience<'_>) -> bool {
-    let found = coordinators(wire, &[group.to_owned()], patience);
+pub fn coordinator_answers(wire: &mut Wire<'_>, group: &str, budget: &mut QueryBudget<'_>) -> bool {
+    let found = coordinators(wire, &[group.to_owned()], budget);
     let Some(Ok(coordinator)) = found.into_iter().next() else {
         return false;
     };
     let name = StrBytes::from_string(group.to_owned());
     let request = move |version| find_request(name, version);
     let request = vec![(coordinator, request)];
-    let replies = patience.fan_out::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, request);
+    let replies = budget.fan_out::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, request);
     replies.iter().all(Result::is_ok)
 }
 

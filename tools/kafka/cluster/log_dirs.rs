@@ -5,7 +5,7 @@ use kafka_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use kafka_protocol::messages::{DescribeLogDirsRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
-use super::patience::Patience;
+use super::query_budget::QueryBudget;
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 
@@ -39,7 +39,7 @@ pub struct Replica {
 
 /// One broker, and which partitions it is asked about: all that it has where there are none named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirsOf {
+pub struct LogDirsQuery {
     /// The broker's number.
     pub broker: i32,
     /// Topics with their partitions.
@@ -54,8 +54,8 @@ const OLDEST: i16 = 1;
 /// It takes the permission to describe the cluster.
 pub fn log_dirs(
     wire: &mut Wire<'_>,
-    brokers: Vec<DirsOf>,
-    patience: &mut Patience<'_>,
+    brokers: Vec<LogDirsQuery>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<Vec<LogDir>, KafkaError>> {
     let requests = brokers.into_iter().map(|asked| {
         let topics = asked
@@ -65,7 +65,7 @@ pub fn log_dirs(
         (asked.broker, build)
     });
     let versions = OLDEST..=i16::MAX;
-    let answers = patience.fan_out(wire, &versions, requests.collect());
+    let answers = budget.fan_out(wire, &versions, requests.collect());
     answers
         .into_iter()
         .map(|answer| {

@@ -17,24 +17,24 @@ use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::assignment::assigned;
 use super::groups::{GroupKind, checked, not_in_answer};
-use super::patience::{ANY_VERSION, Patience};
+use super::query_budget::{ANY_VERSION, QueryBudget};
 use super::streams::StreamsGroupsRequest;
-use super::streams_answer::Group as StreamsGroup;
+use super::streams_response::Group as StreamsGroup;
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 
 /// Who is in a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Description {
+pub struct GroupDescription {
     /// Its state in the broker's words.
     pub state: String,
     /// Its members.
-    pub members: Vec<Member>,
+    pub members: Vec<MemberDescription>,
 }
 
 /// A member of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Member {
+pub struct MemberDescription {
     /// Its id, which the group gave it.
     pub id: String,
     /// Its client.id.
@@ -52,10 +52,12 @@ const GROUPS_A_REQUEST: usize = 200;
 pub fn describe_groups(
     wire: &mut Wire<'_>,
     groups: &[(&str, GroupKind, i32)],
-    patience: &mut Patience<'_>,
-) -> Vec<Result<Description, KafkaError>> {
-    let mut answers: Vec<Result<Description, KafkaError>> =
-        groups.iter().map(|_| Ok(Description::default())).collect();
+    budget: &mut QueryBudget<'_>,
+) -> Vec<Result<GroupDescription, KafkaError>> {
+    let mut answers: Vec<Result<GroupDescription, KafkaError>> = groups
+        .iter()
+        .map(|_| Ok(GroupDescription::default()))
+        .collect();
     for kind in GroupKind::ALL {
         let mut by_broker: HashMap<i32, Vec<usize>> = HashMap::new();
         for (index, (_, _, broker)) in groups.iter().enumerate().filter(|(_, g)| g.1 == kind) {
@@ -78,10 +80,10 @@ pub fn describe_groups(
             .map(|(broker, chunk)| (*broker, names(chunk)))
             .collect();
         let replies = match kind {
-            GroupKind::Classic => ask_classic(wire, asked, patience),
-            GroupKind::Consumer => ask_consumer(wire, asked, patience),
-            GroupKind::Share => ask_share(wire, asked, patience),
-            GroupKind::Streams => ask_streams(wire, asked, patience),
+            GroupKind::Classic => ask_classic(wire, asked, budget),
+            GroupKind::Consumer => ask_consumer(wire, asked, budget),
+            GroupKind::Share => ask_share(wire, asked, budget),
+            GroupKind::Streams => ask_streams(wire, asked, budget),
         };
         for ((_, chunk), reply) in chunks.iter().zip(replies) {
             place(&mut answers, groups, chunk, reply);
@@ -90,11 +92,11 @@ pub fn describe_groups(
     answers
 }
 
-type Described = Vec<(String, Result<Description, KafkaError>)>;
+type Described = Vec<(String, Result<GroupDescription, KafkaError>)>;
 
 /// Puts each group of a reply in its place; the broker promises no order.
 fn place(
-    answers: &mut [Result<Description, KafkaError>],
+    answers: &mut [Result<GroupDescription, KafkaError>],
     groups: &[(&str, GroupKind, i32)],
     chunk: &[usize],
     reply: Result<Described, KafkaError>,
@@ -120,7 +122,7 @@ fn place(
 fn ask<R, B>(
     wire: &mut Wire<'_>,
     asked: Vec<(i32, Vec<StrBytes>)>,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
     request: impl Fn(Vec<GroupId>) -> B,
     describe: impl Fn(R::Response) -> Described,
 ) -> Vec<Result<Described, KafkaError>>
@@ -132,7 +134,7 @@ where
         let names = names.into_iter().map(GroupId).collect();
         (broker, request(names))
     });
-    let replies = patience.fan_out::<R, _>(wire, &ANY_VERSION, requests.collect());
+    let replies = budget.fan_out::<R, _>(wire, &ANY_VERSION, requests.collect());
     let replies = replies.into_iter();
     replies.map(|reply| reply.map(&describe)).collect()
 }
@@ -140,10 +142,10 @@ where
 fn ask_classic(
     wire: &mut Wire<'_>,
     asked: Vec<(i32, Vec<StrBytes>)>,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<Described, KafkaError>> {
     let request = |names| move |_| DescribeGroupsRequest::default().with_groups(names);
-    ask(wire, asked, patience, request, |reply| {
+    ask(wire, asked, budget, request, |reply| {
         let groups = reply.groups.into_iter();
         let group = |group: classic::DescribedGroup| {
             let is_consumer = group.protocol_type.as_str() == "consumer";
@@ -177,10 +179,10 @@ macro_rules! ask_assigned {
         fn $name(
             wire: &mut Wire<'_>,
             asked: Vec<(i32, Vec<StrBytes>)>,
-            patience: &mut Patience<'_>,
+            budget: &mut QueryBudget<'_>,
         ) -> Vec<Result<Described, KafkaError>> {
             let request = |names| move |_| $request::default().with_group_ids(names);
-            ask(wire, asked, patience, request, |reply| {
+            ask(wire, asked, budget, request, |reply| {
                 let groups = reply.groups.into_iter();
                 let group = |group: $group| {
                     let members = group.members.into_iter().map(|member| {
@@ -216,13 +218,13 @@ ask_assigned!(ask_share, ShareGroupDescribeRequest, share::DescribedGroup);
 fn ask_streams(
     wire: &mut Wire<'_>,
     asked: Vec<(i32, Vec<StrBytes>)>,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<Described, KafkaError>> {
     let request = |names: Vec<GroupId>| {
         let groups = names.iter().map(|name| name.to_string()).collect();
         move |_| StreamsGroupsRequest { groups }
     };
-    ask(wire, asked, patience, request, |reply| {
+    ask(wire, asked, budget, request, |reply| {
         let groups = reply.groups.iter();
         let group = |group: &StreamsGroup| {
             let members = group.members.iter().map(|member| {
@@ -235,8 +237,13 @@ fn ask_streams(
     })
 }
 
-fn owner(id: &str, client: &str, host: &str, partitions: Vec<(Arc<str>, Vec<i32>)>) -> Member {
-    Member {
+fn owner(
+    id: &str,
+    client: &str,
+    host: &str,
+    partitions: Vec<(Arc<str>, Vec<i32>)>,
+) -> MemberDescription {
+    MemberDescription {
         id: id.to_owned(),
         client: client.to_owned(),
         host: host.strip_prefix('/').unwrap_or(host).to_owned(),
@@ -249,9 +256,9 @@ fn described(
     name: &str,
     state: &str,
     error_code: i16,
-    members: impl Iterator<Item = Member>,
-) -> (String, Result<Description, KafkaError>) {
-    let result = checked(error_code).map(|()| Description {
+    members: impl Iterator<Item = MemberDescription>,
+) -> (String, Result<GroupDescription, KafkaError>) {
+    let result = checked(error_code).map(|()| GroupDescription {
         state: state.to_owned(),
         members: members.collect(),
     });

@@ -9,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 
 use super::metadata::{Metadata, Topics, metadata_over};
-use super::patience::Patience;
+use super::query_budget::QueryBudget;
 use crate::kafka::client::{Client, ContactError};
 use crate::kafka::error::{KafkaError, code, is_leader_change};
 use crate::kafka::options::Options;
@@ -17,7 +17,7 @@ use crate::kafka::wire::Wire;
 
 /// What to look for in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Spec {
+pub enum OffsetSpec {
     /// The log start: the first offset that is kept.
     Earliest,
     /// The end: the high watermark, or the last stable offset, by [`Isolation`].
@@ -32,21 +32,21 @@ pub enum Spec {
     Time(i64),
 }
 
-impl Spec {
+impl OffsetSpec {
     /// The field `timestamp` of the request (ListOffsetsRequest.json).
     fn timestamp(self) -> i64 {
         match self {
-            Spec::Latest | Spec::HighWatermark | Spec::LastStable => -1,
-            Spec::Earliest => -2,
-            Spec::MaxTimestamp => -3,
-            Spec::Time(time_ms) => time_ms,
+            OffsetSpec::Latest | OffsetSpec::HighWatermark | OffsetSpec::LastStable => -1,
+            OffsetSpec::Earliest => -2,
+            OffsetSpec::MaxTimestamp => -3,
+            OffsetSpec::Time(time_ms) => time_ms,
         }
     }
 
     fn isolation(self, usual: Isolation) -> Isolation {
         match self {
-            Spec::HighWatermark => Isolation::ReadUncommitted,
-            Spec::LastStable => Isolation::ReadCommitted,
+            OffsetSpec::HighWatermark => Isolation::ReadUncommitted,
+            OffsetSpec::LastStable => Isolation::ReadCommitted,
             _ => usual,
         }
     }
@@ -54,8 +54,8 @@ impl Spec {
     /// The first version of the request that knows it; in v0 an answer was a list.
     fn first_version(self) -> i16 {
         match self {
-            Spec::MaxTimestamp => 7,
-            Spec::LastStable => 2,
+            OffsetSpec::MaxTimestamp => 7,
+            OffsetSpec::LastStable => 2,
             _ => 1,
         }
     }
@@ -90,18 +90,18 @@ impl Isolation {
 
 /// One partition asked for one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct OffsetQuery {
     /// The topic's name.
     pub topic: String,
     /// The partition's number.
     pub partition: i32,
     /// What to look for.
-    pub spec: Spec,
+    pub spec: OffsetSpec,
 }
 
 /// What a partition answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ListedOffset {
     /// The offset; none where no record is at or after the time.
     pub offset: Option<i64>,
     /// The time of the record there, milliseconds since 1970; only a look-up by time tells it.
@@ -110,31 +110,31 @@ pub struct Found {
     pub leader_epoch: Option<i32>,
 }
 
-type Answers = Vec<Option<Result<Found, KafkaError>>>;
+type Answers = Vec<Option<Result<ListedOffset, KafkaError>>>;
 
 /// Asks for `questions` and gives an answer for each, in their order.
 ///
 /// Errors of single partitions are in their answers; `Err` means that nobody was asked.
 pub fn offsets(
     client: &Client,
-    questions: &[Question],
+    questions: &[OffsetQuery],
     isolation: Isolation,
     interrupted: &dyn Fn() -> bool,
-) -> Result<Vec<Result<Found, KafkaError>>, ContactError> {
+) -> Result<Vec<Result<ListedOffset, KafkaError>>, ContactError> {
     let mut wire = Wire::new(client);
     let metadata = metadata_of(&mut wire, questions.iter(), interrupted)?;
-    let mut patience = Patience::new(client.first_contact(), interrupted);
-    offsets_over(&mut wire, &metadata, questions, isolation, &mut patience)
+    let mut budget = QueryBudget::new(client.first_contact(), interrupted);
+    offsets_over(&mut wire, &metadata, questions, isolation, &mut budget)
 }
 
 /// As [`offsets`], over requests that go on after it, of leaders that are known.
 pub fn offsets_over(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
-    questions: &[Question],
+    questions: &[OffsetQuery],
     isolation: Isolation,
-    patience: &mut Patience<'_>,
-) -> Result<Vec<Result<Found, KafkaError>>, ContactError> {
+    budget: &mut QueryBudget<'_>,
+) -> Result<Vec<Result<ListedOffset, KafkaError>>, ContactError> {
     let mut answers: Answers = vec![None; questions.len()];
     if metadata.is_mock() {
         refuse_times(questions, &mut answers);
@@ -147,21 +147,21 @@ pub fn offsets_over(
             break;
         }
         if attempt > 0 {
-            if !patience.pause(attempt - 1) {
+            if !budget.pause(attempt - 1) {
                 break;
             }
             let asked = open.iter().map(|&index| &questions[index]);
-            newer = Some(metadata_of(wire, asked, patience.interrupted())?);
+            newer = Some(metadata_of(wire, asked, budget.interrupted())?);
         }
         let metadata = newer.as_ref().unwrap_or(metadata);
-        let asked = Asked {
+        let asked = Round {
             metadata,
             questions,
             open: &open,
             isolation,
         };
-        ask(wire, &asked, patience, &mut answers);
-        if (patience.interrupted())() {
+        ask(wire, &asked, budget, &mut answers);
+        if (budget.interrupted())() {
             return Err(ContactError::Interrupted);
         }
     }
@@ -175,7 +175,7 @@ pub fn offsets_over(
 /// The metadata of the topics that are asked for.
 fn metadata_of<'q>(
     wire: &mut Wire<'_>,
-    questions: impl Iterator<Item = &'q Question>,
+    questions: impl Iterator<Item = &'q OffsetQuery>,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Metadata, ContactError> {
     let mut names: Vec<String> = questions.map(|question| question.topic.clone()).collect();
@@ -185,9 +185,12 @@ fn metadata_of<'q>(
 }
 
 /// The mock cluster says "nothing so late" to every time, which is not true.
-fn refuse_times(questions: &[Question], answers: &mut Answers) {
+fn refuse_times(questions: &[OffsetQuery], answers: &mut Answers) {
     for (question, answer) in questions.iter().zip(answers) {
-        if matches!(question.spec, Spec::Time(_) | Spec::MaxTimestamp) {
+        if matches!(
+            question.spec,
+            OffsetSpec::Time(_) | OffsetSpec::MaxTimestamp
+        ) {
             *answer = Some(Err(KafkaError::new(
                 code::UNSUPPORTED_FEATURE,
                 "the mock cluster does not look up offsets by time",
@@ -197,7 +200,7 @@ fn refuse_times(questions: &[Question], answers: &mut Answers) {
 }
 
 /// Not yet asked, or asked in the moment in which a leader moved.
-fn wants_asking(answer: Option<&Result<Found, KafkaError>>) -> bool {
+fn wants_asking(answer: Option<&Result<ListedOffset, KafkaError>>) -> bool {
     match answer {
         None => true,
         Some(Ok(_)) => false,
@@ -211,10 +214,10 @@ type Call = (i32, Isolation, i16, usize);
 
 /// Which question goes into which request; what has no leader is answered at once.
 fn split_into_calls(
-    questions: &[Question],
+    questions: &[OffsetQuery],
     open: &[usize],
     isolation: Isolation,
-    mut leader: impl FnMut(&Question) -> Result<i32, KafkaError>,
+    mut leader: impl FnMut(&OffsetQuery) -> Result<i32, KafkaError>,
     answers: &mut Answers,
 ) -> BTreeMap<Call, Vec<usize>> {
     let mut calls: BTreeMap<Call, Vec<usize>> = BTreeMap::new();
@@ -242,21 +245,26 @@ fn split_into_calls(
 }
 
 /// The questions of one round.
-struct Asked<'a> {
+struct Round<'a> {
     metadata: &'a Metadata,
-    questions: &'a [Question],
+    questions: &'a [OffsetQuery],
     open: &'a [usize],
     isolation: Isolation,
 }
 
-fn ask(wire: &mut Wire<'_>, asked: &Asked<'_>, patience: &mut Patience<'_>, answers: &mut Answers) {
-    let Asked {
+fn ask(
+    wire: &mut Wire<'_>,
+    asked: &Round<'_>,
+    budget: &mut QueryBudget<'_>,
+    answers: &mut Answers,
+) {
+    let Round {
         metadata,
         questions,
         open,
         isolation,
     } = *asked;
-    let leader = |question: &Question| metadata.leader(&question.topic, question.partition);
+    let leader = |question: &OffsetQuery| metadata.leader(&question.topic, question.partition);
     let calls = split_into_calls(questions, open, isolation, leader, answers);
     let requests = calls.iter().map(|(call, indices)| {
         let (broker, isolation, first_version, _) = *call;
@@ -266,7 +274,7 @@ fn ask(wire: &mut Wire<'_>, asked: &Asked<'_>, patience: &mut Patience<'_>, answ
         (broker, versions, move |_: i16| request)
     });
     let requests = requests.collect();
-    let responses = patience.gather_within::<ListOffsetsRequest, _>(wire, requests);
+    let responses = budget.fan_out_versions::<ListOffsetsRequest, _>(wire, requests);
     for (indices, response) in calls.values().zip(responses) {
         match response {
             Ok(response) => take(&response, questions, indices, answers),
@@ -279,8 +287,8 @@ fn ask(wire: &mut Wire<'_>, asked: &Asked<'_>, patience: &mut Patience<'_>, answ
     }
 }
 
-/// The request to one leader for questions of one [`Spec`].
-pub(crate) fn request_of(questions: &[Question], usual: Isolation) -> ListOffsetsRequest {
+/// The request to one leader for questions of one [`OffsetSpec`].
+pub(crate) fn request_of(questions: &[OffsetQuery], usual: Isolation) -> ListOffsetsRequest {
     let isolation = questions.first().map_or(usual, |q| q.spec.isolation(usual));
     let all: Vec<usize> = (0..questions.len()).collect();
     request(questions, &all, isolation)
@@ -288,16 +296,20 @@ pub(crate) fn request_of(questions: &[Question], usual: Isolation) -> ListOffset
 
 /// The answers to [`request_of`], in the order of the questions.
 pub(crate) fn answers_of(
-    questions: &[Question],
+    questions: &[OffsetQuery],
     response: &ListOffsetsResponse,
-) -> Vec<Result<Found, KafkaError>> {
+) -> Vec<Result<ListedOffset, KafkaError>> {
     let all: Vec<usize> = (0..questions.len()).collect();
     let mut answers: Answers = vec![None; questions.len()];
     take(response, questions, &all, &mut answers);
     answers.into_iter().flatten().collect()
 }
 
-fn request(questions: &[Question], indices: &[usize], isolation: Isolation) -> ListOffsetsRequest {
+fn request(
+    questions: &[OffsetQuery],
+    indices: &[usize],
+    isolation: Isolation,
+) -> ListOffsetsRequest {
     let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
     for &index in indices {
         let question = &questions[index];
@@ -321,7 +333,7 @@ fn request(questions: &[Question], indices: &[usize], isolation: Isolation) -> L
 /// Puts the rows of a response in their places.
 fn take(
     response: &ListOffsetsResponse,
-    questions: &[Question],
+    questions: &[OffsetQuery],
     indices: &[usize],
     answers: &mut Answers,
 ) {
@@ -338,7 +350,7 @@ fn take(
             };
             answers[index] = Some(match KafkaError::of_answer(row.error_code) {
                 Some(error) => Err(error),
-                None => Ok(Found {
+                None => Ok(ListedOffset {
                     offset: (row.offset >= 0).then_some(row.offset),
                     timestamp_ms: (row.timestamp >= 0).then_some(row.timestamp),
                     leader_epoch: (row.leader_epoch >= 0).then_some(row.leader_epoch),
@@ -349,7 +361,7 @@ fn take(
 }
 
 /// An answer without the row that was asked for.
-fn not_known(question: &Question) -> KafkaError {
+fn not_known(question: &OffsetQuery) -> KafkaError {
     let (topic, partition) = (&question.topic, question.partition);
     let reason = format!("the broker's answer has no row for {topic}:{partition}");
     KafkaError::new(code::BAD_MESSAGE, reason)
@@ -357,10 +369,10 @@ fn not_known(question: &Question) -> KafkaError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Isolation, KafkaError, Question, Spec, code, split_into_calls};
+    use super::{Isolation, KafkaError, OffsetQuery, OffsetSpec, code, split_into_calls};
 
-    fn question(topic: &str, partition: i32, spec: Spec) -> Question {
-        Question {
+    fn question(topic: &str, partition: i32, spec: OffsetSpec) -> OffsetQuery {
+        OffsetQuery {
             topic: topic.to_owned(),
             partition,
             spec,
@@ -370,10 +382,10 @@ mod tests {
     #[test]
     fn no_request_names_a_partition_twice_or_mixes_isolations() {
         let questions = [
-            question("a", 0, Spec::Earliest),
-            question("a", 0, Spec::Latest),
-            question("b", 0, Spec::HighWatermark),
-            question("b", 1, Spec::Latest),
+            question("a", 0, OffsetSpec::Earliest),
+            question("a", 0, OffsetSpec::Latest),
+            question("b", 0, OffsetSpec::HighWatermark),
+            question("b", 1, OffsetSpec::Latest),
         ];
         let mut answers = vec![None; 4];
         let calls = split_into_calls(
@@ -389,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_partition_without_a_leader_is_answered_without_asking() {
-        let questions = [question("a", 0, Spec::Earliest)];
+        let questions = [question("a", 0, OffsetSpec::Earliest)];
         let mut answers = vec![None];
         let none = KafkaError::new(code::LEADER_NOT_AVAILABLE, "no leader");
         let calls = split_into_calls(

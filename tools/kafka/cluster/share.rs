@@ -12,8 +12,8 @@ use bytes::BufMut;
 
 use super::groups::{checked, not_in_answer};
 use super::handmade::{handmade, put_text, put_varint};
-use super::patience::{ANY_VERSION, Patience};
-use super::share_answer::{Group, ShareOffsetsResponse};
+use super::query_budget::{ANY_VERSION, QueryBudget};
+use super::share_response::{Group, ShareOffsetsResponse};
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 
@@ -39,7 +39,7 @@ const GROUPS_A_REQUEST: usize = 200;
 pub fn share_offsets(
     wire: &mut Wire<'_>,
     groups: &[(&str, i32)],
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<Vec<SharePosition>, KafkaError>> {
     let mut by_broker: HashMap<i32, Vec<usize>> = HashMap::new();
     for (index, (_, broker)) in groups.iter().enumerate() {
@@ -55,8 +55,7 @@ pub fn share_offsets(
         let groups = chunk.iter().map(name).collect();
         (*broker, move |_| ShareOffsetsRequest { groups })
     });
-    let replies =
-        patience.fan_out::<ShareOffsetsRequest, _>(wire, &ANY_VERSION, requests.collect());
+    let replies = budget.fan_out::<ShareOffsetsRequest, _>(wire, &ANY_VERSION, requests.collect());
     let missing = |(name, _): &(&str, i32)| Err(not_in_answer(name));
     let mut answers: Vec<_> = groups.iter().map(missing).collect();
     for ((_, chunk), reply) in chunks.iter().zip(replies) {

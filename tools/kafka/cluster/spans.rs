@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::metadata::Metadata;
 use super::offsets::Isolation;
-use super::patience::Patience;
-use super::pieces::{Piece, Place, pieces};
+use super::peek::{PartitionBatches, PeekPosition, peek};
+use super::query_budget::QueryBudget;
 use crate::kafka::batch::{BatchDecoder, RawRecord};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
@@ -35,7 +35,7 @@ const IN_ONE_REQUEST: usize = 8;
 const AT_ONCE: usize = 2;
 
 /// A span of which there is more to read.
-struct Open<'a> {
+struct OpenSpan<'a> {
     index: usize,
     span: &'a LogSpan,
     next: i64,
@@ -49,14 +49,14 @@ pub(super) fn read_spans(
     metadata: &Metadata,
     spans: &[LogSpan],
     isolation: Isolation,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
     take: &mut dyn FnMut(usize, &RawRecord<'_>),
 ) -> Vec<Result<(), KafkaError>> {
     let mut answers = vec![Ok(()); spans.len()];
-    let mut by_leader: BTreeMap<i32, VecDeque<Open<'_>>> = BTreeMap::new();
+    let mut by_leader: BTreeMap<i32, VecDeque<OpenSpan<'_>>> = BTreeMap::new();
     for (index, span) in spans.iter().enumerate() {
         match metadata.leader(&span.topic, span.partition) {
-            Ok(leader) => by_leader.entry(leader).or_default().push_back(Open {
+            Ok(leader) => by_leader.entry(leader).or_default().push_back(OpenSpan {
                 index,
                 span,
                 next: span.from,
@@ -68,18 +68,18 @@ pub(super) fn read_spans(
     let mut decoder = BatchDecoder::new(LARGEST_BYTES as usize);
     for (leader, mut open) in by_leader {
         open.retain(|one| one.next < one.span.until);
-        while !open.is_empty() && !(patience.interrupted())() {
+        while !open.is_empty() && !(budget.interrupted())() {
             let count = open.len().min(IN_ONE_REQUEST * AT_ONCE);
-            let asked: Vec<Open<'_>> = open.drain(..count).collect();
-            for (mut one, piece) in read(wire, leader, asked, isolation, patience) {
-                match piece.and_then(|piece| one.take(&piece, &mut decoder, take)) {
+            let asked: Vec<OpenSpan<'_>> = open.drain(..count).collect();
+            for (mut one, batches) in read(wire, leader, asked, isolation, budget) {
+                match batches.and_then(|batches| one.take(&batches, &mut decoder, take)) {
                     Ok(()) if one.next < one.span.until => open.push_back(one),
                     Ok(()) => {}
                     Err(error) => answers[one.index] = Err(error),
                 }
             }
             // A broker that sends what it is asked for is not silent, however much that is.
-            patience.renew(leader);
+            budget.renew(leader);
         }
     }
     answers
@@ -89,11 +89,11 @@ pub(super) fn read_spans(
 fn read<'a>(
     wire: &mut Wire<'_>,
     leader: i32,
-    open: Vec<Open<'a>>,
+    open: Vec<OpenSpan<'a>>,
     isolation: Isolation,
-    patience: &mut Patience<'_>,
-) -> Vec<(Open<'a>, Result<Piece, KafkaError>)> {
-    let place = |one: &Open<'a>| Place {
+    budget: &mut QueryBudget<'_>,
+) -> Vec<(OpenSpan<'a>, Result<PartitionBatches, KafkaError>)> {
+    let place = |one: &OpenSpan<'a>| PeekPosition {
         topic: &one.span.topic,
         partition: one.span.partition,
         offset: one.next,
@@ -103,20 +103,20 @@ fn read<'a>(
         .chunks(IN_ONE_REQUEST)
         .map(|chunk| chunk.iter().map(place).collect())
         .collect();
-    let answers = pieces(wire, leader, &lists, isolation, patience);
+    let answers = peek(wire, leader, &lists, isolation, budget);
     open.into_iter()
         .zip(answers.into_iter().flatten())
         .collect()
 }
 
-impl Open<'_> {
+impl OpenSpan<'_> {
     fn take(
         &mut self,
-        piece: &Piece,
+        batches: &PartitionBatches,
         decoder: &mut BatchDecoder,
         take: &mut dyn FnMut(usize, &RawRecord<'_>),
     ) -> Result<(), KafkaError> {
-        let met = piece.messages(self.next, decoder, |record| {
+        let summary = batches.messages(self.next, decoder, |record| {
             if record.offset >= self.span.until {
                 return ControlFlow::Break(());
             }
@@ -124,7 +124,10 @@ impl Open<'_> {
             ControlFlow::Continue(())
         });
         let unreadable = |reason| KafkaError::new(code::BAD_MESSAGE, reason);
-        match met.map_err(|error| unreadable(error.reason()))?.next_offset {
+        match summary
+            .map_err(|error| unreadable(error.reason()))?
+            .next_offset
+        {
             Some(next) => self.next = next.max(self.next + 1),
             None if self.limit_bytes >= LARGEST_BYTES => {
                 let reason = format!("the batch at offset {} does not come", self.next);

@@ -3,7 +3,7 @@
 use bytes::BufMut;
 
 use super::handmade::{handmade, put_text, put_varint};
-use super::streams_answer::StreamsGroupsResponse;
+use super::streams_response::StreamsGroupsResponse;
 
 /// The request: all about these groups.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,7 +31,7 @@ mod tests {
     use bytes::{Bytes, BytesMut};
     use kafka_protocol::protocol::{Decodable as _, Encodable as _};
 
-    use super::super::streams_answer::Member;
+    use super::super::streams_response::Member;
     use super::*;
 
     #[test]

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::{ConsumeError, ReadRequest, topics};
 use crate::kafka::Client;
-use crate::kafka::cluster::{Isolation, Question, Spec, offsets};
+use crate::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec, offsets};
 
 /// Asks the leaders of partitions for their end offsets.
 #[derive(Default)]
 pub struct LeaderProbe {
-    questions: Vec<Question>,
+    questions: Vec<OffsetQuery>,
 }
 
 impl LeaderProbe {
@@ -23,10 +23,10 @@ impl LeaderProbe {
         let questions = found.iter().flat_map(|topic| {
             let ids = topic.partitions.iter();
             let read = ids.filter(|&&id| request.partition.is_none_or(|only| only == id));
-            read.map(|&partition| Question {
+            read.map(|&partition| OffsetQuery {
                 topic: topic.name.clone(),
                 partition,
-                spec: Spec::Latest,
+                spec: OffsetSpec::Latest,
             })
         });
         Ok(LeaderProbe {
@@ -34,7 +34,7 @@ impl LeaderProbe {
         })
     }
 
-    pub(crate) fn from_questions(questions: Vec<Question>) -> LeaderProbe {
+    pub(crate) fn from_questions(questions: Vec<OffsetQuery>) -> LeaderProbe {
         LeaderProbe { questions }
     }
 

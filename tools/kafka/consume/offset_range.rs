@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::topics::{self, ResolvedTopic};
 use super::{ConsumeError, ReadRequest};
-use crate::kafka::cluster::offsets::{Found, offsets_over};
-use crate::kafka::cluster::{Isolation, Metadata, Patience, Question, Spec, offsets};
+use crate::kafka::cluster::offsets::{ListedOffset, offsets_over};
+use crate::kafka::cluster::{Isolation, Metadata, OffsetQuery, OffsetSpec, QueryBudget, offsets};
 use crate::kafka::error::KafkaError;
 use crate::kafka::types::TopicPartition;
 use crate::kafka::wire::Wire;
@@ -86,8 +86,8 @@ pub(crate) fn resolve(
         ids.iter().map(key)
     });
     let partitions: Vec<TopicPartition> = partitions.collect();
-    let mut patience = Patience::new(wire.client().first_contact(), interrupted);
-    let listed = look_up(wire, &metadata, request, &partitions, lookup, &mut patience)?;
+    let mut budget = QueryBudget::new(wire.client().first_contact(), interrupted);
+    let listed = look_up(wire, &metadata, request, &partitions, lookup, &mut budget)?;
     let mut listed = listed.into_iter();
     let topics = selected.into_iter().map(|(name, ids)| {
         let own = ids.into_iter().zip(&mut listed);
@@ -141,14 +141,14 @@ fn look_up(
     request: &ReadRequest,
     partitions: &[TopicPartition],
     lookup: StartLookup,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Result<Vec<ListedOffsets>, ConsumeError> {
     let needed = needed_offsets(request, lookup);
-    let questions: Vec<Question> = needed
+    let questions: Vec<OffsetQuery> = needed
         .iter()
         .flat_map(|&(spec, _)| partitions.iter().map(move |key| question(key, spec)))
         .collect();
-    let answers = offsets_over(wire, metadata, &questions, request.isolation, patience)?;
+    let answers = offsets_over(wire, metadata, &questions, request.isolation, budget)?;
     let mut listed = vec![ListedOffsets::default(); partitions.len()];
     let mut answers = questions.iter().zip(answers);
     for (_, field) in needed {
@@ -159,8 +159,8 @@ fn look_up(
     Ok(listed)
 }
 
-fn question((topic, partition): &TopicPartition, spec: Spec) -> Question {
-    Question {
+fn question((topic, partition): &TopicPartition, spec: OffsetSpec) -> OffsetQuery {
+    OffsetQuery {
         topic: topic.clone(),
         partition: *partition,
         spec,
@@ -168,8 +168,8 @@ fn question((topic, partition): &TopicPartition, spec: Spec) -> Question {
 }
 
 fn offset(
-    question: &Question,
-    answer: Result<Found, KafkaError>,
+    question: &OffsetQuery,
+    answer: Result<ListedOffset, KafkaError>,
 ) -> Result<Option<i64>, ConsumeError> {
     let found = answer.map_err(|error| ConsumeError::Partition {
         topic: question.topic.clone(),
@@ -183,12 +183,12 @@ fn offset(
 pub(crate) fn list_offsets(
     client: &Client,
     partitions: &[TopicPartition],
-    spec: Spec,
+    spec: OffsetSpec,
     isolation: Isolation,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<HashMap<TopicPartition, Option<i64>>, ConsumeError> {
     let questions = partitions.iter().map(|key| question(key, spec));
-    let questions: Vec<Question> = questions.collect();
+    let questions: Vec<OffsetQuery> = questions.collect();
     let answers = offsets(client, &questions, isolation, interrupted)?;
     let rows = partitions.iter().zip(questions.iter().zip(answers));
     rows.map(|(key, (question, answer))| Ok((key.clone(), offset(question, answer)?)))
@@ -198,7 +198,7 @@ pub(crate) fn list_offsets(
 /// Where an offset is stored.
 type ListedField = fn(&mut ListedOffsets) -> &mut Option<i64>;
 
-fn needed_offsets(request: &ReadRequest, lookup: StartLookup) -> Vec<(Spec, ListedField)> {
+fn needed_offsets(request: &ReadRequest, lookup: StartLookup) -> Vec<(OffsetSpec, ListedField)> {
     let start = request.start;
     let is_at_offset = matches!(start, Start::At(_));
     let is_tail = matches!(start, Start::Tail(_));
@@ -210,22 +210,24 @@ fn needed_offsets(request: &ReadRequest, lookup: StartLookup) -> Vec<(Spec, List
     let needs_log_start = request.stop_at_end || is_tail || is_at_offset || is_eager;
     let needs_end =
         request.stop_at_end || is_tail || start == Start::End || start_time_ms.is_some();
-    let mut needed: Vec<(Spec, ListedField)> = Vec::new();
+    let mut needed: Vec<(OffsetSpec, ListedField)> = Vec::new();
     if needs_log_start {
-        needed.push((Spec::Earliest, |listed| &mut listed.log_start));
+        needed.push((OffsetSpec::Earliest, |listed| &mut listed.log_start));
     }
     if needs_end {
-        needed.push((Spec::Latest, |listed| &mut listed.end));
+        needed.push((OffsetSpec::Latest, |listed| &mut listed.end));
     }
     if is_at_offset {
-        needed.push((Spec::HighWatermark, |listed| &mut listed.high_watermark));
+        needed.push((OffsetSpec::HighWatermark, |listed| {
+            &mut listed.high_watermark
+        }));
     }
     // ListOffsets takes negative times for special values.
     if let Some(ms) = start_time_ms {
-        needed.push((Spec::Time(ms.max(0)), |listed| &mut listed.start_time));
+        needed.push((OffsetSpec::Time(ms.max(0)), |listed| &mut listed.start_time));
     }
     if let Some(ms) = request.stop_time_ms {
-        needed.push((Spec::Time(ms.max(0)), |listed| &mut listed.stop_time));
+        needed.push((OffsetSpec::Time(ms.max(0)), |listed| &mut listed.stop_time));
     }
     needed
 }

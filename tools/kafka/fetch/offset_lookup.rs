@@ -4,16 +4,20 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::fetcher::{LogOffsets, ResetPlan};
 use crate::kafka::cluster::offsets::{answers_of, request_of};
-use crate::kafka::cluster::{Isolation, Question, Spec};
+use crate::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec};
 use crate::kafka::error::{KafkaError, code};
 
 /// One request for each, in the order of the fields of [`LogOffsets`].
-const SPECS: [Spec; 3] = [Spec::Earliest, Spec::Latest, Spec::HighWatermark];
+const SPECS: [OffsetSpec; 3] = [
+    OffsetSpec::Earliest,
+    OffsetSpec::Latest,
+    OffsetSpec::HighWatermark,
+];
 
 /// The requests to one leader, and the responses so far.
 pub(super) struct OffsetLookup {
     plan: ResetPlan,
-    questions: [Vec<Question>; 3],
+    questions: [Vec<OffsetQuery>; 3],
     offsets: [Option<Vec<Result<i64, KafkaError>>>; 3],
 }
 
@@ -26,7 +30,7 @@ impl OffsetLookup {
         let questions = SPECS.map(|spec| {
             let question = |&index: &usize| {
                 let (topic, partition) = topic_partition(index);
-                Question {
+                OffsetQuery {
                     topic,
                     partition,
                     spec,

@@ -9,7 +9,7 @@ use super::begin::AtJoin;
 use super::member::Link;
 use super::{GroupError, Member, is_outage};
 use crate::kafka::client::ContactError;
-use crate::kafka::cluster::{Patience, Spec, coordinators};
+use crate::kafka::cluster::{OffsetSpec, QueryBudget, coordinators};
 use crate::kafka::consume::offset_range::list_offsets;
 use crate::kafka::consume::{ConsumeError, topics};
 use crate::kafka::error::{KafkaError, code};
@@ -103,9 +103,9 @@ impl Member {
     fn coordinator_refusal(&self) -> Option<KafkaError> {
         let is_over = || (self.interrupted)();
         let mut wire = Wire::new(&self.link.client);
-        let mut patience = Patience::new(ASK, &is_over);
+        let mut budget = QueryBudget::new(ASK, &is_over);
         let groups = [self.membership.group.clone()];
-        let found = coordinators(&mut wire, &groups, &mut patience);
+        let found = coordinators(&mut wire, &groups, &mut budget);
         let error = found.into_iter().next()?.err()?;
         (error.code == code::GROUP_AUTHORIZATION_FAILED).then_some(error)
     }
@@ -154,7 +154,7 @@ impl Member {
         let isolation = self.membership.isolation;
         let interrupted = || (self.interrupted)();
         let client = &self.link.client;
-        let ends = list_offsets(client, &places, Spec::Latest, isolation, &interrupted)?;
+        let ends = list_offsets(client, &places, OffsetSpec::Latest, isolation, &interrupted)?;
         self.ends = ends
             .into_iter()
             .filter_map(|(place, end)| Some((place, end?)))

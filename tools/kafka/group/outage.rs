@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::{GroupError, Member, is_outage};
 use crate::kafka::client::ContactError;
-use crate::kafka::cluster::{Isolation, Patience, Question, Spec, coordinator_answers, offsets};
+use crate::kafka::cluster::{
+    Isolation, OffsetQuery, OffsetSpec, QueryBudget, coordinator_answers, offsets,
+};
 use crate::kafka::consume::{ConsumeError, LeaderProbe};
 use crate::kafka::error::{KafkaError, code, is_leader_change};
 use crate::kafka::types::TopicPartition;
@@ -25,7 +27,7 @@ impl Member {
     /// One offset for each question, asked until all are answered; `None` after a signal.
     pub(super) fn ask_offsets(
         &self,
-        questions: &[Question],
+        questions: &[OffsetQuery],
         isolation: Isolation,
     ) -> Result<Option<Vec<Option<i64>>>, GroupError> {
         let begun = Instant::now();
@@ -63,15 +65,15 @@ impl Member {
         let begun = Instant::now();
         let is_over = || begun.elapsed() >= within || (self.interrupted)();
         let mut wire = Wire::new(&self.link.client);
-        let mut patience = Patience::new(within, &is_over);
+        let mut budget = QueryBudget::new(within, &is_over);
         let group = &self.membership.group;
-        if !coordinator_answers(&mut wire, group, &mut patience) {
+        if !coordinator_answers(&mut wire, group, &mut budget) {
             return false;
         }
-        let questions = self.assigned().map(|(topic, partition)| Question {
+        let questions = self.assigned().map(|(topic, partition)| OffsetQuery {
             topic,
             partition,
-            spec: Spec::Latest,
+            spec: OffsetSpec::Latest,
         });
         let leaders = LeaderProbe::from_questions(questions.collect());
         leaders.all_respond(&self.link.client, within, &|| (self.interrupted)())
@@ -103,7 +105,7 @@ impl Member {
 
 fn ask_once(
     member: &Member,
-    questions: &[Question],
+    questions: &[OffsetQuery],
     isolation: Isolation,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Option<i64>>, ConsumeError> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::member::{Member, Polled};
 use super::{GroupError, Stop};
-use crate::kafka::cluster::{Question, Spec};
+use crate::kafka::cluster::{OffsetQuery, OffsetSpec};
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::consume::queue::{PartitionState, TopicState};
 use crate::kafka::error::{KafkaError, code};
@@ -116,12 +116,12 @@ impl Member {
         match self.membership.stop {
             Stop::Never => Ok(Some(HashMap::new())),
             Stop::AtOwnEnd => {
-                let question = |(topic, partition): &TopicPartition| Question {
+                let question = |(topic, partition): &TopicPartition| OffsetQuery {
                     topic: topic.clone(),
                     partition: *partition,
-                    spec: Spec::Latest,
+                    spec: OffsetSpec::Latest,
                 };
-                let questions: Vec<Question> = places.iter().map(question).collect();
+                let questions: Vec<OffsetQuery> = places.iter().map(question).collect();
                 let ends = self.ask_offsets(&questions, self.membership.isolation)?;
                 Ok(ends.map(|ends| places.iter().cloned().zip(ends).collect()))
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::begin::{Begin, InLog, begin, in_log};
 use super::{GroupError, Member, Positions};
 use crate::ack::ReadStart;
-use crate::kafka::cluster::{Question, Spec};
+use crate::kafka::cluster::{OffsetQuery, OffsetSpec};
 use crate::kafka::consume::Start;
 use crate::kafka::ffi;
 use crate::kafka::types::TopicPartition;
@@ -39,7 +39,7 @@ impl Member {
         let mut questions = Vec::new();
         let mut ask = |place: &TopicPartition, spec| {
             let (topic, partition) = place.clone();
-            questions.push(Question {
+            questions.push(OffsetQuery {
                 topic,
                 partition,
                 spec,
@@ -48,10 +48,10 @@ impl Member {
         for place in &open {
             let is_committed = committed.get(place).copied().flatten().is_some();
             match begin(&self.at_join, &place.0, place.1) {
-                Begin::End if !is_committed => ask(place, Spec::Latest),
+                Begin::End if !is_committed => ask(place, OffsetSpec::Latest),
                 _ => {
-                    ask(place, Spec::Earliest);
-                    ask(place, Spec::HighWatermark);
+                    ask(place, OffsetSpec::Earliest);
+                    ask(place, OffsetSpec::HighWatermark);
                 }
             }
         }
@@ -63,7 +63,7 @@ impl Member {
             let place = (question.topic.clone(), question.partition);
             let log = log.entry(place).or_default();
             match question.spec {
-                Spec::Earliest => log.first = answer,
+                OffsetSpec::Earliest => log.first = answer,
                 _ => log.next = answer,
             }
         }
@@ -93,12 +93,12 @@ impl Member {
         );
         let committed = self.ask_committed(places, Some(self.link.client.first_contact()));
         let committed = committed.ok().flatten().unwrap_or_default();
-        let question = |(topic, partition): &TopicPartition| Question {
+        let question = |(topic, partition): &TopicPartition| OffsetQuery {
             topic: topic.clone(),
             partition: *partition,
-            spec: Spec::Earliest,
+            spec: OffsetSpec::Earliest,
         };
-        let questions: Vec<Question> = places.iter().map(question).collect();
+        let questions: Vec<OffsetQuery> = places.iter().map(question).collect();
         let log_starts = self.ask_offsets(&questions, self.membership.isolation);
         let log_starts = log_starts.ok().flatten().unwrap_or_default();
         let reset = self.link.client.property("auto.offset.reset");

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Member;
-use crate::kafka::cluster::{GroupKind, Patience, coordinators, describe_groups};
+use crate::kafka::cluster::{GroupKind, QueryBudget, coordinators, describe_groups};
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 
@@ -86,9 +86,9 @@ impl Member {
         let begun = Instant::now();
         let is_over = || begun.elapsed() >= ASK || (self.interrupted)();
         let mut wire = Wire::new(&self.link.client);
-        let mut patience = Patience::new(ASK, &is_over);
+        let mut budget = QueryBudget::new(ASK, &is_over);
         let group = self.membership.group.as_str();
-        let found = coordinators(&mut wire, &[group.to_owned()], &mut patience);
+        let found = coordinators(&mut wire, &[group.to_owned()], &mut budget);
         let coordinator = match found.into_iter().next()? {
             Ok(coordinator) => coordinator,
             Err(error) => return Some(Waiting::Coordinator(error)),
@@ -98,7 +98,7 @@ impl Member {
             _ => GroupKind::Classic,
         };
         let groups = [(group, kind, coordinator)];
-        let described = describe_groups(&mut wire, &groups, &mut patience);
+        let described = describe_groups(&mut wire, &groups, &mut budget);
         let described = match described.into_iter().next()? {
             Ok(described) => described,
             Err(error) if super::is_outage(error.code) => {

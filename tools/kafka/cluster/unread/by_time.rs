@@ -6,8 +6,10 @@
 
 use super::Position;
 use crate::kafka::cluster::metadata::Metadata;
-use crate::kafka::cluster::offsets::{Found, Isolation, Question, Spec, offsets_over};
-use crate::kafka::cluster::patience::Patience;
+use crate::kafka::cluster::offsets::{
+    Isolation, ListedOffset, OffsetQuery, OffsetSpec, offsets_over,
+};
+use crate::kafka::cluster::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 
@@ -20,43 +22,43 @@ pub fn times_of(
     positions: &[Position],
     metadata: &Metadata,
     now_ms: i64,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<i64, KafkaError>> {
-    let mut searches: Vec<Search> = positions
+    let mut searches: Vec<TimeSearch> = positions
         .iter()
-        .map(|position| Search::new(position.offset, now_ms + AHEAD_MS))
+        .map(|position| TimeSearch::new(position.offset, now_ms + AHEAD_MS))
         .collect();
     loop {
         let open: Vec<usize> = (0..searches.len())
             .filter(|&index| searches[index].next().is_some())
             .collect();
-        if open.is_empty() || (patience.interrupted())() {
+        if open.is_empty() || (budget.interrupted())() {
             break;
         }
-        let question = |&index: &usize| Question {
+        let question = |&index: &usize| OffsetQuery {
             topic: positions[index].topic.to_string(),
             partition: positions[index].partition,
-            spec: Spec::Time(searches[index].next().unwrap_or(0)),
+            spec: OffsetSpec::Time(searches[index].next().unwrap_or(0)),
         };
-        let questions: Vec<Question> = open.iter().map(question).collect();
+        let questions: Vec<OffsetQuery> = open.iter().map(question).collect();
         let answers = offsets_over(
             wire,
             metadata,
             &questions,
             Isolation::ReadUncommitted,
-            patience,
+            budget,
         );
         let Ok(answers) = answers else { break };
         for (index, answer) in open.into_iter().zip(answers) {
             searches[index].take(answer);
         }
     }
-    searches.into_iter().map(Search::into_answer).collect()
+    searches.into_iter().map(TimeSearch::into_answer).collect()
 }
 
 /// The bisection for one offset.
 #[derive(Debug)]
-struct Search {
+struct TimeSearch {
     offset: i64,
     /// The largest time known whose first record is before the offset, which is that record's own; -1 at first.
     low_ms: i64,
@@ -65,9 +67,9 @@ struct Search {
     answer: Option<Result<i64, KafkaError>>,
 }
 
-impl Search {
-    fn new(offset: i64, latest_ms: i64) -> Search {
-        Search {
+impl TimeSearch {
+    fn new(offset: i64, latest_ms: i64) -> TimeSearch {
+        TimeSearch {
             offset,
             low_ms: -1,
             high_ms: latest_ms,
@@ -85,7 +87,7 @@ impl Search {
         }
     }
 
-    fn take(&mut self, answer: Result<Found, KafkaError>) {
+    fn take(&mut self, answer: Result<ListedOffset, KafkaError>) {
         let Some(asked_ms) = self.next() else { return };
         let found = match answer {
             Ok(found) => found.offset.zip(found.timestamp_ms),
@@ -124,9 +126,9 @@ mod tests {
     use super::*;
 
     /// What a broker would answer that keeps records of these times from offset `start` on.
-    fn broker(times_ms: &[i64], start: i64, asked_ms: i64) -> Found {
+    fn broker(times_ms: &[i64], start: i64, asked_ms: i64) -> ListedOffset {
         let at = times_ms.iter().position(|time_ms| *time_ms >= asked_ms);
-        Found {
+        ListedOffset {
             offset: at.map(|at| start + at as i64),
             timestamp_ms: at.map(|at| times_ms[at]),
             leader_epoch: None,
@@ -134,7 +136,7 @@ mod tests {
     }
 
     fn search(times_ms: &[i64], start: i64, offset: i64) -> (Result<i64, KafkaError>, u32) {
-        let mut search = Search::new(offset, 2_000_000_000_000);
+        let mut search = TimeSearch::new(offset, 2_000_000_000_000);
         let mut rounds = 0;
         while let Some(asked_ms) = search.next() {
             rounds += 1;

@@ -11,7 +11,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Answer, Isolation, Position, scan};
 use crate::kafka::batch::BatchDecoder;
 use crate::kafka::cluster::metadata::Metadata;
-use crate::kafka::cluster::patience::Patience;
+use crate::kafka::cluster::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 
@@ -33,10 +33,10 @@ pub(super) fn ask_leaders(
     wire: &mut Wire<'_>,
     positions: &[Position],
     metadata: &Metadata,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Answer> {
     let mut answers: Vec<Option<Answer>> = positions.iter().map(|_| None).collect();
-    let mut parts = Part::all(positions, metadata, &mut answers);
+    let mut parts = PartitionSearch::all(positions, metadata, &mut answers);
     // What a client takes at most of one batch (receive.message.max.bytes).
     let mut decoder = BatchDecoder::new(100_000_000);
     while !parts.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn ask_leaders(
             (call.0, move |_: i16| request)
         });
         let requests = requests.collect();
-        let replies = patience.fan_out::<FetchRequest, _>(wire, &VERSIONS, requests);
+        let replies = budget.fan_out::<FetchRequest, _>(wire, &VERSIONS, requests);
         for ((call, indices), reply) in calls.iter().zip(replies) {
             let reply = reply.and_then(|reply| match i32::from(reply.error_code) {
                 code::NONE => Ok(reply),
@@ -55,12 +55,12 @@ pub(super) fn ask_leaders(
             match reply {
                 // A client that has had more than its share is told to wait.
                 Ok(reply) if reply.responses.is_empty() => {
-                    patience.rest(call.0, reply.throttle_time_ms);
+                    budget.rest(call.0, reply.throttle_time_ms);
                 }
                 Ok(reply) => {
                     let is_empty = take(reply, indices, &mut parts, &mut decoder, &mut answers);
                     if is_empty {
-                        patience.rest(call.0, EMPTY_PAUSE_MS);
+                        budget.rest(call.0, EMPTY_PAUSE_MS);
                     }
                 }
                 Err(error) => {
@@ -71,7 +71,7 @@ pub(super) fn ask_leaders(
             }
         }
         parts.retain(|part| !part.pending.is_empty());
-        if (patience.interrupted())() {
+        if (budget.interrupted())() {
             break;
         }
     }
@@ -83,7 +83,7 @@ pub(super) fn ask_leaders(
 }
 
 /// A partition as one kind of reader sees it, with the offsets that are still asked for.
-struct Part<'a> {
+struct PartitionSearch<'a> {
     topic: &'a Arc<str>,
     partition: i32,
     leader: i32,
@@ -105,13 +105,13 @@ pub(super) struct Pending {
     pub(super) questions: Vec<usize>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> PartitionSearch<'a> {
     /// Sorts the positions into partitions; what has no leader is answered at once.
     fn all(
         positions: &'a [Position],
         metadata: &Metadata,
         answers: &mut [Option<Answer>],
-    ) -> Vec<Part<'a>> {
+    ) -> Vec<PartitionSearch<'a>> {
         let key = |index: &usize| {
             let position = &positions[*index];
             let place = (&position.topic, position.partition, position.isolation);
@@ -120,7 +120,7 @@ impl<'a> Part<'a> {
         };
         let mut order: Vec<usize> = (0..positions.len()).collect();
         order.sort_by_key(key);
-        let mut parts: Vec<Part<'a>> = Vec::new();
+        let mut parts: Vec<PartitionSearch<'a>> = Vec::new();
         for same in order.chunk_by(|a, b| key(a).0 == key(b).0) {
             let position = &positions[same[0]];
             let leader = match metadata.leader(&position.topic, position.partition) {
@@ -148,7 +148,7 @@ impl<'a> Part<'a> {
                 });
             }
             if !pending.is_empty() {
-                parts.push(Part {
+                parts.push(PartitionSearch {
                     topic: &position.topic,
                     partition: position.partition,
                     leader,
@@ -196,11 +196,11 @@ impl<'a> Part<'a> {
                 return false;
             }
         }
-        let view = scan::View {
+        let filter = scan::RecordFilter {
             isolation: self.isolation,
             not_after_ms: self.not_after_ms,
         };
-        match scan::scan(data, view, &mut self.pending, decoder, answers) {
+        match scan::scan(data, filter, &mut self.pending, decoder, answers) {
             Ok(covered) if covered > asked => {
                 self.empty_answers = 0;
                 // What lies between was nothing for this reader: more of it at a time.
@@ -251,7 +251,7 @@ fn log_end(data: &PartitionData, isolation: Isolation) -> i64 {
 }
 
 /// Which partitions go into which request: by leader and isolation, those first that got nothing so far.
-fn split_into_calls(parts: &[Part<'_>]) -> BTreeMap<(i32, Isolation), Vec<usize>> {
+fn split_into_calls(parts: &[PartitionSearch<'_>]) -> BTreeMap<(i32, Isolation), Vec<usize>> {
     let mut calls: BTreeMap<(i32, Isolation), Vec<usize>> = BTreeMap::new();
     for (index, part) in parts.iter().enumerate() {
         let call = (part.leader, part.isolation);
@@ -263,7 +263,7 @@ fn split_into_calls(parts: &[Part<'_>]) -> BTreeMap<(i32, Isolation), Vec<usize>
     calls
 }
 
-fn request(isolation: Isolation, indices: &[usize], parts: &[Part<'_>]) -> FetchRequest {
+fn request(isolation: Isolation, indices: &[usize], parts: &[PartitionSearch<'_>]) -> FetchRequest {
     let mut topics: Vec<FetchTopic> = Vec::new();
     for &index in indices {
         let part = &parts[index];
@@ -298,7 +298,7 @@ fn request(isolation: Isolation, indices: &[usize], parts: &[Part<'_>]) -> Fetch
 fn take(
     reply: FetchResponse,
     indices: &[usize],
-    parts: &mut [Part<'_>],
+    parts: &mut [PartitionSearch<'_>],
     decoder: &mut BatchDecoder,
     answers: &mut [Option<Answer>],
 ) -> bool {
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn an_empty_answer_is_only_an_answer_at_the_end_of_the_log() {
         let topic: Arc<str> = "t".into();
-        let part = || Part {
+        let part = || PartitionSearch {
             topic: &topic,
             partition: 0,
             leader: 7,
@@ -358,7 +358,7 @@ mod tests {
             empty_answers: 0,
         };
         let mut decoder = BatchDecoder::new(1 << 20);
-        let mut take = |part: &mut Part<'_>, end| {
+        let mut take = |part: &mut PartitionSearch<'_>, end| {
             let mut answers = [None];
             part.take(&nothing(end), true, false, &mut decoder, &mut answers);
             let [answer] = answers;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::metadata::{Metadata, Topics, metadata_over};
 use super::offsets::Isolation;
-use super::patience::Patience;
+use super::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, is_leader_change};
 use crate::kafka::wire::Wire;
 use leaders::ask_leaders;
@@ -58,22 +58,22 @@ pub fn first_unread(
     wire: &mut Wire<'_>,
     positions: &[Position],
     metadata: &Metadata,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Answer> {
-    let mut answers = ask_leaders(wire, positions, metadata, patience);
+    let mut answers = ask_leaders(wire, positions, metadata, budget);
     for attempt in 0.. {
         let has_moved = |answer: &Answer| answer.as_ref().is_err_and(|e| is_leader_change(e.code));
         let moved: Vec<usize> = (0..answers.len())
             .filter(|&index| has_moved(&answers[index]))
             .collect();
-        if moved.is_empty() || !patience.pause(attempt) {
+        if moved.is_empty() || !budget.pause(attempt) {
             break;
         }
         let again: Vec<Position> = moved.iter().map(|&at| positions[at].clone()).collect();
-        let Some(newer) = metadata_of(wire, &again, patience.interrupted()) else {
+        let Some(newer) = metadata_of(wire, &again, budget.interrupted()) else {
             break;
         };
-        let asked = ask_leaders(wire, &again, &newer, patience);
+        let asked = ask_leaders(wire, &again, &newer, budget);
         for (index, answer) in moved.into_iter().zip(asked) {
             answers[index] = answer;
         }

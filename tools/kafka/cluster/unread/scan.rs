@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use kafka_protocol::messages::fetch_response::PartitionData;
 
-use super::super::pieces::aborted;
+use super::super::peek::aborted;
 use super::leaders::Pending;
 use super::{Answer, FirstRecord};
 use crate::kafka::batch::{
@@ -14,7 +14,7 @@ use crate::kafka::cluster::offsets::Isolation;
 
 /// Which records count.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View {
+pub(super) struct RecordFilter {
     pub(super) isolation: Isolation,
     /// None that is dated later.
     pub(super) not_after_ms: Option<i64>,
@@ -23,13 +23,13 @@ pub(super) struct View {
 /// Answers what `data` answers of `pending` and takes it out; the offset up to which everything was seen comes back.
 pub(super) fn scan(
     data: &PartitionData,
-    view: View,
+    filter: RecordFilter,
     pending: &mut Vec<Pending>,
     decoder: &mut BatchDecoder,
     answers: &mut [Option<Answer>],
 ) -> Result<i64, BatchError> {
     let mut covered = pending.first().map_or(0, |pending| pending.offset);
-    let mut aborted = match view.isolation {
+    let mut aborted = match filter.isolation {
         Isolation::ReadCommitted => aborted(data),
         Isolation::ReadUncommitted => AbortedTransactions::default(),
     };
@@ -42,7 +42,7 @@ pub(super) fn scan(
             .is_some_and(|p| p.offset <= batch.last_offset);
         if !is_hidden && is_wanted {
             batch.check()?;
-            let latest_ms = view.not_after_ms.unwrap_or(i64::MAX);
+            let latest_ms = filter.not_after_ms.unwrap_or(i64::MAX);
             let _ = decoder.records(&batch, |record| {
                 if record.timestamp_ms > latest_ms {
                     return ControlFlow::Continue(());
@@ -137,11 +137,11 @@ mod tests {
         let mut pending: Vec<Pending> = pending.collect();
         let mut answers: Vec<Option<Answer>> = offsets.iter().map(|_| None).collect();
         let mut decoder = BatchDecoder::new(1 << 20);
-        let view = View {
+        let filter = RecordFilter {
             isolation,
             not_after_ms: Some(LATEST_MS),
         };
-        let covered = scan(data, view, &mut pending, &mut decoder, &mut answers).unwrap();
+        let covered = scan(data, filter, &mut pending, &mut decoder, &mut answers).unwrap();
         let found = |answer: Option<Answer>| {
             answer.map(|answer| answer.unwrap().map_or(-1, |record| record.offset))
         };

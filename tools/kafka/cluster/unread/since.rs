@@ -11,7 +11,7 @@ use super::{Position, first_unread};
 use crate::kafka::batch::RawRecord;
 use crate::kafka::cluster::metadata::Metadata;
 use crate::kafka::cluster::offsets::Isolation;
-use crate::kafka::cluster::patience::Patience;
+use crate::kafka::cluster::query_budget::QueryBudget;
 use crate::kafka::cluster::spans::{LogSpan, read_spans};
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
@@ -24,11 +24,11 @@ pub fn first_since(
     spans: &[LogSpan],
     (since_ms, until_ms): (i64, i64),
     metadata: &Metadata,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<Option<i64>, KafkaError>> {
-    let mut searches: Vec<Search> = spans
+    let mut searches: Vec<OffsetSearch> = spans
         .iter()
-        .map(|span| Search::new(span.from, span.until))
+        .map(|span| OffsetSearch::new(span.from, span.until))
         .collect();
     loop {
         let open: Vec<(usize, i64)> = searches
@@ -36,7 +36,7 @@ pub fn first_since(
             .enumerate()
             .filter_map(|(index, search)| Some((index, search.next()?)))
             .collect();
-        if open.is_empty() || (patience.interrupted())() {
+        if open.is_empty() || (budget.interrupted())() {
             break;
         }
         let position = |&(index, offset): &(usize, i64)| Position {
@@ -48,7 +48,7 @@ pub fn first_since(
             not_after_ms: Some(until_ms),
         };
         let positions: Vec<Position> = open.iter().map(position).collect();
-        let answers = first_unread(wire, &positions, metadata, patience);
+        let answers = first_unread(wire, &positions, metadata, budget);
         for ((index, _), answer) in open.into_iter().zip(answers) {
             let answer = answer.map(|found| {
                 found.map(|record| {
@@ -59,7 +59,10 @@ pub fn first_since(
             searches[index].take(answer);
         }
     }
-    searches.into_iter().map(Search::into_answer).collect()
+    searches
+        .into_iter()
+        .map(OffsetSearch::into_answer)
+        .collect()
 }
 
 /// The most offsets of a span that are read to count.
@@ -73,7 +76,7 @@ pub fn count_after(
     spans: &[LogSpan],
     until_ms: i64,
     metadata: &Metadata,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<Option<i64>, KafkaError>> {
     let is_short = |span: &LogSpan| span.until - span.from <= MOST_OFFSETS;
     let short: Vec<LogSpan> = spans
@@ -86,7 +89,7 @@ pub fn count_after(
         counts[index] += i64::from(record.timestamp_ms > until_ms);
     };
     let isolation = Isolation::ReadUncommitted;
-    let answers = read_spans(wire, metadata, &short, isolation, patience, &mut take);
+    let answers = read_spans(wire, metadata, &short, isolation, budget, &mut take);
     let mut found = answers.into_iter().zip(counts);
     let mut next = |span| {
         let (answer, count) = is_short(span).then(|| found.next()).flatten()?;
@@ -97,7 +100,7 @@ pub fn count_after(
 
 /// The bisection of one span.
 #[derive(Debug)]
-struct Search {
+struct OffsetSearch {
     /// No record before it is wanted.
     low: i64,
     /// From here on there is nothing but what is known.
@@ -106,9 +109,9 @@ struct Search {
     error: Option<KafkaError>,
 }
 
-impl Search {
-    fn new(from: i64, until: i64) -> Search {
-        Search {
+impl OffsetSearch {
+    fn new(from: i64, until: i64) -> OffsetSearch {
+        OffsetSearch {
             low: from,
             high: until,
             found: None,
@@ -171,7 +174,7 @@ mod tests {
                 let mut counted = counted.filter_map(|(at, time)| Some((at as i64, (*time)?)));
                 counted.find(|(_, time)| *time >= since)
             };
-            let mut search = Search::new(from, log.len() as i64);
+            let mut search = OffsetSearch::new(from, log.len() as i64);
             let mut rounds = 0;
             while let Some(offset) = search.next() {
                 rounds += 1;

@@ -15,14 +15,14 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
 use super::offsets::Isolation;
-use super::patience::Patience;
+use super::query_budget::QueryBudget;
 use crate::kafka::batch::{AbortedTransactions, BatchDecoder, BatchError, Batches, RawRecord};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 
 /// Where to read in a partition, and how much at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct PeekPosition<'a> {
     /// The topic's name.
     pub topic: &'a str,
     /// The partition's number.
@@ -35,16 +35,16 @@ pub struct Place<'a> {
 
 /// What a partition has at an offset: batches as they are, from the one that the offset is in, up to the last stable offset.
 #[derive(Clone, Debug)]
-pub struct Piece {
+pub struct PartitionBatches {
     /// The first offset that is not of an open transaction.
     pub last_stable: i64,
     batches: Bytes,
     aborted: AbortedTransactions,
 }
 
-/// What was met in a [`Piece`].
+/// What was met in a [`PartitionBatches`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Met {
+pub struct ScanSummary {
     /// Where to read on; none where there was no whole batch.
     pub next_offset: Option<i64>,
     /// Whether there was a batch of a transaction, or a marker of one.
@@ -59,20 +59,20 @@ const ANSWER_BYTES: i32 = 32 * 1024 * 1024;
 /// Reads at several lists of places of one broker's, one request a list, all under way at once.
 ///
 /// A place of which the broker sent nothing has an empty piece. It takes the permission to read.
-pub fn pieces(
+pub fn peek(
     wire: &mut Wire<'_>,
     broker: i32,
-    lists: &[Vec<Place<'_>>],
+    lists: &[Vec<PeekPosition<'_>>],
     isolation: Isolation,
-    patience: &mut Patience<'_>,
-) -> Vec<Vec<Result<Piece, KafkaError>>> {
+    budget: &mut QueryBudget<'_>,
+) -> Vec<Vec<Result<PartitionBatches, KafkaError>>> {
     let asked = lists.iter().filter(|places| !places.is_empty());
     let requests = asked.map(|places| {
         let topics = topics(places);
         let build = move |_version: i16| request(topics, isolation);
         (broker, build)
     });
-    let answers = patience.fan_out(wire, &VERSIONS, requests.collect());
+    let answers = budget.fan_out(wire, &VERSIONS, requests.collect());
     let mut answers = answers.into_iter();
     lists
         .iter()
@@ -92,7 +92,7 @@ pub fn pieces(
                     found.insert((topic.topic.0.clone(), data.partition_index), data);
                 }
             }
-            let take = |place: &Place<'_>| {
+            let take = |place: &PeekPosition<'_>| {
                 let name = StrBytes::from_string(place.topic.to_owned());
                 found.remove(&(name, place.partition))
             };
@@ -100,13 +100,13 @@ pub fn pieces(
             places
                 .iter()
                 .map(take)
-                .map(|data| data.map_or_else(missing, piece))
+                .map(|data| data.map_or_else(missing, batches))
                 .collect()
         })
         .collect()
 }
 
-fn topics(places: &[Place<'_>]) -> Vec<FetchTopic> {
+fn topics(places: &[PeekPosition<'_>]) -> Vec<FetchTopic> {
     let mut topics: Vec<FetchTopic> = Vec::new();
     for place in places {
         let partition = FetchPartition::default()
@@ -139,12 +139,12 @@ fn request(topics: Vec<FetchTopic>, isolation: Isolation) -> FetchRequest {
         .with_topics(topics)
 }
 
-fn piece(data: PartitionData) -> Result<Piece, KafkaError> {
+fn batches(data: PartitionData) -> Result<PartitionBatches, KafkaError> {
     if data.error_code != 0 {
         return Err(KafkaError::of(data.error_code.into()));
     }
     let aborted = aborted(&data);
-    Ok(Piece {
+    Ok(PartitionBatches {
         last_stable: data.last_stable_offset,
         batches: data.records.unwrap_or_default(),
         aborted,
@@ -157,20 +157,20 @@ pub(super) fn aborted(data: &PartitionData) -> AbortedTransactions {
     AbortedTransactions::new(listed.map(|t| (t.producer_id.0, t.first_offset)).collect())
 }
 
-impl Piece {
+impl PartitionBatches {
     /// Calls `take` with every message from `offset` on, until it says `Break`: no markers, nothing of aborted transactions.
     pub fn messages(
         &self,
         offset: i64,
         decoder: &mut BatchDecoder,
         mut take: impl FnMut(&RawRecord<'_>) -> ControlFlow<()>,
-    ) -> Result<Met, BatchError> {
-        let mut met = Met::default();
+    ) -> Result<ScanSummary, BatchError> {
+        let mut summary = ScanSummary::default();
         let mut aborted = self.aborted.clone();
         for batch in Batches::new(&self.batches) {
             let batch = batch?;
-            met.next_offset = Some(batch.next_offset());
-            met.transactions |= batch.is_transactional() || batch.is_control();
+            summary.next_offset = Some(batch.next_offset());
+            summary.transactions |= batch.is_transactional() || batch.is_control();
             if aborted.hides(&batch)? {
                 continue;
             }
@@ -186,7 +186,7 @@ impl Piece {
                 break;
             }
         }
-        Ok(met)
+        Ok(summary)
     }
 
     /// Whether the broker sent no batch, because there is none or because it is larger than the limit.

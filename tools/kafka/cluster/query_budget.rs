@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A broker that did not answer once is not asked again, and what one broker
 /// takes is not taken from the others: so a broker that hangs costs its time
 /// once and its own answers, however many rounds of questions there are.
-pub struct Patience<'a> {
+pub struct QueryBudget<'a> {
     /// What every broker has.
     whole: Duration,
     /// How long each was waited for.
@@ -30,41 +30,41 @@ pub struct Patience<'a> {
     /// How long it was slept between questions.
     paused: Duration,
     interrupted: &'a dyn Fn() -> bool,
-    silent: HashMap<i32, KafkaError>,
+    unresponsive: HashMap<i32, KafkaError>,
     /// The brokers of which any can be asked what all of them know.
     brokers: Vec<i32>,
 }
 
 /// A request, and the place of its answer.
-struct Asked<B> {
-    place: usize,
+struct PendingRequest<B> {
+    index: usize,
     broker: i32,
     versions: RangeInclusive<i16>,
     build: B,
 }
 
-impl<'a> Patience<'a> {
+impl<'a> QueryBudget<'a> {
     /// `whole` for each broker; `interrupted` ends every wait.
-    pub fn new(whole: Duration, interrupted: &'a dyn Fn() -> bool) -> Patience<'a> {
-        Patience {
+    pub fn new(whole: Duration, interrupted: &'a dyn Fn() -> bool) -> QueryBudget<'a> {
+        QueryBudget {
             whole,
             spent: HashMap::new(),
             paused: Duration::ZERO,
             interrupted,
-            silent: HashMap::new(),
+            unresponsive: HashMap::new(),
             brokers: Vec::new(),
         }
     }
 
-    /// As [`Patience::new`], with what is left until `deadline`.
-    pub fn until(deadline: Instant, interrupted: &'a dyn Fn() -> bool) -> Patience<'a> {
+    /// As [`QueryBudget::new`], with what is left until `deadline`.
+    pub fn until(deadline: Instant, interrupted: &'a dyn Fn() -> bool) -> QueryBudget<'a> {
         let left = deadline.saturating_duration_since(Instant::now());
-        Patience::new(left, interrupted)
+        QueryBudget::new(left, interrupted)
     }
 
     /// Names the brokers that there are, the one that is asked first at their head.
     #[must_use]
-    pub fn among(mut self, brokers: Vec<i32>) -> Patience<'a> {
+    pub fn among(mut self, brokers: Vec<i32>) -> QueryBudget<'a> {
         self.brokers = brokers;
         self
     }
@@ -91,14 +91,16 @@ impl<'a> Patience<'a> {
     }
 
     /// The brokers that did not answer, and why.
-    pub fn silent(&self) -> &HashMap<i32, KafkaError> {
-        &self.silent
+    pub fn unresponsive(&self) -> &HashMap<i32, KafkaError> {
+        &self.unresponsive
     }
 
     /// A broker that may still answer, for what any of them can.
     pub fn any(&self) -> Option<i32> {
         let mut brokers = self.brokers.iter();
-        brokers.find(|id| !self.silent.contains_key(id)).copied()
+        brokers
+            .find(|id| !self.unresponsive.contains_key(id))
+            .copied()
     }
 
     /// Waits before a question is asked for the time after `attempt`; false where there is no sense in it.
@@ -136,7 +138,7 @@ impl<'a> Patience<'a> {
         while let Some(broker) = self.any() {
             let answer = self.fan_out::<R, B>(wire, versions, vec![(broker, build.clone())]);
             match answer.into_iter().next() {
-                Some(Err(error)) if self.silent.contains_key(&broker) => failed = error,
+                Some(Err(error)) if self.unresponsive.contains_key(&broker) => failed = error,
                 Some(answer) => return answer,
                 None => break,
             }
@@ -160,11 +162,11 @@ impl<'a> Patience<'a> {
     {
         let requests = requests.into_iter();
         let requests = requests.map(|(broker, build)| (broker, versions.clone(), build));
-        self.gather_within::<R, B>(wire, requests.collect())
+        self.fan_out_versions::<R, B>(wire, requests.collect())
     }
 
-    /// As [`Patience::fan_out`], each request with the versions that it may have.
-    pub fn gather_within<R, B>(
+    /// As [`QueryBudget::fan_out`], each request with the versions that it may have.
+    pub fn fan_out_versions<R, B>(
         &mut self,
         wire: &mut Wire<'_>,
         requests: Vec<(i32, RangeInclusive<i16>, B)>,
@@ -178,14 +180,14 @@ impl<'a> Patience<'a> {
             .map(|(broker, ..)| Err(self.refusal(*broker)))
             .collect();
         let asked = requests.into_iter().enumerate();
-        let mut open: Vec<Asked<B>> = asked
-            .map(|(place, (broker, versions, build))| Asked {
-                place,
+        let mut open: Vec<PendingRequest<B>> = asked
+            .map(|(index, (broker, versions, build))| PendingRequest {
+                index,
                 broker,
                 versions,
                 build,
             })
-            .filter(|asked| !self.silent.contains_key(&asked.broker))
+            .filter(|asked| !self.unresponsive.contains_key(&asked.broker))
             .collect();
         for is_last in [false, true] {
             let replies = self.send::<R, B>(wire, &open);
@@ -199,11 +201,11 @@ impl<'a> Patience<'a> {
                         continue;
                     }
                     Err(error) if matches!(error.code, code::TIMED_OUT | code::TRANSPORT) => {
-                        self.silent.insert(broker, error.clone());
+                        self.unresponsive.insert(broker, error.clone());
                     }
                     _ => {}
                 }
-                answers[asked.place] = reply;
+                answers[asked.index] = reply;
             }
             if again.is_empty() {
                 break;
@@ -217,7 +219,7 @@ impl<'a> Patience<'a> {
     fn send<R, B>(
         &mut self,
         wire: &mut Wire<'_>,
-        open: &[Asked<B>],
+        open: &[PendingRequest<B>],
     ) -> Vec<Result<R::Response, KafkaError>>
     where
         R: Request,
@@ -248,8 +250,8 @@ impl<'a> Patience<'a> {
 
     /// Why a broker is not asked, where it is not.
     fn refusal(&self, broker: i32) -> KafkaError {
-        let silent = self.silent.get(&broker).cloned();
-        silent.unwrap_or_else(|| KafkaError::of(code::TIMED_OUT))
+        let unresponsive = self.unresponsive.get(&broker).cloned();
+        unresponsive.unwrap_or_else(|| KafkaError::of(code::TIMED_OUT))
     }
 }
 
@@ -261,34 +263,34 @@ mod tests {
     fn what_one_broker_takes_is_not_taken_from_the_others() {
         let never = || false;
         let whole = Duration::from_secs(100);
-        let mut patience = Patience::new(whole, &never);
-        patience.spent.insert(1, whole * 9 / 10);
-        assert_eq!(patience.left(1), whole / 10);
-        assert_eq!(patience.left(2), whole);
-        patience.spent.insert(1, whole * 2);
-        assert_eq!(patience.left(1), Duration::ZERO);
+        let mut budget = QueryBudget::new(whole, &never);
+        budget.spent.insert(1, whole * 9 / 10);
+        assert_eq!(budget.left(1), whole / 10);
+        assert_eq!(budget.left(2), whole);
+        budget.spent.insert(1, whole * 2);
+        assert_eq!(budget.left(1), Duration::ZERO);
     }
 
     #[test]
     fn a_silent_broker_is_not_asked_what_others_know_too() {
         let never = || false;
-        let mut patience = Patience::new(Duration::from_secs(1), &never).among(vec![3, 1]);
-        assert_eq!(patience.any(), Some(3));
+        let mut budget = QueryBudget::new(Duration::from_secs(1), &never).among(vec![3, 1]);
+        assert_eq!(budget.any(), Some(3));
         let error = KafkaError::of(code::TIMED_OUT);
-        patience.silent.insert(3, error.clone());
-        assert_eq!(patience.any(), Some(1));
-        patience.silent.insert(1, error);
-        assert_eq!(patience.any(), None);
+        budget.unresponsive.insert(3, error.clone());
+        assert_eq!(budget.any(), Some(1));
+        budget.unresponsive.insert(1, error);
+        assert_eq!(budget.any(), None);
     }
 
     #[test]
     fn a_question_is_not_asked_again_for_ever_nor_after_a_signal() {
         let never = || false;
-        let mut patience = Patience::new(Duration::from_secs(100), &never);
-        assert!(patience.pause(0));
-        assert!(!patience.pause(RETRIES));
-        assert!(!Patience::new(Duration::from_millis(10), &never).pause(0));
+        let mut budget = QueryBudget::new(Duration::from_secs(100), &never);
+        assert!(budget.pause(0));
+        assert!(!budget.pause(RETRIES));
+        assert!(!QueryBudget::new(Duration::from_millis(10), &never).pause(0));
         let always = || true;
-        assert!(!Patience::new(Duration::from_secs(100), &always).pause(0));
+        assert!(!QueryBudget::new(Duration::from_secs(100), &always).pause(0));
     }
 }

@@ -11,7 +11,7 @@ use kafka_protocol::messages::{GroupId, MetadataResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::metadata::{OLDEST, Topic, metadata_request, rows};
-use super::patience::{ANY_VERSION, Patience};
+use super::query_budget::{ANY_VERSION, QueryBudget};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 
@@ -27,11 +27,11 @@ const DESCRIBE: i32 = 1 << 8;
 pub fn may_list_groups(
     wire: &mut Wire<'_>,
     prefix: &str,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Result<bool, KafkaError> {
     let name = GroupId(StrBytes::from_string(format!("{prefix}{NOBODYS_NAME}")));
     let build = move |_: i16| DescribeGroupsRequest::default().with_groups(vec![name]);
-    let answer = patience.ask_any::<DescribeGroupsRequest, _>(wire, &ANY_VERSION, &build)?;
+    let answer = budget.ask_any::<DescribeGroupsRequest, _>(wire, &ANY_VERSION, &build)?;
     let refused = answer
         .groups
         .iter()
@@ -39,22 +39,24 @@ pub fn may_list_groups(
     if !refused {
         return Ok(true);
     }
-    Ok(cluster_operations(wire, patience)? & DESCRIBE != 0)
+    Ok(cluster_operations(wire, budget)? & DESCRIBE != 0)
 }
 
 /// What this user may do with the cluster, a bit for each operation; nothing where the broker does not tell.
-fn cluster_operations(wire: &mut Wire<'_>, patience: &mut Patience<'_>) -> Result<i32, KafkaError> {
+fn cluster_operations(
+    wire: &mut Wire<'_>,
+    budget: &mut QueryBudget<'_>,
+) -> Result<i32, KafkaError> {
     let build =
         |_: i16| DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
-    let operations = match patience.ask_any::<DescribeClusterRequest, _>(wire, &ANY_VERSION, &build)
-    {
+    let operations = match budget.ask_any::<DescribeClusterRequest, _>(wire, &ANY_VERSION, &build) {
         Ok(answer) => answer.cluster_authorized_operations,
         // Before Kafka 2.8 that was told beside the metadata.
         Err(error) if error.code == code::UNSUPPORTED_FEATURE => {
             let build = |_: i16| {
                 metadata_request(Some(&[]), false).with_include_cluster_authorized_operations(true)
             };
-            let answer = patience.ask_any::<MetadataRequest, _>(wire, &(8..=10), &build)?;
+            let answer = budget.ask_any::<MetadataRequest, _>(wire, &(8..=10), &build)?;
             answer.cluster_authorized_operations
         }
         Err(error) => return Err(error),
@@ -71,13 +73,13 @@ fn cluster_operations(wire: &mut Wire<'_>, patience: &mut Patience<'_>) -> Resul
 pub fn may_list_topics(
     wire: &mut Wire<'_>,
     prefix: &str,
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Result<bool, KafkaError> {
     // No topic has a longer name.
     let room = 249 - NOBODYS_NAME.len();
     let prefix: String = prefix.chars().take(room).collect();
     let name = format!("{prefix}{NOBODYS_NAME}");
-    let topics = named_topics(wire, &[name], patience)?;
+    let topics = named_topics(wire, &[name], budget)?;
     let is_refused = |topic: &Topic| {
         let error = topic.error.as_ref();
         error.is_some_and(|error| error.code == code::TOPIC_AUTHORIZATION_FAILED)
@@ -89,12 +91,11 @@ pub fn may_list_topics(
 pub fn named_topics(
     wire: &mut Wire<'_>,
     names: &[String],
-    patience: &mut Patience<'_>,
+    budget: &mut QueryBudget<'_>,
 ) -> Result<Vec<Topic>, KafkaError> {
     let names = names.to_vec();
     let build = move |_: i16| metadata_request(Some(&names), false);
     let versions = OLDEST..=i16::MAX;
-    let answer: MetadataResponse =
-        patience.ask_any::<MetadataRequest, _>(wire, &versions, &build)?;
+    let answer: MetadataResponse = budget.ask_any::<MetadataRequest, _>(wire, &versions, &build)?;
     Ok(rows(answer).topics)
 }
