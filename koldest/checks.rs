@@ -95,7 +95,7 @@ impl Limits {
             match newest {
                 NewestTime::None => exceeded.push(stale()),
                 NewestTime::At(time) if now_ms.saturating_sub(time) > limit => {
-                    exceeded.push(stale())
+                    exceeded.push(stale());
                 }
                 NewestTime::At(_) => {}
                 NewestTime::Unknown => {

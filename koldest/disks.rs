@@ -90,7 +90,7 @@ fn row(id: i32, host: &str, dir: &LogDir, rows: &Rows<'_>) -> Vec<Cell> {
             // What compaction takes away is taken to be as much as comes in.
             Some((settings, _)) if settings.compacts && !settings.deletes => compacted += 1,
             Some((settings, rate)) => {
-                growths.push(ReplicaGrowth::new(settings, rate, replica.bytes))
+                growths.push(ReplicaGrowth::new(settings, rate, replica.bytes));
             }
             None => unknown += 1,
         }

@@ -240,16 +240,7 @@ pub(crate) fn collect(
         (&group_partitions, &groups_alone),
         &mut failures,
     );
-    if scope.wants_all_logs && (scope.groups.is_chosen() || !scope.states.is_empty()) {
-        // Groups that are chosen choose the topics that they read.
-        let read: BTreeSet<&str> = group_partitions
-            .iter()
-            .map(|group_partition| &*group_partition.topic)
-            .collect();
-        metadata
-            .topics
-            .retain(|topic| read.contains(topic.name.as_str()));
-    }
+    retain_read_topics(&mut metadata, &group_partitions, scope);
     let mut logs = Logs::ask(
         &mut wire,
         &metadata,
@@ -265,19 +256,15 @@ pub(crate) fn collect(
         sizes = sizes::ask(&mut wire, &metadata, scope, &mut budget, &mut failures);
     }
     logs.ask_written(&mut wire, &metadata, scope, taken_ms, &mut budget)?;
-    let unread = if scope.wants_time {
-        times::ask(
-            &mut wire,
-            &metadata,
-            &group_partitions,
-            &logs,
-            scope.reader,
-            taken_ms,
-            &mut budget,
-        )
-    } else {
-        vec![Unread::NotAsked; group_partitions.len()]
-    };
+    let unread = times::ask(
+        &mut wire,
+        &metadata,
+        &group_partitions,
+        &logs,
+        scope,
+        taken_ms,
+        &mut budget,
+    );
     let mut rows: Vec<Row> = group_partitions
         .into_iter()
         .zip(unread)
@@ -309,6 +296,15 @@ pub(crate) fn collect(
         sizes,
         failures,
     })
+}
+
+/// Groups that are chosen choose the topics of which metrics are exported: those that they read.
+fn retain_read_topics(metadata: &mut Metadata, group_partitions: &[GroupPartition], scope: &Scope) {
+    if scope.wants_all_logs && (scope.groups.is_chosen() || !scope.states.is_empty()) {
+        let read: BTreeSet<&str> = group_partitions.iter().map(|one| &*one.topic).collect();
+        let topics = &mut metadata.topics;
+        topics.retain(|topic| read.contains(topic.name.as_str()));
+    }
 }
 
 /// All brokers, the one that has just answered first.

@@ -7,6 +7,7 @@ use tools::kafka::cluster::{
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 
+use super::Scope;
 use super::group_partitions::{CommittedOffset, GroupPartition};
 use super::logs::Logs;
 use crate::lag::{self, Log, ReaderIsolation, Unread};
@@ -19,17 +20,21 @@ pub(super) fn ask(
     metadata: &Metadata,
     group_partitions: &[GroupPartition],
     logs: &Logs,
-    reader: ReaderIsolation,
+    scope: &Scope,
     now_ms: i64,
     budget: &mut QueryBudget<'_>,
 ) -> Vec<Unread> {
     let mut unread = vec![Unread::NotAsked; group_partitions.len()];
+    if !scope.wants_time {
+        return unread;
+    }
     let mut owners = Vec::new();
     let mut positions = Vec::new();
     for (index, group_partition) in group_partitions.iter().enumerate() {
         let log = logs.of(&group_partition.topic, group_partition.partition);
-        let Some((readable, blocked)) =
-            log.ok().and_then(|log| spans(group_partition, log, reader))
+        let Some((readable, blocked)) = log
+            .ok()
+            .and_then(|log| spans(group_partition, log, scope.reader))
         else {
             continue;
         };
