@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 use tools::cli::{Exit, message};
 use tools::kafka::cluster::{
-    Isolation, Metadata, OffsetQuery, OffsetSpec, Topics, metadata, offsets,
+    Isolation, Metadata, OffsetQuery as Lookup, OffsetSpec, Topics, metadata, offsets,
 };
 use tools::kafka::error::code;
 use tools::kafka::{Client, KafkaError, Role};
@@ -48,7 +48,7 @@ pub(crate) fn run(config: &Query) -> anyhow::Result<Exit> {
     // kcat's order; queries about the same partition stay as they were typed.
     rows.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     let isolation = Isolation::of(&config.options);
-    let lookups: Vec<OffsetQuery> = rows
+    let lookups: Vec<Lookup> = rows
         .iter()
         .filter(|r| r.offset.is_ok())
         .map(lookup)
@@ -124,8 +124,8 @@ fn new_rows(query: &OffsetQuery, cluster: &Metadata) -> Vec<Row> {
     }
 }
 
-fn lookup(row: &Row) -> OffsetQuery {
-    OffsetQuery {
+fn lookup(row: &Row) -> Lookup {
+    Lookup {
         topic: row.topic.clone(),
         partition: row.partition,
         spec: match row.time_ms {
