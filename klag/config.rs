@@ -230,6 +230,7 @@ mod tests {
             ("--max-lost -1", "--max-lost"),
             ("--max-time 5", "unit"),
             ("--max-lag @/nowhere", "/nowhere"),
+            ("--max-lag @/dev/null", "no limit"),
             ("--unknown fail", "--max-lag"),
             ("--unknown pass", "--max-lag"),
             ("--state Stabel", "Stabel"),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tools::cli::names::Name;
 use tools::units::{format_duration_ms, parse_duration, parse_whole};
 
@@ -87,11 +87,17 @@ impl Limit {
     fn read(&mut self, path: &Path, number: fn(&str) -> Result<i64, String>) -> Result<()> {
         let text = std::fs::read_to_string(path);
         let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+        let before = self.lines.len();
         for (index, line) in text.lines().enumerate() {
             let location = format!("{}, line {}", path.display(), index + 1);
             let line = LimitLine::parse(line, &location, number).context(location)?;
             self.lines.extend(line);
         }
+        ensure!(
+            self.lines.len() > before,
+            "{}: there is no limit in it",
+            path.display()
+        );
         Ok(())
     }
 

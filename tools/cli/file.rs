@@ -1,27 +1,47 @@
 //! A file that is replaced as a whole: who reads it sees the old one or the new one, never a part.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Puts `text` in the place of the file at `path`.
+/// Replaces the content of the file at `path`, of the file that a symbolic link there leads to; a device or pipe is written to.
 ///
-/// It is written beside it under a name that begins with a dot, which
-/// node_exporter's textfile collector does not read, and then renamed.
+/// The new file is written beside the old one under a name that begins with a dot, which node_exporter's textfile
+/// collector does not read, and then renamed. It gets the old one's permissions.
+///
+/// # Errors
+/// The file can't be written; it is as before.
 pub fn replace(path: &Path, text: &[u8]) -> Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = write(&beside, text).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
+    let written = match fs::metadata(path) {
+        Ok(old) if old.is_file() => fs::canonicalize(path)
+            .and_then(|target| write_and_rename(&target, text, Some(old.permissions()))),
+        Ok(old) if !old.is_dir() => write_through(path, text),
+        _ => write_and_rename(path, text, None),
+    };
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
+fn write_through(path: &Path, text: &[u8]) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.write_all(text)
+}
+
+fn write_and_rename(path: &Path, text: &[u8], permissions: Option<Permissions>) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let written = write_new(&beside, text, permissions).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn write_new(path: &Path, text: &[u8], permissions: Option<Permissions>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    if let Some(permissions) = permissions {
+        file.set_permissions(permissions)?;
+    }
     file.write_all(text)?;
     // A rename that outlives a crash must not be of a file that does not.
     file.sync_all()
@@ -39,6 +59,39 @@ mod tests {
         replace(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_followed_and_permissions_stay() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [path, link] = ["klag.prom", "link"].map(|name| folder.path().join(name));
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        symlink(&path, &link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_pipe_is_written_to_and_stays() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || fs::read(path).unwrap()
+        });
+        replace(&path, b"new").unwrap();
+        assert_eq!(reader.join().unwrap(), b"new");
+        assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+        assert!(replace(Path::new("/dev/full"), b"new").is_err());
     }
 
     #[test]
