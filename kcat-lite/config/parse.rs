@@ -72,10 +72,13 @@ fn now_ms() -> i64 {
     now.map_or(0, |now| now.as_millis() as i64)
 }
 
+/// `-E` waits this long for the first contact, unless `--give-up` is given.
+const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
+
 fn options(cli: &Cli) -> anyhow::Result<Options> {
     let mut options = cli.connection.options()?;
     if cli.keep_trying {
-        options.first_contact = Duration::from_secs(365 * 86_400);
+        options.first_contact = cli.give_up.unwrap_or(A_YEAR);
     }
     options.brokers()?;
     Ok(options)

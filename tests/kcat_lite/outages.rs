@@ -1,13 +1,18 @@
 //! A cluster that goes away and comes back, or does not: what waits, for how long, and what ends.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use kafka_protocol::messages::ApiKey;
 use rustix::process::Signal;
 
 use super::{SOON, at};
-use crate::testkit::broker::Spec;
+use crate::testkit::broker::{self, Spec};
 use crate::testkit::cluster::{Cluster as _, Record};
+use crate::testkit::command::cmd;
+use crate::testkit::interceptor::{Interceptor, Then};
 use crate::testkit::session;
 
 /// Records of the numbers below `count`.
@@ -100,6 +105,42 @@ fn give_up_ends_a_consumer_whose_cluster_is_away_for_too_long() {
             .stderr_has("--give-up");
         kafka.start_again(1);
     }
+}
+
+#[test]
+fn with_e_a_signal_is_heard_while_nobody_says_who_leads_a_partition() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic_of("no-leader", &["a"]);
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let (ends, leaders) = (Arc::clone(&is_silent), Arc::clone(&is_silent));
+    // The ends of partitions are asked for before their leaders.
+    let proxy = Interceptor::before(&kafka.bootstrap())
+        .on(ApiKey::ListOffsets, move |_, _| {
+            ends.store(true, Ordering::Relaxed);
+            Then::Pass
+        })
+        .on(ApiKey::Metadata, move |_, _| {
+            if leaders.load(Ordering::Relaxed) {
+                Then::Silence
+            } else {
+                Then::Pass
+            }
+        });
+    let mut waiting = cmd("kcat-lite")
+        .args(["-C", "-e", "-E", "-q", "--engine", "librdkafka"])
+        .args(["-t", &topic, "-b", &proxy.bootstrap()])
+        .start();
+    let deadline = Instant::now() + SOON;
+    while !is_silent.load(Ordering::Relaxed) {
+        assert!(Instant::now() < deadline, "the ends were not asked for");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(waiting.runs());
+    waiting.signal(Signal::TERM);
+    waiting.wait().succeeds();
 }
 
 #[test]

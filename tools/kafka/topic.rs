@@ -2,9 +2,9 @@
 #![allow(unsafe_code)]
 
 use std::ptr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::client::Client;
+use super::client::{Client, is_no_answer};
 use super::error::{KafkaError, code};
 use super::ffi;
 use super::partitions::topic_name;
@@ -35,23 +35,30 @@ impl TopicHandle {
     }
 }
 
+/// How long one question may take: a signal is heard between two.
+const ASK_MS: i32 = 200;
+/// How long a question that failed at once is not asked again.
+const RETRY: Duration = Duration::from_millis(20);
+
 /// Has librdkafka ask for the topics that it has handles of, so that it knows their leaders when it starts to read:
-/// else it would find out after 500 ms. What goes wrong shows when it reads.
-pub(crate) fn learn_leaders(client: &Client, timeout: Duration) {
+/// else it would find out after 500 ms. Ends with the time for the first contact; what goes wrong shows when it reads.
+pub(crate) fn learn_leaders(client: &Client, interrupted: &dyn Fn() -> bool) {
+    let begun = Instant::now();
+    while !ask_leaders(client) && !interrupted() && begun.elapsed() < client.first_contact() {
+        std::thread::sleep(RETRY);
+    }
+}
+
+/// Asks once; says whether a broker answered.
+fn ask_leaders(client: &Client) -> bool {
     let mut answer: *const ffi::rd_kafka_metadata = ptr::null();
-    let timeout_ms = timeout.as_millis().min(i32::MAX as u128) as i32;
     // SAFETY: the handle is live; an answer is ours and destroyed unread.
     unsafe {
-        let failed = ffi::metadata(
-            client.as_ptr(),
-            0,
-            ptr::null_mut(),
-            &raw mut answer,
-            timeout_ms,
-        );
+        let failed = ffi::metadata(client.as_ptr(), 0, ptr::null_mut(), &raw mut answer, ASK_MS);
         if failed == code::NONE {
             ffi::rd_kafka_metadata_destroy(answer);
         }
+        !is_no_answer(failed)
     }
 }
 

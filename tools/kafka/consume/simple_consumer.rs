@@ -45,7 +45,11 @@ impl<'c> SimpleConsumer<'c> {
             partly_read: offset_range::partly_read(&topics),
             client,
         };
-        let handles = topics::open(client, topics.iter().map(|topic| topic.name.as_str()))?;
+        let handles = topics::open(
+            client,
+            topics.iter().map(|topic| topic.name.as_str()),
+            interrupted,
+        )?;
         for (topic, handle) in topics.into_iter().zip(handles) {
             consumer.start_topic(topic, handle, request.start)?;
         }

@@ -25,7 +25,11 @@ pub(crate) fn find(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<ResolvedTopic>, ConsumeError> {
     let (_, found) = resolve(&mut Wire::new(client), names, interrupted)?;
-    open(client, found.iter().map(|topic| topic.name.as_str()))?;
+    open(
+        client,
+        found.iter().map(|topic| topic.name.as_str()),
+        interrupted,
+    )?;
     Ok(found)
 }
 
@@ -33,12 +37,13 @@ pub(crate) fn find(
 pub(super) fn open<'n>(
     client: &Client,
     names: impl Iterator<Item = &'n str>,
+    interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<TopicHandle>, ConsumeError> {
     let handle = |name: &str| {
         TopicHandle::new(client, name).map_err(|error| ConsumeError::Topic(name.to_owned(), error))
     };
     let handles = names.map(handle).collect::<Result<Vec<_>, _>>()?;
-    learn_leaders(client, client.first_contact());
+    learn_leaders(client, interrupted);
     Ok(handles)
 }
 
