@@ -6,7 +6,7 @@
 //! - [`engines`]: both ways to read show the same, also while brokers come and go.
 //! - [`hostile`]: brokers that are old, and answers that are cut, changed or too large.
 //! - [`group`]: balanced consumers, and what they commit.
-//! - [`added`]: where a group begins; [`outages`]: a cluster that goes away.
+//! - [`added`]: where a group begins; [`outages`]: a cluster that goes away; [`generations`]: a member that does.
 //! - [`command`]: the command of `--exec` as a process.
 //! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
 //! - [`fault_table`]: what the pages say of each death.
@@ -26,6 +26,7 @@ mod engines;
 mod exec;
 mod fault_table;
 mod faults;
+mod generations;
 mod group;
 mod habits;
 mod hostile;
