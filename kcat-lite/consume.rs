@@ -18,7 +18,7 @@ use tools::record::Record;
 use crate::config::Consume;
 use crate::engine::Reader;
 use crate::last;
-use crate::output::{Put, Writer, say_all_down, say_idle, shows_headers};
+use crate::output::{PutResult, Writer, report_all_down, report_idle, shows_headers};
 
 /// How often an idle loop looks at signals and at the pipe.
 const IDLE_MS: i32 = 100;
@@ -59,7 +59,7 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         left: config.count.unwrap_or(u64::MAX),
         quiet,
         keeps_trying: config.output.keep_trying,
-        is_cut_off: false,
+        all_brokers_down: false,
         client: &client,
         leaders,
         outage: Outage::new(config.give_up),
@@ -70,7 +70,7 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     };
     let result = run.read_all(reader);
     drop(run.progress);
-    run.writer.say_what_was_odd(quiet);
+    run.writer.report_oddities(quiet);
     report_unreadable(&run.unreadable);
     result.map(|()| {
         if run.has_failed || !run.unreadable.is_empty() {
@@ -107,7 +107,7 @@ struct ConsumeLoop<'a> {
     quiet: bool,
     keeps_trying: bool,
     /// Whether "all brokers are down" was reported.
-    is_cut_off: bool,
+    all_brokers_down: bool,
     client: &'a Client,
     /// For `--give-up`.
     leaders: LeaderProbe,
@@ -129,7 +129,7 @@ impl ConsumeLoop<'_> {
             let Some(items) = self.read(&mut reader, timeout_ms)? else {
                 break;
             };
-            self.is_cut_off &= items == 0;
+            self.all_brokers_down &= items == 0;
             self.progress
                 .update(self.writer.written(), self.writer.out().total_bytes());
             timeout_ms = 0;
@@ -165,7 +165,7 @@ impl ConsumeLoop<'_> {
         else {
             return Ok(false);
         };
-        say_idle(idle, self.is_cut_off, self.quiet)?;
+        report_idle(idle, self.all_brokers_down, self.quiet)?;
         Ok(true)
     }
 
@@ -203,7 +203,7 @@ impl ConsumeLoop<'_> {
     }
 
     fn write(&mut self, record: &Record<'_>) -> anyhow::Result<()> {
-        if self.writer.put(record)? == Put::OtherKey {
+        if self.writer.put(record)? == PutResult::OtherKey {
             return Ok(());
         }
         self.writer.flush_if_due(self.signals)?;
@@ -223,7 +223,7 @@ impl ConsumeLoop<'_> {
 
     /// Fails if the leaders have not answered for the time of `--give-up`.
     fn check_contact(&mut self) -> anyhow::Result<()> {
-        let Some(within) = self.outage.wants_asking() else {
+        let Some(within) = self.outage.probe_due() else {
             return Ok(());
         };
         let interrupted = || self.signals.caught().is_some();
@@ -240,10 +240,10 @@ impl ConsumeLoop<'_> {
 
     /// Reports once that all brokers are down; the run goes on.
     fn check_brokers(&mut self, reader: &Reader<'_>) {
-        if reader.trouble().is_some() && !self.is_cut_off && self.client.is_cut_off() {
-            self.is_cut_off = true;
+        if reader.trouble().is_some() && !self.all_brokers_down && self.client.all_brokers_down() {
+            self.all_brokers_down = true;
             let cause = self.client.cause();
-            say_all_down(cause.as_deref());
+            report_all_down(cause.as_deref());
         }
     }
 }

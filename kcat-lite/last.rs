@@ -60,7 +60,7 @@ pub(crate) fn run(config: &Consume, count: u64, signals: &Signals) -> anyhow::Re
         writer.flush_if_due(signals)?;
     }
     writer.flush(signals)?;
-    writer.say_what_was_odd(options.verbosity < 0);
+    writer.report_oddities(options.verbosity < 0);
     Ok(writer.exit())
 }
 

@@ -16,7 +16,7 @@ use crate::unpack::{Unpack, UnpackError};
 
 /// Why a record was not written. Nothing of it is in the output.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub(crate) enum EncodeRefusal {
     /// The pack of `-s` does not fit.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
@@ -35,12 +35,12 @@ pub(crate) struct BadRecord {
     topic: String,
     partition: i32,
     offset: i64,
-    reason: Refused,
+    reason: EncodeRefusal,
 }
 
 impl BadRecord {
     /// The record at its place, and what is wrong with it.
-    pub(crate) fn new(record: &Record<'_>, reason: Refused) -> BadRecord {
+    pub(crate) fn new(record: &Record<'_>, reason: EncodeRefusal) -> BadRecord {
         BadRecord {
             topic: record.topic.unwrap_or_default().to_owned(),
             partition: record.partition.unwrap_or(-1),
@@ -52,9 +52,9 @@ impl BadRecord {
 
 /// Whether a record was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Put {
+pub(crate) enum PutResult {
     /// It was, or `-E` steps over it.
-    Taken,
+    Written,
     /// It has another key than `--only-key`.
     OtherKey,
 }
@@ -102,11 +102,13 @@ impl Encoding {
         &mut self,
         record: &Record<'_>,
         buffer: &mut Vec<u8>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), EncodeRefusal> {
         let start = buffer.len();
         // The usual case, in a few steps.
         let result = if self.is_plain {
-            self.encoder.encode(record, buffer).map_err(Refused::from)
+            self.encoder
+                .encode(record, buffer)
+                .map_err(EncodeRefusal::from)
         } else {
             self.encode_more(record, buffer)
         };
@@ -116,7 +118,11 @@ impl Encoding {
         result
     }
 
-    fn encode_more(&mut self, record: &Record<'_>, buffer: &mut Vec<u8>) -> Result<(), Refused> {
+    fn encode_more(
+        &mut self,
+        record: &Record<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), EncodeRefusal> {
         if let (Some(delimiter), Some(offset)) = (&self.offset_delimiter, record.offset) {
             // Writing into memory does not fail.
             let _ = write!(buffer, "{offset}");
@@ -124,13 +130,13 @@ impl Encoding {
         }
         let encoder = &mut self.encoder;
         if self.unpack.is_empty() {
-            return encoder.encode(record, buffer).map_err(Refused::from);
+            return encoder.encode(record, buffer).map_err(EncodeRefusal::from);
         }
         match self
             .unpack
             .apply(record, |text| encoder.encode(text, buffer))
         {
-            Ok(written) => written.map_err(Refused::from),
+            Ok(written) => written.map_err(EncodeRefusal::from),
             Err(error) => Err(error.into()),
         }
     }
@@ -173,9 +179,9 @@ impl Writer {
 
     /// Encodes a record; [`Writer::flush_if_due`] lets it go out.
     #[inline]
-    pub(crate) fn put(&mut self, record: &Record<'_>) -> Result<Put, BadRecord> {
+    pub(crate) fn put(&mut self, record: &Record<'_>) -> Result<PutResult, BadRecord> {
         if self.has_other_key(record) {
-            return Ok(Put::OtherKey);
+            return Ok(PutResult::OtherKey);
         }
         if let Err(reason) = self.encoding.encode(record, self.out.buffer()) {
             let bad = BadRecord::new(record, reason);
@@ -184,10 +190,10 @@ impl Writer {
             }
             message(&bad);
             self.skipped += 1;
-            return Ok(Put::Taken);
+            return Ok(PutResult::Written);
         }
         self.written += 1;
-        Ok(Put::Taken)
+        Ok(PutResult::Written)
     }
 
     /// Whether a record is not of the key that is wanted, as the topic has it.
@@ -250,7 +256,7 @@ impl Writer {
     }
 
     /// Says at the end of the run what a reader of the output should know.
-    pub(crate) fn say_what_was_odd(&self, quiet: bool) {
+    pub(crate) fn report_oddities(&self, quiet: bool) {
         let ambiguous = self.encoding.ambiguous();
         if ambiguous > 0 && !quiet {
             message(format_args!(
@@ -280,7 +286,7 @@ pub(crate) fn shows_headers(format: &Format) -> bool {
 }
 
 /// Says that no broker is left, and why where librdkafka knows more than that.
-pub(crate) fn say_all_down(cause: Option<&str>) {
+pub(crate) fn report_all_down(cause: Option<&str>) {
     match cause.filter(|cause| !cause.ends_with("brokers are down")) {
         Some(cause) => message(format_args!("all brokers are down, waiting: {cause}")),
         None => message("all brokers are down, waiting"),
@@ -288,10 +294,14 @@ pub(crate) fn say_all_down(cause: Option<&str>) {
 }
 
 /// Says that `--idle` ends the program; an error if no broker was there.
-pub(crate) fn say_idle(idle: Duration, is_cut_off: bool, quiet: bool) -> anyhow::Result<()> {
+pub(crate) fn report_idle(
+    idle: Duration,
+    all_brokers_down: bool,
+    quiet: bool,
+) -> anyhow::Result<()> {
     let idle = format_duration_ms(idle.as_millis() as i64);
     ensure!(
-        !is_cut_off,
+        !all_brokers_down,
         "no record for {idle}, and all brokers are down"
     );
     if !quiet {

@@ -1,9 +1,9 @@
-//! `--ack`: every line carries its position, and what the last program of the pipe acknowledges is committed.
+//! `--ack`: writes lines with positions, and commits what the last program of the pipe acknowledges.
 
-mod broken;
 mod drain;
 mod end;
-mod intake;
+mod error;
+mod line_encoder;
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use tools::ack::{
-    AckError, LineStart, Lines, Listener, ReadStart, Session, SinkKind, Source, Window, Written,
-    new_run,
+    AckError, InFlight, LineStart, LineWriter, Listener, ReadStart, Session, SinkKind, Source,
+    WriteProgress, new_run,
 };
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
@@ -22,30 +22,30 @@ use tools::kafka::group::{Member, Polled};
 use tools::kafka::types::TopicPartition;
 
 use super::share::GroupEnd;
-use super::{Teller, join, patience, stop_of_group};
+use super::{StatusReporter, drain_limit, join, stop_of_group};
 use crate::config::{Ack, Group};
 use crate::output::Encoding;
-use broken::Broken;
-use intake::Intake;
+use error::PipelineError;
+use line_encoder::LineEncoder;
 
-/// How long an idle member waits before it looks at signals and at both ends of the pipe.
+/// How often an idle member looks at signals and at the pipe.
 const IDLE_MS: i32 = 100;
 /// The same while acknowledgements are to come.
 const BUSY_MS: i32 = 5;
-/// No more is read while so much waits to be written.
+/// No more records are read while this many bytes wait to be written.
 const WAITING_BYTES: usize = 256 * 1024;
-/// `--max-inflight`, where the sink doubles what was in flight at a crash.
+/// Default of `--max-inflight` if the sink duplicates what was in flight at a crash.
 const MAX_INFLIGHT: u64 = 10_000;
-/// A commit is made for so many acknowledged records, however large the window is.
+/// Commit after this many acknowledged records, also if `--max-inflight` is larger.
 const COMMIT_RECORDS: u64 = 50_000;
-/// A commit is made after this long, if there is anything to commit.
+/// Commit after this time, if there is anything to commit.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// A full window of which nothing is acknowledged for this long means that lines are dropped or kept.
+/// A pipe that is full for this long without an acknowledgement drops or buffers lines.
 const STALLED: Duration = Duration::from_secs(30);
-/// A full window of which nothing is acknowledged for this long makes a sink hurry that keeps records back, a segment say.
-const FULL: Duration = Duration::from_millis(250);
+/// A pipe that is full for this long without an acknowledgement asks the sink to flush: it may collect a segment.
+const FLUSH_AFTER: Duration = Duration::from_millis(250);
 
-/// Reads until the end, the count, a signal or a death in the pipe.
+/// Reads until the end, the count, a signal, or until a program of the pipe dies.
 pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Result<Exit> {
     let interrupted = || signals.caught().is_some();
     let wait = config.options.first_contact;
@@ -61,16 +61,16 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
     };
     let limit = ack.max_inflight.unwrap_or(match source.kind() {
         SinkKind::Plain => MAX_INFLIGHT,
-        // What was in flight at a crash is not doubled there.
+        // These sinks do not duplicate what was in flight at a crash.
         SinkKind::Transactional | SinkKind::Segment => u64::MAX,
     });
     let stdout = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-    let run = Run {
+    let run = AckSource {
         signals,
         progress: Progress::new(config.options.verbosity >= 0, config.count),
         encoding: Encoding::new(&config.output, false),
-        lines: Some(Lines::new(stdout)),
-        window: Window::new(limit, source.kind() == SinkKind::Transactional),
+        lines: Some(LineWriter::new(stdout)),
+        in_flight: InFlight::new(limit, source.kind() == SinkKind::Transactional),
         source,
         member,
         ack,
@@ -83,11 +83,11 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
         written: 0,
         exit_at_end: config.exit_at_end,
         is_ending: false,
-        patience: patience(config),
-        teller: Teller::new(config.options.verbosity),
+        drain_limit: drain_limit(config),
+        status: StatusReporter::new(config.options.verbosity),
         group_end: GroupEnd::new(),
         committed_at: Instant::now(),
-        stirred_at: Instant::now(),
+        last_activity: Instant::now(),
         stalled_since: Instant::now(),
         full_since: Instant::now(),
         written_at: Instant::now(),
@@ -96,20 +96,20 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
     run.work_and_leave()
 }
 
-struct Run<'a> {
+struct AckSource<'a> {
     signals: &'a Signals,
     progress: Progress,
     encoding: Encoding,
     /// Standard output; closed at the end of the input.
-    lines: Option<Lines>,
-    window: Window,
+    lines: Option<LineWriter>,
+    in_flight: InFlight,
     source: Source,
     member: Member,
     ack: &'a Ack,
     name: String,
     session: Session,
     sessions: u64,
-    /// The partition of the record before: the next one is likely of the same.
+    /// The partition of the last record, likely that of the next one.
     current: Option<(TopicPartition, LineStart)>,
     /// The number of the last line.
     number: u64,
@@ -119,44 +119,44 @@ struct Run<'a> {
     exit_at_end: bool,
     /// Nothing more is read.
     is_ending: bool,
-    patience: Duration,
-    teller: Teller,
+    drain_limit: Duration,
+    status: StatusReporter,
     group_end: GroupEnd,
     committed_at: Instant,
-    /// When the sink acknowledged something last, or said that it is at work.
-    stirred_at: Instant,
-    /// Since when the window is full and nothing stirs.
+    /// When the sink last acknowledged something or sent a keep-alive.
+    last_activity: Instant,
+    /// Since when the pipe is full and the sink sends nothing.
     stalled_since: Instant,
-    /// The same, when the sink is at work but has acknowledged nothing.
+    /// Since when the pipe is full and nothing is acknowledged.
     full_since: Instant,
-    /// When a record was taken last.
+    /// When the last record was read.
     written_at: Instant,
-    /// When the member's generation was looked at last.
+    /// When the member's generation was checked last.
     checked_at: Instant,
 }
 
-impl Run<'_> {
+impl AckSource<'_> {
     fn work(&mut self) -> anyhow::Result<()> {
         while self.signals.caught().is_none() && self.left > 0 {
-            self.tend()?;
-            if self.is_through()? {
+            self.advance()?;
+            if self.is_done()? {
                 return Ok(());
             }
             self.check_generation()?;
-            let polled = if self.must_wait() {
-                self.wait_for_room();
-                self.member.attend(0)?
+            let polled = if self.is_blocked() {
+                self.wait_for_io();
+                self.member.poll_events(0)?
             } else {
                 self.read()?
             };
-            self.heed(polled)?;
+            self.handle_event(polled)?;
         }
         Ok(())
     }
 
-    /// Moves everything that can move without new records: lines out, acknowledgements in, positions to the group.
-    fn tend(&mut self) -> anyhow::Result<()> {
-        self.hear()?;
+    /// Handles acknowledgements, writes lines and commits, without reading records.
+    fn advance(&mut self) -> anyhow::Result<()> {
+        self.poll_sink()?;
         self.write()?;
         self.commit_if_due()?;
         self.progress.update(self.written, self.out_bytes());
@@ -164,29 +164,29 @@ impl Run<'_> {
     }
 
     fn out_bytes(&self) -> u64 {
-        self.lines.as_ref().map_or(0, Lines::total_bytes)
+        self.lines.as_ref().map_or(0, LineWriter::total_bytes)
     }
 
-    fn hear(&mut self) -> anyhow::Result<()> {
-        let heard = self.source.hear()?;
+    fn poll_sink(&mut self) -> anyhow::Result<()> {
+        let update = self.source.poll()?;
         let mut is_acknowledged = false;
-        for position in &heard.positions {
-            is_acknowledged |= self.window.acknowledge(position)?;
+        for position in &update.positions {
+            is_acknowledged |= self.in_flight.acknowledge(position)?;
         }
-        if let Some(number) = heard.asks_about {
+        if let Some(number) = update.queried_line {
             self.confirm(number)?;
         }
-        if is_acknowledged || !self.window.is_full() {
+        if is_acknowledged || !self.in_flight.is_full() {
             self.full_since = Instant::now();
-        } else if self.full_since.elapsed() > FULL {
-            self.source.hurry(true)?;
+        } else if self.full_since.elapsed() > FLUSH_AFTER {
+            self.source.request_flush(true)?;
         }
-        let is_news = is_acknowledged || heard.is_holding;
-        if is_news || !self.window.is_full() {
+        let is_news = is_acknowledged || update.is_working;
+        if is_news || !self.in_flight.is_full() {
             self.stalled_since = Instant::now();
         }
         if is_news {
-            self.stirred_at = Instant::now();
+            self.last_activity = Instant::now();
         }
         if self.stalled_since.elapsed() > STALLED {
             return Err(self.stalled().into());
@@ -194,27 +194,27 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Tells the sink that a line is the last one that was written, if that is so.
+    /// Confirms to the sink that a line is the last one written, if so.
     ///
-    /// The reader is looked for after the sink has received the line: a reader that has died in the midst of it, so that
-    /// the next program of the pipe saw the end of its input and ended the line, is not found any more.
+    /// The reader is checked after the sink has received the line: if the reader died within the line, so that the next
+    /// program of the pipe ended a torn line, it is gone by now.
     fn confirm(&mut self, number: u64) -> anyhow::Result<()> {
         let Some(lines) = &self.lines else {
             return Ok(());
         };
         if number != self.number || lines.waiting_bytes() > 0 {
-            // Another line comes behind it.
+            // Another line follows.
             return Ok(());
         }
         if !lines.has_reader() {
-            return Err(Broken::NoReader.into());
+            return Err(PipelineError::NoReader.into());
         }
         Ok(self.source.confirm(number)?)
     }
 
-    fn stalled(&self) -> Broken {
-        Broken::Stalled {
-            lines: self.window.in_flight(),
+    fn stalled(&self) -> PipelineError {
+        PipelineError::Stalled {
+            lines: self.in_flight.records(),
         }
     }
 
@@ -225,37 +225,37 @@ impl Run<'_> {
         let written = lines.write().map_err(|error| {
             anyhow::Error::new(error).context("cannot write to standard output")
         })?;
-        if written == Written::Closed || !lines.has_reader() {
-            return Err(Broken::NoReader.into());
+        if written == WriteProgress::Closed || !lines.has_reader() {
+            return Err(PipelineError::NoReader.into());
         }
         Ok(())
     }
 
     fn commit_if_due(&mut self) -> anyhow::Result<()> {
-        let half = (self.window.limit() / 2).clamp(1, COMMIT_RECORDS);
+        let half = (self.in_flight.limit() / 2).clamp(1, COMMIT_RECORDS);
         let is_over = self.committed_at.elapsed() >= COMMIT_INTERVAL;
-        if !is_over && self.window.acknowledged() < half {
+        if !is_over && self.in_flight.acknowledged() < half {
             return Ok(());
         }
-        let positions = self.window.to_commit();
+        let positions = self.in_flight.to_commit();
         if self.member.commit_soon(&positions)? {
-            self.window.committing(&positions);
+            self.in_flight.begin_commit(&positions);
             self.committed_at = Instant::now();
         }
         Ok(())
     }
 
-    /// Whether no record may be read now.
-    fn must_wait(&self) -> bool {
-        self.window.is_full()
+    /// Whether reading must pause.
+    fn is_blocked(&self) -> bool {
+        self.in_flight.is_full()
             || self
                 .lines
                 .as_ref()
                 .is_none_or(|lines| lines.waiting_bytes() >= WAITING_BYTES)
     }
 
-    /// Waits a moment until the sink says something or the pipe takes something.
-    fn wait_for_room(&self) {
+    /// Waits a moment for the sink or the pipe.
+    fn wait_for_io(&self) {
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.source.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
@@ -267,28 +267,28 @@ impl Run<'_> {
         {
             fds.push(PollFd::from_borrowed_fd(lines.as_fd(), PollFlags::OUT));
         }
-        // The answer to a commit makes room, and wakes nobody.
+        // The response to a commit frees capacity, but does not end the poll.
         let wait_ms = if self.member.is_committing() { 1 } else { 20 };
         let timeout = Timespec {
             tv_sec: 0,
             tv_nsec: wait_ms * 1_000_000,
         };
-        // A signal that interrupts it is looked at by the caller.
+        // The caller looks at signals.
         let _ = rustix::event::poll(&mut fds, Some(&timeout));
     }
 
     fn read(&mut self) -> anyhow::Result<Polled> {
-        let is_busy = self.window.in_flight() > 0
+        let is_busy = self.in_flight.records() > 0
             || self
                 .lines
                 .as_ref()
                 .is_some_and(|lines| lines.waiting_bytes() > 0);
         let timeout_ms = if is_busy { BUSY_MS } else { IDLE_MS };
-        let mut intake = Intake {
-            room: self.window.room().min(self.left),
+        let mut line_encoder = LineEncoder {
+            capacity: self.in_flight.capacity().min(self.left),
             encoding: &mut self.encoding,
             lines: self.lines.as_mut(),
-            window: &mut self.window,
+            in_flight: &mut self.in_flight,
             current: &mut self.current,
             number: &mut self.number,
             ack: self.ack,
@@ -297,19 +297,19 @@ impl Run<'_> {
         let mut failed = None;
         let polled = self
             .member
-            .poll(timeout_ms, |item| match intake.take(&item) {
+            .poll(timeout_ms, |item| match line_encoder.take(&item) {
                 Ok(flow) => flow,
                 Err(error) => {
                     failed = Some(error);
                     ControlFlow::Break(())
                 }
             });
-        self.written += intake.taken;
-        self.left -= intake.taken;
-        if intake.taken > 0 {
-            self.teller.is_in_contact();
+        self.written += line_encoder.taken;
+        self.left -= line_encoder.taken;
+        if line_encoder.taken > 0 {
+            self.status.is_in_contact();
             self.written_at = Instant::now();
-            self.source.hurry(false)?;
+            self.source.request_flush(false)?;
         }
         match failed {
             Some(error) => Err(error),
@@ -317,27 +317,27 @@ impl Run<'_> {
         }
     }
 
-    fn heed(&mut self, polled: Polled) -> anyhow::Result<()> {
+    fn handle_event(&mut self, polled: Polled) -> anyhow::Result<()> {
         match polled {
             Polled::Records(_) => {}
-            Polled::Committed => self.window.settle_commit(true),
+            Polled::Committed => self.in_flight.finish_commit(true),
             Polled::CommitFailed(error) => {
-                self.window.settle_commit(false);
-                if self.teller.is_verbose() {
+                self.in_flight.finish_commit(false);
+                if self.status.is_verbose() {
                     message(format_args!("positions not committed yet: {error}"));
                 }
             }
             Polled::Assigned(places) => self.assign(&places)?,
-            Polled::Revoked { places, lost } => self.give_back(&places, lost)?,
-            Polled::Trouble(error) => self.teller.say_trouble(&self.member, &error),
+            Polled::Revoked { places, lost } => self.revoke(&places, lost)?,
+            Polled::Error(error) => self.status.report_error(&self.member, &error),
         }
         Ok(())
     }
 
     fn assign(&mut self, places: &[TopicPartition]) -> anyhow::Result<()> {
-        self.teller.say_places("assigned", places);
+        self.status.report_partitions("assigned", places);
         if self.lines.is_none() {
-            self.refuse_what_is_late(places)?;
+            self.refuse_late_partitions(places)?;
         }
         let starts = if self.source.kind() == SinkKind::Segment {
             self.member.read_starts(places)
@@ -347,7 +347,7 @@ impl Run<'_> {
         self.begin_session(places, starts)
     }
 
-    /// Begins a session for records of these partitions that are read from now on.
+    /// Begins a session for the records of these partitions read from now on.
     fn begin_session(
         &mut self,
         places: &[TopicPartition],
@@ -364,12 +364,12 @@ impl Run<'_> {
         let metadata = &self.session.metadata;
         let is_empty = metadata.generation < 0 || metadata.member.is_empty();
         if is_empty && self.source.kind() == SinkKind::Transactional && !places.is_empty() {
-            return Err(Broken::NoMetadata.into());
+            return Err(PipelineError::NoMetadata.into());
         }
         self.source.begin(&self.session)?;
         self.current = None;
         for (topic, partition) in places {
-            self.window.begin(&self.session.name, topic, *partition);
+            self.in_flight.begin(&self.session.name, topic, *partition);
         }
         Ok(())
     }

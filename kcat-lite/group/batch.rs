@@ -1,4 +1,4 @@
-//! A batch of records: what it holds, its command, what became of that.
+//! A batch of records and its command.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -11,18 +11,18 @@ use tempfile::NamedTempFile;
 use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
 
-use super::guard::Guard;
+use super::child_guard::ChildGuard;
 use super::spool::Spool;
 use crate::config::Exec;
 use crate::output::records;
 
 /// A variable that would be longer is left out: the kernel takes no string over 128 KiB.
 const MAX_VARIABLE_BYTES: usize = 32 * 1024;
-/// So many partitions of a batch are named in a message.
+/// How many partitions of a batch a message names.
 const NAMED_PARTITIONS: usize = 4;
-/// The first pause before a command is tried again; each one after it is twice as long.
+/// The pause before the first retry; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// No pause is longer.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The records of one partition in a batch.
@@ -67,7 +67,7 @@ impl Batch {
         offset: i64,
         assignment: u64,
     ) -> io::Result<()> {
-        self.spool.settle()?;
+        self.spool.write_full_block()?;
         self.count += 1;
         if let Some(span) = self.spans.get_mut(place) {
             span.last = offset;
@@ -143,7 +143,7 @@ impl Batch {
         format!("{} ({first} to {last}{more})", records(self.count))
     }
 
-    /// Says in the environment of `command` what the batch holds; what is too long for it is in a file.
+    /// Sets the environment of `command`; positions that are too long for it go to a file.
     fn describe_to(&mut self, command: &mut Command) -> io::Result<()> {
         let mut topics: Vec<&str> = self.spans.keys().map(|(topic, _)| topic.as_str()).collect();
         topics.dedup();
@@ -190,7 +190,7 @@ impl Batch {
         Ok(file)
     }
 
-    fn spawn(&mut self, command: &OsStr, guard: &mut Guard) -> anyhow::Result<Child> {
+    fn spawn(&mut self, command: &OsStr, guard: &mut ChildGuard) -> anyhow::Result<Child> {
         let input = self
             .spool
             .reader()
@@ -203,7 +203,7 @@ impl Batch {
     }
 }
 
-/// What a command is at.
+/// The state of a command.
 enum State {
     Running(Child),
     Pausing(Instant),
@@ -211,13 +211,13 @@ enum State {
 
 /// How a batch ended.
 pub(super) enum Ended {
-    /// The command has taken it.
+    /// The command exited with 0.
     Done,
-    /// The command has not, and was tried as often as it may be.
+    /// The command failed, and all its retries.
     Failed(ExitStatus),
 }
 
-/// A batch in its command's hands.
+/// A batch and its running command.
 pub(super) struct Running {
     pub(super) batch: Batch,
     state: State,
@@ -229,7 +229,7 @@ impl Running {
     pub(super) fn start(
         mut batch: Batch,
         exec: &Exec,
-        guard: &mut Guard,
+        guard: &mut ChildGuard,
     ) -> anyhow::Result<Running> {
         Ok(Running {
             state: State::Running(batch.spawn(&exec.command, guard)?),
@@ -239,13 +239,13 @@ impl Running {
         })
     }
 
-    /// How the batch ended, if it has. A command that failed is started again after a pause, if it may be.
+    /// How the batch ended, if it has. Restarts a failed command after a pause, if it may.
     pub(super) fn check(
         &mut self,
         exec: &Exec,
-        guard: &mut Guard,
+        guard: &mut ChildGuard,
         may_retry: bool,
-        say_retry: impl FnOnce(ExitStatus, Duration),
+        report_retry: impl FnOnce(ExitStatus, Duration),
     ) -> anyhow::Result<Option<Ended>> {
         match &mut self.state {
             State::Running(child) => {
@@ -262,7 +262,7 @@ impl Running {
                 let pause = FIRST_PAUSE.saturating_mul(1 << self.tries.min(16));
                 let pause = pause.min(LONGEST_PAUSE);
                 self.tries += 1;
-                say_retry(status, pause);
+                report_retry(status, pause);
                 self.state = State::Pausing(Instant::now() + pause);
             }
             State::Pausing(until) if Instant::now() >= *until => {
@@ -273,12 +273,12 @@ impl Running {
         Ok(None)
     }
 
-    /// Whether the command is not running just now.
+    /// Whether the command waits for a retry.
     pub(super) fn is_between_tries(&self) -> bool {
         matches!(self.state, State::Pausing(_))
     }
 
-    /// How long to wait before the command is looked at again: a long one less often.
+    /// How long to wait before the next check, longer for a long-running command.
     pub(super) fn tick_ms(&self) -> i32 {
         (self.since.elapsed().as_millis() / 20).clamp(1, 50) as i32
     }

@@ -1,18 +1,18 @@
-//! `-G`: a member of a consumer group, and three ways to know what was dealt with.
+//! `-G`: a member of a consumer group, and three ways to know what was processed.
 //!
-//! - [`plain`]: what standard output has taken.
+//! - [`plain`]: what was written to standard output.
 //! - [`ack`]: what the last program of the pipe acknowledges.
-//! - [`exec`]: what a command has taken, a batch at a time; [`batch`] and [`spool`] are those, [`guard`] ends it
+//! - [`exec`]: what a command has taken, a batch at a time; [`batch`] and [`spool`] are those, [`child_guard`] ends it
 //!   with this program.
 
 mod ack;
 mod batch;
+mod child_guard;
 mod exec;
-mod guard;
 mod plain;
 mod share;
 mod spool;
-mod teller;
+mod status;
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ use tools::kafka::group::{Member, Membership, Stop, tune};
 
 use crate::config::{Delivery, Group};
 use crate::output::shows_headers;
-use teller::Teller;
+use status::StatusReporter;
 
-/// `max.poll.interval.ms`, where the user does not say it.
+/// Default of `max.poll.interval.ms`.
 const MAX_POLL: Duration = Duration::from_secs(300);
 
 /// Reads as a member of the group.
@@ -62,7 +62,7 @@ fn join(config: &Group, stop: Stop, signals: &Signals) -> anyhow::Result<Option<
     }
 }
 
-/// Where a member stops whose `-e` is about the work of the whole group.
+/// Where a member stops if `-e` means the end of the whole group.
 fn stop_of_group(config: &Group) -> Stop {
     if config.exit_at_end {
         Stop::AtGroupEnd
@@ -71,8 +71,8 @@ fn stop_of_group(config: &Group) -> Stop {
     }
 }
 
-/// How long partitions that the group wants back may be kept: half of what it waits for.
-fn patience(config: &Group) -> Duration {
+/// How long to drain revoked partitions: half of max.poll.interval.ms.
+fn drain_limit(config: &Group) -> Duration {
     let max_poll_ms = config.options.get("max.poll.interval.ms");
     let max_poll_ms = max_poll_ms.and_then(|ms| ms.parse().ok());
     max_poll_ms.map_or(MAX_POLL, Duration::from_millis) / 2

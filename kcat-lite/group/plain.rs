@@ -1,4 +1,4 @@
-//! `-G` alone: what standard output has taken is committed, and nothing else.
+//! `-G` alone: commits what was written to standard output.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -10,17 +10,17 @@ use tools::cli::{Exit, message};
 use tools::kafka::consume::Item;
 use tools::kafka::group::{GroupError, Member, Polled, Positions, Stop};
 
-use super::{Teller, join};
+use super::{StatusReporter, join};
 use crate::config::Group;
-use crate::ledger::Ledger;
-use crate::output::{Put, Writer, say_idle};
+use crate::offset_tracker::OffsetTracker;
+use crate::output::{PutResult, Writer, report_idle};
 
-/// How long an idle member waits before it looks at signals and at the reader of the pipe.
+/// How often an idle member looks at signals and at the pipe.
 const IDLE_MS: i32 = 100;
-/// `auto.commit.interval.ms`, where the user does not say it.
+/// Default of `auto.commit.interval.ms`.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reads as a member of the group until the end, the count, a signal, or nobody listens.
+/// Reads as a member of the group until the end, the count, a signal or a closed pipe.
 pub(super) fn run(config: &Group, signals: &Signals) -> anyhow::Result<Exit> {
     let stop = if config.exit_at_end {
         Stop::AtOwnEnd
@@ -36,13 +36,13 @@ pub(super) fn run(config: &Group, signals: &Signals) -> anyhow::Result<Exit> {
         .and_then(|ms| ms.parse().ok());
     let writer = Writer::new(&config.output)?;
     let verbosity = config.options.verbosity;
-    let mut run = Run {
+    let mut run = GroupConsumer {
         signals,
         progress: Progress::new(verbosity >= 0 && !writer.out().is_terminal(), config.count),
         writer,
-        ledger: Ledger::default(),
+        offsets: OffsetTracker::default(),
         left: config.count.unwrap_or(u64::MAX),
-        teller: Teller::new(verbosity),
+        status: StatusReporter::new(verbosity),
         keeps_trying: config.output.keep_trying,
         commit_interval: interval_ms.map_or(COMMIT_INTERVAL, Duration::from_millis),
         committed_at: Instant::now(),
@@ -51,35 +51,34 @@ pub(super) fn run(config: &Group, signals: &Signals) -> anyhow::Result<Exit> {
     };
     let result = run.read_and_leave(member);
     drop(run.progress);
-    run.writer.say_what_was_odd(verbosity < 0);
+    run.writer.report_oddities(verbosity < 0);
     signals.end_line();
     result.map(|()| run.writer.exit())
 }
 
-struct Run<'a> {
+struct GroupConsumer<'a> {
     signals: &'a Signals,
     progress: Progress,
     writer: Writer,
-    ledger: Ledger,
+    offsets: OffsetTracker,
     /// Records still to be written; `-c`.
     left: u64,
-    teller: Teller,
+    status: StatusReporter,
     keeps_trying: bool,
     commit_interval: Duration,
     committed_at: Instant,
     /// `--idle`
     idle: Option<Duration>,
-    /// Where nothing is assigned yet, no record can come.
+    /// None before the first assignment.
     last_record_at: Option<Instant>,
 }
 
-impl Run<'_> {
-    /// Whatever ended the reading: what is out is committed, and the group is left in order.
+impl GroupConsumer<'_> {
+    /// Reads; then commits what was written and leaves the group, also after an error.
     fn read_and_leave(&mut self, mut member: Member) -> anyhow::Result<()> {
         let read = self.read_all(&mut member);
-        // What came before a bad record, or before the end, is good.
         let flushed = self.flush();
-        let committed = member.commit(&self.ledger.taken());
+        let committed = member.commit(&self.offsets.written());
         member.leave();
         match read.and(flushed) {
             Err(error) if is_closed(&error) => {}
@@ -99,34 +98,33 @@ impl Run<'_> {
                 .update(self.writer.written(), self.writer.out().total_bytes());
             timeout_ms = 0;
             if is_idle {
-                // Nothing is held back, and nobody is waited for in vain.
                 self.flush()?;
-                if !self.writer.out().has_reader() || self.has_been_idle()? {
+                if !self.writer.out().has_reader() || self.is_idle_timeout()? {
                     return Ok(());
                 }
                 timeout_ms = IDLE_MS;
             }
             if self.committed_at.elapsed() >= self.commit_interval {
                 self.committed_at = Instant::now();
-                if member.commit_soon(&self.ledger.unsent())? {
-                    self.ledger.sent();
+                if member.commit_soon(&self.offsets.unsent())? {
+                    self.offsets.mark_sent();
                 }
             }
         }
         Ok(())
     }
 
-    /// Commits what is out; says whether it was still this member's. What was not is read again.
+    /// Commits what was written; returns false if the partitions were lost: their records are read again.
     fn has_committed(&mut self, member: &mut Member) -> anyhow::Result<bool> {
         self.flush()?;
-        match member.commit(&self.ledger.taken()) {
+        match member.commit(&self.offsets.written()) {
             Err(GroupError::Lost { .. }) => Ok(false),
             other => other.map(|()| true).map_err(Into::into),
         }
     }
 
-    /// Whether no record has come for as long as `--idle` says.
-    fn has_been_idle(&self) -> anyhow::Result<bool> {
+    /// Whether no record arrived for the time of `--idle`.
+    fn is_idle_timeout(&self) -> anyhow::Result<bool> {
         let is_over = |idle: &Duration| {
             let since = self.last_record_at;
             since.is_some_and(|since| since.elapsed() >= *idle)
@@ -134,11 +132,11 @@ impl Run<'_> {
         let Some(idle) = self.idle.filter(is_over) else {
             return Ok(false);
         };
-        say_idle(idle, self.teller.is_cut_off(), self.teller.is_quiet())?;
+        report_idle(idle, self.status.all_brokers_down(), self.status.is_quiet())?;
         Ok(true)
     }
 
-    /// Writes what has arrived, or does what the group asks; says whether there was nothing to do.
+    /// Writes what has arrived or handles an event; returns whether there was neither.
     fn step(&mut self, member: &mut Member, timeout_ms: i32) -> anyhow::Result<bool> {
         let mut failed = None;
         let polled = member.poll(timeout_ms, |item| match self.take(&item) {
@@ -155,17 +153,17 @@ impl Run<'_> {
             Ok(Polled::Records(records)) => return Ok(records == 0),
             Ok(Polled::Assigned(places)) => {
                 self.last_record_at = Some(Instant::now());
-                self.teller.say_places("assigned", &places);
+                self.status.report_partitions("assigned", &places);
             }
-            Ok(Polled::Revoked { places, lost }) => self.give_back(member, &places, lost)?,
+            Ok(Polled::Revoked { places, lost }) => self.revoke(member, &places, lost)?,
             Ok(Polled::Committed) => {}
             Ok(Polled::CommitFailed(error)) => {
-                self.ledger.send_again();
-                if self.teller.is_verbose() {
+                self.offsets.reset_sent();
+                if self.status.is_verbose() {
                     message(format_args!("positions not committed yet: {error}"));
                 }
             }
-            Ok(Polled::Trouble(error)) => self.teller.say_trouble(member, &error),
+            Ok(Polled::Error(error)) => self.status.report_error(member, &error),
             Err(error) if self.keeps_trying => message(&error),
             Err(error) => return Err(error.into()),
         }
@@ -173,7 +171,7 @@ impl Run<'_> {
     }
 
     fn take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
-        self.teller.is_in_contact();
+        self.status.is_in_contact();
         match *item {
             Item::Record(record) => {
                 let put = self.writer.put(record)?;
@@ -183,8 +181,8 @@ impl Run<'_> {
                     anyhow::bail!("a record without a place");
                 };
                 let end_byte = self.writer.out().total_bytes();
-                self.ledger.note(topic, partition, offset + 1, end_byte);
-                if put == Put::Taken {
+                self.offsets.add(topic, partition, offset + 1, end_byte);
+                if put == PutResult::Written {
                     self.last_record_at = Some(Instant::now());
                     self.flush_if_due()?;
                     self.left -= 1;
@@ -195,10 +193,10 @@ impl Run<'_> {
                 partition,
                 offset,
             } => {
-                // Transaction markers behind the last record need not be read again.
+                // Transaction markers after the last record need not be read again.
                 let end_byte = self.writer.out().total_bytes();
-                self.ledger.note(topic, partition, offset, end_byte);
-                if !self.teller.is_quiet() {
+                self.offsets.add(topic, partition, offset, end_byte);
+                if !self.status.is_quiet() {
                     self.flush()?;
                     message(format_args!(
                         "reached the end of {topic} [{partition}] at offset {offset}"
@@ -215,21 +213,21 @@ impl Run<'_> {
 
     fn flush(&mut self) -> anyhow::Result<()> {
         let result = self.writer.flush(self.signals);
-        self.ledger.settle(self.writer.out().taken_bytes());
+        self.offsets.advance(self.writer.out().taken_bytes());
         Ok(result?)
     }
 
     fn flush_if_due(&mut self) -> anyhow::Result<()> {
         let result = self.writer.flush_if_due(self.signals);
         if !matches!(result, Ok(false)) {
-            self.ledger.settle(self.writer.out().taken_bytes());
+            self.offsets.advance(self.writer.out().taken_bytes());
         }
         result?;
         Ok(())
     }
 
-    /// The group takes partitions away: what is out is committed before they go.
-    fn give_back(
+    /// Commits what was written of the revoked partitions before it releases them.
+    fn revoke(
         &mut self,
         member: &mut Member,
         places: &[(String, i32)],
@@ -241,15 +239,15 @@ impl Run<'_> {
                 "the group has given this member's partitions away; records written since the last commit come again",
             );
         } else {
-            let mut positions: Positions = self.ledger.taken();
+            let mut positions: Positions = self.offsets.written();
             positions.retain(|place, _| places.contains(place));
             if let Err(error) = member.commit(&positions) {
-                // Whoever gets the partitions reads those records again: nothing is lost.
+                // The next member reads those records again: nothing is lost.
                 message(error);
             }
         }
-        self.ledger.forget(places);
-        self.teller.say_places("revoked", places);
+        self.offsets.forget(places);
+        self.status.report_partitions("revoked", places);
         member.release()?;
         flushed
     }

@@ -1,14 +1,14 @@
-//! `-e` where what counts is what the whole group has dealt with.
+//! `-e` of a group: whether all of its members together have reached the end.
 
 use std::time::{Duration, Instant};
 
 use tools::kafka::group::{GroupError, Member};
 use tools::kafka::types::TopicPartition;
 
-/// How often the group is asked how far it is.
+/// How often to fetch the group's committed offsets.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
-/// Asks the group now and then how far it is.
+/// Checks whether the group's committed offsets have reached the end.
 pub(super) struct GroupEnd {
     asked: Option<Instant>,
 }
@@ -18,7 +18,7 @@ impl GroupEnd {
         GroupEnd { asked: None }
     }
 
-    /// Whether everything that was there at the start is committed, or, as `is_mine` says, under way in this member's hands.
+    /// Whether everything up to the end noted at the start is committed, or in flight here as `is_mine` says.
     pub(super) fn is_reached(
         &mut self,
         member: &Member,

@@ -37,7 +37,7 @@ impl Spool {
         })
     }
 
-    /// Where to append; [`Spool::settle`] afterwards.
+    /// Where to append; [`Spool::write_full_block`] afterwards.
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
@@ -48,7 +48,7 @@ impl Spool {
     }
 
     /// Writes a block that is full.
-    pub(super) fn settle(&mut self) -> io::Result<()> {
+    pub(super) fn write_full_block(&mut self) -> io::Result<()> {
         if self.buffer.len() >= BLOCK_BYTES {
             self.write_out()?;
         }
@@ -106,7 +106,7 @@ mod tests {
         let blocks = MEMORY_BYTES / BLOCK_BYTES as u64 + 2;
         for _ in 0..blocks {
             spool.buffer().extend_from_slice(&block);
-            spool.settle().expect("written");
+            spool.write_full_block().expect("written");
         }
         assert!(!spool.is_in_memory);
         let mut reader = spool.reader().expect("a reader");

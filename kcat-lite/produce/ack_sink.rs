@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use tools::ack::{AckError, AckTracker, Arrival, DeliveryTag, Line, Sink, SinkKind};
+use tools::ack::{AckError, AckTracker, Arrival, DeliveryTag, ReceivedLine, Sink, SinkKind};
 use tools::cli::stdin::{Filled, Input};
 use tools::cli::{Exit, message};
 use tools::kafka::client::ContactError;
@@ -142,7 +142,7 @@ impl AckSink {
         Ok(())
     }
 
-    fn send_line(&mut self, line: Line<'_>) -> anyhow::Result<()> {
+    fn send_line(&mut self, line: ReceivedLine<'_>) -> anyhow::Result<()> {
         if self.transaction.is_some() {
             self.add_line(&line)?;
         }

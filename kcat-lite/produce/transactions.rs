@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tools::ack::{Line, Session};
+use tools::ack::{ReceivedLine, Session};
 use tools::cli::message;
 use tools::kafka::group::Positions;
 
@@ -55,7 +55,7 @@ impl Transaction {
 
 impl AckSink {
     /// Adds a line to the open transaction, or begins another one.
-    pub(super) fn add_line(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
+    pub(super) fn add_line(&mut self, line: &ReceivedLine<'_>) -> anyhow::Result<()> {
         let (Some(transaction), Some(sink)) = (&mut self.transaction, &self.sink) else {
             return Ok(());
         };

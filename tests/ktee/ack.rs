@@ -86,11 +86,11 @@ impl Pipe {
 
     /// What the ktee has said, which is told that the last line is the last one if it asks.
     fn hear(&mut self) -> Vec<Position> {
-        let heard = self.source.hear().unwrap();
-        if heard.asks_about == Some(self.number) {
+        let update = self.source.poll().unwrap();
+        if update.queried_line == Some(self.number) {
             self.source.confirm(self.number).unwrap();
         }
-        heard.positions
+        update.positions
     }
 
     /// Waits until this offset is acknowledged.
@@ -140,7 +140,7 @@ fn a_position_is_acknowledged_when_its_segment_is_durable_and_not_before() {
     assert_eq!(segments(&folder.join("b")).len(), 2);
     assert_eq!(pipe.acknowledged(), []);
     // The source wants its partitions back, or is at its end: what is there becomes a segment.
-    pipe.source.hurry(true).unwrap();
+    pipe.source.request_flush(true).unwrap();
     pipe.wait_for("s", 24);
     assert_eq!(segments(&folder.join("b")).len(), 3);
     pipe.source.end(25, Vec::new()).unwrap();
@@ -213,8 +213,8 @@ fn a_backup_that_fails_ends_the_pipe_and_acknowledges_nothing_more() {
         .stderr_has("b/topics/t/partition=0");
     assert!(
         pipe.source
-            .hear()
-            .map_or(true, |heard| heard.positions.is_empty())
+            .poll()
+            .map_or(true, |update| update.positions.is_empty())
     );
 }
 
@@ -278,7 +278,7 @@ fn what_the_source_has_passed_between_two_runs_is_no_hole_and_what_was_deleted_i
     let mut pipe = Pipe::start(&folder, &["-q", "b/"]);
     pipe.begin_at("one", Some((0, 0)));
     pipe.write("one", &lines("t", 0, 10));
-    pipe.source.hurry(true).unwrap();
+    pipe.source.request_flush(true).unwrap();
     pipe.wait_for("one", 9);
     // Offset 10 is a marker; the next session of the run begins behind it, and at another marker.
     let one = position("one", 11);

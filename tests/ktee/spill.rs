@@ -298,12 +298,12 @@ fn a_spilled_record_is_acknowledged_once_it_is_in_the_file() {
         let until = Instant::now() + LIMIT;
         loop {
             assert!(Instant::now() < until, "{offset} is not acknowledged");
-            let heard = source.hear().unwrap();
-            is_holding |= heard.is_holding;
-            if let Some(number) = heard.asks_about {
+            let update = source.poll().unwrap();
+            is_holding |= update.is_working;
+            if let Some(number) = update.queried_line {
                 source.confirm(number).unwrap();
             }
-            if heard.positions.contains(&position(offset)) {
+            if update.positions.contains(&position(offset)) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(5));

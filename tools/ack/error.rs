@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::reader::Disorder;
+use super::reader::OutOfOrder;
 
 /// Why one end of the socket can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,7 @@ pub enum AckError {
     Stray(String),
     /// Lines that are lost, repeated, or in another order.
     #[error(transparent)]
-    Disorder(#[from] Disorder),
+    OutOfOrder(#[from] OutOfOrder),
     /// The input ended before what the source wrote last.
     #[error(
         "the input ended before the last line that the source wrote: a program between died, or leaves lines out"

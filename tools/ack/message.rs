@@ -1,4 +1,4 @@
-//! What the two ends say to each other: one JSON object a line.
+//! The messages between the two ends: one JSON object a line.
 
 use serde_json::{Value, json};
 
@@ -11,11 +11,11 @@ const VERSION: u64 = 2;
 /// What a sink does with what it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SinkKind {
-    /// Makes each record durable by itself; after a crash some are doubled.
+    /// Makes each record durable by itself; after a crash some are duplicated.
     Plain,
     /// Commits output and positions in one transaction; the source commits nothing.
     Transactional,
-    /// Writes segments whose names are their positions, so that nothing is doubled.
+    /// Writes segments whose names are their positions, so that nothing is duplicated.
     Segment,
 }
 
@@ -70,15 +70,15 @@ pub struct ReadStart {
     pub log_start: i64,
 }
 
-/// What the source says.
+/// What the source sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SourceWord {
+pub(super) enum SourceMessage {
     /// First of all; the name of the run.
     Greeting(String),
     /// Lines of this session may come from now on.
     Session(Session),
-    /// Whether what is durable is waited for.
-    Hurry(bool),
+    /// Whether the sink should flush what it collects.
+    RequestFlush(bool),
     /// No more lines come of these; behind what was acknowledged of them there is nothing before these positions.
     Released(Vec<StreamKey>, Vec<Position>),
     /// The line of this number is the last one that was written so far, and standard output still had a reader when the
@@ -90,9 +90,9 @@ pub(super) enum SourceWord {
     Done,
 }
 
-/// What the sink says.
+/// What the sink sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SinkWord {
+pub(super) enum SinkMessage {
     /// First of all.
     Greeting(SinkKind),
     /// Everything up to these is durable.
@@ -103,11 +103,11 @@ pub(super) enum SinkWord {
     Holding,
 }
 
-impl SourceWord {
+impl SourceMessage {
     pub(super) fn value(&self) -> Value {
         match self {
-            SourceWord::Greeting(run) => json!({ "ack": VERSION, "run": run }),
-            SourceWord::Session(session) => json!({
+            SourceMessage::Greeting(run) => json!({ "ack": VERSION, "run": run }),
+            SourceMessage::Session(session) => json!({
                 "session": session.name,
                 "group": session.metadata.group,
                 "generation": session.metadata.generation,
@@ -117,25 +117,25 @@ impl SourceWord {
                 "starts": session.starts.iter().map(ReadStart::value).collect::<Vec<_>>(),
                 "partitions": session.partition_counts,
             }),
-            SourceWord::Hurry(yes) => json!({ "hurry": yes }),
-            SourceWord::Released(keys, passed) => {
+            SourceMessage::RequestFlush(yes) => json!({ "hurry": yes }),
+            SourceMessage::Released(keys, passed) => {
                 let keys: Vec<String> = keys.iter().map(StreamKey::to_string).collect();
                 json!({ "released": keys, "passed": texts(passed) })
             }
-            SourceWord::Last(number) => json!({ "last": number }),
-            SourceWord::End(number, passed) => json!({ "end": number, "passed": texts(passed) }),
-            SourceWord::Done => json!({ "done": true }),
+            SourceMessage::Last(number) => json!({ "last": number }),
+            SourceMessage::End(number, passed) => json!({ "end": number, "passed": texts(passed) }),
+            SourceMessage::Done => json!({ "done": true }),
         }
     }
 
-    pub(super) fn parse(line: &[u8]) -> Option<SourceWord> {
+    pub(super) fn parse(line: &[u8]) -> Option<SourceMessage> {
         let value: Value = serde_json::from_slice(line).ok()?;
         let (name, first) = value.as_object()?.iter().next()?;
         Some(match name.as_str() {
             "ack" if first.as_u64() == Some(VERSION) => {
-                SourceWord::Greeting(text(value.get("run")?)?)
+                SourceMessage::Greeting(text(value.get("run")?)?)
             }
-            "session" => SourceWord::Session(Session {
+            "session" => SourceMessage::Session(Session {
                 name: text(first)?,
                 metadata: GroupMetadata {
                     group: text(value.get("group")?)?,
@@ -148,53 +148,53 @@ impl SourceWord {
                 starts: list(value.get("starts"), ReadStart::parse)?,
                 partition_counts: value.get("partitions").map_or(Some(Vec::new()), places)?,
             }),
-            "hurry" => SourceWord::Hurry(first.as_bool()?),
+            "hurry" => SourceMessage::RequestFlush(first.as_bool()?),
             "released" => {
                 let parse = |key: &Value| StreamKey::parse(key.as_str()?.as_bytes());
                 let keys = first.as_array()?.iter().map(parse);
-                SourceWord::Released(
+                SourceMessage::Released(
                     keys.collect::<Option<_>>()?,
                     list(value.get("passed"), position)?,
                 )
             }
-            "last" => SourceWord::Last(first.as_u64()?),
-            "end" => SourceWord::End(first.as_u64()?, list(value.get("passed"), position)?),
-            "done" => SourceWord::Done,
+            "last" => SourceMessage::Last(first.as_u64()?),
+            "end" => SourceMessage::End(first.as_u64()?, list(value.get("passed"), position)?),
+            "done" => SourceMessage::Done,
             _ => return None,
         })
     }
 }
 
-impl SinkWord {
+impl SinkMessage {
     pub(super) fn value(&self) -> Value {
         match self {
-            SinkWord::Greeting(kind) => json!({ "ack": VERSION, "sink": kind.name() }),
-            SinkWord::Durable(positions) => {
+            SinkMessage::Greeting(kind) => json!({ "ack": VERSION, "sink": kind.name() }),
+            SinkMessage::Durable(positions) => {
                 json!({ "durable": texts(positions) })
             }
-            SinkWord::IsLast(number) => json!({ "last": number }),
-            SinkWord::Holding => json!({ "holding": true }),
+            SinkMessage::IsLast(number) => json!({ "last": number }),
+            SinkMessage::Holding => json!({ "holding": true }),
         }
     }
 
-    pub(super) fn parse(line: &[u8]) -> Option<SinkWord> {
+    pub(super) fn parse(line: &[u8]) -> Option<SinkMessage> {
         let value: Value = serde_json::from_slice(line).ok()?;
         let (name, first) = value.as_object()?.iter().next()?;
         Some(match name.as_str() {
             "ack" if first.as_u64() == Some(VERSION) => {
                 let kinds = [SinkKind::Plain, SinkKind::Transactional, SinkKind::Segment];
                 let named = value.get("sink")?.as_str()?;
-                SinkWord::Greeting(kinds.into_iter().find(|kind| kind.name() == named)?)
+                SinkMessage::Greeting(kinds.into_iter().find(|kind| kind.name() == named)?)
             }
-            "durable" => SinkWord::Durable(list(Some(first), position)?),
-            "last" => SinkWord::IsLast(first.as_u64()?),
-            "holding" => SinkWord::Holding,
+            "durable" => SinkMessage::Durable(list(Some(first), position)?),
+            "last" => SinkMessage::IsLast(first.as_u64()?),
+            "holding" => SinkMessage::Holding,
             _ => return None,
         })
     }
 }
 
-/// What is wrong with a greeting that can't be [parsed](SinkWord::parse): another version, or no greeting.
+/// What is wrong with a greeting that can't be [parsed](SinkMessage::parse): another version, or no greeting.
 pub(super) fn refusal(greeting: &[u8]) -> AckError {
     let value: Option<Value> = serde_json::from_slice(greeting).ok();
     let version = value.and_then(|value| value.get("ack")?.as_u64());

@@ -18,13 +18,13 @@
 //! is durable. A position that is repeated on several lines counts with the
 //! last of them; [`AckTracker`] knows that. A session begins with each
 //! assignment of partitions and has a name of its own in every run, so that
-//! nothing of an old run or of an old assignment is ever taken ([`Window`]).
+//! nothing of an old run or of an old assignment is ever taken ([`InFlight`]).
 //! Lines of a session that was released are passed over, however late they come.
 //!
 //! # What is whole
 //! The number counts the lines of a source from 1, whatever session they are
 //! of. So the sink sees at once where lines were lost, repeated or brought into
-//! another order ([`Disorder`]), and nothing behind that place is used.
+//! another order ([`OutOfOrder`]), and nothing behind that place is used.
 //!
 //! A member of the pipe that dies may leave a torn line, and the next program
 //! may end it as if it were whole: `awk` does. Therefore the last line that has
@@ -94,9 +94,10 @@
 //! Nothing here knows Kafka beyond these names, and nothing here blocks but
 //! where it says so.
 
+mod connection;
 mod error;
-mod lines;
-mod link;
+mod in_flight;
+mod line_writer;
 mod message;
 mod position;
 mod reader;
@@ -105,14 +106,13 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod tracker;
-mod window;
 
 pub use error::AckError;
-pub use lines::{Lines, Written};
+pub use in_flight::InFlight;
+pub use line_writer::{LineWriter, WriteProgress};
 pub use message::{GroupMetadata, ReadStart, Session, SinkKind};
 pub use position::{LineStart, Position, Shape, StreamKey};
-pub use reader::{Disorder, Line};
+pub use reader::{OutOfOrder, ReceivedLine};
 pub use sink::{Arrival, Sink};
-pub use source::{Heard, Listener, Source, new_run};
+pub use source::{Listener, SinkUpdate, Source, new_run};
 pub use tracker::{AckTracker, DeliveryTag};
-pub use window::Window;

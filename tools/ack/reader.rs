@@ -13,7 +13,7 @@ use super::position::{Parts, Shape, Split, StreamKey, no_position};
 
 /// A line that was received whole.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct ReceivedLine<'a> {
     /// Which stream it is of: a number from 0, in the order in which streams have come.
     pub stream: usize,
     /// The offset of the record that it comes from.
@@ -30,11 +30,11 @@ pub struct Line<'a> {
 /// Lines that are not in the order in which the source wrote them, or not all there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {came} of the source came where line {expected} was expected: what stands between must keep the order of the \
+    "line {received} of the source came where line {expected} was expected: what stands between must keep the order of the \
      lines and lose none (to drop a record print its position alone)"
 )]
-pub struct Disorder {
-    came: u64,
+pub struct OutOfOrder {
+    received: u64,
     expected: u64,
 }
 
@@ -43,14 +43,14 @@ pub struct Disorder {
 pub(super) struct LineReader {
     shape: Shape,
     /// Sessions by name; that of each stream of theirs by `topic:partition`.
-    sessions: HashMap<Vec<u8>, Known>,
+    sessions: HashMap<Vec<u8>, ReadSession>,
     streams: Vec<Stream>,
     /// The stream of the line located last: the next one is likely of the same.
     current: Option<usize>,
     /// The line handed over last.
-    last: Option<Place>,
+    last: Option<LineId>,
     /// What is known of the first line that was not handed over.
-    ahead: Option<Located>,
+    ahead: Option<ParsedLine>,
     /// How many bytes of the line behind it hold no newline.
     searched: usize,
     /// Whether a position was repeated: the transform multiplies.
@@ -58,7 +58,7 @@ pub(super) struct LineReader {
 }
 
 #[derive(Debug)]
-struct Known {
+struct ReadSession {
     session: Session,
     streams: HashMap<Vec<u8>, usize>,
 }
@@ -74,7 +74,7 @@ struct Stream {
 
 /// Which line, of which record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct LineId {
     number: u64,
     stream: usize,
     offset: i64,
@@ -82,8 +82,8 @@ struct Place {
 
 /// A line of which all but the record was looked at.
 #[derive(Debug)]
-struct Located {
-    place: Place,
+struct ParsedLine {
+    place: LineId,
     split: Split,
     /// Its length, newline and all.
     bytes: usize,
@@ -105,17 +105,17 @@ impl LineReader {
 
     /// Lines of this session may come from now on.
     pub(super) fn begin(&mut self, session: Session) {
-        let known = Known {
+        let read_session = ReadSession {
             streams: HashMap::new(),
             session,
         };
-        let name = known.session.name.clone().into_bytes();
-        self.sessions.insert(name, known);
+        let name = read_session.session.name.clone().into_bytes();
+        self.sessions.insert(name, read_session);
     }
 
     pub(super) fn session(&self, stream: usize) -> Option<&Session> {
-        let known = self.sessions.get(&self.streams.get(stream)?.session)?;
-        Some(&known.session)
+        let read_session = self.sessions.get(&self.streams.get(stream)?.session)?;
+        Some(&read_session.session)
     }
 
     pub(super) fn key(&self, stream: usize) -> &StreamKey {
@@ -142,17 +142,17 @@ impl LineReader {
         buffer: &'a [u8],
         used: &mut usize,
         may_use_last: impl Fn(u64) -> bool,
-    ) -> Result<Option<Line<'a>>, AckError> {
+    ) -> Result<Option<ReceivedLine<'a>>, AckError> {
         loop {
             let rest = &buffer[*used..];
             let first = match self.ahead.take() {
                 Some(first) => first,
-                None => match self.locate(rest, self.last)? {
+                None => match self.parse_line(rest, self.last)? {
                     Some(first) => first,
                     None => return Ok(None),
                 },
             };
-            let next = self.locate(&rest[first.bytes..], Some(first.place))?;
+            let next = self.parse_line(&rest[first.bytes..], Some(first.place))?;
             if next.is_none() && !may_use_last(first.place.number) {
                 self.ahead = Some(first);
                 return Ok(None);
@@ -164,7 +164,7 @@ impl LineReader {
                 continue;
             }
             let line = &rest[..first.bytes];
-            return Ok(Some(Line {
+            return Ok(Some(ReceivedLine {
                 stream: first.place.stream,
                 offset: first.place.offset,
                 position: &line[first.split.position.clone()],
@@ -176,7 +176,11 @@ impl LineReader {
 
     /// Looks at the first line of `rest`, which comes behind `before`; `None` if it has no end yet.
     #[inline]
-    fn locate(&mut self, rest: &[u8], before: Option<Place>) -> Result<Option<Located>, AckError> {
+    fn parse_line(
+        &mut self,
+        rest: &[u8],
+        before: Option<LineId>,
+    ) -> Result<Option<ParsedLine>, AckError> {
         let Some(found) = memchr::memchr(b'\n', rest.get(self.searched..).unwrap_or_default())
         else {
             self.searched = rest.len();
@@ -187,7 +191,7 @@ impl LineReader {
         let split = Split::of(line, self.shape)?;
         let position = &line[split.position.clone()];
         let parts = Parts::of(position).ok_or_else(|| no_position(line))?;
-        let place = Place {
+        let place = LineId {
             number: parts.number,
             stream: self.stream(&parts)?,
             offset: parts.offset,
@@ -195,12 +199,12 @@ impl LineReader {
         let expected = before.map_or(1, |before| before.number + 1);
         if place.number != expected {
             if before != Some(place) {
-                let came = place.number;
-                return Err(Disorder { came, expected }.into());
+                let received = place.number;
+                return Err(OutOfOrder { received, expected }.into());
             }
             self.repeats = true;
         }
-        Ok(Some(Located {
+        Ok(Some(ParsedLine {
             place,
             split,
             bytes: newline + 1,
@@ -227,18 +231,18 @@ impl LineReader {
     /// The number of a stream that the source has begun.
     #[cold]
     fn find(&mut self, session: &[u8], place: &[u8]) -> Option<usize> {
-        let known = self.sessions.get_mut(session)?;
-        if let Some(stream) = known.streams.get(place) {
+        let read_session = self.sessions.get_mut(session)?;
+        if let Some(stream) = read_session.streams.get(place) {
             return Some(*stream);
         }
         let key = StreamKey::parse(&[session, b":", place].concat())?;
         let is_member =
             |(topic, partition): &(String, i32)| *topic == key.topic && *partition == key.partition;
-        if !known.session.places.iter().any(is_member) {
+        if !read_session.session.places.iter().any(is_member) {
             return None;
         }
         let number = self.streams.len();
-        known.streams.insert(place.to_vec(), number);
+        read_session.streams.insert(place.to_vec(), number);
         self.streams.push(Stream {
             key,
             session: session.to_vec(),

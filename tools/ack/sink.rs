@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::AckError;
-use super::link::{Link, TICK_MS};
-use super::message::{Session, SinkKind, SinkWord, SourceWord, refusal};
+use super::connection::{Connection, TICK_MS};
+use super::message::{Session, SinkKind, SinkMessage, SourceMessage, refusal};
 use super::position::{Position, Shape, StreamKey};
-use super::reader::{Line, LineReader};
+use super::reader::{LineReader, ReceivedLine};
 
 /// How long an end that has connected may take to greet.
 const GREETING: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ pub enum Arrival {
 
 /// The sink's end of the connection.
 pub struct Sink {
-    link: Link,
+    connection: Connection,
     reader: LineReader,
     is_flush_requested: bool,
     released: Vec<StreamKey>,
@@ -74,11 +74,11 @@ impl Sink {
             }
             // Absent, left over from a killed run, or that of a pipe that is just ending: the source comes yet.
             if let Ok(stream) = UnixStream::connect(path)
-                && let Ok(mut link) = Link::new(stream)
+                && let Ok(mut connection) = Connection::new(stream)
             {
-                link.say(&SinkWord::Greeting(kind).value());
-                match link.wait(GREETING, interrupted) {
-                    Some(line) => return Sink::greeted(link, shape, &line),
+                connection.send(&SinkMessage::Greeting(kind).value());
+                match connection.wait(GREETING, interrupted) {
+                    Some(line) => return Sink::greeted(connection, shape, &line),
                     None if interrupted() => return Err(AckError::Interrupted),
                     None => {}
                 }
@@ -93,10 +93,10 @@ impl Sink {
         }
     }
 
-    fn greeted(link: Link, shape: Shape, greeting: &[u8]) -> Result<Sink, AckError> {
-        match SourceWord::parse(greeting) {
-            Some(SourceWord::Greeting(_)) => Ok(Sink {
-                link,
+    fn greeted(connection: Connection, shape: Shape, greeting: &[u8]) -> Result<Sink, AckError> {
+        match SourceMessage::parse(greeting) {
+            Some(SourceMessage::Greeting(_)) => Ok(Sink {
+                connection,
                 reader: LineReader::new(shape),
                 is_flush_requested: false,
                 released: Vec::new(),
@@ -127,34 +127,34 @@ impl Sink {
             self.arrived_at = Instant::now();
         }
         self.send_durable();
-        while let Some(line) = self.link.next() {
+        while let Some(line) = self.connection.next() {
             self.note(&line)?;
         }
-        if self.link.is_over() && !self.is_done {
+        if self.connection.is_over() && !self.is_done {
             return Err(AckError::SourceGone);
         }
         Ok(())
     }
 
     fn note(&mut self, line: &[u8]) -> Result<(), AckError> {
-        match SourceWord::parse(line) {
-            Some(SourceWord::Session(session)) => {
+        match SourceMessage::parse(line) {
+            Some(SourceMessage::Session(session)) => {
                 self.begun.push(session.clone());
                 self.reader.begin(session);
             }
-            Some(SourceWord::Hurry(yes)) => self.is_flush_requested = yes,
-            Some(SourceWord::Released(keys, passed)) => {
+            Some(SourceMessage::RequestFlush(yes)) => self.is_flush_requested = yes,
+            Some(SourceMessage::Released(keys, passed)) => {
                 self.released.extend(keys);
                 self.passed.extend(passed);
             }
-            Some(SourceWord::Last(number)) => self.confirmed = Some(number),
-            Some(SourceWord::End(number, passed)) => {
+            Some(SourceMessage::Last(number)) => self.confirmed = Some(number),
+            Some(SourceMessage::End(number, passed)) => {
                 self.passed.extend(passed);
                 self.end = Some(number);
                 self.is_flush_requested = true;
             }
-            Some(SourceWord::Done) => self.is_done = true,
-            Some(SourceWord::Greeting(_)) | None => {
+            Some(SourceMessage::Done) => self.is_done = true,
+            Some(SourceMessage::Greeting(_)) | None => {
                 return Err(AckError::Protocol(
                     String::from_utf8_lossy(line).into_owned(),
                 ));
@@ -178,7 +178,7 @@ impl Sink {
         &mut self,
         buffer: &'a [u8],
         used: &mut usize,
-    ) -> Result<Option<Line<'a>>, AckError> {
+    ) -> Result<Option<ReceivedLine<'a>>, AckError> {
         let (arrival, end, confirmed) = (self.arrival, self.end, self.confirmed);
         let may_use_last = |number| {
             let is_last = end == Some(number);
@@ -204,8 +204,8 @@ impl Sink {
             && self.arrived_at.elapsed() >= ASK_AFTER
         {
             self.asked = held;
-            let question = held.map(SinkWord::IsLast);
-            question.map(|question| self.link.say(&question.value()));
+            let question = held.map(SinkMessage::IsLast);
+            question.map(|question| self.connection.send(&question.value()));
         }
     }
 
@@ -282,7 +282,7 @@ impl Sink {
 
     /// Sends what is durable, unless the socket is still full of what was sent before.
     fn send_durable(&mut self) {
-        if !self.link.push() || self.unsent.is_empty() {
+        if !self.connection.push() || self.unsent.is_empty() {
             return;
         }
         let unsent = std::mem::take(&mut self.unsent).into_iter();
@@ -290,17 +290,17 @@ impl Sink {
             key: self.reader.key(stream).clone(),
             offset,
         });
-        let durable = SinkWord::Durable(positions.collect());
-        self.link.say(&durable.value());
+        let durable = SinkMessage::Durable(positions.collect());
+        self.connection.send(&durable.value());
     }
 
     /// Says now and then that what was received is not durable yet because of what this sink waits for, a cluster say.
     ///
     /// To be called often while that is so: a source that hears nothing takes it that lines are dropped on their way.
     pub fn keep_alive(&mut self) {
-        if self.kept_alive_at.elapsed() >= KEEP_ALIVE && self.link.push() {
+        if self.kept_alive_at.elapsed() >= KEEP_ALIVE && self.connection.push() {
             self.kept_alive_at = Instant::now();
-            self.link.say(&SinkWord::Holding.value());
+            self.connection.send(&SinkMessage::Holding.value());
         }
     }
 
@@ -325,7 +325,10 @@ impl Sink {
                 return Err(AckError::Interrupted);
             }
             self.poll(Arrival::End)?;
-            if let Some(line) = self.link.wait(Duration::from_millis(100), interrupted) {
+            if let Some(line) = self
+                .connection
+                .wait(Duration::from_millis(100), interrupted)
+            {
                 self.note(&line)?;
             }
         }
@@ -335,6 +338,6 @@ impl Sink {
 
 impl AsFd for Sink {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link.as_fd()
+        self.connection.as_fd()
     }
 }

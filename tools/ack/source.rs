@@ -1,4 +1,4 @@
-//! The source's end: the socket's file, the one sink that connects, what is said to it and heard from it.
+//! The source's end: the socket, the one sink that connects, messages to it and from it.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use rustix::fs::Mode;
 
 use super::AckError;
-use super::link::{Link, TICK_MS};
-use super::message::{Session, SinkKind, SinkWord, SourceWord, refusal};
+use super::connection::{Connection, TICK_MS};
+use super::message::{Session, SinkKind, SinkMessage, SourceMessage, refusal};
 use super::position::{Position, StreamKey};
 
-/// How long a connection may take to say who it is.
+/// How long a connection may take to send its greeting.
 const GREETING: Duration = Duration::from_secs(2);
-/// A message that the socket does not take for so long has nobody who reads it.
+/// A sink that does not read for this long is gone.
 const UNREAD: Duration = Duration::from_secs(10);
 
 /// A name for this run that no other run has: a number, because a program that changes words of a line may meet any of them.
@@ -89,21 +89,21 @@ impl Listener {
                 std::thread::sleep(Duration::from_millis(TICK_MS / 4));
                 continue;
             };
-            let Ok(mut link) = Link::new(stream) else {
+            let Ok(mut connection) = Connection::new(stream) else {
                 continue;
             };
-            link.say(&SourceWord::Greeting(run.to_owned()).value());
+            connection.send(&SourceMessage::Greeting(run.to_owned()).value());
             // Whoever only looks whether somebody listens says nothing, and closes.
-            let greeting = link.wait(GREETING, interrupted);
+            let greeting = connection.wait(GREETING, interrupted);
             let Some(greeting) = greeting else {
                 continue;
             };
-            match SinkWord::parse(&greeting) {
-                Some(SinkWord::Greeting(kind)) => {
+            match SinkMessage::parse(&greeting) {
+                Some(SinkMessage::Greeting(kind)) => {
                     return Ok(Source {
-                        link,
+                        connection,
                         kind,
-                        is_hurried: false,
+                        is_flush_requested: false,
                         listener: self,
                     });
                 }
@@ -154,22 +154,22 @@ fn remove_stale(path: &Path) -> Result<bool, AckError> {
     }
 }
 
-/// What a sink has said.
+/// What a sink has sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct SinkUpdate {
     /// Everything up to these is durable.
     pub positions: Vec<Position>,
     /// It has received what it has not acknowledged yet, and works on it.
-    pub is_holding: bool,
+    pub is_working: bool,
     /// It asks whether the line of this number, the last one that it has received, is the last one that was written.
-    pub asks_about: Option<u64>,
+    pub queried_line: Option<u64>,
 }
 
 /// The source's end of the connection.
 pub struct Source {
-    link: Link,
+    connection: Connection,
     kind: SinkKind,
-    is_hurried: bool,
+    is_flush_requested: bool,
     listener: Listener,
 }
 
@@ -179,82 +179,82 @@ impl Source {
         self.kind
     }
 
-    /// Says that lines of this session may come. To be called before one is written.
+    /// Announces a session. Call it before its first line is written.
     pub fn begin(&mut self, session: &Session) -> Result<(), AckError> {
-        self.tell(&SourceWord::Session(session.clone()))
+        self.send(&SourceMessage::Session(session.clone()))
     }
 
-    /// Says whether what is durable is waited for; once is enough.
-    pub fn hurry(&mut self, yes: bool) -> Result<(), AckError> {
-        if self.is_hurried == yes {
+    /// Asks the sink to flush what it collects, or no longer.
+    pub fn request_flush(&mut self, yes: bool) -> Result<(), AckError> {
+        if self.is_flush_requested == yes {
             return Ok(());
         }
-        self.is_hurried = yes;
-        self.tell(&SourceWord::Hurry(yes))
+        self.is_flush_requested = yes;
+        self.send(&SourceMessage::RequestFlush(yes))
     }
 
-    /// Says that no more lines come of these, and up to where they were [read](super::Window::passed).
+    /// Says that no more lines come of these, and up to where they were [read](super::InFlight::passed).
     pub fn released(
         &mut self,
         keys: Vec<StreamKey>,
         passed: Vec<Position>,
     ) -> Result<(), AckError> {
-        self.tell(&SourceWord::Released(keys, passed))
+        self.send(&SourceMessage::Released(keys, passed))
     }
 
-    /// Answers a [question](Heard::asks_about): the line of this number is the last one written, and standard output has a
+    /// Answers a [question](SinkUpdate::queried_line): the line of this number is the last one written, and standard output has a
     /// reader. A line that a dead program left torn never gets this answer from a source whose reader that program was.
     pub fn confirm(&mut self, number: u64) -> Result<(), AckError> {
-        self.tell(&SourceWord::Last(number))
+        self.send(&SourceMessage::Last(number))
     }
 
     /// Says that no more lines come, the number of the last one written, 0 if there is none, and up to where partitions were
-    /// [read](super::Window::passed).
+    /// [read](super::InFlight::passed).
     pub fn end(&mut self, last: u64, passed: Vec<Position>) -> Result<(), AckError> {
-        self.tell(&SourceWord::End(last, passed))
+        self.send(&SourceMessage::End(last, passed))
     }
 
-    /// Says that all is committed: the sink may go.
+    /// Reports that everything is committed: the sink may exit.
     pub fn done(&mut self) -> Result<(), AckError> {
-        self.tell(&SourceWord::Done)
+        self.send(&SourceMessage::Done)
     }
 
-    fn tell(&mut self, word: &SourceWord) -> Result<(), AckError> {
-        self.link.say(&word.value());
-        if self.link.push_all(UNREAD) {
+    fn send(&mut self, message: &SourceMessage) -> Result<(), AckError> {
+        self.connection.send(&message.value());
+        if self.connection.push_all(UNREAD) {
             Ok(())
         } else {
             Err(AckError::SinkGone)
         }
     }
 
-    /// What the sink has said since the last call. Never waits.
+    /// What the sink has sent since the last call. Never blocks.
     ///
     /// # Errors
     /// The sink is gone, and all that it acknowledged was returned before.
-    pub fn hear(&mut self) -> Result<Heard, AckError> {
-        self.link.push();
+    pub fn poll(&mut self) -> Result<SinkUpdate, AckError> {
+        self.connection.push();
         self.refuse_others();
-        let mut heard = Heard::default();
-        while let Some(line) = self.link.next() {
-            match SinkWord::parse(&line) {
-                Some(SinkWord::Durable(more)) => heard.positions.extend(more),
-                Some(SinkWord::IsLast(number)) => heard.asks_about = Some(number),
-                Some(SinkWord::Holding) => heard.is_holding = true,
-                Some(SinkWord::Greeting(_)) | None => {
+        let mut update = SinkUpdate::default();
+        while let Some(line) = self.connection.next() {
+            match SinkMessage::parse(&line) {
+                Some(SinkMessage::Durable(more)) => update.positions.extend(more),
+                Some(SinkMessage::IsLast(number)) => update.queried_line = Some(number),
+                Some(SinkMessage::Holding) => update.is_working = true,
+                Some(SinkMessage::Greeting(_)) | None => {
                     return Err(AckError::Protocol(
                         String::from_utf8_lossy(&line).into_owned(),
                     ));
                 }
             }
         }
-        if heard.positions.is_empty() && self.link.is_over() {
+        if update.positions.is_empty() && self.connection.is_over() {
             return Err(AckError::SinkGone);
         }
-        Ok(heard)
+        Ok(update)
     }
 
-    /// A second sink is sent away at once, instead of being left to wait.
+    /// Disconnects a second sink at once.
     fn refuse_others(&self) {
         while self.listener.listener.accept().is_ok() {}
     }
@@ -262,6 +262,6 @@ impl Source {
 
 impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link.as_fd()
+        self.connection.as_fd()
     }
 }

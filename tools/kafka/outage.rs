@@ -1,19 +1,19 @@
-//! `--give-up`: how long nobody has answered.
+//! `--give-up`: for how long the cluster has not answered.
 //!
-//! Contact is an answer to a question that is asked for its own sake: records
-//! of one partition say nothing about the leader of another.
+//! The leaders are probed, because records of one partition say nothing about
+//! the leader of another.
 
 use std::time::{Duration, Instant};
 
-/// Tells an outage that is too long from a cluster that has nothing to say.
+/// Distinguishes a long outage from an idle cluster.
 #[derive(Debug)]
 pub struct Outage {
     limit: Option<Duration>,
-    contact: Instant,
-    asked: Instant,
+    last_contact: Instant,
+    last_probe: Instant,
 }
 
-/// The longest time between two questions.
+/// The longest time between two probes.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Outage {
@@ -22,25 +22,26 @@ impl Outage {
         let now = Instant::now();
         Outage {
             limit,
-            contact: now,
-            asked: now,
+            last_contact: now,
+            last_probe: now,
         }
     }
 
-    /// How long a question may take, if it is time to ask one.
-    pub fn wants_asking(&self) -> Option<Duration> {
+    /// How long the next probe may take, if it is due.
+    pub fn probe_due(&self) -> Option<Duration> {
         let interval = (self.limit? / 4).min(LONGEST_INTERVAL);
-        let is_due = self.contact.elapsed() >= interval && self.asked.elapsed() >= interval;
+        let is_due =
+            self.last_contact.elapsed() >= interval && self.last_probe.elapsed() >= interval;
         is_due.then_some(interval / 2)
     }
 
-    /// Whether the question was answered; for how long there has been no answer, if that is too long.
+    /// Records the result of a probe; returns how long there was no answer, if too long.
     pub fn note(&mut self, is_answered: bool) -> Option<Duration> {
-        self.asked = Instant::now();
+        self.last_probe = Instant::now();
         if is_answered {
-            self.contact = self.asked;
+            self.last_contact = self.last_probe;
         }
-        let silence = self.contact.elapsed();
+        let silence = self.last_contact.elapsed();
         (silence >= self.limit?).then_some(silence)
     }
 }
@@ -54,14 +55,14 @@ mod tests {
     fn only_silence_that_is_longer_than_the_limit_is_too_long() {
         let limit = Duration::from_secs(60);
         let mut outage = Outage::new(Some(limit));
-        assert_eq!(outage.wants_asking(), None);
-        outage.contact -= limit / 2;
-        outage.asked -= limit / 2;
-        assert_eq!(outage.wants_asking(), Some(super::LONGEST_INTERVAL / 2));
+        assert_eq!(outage.probe_due(), None);
+        outage.last_contact -= limit / 2;
+        outage.last_probe -= limit / 2;
+        assert_eq!(outage.probe_due(), Some(super::LONGEST_INTERVAL / 2));
         assert_eq!(outage.note(false), None);
         // Asked just now.
-        assert_eq!(outage.wants_asking(), None);
-        outage.contact -= limit;
+        assert_eq!(outage.probe_due(), None);
+        outage.last_contact -= limit;
         assert!(outage.note(false).is_some());
         // A process that was suspended asks before it judges.
         assert_eq!(outage.note(true), None);
@@ -70,9 +71,9 @@ mod tests {
     #[test]
     fn without_a_limit_nothing_is_asked() {
         let mut outage = Outage::new(None);
-        outage.contact -= Duration::from_secs(3600);
-        outage.asked -= Duration::from_secs(3600);
-        assert_eq!(outage.wants_asking(), None);
+        outage.last_contact -= Duration::from_secs(3600);
+        outage.last_probe -= Duration::from_secs(3600);
+        assert_eq!(outage.probe_due(), None);
         assert_eq!(outage.note(false), None);
     }
 }

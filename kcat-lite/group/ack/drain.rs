@@ -1,4 +1,4 @@
-//! Giving partitions back, and sessions that end, with everything of them acknowledged.
+//! Revocations and ends of sessions, after everything of them is acknowledged.
 
 use std::time::{Duration, Instant};
 
@@ -7,18 +7,14 @@ use tools::cli::message;
 use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
 
-use super::{Broken, Run, STALLED};
+use super::{AckSource, PipelineError, STALLED};
 
-/// How often the member's generation is looked at where it matters.
+/// How often to check the member's generation.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-impl Run<'_> {
-    /// The group takes partitions away: nothing more is sent, and what was sent is waited for and committed.
-    pub(super) fn give_back(
-        &mut self,
-        places: &[TopicPartition],
-        lost: bool,
-    ) -> anyhow::Result<()> {
+impl AckSource<'_> {
+    /// Drains and commits the revoked partitions before it releases them.
+    pub(super) fn revoke(&mut self, places: &[TopicPartition], lost: bool) -> anyhow::Result<()> {
         if lost {
             self.count_again(places)?;
             message(
@@ -31,13 +27,13 @@ impl Run<'_> {
         let passed = if lost {
             Vec::new()
         } else {
-            self.window.passed(Some(places))
+            self.in_flight.passed(Some(places))
         };
-        let released = self.window.forget(places);
+        let released = self.in_flight.forget(places);
         self.current = None;
         self.source.released(released, passed)?;
-        self.source.hurry(false)?;
-        self.teller.say_places("revoked", places);
+        self.source.request_flush(false)?;
+        self.status.report_partitions("revoked", places);
         Ok(self.member.release()?)
     }
 
@@ -45,10 +41,10 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The pipe is at its end, and takes no more.
-    fn count_again(&mut self, places: &[TopicPartition]) -> Result<(), Broken> {
-        let lines = self.window.in_flight_of(places);
+    fn count_again(&mut self, places: &[TopicPartition]) -> Result<(), PipelineError> {
+        let lines = self.in_flight.records_of(places);
         if self.is_ending && lines > 0 && self.signals.caught().is_none() {
-            return Err(Broken::NotCommitted(lines));
+            return Err(PipelineError::NotCommitted(lines));
         }
         self.left = self.left.saturating_add(lines);
         Ok(())
@@ -56,47 +52,47 @@ impl Run<'_> {
 
     /// Waits until all that was sent of these partitions, or of all, is acknowledged.
     fn drain(&mut self, places: Option<&[TopicPartition]>) -> anyhow::Result<()> {
-        if self.window.is_drained(places) {
+        if self.in_flight.is_drained(places) {
             return Ok(());
         }
-        self.source.hurry(true)?;
+        self.source.request_flush(true)?;
         let started = Instant::now();
-        while !self.window.is_drained(places) {
-            self.tend()?;
-            self.wait_for_room();
+        while !self.in_flight.is_drained(places) {
+            self.advance()?;
+            self.wait_for_io();
             // The member stays one; the group waits for it.
-            let polled = self.member.attend(0)?;
-            self.heed(polled)?;
-            let is_late = started.elapsed() > self.patience;
-            let is_still = self.stirred_at.max(started).elapsed() > STALLED;
+            let polled = self.member.poll_events(0)?;
+            self.handle_event(polled)?;
+            let is_late = started.elapsed() > self.drain_limit;
+            let is_still = self.last_activity.max(started).elapsed() > STALLED;
             if is_late || is_still {
-                return Err(Broken::NotDrained(self.window.unacknowledged()).into());
+                return Err(PipelineError::NotDrained(self.in_flight.unacknowledged()).into());
             }
         }
         Ok(())
     }
 
-    /// Commits what is acknowledged of these partitions, or of all, and waits for the group to take it.
+    /// Commits synchronously what is acknowledged of these partitions, or of all.
     pub(super) fn commit_now(&mut self, places: Option<&[TopicPartition]>) -> anyhow::Result<()> {
-        // The answer to a commit that is under way is not waited for: what it was about is committed again.
-        self.window.settle_commit(false);
-        let mut positions: Positions = self.window.to_commit();
+        // A commit in progress is ignored: its offsets are committed again.
+        self.in_flight.finish_commit(false);
+        let mut positions: Positions = self.in_flight.to_commit();
         positions.retain(|place, _| places.is_none_or(|places| places.contains(place)));
-        self.window.committing(&positions);
+        self.in_flight.begin_commit(&positions);
         let committed = self.member.commit(&positions);
-        self.window.settle_commit(committed.is_ok());
+        self.in_flight.finish_commit(committed.is_ok());
         self.committed_at = Instant::now();
         Ok(committed?)
     }
 
-    /// Begins a new session where the member has a new generation without having lost or won a partition.
+    /// Begins a new session if the member has a new generation with the same partitions.
     ///
-    /// Under KIP-848 others' comings and goings raise the epoch without a
-    /// callback. What was read before is committed under the old one.
+    /// Under KIP-848 other members that join or leave raise the epoch without a
+    /// callback. Offsets of records read before are committed under the old epoch.
     pub(super) fn check_generation(&mut self) -> anyhow::Result<()> {
         if self.source.kind() != SinkKind::Transactional
             || self.checked_at.elapsed() < CHECK_EVERY
-            || self.window.places().next().is_none()
+            || self.in_flight.places().next().is_none()
         {
             return Ok(());
         }
@@ -105,8 +101,8 @@ impl Run<'_> {
             return Ok(());
         }
         self.drain(None)?;
-        self.source.hurry(false)?;
-        let places: Vec<TopicPartition> = self.window.places().cloned().collect();
+        self.source.request_flush(false)?;
+        let places: Vec<TopicPartition> = self.in_flight.places().cloned().collect();
         self.begin_session(&places, Vec::new())
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a pipe: the end mark, the last acknowledgements, the last commit, and then the group is left.
+//! The end of a pipe: the end mark, the last acknowledgements, the last commit, then the member leaves the group.
 
 use std::time::{Duration, Instant};
 
@@ -6,25 +6,24 @@ use tools::ack::AckError;
 use tools::cli::Exit;
 use tools::kafka::types::TopicPartition;
 
-use super::{Broken, Run, STALLED};
+use super::{AckSource, PipelineError, STALLED};
 
-/// What a sink may still have to acknowledge after a death in the pipe is waited for so long.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-/// A pipe whose lines stay under way for so long, with nothing more to send, holds them in a buffer until its input ends.
-const KEPT: Duration = Duration::from_secs(2);
+/// How long to wait for acknowledgements after a program of the pipe died.
+const DRAIN_AFTER_ERROR: Duration = Duration::from_secs(5);
+/// Lines in flight for this long, with nothing more to send, are in a buffer that is flushed when its input ends.
+const BUFFERED_AFTER: Duration = Duration::from_secs(2);
 
-impl Run<'_> {
+impl AckSource<'_> {
     pub(super) fn work_and_leave(mut self) -> anyhow::Result<Exit> {
         let worked = self.work().and_then(|()| self.finish());
         if worked.is_err() {
-            self.hear_last_words();
+            self.drain_after_error();
         }
         let committed = self.commit_now(None);
         if worked.is_ok() && committed.is_ok() {
-            // All is committed: the sink may go.
             let _ = self.source.done();
         }
-        let Run {
+        let AckSource {
             member, progress, ..
         } = self;
         member.leave();
@@ -34,56 +33,59 @@ impl Run<'_> {
         Ok(Exit::Done)
     }
 
-    /// Whether all that was there at the start is dealt with, or on its way to be.
-    pub(super) fn is_through(&mut self) -> anyhow::Result<bool> {
+    /// Whether everything up to the end noted at the start is committed or in flight.
+    pub(super) fn is_done(&mut self) -> anyhow::Result<bool> {
         let has_more = self.lines.as_ref().is_some_and(|l| l.waiting_bytes() > 0);
-        let may_read = self.lines.is_some() && !self.member.has_read_its_share();
+        let may_read = self.lines.is_some() && !self.member.has_read_all();
         if !self.exit_at_end || has_more || may_read {
             return Ok(false);
         }
-        let window = &self.window;
-        let is_mine =
-            |place: &_, end: i64| window.reached(place).is_some_and(|reached| reached >= end);
+        let in_flight = &self.in_flight;
+        let is_mine = |place: &_, end: i64| {
+            in_flight
+                .reached(place)
+                .is_some_and(|reached| reached >= end)
+        };
         if self.group_end.is_reached(&self.member, is_mine)? {
             return Ok(true);
         }
-        // Others of the group are at work, and their partitions may still come here.
-        if !self.window.is_drained(None) {
-            self.source.hurry(true)?;
-            if self.stirred_at.max(self.written_at).elapsed() > KEPT {
+        // Other members still work, and their partitions may be assigned to this one.
+        if !self.in_flight.is_drained(None) {
+            self.source.request_flush(true)?;
+            if self.last_activity.max(self.written_at).elapsed() > BUFFERED_AFTER {
                 self.close()?;
             }
         }
         Ok(false)
     }
 
-    /// Says that no more lines come, and lets the next program of the pipe see the end of its input.
+    /// Sends the end mark and closes the pipe.
     fn close(&mut self) -> anyhow::Result<()> {
         let Some(lines) = self.lines.take() else {
             return Ok(());
         };
-        // A reader that has died may have left a torn line, which the end mark would make a whole one.
+        // A dead reader may have left a torn line, which the end mark would make a whole one.
         if !lines.has_reader() {
-            return Err(Broken::NoReader.into());
+            return Err(PipelineError::NoReader.into());
         }
-        self.source.end(self.number, self.window.passed(None))?;
-        // The descriptor that this process was started with is the last one on the pipe.
+        self.source.end(self.number, self.in_flight.passed(None))?;
+        // Standard output is the last descriptor of the pipe.
         let null = std::fs::File::options().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&null)?;
         Ok(())
     }
 
-    /// Partitions that come after the end mark are welcome if there is nothing of them to read.
-    pub(super) fn refuse_what_is_late(&self, places: &[TopicPartition]) -> anyhow::Result<()> {
+    /// Refuses partitions that are assigned after the end mark and have records to read.
+    pub(super) fn refuse_late_partitions(&self, places: &[TopicPartition]) -> anyhow::Result<()> {
         let behind = self.member.behind()?;
         let is_late = |place| behind.as_ref().is_none_or(|b| b.contains_key(place));
         if self.exit_at_end && places.iter().any(is_late) {
-            return Err(Broken::TooLate.into());
+            return Err(PipelineError::TooLate.into());
         }
         Ok(())
     }
 
-    /// Closes the pipe and waits until everything sent is acknowledged.
+    /// Closes the pipe and blocks until everything sent is acknowledged.
     fn finish(&mut self) -> anyhow::Result<()> {
         self.is_ending = true;
         while self
@@ -94,20 +96,22 @@ impl Run<'_> {
             self.step()?;
         }
         let closed = self.close();
-        if self.window.is_drained(None) {
-            // Ctrl-C in a terminal ends all programs of the pipe, and nothing is lost by it.
+        if self.in_flight.is_drained(None) {
+            // Ctrl-C in a terminal ends all programs of the pipe; nothing is lost.
             return Ok(());
         }
         closed?;
         let closed_at = Instant::now();
-        while !self.window.is_drained(None) {
-            if self.stirred_at.max(closed_at).elapsed() > STALLED {
-                let lines = self.window.unacknowledged();
-                return Err(Broken::Unended { lines }.into());
+        while !self.in_flight.is_drained(None) {
+            if self.last_activity.max(closed_at).elapsed() > STALLED {
+                let lines = self.in_flight.unacknowledged();
+                return Err(PipelineError::Unended { lines }.into());
             }
             match self.step() {
                 Err(error) if is_sink_gone(&error) => {
-                    return Err(Broken::NotAcknowledged(self.window.unacknowledged()).into());
+                    return Err(
+                        PipelineError::NotAcknowledged(self.in_flight.unacknowledged()).into(),
+                    );
                 }
                 other => other?,
             }
@@ -117,29 +121,29 @@ impl Run<'_> {
 
     /// One round without new records.
     fn step(&mut self) -> anyhow::Result<()> {
-        self.tend()?;
-        self.wait_for_room();
-        let polled = self.member.attend(0)?;
-        self.heed(polled)
+        self.advance()?;
+        self.wait_for_io();
+        let polled = self.member.poll_events(0)?;
+        self.handle_event(polled)
     }
 
-    /// After a death in the pipe the sink may still live, and see the end of its input.
-    fn hear_last_words(&mut self) {
-        // Without the end mark: what it has not received whole by now it must not use.
+    /// Takes the last acknowledgements after a program of the pipe died: the sink may still live.
+    fn drain_after_error(&mut self) {
+        // No end mark: the sink must not use a line that it has not received whole.
         self.lines = None;
         if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
             let _ = rustix::stdio::dup2_stdout(&null);
         }
-        let until = Instant::now() + LAST_WORDS;
-        while !self.window.is_drained(None) && Instant::now() < until {
-            let Ok(heard) = self.source.hear() else {
+        let until = Instant::now() + DRAIN_AFTER_ERROR;
+        while !self.in_flight.is_drained(None) && Instant::now() < until {
+            let Ok(update) = self.source.poll() else {
                 return;
             };
-            for position in &heard.positions {
-                let _ = self.window.acknowledge(position);
+            for position in &update.positions {
+                let _ = self.in_flight.acknowledge(position);
             }
-            self.wait_for_room();
-            if self.member.attend(0).is_err() {
+            self.wait_for_io();
+            if self.member.poll_events(0).is_err() {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! From records that were read to batches: which batch a record goes into, and when a batch is complete.
+//! Adds records to batches, and decides when a batch is complete.
 
 use std::ops::ControlFlow;
 
@@ -8,12 +8,12 @@ use tools::kafka::group::Member;
 use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
-use super::{Run, Station};
+use super::{BatchQueue, BatchRunner};
 use crate::group::batch::Batch;
-use crate::output::{BadRecord, Refused};
+use crate::output::{BadRecord, EncodeRefusal};
 
-impl Run<'_> {
-    /// Takes records that have arrived.
+impl BatchRunner<'_> {
+    /// Reads records that have arrived.
     pub(super) fn read(&mut self, member: &mut Member, wait_ms: i32) -> anyhow::Result<()> {
         let mut failed = None;
         let polled = member.poll(wait_ms, |item| match self.take(&item) {
@@ -27,14 +27,14 @@ impl Run<'_> {
         if let Some(error) = failed {
             // What came before a bad record is good.
             self.close(|_| true);
-            self.settle(member, None)?;
+            self.run_to_end(member, None)?;
             return Err(error);
         }
-        self.heed(member, polled?)
+        self.handle_event(member, polled?)
     }
 
     fn take(&mut self, item: &Item<'_>) -> anyhow::Result<()> {
-        self.teller.is_in_contact();
+        self.status.is_in_contact();
         match *item {
             Item::Record(record) => self.add(record)?,
             Item::End {
@@ -55,10 +55,10 @@ impl Run<'_> {
             anyhow::bail!("a record without a place");
         };
         let place = (topic.to_owned(), partition);
-        let index = self.station(&place);
+        let index = self.queue(&place);
         let assignment = self.assigned.get(&place).copied().unwrap_or(0);
-        let (exec, station) = (self.exec, &mut self.stations[index].1);
-        let batch = match &mut station.open {
+        let (exec, queue) = (self.exec, &mut self.queues[index].1);
+        let batch = match &mut queue.open {
             Some(batch) => batch,
             none => none.insert(
                 Batch::new().context("cannot keep a batch (in memory, or in a file in TMPDIR)")?,
@@ -68,13 +68,13 @@ impl Run<'_> {
         let ambiguous = self.encoding.ambiguous();
         let encoded = self.encoding.encode(record, batch.buffer());
         let encoded = match encoded {
-            Ok(()) if self.encoding.ambiguous() > ambiguous => Err(Refused::Ambiguous),
+            Ok(()) if self.encoding.ambiguous() > ambiguous => Err(EncodeRefusal::Ambiguous),
             other => other,
         };
         if let Err(reason) = encoded {
             batch.buffer().truncate(start);
             if batch.is_empty() {
-                station.open = None;
+                queue.open = None;
             }
             return Err(BadRecord::new(record, reason).into());
         }
@@ -83,36 +83,36 @@ impl Run<'_> {
             .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
         self.read.insert(place, offset + 1);
         self.left -= 1;
-        if batch.is_full(exec) && station.ready.is_none() {
-            station.ready = station.open.take();
+        if batch.is_full(exec) && queue.ready.is_none() {
+            queue.ready = queue.open.take();
         }
         Ok(())
     }
 
-    fn station(&mut self, place: &TopicPartition) -> usize {
+    fn queue(&mut self, place: &TopicPartition) -> usize {
         let is_shared = self.exec.parallel == 1;
         let is_it = |key: &Option<TopicPartition>| is_shared || key.as_ref() == Some(place);
-        let found = self.stations.iter().position(|(key, _)| is_it(key));
+        let found = self.queues.iter().position(|(key, _)| is_it(key));
         found.unwrap_or_else(|| {
             let key = (!is_shared).then(|| place.clone());
-            self.stations.push((key, Station::default()));
-            self.stations.len() - 1
+            self.queues.push((key, BatchQueue::default()));
+            self.queues.len() - 1
         })
     }
 
-    /// Whether a record might come that has no room.
+    /// Whether an open batch is full, so that reading must pause.
     pub(super) fn is_congested(&self) -> bool {
         let is_full = |batch: &Batch| batch.is_full(self.exec);
-        self.stations
+        self.queues
             .iter()
-            .any(|(_, station)| station.open.as_ref().is_some_and(is_full))
+            .any(|(_, queue)| queue.open.as_ref().is_some_and(is_full))
     }
 
-    /// Makes batches complete that are open and meet `which`.
+    /// Completes the open batches that `which` selects.
     pub(super) fn close(&mut self, which: impl Fn(&Batch) -> bool) {
-        for (_, station) in &mut self.stations {
-            if station.ready.is_none() && station.open.as_ref().is_some_and(&which) {
-                station.ready = station.open.take();
+        for (_, queue) in &mut self.queues {
+            if queue.ready.is_none() && queue.open.as_ref().is_some_and(&which) {
+                queue.ready = queue.open.take();
             }
         }
     }

@@ -1,13 +1,13 @@
-//! Commits, and what the group gives to this member and takes from it.
+//! Commits, assignments, revocations.
 
 use tools::cli::message;
 use tools::kafka::group::{GroupError, Member, Polled, Positions};
 use tools::kafka::types::TopicPartition;
 
-use super::Run;
+use super::BatchRunner;
 use crate::group::batch::{Batch, Running};
 
-impl Run<'_> {
+impl BatchRunner<'_> {
     pub(super) fn commit(&mut self, member: &mut Member, done: &[Batch]) -> anyhow::Result<()> {
         let positions = done
             .iter()
@@ -28,7 +28,7 @@ impl Run<'_> {
             other => {
                 other?;
                 self.done.extend(positions);
-                for batch in done.iter().filter(|_| self.teller.is_verbose()) {
+                for batch in done.iter().filter(|_| self.status.is_verbose()) {
                     message(format_args!("done: {}", batch.describe()));
                 }
             }
@@ -36,18 +36,18 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Drops the batches that no command has and whose partitions this member has lost: their records come again.
-    pub(super) fn drop_given_away(&mut self) {
+    /// Drops batches of revoked partitions that no command runs on: another member reads them.
+    pub(super) fn drop_revoked(&mut self) {
         let assigned = &self.assigned;
-        for (_, station) in &mut self.stations {
+        for (_, queue) in &mut self.queues {
             let is_lost = |batch: &mut Batch| !batch.is_assigned(assigned);
             let is_waiting = |running: &mut Running| {
                 running.is_between_tries() && !running.batch.is_assigned(assigned)
             };
-            let waiting = station.running.take_if(is_waiting);
+            let waiting = queue.running.take_if(is_waiting);
             let dropped = [
-                station.open.take_if(is_lost),
-                station.ready.take_if(is_lost),
+                queue.open.take_if(is_lost),
+                queue.ready.take_if(is_lost),
                 waiting.map(|running| running.batch),
             ];
             let records: u64 = dropped.iter().flatten().map(Batch::count).sum();
@@ -55,7 +55,7 @@ impl Run<'_> {
         }
     }
 
-    /// Commits the ends of partitions of which all that was read is committed.
+    /// Commits the ends of partitions whose records are all committed.
     pub(super) fn commit_passed(&mut self, member: &mut Member) -> anyhow::Result<()> {
         let is_done = |place: &TopicPartition| self.read.get(place) == self.done.get(place);
         let (now, later): (Positions, Positions) = std::mem::take(&mut self.passed)
@@ -68,19 +68,23 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn heed(&mut self, member: &mut Member, polled: Polled) -> anyhow::Result<()> {
+    pub(super) fn handle_event(
+        &mut self,
+        member: &mut Member,
+        polled: Polled,
+    ) -> anyhow::Result<()> {
         match polled {
             Polled::Records(_) | Polled::Committed | Polled::CommitFailed(_) => {}
             Polled::Assigned(places) => self.assign(&places),
             Polled::Revoked { places, lost } => {
-                if !lost && !self.settle(member, Some(self.patience))? {
+                if !lost && !self.run_to_end(member, Some(self.drain_limit))? {
                     message(
                         "the group takes partitions away from a batch that is not done: its records come again",
                     );
                 }
                 self.release(member, &places, lost)?;
             }
-            Polled::Trouble(error) => self.teller.say_trouble(member, &error),
+            Polled::Error(error) => self.status.report_error(member, &error),
         }
         Ok(())
     }
@@ -92,7 +96,7 @@ impl Run<'_> {
             self.read.remove(place);
             self.done.remove(place);
         }
-        self.teller.say_places("assigned", places);
+        self.status.report_partitions("assigned", places);
     }
 
     pub(super) fn release(
@@ -111,7 +115,7 @@ impl Run<'_> {
             self.passed.remove(place);
             self.read.remove(place);
         }
-        self.teller.say_places("revoked", places);
+        self.status.report_partitions("revoked", places);
         Ok(member.release()?)
     }
 }

@@ -1,11 +1,11 @@
 //! Both ends against each other, and the parts that know no socket.
 
-mod lines;
+mod in_flight;
+mod line_writer;
 mod position;
 mod reader;
 mod socket;
 mod tracker;
-mod window;
 
 use std::path::Path;
 use std::time::Duration;
@@ -66,7 +66,7 @@ fn pair(kind: SinkKind) -> (Source, Sink, tempfile::TempDir) {
 
 fn durable(source: &mut Source) -> Vec<String> {
     for _ in 0..500 {
-        let positions = source.hear().expect("the sink is there").positions;
+        let positions = source.poll().expect("the sink is there").positions;
         if !positions.is_empty() {
             return positions.iter().map(Position::to_string).collect();
         }

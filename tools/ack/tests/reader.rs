@@ -39,7 +39,7 @@ fn the_last_line_is_used_when_the_source_says_that_it_is_the_last_and_has_a_read
             0,
             "not confirmed yet"
         );
-        if let Some(number) = source.hear().expect("there").asks_about {
+        if let Some(number) = source.poll().expect("there").queried_line {
             break number;
         }
         assert!(std::time::Instant::now() < until, "nothing was asked");

@@ -72,7 +72,7 @@ fn a_second_sink_is_sent_away() {
             .map(|error| error.to_string())
     });
     while !second.is_finished() {
-        source.hear().expect("the first sink stays");
+        source.poll().expect("the first sink stays");
         std::thread::sleep(Duration::from_millis(2));
     }
     let reason = second.join().expect("joined").expect("refused");
@@ -143,7 +143,7 @@ fn the_sink_acknowledges_and_its_death_is_noticed_after_its_last_word() {
     sink.acknowledge([(0, 4), (1, 2), (0, 3)]);
     drop(sink);
     assert_eq!(durable(&mut source), ["s:t:0:4", "s:t:1:2"]);
-    assert!(matches!(source.hear(), Err(AckError::SinkGone)));
+    assert!(matches!(source.poll(), Err(AckError::SinkGone)));
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Client {
     }
 
     /// Whether no broker can be reached. Closed connections alone do not count: brokers close idle ones.
-    pub fn is_cut_off(&self) -> bool {
+    pub fn all_brokers_down(&self) -> bool {
         let causes = lock(&self.shared.causes);
         let are_down = causes
             .iter()

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// What was known of a topic when this member joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AtJoin {
+pub(super) struct TopicAtJoin {
     /// The number after its last partition's.
     pub(super) partitions: i32,
     /// Whether the group had a commit for any of its partitions.
@@ -19,7 +19,7 @@ pub(super) struct AtJoin {
 }
 
 /// What was known of all topics when this member joined, by name.
-pub(super) type TopicsAtJoin = BTreeMap<String, AtJoin>;
+pub(super) type TopicsAtJoin = BTreeMap<String, TopicAtJoin>;
 
 /// Where a partition without a commit is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn begin(topics: &TopicsAtJoin, topic: &str, partition: i32) -> Begin
 
 /// How a committed position lies to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InLog {
+pub(super) enum LogPosition {
     /// It can be read from.
     Inside,
     /// Records between it and the log's start are gone.
@@ -51,13 +51,13 @@ pub(super) enum InLog {
 }
 
 /// Where `committed` lies to a log of offsets from `first` to before `next`.
-pub(super) fn in_log(committed: i64, first: i64, next: i64) -> InLog {
+pub(super) fn log_position(committed: i64, first: i64, next: i64) -> LogPosition {
     if committed < first {
-        InLog::Below
+        LogPosition::Below
     } else if committed > next {
-        InLog::Above
+        LogPosition::Above
     } else {
-        InLog::Inside
+        LogPosition::Inside
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn topics(partitions: i32, has_commits: bool) -> TopicsAtJoin {
-        let known = AtJoin {
+        let known = TopicAtJoin {
             partitions,
             has_commits,
         };
@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn both_ends_of_the_log_can_be_read_from() {
-        assert_eq!(in_log(5, 5, 9), InLog::Inside);
-        assert_eq!(in_log(9, 5, 9), InLog::Inside);
-        assert_eq!(in_log(0, 0, 0), InLog::Inside);
-        assert_eq!(in_log(4, 5, 9), InLog::Below);
-        assert_eq!(in_log(10, 5, 9), InLog::Above);
+        assert_eq!(log_position(5, 5, 9), LogPosition::Inside);
+        assert_eq!(log_position(9, 5, 9), LogPosition::Inside);
+        assert_eq!(log_position(0, 0, 0), LogPosition::Inside);
+        assert_eq!(log_position(4, 5, 9), LogPosition::Below);
+        assert_eq!(log_position(10, 5, 9), LogPosition::Above);
     }
 }

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use super::begin::AtJoin;
-use super::member::Link;
+use super::begin::TopicAtJoin;
+use super::member::GroupHandle;
 use super::{GroupError, Member, is_outage};
 use crate::kafka::client::ContactError;
 use crate::kafka::cluster::{OffsetSpec, QueryBudget, coordinators};
@@ -28,7 +28,7 @@ const COORDINATOR_TIMES: u32 = 3;
 /// What is committed of each partition; none where nothing is.
 pub(super) type Committed = HashMap<TopicPartition, Option<i64>>;
 
-impl Link {
+impl GroupHandle {
     /// Asks the group's coordinator once what is committed.
     pub(super) fn committed(
         &self,
@@ -71,7 +71,7 @@ impl Member {
         let begun = Instant::now();
         let mut within = FIRST_ASK;
         loop {
-            let answer = match self.link.committed(places, within) {
+            let answer = match self.handle.committed(places, within) {
                 // librdkafka goes on looking for a coordinator that the group's rights hide.
                 Err(error) if is_outage(error.code) => {
                     Err(self.coordinator_refusal().unwrap_or(error))
@@ -91,7 +91,7 @@ impl Member {
                         cause: self.known_cause(),
                     });
                 }
-                Err(_) if !self.may_ask_again(begun) => return Err(self.gave_up(begun.elapsed())),
+                Err(_) if !self.may_retry(begun) => return Err(self.gave_up(begun.elapsed())),
                 // An answer may come at once, and be "not yet".
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }
@@ -102,7 +102,7 @@ impl Member {
     /// Why this client may not know the group's coordinator, if that is so.
     fn coordinator_refusal(&self) -> Option<KafkaError> {
         let is_over = || (self.interrupted)();
-        let mut wire = Wire::new(&self.link.client);
+        let mut wire = Wire::new(&self.handle.client);
         let mut budget = QueryBudget::new(ASK, &is_over);
         let groups = [self.membership.group.clone()];
         let found = coordinators(&mut wire, &groups, &mut budget);
@@ -111,9 +111,9 @@ impl Member {
     }
 
     /// Looks at what there is before this member joins: the topics' partitions, and what the group has committed.
-    pub(super) fn look_at_topics(&mut self) -> Result<(), GroupError> {
+    pub(super) fn check_topics(&mut self) -> Result<(), GroupError> {
         let interrupted = || (self.interrupted)();
-        let client = &self.link.client;
+        let client = &self.handle.client;
         let found = match topics::find(client, &self.membership.topics, &interrupted) {
             // A topic that matches may be made later.
             Err(ConsumeError::NothingMatches(_)) => Vec::new(),
@@ -122,7 +122,7 @@ impl Member {
         let mut places: Vec<TopicPartition> = Vec::new();
         for topic in &found {
             let partitions = topic.partitions.iter().max().map_or(0, |last| last + 1);
-            let known = AtJoin {
+            let known = TopicAtJoin {
                 partitions,
                 has_commits: false,
             };
@@ -146,14 +146,14 @@ impl Member {
     }
 
     /// Notes where every partition of the topics ends.
-    pub(super) fn note_ends(&mut self) -> Result<(), GroupError> {
+    pub(super) fn fetch_ends(&mut self) -> Result<(), GroupError> {
         let places = self.at_join.iter().flat_map(|(topic, known)| {
             (0..known.partitions).map(move |partition| (topic.clone(), partition))
         });
         let places: Vec<TopicPartition> = places.collect();
         let isolation = self.membership.isolation;
         let interrupted = || (self.interrupted)();
-        let client = &self.link.client;
+        let client = &self.handle.client;
         let ends = list_offsets(client, &places, OffsetSpec::Latest, isolation, &interrupted)?;
         self.ends = ends
             .into_iter()
@@ -169,7 +169,7 @@ impl Member {
     }
 
     /// Whether all that is assigned was read to the end that was noted at the start; so too where nothing is assigned.
-    pub fn has_read_its_share(&self) -> bool {
+    pub fn has_read_all(&self) -> bool {
         self.states().all(|state| state.is_done)
     }
 
@@ -181,7 +181,7 @@ impl Member {
         if places.is_empty() {
             return Ok(Some(BTreeMap::new()));
         }
-        let committed = match self.link.committed(&places, ASK) {
+        let committed = match self.handle.committed(&places, ASK) {
             Ok(committed) => committed,
             Err(error) if error.code == code::GROUP_AUTHORIZATION_FAILED => {
                 return Err(self.refused(error));

@@ -12,36 +12,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::member::Link;
+use super::member::GroupHandle;
 use crate::kafka::client::Event;
 use crate::kafka::error::code;
 use crate::kafka::ffi;
 
 /// How long leaving may take.
-const GOODBYE: Duration = Duration::from_secs(5);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked at whether the consumer has closed.
-const LOOK: Duration = Duration::from_millis(5);
+const CHECK_EVERY: Duration = Duration::from_millis(5);
 /// A close that takes longer may wait for an answer to an event.
 const UNANSWERED: Duration = Duration::from_millis(200);
 
-/// Leaves the group, within [`GOODBYE`]. What can be committed was committed.
-pub(super) fn leave(link: &Arc<Link>) {
+/// Leaves the group, within [`LEAVE_TIMEOUT`]. What can be committed was committed.
+pub(super) fn leave(handle: &Arc<GroupHandle>) {
     let (ended, has_ended) = channel();
     let is_over = Arc::new(AtomicBool::new(false));
-    let closing = Closing {
-        link: Arc::clone(link),
+    let leaving = LeaveThread {
+        handle: Arc::clone(handle),
         is_over: Arc::clone(&is_over),
         _ended: ended,
     };
     let thread = std::thread::Builder::new().name("leave".to_owned());
-    if thread.spawn(move || closing.run()).is_err() {
+    if thread.spawn(move || leaving.run()).is_err() {
         // The group finds out by its session's time-out.
         return;
     }
-    let until = Instant::now() + GOODBYE;
-    while let Err(RecvTimeoutError::Timeout) = has_ended.recv_timeout(LOOK) {
+    let until = Instant::now() + LEAVE_TIMEOUT;
+    while let Err(RecvTimeoutError::Timeout) = has_ended.recv_timeout(CHECK_EVERY) {
         let is_late = Instant::now() >= until;
-        if is_late || link.is_closed() {
+        if is_late || handle.is_closed() {
             // A thread that never comes back keeps the client until the process ends.
             is_over.store(true, Ordering::Relaxed);
             let _ = has_ended.recv_timeout(UNANSWERED);
@@ -50,19 +50,19 @@ pub(super) fn leave(link: &Arc<Link>) {
     }
 }
 
-struct Closing {
-    link: Arc<Link>,
+struct LeaveThread {
+    handle: Arc<GroupHandle>,
     is_over: Arc<AtomicBool>,
     /// Closed when the thread ends.
     _ended: Sender<()>,
 }
 
-impl Closing {
+impl LeaveThread {
     fn run(self) {
-        let rk = self.link.client.as_ptr();
+        let rk = self.handle.client.as_ptr();
         // SAFETY: handle and queue live as long as the link; the error, if there is one, is ours.
         unsafe {
-            let error = ffi::rd_kafka_consumer_close_queue(rk, self.link.events);
+            let error = ffi::rd_kafka_consumer_close_queue(rk, self.handle.events);
             if !error.is_null() {
                 // A fatal error: the group knows this member no more.
                 ffi::rd_kafka_error_destroy(error);
@@ -70,9 +70,9 @@ impl Closing {
             }
         }
         let mut quiet_since = Instant::now();
-        while !self.link.is_closed() && !self.is_over.load(Ordering::Relaxed) {
+        while !self.handle.is_closed() && !self.is_over.load(Ordering::Relaxed) {
             // SAFETY: the queue lives as long as the link.
-            let event = unsafe { Event::poll(self.link.events, 20) };
+            let event = unsafe { Event::poll(self.handle.events, 20) };
             let is_revocation = event.is_some_and(|event| {
                 event.kind() == ffi::RD_KAFKA_EVENT_REBALANCE
                     // SAFETY: the event is live.

@@ -1,4 +1,4 @@
-//! One member: subscribed, assigned, revoked, gone.
+//! A member of a consumer group: joins, polls, commits, leaves.
 #![allow(unsafe_code)]
 
 use std::collections::{BTreeMap, HashSet};
@@ -21,12 +21,12 @@ use crate::kafka::types::TopicPartition;
 use crate::kafka::{Client, Options, Role, ffi};
 
 /// How long a commit may take after a signal.
-const LAST_COMMIT: Duration = Duration::from_secs(5);
+const COMMIT_AFTER_SIGNAL: Duration = Duration::from_secs(5);
 
-/// How long a member without partitions is one that gets none: twice KIP-848's heartbeat interval, and a little.
-const NOTHING_COMES: Duration = Duration::from_secs(12);
+/// After this time without partitions the assignment is empty: a little more than two heartbeats of KIP-848.
+const EMPTY_ASSIGNMENT_AFTER: Duration = Duration::from_secs(12);
 
-/// Sets what a member needs of librdkafka, where the user says nothing else.
+/// Sets the properties that a member needs, and defaults for what the user did not set.
 pub fn tune(options: &mut Options, membership: &Membership) {
     options.force("group.id", &membership.group);
     options.force("enable.auto.commit", "false");
@@ -35,7 +35,7 @@ pub fn tune(options: &mut Options, membership: &Membership) {
     // The default of 1 s makes a full queue stand still for as long.
     options.set_default("fetch.queue.backoff.ms", "5");
     set_fetch_wait(options, membership.stop != Stop::Never);
-    // A record that was damaged on its way or on a disk is refused, not handed on.
+    // Refuse damaged records.
     options.set_default("check.crcs", "true");
     // Where a partition begins that has no commit is settled by the member; a position whose records were deleted
     // while they waited goes on at what is left.
@@ -43,18 +43,18 @@ pub fn tune(options: &mut Options, membership: &Membership) {
 }
 
 /// librdkafka's handle and its queue of rebalances and errors of the group.
-pub(super) struct Link {
+pub(super) struct GroupHandle {
     pub(super) events: *mut ffi::rd_kafka_queue_t,
     // The last field: queues are given back before their client.
     pub(super) client: Client,
 }
 
 // SAFETY: librdkafka's queues may be used from any thread.
-unsafe impl Send for Link {}
+unsafe impl Send for GroupHandle {}
 // SAFETY: as above.
-unsafe impl Sync for Link {}
+unsafe impl Sync for GroupHandle {}
 
-impl Link {
+impl GroupHandle {
     /// Whether the group has given this member's partitions to others.
     pub(super) fn is_lost(&self) -> bool {
         // SAFETY: the handle is live.
@@ -68,33 +68,33 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for GroupHandle {
     fn drop(&mut self) {
         // SAFETY: live, ours, and not used after this.
         unsafe { ffi::rd_kafka_queue_destroy(self.events) }
     }
 }
 
-/// What [`Member::poll`] brought.
+/// The result of [`Member::poll`].
 #[derive(Debug)]
 pub enum Polled {
-    /// This many records were handed out; 0 after the time was over.
+    /// This many records; 0 after the timeout.
     Records(usize),
     /// The group gave these partitions to this member; their records come now.
     Assigned(Vec<TopicPartition>),
-    /// The group takes these partitions away: commit what was dealt with, then call [`Member::release`].
+    /// The group takes these partitions away: commit what was processed, then call [`Member::release`].
     Revoked {
         /// The partitions.
         places: Vec<TopicPartition>,
         /// They belong to somebody else already; a commit would be refused, or undo another's.
         lost: bool,
     },
-    /// The commit that was sent last was taken.
+    /// The last commit succeeded.
     Committed,
-    /// The commit that was sent last was not taken; newer positions may be.
+    /// The last commit failed; newer positions may succeed.
     CommitFailed(KafkaError),
-    /// Something is wrong that may pass.
-    Trouble(KafkaError),
+    /// A transient error.
+    Error(KafkaError),
 }
 
 /// A member of a group.
@@ -120,7 +120,7 @@ pub struct Member {
     pub(super) waiting_since: Option<Instant>,
     pub(super) has_left: bool,
     // The last field: queues and topics are given back before their client.
-    pub(super) link: Arc<Link>,
+    pub(super) handle: Arc<GroupHandle>,
 }
 
 impl Member {
@@ -135,10 +135,10 @@ impl Member {
         let client = Client::new(options, Role::Consumer)?;
         // SAFETY: the handle is live and has a group; the queue is given back when the link is dropped.
         let events = unsafe { ffi::rd_kafka_queue_get_consumer(client.as_ptr()) };
-        let link = Arc::new(Link { events, client });
+        let handle = Arc::new(GroupHandle { events, client });
         let mut member = Member {
-            inbox: MessageQueue::new(&link.client, membership.wants_headers),
-            committer: Committer::new(&link.client),
+            inbox: MessageQueue::new(&handle.client, membership.wants_headers),
+            committer: Committer::new(&handle.client),
             outage: Outage::new(membership.give_up),
             membership,
             interrupted,
@@ -151,11 +151,11 @@ impl Member {
             waiting_since: None,
             // Not a member yet: there is nothing to leave.
             has_left: true,
-            link,
+            handle,
         };
-        member.look_at_topics()?;
+        member.check_topics()?;
         if member.membership.stop == Stop::AtGroupEnd {
-            member.note_ends()?;
+            member.fetch_ends()?;
         }
         member.subscribe()?;
         member.has_left = false;
@@ -169,24 +169,24 @@ impl Member {
             list.add(topic, -1, 0).map_err(|e| self.refused(e))?;
         }
         // SAFETY: handle and list are live; the list is copied.
-        match unsafe { ffi::subscribe(self.link.client.as_ptr(), list.as_ptr()) } {
+        match unsafe { ffi::subscribe(self.handle.client.as_ptr(), list.as_ptr()) } {
             code::NONE => Ok(()),
             other => Err(self.refused(KafkaError::of(other))),
         }
     }
 
-    /// Hands records to `take`, or says what the group did, after waiting at most `timeout_ms`.
+    /// Passes records to `take` or returns an event; blocks for at most `timeout_ms`.
     pub fn poll<F>(&mut self, timeout_ms: i32, take: F) -> Result<Polled, GroupError>
     where
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
         // Before there are partitions, the group is what is waited for.
         let group_ms = if self.is_assigned { 0 } else { timeout_ms };
-        if let Some(polled) = self.news(group_ms)? {
+        if let Some(polled) = self.next_event(group_ms)? {
             return Ok(polled);
         }
         let inbox_ms = if self.is_assigned { timeout_ms } else { 0 };
-        let served = self.inbox.poll(&self.link.client, inbox_ms, take);
+        let served = self.inbox.poll(&self.handle.client, inbox_ms, take);
         for (topic, partition) in served.ended {
             self.pause(topic, partition);
         }
@@ -196,17 +196,17 @@ impl Member {
         }
     }
 
-    /// As [`Member::poll`], but no records are taken: they wait. The member stays in the group.
-    pub fn attend(&mut self, timeout_ms: i32) -> Result<Polled, GroupError> {
-        Ok(self.news(timeout_ms)?.unwrap_or(Polled::Records(0)))
+    /// As [`Member::poll`] without records. Keeps the member in the group.
+    pub fn poll_events(&mut self, timeout_ms: i32) -> Result<Polled, GroupError> {
+        Ok(self.next_event(timeout_ms)?.unwrap_or(Polled::Records(0)))
     }
 
-    /// What the group, a commit or the client has to say.
-    fn news(&mut self, group_ms: i32) -> Result<Option<Polled>, GroupError> {
+    /// The next event of the group, a commit or the client.
+    fn next_event(&mut self, group_ms: i32) -> Result<Option<Polled>, GroupError> {
         self.check_contact()?;
-        self.say_if_waiting();
+        self.report_long_wait();
         // SAFETY: the queue is live.
-        if let Some(event) = unsafe { Event::poll(self.link.events, group_ms) }
+        if let Some(event) = unsafe { Event::poll(self.handle.events, group_ms) }
             && let Some(polled) = self.group_event(&event)?
         {
             return Ok(Some(polled));
@@ -216,13 +216,13 @@ impl Member {
             Some(Err(error)) => return Ok(Some(Polled::CommitFailed(error))),
             None => {}
         }
-        if let Some(event) = self.link.client.poll(0)
-            && let Some(error) = self.link.client.note(&event)
+        if let Some(event) = self.handle.client.poll(0)
+            && let Some(error) = self.handle.client.note(&event)
         {
             if error.code == code::FATAL || is_fatal(&event) {
                 return Err(self.refused(self.fatal(error)));
             }
-            return Ok(Some(Polled::Trouble(error)));
+            return Ok(Some(Polled::Error(error)));
         }
         Ok(None)
     }
@@ -233,7 +233,7 @@ impl Member {
             return false;
         }
         if !self.is_assigned {
-            return self.gets_nothing();
+            return self.has_empty_assignment();
         }
         self.states().all(|state| state.is_done)
     }
@@ -245,12 +245,12 @@ impl Member {
     }
 
     /// Under KIP-848 nobody says that a member's assignment is empty: the others have everything.
-    fn gets_nothing(&mut self) -> bool {
+    fn has_empty_assignment(&mut self) -> bool {
         if self.known_since.is_none() && self.is_incremental() && self.generation() > 0 {
             self.known_since = Some(Instant::now());
         }
         self.known_since
-            .is_some_and(|since| since.elapsed() >= NOTHING_COMES)
+            .is_some_and(|since| since.elapsed() >= EMPTY_ASSIGNMENT_AFTER)
     }
 
     /// The generation, or the member epoch; -1 before the group knows this member.
@@ -265,7 +265,7 @@ impl Member {
     pub fn metadata(&self) -> GroupMetadata {
         // SAFETY: the handle is live; the metadata, if there is some, is ours, and its texts live as long.
         unsafe {
-            let metadata = ffi::rd_kafka_consumer_group_metadata(self.link.client.as_ptr());
+            let metadata = ffi::rd_kafka_consumer_group_metadata(self.handle.client.as_ptr());
             if metadata.is_null() {
                 return GroupMetadata {
                     generation: -1,
@@ -289,13 +289,13 @@ impl Member {
         if positions.is_empty() || self.committer.is_busy() {
             return Ok(false);
         }
-        match self.committer.send(&self.link.client, positions) {
+        match self.committer.send(&self.handle.client, positions) {
             Ok(()) => Ok(true),
             Err(error) => Err(self.not_committed(error)),
         }
     }
 
-    /// Whether a commit waits for its answer, which [`Member::poll`] and [`Member::attend`] will tell.
+    /// Whether a commit waits for its answer, which [`Member::poll`] and [`Member::poll_events`] will tell.
     pub fn is_committing(&self) -> bool {
         self.committer.is_busy()
     }
@@ -311,23 +311,23 @@ impl Member {
         }
         let begun = Instant::now();
         let interrupted_at = std::cell::Cell::new(None);
-        let link = Arc::clone(&self.link);
+        let handle = Arc::clone(&self.handle);
         let may_wait = || {
             if (self.interrupted)() && interrupted_at.get().is_none() {
                 interrupted_at.set(Some(Instant::now()));
             }
             let since_signal = interrupted_at.get().map(|at: Instant| at.elapsed());
-            !link.is_lost()
-                && since_signal.is_none_or(|since| since < LAST_COMMIT)
+            !handle.is_lost()
+                && since_signal.is_none_or(|since| since < COMMIT_AFTER_SIGNAL)
                 && self
                     .membership
                     .give_up
                     .is_none_or(|limit| begun.elapsed() < limit)
         };
-        let committed = self.committer.commit(&link.client, positions, &may_wait);
+        let committed = self.committer.commit(&handle.client, positions, &may_wait);
         match committed {
             Ok(()) => Ok(()),
-            Err(_) if link.is_lost() => Err(GroupError::Lost {
+            Err(_) if handle.is_lost() => Err(GroupError::Lost {
                 group: self.membership.group.clone(),
             }),
             Err(error) => Err(self.not_committed(error)),
@@ -336,12 +336,12 @@ impl Member {
 
     /// Leaves the group, so that it need not wait for the session to time out. Commit before.
     pub fn leave(mut self) {
-        self.say_goodbye();
+        self.leave_group();
     }
 
     /// What is wrong with the cluster, in words, if anything is known.
     pub fn cause(&self) -> Option<String> {
-        self.link.client.cause()
+        self.handle.client.cause()
     }
 
     pub(super) fn group_event(&mut self, event: &Event) -> Result<Option<Polled>, GroupError> {
@@ -355,12 +355,12 @@ impl Member {
             };
             return self.rebalance(kind, partitions).map(Some);
         }
-        let Some(error) = self.link.client.note(event) else {
+        let Some(error) = self.handle.client.note(event) else {
             return Ok(None);
         };
         match error.code {
-            code::MAX_POLL_EXCEEDED => Ok(Some(Polled::Trouble(error))),
-            passing if is_outage(passing) => Ok(Some(Polled::Trouble(error))),
+            code::MAX_POLL_EXCEEDED => Ok(Some(Polled::Error(error))),
+            passing if is_outage(passing) => Ok(Some(Polled::Error(error))),
             _ => Err(self.refused(self.fatal(error))),
         }
     }
@@ -374,7 +374,7 @@ impl Member {
         // SAFETY: the handle is live, the buffer's size is told.
         let fatal = unsafe {
             ffi::fatal_error(
-                self.link.client.as_ptr(),
+                self.handle.client.as_ptr(),
                 reason.as_mut_ptr().cast(),
                 reason.len(),
             )
@@ -402,16 +402,16 @@ impl Member {
         }
     }
 
-    fn say_goodbye(&mut self) {
+    fn leave_group(&mut self) {
         if !std::mem::replace(&mut self.has_left, true) {
-            leave(&self.link);
+            leave(&self.handle);
         }
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.say_goodbye();
+        self.leave_group();
     }
 }
 

@@ -26,7 +26,7 @@ use super::cluster::Isolation;
 use super::consume::{ConsumeError, Start};
 use super::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
 use super::types::TopicPartition;
-pub use waiting::Waiting;
+pub use waiting::WaitReason;
 
 /// Whether a signal asks to end; every wait of a member looks at it.
 pub type Interrupt = Arc<dyn Fn() -> bool + Send + Sync>;

@@ -19,7 +19,7 @@ const UNKNOWN: Duration = Duration::from_secs(10);
 
 impl Member {
     /// Whether it makes sense to go on waiting for an answer to a question that was first asked at `begun`.
-    pub(super) fn may_ask_again(&self, begun: Instant) -> bool {
+    pub(super) fn may_retry(&self, begun: Instant) -> bool {
         let give_up = self.membership.give_up;
         give_up.is_none_or(|limit| begun.elapsed() < limit)
     }
@@ -38,7 +38,7 @@ impl Member {
                 Ok(offsets) => return Ok(Some(offsets)),
                 Err(_) if interrupted() => return Ok(None),
                 Err(error) if may_pass(&error, begun) => {
-                    if !self.may_ask_again(begun) {
+                    if !self.may_retry(begun) {
                         return Err(self.gave_up(begun.elapsed()));
                     }
                     std::thread::sleep(AGAIN);
@@ -50,7 +50,7 @@ impl Member {
 
     /// Ends a member whose cluster has been away for longer than its user wants to wait.
     pub(super) fn check_contact(&mut self) -> Result<(), GroupError> {
-        let Some(within) = self.outage.wants_asking() else {
+        let Some(within) = self.outage.probe_due() else {
             return Ok(());
         };
         let is_answered = self.is_answered(within);
@@ -64,7 +64,7 @@ impl Member {
     fn is_answered(&self, within: Duration) -> bool {
         let begun = Instant::now();
         let is_over = || begun.elapsed() >= within || (self.interrupted)();
-        let mut wire = Wire::new(&self.link.client);
+        let mut wire = Wire::new(&self.handle.client);
         let mut budget = QueryBudget::new(within, &is_over);
         let group = &self.membership.group;
         if !coordinator_answers(&mut wire, group, &mut budget) {
@@ -76,7 +76,7 @@ impl Member {
             spec: OffsetSpec::Latest,
         });
         let leaders = LeaderProbe::from_questions(questions.collect());
-        leaders.all_respond(&self.link.client, within, &|| (self.interrupted)())
+        leaders.all_respond(&self.handle.client, within, &|| (self.interrupted)())
     }
 
     /// All partitions that are assigned.
@@ -98,7 +98,7 @@ impl Member {
 
     /// `: ` and the cause of trouble, if one is known.
     pub(super) fn known_cause(&self) -> String {
-        let cause = self.link.client.cause();
+        let cause = self.handle.client.cause();
         cause.map_or_else(String::new, |cause| format!(": {cause}"))
     }
 }
@@ -109,7 +109,7 @@ fn ask_once(
     isolation: Isolation,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Option<i64>>, ConsumeError> {
-    let answers = offsets(&member.link.client, questions, isolation, interrupted)?;
+    let answers = offsets(&member.handle.client, questions, isolation, interrupted)?;
     let rows = questions.iter().zip(answers);
     rows.map(|(question, answer)| {
         let found = answer.map_err(|error| ConsumeError::Partition {

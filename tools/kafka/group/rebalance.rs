@@ -59,12 +59,12 @@ impl Member {
             }
             code::REVOKE_PARTITIONS => {
                 self.revoked = partitions;
-                let lost = self.link.is_lost();
+                let lost = self.handle.is_lost();
                 Ok(Polled::Revoked { places, lost })
             }
             other => {
                 self.assign_all(std::ptr::null())?;
-                Ok(Polled::Trouble(KafkaError::of(other)))
+                Ok(Polled::Error(KafkaError::of(other)))
             }
         }
     }
@@ -79,8 +79,8 @@ impl Member {
             return Ok(false);
         };
         for place in places {
-            self.expect(place, ends.get(place).copied().flatten())?;
-            self.redirect(place)?;
+            self.track_partition(place, ends.get(place).copied().flatten())?;
+            self.forward_queue(place)?;
         }
         let list = self.list(partitions, |entry| {
             let place = (entry.topic.clone(), entry.partition);
@@ -97,7 +97,7 @@ impl Member {
             // librdkafka remembers that a partition was paused at its end, beyond its revocation.
             // SAFETY: handle and list are live. What was not paused is left as it is.
             unsafe {
-                ffi::resume_partitions(self.link.client.as_ptr(), list.as_ptr());
+                ffi::resume_partitions(self.handle.client.as_ptr(), list.as_ptr());
             }
         }
         match self.commit(&starts.new) {
@@ -135,13 +135,17 @@ impl Member {
     }
 
     /// Makes the inbox take the records of a partition.
-    fn expect(&mut self, place: &TopicPartition, end: Option<i64>) -> Result<(), GroupError> {
+    fn track_partition(
+        &mut self,
+        place: &TopicPartition,
+        end: Option<i64>,
+    ) -> Result<(), GroupError> {
         let (name, partition) = (&place.0, place.1 as usize);
         let found = self.inbox.topics.iter().position(|t| t.name == *name);
         let index = if let Some(index) = found {
             index
         } else {
-            let handle = TopicHandle::new(&self.link.client, name)
+            let handle = TopicHandle::new(&self.handle.client, name)
                 .map_err(|error| ConsumeError::Topic(name.clone(), error))?;
             self.inbox.topics.push(TopicState {
                 name: name.clone(),
@@ -163,12 +167,12 @@ impl Member {
     }
 
     /// Sends a partition's messages to the inbox, where a callback takes them, instead of one by one through the group's queue.
-    fn redirect(&self, place: &TopicPartition) -> Result<(), GroupError> {
+    fn forward_queue(&self, place: &TopicPartition) -> Result<(), GroupError> {
         let name = topic_name(&place.0).map_err(|e| self.refused(e))?;
         // SAFETY: handle, name and queues are live; the reference to the partition's queue is given back.
         unsafe {
             let queue = ffi::rd_kafka_queue_get_partition(
-                self.link.client.as_ptr(),
+                self.handle.client.as_ptr(),
                 name.as_ptr(),
                 place.1,
             );
@@ -196,8 +200,11 @@ impl Member {
     /// Cooperative and KIP-848 groups hand over the difference, eager ones everything.
     pub(super) fn is_incremental(&self) -> bool {
         // SAFETY: the handle is live; the name is static.
-        let protocol =
-            unsafe { ffi::text(ffi::rd_kafka_rebalance_protocol(self.link.client.as_ptr())) };
+        let protocol = unsafe {
+            ffi::text(ffi::rd_kafka_rebalance_protocol(
+                self.handle.client.as_ptr(),
+            ))
+        };
         protocol == "COOPERATIVE"
     }
 
@@ -207,7 +214,7 @@ impl Member {
         list: *const ffi::rd_kafka_topic_partition_list_t,
     ) -> Result<(), GroupError> {
         // SAFETY: handle and list are live; the list is copied.
-        match unsafe { ffi::assign(self.link.client.as_ptr(), list) } {
+        match unsafe { ffi::assign(self.handle.client.as_ptr(), list) } {
             code::NONE => Ok(()),
             other => Err(self.refused(self.fatal(KafkaError::of(other)))),
         }
@@ -223,7 +230,7 @@ impl Member {
     ) -> Result<(), GroupError> {
         // SAFETY: handle and list are live, the list is copied; the error, if there is one, is ours.
         unsafe {
-            let error = change(self.link.client.as_ptr(), list.as_ptr());
+            let error = change(self.handle.client.as_ptr(), list.as_ptr());
             if error.is_null() {
                 return Ok(());
             }
@@ -245,7 +252,7 @@ impl Member {
         {
             // SAFETY: handle and list are live. What can't be paused is passed over by the inbox.
             unsafe {
-                ffi::pause_partitions(self.link.client.as_ptr(), list.as_ptr());
+                ffi::pause_partitions(self.handle.client.as_ptr(), list.as_ptr());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::begin::{Begin, InLog, begin, in_log};
+use super::begin::{Begin, LogPosition, begin, log_position};
 use super::{GroupError, Member, Positions};
 use crate::ack::ReadStart;
 use crate::kafka::cluster::{OffsetQuery, OffsetSpec};
@@ -12,7 +12,7 @@ use crate::kafka::types::TopicPartition;
 
 /// Where partitions are read from that do not go on at what is committed.
 #[derive(Default)]
-pub(super) struct Starts {
+pub(super) struct StartOffsets {
     /// An offset, or one of librdkafka's names for one.
     pub(super) offsets: HashMap<TopicPartition, i64>,
     /// What is new to the group, with the offset where it begins: to be committed at once.
@@ -21,8 +21,11 @@ pub(super) struct Starts {
 
 impl Member {
     /// Settles where the partitions of an assignment are read from; `None` after a signal.
-    pub(super) fn starts(&self, places: &[TopicPartition]) -> Result<Option<Starts>, GroupError> {
-        let mut starts = Starts::default();
+    pub(super) fn starts(
+        &self,
+        places: &[TopicPartition],
+    ) -> Result<Option<StartOffsets>, GroupError> {
+        let mut starts = StartOffsets::default();
         let mut open = Vec::new();
         for place in places {
             match self.overriding_start(place) {
@@ -71,7 +74,7 @@ impl Member {
         for place in &open {
             let log = log.remove(place).unwrap_or_default();
             match committed.get(place).copied().flatten() {
-                Some(offset) => self.go_on(place, offset, log, &mut starts)?,
+                Some(offset) => self.resume_at_commit(place, offset, log, &mut starts)?,
                 None => self.begin_new(place, log, &mut starts, &mut new_topics),
             }
         }
@@ -91,7 +94,7 @@ impl Member {
             self.membership.start,
             None | Some(Start::Stored | Start::Beginning)
         );
-        let committed = self.ask_committed(places, Some(self.link.client.first_contact()));
+        let committed = self.ask_committed(places, Some(self.handle.client.first_contact()));
         let committed = committed.ok().flatten().unwrap_or_default();
         let question = |(topic, partition): &TopicPartition| OffsetQuery {
             topic: topic.clone(),
@@ -101,7 +104,7 @@ impl Member {
         let questions: Vec<OffsetQuery> = places.iter().map(question).collect();
         let log_starts = self.ask_offsets(&questions, self.membership.isolation);
         let log_starts = log_starts.ok().flatten().unwrap_or_default();
-        let reset = self.link.client.property("auto.offset.reset");
+        let reset = self.handle.client.property("auto.offset.reset");
         // A position whose records are deleted may go on at the end, too.
         let goes_on_at_start = !self.membership.is_reset_set
             || matches!(
@@ -156,19 +159,19 @@ impl Member {
     }
 
     /// A partition with a commit goes on there, or at what is left.
-    fn go_on(
+    fn resume_at_commit(
         &self,
         place: &TopicPartition,
         committed: i64,
         log: Log,
-        starts: &mut Starts,
+        starts: &mut StartOffsets,
     ) -> Result<(), GroupError> {
         let (Some(first), Some(next)) = (log.first, log.next) else {
             return Ok(());
         };
-        match in_log(committed, first, next) {
-            InLog::Inside => Ok(()),
-            InLog::Below => {
+        match log_position(committed, first, next) {
+            LogPosition::Inside => Ok(()),
+            LogPosition::Below => {
                 log::warn!(
                     "{} [{}]: records {committed} to {} were deleted before group {} had read them",
                     place.0,
@@ -179,7 +182,7 @@ impl Member {
                 starts.offsets.insert(place.clone(), first);
                 Ok(())
             }
-            InLog::Above => Err(GroupError::BeyondEnd {
+            LogPosition::Above => Err(GroupError::BeyondEnd {
                 group: self.membership.group.clone(),
                 topic: place.0.clone(),
                 partition: place.1,
@@ -194,7 +197,7 @@ impl Member {
         &self,
         place: &TopicPartition,
         log: Log,
-        starts: &mut Starts,
+        starts: &mut StartOffsets,
         new_topics: &mut BTreeSet<String>,
     ) {
         let offset = match begin(&self.at_join, &place.0, place.1) {

@@ -17,7 +17,7 @@ const NAMED: usize = 3;
 
 /// Who is waited for, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Waiting {
+pub enum WaitReason {
     /// The coordinator gives no answer.
     Coordinator(KafkaError),
     /// Other members have not answered to a rebalance yet.
@@ -31,11 +31,11 @@ pub enum Waiting {
     },
 }
 
-impl fmt::Display for Waiting {
+impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Waiting::Coordinator(error) => write!(f, "its coordinator does not answer: {error}"),
-            Waiting::Members {
+            WaitReason::Coordinator(error) => write!(f, "its coordinator does not answer: {error}"),
+            WaitReason::Members {
                 others,
                 session_s,
                 max_poll_s,
@@ -64,7 +64,7 @@ impl fmt::Display for Waiting {
 
 impl Member {
     /// Says once, after a while, what this member waits for before it has partitions.
-    pub(super) fn say_if_waiting(&mut self) {
+    pub(super) fn report_long_wait(&mut self) {
         if self.is_assigned {
             self.waiting_since = None;
             return;
@@ -76,24 +76,24 @@ impl Member {
             return;
         }
         self.waiting_since = None;
-        if let Some(waiting) = self.waiting() {
+        if let Some(waiting) = self.wait_reason() {
             log::warn!("waiting for the group: {waiting}");
         }
     }
 
     /// Who is waited for; `None` where the group is at rest and has nothing for this member.
-    fn waiting(&self) -> Option<Waiting> {
+    fn wait_reason(&self) -> Option<WaitReason> {
         let begun = Instant::now();
         let is_over = || begun.elapsed() >= ASK || (self.interrupted)();
-        let mut wire = Wire::new(&self.link.client);
+        let mut wire = Wire::new(&self.handle.client);
         let mut budget = QueryBudget::new(ASK, &is_over);
         let group = self.membership.group.as_str();
         let found = coordinators(&mut wire, &[group.to_owned()], &mut budget);
         let coordinator = match found.into_iter().next()? {
             Ok(coordinator) => coordinator,
-            Err(error) => return Some(Waiting::Coordinator(error)),
+            Err(error) => return Some(WaitReason::Coordinator(error)),
         };
-        let kind = match self.link.client.property("group.protocol").as_deref() {
+        let kind = match self.handle.client.property("group.protocol").as_deref() {
             Some("consumer") => GroupKind::Consumer,
             _ => GroupKind::Classic,
         };
@@ -102,7 +102,7 @@ impl Member {
         let described = match described.into_iter().next()? {
             Ok(described) => described,
             Err(error) if super::is_outage(error.code) => {
-                return Some(Waiting::Coordinator(error));
+                return Some(WaitReason::Coordinator(error));
             }
             // It may not be described to everybody, and the mock cluster describes nothing.
             Err(_) => return None,
@@ -118,10 +118,10 @@ impl Member {
             return None;
         }
         let seconds = |property: &str| {
-            let value = self.link.client.property(property);
+            let value = self.handle.client.property(property);
             value.and_then(|ms| ms.parse::<u64>().ok()).unwrap_or(0) / 1000
         };
-        Some(Waiting::Members {
+        Some(WaitReason::Members {
             others,
             session_s: seconds("session.timeout.ms"),
             max_poll_s: seconds("max.poll.interval.ms"),
@@ -131,13 +131,13 @@ impl Member {
 
 #[cfg(test)]
 mod tests {
-    use super::Waiting;
+    use super::WaitReason;
 
     #[test]
     fn members_are_named_a_few_of_them() {
         let waiting = |count: usize| {
             let others = (1..=count).map(|n| format!("c{n} at h"));
-            let waiting = Waiting::Members {
+            let waiting = WaitReason::Members {
                 others: others.collect(),
                 session_s: 45,
                 max_poll_s: 300,

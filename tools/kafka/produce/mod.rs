@@ -242,7 +242,7 @@ impl Producer {
             let cause = cause();
             log::warn!("{cause}; still trying");
             cause
-        } else if !is_first && self.client.is_cut_off() {
+        } else if !is_first && self.client.all_brokers_down() {
             let cause = cause();
             log::warn!("no broker can be reached ({cause}); still trying");
             cause

@@ -1,4 +1,4 @@
-//! What a source has sent, what of it was acknowledged, what is to be committed. Pure.
+//! The records of a source that are sent, acknowledged, committed. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,20 +6,20 @@ use super::AckError;
 use super::position::{Position, StreamKey};
 
 /// Topic and partition.
-type Place = (String, i32);
+type TopicPartition = (String, i32);
 
-/// Everything that is sent and not yet committed, for each partition that the source has.
+/// The records that are sent and not yet committed, by partition.
 #[derive(Debug)]
-pub struct Window {
-    /// How many records may be sent and not yet committed.
+pub struct InFlight {
+    /// The most records in flight.
     limit: u64,
     /// Whether what is acknowledged is committed: by the sink, in its transaction.
     sink_commits: bool,
-    partitions: BTreeMap<Place, Sent>,
+    partitions: BTreeMap<TopicPartition, PartitionInFlight>,
 }
 
 #[derive(Debug)]
-struct Sent {
+struct PartitionInFlight {
     key: StreamKey,
     /// Offsets that are sent and not yet committed, in runs without gaps: first and last.
     runs: VecDeque<(i64, i64)>,
@@ -33,7 +33,7 @@ struct Sent {
     committed: Option<i64>,
 }
 
-impl Sent {
+impl PartitionInFlight {
     fn is_acknowledged(&self) -> bool {
         self.last == self.acknowledged
     }
@@ -61,21 +61,21 @@ impl Sent {
     }
 }
 
-impl Window {
-    /// `limit` records may be sent and not yet committed; `sink_commits` with what it acknowledges.
-    pub fn new(limit: u64, sink_commits: bool) -> Window {
-        Window {
+impl InFlight {
+    /// At most `limit` records in flight; `sink_commits` if the sink commits what it acknowledges.
+    pub fn new(limit: u64, sink_commits: bool) -> InFlight {
+        InFlight {
             limit,
             sink_commits,
             partitions: BTreeMap::new(),
         }
     }
 
-    /// Records of this partition are sent under this session from now on.
+    /// Begins a session of this partition.
     ///
     /// A partition that had another session keeps nothing of it: call this only when all of it is acknowledged or given up.
     pub fn begin(&mut self, session: &str, topic: &str, partition: i32) {
-        let sent = Sent {
+        let sent = PartitionInFlight {
             key: StreamKey {
                 session: session.to_owned(),
                 topic: topic.to_owned(),
@@ -93,12 +93,12 @@ impl Window {
     }
 
     /// The stream of a partition; `None` if the source does not have it.
-    pub fn key(&self, place: &Place) -> Option<&StreamKey> {
+    pub fn key(&self, place: &TopicPartition) -> Option<&StreamKey> {
         self.partitions.get(place).map(|sent| &sent.key)
     }
 
     /// Notes that a record is sent.
-    pub fn send(&mut self, place: &Place, offset: i64) {
+    pub fn send(&mut self, place: &TopicPartition, offset: i64) {
         let Some(sent) = self.partitions.get_mut(place) else {
             return;
         };
@@ -112,13 +112,13 @@ impl Window {
     }
 
     /// Notes that between what was sent and `position` there are no records: markers of transactions, say.
-    pub fn pass(&mut self, place: &Place, position: i64) {
+    pub fn pass(&mut self, place: &TopicPartition, position: i64) {
         if let Some(sent) = self.partitions.get_mut(place) {
             sent.end = Some(position);
         }
     }
 
-    /// Takes an acknowledgement; says whether it was news. One of a session that has passed is not.
+    /// Handles an acknowledgement; returns false if it is old or of an earlier session.
     ///
     /// # Errors
     /// What was never sent can't be acknowledged.
@@ -153,8 +153,8 @@ impl Window {
     ///
     /// Where the sink commits, only what it can't know of: positions behind
     /// its last record.
-    pub fn to_commit(&self) -> BTreeMap<Place, i64> {
-        let position = |sent: &Sent| {
+    pub fn to_commit(&self) -> BTreeMap<TopicPartition, i64> {
+        let position = |sent: &PartitionInFlight| {
             let position = sent.position()?;
             (sent.committed != Some(position)).then_some(position)
         };
@@ -163,9 +163,9 @@ impl Window {
             .collect()
     }
 
-    /// How many records would be committed with [`Window::to_commit`].
+    /// How many records would be committed with [`InFlight::to_commit`].
     pub fn acknowledged(&self) -> u64 {
-        let before = |sent: &Sent| {
+        let before = |sent: &PartitionInFlight| {
             let position = sent.position().unwrap_or(0);
             let runs = sent.runs.iter();
             runs.map(|(first, last)| (position.min(last + 1) - first).max(0) as u64)
@@ -174,8 +174,8 @@ impl Window {
         self.partitions.values().map(before).sum()
     }
 
-    /// Notes that these positions are on their way to be committed.
-    pub fn committing(&mut self, positions: &BTreeMap<Place, i64>) {
+    /// Records that a commit of these positions was sent.
+    pub fn begin_commit(&mut self, positions: &BTreeMap<TopicPartition, i64>) {
         for (place, position) in positions {
             if let Some(sent) = self.partitions.get_mut(place) {
                 sent.committing = Some(*position);
@@ -183,8 +183,8 @@ impl Window {
         }
     }
 
-    /// Notes that what was on its way is committed, or is not.
-    pub fn settle_commit(&mut self, is_committed: bool) {
+    /// Records the result of that commit.
+    pub fn finish_commit(&mut self, is_committed: bool) {
         for sent in self.partitions.values_mut() {
             if let Some(position) = sent.committing.take()
                 && is_committed
@@ -196,8 +196,8 @@ impl Window {
     }
 
     /// Up to where these partitions, or all, were read, where that is behind the last record.
-    pub fn passed(&self, places: Option<&[Place]>) -> Vec<Position> {
-        let matters = |place: &Place| places.is_none_or(|places| places.contains(place));
+    pub fn passed(&self, places: Option<&[TopicPartition]>) -> Vec<Position> {
+        let matters = |place: &TopicPartition| places.is_none_or(|places| places.contains(place));
         let partitions = self.partitions.iter().filter(|(place, _)| matters(place));
         let passed = partitions.filter_map(|(_, sent)| {
             Some(Position {
@@ -208,43 +208,43 @@ impl Window {
         passed.collect()
     }
 
-    /// Forgets partitions that the source has no more; returns what they were.
-    pub fn forget(&mut self, places: &[Place]) -> Vec<StreamKey> {
+    /// Removes revoked partitions; returns their streams.
+    pub fn forget(&mut self, places: &[TopicPartition]) -> Vec<StreamKey> {
         let forgotten = places
             .iter()
             .filter_map(|place| self.partitions.remove(place));
         forgotten.map(|sent| sent.key).collect()
     }
 
-    /// How many records are sent and not yet committed.
-    pub fn in_flight(&self) -> u64 {
+    /// How many records are in flight: sent and not yet committed.
+    pub fn records(&self) -> u64 {
         self.partitions.values().map(|sent| sent.count).sum()
     }
 
     /// How many records are sent and not yet acknowledged.
     pub fn unacknowledged(&self) -> u64 {
-        self.in_flight() - self.acknowledged()
+        self.records() - self.acknowledged()
     }
 
-    /// The same, of these partitions.
-    pub fn in_flight_of(&self, places: &[Place]) -> u64 {
+    /// Records in flight of these partitions.
+    pub fn records_of(&self, places: &[TopicPartition]) -> u64 {
         let sent = places.iter().filter_map(|place| self.partitions.get(place));
         sent.map(|sent| sent.count).sum()
     }
 
     /// Whether no more may be sent just now.
     pub fn is_full(&self) -> bool {
-        self.in_flight() >= self.limit
+        self.records() >= self.limit
     }
 
     /// How many more may be sent.
-    pub fn room(&self) -> u64 {
-        self.limit.saturating_sub(self.in_flight())
+    pub fn capacity(&self) -> u64 {
+        self.limit.saturating_sub(self.records())
     }
 
     /// Whether all that was sent of these partitions, or of all, is acknowledged.
-    pub fn is_drained(&self, places: Option<&[Place]>) -> bool {
-        let matters = |place: &Place| places.is_none_or(|places| places.contains(place));
+    pub fn is_drained(&self, places: Option<&[TopicPartition]>) -> bool {
+        let matters = |place: &TopicPartition| places.is_none_or(|places| places.contains(place));
         let partitions = self.partitions.iter().filter(|(place, _)| matters(place));
         partitions
             .into_iter()
@@ -252,13 +252,13 @@ impl Window {
     }
 
     /// The offset behind everything that was sent of a partition, or behind which there was nothing to send.
-    pub fn reached(&self, place: &Place) -> Option<i64> {
+    pub fn reached(&self, place: &TopicPartition) -> Option<i64> {
         let sent = self.partitions.get(place)?;
         sent.end.or(sent.last.map(|last| last + 1))
     }
 
     /// The partitions that the source has.
-    pub fn places(&self) -> impl Iterator<Item = &Place> {
+    pub fn places(&self) -> impl Iterator<Item = &TopicPartition> {
         self.partitions.keys()
     }
 

@@ -1,10 +1,10 @@
-//! The bad ends of a pipe with `--ack`.
+//! Why a pipe with `--ack` failed.
 
 use super::STALLED;
 
-/// Why the pipe came to a bad end.
+/// Why the pipe failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum PipelineError {
     #[error(
         "nobody reads standard output any more: a program of the pipe has ended; what was not acknowledged comes again"
     )]

@@ -1,8 +1,8 @@
-//! From a record that was read to a line with its position, which waits to be written.
+//! Encodes records as lines with positions.
 
 use std::ops::ControlFlow;
 
-use tools::ack::{LineStart, Lines, Window};
+use tools::ack::{InFlight, LineStart, LineWriter};
 use tools::kafka::consume::Item;
 use tools::kafka::types::TopicPartition;
 use tools::record::Record;
@@ -11,12 +11,12 @@ use super::WAITING_BYTES;
 use crate::config::Ack;
 use crate::output::{BadRecord, Encoding};
 
-/// Takes records from the member into the lines that are to be written.
-pub(super) struct Intake<'r> {
-    pub(super) room: u64,
+/// Appends the member's records to the lines to be written.
+pub(super) struct LineEncoder<'r> {
+    pub(super) capacity: u64,
     pub(super) encoding: &'r mut Encoding,
-    pub(super) lines: Option<&'r mut Lines>,
-    pub(super) window: &'r mut Window,
+    pub(super) lines: Option<&'r mut LineWriter>,
+    pub(super) in_flight: &'r mut InFlight,
     pub(super) current: &'r mut Option<(TopicPartition, LineStart)>,
     /// The number of the last line.
     pub(super) number: &'r mut u64,
@@ -24,8 +24,8 @@ pub(super) struct Intake<'r> {
     pub(super) taken: u64,
 }
 
-impl Intake<'_> {
-    /// Takes one thing from the member, and says whether it may be given another.
+impl LineEncoder<'_> {
+    /// Handles one item; returns whether to go on.
     pub(super) fn take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
         match *item {
             Item::Record(record) => self.add(record),
@@ -34,7 +34,7 @@ impl Intake<'_> {
                 partition,
                 offset,
             } => {
-                self.window.pass(&(topic.to_owned(), partition), offset);
+                self.in_flight.pass(&(topic.to_owned(), partition), offset);
                 Ok(ControlFlow::Continue(()))
             }
         }
@@ -53,8 +53,8 @@ impl Intake<'_> {
             |(place, _): &(TopicPartition, LineStart)| place.1 != partition || place.0 != topic;
         if self.current.as_ref().is_none_or(is_other) {
             let place = (topic.to_owned(), partition);
-            let Some(key) = self.window.key(&place) else {
-                // Of a partition that was given back: its records come to somebody else.
+            let Some(key) = self.in_flight.key(&place) else {
+                // The partition was revoked: another member reads its records.
                 return Ok(ControlFlow::Continue(()));
             };
             let line_start = LineStart::new(self.ack.shape, key);
@@ -72,10 +72,10 @@ impl Intake<'_> {
         }
         line_start.join(start, buffer);
         *self.number += 1;
-        self.window.send(place, offset);
+        self.in_flight.send(place, offset);
         self.taken += 1;
-        let is_enough = self.taken >= self.room || lines.waiting_bytes() >= WAITING_BYTES;
-        Ok(if is_enough {
+        let is_full = self.taken >= self.capacity || lines.waiting_bytes() >= WAITING_BYTES;
+        Ok(if is_full {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

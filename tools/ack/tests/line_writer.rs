@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn lines_are_written_as_the_reader_takes_them() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let mut lines = Lines::new(File::from(rustix::fd::OwnedFd::from(writer)));
+    let mut lines = LineWriter::new(File::from(rustix::fd::OwnedFd::from(writer)));
     let mut expected = Vec::new();
     for offset in 0..3000 {
         let long = if offset % 1000 == 999 { 10_000 } else { 90 };
@@ -16,7 +16,7 @@ fn lines_are_written_as_the_reader_takes_them() {
     let mut read = Vec::new();
     let mut reader = File::from(rustix::fd::OwnedFd::from(reader));
     let mut block = vec![0; 3000];
-    while lines.write().expect("a reader") == Written::Blocked {
+    while lines.write().expect("a reader") == WriteProgress::Blocked {
         let bytes = std::io::Read::read(&mut reader, &mut block).expect("bytes");
         read.extend_from_slice(&block[..bytes]);
     }
@@ -29,10 +29,10 @@ fn lines_are_written_as_the_reader_takes_them() {
 #[test]
 fn a_reader_that_left_is_noticed_with_and_without_writing() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let mut lines = Lines::new(File::from(rustix::fd::OwnedFd::from(writer)));
+    let mut lines = LineWriter::new(File::from(rustix::fd::OwnedFd::from(writer)));
     assert!(lines.has_reader());
     drop(reader);
     assert!(!lines.has_reader());
     lines.buffer().extend_from_slice(b"s:1:t:0:1\tv\n");
-    assert_eq!(lines.write().expect("told"), Written::Closed);
+    assert_eq!(lines.write().expect("told"), WriteProgress::Closed);
 }

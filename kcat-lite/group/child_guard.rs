@@ -1,8 +1,7 @@
-//! What kills the commands of `--exec`, with all that they have started, when this program dies.
+//! Kills the commands of `--exec` and their children when this program dies, also by `kill -9`.
 //!
-//! A program that is killed by `kill -9` can do nothing more itself. So a
-//! shell reads from it which process groups run, and kills those of the last
-//! line when its input ends.
+//! A shell reads the running process groups from this program, one line for
+//! each change, and kills those of the last line when its input ends.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
@@ -15,33 +14,32 @@ groups=
 while read -r line; do groups=$line; done
 [ -z \"$groups\" ] || kill -s KILL -- $groups";
 
-/// The shell, and what it knows.
-pub(super) struct Guard {
+/// The shell and the running commands.
+pub(super) struct ChildGuard {
     shell: Child,
-    /// Taken at the end.
     stdin: Option<ChildStdin>,
     running: BTreeSet<u32>,
 }
 
-impl Guard {
-    pub(super) fn start() -> io::Result<Guard> {
+impl ChildGuard {
+    pub(super) fn start() -> io::Result<ChildGuard> {
         let mut shell = Command::new("sh");
         shell
             .args(["-c", SCRIPT])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // It outlives this program, for a moment.
+        // It outlives this program for a moment.
         let mut shell = tools::kafka::process::detach(&mut shell).spawn()?;
         let stdin = shell.stdin.take();
-        Ok(Guard {
+        Ok(ChildGuard {
             shell,
             stdin,
             running: BTreeSet::new(),
         })
     }
 
-    /// Starts a command that does not outlive this program.
+    /// Starts a command that is killed when this program dies.
     pub(super) fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
         let child = isolate(command).spawn()?;
         self.running.insert(child.id());
@@ -49,7 +47,7 @@ impl Guard {
         Ok(child)
     }
 
-    /// Forgets a command that has ended.
+    /// Removes a command that has ended.
     pub(super) fn has_ended(&mut self, child: &Child) -> io::Result<()> {
         self.running.remove(&child.id());
         self.report()
@@ -65,7 +63,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         self.stdin = None;
         let _ = self.shell.wait();
@@ -74,13 +72,13 @@ impl Drop for Guard {
 
 #[cfg(test)]
 mod tests {
-    use super::Guard;
+    use super::ChildGuard;
     use std::io::Read as _;
     use std::process::{Command, Stdio};
 
     #[test]
     fn what_runs_when_the_input_ends_is_killed_with_its_children() {
-        let mut guard = Guard::start().expect("a shell");
+        let mut guard = ChildGuard::start().expect("a shell");
         let mut command = Command::new("sh");
         command
             .args(["-c", "sleep 60 | cat; true"])

@@ -1,4 +1,4 @@
-//! One end of the connection: whole lines in, whole lines out, never waiting unless told to.
+//! A connection that sends and receives lines without blocking, except where it says so.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,17 +14,17 @@ use crate::poll::poll;
 pub(super) const TICK_MS: u64 = 20;
 
 /// A connected socket with what is on its way in and out.
-pub(super) struct Link {
+pub(super) struct Connection {
     stream: UnixStream,
     inbound: Vec<u8>,
     outbound: Vec<u8>,
     is_closed: bool,
 }
 
-impl Link {
-    pub(super) fn new(stream: UnixStream) -> io::Result<Link> {
+impl Connection {
+    pub(super) fn new(stream: UnixStream) -> io::Result<Connection> {
         stream.set_nonblocking(true)?;
-        Ok(Link {
+        Ok(Connection {
             stream,
             inbound: Vec::new(),
             outbound: Vec::new(),
@@ -33,14 +33,14 @@ impl Link {
     }
 
     /// Queues a message and sends what the socket takes; says whether all is sent.
-    pub(super) fn say(&mut self, value: &Value) -> bool {
+    pub(super) fn send(&mut self, value: &Value) -> bool {
         self.outbound
             .extend_from_slice(value.to_string().as_bytes());
         self.outbound.push(b'\n');
         self.push()
     }
 
-    /// Sends what the socket takes; says whether all is sent. An end that is gone shows when it is [read](Link::next).
+    /// Sends what the socket takes; says whether all is sent. An end that is gone shows when it is [read](Connection::next).
     pub(super) fn push(&mut self) -> bool {
         while !self.outbound.is_empty() {
             match self.stream.write(&self.outbound) {
@@ -131,7 +131,7 @@ impl Link {
     }
 }
 
-impl AsFd for Link {
+impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }

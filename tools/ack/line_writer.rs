@@ -1,4 +1,4 @@
-//! Lines into a pipe, without ever waiting for the reader.
+//! Writes lines to a pipe without blocking.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,32 +9,32 @@ use rustix::event::{PollFd, PollFlags};
 
 use crate::poll::poll;
 
-/// How far [`Lines::write`] came.
+/// How far [`LineWriter::write`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// Everything is out.
+pub enum WriteProgress {
+    /// Everything was written.
     All,
-    /// The reader does not take more just now.
+    /// The pipe is full.
     Blocked,
-    /// There is no reader any more.
+    /// The pipe has no reader.
     Closed,
 }
 
 /// Standard output of a source.
-pub struct Lines {
+pub struct LineWriter {
     file: File,
     buffer: Vec<u8>,
-    /// What of the buffer is out.
+    /// How much of the buffer was written.
     start: usize,
     total_bytes: u64,
 }
 
-impl Lines {
+impl LineWriter {
     /// Lines to `file`, which is standard output.
     ///
-    /// A pipe is opened anew, so that not to wait for its reader is a property
-    /// of this description alone and other writers of the pipe notice nothing.
-    pub fn new(file: File) -> Lines {
+    /// A pipe is opened again, so that only this description is non-blocking and
+    /// other writers of the pipe notice nothing.
+    pub fn new(file: File) -> LineWriter {
         let is_pipe = file.metadata().is_ok_and(|m| m.file_type().is_fifo());
         let path = format!("/proc/self/fd/{}", rustix::fd::AsRawFd::as_raw_fd(&file));
         let again = is_pipe.then(|| {
@@ -42,7 +42,7 @@ impl Lines {
             options.write(true).custom_flags(libc::O_NONBLOCK);
             options.open(path).ok()
         });
-        Lines {
+        LineWriter {
             file: again.flatten().unwrap_or(file),
             buffer: Vec::new(),
             start: 0,
@@ -60,33 +60,33 @@ impl Lines {
         self.buffer.len() - self.start
     }
 
-    /// How many bytes are out.
+    /// How many bytes were written.
     pub fn total_bytes(&self) -> u64 {
         self.total_bytes
     }
 
-    /// Writes what the reader takes.
+    /// Writes what fits into the pipe.
     ///
     /// # Errors
     /// What write(2) refuses, but for a reader that is busy or gone.
-    pub fn write(&mut self) -> io::Result<Written> {
+    pub fn write(&mut self) -> io::Result<WriteProgress> {
         while self.start < self.buffer.len() {
             match self.file.write(&self.buffer[self.start..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => self.advance(taken),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Written::Blocked);
+                    return Ok(WriteProgress::Blocked);
                 }
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    return Ok(Written::Closed);
+                    return Ok(WriteProgress::Closed);
                 }
                 Err(error) => return Err(error),
             }
         }
         self.buffer.clear();
         self.start = 0;
-        Ok(Written::All)
+        Ok(WriteProgress::All)
     }
 
     fn advance(&mut self, taken: usize) {
@@ -104,12 +104,12 @@ impl Lines {
             self.file.as_fd(),
             PollFlags::empty(),
         )];
-        // Without flags only POLLERR and POLLHUP are told.
+        // Without flags poll reports only POLLERR and POLLHUP.
         !poll(&mut fds, Some(0)).unwrap_or(false)
     }
 }
 
-impl AsFd for Lines {
+impl AsFd for LineWriter {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
