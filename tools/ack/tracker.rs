@@ -10,7 +10,7 @@ const SEQUENCE_BITS: u32 = 40;
 pub struct DeliveryTag(pub u64);
 
 impl DeliveryTag {
-    /// The stream that the line is of, as [`Line::stream`](super::Line::stream).
+    /// The stream that the line is of, as `ReceivedLine::stream`.
     pub fn stream(self) -> usize {
         (self.0 >> SEQUENCE_BITS) as usize
     }

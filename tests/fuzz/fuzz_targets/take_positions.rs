@@ -27,7 +27,7 @@ use std::collections::HashMap;
 
 use error::AckError;
 use libfuzzer_sys::fuzz_target;
-use message::{GroupMetadata, Session, SinkWord, SourceWord};
+use message::{GroupMetadata, Session, SinkMessage, SourceMessage};
 use position::{Parts, Position, Shape, Split, StreamKey};
 use reader::LineReader;
 use tracker::AckTracker;
@@ -78,13 +78,13 @@ fn read(input: &[u8], shape: Shape) {
 
 /// A message that is understood is said again in the same words.
 fn hear(line: &[u8]) {
-    if let Some(word) = SourceWord::parse(line) {
+    if let Some(word) = SourceMessage::parse(line) {
         let said = word.value().to_string();
-        assert_eq!(SourceWord::parse(said.as_bytes()), Some(word));
+        assert_eq!(SourceMessage::parse(said.as_bytes()), Some(word));
     }
-    if let Some(word) = SinkWord::parse(line) {
+    if let Some(word) = SinkMessage::parse(line) {
         let said = word.value().to_string();
-        assert_eq!(SinkWord::parse(said.as_bytes()), Some(word));
+        assert_eq!(SinkMessage::parse(said.as_bytes()), Some(word));
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Batch, RawRecord};
 
 /// The values of consecutive records, for speed: most of the work on a small record is building it.
 ///
-/// It stops before the first record that [`RawRecord::parse_short`] does not parse or whose offset is smaller than
+/// It stops before the first record that `RawRecord::parse_short` does not parse or whose offset is smaller than
 /// expected; that record is visited as a whole.
 #[derive(Clone)]
 pub struct Values<'m, 'b> {

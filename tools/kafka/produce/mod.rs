@@ -6,7 +6,7 @@
 //! was delivered or has failed.
 //!
 //! librdkafka fails a whole batch when the broker finds it too large, though
-//! only one record may be. [`split_and_retry`] sends each record of such a batch
+//! only one record may be. `split_and_retry` sends each record of such a batch
 //! again in a batch of its own, so that only the one that is too large fails.
 #![allow(unsafe_code)]
 
