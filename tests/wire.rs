@@ -129,10 +129,10 @@ fn a_reply_outlives_the_wire_that_brought_it() {
     let client = client(&mock.bootstrap());
     let mut wire = Wire::new(&client);
     metadata_over(&mut wire, Topics::All, &|| false).unwrap();
-    wire.send(Target::Any, soon(5), any_metadata);
+    wire.send(Target::Broker(1), soon(5), any_metadata);
     let reply = wire.next(soon(5)).unwrap().result.unwrap();
     // This one is given up.
-    wire.send(Target::Any, soon(5), any_metadata);
+    wire.send(Target::Broker(1), soon(5), any_metadata);
     drop(wire);
     assert!(!reply.body().is_empty());
     let response = reply.decode::<MetadataRequest>().unwrap();

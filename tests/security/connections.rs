@@ -136,7 +136,7 @@ fn a_mechanism_that_the_broker_lacks_or_that_is_not_said_is_answered_with_those_
             &["sasl.mechanisms=SCRAM-SHA-512", &user, &password],
             "it offers PLAIN: -X sasl.mechanisms=PLAIN",
         ),
-        (&[&user, &password], "say -X sasl.mechanisms=PLAIN"),
+        (&[&user, &password], "set -X sasl.mechanisms=PLAIN"),
         (
             &["sasl.mechanisms=PLAIN"],
             "needs -X sasl.username and sasl.password",
