@@ -19,8 +19,6 @@ mod kpart;
 /// ktee: copies, backups, and the way back.
 mod ktee;
 /// Real brokers, mock clusters, commands with deadlines, foreign clients as witnesses.
-// A kit is complete before each of its parts has a user.
-#[allow(dead_code)]
 mod testkit;
 
 /// kcat-lite: produce, consume, groups, listings, the mock, and what must never be lost.

@@ -364,11 +364,6 @@ impl Kafka {
         folder.join(format!("{topic}-{partition}/{:020}.log", 0))
     }
 
-    /// The end of broker `id`'s log.
-    pub(crate) fn log(&self, id: u16) -> String {
-        self.node(id).log()
-    }
-
     /// A client for administration, one for all tests that share this Kafka.
     pub(crate) fn admin(&self) -> &AdminClient<DefaultClientContext> {
         self.admin.get_or_init(|| self.config().create().unwrap())

@@ -13,7 +13,6 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// One request, and the answer to it.
 #[derive(Clone, Debug)]
@@ -22,10 +21,6 @@ pub(crate) struct Call {
     pub(crate) version: i16,
     /// How many requests of this API came before, from all clients.
     pub(crate) number: usize,
-    /// The port of the broker that is asked.
-    pub(crate) broker: u16,
-    /// The request behind its header.
-    pub(crate) request: Bytes,
 }
 
 /// What becomes of an answer.
@@ -33,20 +28,14 @@ pub(crate) struct Call {
 pub(crate) enum Then {
     /// It is passed on, with the changes that were made to it.
     Pass,
-    /// It is passed on after this time.
-    Delay(Duration),
     /// Nothing is passed on, and the connection stays.
     Silence,
-    /// The connection breaks instead.
-    Break,
 }
 
-type OnRequest = Box<dyn Fn(&Call) -> Option<Vec<u8>> + Send>;
 type OnAnswer = Box<dyn Fn(&Call, &mut Vec<u8>) -> Then + Send>;
 
 #[derive(Default)]
 struct Rules {
-    requests: Vec<OnRequest>,
     answers: Vec<OnAnswer>,
     newest: HashMap<i16, i16>,
     counts: HashMap<i16, usize>,
@@ -86,7 +75,6 @@ impl Interceptor {
                         continue;
                     };
                     let connection = Connection {
-                        broker,
                         ports: Arc::clone(&ports),
                         rules: Arc::clone(&rules),
                     };
@@ -110,12 +98,6 @@ impl Interceptor {
             .unwrap()
             .newest
             .insert(api as i16, version);
-        self
-    }
-
-    /// Answers requests itself where `rule` gives the body of a response.
-    pub(crate) fn answer(self, rule: impl Fn(&Call) -> Option<Vec<u8>> + Send + 'static) -> Self {
-        self.rules.lock().unwrap().requests.push(Box::new(rule));
         self
     }
 
@@ -148,11 +130,6 @@ impl Interceptor {
         })
     }
 
-    /// No rule holds any more.
-    pub(crate) fn leave_alone(&self) {
-        *self.rules.lock().unwrap() = Rules::default();
-    }
-
     /// How many requests of an API there were.
     pub(crate) fn count(&self, api: ApiKey) -> usize {
         let rules = self.rules.lock().unwrap();
@@ -174,7 +151,6 @@ fn rewrite<R: Decodable + Encodable>(
 }
 
 struct Connection {
-    broker: u16,
     ports: Arc<Vec<(u16, u16)>>,
     rules: Arc<Mutex<Rules>>,
 }
@@ -183,7 +159,6 @@ struct Connection {
 struct Pending {
     call: Call,
     correlation: [u8; 4],
-    own: Option<Vec<u8>>,
 }
 
 impl Connection {
@@ -220,35 +195,19 @@ impl Connection {
         let (key, version) = (number(0), number(2));
         let api = ApiKey::try_from(key).ok()?;
         let correlation = [frame[4], frame[5], frame[6], frame[7]];
-        // The name of the client, and the tags of a flexible header.
-        let mut at = 10 + usize::try_from(number(8)).unwrap_or(0);
-        at += usize::from(api.request_header_version(version) >= 2);
-        let (call, own) = {
+        let call = {
             let mut rules = self.rules.lock().unwrap();
             let count = rules.counts.entry(key).or_default();
             let number = *count;
             *count += 1;
-            let call = Call {
+            Call {
                 api,
                 version,
                 number,
-                broker: self.broker,
-                request: Bytes::copy_from_slice(frame.get(at..)?),
-            };
-            let own = rules.requests.iter().find_map(|rule| rule(&call));
-            (call, own)
+            }
         };
-        let is_own = own.is_some();
-        let pending = Pending {
-            call,
-            correlation,
-            own,
-        };
-        sender.send(pending).ok()?;
-        if !is_own {
-            write_frame(server, &frame)?;
-        }
-        Some(())
+        sender.send(Pending { call, correlation }).ok()?;
+        write_frame(server, &frame)
     }
 
     fn response(
@@ -261,16 +220,9 @@ impl Connection {
         let call = pending.call;
         let mut frame = pending.correlation.to_vec();
         let has_tags = call.api.response_header_version(call.version) >= 1;
-        let mut body = match pending.own {
-            Some(body) => body,
-            None => read_frame(server)?.split_off(4 + usize::from(has_tags)),
-        };
-        let then = self.apply(&call, &mut body);
-        match then {
-            Then::Pass => {}
-            Then::Delay(time) => std::thread::sleep(time),
-            Then::Silence => return Some(()),
-            Then::Break => return None,
+        let mut body = read_frame(server)?.split_off(4 + usize::from(has_tags));
+        if self.apply(&call, &mut body) == Then::Silence {
+            return Some(());
         }
         if has_tags {
             frame.push(0);
