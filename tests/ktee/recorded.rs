@@ -1,4 +1,4 @@
-use super::restore::{back_up, records, restore};
+use super::restore::{back_up, read_as_group, records, restore};
 use crate::testkit::broker;
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
@@ -77,11 +77,7 @@ fn groups_go_on_behind_the_records_that_they_had_read() {
     let topic = source.topic("restore-groups", 3, &[("retention.ms", "-1")]);
     source.produce(&topic, &records());
     let group = session::unique("readers");
-    cmd("kcat-lite")
-        .args(["-G", &group, "-c", "1234", "-q", "-b", &source.bootstrap()])
-        .args(["-X", "auto.offset.reset=earliest", &topic])
-        .run()
-        .succeeds();
+    read_as_group(source, &topic, &group, "1234");
     let committed = source.committed(&group, &topic);
     assert_eq!(committed.values().sum::<i64>(), 1234);
     let folder = session::folder("restore-groups");
@@ -105,13 +101,7 @@ fn groups_are_committed_on_partitions_without_records_and_as_of_a_time() {
     };
     let topic = source.topic("restore-empty", 2, &[("retention.ms", "-1")]);
     let group = session::unique("readers");
-    let read = |count: &str| {
-        cmd("kcat-lite")
-            .args(["-G", &group, "-c", count, "-q", "-b", &source.bootstrap()])
-            .args(["-X", "auto.offset.reset=earliest", &topic])
-            .run()
-            .succeeds();
-    };
+    let read = |count: &str| read_as_group(source, &topic, &group, count);
     let record = |n: u32| Record {
         partition: Some(0),
         ..Record::of(n.to_string())

@@ -33,6 +33,16 @@ pub(super) fn records() -> Vec<Record> {
         .collect()
 }
 
+/// Reads so many records as a member of a group, which commits them.
+#[track_caller]
+pub(super) fn read_as_group(source: &impl Cluster, topic: &str, group: &str, count: &str) {
+    cmd("kcat-lite")
+        .args(["-G", group, "-c", count, "-q", "-b", &source.bootstrap()])
+        .args(["-X", "auto.offset.reset=earliest", topic])
+        .run()
+        .succeeds();
+}
+
 pub(super) fn back_up(kafka: &impl Cluster, topic: &str, folder: &Path, options: &[&str]) {
     cmd("bash")
         .args(["-o", "pipefail", "-c"])
@@ -154,11 +164,7 @@ fn a_restore_that_was_cut_short_is_continued_by_the_same_command() {
     let topic = source.topic("restore-again", 3, &[("retention.ms", "-1")]);
     source.produce(&topic, &records());
     let group = session::unique("readers");
-    cmd("kcat-lite")
-        .args(["-G", &group, "-c", "1234", "-q", "-b", &source.bootstrap()])
-        .args(["-X", "auto.offset.reset=earliest", &topic])
-        .run()
-        .succeeds();
+    read_as_group(source, &topic, &group, "1234");
     let folder = session::folder("restore-again");
     back_up(
         &source,
