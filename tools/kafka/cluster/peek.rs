@@ -21,7 +21,7 @@ use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 
 /// Where to read in a partition, and how much at most.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeekPosition<'a> {
     /// The topic's name.
     pub topic: &'a str,
@@ -68,8 +68,8 @@ pub fn peek(
 ) -> Vec<Vec<Result<PartitionBatches, KafkaError>>> {
     let asked = lists.iter().filter(|places| !places.is_empty());
     let requests = asked.map(|places| {
-        let topics = topics(places);
-        let build = move |_version: i16| request(topics, isolation);
+        let request = fetch_request(places.iter().copied(), isolation, ANSWER_BYTES);
+        let build = move |_version: i16| request;
         (broker, build)
     });
     let answers = budget.fan_out(wire, &VERSIONS, requests.collect());
@@ -106,35 +106,37 @@ pub fn peek(
         .collect()
 }
 
-fn topics(places: &[PeekPosition<'_>]) -> Vec<FetchTopic> {
+/// Asks for records at these positions, without a session (KIP-227) and without waiting; at most about `max_bytes`.
+///
+/// Positions of one topic that stand together share a row. Where only committed records are read, the broker names
+/// the aborted transactions.
+pub(super) fn fetch_request<'a>(
+    positions: impl IntoIterator<Item = PeekPosition<'a>>,
+    isolation: Isolation,
+    max_bytes: i32,
+) -> FetchRequest {
     let mut topics: Vec<FetchTopic> = Vec::new();
-    for place in places {
+    for position in positions {
         let partition = FetchPartition::default()
-            .with_partition(place.partition)
+            .with_partition(position.partition)
             .with_current_leader_epoch(-1)
-            .with_fetch_offset(place.offset)
-            .with_partition_max_bytes(place.limit_bytes);
+            .with_fetch_offset(position.offset)
+            .with_partition_max_bytes(position.limit_bytes);
         match topics.last_mut() {
-            Some(last) if last.topic.0.as_str() == place.topic => last.partitions.push(partition),
+            Some(last) if last.topic.as_str() == position.topic => last.partitions.push(partition),
             _ => {
-                let name = TopicName(StrBytes::from_string(place.topic.to_owned()));
+                let name = TopicName(StrBytes::from_string(position.topic.to_owned()));
                 let topic = FetchTopic::default().with_topic(name);
                 topics.push(topic.with_partitions(vec![partition]));
             }
         }
     }
-    topics
-}
-
-fn request(topics: Vec<FetchTopic>, isolation: Isolation) -> FetchRequest {
     FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(0)
         .with_min_bytes(0)
-        .with_max_bytes(ANSWER_BYTES)
-        // Where only committed records are read, the broker names the aborted transactions.
+        .with_max_bytes(max_bytes)
         .with_isolation_level(isolation.level())
-        // Epoch -1: an answer about all of it, and nothing remembered at the broker (KIP-227).
         .with_session_epoch(-1)
         .with_topics(topics)
 }

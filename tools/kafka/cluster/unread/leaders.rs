@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
-use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::{FetchRequest, FetchResponse};
 
 use super::{Answer, Isolation, Position, scan};
 use crate::kafka::batch::BatchDecoder;
 use crate::kafka::cluster::metadata::Metadata;
+use crate::kafka::cluster::peek::{PeekPosition, fetch_request};
 use crate::kafka::cluster::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
@@ -264,34 +263,16 @@ fn split_into_calls(parts: &[PartitionSearch<'_>]) -> BTreeMap<(i32, Isolation),
 }
 
 fn request(isolation: Isolation, indices: &[usize], parts: &[PartitionSearch<'_>]) -> FetchRequest {
-    let mut topics: Vec<FetchTopic> = Vec::new();
-    for &index in indices {
+    let positions = indices.iter().map(|&index| {
         let part = &parts[index];
-        let partition = FetchPartition::default()
-            .with_partition(part.partition)
-            .with_current_leader_epoch(-1)
-            .with_fetch_offset(part.pending.first().map_or(0, |pending| pending.offset))
-            .with_log_start_offset(-1)
-            .with_partition_max_bytes(part.max_bytes);
-        match topics.last_mut() {
-            Some(topic) if topic.topic.as_str() == &**part.topic => {
-                topic.partitions.push(partition);
-            }
-            _ => {
-                let name = TopicName(StrBytes::from_string(part.topic.to_string()));
-                let topic = FetchTopic::default().with_topic(name);
-                topics.push(topic.with_partitions(vec![partition]));
-            }
+        PeekPosition {
+            topic: part.topic,
+            partition: part.partition,
+            offset: part.pending.first().map_or(0, |pending| pending.offset),
+            limit_bytes: part.max_bytes,
         }
-    }
-    FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_wait_ms(0)
-        .with_min_bytes(0)
-        .with_max_bytes(ANSWER_BYTES)
-        .with_isolation_level(isolation.level())
-        .with_session_epoch(-1)
-        .with_topics(topics)
+    });
+    fetch_request(positions, isolation, ANSWER_BYTES)
 }
 
 /// Tells whether the partition that stood first should have had something and did not.
