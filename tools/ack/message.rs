@@ -6,7 +6,7 @@ use super::AckError;
 use super::position::{Position, StreamKey};
 
 /// The version of the protocol. Version 1, up to kafkautils 0.1, had no numbers in its positions.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// What a sink does with what it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl SourceMessage {
                 "starts": session.starts.iter().map(ReadStart::value).collect::<Vec<_>>(),
                 "partitions": session.partition_counts,
             }),
-            SourceMessage::RequestFlush(yes) => json!({ "hurry": yes }),
+            SourceMessage::RequestFlush(yes) => json!({ "flush": yes }),
             SourceMessage::Released(keys, passed) => {
                 let keys: Vec<String> = keys.iter().map(StreamKey::to_string).collect();
                 json!({ "released": keys, "passed": texts(passed) })
@@ -148,7 +148,7 @@ impl SourceMessage {
                 starts: list(value.get("starts"), ReadStart::parse)?,
                 partition_counts: value.get("partitions").map_or(Some(Vec::new()), places)?,
             }),
-            "hurry" => SourceMessage::RequestFlush(first.as_bool()?),
+            "flush" => SourceMessage::RequestFlush(first.as_bool()?),
             "released" => {
                 let parse = |key: &Value| StreamKey::parse(key.as_str()?.as_bytes());
                 let keys = first.as_array()?.iter().map(parse);

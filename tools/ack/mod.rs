@@ -84,9 +84,9 @@
 //! start that they were deleted.
 //!
 //! # On the wire
-//! One JSON object a line, both ways. The source sends `{"ack":2,"run":R}`, the
-//! sink `{"ack":2,"sink":KIND}`; ends of different versions refuse each other.
-//! Then the source sends `session`, `hurry`, `released`, `last`, `end` and
+//! One JSON object a line, both ways. The source sends `{"ack":3,"run":R}`, the
+//! sink `{"ack":3,"sink":KIND}`; ends of different versions refuse each other.
+//! Then the source sends `session`, `flush`, `released`, `last`, `end` and
 //! `done`, and the sink `{"durable":[SESSION:TOPIC:PARTITION:OFFSET,...]}`,
 //! `{"last":NUMBER}` and `{"holding":true}`. Either end that closes is dead, but
 //! for a sink that has heard `done`.

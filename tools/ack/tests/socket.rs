@@ -81,7 +81,7 @@ fn a_second_sink_is_sent_away() {
 
 #[test]
 fn ends_of_different_versions_refuse_each_other_with_a_sentence() {
-    let words = "version 1 of its protocol, and this one version 2";
+    let words = "version 1 of its protocol, and this one version 3";
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ack");
     let listener = bind(&path, 0).expect("bound");
