@@ -68,6 +68,15 @@ pub(crate) enum ReportKind {
 }
 
 impl Config {
+    /// Whether what was not seen is a failure, not a remark: for limits, and for an exporter, whose remarks nobody reads.
+    pub(crate) fn is_check(&self) -> bool {
+        let has_limits = match &self.kind {
+            ReportKind::Partitions(limits) | ReportKind::Topics(limits) => limits.are_any(),
+            ReportKind::Disks | ReportKind::Need(_) => false,
+        };
+        self.listen.is_some() || has_limits
+    }
+
     /// Checks what only makes sense together; `terminal` says whether stdout is one.
     ///
     /// # Errors

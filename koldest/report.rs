@@ -96,6 +96,9 @@ fn assemble(snapshot: &Snapshot, config: &Config) -> (Report, Vec<String>, bool)
     for name in snapshot.unmatched.iter().filter(|_| !config.allow_empty) {
         failures.push(format!("no topic fits {name}"));
     }
+    if snapshot.excludes_all && config.is_check() && !config.allow_empty {
+        failures.push("every topic is excluded".to_owned());
+    }
     report_hidden(snapshot, config, &mut failures);
     let (report, is_exceeded) = match &config.kind {
         ReportKind::Partitions(limits) => partitions(snapshot, rows, limits, config.unknown_fails),
@@ -120,12 +123,6 @@ fn topic_columns() -> Vec<Column> {
 
 /// That topics may be missing is a failure of a check, and a remark beside a report.
 fn report_hidden(snapshot: &Snapshot, config: &Config, failures: &mut Vec<String>) {
-    // An exporter has nobody who would read a remark at every look.
-    let is_check = config.listen.is_some()
-        || match &config.kind {
-            ReportKind::Partitions(limits) | ReportKind::Topics(limits) => limits.are_any(),
-            ReportKind::Disks | ReportKind::Need(_) => false,
-        };
     for prefix in &snapshot.hidden {
         let which = match prefix.as_str() {
             "" => "all topics".to_owned(),
@@ -133,7 +130,7 @@ fn report_hidden(snapshot: &Snapshot, config: &Config, failures: &mut Vec<String
         };
         let reason =
             format!("not authorised to describe {which}: there may be others than are shown");
-        if is_check {
+        if config.is_check() {
             failures.push(reason);
         } else {
             message(reason);

@@ -238,13 +238,7 @@ pub(super) fn mark_stale(
         };
         let ids = found.partitions.iter().map(|partition| partition.id);
         let keys: Vec<Key> = ids.map(|id| (Arc::clone(topic), id)).collect();
-        let specs = [OffsetSpec::Time((now_ms - limit_ms).max(0))];
-        let answers = ask_each(wire, metadata, &keys, &specs, budget)?;
-        let mut newest = answers.into_iter().map(|answer| answer.map(|f| f.offset));
-        *is_silent = match newest.try_fold(true, |all, offset| Ok(all && offset?.is_none())) {
-            Ok(all) => Ok(all),
-            Err(error) => Err(error),
-        };
+        *is_silent = has_none_since(wire, metadata, &keys, now_ms - *limit_ms, now_ms, budget)?;
     }
     for row in rows {
         let Some((topic, limit_ms)) = row.topic.clone().zip(limit_of(row)) else {
@@ -260,6 +254,45 @@ pub(super) fn mark_stale(
         }
     }
     Ok(())
+}
+
+/// Whether none of the partitions has a record since `since_ms` that is not dated ahead.
+fn has_none_since(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    keys: &[Key],
+    since_ms: i64,
+    now_ms: i64,
+    budget: &mut QueryBudget<'_>,
+) -> Result<Result<bool, KafkaError>, ContactError> {
+    let latest_ms = now_ms.saturating_add(CLOCK_TOLERANCE_MS);
+    let specs = [OffsetSpec::Time(since_ms.max(0)), OffsetSpec::Latest];
+    let answers = ask_each(wire, metadata, keys, &specs, budget)?;
+    let mut behind_ahead = Vec::new();
+    let mut has_none = Ok(true);
+    for (key, answers) in keys.iter().zip(answers.chunks_exact(2)) {
+        match (&answers[0], &answers[1]) {
+            (Err(error), _) | (_, Err(error)) => has_none = Err(error.clone()),
+            (Ok(first), Ok(end)) => match first.offset {
+                None => {}
+                Some(from) if first.timestamp_ms > Some(latest_ms) => behind_ahead.push(LogSpan {
+                    topic: Arc::clone(&key.0),
+                    partition: key.1,
+                    from,
+                    until: end.offset.unwrap_or(from),
+                }),
+                Some(_) => return Ok(Ok(false)),
+            },
+        }
+    }
+    for first in first_since(wire, &behind_ahead, (since_ms, latest_ms), metadata, budget) {
+        match first {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(Ok(false)),
+            Err(error) => has_none = Err(error),
+        }
+    }
+    Ok(has_none)
 }
 
 fn existing_partitions(metadata: &Metadata) -> HashSet<(&str, i32)> {

@@ -82,6 +82,15 @@ impl SelectionCheck<'_> {
                 missing(QueryKind::Cluster, reason);
             }
         }
+        // A cluster that has no group yet is well.
+        if self.scope.is_check && !self.listed.is_empty() {
+            if self.scope.groups.excludes_all(&self.listed) {
+                missing(QueryKind::Groups, "every group is excluded".to_owned());
+            }
+            if self.scope.topics.excludes_all(&self.topics) {
+                missing(QueryKind::Cluster, "every topic is excluded".to_owned());
+            }
+        }
         let taken = |name: &str| self.scope.groups.takes(name);
         for name in self.scope.groups.wanted() {
             // A group that was named and is not there has a row that says so.

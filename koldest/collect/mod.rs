@@ -37,8 +37,15 @@ pub(crate) struct Snapshot {
     pub(crate) brokers: Vec<(Broker, Result<Vec<LogDir>, KafkaError>)>,
     /// Names and patterns that fit no topic.
     pub(crate) unmatched: Vec<String>,
+    /// Whether there are topics and every one is excluded.
+    pub(crate) excludes_all: bool,
     /// What topics begin with of which there may be some that this user is not shown.
     pub(crate) hidden: Vec<String>,
+}
+
+fn names_of(cluster: &Metadata) -> Vec<&str> {
+    let topics = cluster.topics.iter();
+    topics.map(|topic| topic.name.as_str()).collect()
 }
 
 /// Partitions of a leader by their indices among all partitions.
@@ -62,13 +69,16 @@ impl Snapshot {
         let mut cluster = metadata(client, topics, interrupted)?;
         let now_ms = now_ms();
         let is_named = names.is_some();
-        cluster.topics.retain(|topic| {
-            let is_visible = is_named || scope.internal || !topic.is_internal;
-            is_visible && scope.topics.takes(&topic.name)
-        });
+        let is_visible = is_named || scope.internal;
+        cluster
+            .topics
+            .retain(|topic| is_visible || !topic.is_internal);
+        let excludes_all = scope.topics.excludes_all(&names_of(&cluster));
+        cluster
+            .topics
+            .retain(|topic| scope.topics.takes(&topic.name));
         cluster.topics.retain(|topic| !is_missing(topic));
-        let existing: Vec<&str> = cluster.topics.iter().map(|t| t.name.as_str()).collect();
-        let unmatched = scope.topics.unmet(&existing);
+        let unmatched = scope.topics.unmet(&names_of(&cluster));
         let hidden = hidden_topics(client, &cluster, scope, interrupted)?;
         let mut partitions = initial_states(&cluster);
         let by_leader = by_leader(&partitions, |_| true);
@@ -105,6 +115,7 @@ impl Snapshot {
             partitions,
             brokers: brokers.collect(),
             unmatched,
+            excludes_all,
             hidden,
         })
     }

@@ -184,6 +184,57 @@ fn a_record_that_is_dated_ahead_has_no_time_lag_and_is_behind() {
 }
 
 #[test]
+fn a_topic_is_stale_if_only_records_dated_ahead_are_new() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let far = [("message.timestamp.after.max.ms", "9223372036854775807")];
+    let topic = kafka.topic("stale-ahead", 2, &far);
+    let at = |ms: i64| Record {
+        timestamp_ms: Some(now_ms() + ms),
+        ..Record::of("x")
+    };
+    kafka.produce(&topic, &[at(-4 * DAY_MS), at(10 * DAY_MS)]);
+    commit(kafka, &topic, &topic, &[(0, 0), (1, 0)]);
+    let check = |limit: &str| {
+        let check = klag(kafka, &topic).args(["--max-stale", limit]);
+        check.run()
+    };
+    check("1h")
+        .fails_with(1)
+        .stdout_has("nothing was produced for more than 1h")
+        .stderr_is("");
+    check("5d").succeeds().stdout_is("");
+    // One that is new, behind one that is dated ahead.
+    kafka.produce(&topic, &[at(10 * DAY_MS), at(-1000), at(10 * DAY_MS)]);
+    check("1h").succeeds().stdout_is("").stderr_is("");
+}
+
+#[test]
+fn a_check_that_excludes_everything_is_not_green() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let _ = read_and_unread(kafka);
+    for (exclude, said) in [
+        (&["--exclude", "^"][..], "every group is excluded"),
+        (&["--exclude-group", "^"], "every group is excluded"),
+        (&["--exclude-topic", "^"], "every topic is excluded"),
+    ] {
+        let check = all(kafka, exclude).args(["--max-lag", "10"]);
+        check.clone().run().fails_with(2).stderr_has(said);
+        check.arg("--allow-empty").run().succeeds().stderr_is("");
+        all(kafka, exclude).run().succeeds().stdout_is("");
+    }
+    let check = cmd("koldest")
+        .args(["-b", &kafka.bootstrap(), "-m", "20"])
+        .args(["--exclude", "^", "--max-age", "1d"]);
+    let said = "every topic is excluded";
+    check.clone().run().fails_with(2).stderr_has(said);
+    check.arg("--allow-empty").run().succeeds().stderr_is("");
+}
+
+#[test]
 fn offsets_that_expire_do_not_turn_a_check_green() {
     let spec = Spec::new()
         .setting("offsets.retention.minutes", "1")

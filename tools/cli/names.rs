@@ -106,6 +106,13 @@ impl Selection {
         is_wanted && !self.excluded.iter().any(|e| e.fits(name))
     }
 
+    /// Whether names were left out by `excluded`, and those that are left are none of `existing`.
+    pub fn excludes_all(&self, existing: &[&str]) -> bool {
+        !self.excluded.is_empty()
+            && !existing.is_empty()
+            && !existing.iter().any(|name| self.takes(name))
+    }
+
     /// The names and patterns that were asked for; none is all.
     pub fn wanted(&self) -> &[Name] {
         &self.wanted
@@ -213,6 +220,15 @@ mod tests {
             let name: Name = text.parse().unwrap();
             assert_eq!(name.prefix(), prefix, "{text}");
         }
+    }
+
+    #[test]
+    fn a_selection_that_leaves_nothing_out_of_something_is_known() {
+        let none = Selection::new(&[], &names(&["^a", "b"]));
+        assert!(none.excludes_all(&["aa", "b"]));
+        assert!(!none.excludes_all(&["aa", "c"]) && !none.excludes_all(&[]));
+        let wanted = Selection::new(&names(&["a"]), &[]);
+        assert!(!wanted.excludes_all(&["b"]));
     }
 
     #[test]
