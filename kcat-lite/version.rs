@@ -23,7 +23,7 @@ pub(crate) fn print_version() -> anyhow::Result<Exit> {
 /// librdkafka's table of properties, or those in force: a file that `-F` reads back, each source as a comment above.
 pub(crate) fn print_properties(listing: Listing, in_force: &Options) -> anyhow::Result<Exit> {
     let text = match listing {
-        Listing::Known => options::list(),
+        Listing::Known => options::table::list(),
         Listing::InForce => {
             let mut text = String::new();
             for (name, value, source) in in_force.dump() {

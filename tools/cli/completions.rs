@@ -134,8 +134,11 @@ impl Values {
             Values::Words(words) => words.iter().map(|&word| word.to_owned()).collect(),
             Values::Algorithms => Algorithm::names(),
             Values::Properties => match current.split_once('=') {
-                None => options::names().map(|name| name + "=").collect(),
-                Some((name, _)) => options::values(name)
+                None => options::table::names()
+                    .into_iter()
+                    .map(|name| name + "=")
+                    .collect(),
+                Some((name, _)) => options::table::values(name)
                     .into_iter()
                     .map(|value| format!("{name}={value}"))
                     .collect(),

@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 
-use super::{Options, OptionsError, Source};
+use super::{Options, OptionsError, Source, table};
 use crate::kafka::ffi;
 use crate::near::nearest;
 
@@ -50,7 +50,7 @@ impl Conf {
             ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN => {
                 let hint = match super::java::equivalent(name) {
                     Some(ours) => format!("here it is {ours}"),
-                    None => match nearest(name, super::names()) {
+                    None => match nearest(name, table::names()) {
                         Some(near) => format!("is {near} meant? -X list shows all"),
                         None => "-X list shows all".to_owned(),
                     },
@@ -59,7 +59,7 @@ impl Conf {
             }
             ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID => {
                 let reason = ffi::buffer_text(&reason);
-                Err(match accepted(name) {
+                Err(match table::range(name) {
                     // A number out of range is refused with the range.
                     Some(accepted) if !reason.contains("range") => {
                         format!("{reason}: {accepted} is expected")
@@ -179,33 +179,5 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
             Err(format!("{name}: a URL is expected, https://HOST/PATH"))
         }
         _ => Ok(()),
-    }
-}
-
-/// The values of a property, or the least and the most, as librdkafka's table has them.
-fn accepted(name: &str) -> Option<String> {
-    let table = list();
-    let mut rows = table.lines().map(|line| line.split('|').map(str::trim));
-    let mut row = rows.find(|row| row.clone().next() == Some(name))?;
-    let range = row.nth(2).filter(|range| !range.is_empty())?;
-    Some(range.replace(" .. ", " to "))
-}
-
-/// librdkafka's own table of properties.
-pub(super) fn list() -> String {
-    let mut text: *mut libc::c_char = std::ptr::null_mut();
-    let mut size: libc::size_t = 0;
-    // SAFETY: the stream writes into memory that it allocates, and which is freed after it was copied.
-    unsafe {
-        let stream = libc::open_memstream(&raw mut text, &raw mut size);
-        if stream.is_null() {
-            return String::new();
-        }
-        ffi::rd_kafka_conf_properties_show(stream.cast());
-        libc::fclose(stream);
-        let copy = String::from_utf8_lossy(std::slice::from_raw_parts(text.cast::<u8>(), size))
-            .into_owned();
-        libc::free(text.cast());
-        copy
     }
 }

@@ -9,6 +9,7 @@ mod conf;
 mod file;
 mod java;
 mod properties;
+pub mod table;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -407,44 +408,6 @@ fn read_secret(name: &str, path: &str) -> Result<String, OptionsError> {
         }
     }
     Ok(text)
-}
-
-/// The table of every property that librdkafka knows, for `-X list`.
-pub fn list() -> String {
-    conf::list()
-}
-
-/// The names of all properties that librdkafka knows, each once.
-pub fn names() -> impl Iterator<Item = String> {
-    let table = conf::list();
-    let names: std::collections::BTreeSet<String> =
-        rows(&table).map(|(name, _)| name.to_owned()).collect();
-    names.into_iter()
-}
-
-/// The values that the property `name` takes, if they can be listed.
-pub fn values(name: &str) -> Vec<String> {
-    let table = conf::list();
-    let range = rows(&table).find(|(row, _)| *row == name);
-    let values = range
-        .map(|(_, range)| range.split(", "))
-        .into_iter()
-        .flatten();
-    let values = values.filter(|value| !value.is_empty() && !value.contains(".."));
-    values.map(str::to_owned).collect()
-}
-
-/// Name and range of each property in librdkafka's table.
-fn rows(table: &str) -> impl Iterator<Item = (&str, &str)> {
-    let cells = table.lines().filter_map(|line| {
-        let mut cells = line.split('|').map(str::trim);
-        Some((cells.next()?, cells.nth(1)?))
-    });
-    cells.filter(|(name, _)| {
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"._".contains(&b);
-        (name.contains('.') || ["acks", "retries", "debug"].contains(name))
-            && name.bytes().all(is_name)
-    })
 }
 
 #[cfg(test)]
