@@ -1,6 +1,6 @@
 //! The main thread's part of a backup: which partition a record belongs to, and where segments end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ use tools::record::{Encoder, Format, Record};
 use super::gaps;
 use super::gaps::LogStarts;
 use super::partition::{Encoding, OpenSegment, Partition};
+use super::partitions::Partitions;
 use super::pool::{Job, Pool};
 use super::publish::{Published, Publisher};
 use super::settings::{Settings, encoder, has_positions};
+use super::stored::Stored;
 use super::target::Target;
 use crate::destination::{Destination, Input, SourceEvent, Waiting};
-use crate::flow::count;
-use crate::head::Head;
 use crate::prune;
 use crate::read::segment::format;
 use crate::recorded::{self, Wanted};
@@ -31,17 +31,6 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 /// How often it is looked for segments that have been open for too long.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What a backup has come to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Totals {
-    /// Records that are durable by this run.
-    stored: u64,
-    /// Records that the backup had already, and that are the same.
-    known: u64,
-    /// Records that are stored twice, because another writer was as quick.
-    doubled: u64,
-}
-
 /// A backup that is being written.
 pub(crate) struct Backup {
     store: Arc<dyn Store>,
@@ -49,25 +38,18 @@ pub(crate) struct Backup {
     /// Whether records have positions, or are lines.
     takes_positions: bool,
     encoding: Encoding,
-    partitions: Vec<Partition>,
-    /// Where each topic's partitions are in `partitions`.
-    topics: Vec<(String, HashMap<i32, usize>)>,
-    /// The topic of the last record: the next one's, most often.
-    recent_topic: usize,
+    partitions: Partitions,
     pool: Pool,
     /// Bytes in the open segments' blocks.
     pending_bytes: usize,
     /// Segments that the pool has and has not answered for.
     outstanding: usize,
-    /// Tags of records that have become durable and were not handed over yet.
-    durable: Vec<(u64, u64)>,
-    heads: BTreeMap<String, Head>,
+    stored: Stored,
     log_starts: LogStarts,
     /// Where the next partition is read from that comes for the first time.
     start: Option<ReadStart>,
     looked: Instant,
     updated: Instant,
-    totals: Totals,
 }
 
 impl Backup {
@@ -107,21 +89,17 @@ impl Backup {
                 codec: settings.codec,
                 text: Vec::new(),
             },
-            partitions: Vec::new(),
-            topics: Vec::new(),
-            recent_topic: 0,
+            partitions: Partitions::default(),
             // Half of the memory is for blocks that grow, half for those that wait.
             pool: Pool::start(publisher, settings.buffer_bytes / 2)?,
             settings: settings.clone(),
             pending_bytes: 0,
             outstanding: 0,
-            durable: Vec::new(),
-            heads: BTreeMap::new(),
+            stored: Stored::default(),
             log_starts: LogStarts::new(options),
             start: None,
             looked: Instant::now(),
             updated: Instant::now(),
-            totals: Totals::default(),
         })
     }
 
@@ -142,14 +120,14 @@ impl Backup {
         else {
             bail!("a record for a backup needs topic, partition and offset");
         };
-        let at = match self.find(topic, partition) {
+        let at = match self.partitions.find(topic, partition) {
             Some(at) => at,
             None => self.begin(topic, partition)?,
         };
-        if !self.partitions[at].is_in_region(offset) {
+        if !self.partitions.all[at].is_in_region(offset) {
             self.enter(at, record, offset, line, waiting)?;
         }
-        let partition = &mut self.partitions[at];
+        let partition = &mut self.partitions.all[at];
         let bytes = partition.add(record, offset, line, tag, &mut self.encoding)?;
         self.pending_bytes += bytes;
         if partition.is_due(&self.settings.cut, offset) {
@@ -166,14 +144,14 @@ impl Backup {
         tag: Option<u64>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        if self.partitions.is_empty() {
+        if self.partitions.all.is_empty() {
             let target = Target::open(&self.store, Place::Lines)?;
             let last = target.index().span().map(|(_, last)| last);
-            self.partitions.push(Partition::new(target, last));
+            self.partitions.all.push(Partition::new(target, last));
         }
         let mut rest = lines;
         while !rest.is_empty() {
-            let partition = &mut self.partitions[0];
+            let partition = &mut self.partitions.all[0];
             let end = partition.add_lines(rest, tag, &self.settings.cut, self.settings.codec);
             rest = &rest[end..];
             self.pending_bytes += end;
@@ -193,8 +171,8 @@ impl Backup {
     /// Drops what is not whole of a partition that another member of the group has now; the next record looks again at what
     /// is there.
     fn forget(&mut self, key: &StreamKey) {
-        if let Some(at) = self.known(key) {
-            let partition = &mut self.partitions[at];
+        if let Some(at) = self.partitions.find_stream(key) {
+            let partition = &mut self.partitions.all[at];
             if let Some(open) = partition.forget() {
                 self.pending_bytes -= open.block.len();
                 self.pool.send(&partition.target, Job::Drop);
@@ -202,16 +180,14 @@ impl Backup {
         }
     }
 
-    fn known(&self, key: &StreamKey) -> Option<usize> {
-        let (_, partitions) = self.topics.iter().find(|(name, _)| *name == key.topic)?;
-        partitions.get(&key.partition).copied()
-    }
-
     /// The source has read up to this position, and all that was received is stored: there are no other records before it.
     ///
     /// `start` is where it began if no record has come.
     fn pass(&mut self, position: &Position, start: Option<&ReadStart>) -> Result<()> {
-        let known = self.known(&position.key).map(|at| &self.partitions[at]);
+        let known = self
+            .partitions
+            .find_stream(&position.key)
+            .map(|at| &self.partitions.all[at]);
         let target = if let Some(known) = known {
             Arc::clone(&known.target)
         } else {
@@ -233,23 +209,13 @@ impl Backup {
         target.claim(from, position.offset - 1)
     }
 
-    /// Notes how many partitions topics have.
-    fn note_partition_counts(&mut self, counts: &[(String, i32)]) {
-        for (topic, count) in counts {
-            if Place::partition(topic, 0).is_ok() {
-                let head = self.heads.entry(topic.clone()).or_default();
-                head.partition_count = head.partition_count.max(Some(*count));
-            }
-        }
-    }
-
     fn close_if(
         &mut self,
         waiting: &mut Waiting<'_>,
         wants: &dyn Fn(&OpenSegment, Duration) -> bool,
     ) -> Result<()> {
-        for at in 0..self.partitions.len() {
-            let open = self.partitions[at].open.as_ref();
+        for at in 0..self.partitions.all.len() {
+            let open = self.partitions.all[at].open.as_ref();
             if open.is_some_and(|open| wants(open, self.settings.max_delay)) {
                 self.close(at, waiting)?;
             }
@@ -259,61 +225,20 @@ impl Backup {
 
     fn note_outcome(&mut self, published: Published) {
         self.outstanding -= 1;
-        self.durable.extend(published.tags);
-        self.totals.stored += published.stored_records;
-        self.totals.known += published.known_records;
-        self.totals.doubled += published.doubled_records;
-        if let Place::Partition(topic, partition) = &*published.place {
-            let (first, last) = published.span;
-            let head = self.heads.entry(topic.clone()).or_default();
-            head.reach(*partition, first, last, published.newest_ms);
-        }
+        self.stored.add(published);
     }
 
     fn update_heads(&mut self) -> Result<()> {
         self.updated = Instant::now();
-        for partition in &self.partitions {
-            if let Place::Partition(topic, partition_id) = &*partition.target.place
-                && let Some((first, last)) = partition.target.index().span()
-            {
-                let head = self.heads.entry(topic.clone()).or_default();
-                head.reach(*partition_id, first, last, None);
-            }
-        }
-        for (topic, head) in std::mem::take(&mut self.heads) {
-            head.update(&*self.store, &topic)?;
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn find(&mut self, topic: &str, partition: i32) -> Option<usize> {
-        let recent = self.topics.get(self.recent_topic);
-        if recent.is_none_or(|(name, _)| name != topic) {
-            self.recent_topic = self.topic(topic);
-        }
-        let (_, partitions) = &self.topics[self.recent_topic];
-        partitions.get(&partition).copied()
-    }
-
-    #[cold]
-    fn topic(&mut self, topic: &str) -> usize {
-        let known = self.topics.iter().position(|(name, _)| name == topic);
-        known.unwrap_or_else(|| {
-            self.topics.push((topic.to_owned(), HashMap::new()));
-            self.topics.len() - 1
-        })
+        self.stored.update_heads(&*self.store, &self.partitions.all)
     }
 
     /// Looks what the backup has of a partition.
     #[cold]
     fn begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
         let place = Place::partition(topic, partition).map_err(anyhow::Error::msg)?;
-        let target = Target::open(&self.store, place)?;
-        let at = self.partitions.len();
-        self.partitions.push(Partition::new(target, None));
-        self.topics[self.recent_topic].1.insert(partition, at);
-        Ok(at)
+        let partition_state = Partition::new(Target::open(&self.store, place)?, None);
+        Ok(self.partitions.add(topic, partition, partition_state))
     }
 
     /// Looks where a record lies that is not where the one before was.
@@ -326,7 +251,7 @@ impl Backup {
         line: &[u8],
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        let partition = &mut self.partitions[at];
+        let partition = &mut self.partitions.all[at];
         let begins = partition.region.is_none();
         if begins {
             partition.begin(self.start.take())?;
@@ -338,7 +263,7 @@ impl Backup {
         })?;
         self.close(at, waiting)?;
         if begins {
-            let partition = &mut self.partitions[at];
+            let partition = &mut self.partitions.all[at];
             partition.begin_after(offset)?;
             if !partition.is_known() {
                 gaps::report(
@@ -357,17 +282,18 @@ impl Backup {
     fn pass_on(&mut self, at: usize, waiting: &mut Waiting<'_>) {
         let block =
             |partition: &Partition| partition.open.as_ref().map_or(0, |open| open.block.len());
-        if block(&self.partitions[at]) >= BLOCK_BYTES {
+        if block(&self.partitions.all[at]) >= BLOCK_BYTES {
             self.send_block(at, waiting);
         }
         while self.pending_bytes > self.settings.buffer_bytes / 2 {
-            let largest = (0..self.partitions.len()).max_by_key(|&at| block(&self.partitions[at]));
+            let largest =
+                (0..self.partitions.all.len()).max_by_key(|&at| block(&self.partitions.all[at]));
             self.send_block(largest.unwrap_or(at), waiting);
         }
     }
 
     fn send_block(&mut self, at: usize, waiting: &mut Waiting<'_>) {
-        let partition = &mut self.partitions[at];
+        let partition = &mut self.partitions.all[at];
         let Some(open) = &mut partition.open else {
             return;
         };
@@ -385,7 +311,7 @@ impl Backup {
     /// Hands the open segment over, to be stored.
     fn close(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         self.send_block(at, waiting);
-        let partition = &mut self.partitions[at];
+        let partition = &mut self.partitions.all[at];
         if let Some(open) = partition.open.take() {
             if open.content.is_unsorted {
                 // Where a run went back and forth, what it left out is not known.
@@ -434,7 +360,7 @@ impl Destination for Backup {
 
     /// Hands over the tags that have become durable since the last call: first and last of each range.
     fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
-        for (first, last) in self.durable.drain(..) {
+        for (first, last) in self.stored.durable.drain(..) {
             take(first, last);
         }
     }
@@ -454,19 +380,12 @@ impl Destination for Backup {
             bail!("{} segments were not stored", self.outstanding);
         }
         self.update_heads()?;
-        match self.totals.doubled {
-            0 => Ok(()),
-            n => bail!(
-                "{} stored twice, because another ktee stored them at the same moment: they are the same, and --cat and \
-                 --restore give each once",
-                count(n, "record")
-            ),
-        }
+        self.stored.check_duplicates()
     }
 
     fn hear(&mut self, event: &SourceEvent<'_>) -> Result<()> {
         match event {
-            SourceEvent::PartitionCounts(counts) => self.note_partition_counts(counts),
+            SourceEvent::PartitionCounts(counts) => self.stored.note_partition_counts(counts),
             SourceEvent::Begins(key, start) => {
                 // The partition was another member's meanwhile, maybe.
                 self.forget(key);
@@ -485,7 +404,7 @@ impl Destination for Backup {
         wanted: &Wanted,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
-        let come = self.topics.iter().map(|(name, _)| name);
+        let come = self.partitions.topic_names();
         let topics: BTreeSet<&String> = come.chain(&wanted.topics).collect();
         if topics.is_empty() || interrupted() {
             return Ok(());
@@ -504,14 +423,7 @@ impl Destination for Backup {
     }
 
     fn summary(&self) -> Option<String> {
-        let totals = self.totals;
-        (totals.known > 0).then(|| {
-            format!(
-                "{} already in the backup, {} added",
-                count(totals.known, "record"),
-                totals.stored,
-            )
-        })
+        self.stored.summary()
     }
 }
 

@@ -13,9 +13,11 @@ mod gaps;
 mod index;
 mod merge;
 mod partition;
+mod partitions;
 mod pool;
 mod publish;
 pub(crate) mod settings;
+mod stored;
 mod target;
 
 pub(crate) use backup::Backup;

@@ -55,7 +55,7 @@ pub(super) struct Published {
     /// Records that the backup had, and that are the same.
     pub(super) known_records: u64,
     /// Records that another writer has stored in the same moment, so that they are stored twice.
-    pub(super) doubled_records: u64,
+    pub(super) duplicate_records: u64,
 }
 
 /// A segment as a temporary file.
@@ -145,7 +145,7 @@ impl Publisher {
             tags: finished.tags,
             stored_records: 0,
             known_records: 0,
-            doubled_records: 0,
+            duplicate_records: 0,
         };
         if *target.place == Place::Lines {
             self.store_lines(&target.place, &mut segment)?;
@@ -244,7 +244,7 @@ impl Publisher {
             note_overlaps(&others)?;
             let content = Content::read(&mut segment.temp, &segment.name)?;
             content.compare(&*self.store, target, &others, &mut |_| {
-                published.doubled_records += 1;
+                published.duplicate_records += 1;
             })?;
         }
         Ok(true)
