@@ -44,7 +44,7 @@ struct Block {
 }
 
 fn readme() -> &'static str {
-    include_str!("../../README.md")
+    include_str!("../README.md")
 }
 
 /// The recipe with this title.
