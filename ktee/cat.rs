@@ -14,9 +14,9 @@ use tools::record::{Encoder, Record};
 use crate::config::Cat;
 use crate::read::merge::Damage;
 use crate::read::segment::format;
-use crate::read::select::Offered;
+use crate::read::select::RecordStats;
 use crate::read::{Interrupted, Inventory, ReadProgress, Reader};
-use crate::segment::{Codec, Layout, Place};
+use crate::segment::{Codec, Layout, LogId};
 use crate::store;
 use crate::verify::Checker;
 
@@ -24,7 +24,7 @@ use crate::verify::Checker;
 pub(crate) fn run(config: &Cat) -> Result<Exit> {
     let signals = Signals::catch()?;
     let mut output = Output::new(config, &signals)?;
-    let written = if Path::new(&config.place).is_file() {
+    let written = if Path::new(&config.location).is_file() {
         cat_file(config, &mut output)
     } else {
         cat_backup(config, &mut output)
@@ -40,24 +40,24 @@ pub(crate) fn run(config: &Cat) -> Result<Exit> {
 
 fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
     let selection = &config.selection;
-    let store = store::open(&config.place, &config.access)?;
+    let store = store::open(&config.location, &config.access)?;
     let inventory = Inventory::list(&*store)?;
-    let places = selection.places(&inventory)?;
-    if places.is_empty() {
-        message(format_args!("{}: there is no segment", config.place));
+    let logs = selection.logs(&inventory)?;
+    if logs.is_empty() {
+        message(format_args!("{}: there is no segment", config.location));
         return Ok(Exit::No);
     }
     if selection.from_ms.is_none() && selection.to_ms.is_none() {
-        output.progress.find_end(&*store, &places)?;
+        output.progress.find_end(&*store, &logs)?;
     }
     let checker = Checker::new(&*store, &inventory)?;
-    let mut all = Offered::default();
+    let mut all = RecordStats::default();
     let mut is_whole = true;
     let mut is_damaged = false;
-    for (place, stored) in &places {
-        let offered = selection.read(
+    for (log, stored) in &logs {
+        let stats = selection.read(
             &*store,
-            place,
+            log,
             &stored.segments,
             &mut |record, line, layout| output.write(record, line, layout),
             &mut |damage| {
@@ -66,11 +66,11 @@ fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
                 Ok(())
             },
         )?;
-        all.add(offered.records, offered.times_ms);
+        all.add(stats.records, stats.times_ms);
         output.out.flush(output.signals)?;
-        let holes = checker.missing(place, stored)?;
+        let holes = checker.missing(log, stored)?;
         is_whole &= holes.is_empty();
-        report_holes(place, &holes);
+        report_holes(log, &holes);
     }
     Ok(match (is_damaged, is_whole) {
         (true, _) => Exit::Failed,
@@ -89,32 +89,30 @@ pub(crate) fn report_damage(damage: &Damage) {
     message(format_args!("{:#}{missing}", damage.error));
 }
 
-/// Names the ranges of offsets that are missing at a place.
-pub(crate) fn report_holes(place: &Place, holes: &[(i64, i64)]) {
-    let what = match place {
-        Place::Lines => "segments",
-        Place::Partition(..) => "offsets",
+/// Names the ranges of offsets that are missing in a log.
+pub(crate) fn report_holes(log: &LogId, holes: &[(i64, i64)]) {
+    let what = match log {
+        LogId::Lines => "segments",
+        LogId::Partition(..) => "offsets",
     };
     for (first, last) in holes {
-        message(format_args!(
-            "{place}: {what} {first} to {last} are missing"
-        ));
+        message(format_args!("{log}: {what} {first} to {last} are missing"));
     }
 }
 
 /// One file of records: a spill, or a segment that was taken out of its backup.
 fn cat_file(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
-    let name = || config.place.clone();
-    let (rest, codec) = Codec::split(&config.place);
+    let name = || config.location.clone();
+    let (rest, codec) = Codec::split(&config.location);
     let layout = if Path::new(rest).extension().is_some_and(|e| e == "json") {
         Layout::Json
     } else {
         Layout::Tsv
     };
-    let file = std::fs::File::open(&config.place).with_context(name)?;
+    let file = std::fs::File::open(&config.location).with_context(name)?;
     let records = format(layout).context("a format")?;
     let mut reader = Reader::of_file(Box::new(file), codec, records).with_context(name)?;
-    let mut all = Offered::default();
+    let mut all = RecordStats::default();
     while let Some((record, line)) = reader.next().with_context(name)? {
         let record = record.record();
         all.add(1, record.timestamp_ms.map(|ms| (ms, ms)));
@@ -166,13 +164,13 @@ impl<'a> Output<'a> {
     }
 
     /// 1 where none of the records that there are has the time that was asked for.
-    fn exit(&self, config: &Cat, all: Offered) -> Exit {
+    fn exit(&self, config: &Cat, all: RecordStats) -> Exit {
         let selection = &config.selection;
         let has_range = selection.from_ms.is_some() || selection.to_ms.is_some();
         if self.written > 0 || !has_range {
             return Exit::Done;
         }
-        message(format_args!("{}: {all}", config.place));
+        message(format_args!("{}: {all}", config.location));
         Exit::No
     }
 }

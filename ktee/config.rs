@@ -17,7 +17,7 @@ use tools::report::Style;
 
 use crate::cli::{Cli, now_ms};
 use crate::read::Selection;
-use crate::segment::Place;
+use crate::segment::LogId;
 use crate::store::{self, Access};
 use refuse::{refuse_what_copies, refuse_without_its_mode};
 pub(crate) use tee::Tee;
@@ -44,7 +44,7 @@ pub(crate) enum Config {
 #[derive(Debug)]
 pub(crate) struct Prune {
     /// Where the backup is.
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// How it is opened.
     pub(crate) access: Access,
     /// What of it.
@@ -59,7 +59,7 @@ pub(crate) struct Prune {
 #[derive(Debug)]
 pub(crate) struct Restore {
     /// Where it is.
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// How it is opened.
     pub(crate) access: Access,
     /// What of it.
@@ -82,7 +82,7 @@ pub(crate) struct Restore {
 #[derive(Debug)]
 pub(crate) struct Verify {
     /// Where it is.
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// How it is opened.
     pub(crate) access: Access,
     /// What of it.
@@ -101,7 +101,7 @@ pub(crate) struct Verify {
 #[derive(Debug)]
 pub(crate) struct Cat {
     /// Where it is, or a file of records.
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// How it is opened.
     pub(crate) access: Access,
     /// What of it.
@@ -133,7 +133,7 @@ fn settle(cli: &Cli) -> Result<Config> {
     if !cli.verify && !cli.cat && !cli.restore && cli.prune.is_none() {
         return tee::tee(cli).map(|tee| Config::Tee(Box::new(tee)));
     }
-    let (mode, place) = place_to_read(cli)?;
+    let (mode, location) = location_to_read(cli)?;
     refuse_what_copies(cli, mode)?;
     let (selection, renames) = selection(cli, mode)?;
     let access = Access {
@@ -144,7 +144,7 @@ fn settle(cli: &Cli) -> Result<Config> {
         let is_terminal = std::io::stdout().is_terminal();
         let style = cli.report.style(is_terminal);
         Config::Verify(Verify {
-            place,
+            location,
             access,
             selection,
             style,
@@ -154,7 +154,7 @@ fn settle(cli: &Cli) -> Result<Config> {
         })
     } else if let Some(age) = cli.prune {
         Config::Prune(Prune {
-            place,
+            location,
             access,
             selection,
             before_ms: now_ms().saturating_sub(age.as_millis() as i64),
@@ -162,7 +162,7 @@ fn settle(cli: &Cli) -> Result<Config> {
         })
     } else if cli.restore {
         Config::Restore(Box::new(Restore {
-            place,
+            location,
             access,
             selection,
             options: options(cli)?,
@@ -174,7 +174,7 @@ fn settle(cli: &Cli) -> Result<Config> {
         }))
     } else {
         Config::Cat(Cat {
-            place,
+            location,
             access,
             selection,
             is_quiet: cli.connection.quiet,
@@ -183,28 +183,28 @@ fn settle(cli: &Cli) -> Result<Config> {
 }
 
 /// The mode's name, and its one operand.
-fn place_to_read(cli: &Cli) -> Result<(&'static str, String)> {
+fn location_to_read(cli: &Cli) -> Result<(&'static str, String)> {
     let mode = match cli {
         cli if cli.verify => "--verify",
         cli if cli.restore => "--restore",
         cli if cli.prune.is_some() => "--prune",
         _ => "--cat",
     };
-    let [place] = &cli.operands[..] else {
+    let [location] = &cli.operands[..] else {
         return Err(usage(format_args!(
             "{mode} reads one backup, its only operand: a folder or a URL"
         )));
     };
-    let place = place.to_str().filter(|place| !place.is_empty());
-    let place = place.with_context(|| format!("{mode}: the name is not UTF-8"))?;
-    refuse_password(place)?;
-    Ok((mode, place.to_owned()))
+    let location = location.to_str().filter(|location| !location.is_empty());
+    let location = location.with_context(|| format!("{mode}: the name is not UTF-8"))?;
+    refuse_password(location)?;
+    Ok((mode, location.to_owned()))
 }
 
-/// A URL with a password in it would be printed with every message about the place.
-fn refuse_password(place: &str) -> Result<()> {
-    let masked = store::masked(place);
-    if masked == place {
+/// A URL with a password in it would be printed with every message about it.
+fn refuse_password(location: &str) -> Result<()> {
+    let masked = store::masked(location);
+    if masked == location {
         return Ok(());
     }
     Err(usage(format_args!(
@@ -224,7 +224,7 @@ fn selection(cli: &Cli, mode: &str) -> Result<(Selection, BTreeMap<String, Strin
         if !cli.restore {
             return Err(usage(format_args!("-t {topic}: OLD=NEW is for --restore")));
         }
-        Place::partition(new, 0).map_err(|why| usage(format_args!("-t {topic}: {why}")))?;
+        LogId::partition(new, 0).map_err(|why| usage(format_args!("-t {topic}: {why}")))?;
         topics.push(old.to_owned());
         renames.insert(old.to_owned(), new.to_owned());
     }

@@ -6,7 +6,7 @@
 
 mod ranges;
 
-use crate::segment::{Fact, Manifest};
+use crate::segment::{Manifest, RangeStatus};
 pub(crate) use ranges::Ranges;
 
 /// What is known of the offsets of one partition.
@@ -48,13 +48,13 @@ impl Coverage {
     }
 
     /// Something that is recorded of a range.
-    pub(crate) fn add_fact(&mut self, fact: Fact, first: i64, last: i64) {
-        match fact {
-            Fact::Absent => self.absent.insert(first, last),
-            Fact::Expired => self.expired.insert(first, last),
-            Fact::Accepted => self.accepted.insert(first, last),
-            Fact::Pruned => self.pruned.insert(first, last),
-            Fact::Overlap => {}
+    pub(crate) fn add_range(&mut self, status: RangeStatus, first: i64, last: i64) {
+        match status {
+            RangeStatus::Absent => self.absent.insert(first, last),
+            RangeStatus::Expired => self.expired.insert(first, last),
+            RangeStatus::Accepted => self.accepted.insert(first, last),
+            RangeStatus::Pruned => self.pruned.insert(first, last),
+            RangeStatus::Overlap => {}
         }
     }
 
@@ -163,20 +163,20 @@ mod tests {
         };
         assert_eq!(missing(&of(&[segment(0, 4, None), old])), [(5, 7)]);
         let mut claimed = of(&apart);
-        claimed.add_fact(Fact::Absent, 5, 6);
+        claimed.add_range(RangeStatus::Absent, 5, 6);
         assert_eq!(missing(&claimed), [(7, 7)]);
     }
 
     #[test]
     fn what_retention_took_is_told_until_it_is_accepted_and_stored_beats_all() {
         let mut coverage = of(&[segment(0, 4, None), segment(10, 12, None)]);
-        coverage.add_fact(Fact::Expired, 5, 9);
+        coverage.add_range(RangeStatus::Expired, 5, 9);
         let expired = |coverage: &Coverage| coverage.expired().iter().collect::<Vec<_>>();
         assert_eq!(missing(&coverage), []);
         assert_eq!(expired(&coverage), [(5, 9)]);
         coverage.add_segment(&segment(5, 6, None));
         assert_eq!(expired(&coverage), [(7, 9)]);
-        coverage.add_fact(Fact::Accepted, 7, 9);
+        coverage.add_range(RangeStatus::Accepted, 7, 9);
         assert_eq!(expired(&coverage), []);
         assert!(coverage.unknown(0, 12).is_empty());
         assert_eq!(

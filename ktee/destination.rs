@@ -5,7 +5,7 @@ use tools::ack::{Position, ReadStart, StreamKey};
 use tools::kafka::Options;
 use tools::record::Record;
 
-use crate::recorded::Wanted;
+use crate::metadata::MetadataOptions;
 
 /// What is called now and then while a destination is waited for; it says whether a signal asks to end.
 pub(crate) type Waiting<'a> = dyn FnMut() -> bool + 'a;
@@ -26,7 +26,7 @@ pub(crate) enum SourceEvent<'a> {
     /// So many partitions have the topics.
     PartitionCounts(&'a [(String, i32)]),
     /// The next record is the first one of its partition under a new session, which is read from there.
-    Begins(&'a StreamKey, Option<&'a ReadStart>),
+    NewStream(&'a StreamKey, Option<&'a ReadStart>),
     /// All that was received of this stream is durable, and no other record is before this position. The start is set if
     /// no record came.
     Passed(&'a Position, Option<&'a ReadStart>),
@@ -68,7 +68,7 @@ pub(crate) trait Destination {
     fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()>;
 
     /// Hears the source.
-    fn hear(&mut self, _event: &SourceEvent<'_>) -> Result<()> {
+    fn handle_event(&mut self, _event: &SourceEvent<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -76,7 +76,7 @@ pub(crate) trait Destination {
     fn record(
         &mut self,
         _options: &Options,
-        _wanted: &Wanted,
+        _wanted: &MetadataOptions,
         _interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
         Ok(())

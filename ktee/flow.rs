@@ -7,10 +7,10 @@ mod file;
 mod hint;
 mod output;
 mod read;
-mod rest;
 mod source;
 mod spill;
 mod topic;
+mod undelivered;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ use tools::kafka::Options;
 
 use crate::config::Tee;
 use crate::destination::{Destination, Input};
-use crate::recorded::Wanted;
+use crate::metadata::MetadataOptions;
 use crate::write::Backup;
 use crate::write::settings::has_positions;
 use file::FileSink;
@@ -34,7 +34,7 @@ use output::Output;
 pub(crate) use output::count;
 use source::SourceLink;
 use spill::Spill;
-use topic::{Manner, TopicSink};
+use topic::{TopicOptions, TopicSink};
 
 /// Copies all of standard input.
 pub(crate) fn run(config: &Tee) -> Result<Exit> {
@@ -86,7 +86,7 @@ struct Flow<'a> {
 
 /// `--settings` and `--groups`.
 struct Recording {
-    wanted: Wanted,
+    wanted: MetadataOptions,
     options: Options,
     every: Duration,
     next: Instant,
@@ -102,24 +102,24 @@ impl<'a> Flow<'a> {
             files.push(Output::new(name, opened, &mut has_failed));
         }
         let mut sinks = Vec::new();
-        for place in &config.backups {
+        for location in &config.backups {
             let backup = Backup::open(
-                place,
+                location,
                 &config.format,
                 &config.settings,
                 config.options.clone(),
             );
-            sinks.push(Output::new(place.clone(), backup, &mut has_failed));
+            sinks.push(Output::new(location.clone(), backup, &mut has_failed));
         }
         let spill = open_spill(config)?;
         for topic in &config.topics {
             let options = config.options.as_ref().context("options for topics")?;
-            let manner = Manner {
+            let options_of_sink = TopicOptions {
                 acknowledges: config.ack.is_some(),
                 fails_at_once: config.ack.is_some() || config.stops_on_error,
                 spill: spill.clone(),
             };
-            let sink = TopicSink::open(topic, options, manner, signals);
+            let sink = TopicSink::open(topic, options, options_of_sink, signals);
             sinks.push(Output::new(format!("kafka:{topic}"), sink, &mut has_failed));
         }
         let takes_positions = has_positions(&config.format);
@@ -213,7 +213,7 @@ impl<'a> Flow<'a> {
     }
 
     /// What has become durable, and what is due.
-    fn look_after(&mut self) {
+    fn tick(&mut self) {
         let signals = self.signals;
         for output in &mut self.sinks {
             let source = &mut self.source;
@@ -265,7 +265,7 @@ impl<'a> Flow<'a> {
         }
         // Now all that was received is stored.
         for position in std::mem::take(&mut self.passed) {
-            self.tell_passed(&position);
+            self.send_passed(&position);
         }
         self.record();
         for file in &mut self.files {

@@ -19,7 +19,7 @@ const MOST: i32 = 1_000_000;
 
 /// What the head says of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reached {
+pub(crate) struct OffsetSpan {
     pub(crate) first: i64,
     pub(crate) last: i64,
     /// The time of the newest record, milliseconds since 1970.
@@ -31,7 +31,7 @@ pub(crate) struct Reached {
 pub(crate) struct Head {
     /// How many partitions the topic had, if anybody could say it; more than have records, maybe.
     pub(crate) partition_count: Option<i32>,
-    pub(crate) partitions: BTreeMap<i32, Reached>,
+    pub(crate) partitions: BTreeMap<i32, OffsetSpan>,
 }
 
 impl Head {
@@ -69,7 +69,7 @@ impl Head {
             } else if let (Ok(partition), Some(first), Some(last)) =
                 (name.parse(), number(), number())
             {
-                head.reach(partition, first, last, number());
+                head.extend(partition, first, last, number());
             }
         }
         head
@@ -82,8 +82,8 @@ impl Head {
     }
 
     /// Takes in that offsets from `first` to `last` were there.
-    pub(crate) fn reach(&mut self, partition: i32, first: i64, last: i64, newest_ms: Option<i64>) {
-        let new = Reached {
+    pub(crate) fn extend(&mut self, partition: i32, first: i64, last: i64, newest_ms: Option<i64>) {
+        let new = OffsetSpan {
             first,
             last,
             newest_ms,
@@ -97,8 +97,8 @@ impl Head {
     /// Adds what another one says.
     pub(crate) fn add(&mut self, other: &Head) {
         self.partition_count = self.partition_count.max(other.partition_count);
-        for (&partition, reached) in &other.partitions {
-            self.reach(partition, reached.first, reached.last, reached.newest_ms);
+        for (&partition, span) in &other.partitions {
+            self.extend(partition, span.first, span.last, span.newest_ms);
         }
     }
 
@@ -118,15 +118,11 @@ impl Head {
         if let Some(count) = self.partition_count {
             let _ = writeln!(text, "{PARTITIONS}\t{count}");
         }
-        for (partition, reached) in &self.partitions {
-            let newest = reached
+        for (partition, span) in &self.partitions {
+            let newest = span
                 .newest_ms
                 .map_or_else(|| "\\N".to_owned(), |ms| ms.to_string());
-            let _ = writeln!(
-                text,
-                "{partition}\t{}\t{}\t{newest}",
-                reached.first, reached.last
-            );
+            let _ = writeln!(text, "{partition}\t{}\t{}\t{newest}", span.first, span.last);
         }
         text
     }
@@ -139,12 +135,12 @@ mod tests {
     #[test]
     fn a_head_is_read_back_and_only_grows() {
         let mut head = Head::default();
-        head.reach(3, 10, 19, None);
-        head.reach(0, 5, 5, Some(17));
+        head.extend(3, 10, 19, None);
+        head.extend(0, 5, 5, Some(17));
         assert_eq!(head.text(), "0\t5\t5\t17\n3\t10\t19\t\\N\n");
         assert_eq!(Head::parse(&head.text()), head);
         let mut later = Head::default();
-        later.reach(3, 12, 25, Some(1));
+        later.extend(3, 12, 25, Some(1));
         later.add(&head);
         assert_eq!(later.text(), "0\t5\t5\t17\n3\t10\t25\t1\n");
         later.partition_count = Some(6);

@@ -13,7 +13,7 @@ use crate::coverage::Ranges;
 use crate::flow::count;
 use crate::read::{Inventory, PartitionSegments, ReadProgress, inventory};
 use crate::segment::name::MANIFEST_SUFFIX;
-use crate::segment::{Fact, Name, Note, Place};
+use crate::segment::{LogId, Name, RangeMarker, RangeStatus};
 use crate::store::{self, Store};
 
 /// Has the milliseconds after which the bucket deletes segments.
@@ -22,21 +22,21 @@ const EXPIRY: &str = "expire-after.tsv";
 /// Removes segments all of whose records are older than that.
 pub(crate) fn run(config: &Prune) -> Result<Exit> {
     let signals = Signals::catch()?;
-    let store = store::open(&config.place, &config.access)?;
-    let partitions = config.selection.places(&Inventory::list(&*store)?)?;
+    let store = store::open(&config.location, &config.access)?;
+    let partitions = config.selection.logs(&Inventory::list(&*store)?)?;
     let progress = ReadProgress::new(false, &signals);
     let mut removed = 0;
-    for (place, stored) in &partitions {
-        removed += match place {
-            Place::Lines => prune_lines(&*store, stored, config.before_ms)?,
-            Place::Partition(..) => prune_partition(&*store, place, stored, config.before_ms)?,
+    for (log, stored) in &partitions {
+        removed += match log {
+            LogId::Lines => prune_lines(&*store, stored, config.before_ms)?,
+            LogId::Partition(..) => prune_partition(&*store, log, stored, config.before_ms)?,
         };
         progress.stop_at_signal()?;
     }
     if !config.is_quiet {
         message(format_args!(
             "{}: {} removed",
-            config.place,
+            config.location,
             count(removed, "segment")
         ));
     }
@@ -45,43 +45,55 @@ pub(crate) fn run(config: &Prune) -> Result<Exit> {
 
 fn prune_partition(
     store: &dyn Store,
-    place: &Place,
+    log: &LogId,
     stored: &PartitionSegments,
     before_ms: i64,
 ) -> Result<u64> {
     let mut old: BTreeMap<(i64, i64), Vec<&Name>> = BTreeMap::new();
     let mut pruned = Ranges::default();
     for name in &stored.segments {
-        let facts = inventory::facts(store, place, name)?;
-        if facts.times_ms.is_some_and(|(_, latest)| latest < before_ms) {
+        let manifest = inventory::manifest_or_count(store, log, name)?;
+        if manifest
+            .times_ms
+            .is_some_and(|(_, latest)| latest < before_ms)
+        {
             // What the run before it has passed is of no use any more either.
-            let first = facts.after.map_or(facts.first, |after| after + 1);
-            pruned.insert(first.min(facts.first), facts.last);
-            old.entry((facts.first, facts.last)).or_default().push(name);
+            let first = manifest.after.map_or(manifest.first, |after| after + 1);
+            pruned.insert(first.min(manifest.first), manifest.last);
+            old.entry((manifest.first, manifest.last))
+                .or_default()
+                .push(name);
         }
     }
-    let earlier: Vec<&Note> = stored
-        .notes
+    let earlier: Vec<&RangeMarker> = stored
+        .markers
         .iter()
-        .filter(|note| note.fact == Fact::Pruned)
+        .filter(|marker| marker.status == RangeStatus::Pruned)
         .collect();
-    for note in &earlier {
-        pruned.insert(note.first, note.last);
+    for marker in &earlier {
+        pruned.insert(marker.first, marker.last);
     }
     // First it is recorded, then done: a crash between leaves more than is said, and never less.
-    let fact = Fact::Pruned;
-    let notes: Vec<Note> = pruned
+    let status = RangeStatus::Pruned;
+    let markers: Vec<RangeMarker> = pruned
         .iter()
-        .map(|(first, last)| Note { fact, first, last })
+        .map(|(first, last)| RangeMarker {
+            status,
+            first,
+            last,
+        })
         .collect();
-    for note in notes.iter().filter(|note| !earlier.contains(note)) {
-        note.write(store, place)?;
+    for marker in markers.iter().filter(|marker| !earlier.contains(marker)) {
+        marker.write(store, log)?;
     }
-    for note in earlier.into_iter().filter(|note| !notes.contains(note)) {
-        store.remove(&note.path(place))?;
+    for marker in earlier
+        .into_iter()
+        .filter(|marker| !markers.contains(marker))
+    {
+        store.remove(&marker.path(log))?;
     }
     let names: Vec<&Name> = old.into_values().flatten().collect();
-    remove(store, place, &names)
+    remove(store, log, &names)
 }
 
 /// A line is as old as its segment, and the last one at most as old as the segment behind.
@@ -91,12 +103,12 @@ fn prune_lines(store: &dyn Store, stored: &PartitionSegments, before_ms: i64) ->
         .take_while(|pair| pair[1].time_ms.is_some_and(|ms| ms < before_ms))
         .map(|pair| &pair[0])
         .collect();
-    remove(store, &Place::Lines, &old)
+    remove(store, &LogId::Lines, &old)
 }
 
-fn remove(store: &dyn Store, place: &Place, names: &[&Name]) -> Result<u64> {
+fn remove(store: &dyn Store, log: &LogId, names: &[&Name]) -> Result<u64> {
     for name in names {
-        let path = name.path(place);
+        let path = name.path(log);
         store.remove(&path)?;
         store.remove(&format!("{path}{MANIFEST_SUFFIX}"))?;
     }

@@ -30,10 +30,10 @@ use tools::record::{Encoder, Format, Record};
 use crate::cat::report_holes;
 use crate::config::Restore;
 use crate::flow::count;
-use crate::read::select::Offered;
+use crate::metadata::TopicMetadata;
+use crate::read::select::RecordStats;
 use crate::read::{Inventory, PartitionSegments};
-use crate::recorded::Recorded;
-use crate::segment::Place;
+use crate::segment::LogId;
 use crate::store::{self, Store};
 use crate::verify::Checker;
 use sender::Sender;
@@ -53,13 +53,13 @@ pub(crate) fn run(config: &Restore) -> Result<Exit> {
 }
 
 fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) -> Result<Exit> {
-    let store = store::open(&config.place, &config.access)?;
+    let store = store::open(&config.location, &config.access)?;
     let inventory = Inventory::list(&*store)?;
     let mut targets = targets(config, &*store, &inventory)?;
     refuse_holes(config, &Checker::new(&*store, &inventory)?, &targets)?;
     let has_range = config.selection.from_ms.is_some() || config.selection.to_ms.is_some();
-    if has_range && let Some(offered) = offered_in_vain(config, &*store, &targets) {
-        message(format_args!("{}: {offered}", config.place));
+    if has_range && let Some(stats) = stats_if_none_wanted(config, &*store, &targets) {
+        message(format_args!("{}: {stats}", config.location));
         return Ok(Exit::No);
     }
     let mut options = config.options.clone();
@@ -93,7 +93,7 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
             report_sent(target);
         }
     }
-    let (offered, is_damaged) = (sender.offered, sender.is_damaged);
+    let (stats, is_damaged) = (sender.stats, sender.is_damaged);
     drop(sender);
     for target in &targets {
         target.check_ends(&mut wire, interrupted)?;
@@ -106,7 +106,7 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
         return Ok(Exit::Failed);
     }
     if has_range && targets.iter().all(Target::is_empty) {
-        message(format_args!("{}: {offered}", config.place));
+        message(format_args!("{}: {stats}", config.location));
         return Ok(Exit::No);
     }
     Ok(Exit::Done)
@@ -117,21 +117,21 @@ type Stored = BTreeMap<i32, PartitionSegments>;
 /// The topics that are wanted, with what the backup has of each.
 fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result<Vec<Target>> {
     let mut topics: BTreeMap<String, Stored> = BTreeMap::new();
-    for (place, stored) in config.selection.places(inventory)? {
-        match place {
-            Place::Partition(topic, partition) => {
+    for (log, stored) in config.selection.logs(inventory)? {
+        match log {
+            LogId::Partition(topic, partition) => {
                 topics.entry(topic).or_default().insert(partition, stored);
             }
-            Place::Lines => message("lines have no topic, and are left out; --cat gives them back"),
+            LogId::Lines => message("lines have no topic, and are left out; --cat gives them back"),
         }
     }
     ensure!(
         !topics.is_empty(),
         "{}: there are no records of a topic",
-        config.place
+        config.location
     );
     let targets = topics.into_iter().map(|(source, stored)| {
-        let recorded = Recorded::read(store, &source, config.as_of_ms)?;
+        let recorded = TopicMetadata::read(store, &source, config.as_of_ms)?;
         let topic = config.renames.get(&source).unwrap_or(&source).clone();
         Ok(Target::new(
             source,
@@ -155,19 +155,23 @@ fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result
 }
 
 /// What the backup has, if none of it has a wanted time.
-fn offered_in_vain(config: &Restore, store: &dyn Store, targets: &[Target]) -> Option<Offered> {
-    let mut offered = Offered::default();
+fn stats_if_none_wanted(
+    config: &Restore,
+    store: &dyn Store,
+    targets: &[Target],
+) -> Option<RecordStats> {
+    let mut stats = RecordStats::default();
     let mut may_want = false;
     for target in targets {
         for (&partition, stored) in &target.stored {
-            let place = Place::Partition(target.source.clone(), partition);
+            let log = LogId::Partition(target.source.clone(), partition);
             let selection = &config.selection;
             // A segment that can't be read is named when its turn comes.
-            let wanted = selection.may_want(store, &place, &stored.segments, &mut offered);
+            let wanted = selection.may_want(store, &log, &stored.segments, &mut stats);
             may_want |= wanted.unwrap_or(true);
         }
     }
-    (!may_want).then_some(offered)
+    (!may_want).then_some(stats)
 }
 
 /// Names what is missing, and refuses it without `--force`.
@@ -175,9 +179,9 @@ fn refuse_holes(config: &Restore, checker: &Checker<'_>, targets: &[Target]) -> 
     let mut has_holes = false;
     for target in targets {
         for (&partition, stored) in &target.stored {
-            let place = Place::Partition(target.source.clone(), partition);
-            let missing = checker.missing(&place, stored)?;
-            report_holes(&place, &missing);
+            let log = LogId::Partition(target.source.clone(), partition);
+            let missing = checker.missing(&log, stored)?;
+            report_holes(&log, &missing);
             has_holes |= !missing.is_empty();
         }
     }
@@ -185,7 +189,7 @@ fn refuse_holes(config: &Restore, checker: &Checker<'_>, targets: &[Target]) -> 
         bail!(
             "{}: records are missing from the backup, and nothing was restored: send the topic again to fill it, \
              or say --force to restore what is there",
-            config.place
+            config.location
         );
     }
     Ok(())

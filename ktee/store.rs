@@ -90,7 +90,7 @@ pub(crate) trait Store: Send + Sync {
     fn remove(&self, path: &str) -> Result<()>;
 }
 
-/// Whether an operand names a place for segments rather than a file: a URL, an existing folder, or a `/` at its end.
+/// Whether an operand names a backup rather than a file: a URL, an existing folder, or a `/` at its end.
 pub(crate) fn is_place(operand: &str) -> bool {
     scheme(operand).is_some() || operand.ends_with('/') || Path::new(operand).is_dir()
 }
@@ -100,25 +100,25 @@ pub(crate) fn is_bucket(operand: &str) -> bool {
     scheme(operand).is_some_and(|scheme| ["s3", "s3a", "gs", "az"].contains(&scheme))
 }
 
-/// The store at `place`.
+/// The store at `location`.
 ///
 /// # Errors
 /// A URL of an unknown kind, credentials that are missing, a folder that can't be made, a bucket that overwrites objects.
-pub(crate) fn open(place: &str, access: &Access) -> Result<Arc<dyn Store>> {
+pub(crate) fn open(location: &str, access: &Access) -> Result<Arc<dyn Store>> {
     let folder = |path: &str| -> Result<Arc<dyn Store>> {
         let folder = folder::Folder::open(Path::new(path), access.for_writing)?;
         Ok(Arc::new(folder))
     };
-    match scheme(place) {
-        None => folder(place),
-        Some("file") => folder(place.strip_prefix("file://").unwrap_or(place)),
+    match scheme(location) {
+        None => folder(location),
+        Some("file") => folder(location.strip_prefix("file://").unwrap_or(location)),
         #[cfg(feature = "object-store")]
-        Some("s3" | "s3a" | "gs" | "az") => Ok(Arc::new(bucket::Bucket::open(place, access)?)),
+        Some("s3" | "s3a" | "gs" | "az") => Ok(Arc::new(bucket::Bucket::open(location, access)?)),
         #[cfg(not(feature = "object-store"))]
         Some("s3" | "s3a" | "gs" | "az") => {
-            bail!("{place}: this ktee was built without object stores")
+            bail!("{location}: this ktee was built without object stores")
         }
-        Some(other) => bail!("{place}: {other}:// is none of s3, gs, az, file"),
+        Some(other) => bail!("{location}: {other}:// is none of s3, gs, az, file"),
     }
 }
 
@@ -134,8 +134,8 @@ pub(crate) fn masked(url: &str) -> String {
     }
 }
 
-fn scheme(place: &str) -> Option<&str> {
-    let (scheme, _) = place.split_once("://")?;
+fn scheme(location: &str) -> Option<&str> {
+    let (scheme, _) = location.split_once("://")?;
     let is_scheme = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric());
     is_scheme.then_some(scheme)
 }

@@ -17,9 +17,9 @@ use crate::prune;
 use crate::read::segment::format;
 use crate::read::{Interrupted, Inventory, PartitionSegments, ReadProgress, inventory};
 use crate::segment::cut::digest_of;
-use crate::segment::{Fact, Layout, Manifest, Name, Note, Place};
+use crate::segment::{Layout, LogId, Manifest, Name, RangeMarker, RangeStatus};
 use crate::store::{self, Store};
-use validate::{Known, PartitionReport, Segment, validate};
+use validate::{PartitionMetadata, PartitionReport, Segment, validate};
 
 const COLUMNS: [Column; 12] = [
     Column::label("topic"),
@@ -42,11 +42,11 @@ const COLUMNS: [Column; 12] = [
 /// Checks a backup; 1 if it is not whole.
 pub(crate) fn run(config: &Verify) -> Result<Exit> {
     let signals = Signals::catch()?;
-    let store = store::open(&config.place, &config.access)?;
+    let store = store::open(&config.location, &config.access)?;
     let inventory = Inventory::list(&*store)?;
-    let partitions = config.selection.places(&inventory)?;
+    let partitions = config.selection.logs(&inventory)?;
     if partitions.is_empty() {
-        message(format_args!("{}: there is no segment", config.place));
+        message(format_args!("{}: there is no segment", config.location));
         return Ok(Exit::No);
     }
     let mut verifier = Verifier {
@@ -62,10 +62,10 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
     };
     let is_whole = reports.iter().all(|(_, report)| report.is_whole());
     let mut table = Report::new("ktee", &COLUMNS);
-    for (place, report) in &reports {
+    for (log, report) in &reports {
         // Cron mails what is printed: with -q that is what is wrong.
         if !config.is_quiet || !report.is_whole() {
-            table.push(row(place, report));
+            table.push(row(log, report));
         }
     }
     if !table.is_empty() {
@@ -73,23 +73,23 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
         table.write(config.style, out.buffer())?;
         out.flush_report(config.style.format, &signals)?;
     }
-    say_repair(&config.place, &reports);
+    say_repair(&config.location, &reports);
     Ok(if is_whole { Exit::Done } else { Exit::No })
 }
 
 /// Names the commands that mend what was found.
-fn say_repair(place: &str, reports: &[(Place, PartitionReport)]) {
-    let quoted = quote(place);
+fn say_repair(location: &str, reports: &[(LogId, PartitionReport)]) {
+    let quoted = quote(location);
     let any =
         |wants: &dyn Fn(&PartitionReport) -> bool| reports.iter().any(|(_, report)| wants(report));
     if any(&|report| !report.damaged_segments.is_empty()) {
         message(format_args!(
-            "{place}: damaged segments are moved aside by: ktee --verify --quarantine {quoted}"
+            "{location}: damaged segments are moved aside by: ktee --verify --quarantine {quoted}"
         ));
     }
     let mut topics: Vec<&str> = Vec::new();
-    for (place, report) in reports {
-        if let Place::Partition(topic, _) = place
+    for (log, report) in reports {
+        if let LogId::Partition(topic, _) = log
             && (!report.missing.is_empty() || report.damaged > 0)
             && topics.last() != Some(&topic.as_str())
         {
@@ -98,13 +98,13 @@ fn say_repair(place: &str, reports: &[(Place, PartitionReport)]) {
     }
     for topic in topics {
         message(format_args!(
-            "{place}: what {topic} still has is filled in by: kcat-lite -C -t {topic} -o beginning -e -q --tsv=all | \
+            "{location}: what {topic} still has is filled in by: kcat-lite -C -t {topic} -o beginning -e -q --tsv=all | \
              ktee --tsv=all {quoted} >/dev/null"
         ));
     }
     if any(&|report| !report.expired.is_empty()) {
         message(format_args!(
-            "{place}: what a topic deleted too early is accepted as lost by: ktee --verify --accept {quoted}"
+            "{location}: what a topic deleted too early is accepted as lost by: ktee --verify --accept {quoted}"
         ));
     }
 }
@@ -136,37 +136,37 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// The ranges of offsets that are missing at a place, for no known reason, by what the manifests say.
+    /// The ranges of offsets that are missing in a log, for no known reason, by what the manifests say.
     pub(crate) fn missing(
         &self,
-        place: &Place,
+        log: &LogId,
         stored: &PartitionSegments,
     ) -> Result<Vec<(i64, i64)>> {
         let mut count = |name: &Name, manifest: Option<&Manifest>| match manifest {
             Some(manifest) => Ok(manifest.clone()),
-            None => inventory::count(self.store, place, name),
+            None => inventory::count(self.store, log, name),
         };
-        Ok(self.report(place, stored, &mut count)?.missing)
+        Ok(self.report(log, stored, &mut count)?.missing)
     }
 
-    /// What there is to say of a place; `count` says what a segment holds.
+    /// Validates a log; `count` says what a segment holds.
     fn report(
         &self,
-        place: &Place,
+        log: &LogId,
         stored: &PartitionSegments,
         count: &mut dyn FnMut(&Name, Option<&Manifest>) -> Result<Manifest>,
     ) -> Result<PartitionReport> {
         let mut segments = Vec::new();
         for name in &stored.segments {
-            let manifest = inventory::manifest(self.store, place, name)?;
+            let manifest = inventory::manifest(self.store, log, name)?;
             let counted = match count(name, manifest.as_ref()) {
                 // What was not read to its end for a signal is not damaged.
                 Err(error) if error.is::<Interrupted>() => return Err(error),
                 counted => counted.map_err(|error| format!("{error:#}")),
             };
             segments.push(Segment {
-                file: name.file(place),
-                has_manifest: stored.manifests.contains(&name.file(place)),
+                file: name.file(log),
+                has_manifest: stored.manifests.contains(&name.file(log)),
                 name: name.clone(),
                 manifest,
                 counted,
@@ -175,18 +175,18 @@ impl<'a> Checker<'a> {
         let mut lost = Vec::new();
         for file in &stored.manifests {
             let has_segment = segments.iter().any(|segment| segment.file == *file);
-            if !has_segment && let Some(name) = Name::parse(file, place) {
-                lost.push((name.first, inventory::manifest(self.store, place, &name)?));
+            if !has_segment && let Some(name) = Name::parse(file, log) {
+                lost.push((name.first, inventory::manifest(self.store, log, &name)?));
             }
         }
-        let known = Known {
+        let metadata = PartitionMetadata {
             lost,
-            notes: stored.notes.clone(),
-            reached: self.inventory.reached(place),
+            markers: stored.markers.clone(),
+            span: self.inventory.span(log),
             expires_before_ms: self.expires_before_ms,
-            is_lines: *place == Place::Lines,
+            is_lines: *log == LogId::Lines,
         };
-        Ok(validate(&segments, &known))
+        Ok(validate(&segments, &metadata))
     }
 }
 
@@ -200,53 +200,56 @@ impl Verifier<'_> {
     /// A report for each partition.
     fn run(
         &mut self,
-        partitions: &BTreeMap<Place, PartitionSegments>,
-    ) -> Result<Vec<(Place, PartitionReport)>> {
+        partitions: &BTreeMap<LogId, PartitionSegments>,
+    ) -> Result<Vec<(LogId, PartitionReport)>> {
         self.progress.find_end(self.checker.store, partitions)?;
         let mut reports = Vec::new();
-        for (place, stored) in partitions {
+        for (log, stored) in partitions {
             let mut stored = stored.clone();
-            let mut report = self.partition(place, &stored)?;
+            let mut report = self.partition(log, &stored)?;
             if self.config.accepts && !report.expired.is_empty() {
                 for &(first, last) in &report.expired {
-                    let note = Note {
-                        fact: Fact::Accepted,
+                    let marker = RangeMarker {
+                        status: RangeStatus::Accepted,
                         first,
                         last,
                     };
-                    note.write(self.checker.store, place)?;
+                    marker.write(self.checker.store, log)?;
                 }
                 report.expired.clear();
             }
             if self.config.quarantines && !report.damaged_segments.is_empty() {
                 for name in &report.damaged_segments {
-                    self.move_aside(place, name)?;
+                    self.move_aside(log, name)?;
                     stored.segments.retain(|other| other != name);
                 }
                 // What they had is missing now.
-                report = self.partition(place, &stored)?;
+                report = self.partition(log, &stored)?;
             }
-            reports.push((place.clone(), report));
+            reports.push((log.clone(), report));
         }
         Ok(reports)
     }
 
     /// Moves a damaged segment into the folder `quarantine`; its manifest stays and says what is missing.
-    fn move_aside(&self, place: &Place, name: &Name) -> Result<()> {
-        let path = name.path(place);
+    fn move_aside(&self, log: &LogId, name: &Name) -> Result<()> {
+        let path = name.path(log);
         let aside = format!("quarantine/{path}");
         self.checker.store.rename(&path, &aside)?;
-        message(format_args!("{}: {path} is now {aside}", self.config.place));
+        message(format_args!(
+            "{}: {path} is now {aside}",
+            self.config.location
+        ));
         Ok(())
     }
 
-    fn partition(&mut self, place: &Place, stored: &PartitionSegments) -> Result<PartitionReport> {
+    fn partition(&mut self, log: &LogId, stored: &PartitionSegments) -> Result<PartitionReport> {
         let (checker, progress) = (&self.checker, &mut self.progress);
-        let mut report = checker.report(place, stored, &mut |name, _| {
-            count(checker.store, progress, place, name)
+        let mut report = checker.report(log, stored, &mut |name, _| {
+            count(checker.store, progress, log, name)
         })?;
         if !report.overlaps.is_empty() {
-            self.compare(place, stored, &mut report)?;
+            self.compare(log, stored, &mut report)?;
             report.records -= report.duplicates;
         }
         Ok(report)
@@ -255,7 +258,7 @@ impl Verifier<'_> {
     /// Reads what lies in more than one segment again: which records are in there twice, and whether they are the same.
     fn compare(
         &self,
-        place: &Place,
+        log: &LogId,
         stored: &PartitionSegments,
         report: &mut PartitionReport,
     ) -> Result<()> {
@@ -271,7 +274,7 @@ impl Verifier<'_> {
             .iter()
             .filter(|name| !damaged.contains(name))
         {
-            let mut reader = inventory::open(self.checker.store, place, name)?;
+            let mut reader = inventory::open(self.checker.store, log, name)?;
             while let Some((record, _)) = reader.next()? {
                 self.progress.stop_at_signal()?;
                 let record = record.record();
@@ -302,14 +305,14 @@ impl Verifier<'_> {
 fn count(
     store: &dyn Store,
     progress: &mut ReadProgress<'_>,
-    place: &Place,
+    log: &LogId,
     name: &Name,
 ) -> Result<Manifest> {
-    let mut reader = inventory::open(store, place, name)?;
+    let mut reader = inventory::open(store, log, name)?;
     let mut last = None;
     while let Some((record, line)) = reader.next()? {
         progress.pass(line.len())?;
-        let Place::Partition(topic, partition) = place else {
+        let LogId::Partition(topic, partition) = log else {
             continue;
         };
         let record = record.record();
@@ -326,13 +329,13 @@ fn count(
     reader.manifest()
 }
 
-fn row(place: &Place, report: &PartitionReport) -> Vec<Cell> {
+fn row(log: &LogId, report: &PartitionReport) -> Vec<Cell> {
     let number = |n: u64| Cell::Integer(n as i64);
-    let (topic, partition) = match place {
-        Place::Lines => (Cell::Unknown, Cell::Unknown),
-        Place::Partition(topic, partition) => (topic.as_str().into(), Cell::from(*partition)),
+    let (topic, partition) = match log {
+        LogId::Lines => (Cell::Unknown, Cell::Unknown),
+        LogId::Partition(topic, partition) => (topic.as_str().into(), Cell::from(*partition)),
     };
-    let offset = |n: Option<i64>| n.filter(|_| *place != Place::Lines);
+    let offset = |n: Option<i64>| n.filter(|_| *log != LogId::Lines);
     vec![
         topic,
         partition,

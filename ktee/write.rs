@@ -17,8 +17,8 @@ mod partitions;
 mod pool;
 mod publish;
 pub(crate) mod settings;
-mod stored;
 mod target;
+mod totals;
 
 pub(crate) use backup::Backup;
 pub(crate) use settings::Settings;

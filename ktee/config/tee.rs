@@ -12,7 +12,7 @@ use tools::units::format_size;
 use super::refuse::{refuse_what_does_not_fit, refuse_what_reads, refuse_without_records};
 use super::{options, refuse_password, usage};
 use crate::cli::{Cli, OnError, OutputError, SegmentFormat};
-use crate::recorded::Wanted;
+use crate::metadata::MetadataOptions;
 use crate::segment::{Cut, Layout};
 use crate::store::{self, Access};
 use crate::write::Settings;
@@ -47,7 +47,7 @@ pub(crate) struct Tee {
     /// What records look like.
     pub(crate) format: Format,
     /// What a backup records of its topics.
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: MetadataOptions,
     /// Where the source of the pipe listens.
     pub(crate) ack: Option<PathBuf>,
     /// Whether the first failure ends all.
@@ -102,7 +102,7 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
             // It gets the stream whether it is named or not.
             Operand::Stdout => {}
             Operand::Topic(topic) => topics.push(topic),
-            Operand::Backup(place) => backups.push(place),
+            Operand::Backup(location) => backups.push(location),
             Operand::File => files.push(text.clone()),
         }
     }
@@ -134,18 +134,18 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
     if let Some(topic) = cli.topics.iter().find(|topic| topic.contains('=')) {
         return Err(usage(format_args!("-t {topic}: OLD=NEW is for --restore")));
     }
-    let wanted = Wanted {
+    let wanted = MetadataOptions {
         settings: cli.settings,
         groups: cli.groups,
         topics: cli.topics.clone(),
     };
     let takes_records = has_positions(&format) && !backups.is_empty();
-    if wanted != Wanted::default() && !takes_records {
+    if wanted != MetadataOptions::default() && !takes_records {
         return Err(usage(
             "-t, --settings and --groups are for a backup of records with their topics: --tsv=all or -J",
         ));
     }
-    let options = if !topics.is_empty() || wanted != Wanted::default() {
+    let options = if !topics.is_empty() || wanted != MetadataOptions::default() {
         Some(options(cli)?)
     } else if !backups.is_empty() && has_positions(&format) {
         // Where logs start is asked for where a cluster is known, and only then.
@@ -188,7 +188,7 @@ fn check_ack(format: &Format, has_places: bool) -> Result<()> {
     }
     if !has_places {
         return Err(usage(
-            "--ack needs a place that can answer for records: a folder, a URL or kafka:TOPIC",
+            "--ack needs a destination that can acknowledge records: a folder, a URL or kafka:TOPIC",
         ));
     }
     Ok(())

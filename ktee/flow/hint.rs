@@ -1,6 +1,6 @@
 //! Lines that are records of a topic, in an input that is said to be of lines. Pure.
 
-use crate::segment::Place;
+use crate::segment::LogId;
 
 /// The option that reads this line as a record with its position; `None` where it is any line.
 pub(super) fn format_of(line: &[u8]) -> Option<&'static str> {
@@ -20,11 +20,11 @@ fn is_tsv(line: &str) -> bool {
         return false;
     };
     let is_number = |text: &str| text.parse::<i64>().is_ok_and(|number| number >= 0);
-    let place = partition
+    let log = partition
         .parse()
-        .map(|partition| Place::partition(topic, partition));
+        .map(|partition| LogId::partition(topic, partition));
     columns.len() == 7
-        && matches!(place, Ok(Ok(_)))
+        && matches!(log, Ok(Ok(_)))
         && is_number(offset)
         && (time == "\\N" || is_number(time))
 }

@@ -9,7 +9,7 @@ use tools::cli::stdin::{self, Filled};
 use tools::cli::stdout::Out;
 use tools::record::{Decoded, Decoder};
 
-use super::source::{Received, Said};
+use super::source::{Received, SourceUpdate};
 use super::{End, Flow, hint, waiting};
 use crate::config::Tee;
 use crate::destination::{Input, SourceEvent};
@@ -19,7 +19,7 @@ const IDLE_MS: u64 = 100;
 /// The same while lines are to be acknowledged.
 const BUSY_MS: u64 = 5;
 /// How long the input is read on after a signal.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const READ_AFTER_SIGNAL: Duration = Duration::from_secs(1);
 
 /// How the input is taken apart.
 enum Reading {
@@ -68,7 +68,7 @@ impl Flow<'_> {
                 .context("cannot read standard input")?;
             let at_end = filled == Filled::End;
             if is_first {
-                is_first = !self.look_at_first(&buffer, config)?;
+                is_first = !self.check_first_line(&buffer, config)?;
             }
             let used = match &mut reading {
                 Reading::Bytes => {
@@ -85,7 +85,7 @@ impl Flow<'_> {
             };
             self.bytes += used as u64;
             buffer.drain(..used);
-            self.look_after();
+            self.tick();
             self.acknowledge(&buffer);
             match filled {
                 Filled::End => {
@@ -125,7 +125,7 @@ impl Flow<'_> {
         if filled != Filled::Signal || self.source.is_some() {
             return Ok(filled);
         }
-        let leave_at = *leave_at.get_or_insert_with(|| Instant::now() + LAST_WORDS);
+        let leave_at = *leave_at.get_or_insert_with(|| Instant::now() + READ_AFTER_SIGNAL);
         match leave_at.checked_duration_since(Instant::now()) {
             None => Ok(Filled::Signal),
             Some(_) => input.fill_after_signal(buffer, IDLE_MS),
@@ -133,7 +133,7 @@ impl Flow<'_> {
     }
 
     /// Whether the first line has come; refuses records of a topic that a backup would take for any lines.
-    fn look_at_first(&self, buffer: &[u8], config: &Tee) -> Result<bool> {
+    fn check_first_line(&self, buffer: &[u8], config: &Tee) -> Result<bool> {
         let Some(end) = memchr::memchr(b'\n', buffer) else {
             return Ok(false);
         };
@@ -229,8 +229,8 @@ impl Flow<'_> {
         let Some(source) = &mut self.source else {
             return Ok(0);
         };
-        let said = source.poll(arrival)?;
-        self.take_said(said);
+        let update = source.poll(arrival)?;
+        self.apply_update(update);
         let (mut used, mut passed) = (0, Vec::new());
         let taken = loop {
             let next = self.source.as_mut().map(|it| it.next(buffer, &mut used));
@@ -256,8 +256,8 @@ impl Flow<'_> {
         line: u64,
         passed: &mut Vec<u8>,
     ) -> Result<()> {
-        if let Some(begins) = received.begins {
-            self.tell(&SourceEvent::Begins(&begins.key, begins.start.as_ref()));
+        if let Some(stream) = received.new_stream {
+            self.send_event(&SourceEvent::NewStream(&stream.key, stream.start.as_ref()));
         }
         // A position alone is a record that was left out on purpose.
         let Some(text) = received.record else {
@@ -279,31 +279,33 @@ impl Flow<'_> {
     }
 
     /// What the source says of its partitions besides their lines.
-    fn take_said(&mut self, said: Said) {
-        let (given_back, at_end): (Vec<_>, Vec<_>) = said
+    fn apply_update(&mut self, update: SourceUpdate) {
+        let (given_back, at_end): (Vec<_>, Vec<_>) = update
             .passed
             .into_iter()
-            .partition(|position| said.released.contains(&position.key));
-        self.tell(&SourceEvent::PartitionCounts(&said.partition_counts));
+            .partition(|position| update.released.contains(&position.key));
+        self.send_event(&SourceEvent::PartitionCounts(&update.partition_counts));
         for position in &given_back {
-            self.tell_passed(position);
+            self.send_passed(position);
         }
-        for key in &said.released {
-            self.tell(&SourceEvent::Released(key));
+        for key in &update.released {
+            self.send_event(&SourceEvent::Released(key));
         }
         self.passed.extend(at_end);
     }
 
     /// The start counts if none of the lines that have come is of this stream; its end may be heard before they are read.
-    pub(super) fn tell_passed(&mut self, position: &Position) {
+    pub(super) fn send_passed(&mut self, position: &Position) {
         let source = self.source.as_mut();
         let start = source.and_then(|source| source.take_start(&position.key));
-        self.tell(&SourceEvent::Passed(position, start.as_ref()));
+        self.send_event(&SourceEvent::Passed(position, start.as_ref()));
     }
 
-    pub(super) fn tell(&mut self, event: &SourceEvent<'_>) {
+    pub(super) fn send_event(&mut self, event: &SourceEvent<'_>) {
         for output in &mut self.sinks {
-            output.with(&mut self.has_failed, |destination| destination.hear(event));
+            output.with(&mut self.has_failed, |destination| {
+                destination.handle_event(event)
+            });
         }
     }
 

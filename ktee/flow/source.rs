@@ -24,11 +24,11 @@ pub(super) struct Received<'a> {
     /// The line; none where it was its position alone.
     pub(super) record: Option<Cow<'a, [u8]>>,
     /// Set where it is the first line of its partition under its session.
-    pub(super) begins: Option<Begins>,
+    pub(super) new_stream: Option<NewStream>,
 }
 
 /// A partition whose lines come under a new session from now on.
-pub(super) struct Begins {
+pub(super) struct NewStream {
     pub(super) key: StreamKey,
     /// Where it is read from, as far as that is known.
     pub(super) start: Option<ReadStart>,
@@ -49,9 +49,9 @@ pub(super) struct SourceLink {
     starts: HashMap<StreamKey, ReadStart>,
 }
 
-/// What the source has said since the last time.
+/// What the source has sent since the last poll, besides lines.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct SourceUpdate {
     /// How many partitions topics have.
     pub(super) partition_counts: Vec<(String, i32)>,
     /// Streams that have ended, and up to where they were read; nothing between is to come.
@@ -108,11 +108,11 @@ impl SourceLink {
     }
 
     /// Hears the source after a read of the input that ended so.
-    pub(super) fn poll(&mut self, arrival: Arrival) -> Result<Said> {
+    pub(super) fn poll(&mut self, arrival: Arrival) -> Result<SourceUpdate> {
         self.link.poll(arrival)?;
-        let mut said = Said::default();
+        let mut update = SourceUpdate::default();
         for session in self.link.take_begun() {
-            said.partition_counts.extend(session.partition_counts);
+            update.partition_counts.extend(session.partition_counts);
             for start in session.starts {
                 let key = StreamKey {
                     session: session.name.clone(),
@@ -122,7 +122,7 @@ impl SourceLink {
                 self.starts.insert(key, start);
             }
         }
-        said.passed = self.link.take_passed();
+        update.passed = self.link.take_passed();
         let released = self.link.take_released();
         for stream in &released {
             self.tracker.release(*stream);
@@ -130,8 +130,8 @@ impl SourceLink {
             self.awaited.retain(|tag, _| is_other(*tag));
         }
         let keys = released.iter().map(|stream| self.link.key(*stream).clone());
-        said.released = keys.collect();
-        Ok(said)
+        update.released = keys.collect();
+        Ok(update)
     }
 
     /// The next whole line of `buffer` behind `used`, which is moved on, without its position.
@@ -151,13 +151,13 @@ impl SourceLink {
         Ok(Some(Received {
             tag: tag.0,
             record: line.record,
-            begins: is_other.then(|| self.enter(line.stream)).flatten(),
+            new_stream: is_other.then(|| self.enter(line.stream)).flatten(),
         }))
     }
 
     /// Notes the stream of a line; returns it the first time. Streams are numbered in the order in which they come.
     #[cold]
-    fn enter(&mut self, stream: usize) -> Option<Begins> {
+    fn enter(&mut self, stream: usize) -> Option<NewStream> {
         self.stream = Some(stream);
         if stream < self.streams {
             return None;
@@ -165,7 +165,7 @@ impl SourceLink {
         self.streams = stream + 1;
         let key = self.link.key(stream).clone();
         let start = self.take_start(&key);
-        Some(Begins { key, start })
+        Some(NewStream { key, start })
     }
 
     /// Where this stream begins, if no line of it has come yet.

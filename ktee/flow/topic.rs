@@ -11,8 +11,8 @@ use tools::kafka::client::ContactError;
 use tools::kafka::produce::{Enqueued, TopicId};
 use tools::kafka::{Options, Producer};
 
-use super::rest::Rest;
 use super::spill::Spill;
+use super::undelivered::UndeliveredRecords;
 use crate::destination::{Destination, Input, Waiting};
 
 /// A poll that waits looks at signals this often.
@@ -21,7 +21,7 @@ const TICK_MS: i32 = 50;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What a topic sink is told when it is opened.
-pub(super) struct Manner {
+pub(super) struct TopicOptions {
     /// Whether records have numbers that are asked for when they are durable, instead of lines to be named by.
     pub(super) acknowledges: bool,
     /// Whether the first record that has no place is a failure of the whole.
@@ -37,10 +37,10 @@ pub(super) struct TopicSink {
     name: String,
     acknowledges: bool,
     fails_at_once: bool,
-    rest: Rest,
+    undelivered: UndeliveredRecords,
     /// When what is under way is taken back, once a signal came.
     until: Option<Instant>,
-    has_told_fatal: bool,
+    has_reported_fatal: bool,
 }
 
 impl TopicSink {
@@ -50,58 +50,65 @@ impl TopicSink {
     pub(super) fn open(
         topic: &str,
         options: &Options,
-        manner: Manner,
+        options_of_sink: TopicOptions,
         signals: &Signals,
     ) -> Result<TopicSink> {
         let mut producer = Producer::new(options)?;
         let id = producer.topic(topic)?;
         match producer.contact(Some(id), &|| signals.caught().is_some()) {
-            Err(error) if manner.spill.is_some() && !matches!(error, ContactError::Interrupted) => {
+            Err(error)
+                if options_of_sink.spill.is_some()
+                    && !matches!(error, ContactError::Interrupted) =>
+            {
                 message(format_args!("kafka:{topic}: {error}; still trying"));
             }
             contact => contact?,
         }
-        if manner.acknowledges {
+        if options_of_sink.acknowledges {
             producer.keep_delivered();
         }
-        if manner.spill.is_some() {
+        if options_of_sink.spill.is_some() {
             producer.keep_undelivered();
         }
         Ok(TopicSink {
             producer,
             topic: id,
             name: topic.to_owned(),
-            acknowledges: manner.acknowledges,
-            fails_at_once: manner.fails_at_once,
-            rest: Rest::new(topic, manner.acknowledges, manner.spill),
+            acknowledges: options_of_sink.acknowledges,
+            fails_at_once: options_of_sink.fails_at_once,
+            undelivered: UndeliveredRecords::new(
+                topic,
+                options_of_sink.acknowledges,
+                options_of_sink.spill,
+            ),
             until: None,
-            has_told_fatal: false,
+            has_reported_fatal: false,
         })
     }
 
     fn serve(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.rest.add(&self.producer.take_undelivered());
-        if waiting() && self.rest.has_spill() {
+        self.undelivered.add(&self.producer.take_undelivered());
+        if waiting() && self.undelivered.has_spill() {
             let until = *self.until.get_or_insert_with(|| Instant::now() + GRACE);
             if Instant::now() >= until && self.producer.in_flight() > 0 {
                 self.producer.purge();
-                self.rest.add(&self.producer.take_undelivered());
+                self.undelivered.add(&self.producer.take_undelivered());
             }
         }
         match self.producer.fatal_error() {
             // What is sent from now on fails at once, and is spilled.
-            Some(error) if self.rest.has_spill() => {
-                if !std::mem::replace(&mut self.has_told_fatal, true) {
+            Some(error) if self.undelivered.has_spill() => {
+                if !std::mem::replace(&mut self.has_reported_fatal, true) {
                     message(format_args!("kafka:{}: {error}", self.name));
                 }
                 Ok(())
             }
             Some(error) => {
                 self.producer.purge();
-                let told = self
-                    .rest
-                    .tell(self.producer.totals(), self.producer.failures());
-                told.with_context(|| error.to_string())?;
+                let reported = self
+                    .undelivered
+                    .report(self.producer.totals(), self.producer.failures());
+                reported.with_context(|| error.to_string())?;
                 Err(error.into())
             }
             None => Ok(()),
@@ -114,7 +121,7 @@ impl Destination for TopicSink {
     /// named by.
     fn write(&mut self, input: &Input<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
         let (record, number) = (input.record, input.tag.unwrap_or(input.line));
-        if !record.headers.is_empty() && self.rest.keep_headers(record, number) {
+        if !record.headers.is_empty() && self.undelivered.keep_headers(record, number) {
             self.producer.keep_delivered();
         }
         while self
@@ -135,19 +142,19 @@ impl Destination for TopicSink {
         if !self.acknowledges {
             self.take_durable(&mut |_, _| {});
         }
-        if self.fails_at_once && self.rest.unplaced(self.producer.totals()) > 0 {
+        if self.fails_at_once && self.undelivered.unplaced(self.producer.totals()) > 0 {
             return self.finish(waiting);
         }
         Ok(())
     }
 
     fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
-        let rest = &mut self.rest;
+        let undelivered = &mut self.undelivered;
         self.producer.take_delivered(&mut |number| {
-            rest.forget(number);
+            undelivered.forget(number);
             take(number, number);
         });
-        rest.take_kept(&mut |number| take(number, number));
+        undelivered.take_kept(&mut |number| take(number, number));
     }
 
     /// Waits until each record was delivered, spilled or given up.
@@ -155,17 +162,17 @@ impl Destination for TopicSink {
         while self.producer.flush() {
             self.serve(waiting)?;
         }
-        self.rest.add(&self.producer.take_undelivered());
-        self.rest.sync();
+        self.undelivered.add(&self.producer.take_undelivered());
+        self.undelivered.sync();
         let totals = self.producer.totals();
-        if self.rest.unplaced(totals) > 0
+        if self.undelivered.unplaced(totals) > 0
             && let Some(error) = self.producer.unreported_fatal_error()
         {
             message(error);
         }
-        self.rest.tell(totals, self.producer.failures())
+        self.undelivered.report(totals, self.producer.failures())
     }
     fn has_spilled(&self) -> bool {
-        self.rest.spilled() > 0
+        self.undelivered.spilled() > 0
     }
 }

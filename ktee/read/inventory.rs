@@ -6,12 +6,12 @@ use std::io::Read;
 use anyhow::{Context, Result, anyhow};
 
 use super::Reader;
-use crate::head::{Head, Reached};
+use crate::head::{Head, OffsetSpan};
 use crate::segment::name::MANIFEST_SUFFIX;
-use crate::segment::{Manifest, Name, Note, Place};
+use crate::segment::{LogId, Manifest, Name, RangeMarker};
 use crate::store::{Entry, Store};
 
-/// The segments of one place, by their first offset.
+/// The segments of one log, by their first offset.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartitionSegments {
     /// The segments; two may have the same first offset in different layouts.
@@ -19,14 +19,14 @@ pub(crate) struct PartitionSegments {
     /// Files that have a manifest.
     pub(crate) manifests: BTreeSet<String>,
     /// What is recorded of ranges of offsets.
-    pub(crate) notes: Vec<Note>,
+    pub(crate) markers: Vec<RangeMarker>,
 }
 
 /// All segments of a backup.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
     /// By topic and partition; lines come first.
-    pub(crate) partitions: BTreeMap<Place, PartitionSegments>,
+    pub(crate) partitions: BTreeMap<LogId, PartitionSegments>,
     /// Of each topic that has a head, how far its backup has come.
     pub(crate) heads: BTreeMap<String, Head>,
 }
@@ -44,8 +44,8 @@ impl Inventory {
             let head = Head::read(store, topic)?;
             for partition in head.numbers() {
                 // A partition of which nothing is there is one all the same.
-                if let Ok(place) = Place::partition(topic, partition) {
-                    inventory.partitions.entry(place).or_default();
+                if let Ok(log) = LogId::partition(topic, partition) {
+                    inventory.partitions.entry(log).or_default();
                 }
             }
             inventory.heads.insert(topic.to_owned(), head);
@@ -53,25 +53,25 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// What the head says of `place`.
-    pub(crate) fn reached(&self, place: &Place) -> Option<Reached> {
-        match place {
-            Place::Lines => None,
-            Place::Partition(topic, partition) => {
+    /// What the head says of `log`.
+    pub(crate) fn span(&self, log: &LogId) -> Option<OffsetSpan> {
+        match log {
+            LogId::Lines => None,
+            LogId::Partition(topic, partition) => {
                 self.heads.get(topic)?.partitions.get(partition).copied()
             }
         }
     }
 
-    /// Lists one place.
-    pub(crate) fn list_place(store: &dyn Store, place: &Place) -> Result<PartitionSegments> {
-        Ok(Inventory::of_place(&store.list(&place.folder())?, place))
+    /// Lists one log.
+    pub(crate) fn list_log(store: &dyn Store, log: &LogId) -> Result<PartitionSegments> {
+        Ok(Inventory::of_log(&store.list(&log.folder())?, log))
     }
 
-    /// What of `entries` is at `place`.
-    pub(crate) fn of_place(entries: &[Entry], place: &Place) -> PartitionSegments {
+    /// What of `entries` is at `log`.
+    pub(crate) fn of_log(entries: &[Entry], log: &LogId) -> PartitionSegments {
         let mut inventory = Inventory::of(entries);
-        inventory.partitions.remove(place).unwrap_or_default()
+        inventory.partitions.remove(log).unwrap_or_default()
     }
 
     fn of(entries: &[Entry]) -> Inventory {
@@ -80,52 +80,48 @@ impl Inventory {
             let Some((folder, file)) = entry.path.rsplit_once('/') else {
                 continue;
             };
-            let Some(place) = Place::of_folder(folder) else {
+            let Some(log) = LogId::of_folder(folder) else {
                 continue;
             };
-            if let Some(note) = Note::parse(file) {
-                let stored = inventory.partitions.entry(place).or_default();
-                stored.notes.push(note);
+            if let Some(marker) = RangeMarker::parse(file) {
+                let stored = inventory.partitions.entry(log).or_default();
+                stored.markers.push(marker);
                 continue;
             }
             let segment = file.strip_suffix(MANIFEST_SUFFIX).unwrap_or(file);
-            let Some(name) = Name::parse(segment, &place) else {
+            let Some(name) = Name::parse(segment, &log) else {
                 continue;
             };
-            let stored = inventory.partitions.entry(place).or_default();
+            let stored = inventory.partitions.entry(log).or_default();
             if segment.len() < file.len() {
                 stored.manifests.insert(segment.to_owned());
             } else {
                 stored.segments.push(name);
             }
         }
-        for (place, stored) in &mut inventory.partitions {
+        for (log, stored) in &mut inventory.partitions {
             stored
                 .segments
-                .sort_by_key(|name| (name.first, name.file(place)));
+                .sort_by_key(|name| (name.first, name.file(log)));
         }
         inventory
     }
 }
 
 /// The stored bytes of a segment.
-pub(crate) fn stored(
-    store: &dyn Store,
-    place: &Place,
-    name: &Name,
-) -> Result<Box<dyn Read + Send>> {
-    let path = name.path(place);
+pub(crate) fn stored(store: &dyn Store, log: &LogId, name: &Name) -> Result<Box<dyn Read + Send>> {
+    let path = name.path(log);
     store.read(&path)?.ok_or_else(|| anyhow!("{path} is gone"))
 }
 
 /// Opens the file of a segment.
-pub(crate) fn open(store: &dyn Store, place: &Place, name: &Name) -> Result<Reader> {
-    Reader::new(stored(store, place, name)?, name).with_context(|| name.path(place))
+pub(crate) fn open(store: &dyn Store, log: &LogId, name: &Name) -> Result<Reader> {
+    Reader::new(stored(store, log, name)?, name).with_context(|| name.path(log))
 }
 
 /// What the manifest of a segment says; `None` where there is none that can be read.
-pub(crate) fn manifest(store: &dyn Store, place: &Place, name: &Name) -> Result<Option<Manifest>> {
-    let path = format!("{}{MANIFEST_SUFFIX}", name.path(place));
+pub(crate) fn manifest(store: &dyn Store, log: &LogId, name: &Name) -> Result<Option<Manifest>> {
+    let path = format!("{}{MANIFEST_SUFFIX}", name.path(log));
     let Some(mut stored) = store.read(&path)? else {
         return Ok(None);
     };
@@ -135,16 +131,16 @@ pub(crate) fn manifest(store: &dyn Store, place: &Place, name: &Name) -> Result<
 }
 
 /// What a segment holds: what its manifest says, or where that is missing, what its records say.
-pub(crate) fn facts(store: &dyn Store, place: &Place, name: &Name) -> Result<Manifest> {
-    match manifest(store, place, name)? {
+pub(crate) fn manifest_or_count(store: &dyn Store, log: &LogId, name: &Name) -> Result<Manifest> {
+    match manifest(store, log, name)? {
         Some(manifest) => Ok(manifest),
-        None => count(store, place, name),
+        None => count(store, log, name),
     }
 }
 
 /// Reads a whole segment to say what it holds.
-pub(crate) fn count(store: &dyn Store, place: &Place, name: &Name) -> Result<Manifest> {
-    open(store, place, name)?
+pub(crate) fn count(store: &dyn Store, log: &LogId, name: &Name) -> Result<Manifest> {
+    open(store, log, name)?
         .manifest()
-        .with_context(|| name.path(place))
+        .with_context(|| name.path(log))
 }

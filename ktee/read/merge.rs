@@ -5,14 +5,14 @@ use tools::record::{Decoded, Decoder, Record};
 
 use super::segment::{format, sha256};
 use super::{Reader, inventory};
-use crate::segment::{Codec, Layout, Manifest, Name, Place};
+use crate::segment::{Codec, Layout, LogId, Manifest, Name};
 use crate::store::Store;
 
 /// A segment with what is known of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub(crate) struct ReadSegment {
     pub(crate) name: Name,
-    pub(crate) facts: Manifest,
+    pub(crate) manifest: Manifest,
 }
 
 /// What can't be read of a segment. The records before it were handed over.
@@ -26,14 +26,14 @@ pub(crate) struct Damage {
 
 impl Damage {
     /// `read` is the last offset that was handed over.
-    fn new(place: &Place, segment: &Known, read: Option<i64>, error: anyhow::Error) -> Damage {
+    fn new(log: &LogId, segment: &ReadSegment, read: Option<i64>, error: anyhow::Error) -> Damage {
         let first = read.map_or(segment.name.first, |read| read + 1);
         // What was counted because there is no manifest ends where the damage begins.
-        let last = Some(segment.facts.last).filter(|_| !segment.facts.sha256.is_empty());
-        let is_line = *place == Place::Lines;
+        let last = Some(segment.manifest.last).filter(|_| !segment.manifest.sha256.is_empty());
+        let is_line = *log == LogId::Lines;
         let is_complete = last.is_some_and(|last| last < first);
         Damage {
-            error: error.context(segment.name.path(place)),
+            error: error.context(segment.name.path(log)),
             missing: (!is_line && !is_complete).then_some((first, last)),
         }
     }
@@ -51,8 +51,8 @@ pub(crate) type TakeDamage<'a> = dyn FnMut(Damage) -> Result<()> + 'a;
 /// or, without compression, that of the whole segment.
 pub(crate) fn merge(
     store: &dyn Store,
-    place: &Place,
-    segments: &[Known],
+    log: &LogId,
+    segments: &[ReadSegment],
     take: &mut Take<'_>,
     damaged: &mut TakeDamage<'_>,
 ) -> Result<()> {
@@ -60,8 +60,8 @@ pub(crate) fn merge(
     while !rest.is_empty() {
         let (group, behind) = rest.split_at(group_len(rest));
         match group {
-            [one] => read_one(store, place, one, take, damaged)?,
-            many => read_many(store, place, many, take, damaged)?,
+            [one] => read_one(store, log, one, take, damaged)?,
+            many => read_many(store, log, many, take, damaged)?,
         }
         rest = behind;
     }
@@ -69,36 +69,41 @@ pub(crate) fn merge(
 }
 
 /// How many segments at the front overlap each other, directly or by others; one at least.
-fn group_len(segments: &[Known]) -> usize {
-    let mut last = segments[0].facts.last;
+fn group_len(segments: &[ReadSegment]) -> usize {
+    let mut last = segments[0].manifest.last;
     for (at, segment) in segments.iter().enumerate().skip(1) {
         if segment.name.first > last {
             return at;
         }
-        last = last.max(segment.facts.last);
+        last = last.max(segment.manifest.last);
     }
     segments.len()
 }
 
-fn open(store: &dyn Store, place: &Place, segment: &Known) -> Result<Reader> {
-    if segment.name.codec == Codec::None && !segment.facts.sha256.is_empty() {
-        let stored = inventory::stored(store, place, &segment.name)?;
+fn open(store: &dyn Store, log: &LogId, segment: &ReadSegment) -> Result<Reader> {
+    if segment.name.codec == Codec::None && !segment.manifest.sha256.is_empty() {
+        let stored = inventory::stored(store, log, &segment.name)?;
         check(&sha256(stored)?, segment)?;
     }
-    inventory::open(store, place, &segment.name)
+    inventory::open(store, log, &segment.name)
 }
 
-fn check(sha256: &str, segment: &Known) -> Result<()> {
+fn check(sha256: &str, segment: &ReadSegment) -> Result<()> {
     ensure!(
-        sha256 == segment.facts.sha256 || segment.facts.sha256.is_empty(),
+        sha256 == segment.manifest.sha256 || segment.manifest.sha256.is_empty(),
         "the checksum is not the manifest's"
     );
     Ok(())
 }
 
 /// Whether a record is one of this segment and behind the one that was read before; a file may be another's copy.
-fn belongs(record: &Record<'_>, place: &Place, segment: &Known, read: Option<i64>) -> Result<()> {
-    let Place::Partition(topic, partition) = place else {
+fn belongs(
+    record: &Record<'_>,
+    log: &LogId,
+    segment: &ReadSegment,
+    read: Option<i64>,
+) -> Result<()> {
+    let LogId::Partition(topic, partition) = log else {
         return Ok(());
     };
     let is_at_home = record.topic == Some(topic) && record.partition == Some(*partition);
@@ -116,39 +121,39 @@ fn belongs(record: &Record<'_>, place: &Place, segment: &Known, read: Option<i64
 
 fn read_one(
     store: &dyn Store,
-    place: &Place,
-    segment: &Known,
+    log: &LogId,
+    segment: &ReadSegment,
     take: &mut Take<'_>,
     damaged: &mut TakeDamage<'_>,
 ) -> Result<()> {
     let mut read = None;
-    let mut reader = match open(store, place, segment) {
+    let mut reader = match open(store, log, segment) {
         Ok(reader) => reader,
-        Err(error) => return damaged(Damage::new(place, segment, read, error)),
+        Err(error) => return damaged(Damage::new(log, segment, read, error)),
     };
     loop {
         match reader.next() {
             Ok(Some((record, line))) => {
                 let record = record.record();
-                if let Err(error) = belongs(&record, place, segment, read) {
-                    return damaged(Damage::new(place, segment, read, error));
+                if let Err(error) = belongs(&record, log, segment, read) {
+                    return damaged(Damage::new(log, segment, read, error));
                 }
                 take(&record, line, segment.name.layout)?;
                 read = record.offset.or(read);
             }
             Ok(None) => break,
-            Err(error) => return damaged(Damage::new(place, segment, read, error)),
+            Err(error) => return damaged(Damage::new(log, segment, read, error)),
         }
     }
     let checked = reader
         .manifest()
         .and_then(|counted| check(&counted.sha256, segment));
-    checked.or_else(|error| damaged(Damage::new(place, segment, read, error)))
+    checked.or_else(|error| damaged(Damage::new(log, segment, read, error)))
 }
 
 /// A segment that is read beside others, and its next record.
 struct MergeCursor<'a> {
-    segment: &'a Known,
+    segment: &'a ReadSegment,
     reader: Option<Reader>,
     head: Option<(i64, Vec<u8>)>,
     read: Option<i64>,
@@ -157,8 +162,8 @@ struct MergeCursor<'a> {
 impl<'a> MergeCursor<'a> {
     fn open(
         store: &dyn Store,
-        place: &Place,
-        segment: &'a Known,
+        log: &LogId,
+        segment: &'a ReadSegment,
         damaged: &mut TakeDamage<'_>,
     ) -> Result<MergeCursor<'a>> {
         let mut cursor = MergeCursor {
@@ -167,16 +172,16 @@ impl<'a> MergeCursor<'a> {
             head: None,
             read: None,
         };
-        match open(store, place, segment) {
+        match open(store, log, segment) {
             Ok(reader) => cursor.reader = Some(reader),
-            Err(error) => damaged(Damage::new(place, segment, None, error))?,
+            Err(error) => damaged(Damage::new(log, segment, None, error))?,
         }
-        cursor.advance(place, damaged)?;
+        cursor.advance(log, damaged)?;
         Ok(cursor)
     }
 
     /// Reads the next record, and at the end looks whether this was all of the segment.
-    fn advance(&mut self, place: &Place, damaged: &mut TakeDamage<'_>) -> Result<()> {
+    fn advance(&mut self, log: &LogId, damaged: &mut TakeDamage<'_>) -> Result<()> {
         self.head = None;
         let Some(reader) = &mut self.reader else {
             return Ok(());
@@ -184,7 +189,7 @@ impl<'a> MergeCursor<'a> {
         let failed = match reader.next() {
             Ok(Some((record, line))) => {
                 let record = record.record();
-                match belongs(&record, place, self.segment, self.read) {
+                match belongs(&record, log, self.segment, self.read) {
                     Ok(()) => {
                         let offset = record.offset.unwrap_or(-1);
                         self.head = Some((offset, line.to_vec()));
@@ -203,7 +208,7 @@ impl<'a> MergeCursor<'a> {
         };
         self.reader = None;
         match failed {
-            Some(error) => damaged(Damage::new(place, self.segment, self.read, error)),
+            Some(error) => damaged(Damage::new(log, self.segment, self.read, error)),
             None => Ok(()),
         }
     }
@@ -211,14 +216,14 @@ impl<'a> MergeCursor<'a> {
 
 fn read_many(
     store: &dyn Store,
-    place: &Place,
-    segments: &[Known],
+    log: &LogId,
+    segments: &[ReadSegment],
     take: &mut Take<'_>,
     damaged: &mut TakeDamage<'_>,
 ) -> Result<()> {
     let mut open = Vec::new();
     for segment in segments {
-        open.push(MergeCursor::open(store, place, segment, damaged)?);
+        open.push(MergeCursor::open(store, log, segment, damaged)?);
     }
     let mut emitted = None;
     loop {
@@ -231,20 +236,20 @@ fn read_many(
         let line = cursor.head.take().map(|(_, line)| line).unwrap_or_default();
         if emitted.is_none_or(|emitted| offset > emitted) {
             emitted = Some(offset);
-            take_line(&line, cursor.segment, place, take)?;
+            take_line(&line, cursor.segment, log, take)?;
         }
-        cursor.advance(place, damaged)?;
+        cursor.advance(log, damaged)?;
     }
 }
 
-fn take_line(line: &[u8], segment: &Known, place: &Place, take: &mut Take<'_>) -> Result<()> {
+fn take_line(line: &[u8], segment: &ReadSegment, log: &LogId, take: &mut Take<'_>) -> Result<()> {
     let layout = segment.name.layout;
     let format = format(layout).context("a format")?;
     let mut decoder = Decoder::new(format)?;
     match decoder.decode(line, true)? {
         Decoded::Record { record, .. } => take(&record.record(), line, layout),
         Decoded::Skipped { .. } | Decoded::Incomplete => {
-            Err(anyhow!("{}: a line is empty", segment.name.path(place)))
+            Err(anyhow!("{}: a line is empty", segment.name.path(log)))
         }
     }
 }
@@ -253,15 +258,15 @@ fn take_line(line: &[u8], segment: &Known, place: &Place, take: &mut Take<'_>) -
 mod tests {
     use super::*;
 
-    fn known(first: i64, last: i64) -> Known {
-        Known {
+    fn segment(first: i64, last: i64) -> ReadSegment {
+        ReadSegment {
             name: Name {
                 first,
                 time_ms: None,
                 layout: Layout::Tsv,
                 codec: Codec::None,
             },
-            facts: Manifest {
+            manifest: Manifest {
                 first,
                 last,
                 ..Manifest::default()
@@ -271,9 +276,14 @@ mod tests {
 
     #[test]
     fn segments_that_overlap_are_read_together() {
-        let segments = [known(0, 9), known(5, 30), known(10, 12), known(31, 40)];
+        let segments = [
+            segment(0, 9),
+            segment(5, 30),
+            segment(10, 12),
+            segment(31, 40),
+        ];
         assert_eq!(group_len(&segments), 3);
         assert_eq!(group_len(&segments[3..]), 1);
-        assert_eq!(group_len(&[known(0, 4), known(5, 9)]), 1);
+        assert_eq!(group_len(&[segment(0, 4), segment(5, 9)]), 1);
     }
 }

@@ -5,7 +5,7 @@ use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 
 use super::{PartitionSegments, inventory};
-use crate::segment::Place;
+use crate::segment::LogId;
 use crate::store::Store;
 
 /// Records between two looks at the clock and at signals.
@@ -39,15 +39,15 @@ impl<'a> ReadProgress<'a> {
     pub(crate) fn find_end<'s>(
         &mut self,
         store: &dyn Store,
-        partitions: impl IntoIterator<Item = (&'s Place, &'s PartitionSegments)>,
+        partitions: impl IntoIterator<Item = (&'s LogId, &'s PartitionSegments)>,
     ) -> Result<()> {
         if !self.progress.is_shown() {
             return Ok(());
         }
         let mut records = 0;
-        for (place, stored) in partitions {
+        for (log, stored) in partitions {
             for name in &stored.segments {
-                let Some(manifest) = inventory::manifest(store, place, name)? else {
+                let Some(manifest) = inventory::manifest(store, log, name)? else {
                     return Ok(());
                 };
                 records += manifest.records;

@@ -31,42 +31,42 @@ pub(crate) fn format(layout: Layout) -> Option<Format> {
 
 /// What has passed of the stored file.
 #[derive(Default)]
-struct Passed {
+struct Checksum {
     sha256: Sha256,
     bytes: u64,
 }
 
 /// Counts and digests what is read through it.
-struct Counted<R> {
+struct ChecksumReader<R> {
     stored: R,
-    passed: Rc<RefCell<Passed>>,
+    checksum: Rc<RefCell<Checksum>>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for ChecksumReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stored.read(buffer)?;
-        let mut passed = self.passed.borrow_mut();
-        passed.sha256.update(&buffer[..read]);
-        passed.bytes += read as u64;
+        let mut checksum = self.checksum.borrow_mut();
+        checksum.sha256.update(&buffer[..read]);
+        checksum.bytes += read as u64;
         Ok(read)
     }
 }
 
 /// The SHA-256 of a stored file, in hexadecimal digits.
 pub(crate) fn sha256(stored: impl Read) -> io::Result<String> {
-    let passed: Rc<RefCell<Passed>> = Rc::default();
-    let mut counted = Counted {
+    let checksum: Rc<RefCell<Checksum>> = Rc::default();
+    let mut counted = ChecksumReader {
         stored,
-        passed: Rc::clone(&passed),
+        checksum: Rc::clone(&checksum),
     };
     io::copy(&mut counted, &mut io::sink())?;
-    Ok(hex(&passed.take().sha256.finalize()))
+    Ok(hex(&checksum.take().sha256.finalize()))
 }
 
 /// Reads a segment from its start to its end.
 pub(crate) struct Reader {
     input: Box<dyn Read>,
-    passed: Rc<RefCell<Passed>>,
+    checksum: Rc<RefCell<Checksum>>,
     decoder: Option<Decoder>,
     buffer: Vec<u8>,
     used: usize,
@@ -106,16 +106,16 @@ impl Reader {
         is_tsv: bool,
         first: i64,
     ) -> Reader {
-        let passed = Rc::default();
+        let checksum = Rc::default();
         let is_tsv = decoder.is_none() || is_tsv;
         let encoder = format(Layout::Tsv).filter(|_| !is_tsv).map(Encoder::new);
-        let counted = Counted {
+        let counted = ChecksumReader {
             stored,
-            passed: Rc::clone(&passed),
+            checksum: Rc::clone(&checksum),
         };
         Reader {
             input: codec.reader(counted),
-            passed,
+            checksum,
             decoder,
             buffer: Vec::new(),
             used: 0,
@@ -200,10 +200,10 @@ impl Reader {
         // What is behind the last frame belongs to the file as well.
         io::copy(&mut self.input, &mut io::sink())?;
         drop(self.input);
-        let passed = self.passed.take();
+        let checksum = self.checksum.take();
         Ok(Manifest {
-            stored_bytes: passed.bytes,
-            sha256: hex(&passed.sha256.finalize()),
+            stored_bytes: checksum.bytes,
+            sha256: hex(&checksum.sha256.finalize()),
             ..self.tally.manifest()
         })
     }

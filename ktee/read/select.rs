@@ -6,21 +6,21 @@ use anyhow::{Result, ensure};
 use tools::record::Record;
 use tools::units::format_time_ms;
 
-use super::merge::{Known, Take, TakeDamage, merge};
+use super::merge::{ReadSegment, Take, TakeDamage, merge};
 use super::{Inventory, PartitionSegments, inventory};
 use crate::flow::count;
-use crate::segment::{Layout, Manifest, Name, Place};
+use crate::segment::{Layout, LogId, Manifest, Name};
 use crate::store::Store;
 
 /// What there is to choose from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Offered {
+pub(crate) struct RecordStats {
     pub(crate) records: u64,
     /// The earliest and the latest time of a record.
     pub(crate) times_ms: Option<(i64, i64)>,
 }
 
-impl Offered {
+impl RecordStats {
     pub(crate) fn add(&mut self, records: u64, times_ms: Option<(i64, i64)>) {
         self.records += records;
         self.times_ms = match (self.times_ms, times_ms) {
@@ -30,7 +30,7 @@ impl Offered {
     }
 }
 
-impl std::fmt::Display for Offered {
+impl std::fmt::Display for RecordStats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
@@ -69,44 +69,40 @@ impl Selection {
     ///
     /// # Errors
     /// A topic or a partition that the backup does not have.
-    pub(crate) fn places(
-        &self,
-        inventory: &Inventory,
-    ) -> Result<BTreeMap<Place, PartitionSegments>> {
+    pub(crate) fn logs(&self, inventory: &Inventory) -> Result<BTreeMap<LogId, PartitionSegments>> {
         let known = || inventory.partitions.keys();
-        let is_of =
-            |place: &Place, topic: &str| matches!(place, Place::Partition(t, _) if t == topic);
+        let is_of = |log: &LogId, topic: &str| matches!(log, LogId::Partition(t, _) if t == topic);
         for topic in &self.topics {
             ensure!(
-                known().any(|place| is_of(place, topic)),
+                known().any(|log| is_of(log, topic)),
                 "there is no topic {topic} in the backup"
             );
         }
         for partition in &self.partitions {
             for topic in &self.topics {
                 ensure!(
-                    known().any(|place| *place == Place::Partition(topic.clone(), *partition)),
+                    known().any(|log| *log == LogId::Partition(topic.clone(), *partition)),
                     "there is no partition {partition} of topic {topic} in the backup"
                 );
             }
             ensure!(
-                known().any(|place| matches!(place, Place::Partition(_, p) if p == partition)),
+                known().any(|log| matches!(log, LogId::Partition(_, p) if p == partition)),
                 "there is no partition {partition} in the backup"
             );
         }
         let wanted = inventory
             .partitions
             .iter()
-            .filter(|(place, _)| self.wants(place));
+            .filter(|(log, _)| self.wants(log));
         Ok(wanted
-            .map(|(place, stored)| (place.clone(), stored.clone()))
+            .map(|(log, stored)| (log.clone(), stored.clone()))
             .collect())
     }
 
-    fn wants(&self, place: &Place) -> bool {
-        match place {
-            Place::Lines => self.topics.is_empty() && self.partitions.is_empty(),
-            Place::Partition(topic, partition) => {
+    fn wants(&self, log: &LogId) -> bool {
+        match log {
+            LogId::Lines => self.topics.is_empty() && self.partitions.is_empty(),
+            LogId::Partition(topic, partition) => {
                 (self.topics.is_empty() || self.topics.contains(topic))
                     && (self.partitions.is_empty() || self.partitions.contains(partition))
             }
@@ -124,21 +120,21 @@ impl Selection {
         }
     }
 
-    /// Hands over the wanted records of one place, in order; says how many there are of any time.
+    /// Hands over the wanted records of one log, in order; says how many there are of any time.
     pub(crate) fn read(
         &self,
         store: &dyn Store,
-        place: &Place,
+        log: &LogId,
         segments: &[Name],
         take: &mut Take<'_>,
         damaged: &mut TakeDamage<'_>,
-    ) -> Result<Offered> {
-        let mut offered = Offered::default();
+    ) -> Result<RecordStats> {
+        let mut stats = RecordStats::default();
         let mut wanted = Vec::new();
         for (at, name) in segments.iter().enumerate() {
             // What can't be counted is read as far as it goes, and found to be damaged then.
-            let (facts, is_known) = match inventory::facts(store, place, name) {
-                Ok(facts) => (facts, true),
+            let (manifest, is_known) = match inventory::manifest_or_count(store, log, name) {
+                Ok(manifest) => (manifest, true),
                 Err(_) => (
                     Manifest {
                         first: name.first,
@@ -150,40 +146,40 @@ impl Selection {
             };
             let next_ms = segments.get(at + 1).and_then(|next| next.time_ms);
             // Of lines it is only known when the first and the next segment's first came.
-            let times_ms = match place {
-                Place::Lines => name.time_ms.map(|ms| (ms, next_ms.unwrap_or(i64::MAX))),
-                Place::Partition(..) => facts.times_ms,
+            let times_ms = match log {
+                LogId::Lines => name.time_ms.map(|ms| (ms, next_ms.unwrap_or(i64::MAX))),
+                LogId::Partition(..) => manifest.times_ms,
             };
-            offered.add(facts.records, times_ms);
+            stats.add(manifest.records, times_ms);
             if !is_known || self.wants_any(times_ms) {
                 let name = name.clone();
-                wanted.push(Known { name, facts });
+                wanted.push(ReadSegment { name, manifest });
             }
         }
-        let is_lines = *place == Place::Lines;
+        let is_lines = *log == LogId::Lines;
         let mut choose = |record: &Record<'_>, line: &[u8], layout: Layout| {
             if is_lines || self.wants_time(record.timestamp_ms) {
                 take(record, line, layout)?;
             }
             Ok(())
         };
-        merge(store, place, &wanted, &mut choose, damaged)?;
-        Ok(offered)
+        merge(store, log, &wanted, &mut choose, damaged)?;
+        Ok(stats)
     }
 
-    /// Whether a segment at `place` may have a record of a wanted time; adds to `offered` what there is.
+    /// Whether a segment at `log` may have a record of a wanted time; adds to `stats` what there is.
     pub(crate) fn may_want(
         &self,
         store: &dyn Store,
-        place: &Place,
+        log: &LogId,
         segments: &[Name],
-        offered: &mut Offered,
+        stats: &mut RecordStats,
     ) -> Result<bool> {
         let mut may_want = false;
         for name in segments {
-            let facts = inventory::facts(store, place, name)?;
-            offered.add(facts.records, facts.times_ms);
-            may_want |= self.wants_any(facts.times_ms);
+            let manifest = inventory::manifest_or_count(store, log, name)?;
+            stats.add(manifest.records, manifest.times_ms);
+            may_want |= self.wants_any(manifest.times_ms);
         }
         Ok(may_want)
     }
@@ -227,24 +223,24 @@ mod tests {
         let inventory = || {
             let mut inventory = Inventory::default();
             for (topic, partition) in [("a", 0), ("a", 1), ("b", 0)] {
-                let place = Place::partition(topic, partition).expect("a legal name");
-                inventory.partitions.entry(place).or_default();
+                let log = LogId::partition(topic, partition).expect("a legal name");
+                inventory.partitions.entry(log).or_default();
             }
             inventory
         };
-        let places = |topics: &[&str], partitions: &[i32]| {
+        let logs = |topics: &[&str], partitions: &[i32]| {
             let selection = Selection {
                 topics: topics.iter().map(|&topic| topic.to_owned()).collect(),
                 partitions: partitions.to_vec(),
                 ..Selection::default()
             };
-            selection.places(&inventory()).map(|places| places.len())
+            selection.logs(&inventory()).map(|logs| logs.len())
         };
-        assert_eq!(places(&[], &[]).ok(), Some(3));
-        assert_eq!(places(&["a"], &[1]).ok(), Some(1));
-        assert_eq!(places(&[], &[1]).ok(), Some(1));
+        assert_eq!(logs(&[], &[]).ok(), Some(3));
+        assert_eq!(logs(&["a"], &[1]).ok(), Some(1));
+        assert_eq!(logs(&[], &[1]).ok(), Some(1));
         let refused = |topics: &[&str], partitions: &[i32]| {
-            places(topics, partitions).expect_err("refused").to_string()
+            logs(topics, partitions).expect_err("refused").to_string()
         };
         assert_eq!(refused(&["c"], &[]), "there is no topic c in the backup");
         assert_eq!(refused(&[], &[7]), "there is no partition 7 in the backup");
@@ -256,11 +252,11 @@ mod tests {
 
     #[test]
     fn what_was_offered_is_told_with_its_times() {
-        let mut offered = Offered::default();
-        offered.add(1, Some((5, 7)));
-        offered.add(2, Some((0, 6)));
+        let mut stats = RecordStats::default();
+        stats.add(1, Some((5, 7)));
+        stats.add(2, Some((0, 6)));
         assert_eq!(
-            offered.to_string(),
+            stats.to_string(),
             "no record is in this time range, of 3 records from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.007Z"
         );
     }

@@ -1,6 +1,6 @@
 //! How far groups had read, in the offsets of a restored partition. Pure.
 
-use crate::recorded::Recorded;
+use crate::metadata::TopicMetadata;
 
 /// Counts the records before each committed offset of one partition, while they pass.
 pub(super) struct Translation {
@@ -12,7 +12,7 @@ pub(super) struct Translation {
 }
 
 impl Translation {
-    pub(super) fn new(recorded: &Recorded, partition: i32) -> Translation {
+    pub(super) fn new(recorded: &TopicMetadata, partition: i32) -> Translation {
         let groups = recorded.groups.iter().filter(|(_, p, _)| *p == partition);
         let mut open: Vec<(i64, String)> = groups
             .map(|(group, _, offset)| (*offset, group.clone()))
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn a_committed_offset_becomes_the_number_of_records_before_it() {
         let group = |name: &str, offset| (name.to_owned(), 0, offset);
-        let recorded = Recorded {
+        let recorded = TopicMetadata {
             groups: vec![
                 group("end", 20),
                 group("start", 0),
@@ -62,7 +62,7 @@ mod tests {
                 group("mid", 11),
                 ("other".to_owned(), 1, 5),
             ],
-            ..Recorded::default()
+            ..TopicMetadata::default()
         };
         let mut translation = Translation::new(&recorded, 0);
         for offset in [5, 6, 10, 11, 12] {

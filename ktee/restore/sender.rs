@@ -15,9 +15,9 @@ use crate::cat::report_damage;
 use crate::config::Restore;
 use crate::flow::count;
 use crate::read::Interrupted;
-use crate::read::inventory::facts;
-use crate::read::select::Offered;
-use crate::segment::Place;
+use crate::read::inventory::manifest_or_count;
+use crate::read::select::RecordStats;
+use crate::segment::LogId;
 use crate::store::Store;
 
 /// Records between two looks at signals, reports and progress.
@@ -32,7 +32,7 @@ pub(super) struct Sender<'a> {
     records: u64,
     bytes: u64,
     /// What the backup has of any time.
-    pub(super) offered: Offered,
+    pub(super) stats: RecordStats,
     /// Whether some of it can't be read.
     pub(super) is_damaged: bool,
 }
@@ -56,7 +56,7 @@ impl<'a> Sender<'a> {
             progress: Progress::new(wants_bar, total),
             records: 0,
             bytes: 0,
-            offered: Offered::default(),
+            stats: RecordStats::default(),
             is_damaged: false,
         })
     }
@@ -70,20 +70,20 @@ impl<'a> Sender<'a> {
         let partitions: Vec<i32> = target.partitions().collect();
         for partition in partitions {
             let mut translation = Translation::new(&target.recorded, partition);
-            let place = Place::Partition(target.source.clone(), partition);
+            let log = LogId::Partition(target.source.clone(), partition);
             let stored = target.stored.get(&partition).cloned().unwrap_or_default();
             let present = target.present(partition);
             let (mut passed, mut is_damaged) = (0, false);
             let force = self.config.force;
             let read = self.config.selection.read(
                 self.store,
-                &place,
+                &log,
                 &stored.segments,
                 &mut |record, line, _| {
                     translation.pass(record.offset);
                     passed += 1;
                     if passed <= present {
-                        return self.look_after_now_and_then(passed as u64);
+                        return self.poll_now_and_then(passed as u64);
                     }
                     self.records += 1;
                     self.bytes += line.len() as u64;
@@ -91,9 +91,9 @@ impl<'a> Sender<'a> {
                     while self.producer.send(id, Some(partition), record, origin)
                         == Enqueued::QueueFull
                     {
-                        self.look_after(50)?;
+                        self.poll(50)?;
                     }
-                    self.look_after_now_and_then(self.records)
+                    self.poll_now_and_then(self.records)
                 },
                 &mut |damage| {
                     is_damaged = true;
@@ -107,7 +107,7 @@ impl<'a> Sender<'a> {
             target.sent.insert(partition, passed.max(present) - present);
             target.translated.insert(partition, translation.finish());
             self.is_damaged |= is_damaged;
-            let offered = match read {
+            let stats = match read {
                 Err(error) if error.is::<Interrupted>() => break,
                 // What is on its way belongs to the beginning of the backup and may arrive.
                 Err(error) if is_damaged => {
@@ -120,7 +120,7 @@ impl<'a> Sender<'a> {
                 }
                 read => read?,
             };
-            self.offered.add(offered.records, offered.times_ms);
+            self.stats.add(stats.records, stats.times_ms);
         }
         self.finish_topic(target)
     }
@@ -129,15 +129,15 @@ impl<'a> Sender<'a> {
         self.producer.totals().delivered
     }
 
-    fn look_after_now_and_then(&mut self, records: u64) -> Result<()> {
+    fn poll_now_and_then(&mut self, records: u64) -> Result<()> {
         if records.is_multiple_of(ROUND) {
-            self.look_after(0)?;
+            self.poll(0)?;
         }
         Ok(())
     }
 
     /// Serves reports. The first record that is not delivered ends it all: what follows would close the gap.
-    fn look_after(&mut self, wait_ms: i32) -> Result<()> {
+    fn poll(&mut self, wait_ms: i32) -> Result<()> {
         self.producer.poll(wait_ms);
         self.progress
             .update(self.producer.totals().delivered, self.bytes);
@@ -185,9 +185,9 @@ fn total_records(store: &dyn Store, targets: &[Target]) -> Result<u64> {
     let mut total = 0;
     for target in targets {
         for (&partition, stored) in &target.stored {
-            let place = Place::Partition(target.source.clone(), partition);
+            let log = LogId::Partition(target.source.clone(), partition);
             for name in &stored.segments {
-                total += facts(store, &place, name)?.records;
+                total += manifest_or_count(store, &log, name)?.records;
             }
         }
     }

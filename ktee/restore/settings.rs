@@ -2,7 +2,7 @@
 
 use tools::kafka::cluster::ConfigEntry;
 
-use crate::recorded::Recorded;
+use crate::metadata::TopicMetadata;
 
 /// Settings with which a topic keeps what is restored, however old it is.
 const KEEPS_ALL: [(&str, &str); 3] = [
@@ -30,7 +30,7 @@ fn pair(name: &str, value: &str) -> Pair {
 }
 
 /// The settings to make a topic with; a broker may know only a later list.
-pub(super) fn to_make(recorded: &Recorded) -> Vec<Vec<Pair>> {
+pub(super) fn to_make(recorded: &TopicMetadata) -> Vec<Vec<Pair>> {
     let mut always: Vec<Pair> = KEEPS_ALL.map(|(name, value)| pair(name, value)).into();
     let recorded = recorded.settings.iter().chain(&recorded.of_broker);
     let largest = recorded.filter(|(name, _)| name == MAX_MESSAGE_BYTES);
@@ -72,7 +72,7 @@ pub(super) fn refusal(settings: &[ConfigEntry]) -> Option<String> {
 }
 
 /// Recorded settings that the topic does not have now; NULL where it had none of its own and has ours.
-pub(super) fn to_apply(recorded: &Recorded, own: &[Pair]) -> Vec<(String, Option<String>)> {
+pub(super) fn to_apply(recorded: &TopicMetadata, own: &[Pair]) -> Vec<(String, Option<String>)> {
     let has = |pairs: &[Pair], name: &str| pairs.iter().any(|(known, _)| known == name);
     let missing = recorded.settings.iter().filter(|pair| !own.contains(pair));
     let mut settings: Vec<(String, Option<String>)> = missing
@@ -92,12 +92,12 @@ pub(super) fn to_apply(recorded: &Recorded, own: &[Pair]) -> Vec<(String, Option
 mod tests {
     use super::*;
 
-    fn recorded(settings: &[(&str, &str)], of_broker: &[(&str, &str)]) -> Recorded {
+    fn recorded(settings: &[(&str, &str)], of_broker: &[(&str, &str)]) -> TopicMetadata {
         let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| pair(n, v)).collect();
-        Recorded {
+        TopicMetadata {
             settings: pairs(settings),
             of_broker: pairs(of_broker),
-            ..Recorded::default()
+            ..TopicMetadata::default()
         }
     }
 
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_new_topic_takes_all_records_and_keeps_them() {
-        let of = |recorded: &Recorded| to_make(recorded)[0].clone();
+        let of = |recorded: &TopicMetadata| to_make(recorded)[0].clone();
         let made = of(&recorded(
             &[("cleanup.policy", "compact")],
             &[("max.message.bytes", "7")],

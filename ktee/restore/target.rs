@@ -17,9 +17,9 @@ use super::Stored;
 use super::compare::{Compared, Comparison};
 use super::settings::{self, Pair};
 use crate::config::Restore;
+use crate::metadata::TopicMetadata;
 use crate::read::{PartitionSegments, Selection};
-use crate::recorded::Recorded;
-use crate::segment::Place;
+use crate::segment::LogId;
 use crate::store::Store;
 
 /// What looking at a topic takes.
@@ -39,7 +39,7 @@ pub(super) struct Target {
     /// Its name in the cluster.
     pub(super) topic: String,
     pub(super) stored: Stored,
-    pub(super) recorded: Recorded,
+    pub(super) recorded: TopicMetadata,
     /// Partitions that are restored: those with records, and those in which a group has committed.
     partitions: BTreeSet<i32>,
     /// Whether it is not there yet.
@@ -97,7 +97,7 @@ impl Target {
         source: String,
         topic: String,
         stored: Stored,
-        recorded: Recorded,
+        recorded: TopicMetadata,
         selection: &Selection,
     ) -> Target {
         let committed = recorded.groups.iter().map(|(_, partition, _)| *partition);
@@ -215,11 +215,11 @@ impl Target {
         } = *restoring;
         let mut comparison =
             Comparison::start(client, options, &self.topic, partition, interrupted)?;
-        let place = Place::Partition(self.source.clone(), partition);
+        let log = LogId::Partition(self.source.clone(), partition);
         let stored = self.stored.get(&partition).cloned().unwrap_or_default();
         let read = restoring.config.selection.read(
             restoring.store,
-            &place,
+            &log,
             &stored.segments,
             &mut |record, _, _| comparison.compare(record),
             // What can't be read was not sent before either.

@@ -1,6 +1,6 @@
 //! What a segment holds and its checksum: a file of two lines beside it, which `sha256sum -c` reads.
 //!
-//! The first line is a comment to sha256sum and has the facts as words
+//! The first line is a comment to sha256sum and has the fields as words
 //! `NAME=VALUE`; the second is the checksum. A manifest says nothing that the
 //! segment itself does not say, but for what was before it in the backup.
 
@@ -35,8 +35,8 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     /// The words of the first line, which object stores also keep as metadata.
-    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
-        let mut facts = vec![
+    pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = vec![
             ("first", self.first.to_string()),
             ("last", self.last.to_string()),
             ("records", self.records.to_string()),
@@ -44,29 +44,29 @@ impl Manifest {
             ("stored", self.stored_bytes.to_string()),
         ];
         if let Some((earliest, latest)) = self.times_ms {
-            facts.push(("earliest", earliest.to_string()));
-            facts.push(("latest", latest.to_string()));
+            fields.push(("earliest", earliest.to_string()));
+            fields.push(("latest", latest.to_string()));
         }
         if let Some(after) = self.after {
-            facts.push(("after", after.to_string()));
+            fields.push(("after", after.to_string()));
         }
         if let Some(ms) = self.after_ms {
-            facts.push(("until", ms.to_string()));
+            fields.push(("until", ms.to_string()));
         }
         if self.starts_run {
-            facts.push(("seam", "1".to_owned()));
+            fields.push(("seam", "1".to_owned()));
         }
         if let Some((all, first)) = self.digests {
-            facts.push(("xxh64", format!("{all:016x}")));
-            facts.push(("xxh64first", format!("{first:016x}")));
+            fields.push(("xxh64", format!("{all:016x}")));
+            fields.push(("xxh64first", format!("{first:016x}")));
         }
-        facts
+        fields
     }
 
     /// The manifest of the segment in `file`.
     pub(crate) fn text(&self, file: &str) -> String {
         let mut text = String::from("# ktee segment");
-        for (name, value) in self.facts() {
+        for (name, value) in self.fields() {
             let _ = write!(text, " {name}={value}");
         }
         let _ = writeln!(text, "\n{}  {file}", self.sha256);
@@ -75,17 +75,17 @@ impl Manifest {
 
     /// Reads a manifest; `None` where it is none, or has been cut off.
     pub(crate) fn parse(text: &str) -> Option<Manifest> {
-        let (facts, checksum) = text.strip_prefix("# ktee segment ")?.split_once('\n')?;
+        let (fields, checksum) = text.strip_prefix("# ktee segment ")?.split_once('\n')?;
         let sha256 = checksum.strip_suffix('\n')?.split_once("  ")?.0.to_owned();
-        let fact = |name: &str| {
-            facts.split(' ').find_map(|word| {
+        let field = |name: &str| {
+            fields.split(' ').find_map(|word| {
                 let (known, value) = word.split_once('=')?;
                 (known == name).then_some(value)
             })
         };
-        let number = |name: &str| fact(name)?.parse::<i64>().ok();
-        let count = |name: &str| fact(name)?.parse::<u64>().ok();
-        let digest = |name: &str| u64::from_str_radix(fact(name)?, 16).ok();
+        let number = |name: &str| field(name)?.parse::<i64>().ok();
+        let count = |name: &str| field(name)?.parse::<u64>().ok();
+        let digest = |name: &str| u64::from_str_radix(field(name)?, 16).ok();
         let is_digest = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
         is_digest.then_some(())?;
         Some(Manifest {
@@ -97,7 +97,7 @@ impl Manifest {
             times_ms: number("earliest").zip(number("latest")),
             after: number("after"),
             after_ms: number("until"),
-            starts_run: fact("seam").is_some(),
+            starts_run: field("seam").is_some(),
             digests: digest("xxh64").zip(digest("xxh64first")),
             sha256,
         })

@@ -41,19 +41,19 @@ fn whole_prefix(topic: &str, partition: i32) -> String {
 
 /// Whose records a segment holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub(crate) enum LogId {
     /// Lines that carry no position.
     Lines,
     /// A partition of a topic.
     Partition(String, i32),
 }
 
-impl Place {
+impl LogId {
     /// The partition, if records of this topic may be kept in a folder of its name.
     ///
     /// # Errors
     /// A name that Kafka would refuse: it could lead out of the backup.
-    pub(crate) fn partition(topic: &str, partition: i32) -> Result<Place, String> {
+    pub(crate) fn partition(topic: &str, partition: i32) -> Result<LogId, String> {
         let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if topic.is_empty()
             || topic.len() > TOPIC_MAX_BYTES
@@ -65,33 +65,33 @@ impl Place {
         if partition < 0 {
             return Err(format!("{partition} is no partition"));
         }
-        Ok(Place::Partition(topic.to_owned(), partition))
+        Ok(LogId::Partition(topic.to_owned(), partition))
     }
 
     /// Its folder within the backup, without `/` at the end.
     pub(crate) fn folder(&self) -> String {
         match self {
-            Place::Lines => LINES.to_owned(),
-            Place::Partition(topic, partition) => format!("topics/{topic}/partition={partition}"),
+            LogId::Lines => LINES.to_owned(),
+            LogId::Partition(topic, partition) => format!("topics/{topic}/partition={partition}"),
         }
     }
 
-    /// The place whose folder this is.
-    pub(crate) fn of_folder(folder: &str) -> Option<Place> {
+    /// The log whose folder this is.
+    pub(crate) fn of_folder(folder: &str) -> Option<LogId> {
         if folder == LINES {
-            return Some(Place::Lines);
+            return Some(LogId::Lines);
         }
         let (topic, partition) = folder.strip_prefix("topics/")?.split_once("/partition=")?;
         let partition = tools::units::parse_whole(partition).ok()?;
-        Place::partition(topic, partition).ok()
+        LogId::partition(topic, partition).ok()
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Lines => f.write_str("lines"),
-            Place::Partition(topic, partition) => write!(f, "{topic} [{partition}]"),
+            LogId::Lines => f.write_str("lines"),
+            LogId::Partition(topic, partition) => write!(f, "{topic} [{partition}]"),
         }
     }
 }
@@ -135,49 +135,49 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// The file's name at `place`.
-    pub(crate) fn file(&self, place: &Place) -> String {
+    /// The file's name at `log`.
+    pub(crate) fn file(&self, log: &LogId) -> String {
         let end = format!("{}{}", self.layout.extension(), self.codec.suffix());
-        match place {
-            Place::Lines => {
+        match log {
+            LogId::Lines => {
                 let time = compact_time(self.time_ms.unwrap_or(0));
                 format!("{LINES}+{:010}+{time}.{end}", self.first)
             }
-            Place::Partition(topic, partition) => {
+            LogId::Partition(topic, partition) => {
                 format!("{}{:020}.{end}", prefix(topic, *partition), self.first)
             }
         }
     }
 
     /// What sorts behind every name of a segment that begins at `first`, and before those of later ones.
-    pub(crate) fn behind(place: &Place, first: i64) -> String {
-        match place {
-            Place::Lines => format!("{LINES}+{first:010}~"),
-            Place::Partition(topic, partition) => {
+    pub(crate) fn behind(log: &LogId, first: i64) -> String {
+        match log {
+            LogId::Lines => format!("{LINES}+{first:010}~"),
+            LogId::Partition(topic, partition) => {
                 format!("{}{first:020}~", prefix(topic, *partition))
             }
         }
     }
 
     /// The path within the backup.
-    pub(crate) fn path(&self, place: &Place) -> String {
-        format!("{}/{}", place.folder(), self.file(place))
+    pub(crate) fn path(&self, log: &LogId) -> String {
+        format!("{}/{}", log.folder(), self.file(log))
     }
 
-    /// Reads the name of a file at `place`; `None` for other files, manifests among them.
-    pub(crate) fn parse(file: &str, place: &Place) -> Option<Name> {
+    /// Reads the name of a file at `log`; `None` for other files, manifests among them.
+    pub(crate) fn parse(file: &str, log: &LogId) -> Option<Name> {
         let (rest, codec) = Codec::split(file);
         let (rest, extension) = rest.rsplit_once('.')?;
         let (_, layout) = *Layout::NAMES.iter().find(|(name, _)| *name == extension)?;
-        let (first, time_ms) = match place {
-            Place::Lines => {
+        let (first, time_ms) = match log {
+            LogId::Lines => {
                 let (number, time) = rest
                     .strip_prefix(LINES)?
                     .strip_prefix('+')?
                     .split_once('+')?;
                 (number, Some(parse_compact_time(time)?))
             }
-            Place::Partition(topic, partition) => {
+            LogId::Partition(topic, partition) => {
                 // Earlier versions never shortened a name.
                 let first = rest
                     .strip_prefix(prefix(topic, *partition).as_str())
@@ -223,22 +223,22 @@ mod tests {
 
     #[test]
     fn a_name_is_read_back() {
-        let place = Place::partition("a.b-c_d", 3).expect("a legal name");
+        let log = LogId::partition("a.b-c_d", 3).expect("a legal name");
         let whole = name(42, Codec::Zstd);
         assert_eq!(
-            whole.path(&place),
+            whole.path(&log),
             "topics/a.b-c_d/partition=3/a.b-c_d+3+00000000000000000042.tsv.zst"
         );
-        assert_eq!(Name::parse(&whole.file(&place), &place), Some(whole));
-        assert_eq!(Place::of_folder(&place.folder()), Some(place));
+        assert_eq!(Name::parse(&whole.file(&log), &log), Some(whole));
+        assert_eq!(LogId::of_folder(&log.folder()), Some(log));
         let lines = Name {
             time_ms: Some(1_795_373_046_123),
             layout: Layout::Text,
             ..name(7, Codec::None)
         };
-        let file = lines.file(&Place::Lines);
+        let file = lines.file(&LogId::Lines);
         assert_eq!(file, "lines+0000000007+20261122T184406.123Z.txt");
-        assert_eq!(Name::parse(&file, &Place::Lines), Some(lines));
+        assert_eq!(Name::parse(&file, &LogId::Lines), Some(lines));
     }
 
     #[test]
@@ -246,29 +246,29 @@ mod tests {
         for bytes in 1..=TOPIC_MAX_BYTES {
             for partition in [0, i32::MAX] {
                 let topic = "x".repeat(bytes);
-                let place = Place::partition(&topic, partition).expect("a legal name");
+                let log = LogId::partition(&topic, partition).expect("a legal name");
                 let segment = Name {
                     layout: Layout::Json,
                     ..name(i64::MAX, Codec::Zstd)
                 };
-                let file = segment.file(&place);
+                let file = segment.file(&log);
                 let manifest = format!("{file}{MANIFEST_SUFFIX}");
                 assert!(manifest.len() <= FILE_MAX_BYTES, "{bytes}: {manifest}");
-                assert_eq!(Name::parse(&file, &place), Some(segment), "{bytes}");
-                assert!(Name::behind(&place, 5) > name(5, Codec::None).file(&place));
-                assert!(Name::behind(&place, 5) < name(6, Codec::None).file(&place));
+                assert_eq!(Name::parse(&file, &log), Some(segment), "{bytes}");
+                assert!(Name::behind(&log, 5) > name(5, Codec::None).file(&log));
+                assert!(Name::behind(&log, 5) < name(6, Codec::None).file(&log));
             }
         }
         // What an earlier version named with all of a long name is still read.
         let topic = "y".repeat(217);
-        let place = Place::partition(&topic, 0).expect("a legal name");
+        let log = LogId::partition(&topic, 0).expect("a legal name");
         let file = format!("{topic}+0+00000000000000000007.tsv.zst");
-        assert_eq!(Name::parse(&file, &place), Some(name(7, Codec::Zstd)));
+        assert_eq!(Name::parse(&file, &log), Some(name(7, Codec::Zstd)));
     }
 
     #[test]
     fn other_files_are_no_segments() {
-        let place = Place::partition("t", 0).expect("a legal name");
+        let log = LogId::partition("t", 0).expect("a legal name");
         for file in [
             "t+0+1.tsv.zst.sha256",
             "t+0+x.tsv.zst",
@@ -278,7 +278,7 @@ mod tests {
             "t+0+1",
             "",
         ] {
-            assert_eq!(Name::parse(file, &place), None, "{file}");
+            assert_eq!(Name::parse(file, &log), None, "{file}");
         }
     }
 
@@ -286,9 +286,9 @@ mod tests {
     fn no_topic_leads_out_of_the_backup() {
         let long = "x".repeat(250);
         for topic in ["", ".", "..", "a/b", "../x", "/etc", "a\0b", "a b", &long] {
-            assert!(Place::partition(topic, 0).is_err(), "{topic}");
+            assert!(LogId::partition(topic, 0).is_err(), "{topic}");
         }
-        assert!(Place::partition("t", -1).is_err());
-        assert!(Place::partition("..a", 0).is_ok());
+        assert!(LogId::partition("t", -1).is_err());
+        assert!(LogId::partition("..a", 0).is_ok());
     }
 }

@@ -128,9 +128,9 @@ impl Bucket {
         } else {
             '-'
         };
-        let mut facts = manifest.facts();
-        facts.push(("sha256", manifest.sha256.clone()));
-        let named = facts.into_iter().map(|(name, value)| {
+        let mut fields = manifest.fields();
+        fields.push(("sha256", manifest.sha256.clone()));
+        let named = fields.into_iter().map(|(name, value)| {
             let name = Attribute::Metadata(format!("ktee{joint}{name}").into());
             (name, AttributeValue::from(value))
         });

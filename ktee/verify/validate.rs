@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::coverage::{Coverage, Ranges};
-use crate::head::Reached;
-use crate::segment::{Manifest, Name, Note};
+use crate::head::OffsetSpan;
+use crate::segment::{Manifest, Name, RangeMarker};
 
 /// So many details are told.
 const DETAILS: usize = 3;
@@ -23,11 +23,11 @@ pub(super) struct Segment {
 
 /// What is known of a partition besides its segments.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct PartitionMetadata {
     /// First offsets of manifests without segments, and what they say.
     pub(super) lost: Vec<(i64, Option<Manifest>)>,
-    pub(super) notes: Vec<Note>,
-    pub(super) reached: Option<Reached>,
+    pub(super) markers: Vec<RangeMarker>,
+    pub(super) span: Option<OffsetSpan>,
     /// Records before this time may have been deleted with their segments.
     pub(super) expires_before_ms: Option<i64>,
     pub(super) is_lines: bool,
@@ -156,10 +156,10 @@ fn contradiction(manifest: &Manifest, counted: &Manifest) -> Option<&'static str
 }
 
 /// Validates segments, sorted by their first offset, with what else is known of their partition.
-pub(super) fn validate(segments: &[Segment], known: &Known) -> PartitionReport {
+pub(super) fn validate(segments: &[Segment], metadata: &PartitionMetadata) -> PartitionReport {
     let mut report = PartitionReport {
         segments: segments.len() as u64,
-        is_lines: known.is_lines,
+        is_lines: metadata.is_lines,
         ..PartitionReport::default()
     };
     let mut good = Vec::new();
@@ -178,20 +178,20 @@ pub(super) fn validate(segments: &[Segment], known: &Known) -> PartitionReport {
             },
         }
     }
-    for (first, manifest) in &known.lost {
+    for (first, manifest) in &metadata.lost {
         let last = manifest.as_ref().map_or(*first, |manifest| manifest.last);
         coverage.add_span(*first, last);
     }
-    if let Some(reached) = known.reached {
-        coverage.add_span(reached.first, reached.last);
+    if let Some(span) = metadata.span {
+        coverage.add_span(span.first, span.last);
     }
-    for note in &known.notes {
-        coverage.add_fact(note.fact, note.first, note.last);
+    for marker in &metadata.markers {
+        coverage.add_range(marker.status, marker.first, marker.last);
     }
     report.first = coverage.stored.iter().next().map(|(first, _)| first);
     report.last = coverage.stored.iter().last().map(|(_, last)| last);
     report.overlaps = overlaps(&good);
-    if known.is_lines {
+    if metadata.is_lines {
         // Numbers of segments leave nothing out, and nothing is known of what was before the first.
         report.missing = missing_numbers(segments);
         return report;
@@ -199,7 +199,7 @@ pub(super) fn validate(segments: &[Segment], known: &Known) -> PartitionReport {
     let missing = coverage.missing().without(&damaged);
     report.missing = missing
         .iter()
-        .filter(|range| !may_be_absent(*range, &good, known))
+        .filter(|range| !may_be_absent(*range, &good, metadata))
         .collect();
     report.expired = coverage.expired().without(&damaged).iter().collect();
     report.absent = coverage.absent_count(&good);
@@ -213,8 +213,12 @@ fn missing_numbers(segments: &[Segment]) -> Vec<(i64, i64)> {
 }
 
 /// Whether all records of a missing range are so old that the bucket itself may have deleted them.
-fn may_be_absent((first, last): (i64, i64), good: &[Manifest], known: &Known) -> bool {
-    let Some(before_ms) = known.expires_before_ms else {
+fn may_be_absent(
+    (first, last): (i64, i64),
+    good: &[Manifest],
+    metadata: &PartitionMetadata,
+) -> bool {
+    let Some(before_ms) = metadata.expires_before_ms else {
         return false;
     };
     let next = good.iter().find(|manifest| manifest.first > last);
@@ -227,7 +231,7 @@ fn may_be_absent((first, last): (i64, i64), good: &[Manifest], known: &Known) ->
             next.after_ms
         }
         Some(next) => next.times_ms.map(|(earliest, _)| earliest),
-        None => known.reached.and_then(|reached| reached.newest_ms),
+        None => metadata.span.and_then(|span| span.newest_ms),
     };
     newest_ms.is_some_and(|ms| ms < before_ms)
 }
@@ -250,9 +254,9 @@ fn overlaps(good: &[Manifest]) -> Vec<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::{Codec, Fact, Layout};
+    use crate::segment::{Codec, Layout, RangeStatus};
 
-    fn facts(first: i64, last: i64, records: u64, after: Option<i64>) -> Manifest {
+    fn manifest(first: i64, last: i64, records: u64, after: Option<i64>) -> Manifest {
         Manifest {
             first,
             last,
@@ -266,26 +270,26 @@ mod tests {
     }
 
     fn whole(first: i64, last: i64, after: Option<i64>) -> Segment {
-        of(facts(first, last, (last - first + 1) as u64, after))
+        of(manifest(first, last, (last - first + 1) as u64, after))
     }
 
-    fn of(facts: Manifest) -> Segment {
+    fn of(manifest: Manifest) -> Segment {
         Segment {
             name: Name {
-                first: facts.first,
+                first: manifest.first,
                 time_ms: None,
                 layout: Layout::Tsv,
                 codec: Codec::None,
             },
-            file: facts.first.to_string(),
+            file: manifest.first.to_string(),
             has_manifest: true,
-            manifest: Some(facts.clone()),
-            counted: Ok(facts),
+            manifest: Some(manifest.clone()),
+            counted: Ok(manifest),
         }
     }
 
-    fn missing(segments: &[Segment], known: &Known) -> Vec<(i64, i64)> {
-        validate(segments, known).missing
+    fn missing(segments: &[Segment], metadata: &PartitionMetadata) -> Vec<(i64, i64)> {
+        validate(segments, metadata).missing
     }
 
     #[test]
@@ -295,44 +299,44 @@ mod tests {
             whole(10, 19, Some(9)),
             whole(20, 29, Some(19)),
         );
-        let nothing = Known::default();
+        let nothing = PartitionMetadata::default();
         assert_eq!(missing(&[a.clone(), b, c.clone()], &nothing), []);
         assert_eq!(missing(&[a.clone(), c], &nothing), [(10, 19)]);
-        let known = Known {
-            lost: vec![(10, Some(facts(10, 19, 10, Some(9))))],
-            ..Known::default()
+        let metadata = PartitionMetadata {
+            lost: vec![(10, Some(manifest(10, 19, 10, Some(9))))],
+            ..PartitionMetadata::default()
         };
-        assert_eq!(missing(std::slice::from_ref(&a), &known), [(10, 19)]);
-        let known = Known {
-            reached: Some(Reached {
+        assert_eq!(missing(std::slice::from_ref(&a), &metadata), [(10, 19)]);
+        let metadata = PartitionMetadata {
+            span: Some(OffsetSpan {
                 first: 0,
                 last: 29,
                 newest_ms: Some(29),
             }),
-            ..Known::default()
+            ..PartitionMetadata::default()
         };
-        assert_eq!(missing(&[a], &known), [(0, 4), (10, 29)]);
-        assert_eq!(missing(&[], &known), [(0, 29)]);
+        assert_eq!(missing(&[a], &metadata), [(0, 4), (10, 29)]);
+        assert_eq!(missing(&[], &metadata), [(0, 29)]);
     }
 
     #[test]
     fn offsets_that_a_run_passed_are_no_records() {
-        let gappy = of(facts(10, 19, 7, Some(5)));
-        let report = validate(&[whole(0, 5, None), gappy], &Known::default());
+        let gappy = of(manifest(10, 19, 7, Some(5)));
+        let report = validate(&[whole(0, 5, None), gappy], &PartitionMetadata::default());
         assert!(report.is_whole());
         assert_eq!(report.note(), "7 offsets are no records");
         let apart = [whole(0, 5, None), whole(10, 19, None)];
-        let report = validate(&apart, &Known::default());
+        let report = validate(&apart, &PartitionMetadata::default());
         assert_eq!(report.note(), "offsets 6 to 9 are missing, cause unknown");
-        let known = Known {
-            notes: vec![Note {
-                fact: Fact::Expired,
+        let metadata = PartitionMetadata {
+            markers: vec![RangeMarker {
+                status: RangeStatus::Expired,
                 first: 6,
                 last: 9,
             }],
-            ..Known::default()
+            ..PartitionMetadata::default()
         };
-        let report = validate(&apart, &known);
+        let report = validate(&apart, &metadata);
         assert!(!report.is_whole() && report.missing.is_empty());
         assert!(report.note().contains("deleted from the topic"));
     }
@@ -340,7 +344,7 @@ mod tests {
     #[test]
     fn an_overlap_is_nothing_missing() {
         let segments = [whole(0, 9, None), whole(5, 20, None), whole(8, 9, None)];
-        let report = validate(&segments, &Known::default());
+        let report = validate(&segments, &PartitionMetadata::default());
         assert_eq!(report.overlaps, [(5, 9), (8, 9)]);
         assert!(report.is_whole());
     }
@@ -352,9 +356,9 @@ mod tests {
         let mut other = whole(10, 19, Some(9));
         other.counted = Ok(Manifest {
             sha256: "1".repeat(64),
-            ..facts(10, 19, 10, None)
+            ..manifest(10, 19, 10, None)
         });
-        let report = validate(&[torn, other], &Known::default());
+        let report = validate(&[torn, other], &PartitionMetadata::default());
         assert_eq!((report.damaged, report.missing.len()), (2, 0));
         assert_eq!(report.damaged_segments.len(), 2);
         assert!(!report.is_whole());
@@ -366,28 +370,28 @@ mod tests {
 
     #[test]
     fn a_number_that_is_missing_among_lines_is_missing() {
-        let known = Known {
+        let metadata = PartitionMetadata {
             is_lines: true,
-            ..Known::default()
+            ..PartitionMetadata::default()
         };
-        let report = validate(&[whole(0, 0, None), whole(3, 3, None)], &known);
+        let report = validate(&[whole(0, 0, None), whole(3, 3, None)], &metadata);
         assert_eq!(report.note(), "segments 1 to 2 are missing");
     }
 
     #[test]
     fn only_what_is_old_enough_may_have_been_deleted_by_the_bucket() {
         let segments = [whole(20, 29, Some(19)), whole(40, 49, Some(39))];
-        let known = |before_ms| Known {
-            reached: Some(Reached {
+        let metadata = |before_ms| PartitionMetadata {
+            span: Some(OffsetSpan {
                 first: 0,
                 last: 49,
                 newest_ms: None,
             }),
             expires_before_ms: Some(before_ms),
-            ..Known::default()
+            ..PartitionMetadata::default()
         };
-        assert_eq!(missing(&segments, &known(19)), [(0, 19), (30, 39)]);
-        assert_eq!(missing(&segments, &known(20)), [(30, 39)]);
-        assert_eq!(missing(&segments, &known(40)), []);
+        assert_eq!(missing(&segments, &metadata(19)), [(0, 19), (30, 39)]);
+        assert_eq!(missing(&segments, &metadata(20)), [(30, 39)]);
+        assert_eq!(missing(&segments, &metadata(40)), []);
     }
 }

@@ -17,13 +17,13 @@ use super::partitions::Partitions;
 use super::pool::{Job, Pool};
 use super::publish::{Published, Publisher};
 use super::settings::{Settings, encoder, has_positions};
-use super::stored::Stored;
 use super::target::Target;
+use super::totals::Totals;
 use crate::destination::{Destination, Input, SourceEvent, Waiting};
+use crate::metadata::{self, MetadataOptions};
 use crate::prune;
 use crate::read::segment::format;
-use crate::recorded::{self, Wanted};
-use crate::segment::{Layout, Place};
+use crate::segment::{Layout, LogId};
 use crate::store::{self, Store};
 
 /// A block goes to the pool with so many bytes, and becomes one frame.
@@ -44,7 +44,7 @@ pub(crate) struct Backup {
     pending_bytes: usize,
     /// Segments that the pool has and has not answered for.
     outstanding: usize,
-    stored: Stored,
+    totals: Totals,
     log_starts: LogStarts,
     /// Where the next partition is read from that comes for the first time.
     start: Option<ReadStart>,
@@ -53,17 +53,17 @@ pub(crate) struct Backup {
 }
 
 impl Backup {
-    /// A backup at `place` of records that come in `input`'s format; `options` lead to the cluster that they come from.
+    /// A backup of records that come in `input`'s format; `options` lead to the cluster that they come from.
     ///
     /// # Errors
-    /// The place can't be opened.
+    /// The backup can't be opened.
     pub(crate) fn open(
-        place: &str,
+        log: &str,
         input: &Format,
         settings: &Settings,
         options: Option<Options>,
     ) -> Result<Backup> {
-        let store = store::open(place, &settings.access)?;
+        let store = store::open(log, &settings.access)?;
         if let Some(after) = settings.expire_after {
             prune::record_expiry(&*store, after)?;
         }
@@ -95,7 +95,7 @@ impl Backup {
             settings: settings.clone(),
             pending_bytes: 0,
             outstanding: 0,
-            stored: Stored::default(),
+            totals: Totals::default(),
             log_starts: LogStarts::new(options),
             start: None,
             looked: Instant::now(),
@@ -145,7 +145,7 @@ impl Backup {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         if self.partitions.all.is_empty() {
-            let target = Target::open(&self.store, Place::Lines)?;
+            let target = Target::open(&self.store, LogId::Lines)?;
             let last = target.index().span().map(|(_, last)| last);
             self.partitions.all.push(Partition::new(target, last));
         }
@@ -191,9 +191,9 @@ impl Backup {
         let target = if let Some(known) = known {
             Arc::clone(&known.target)
         } else {
-            let place = Place::partition(&position.key.topic, position.key.partition);
-            let place = place.map_err(anyhow::Error::msg)?;
-            Arc::new(Target::open(&self.store, place)?)
+            let log = LogId::partition(&position.key.topic, position.key.partition);
+            let log = log.map_err(anyhow::Error::msg)?;
+            Arc::new(Target::open(&self.store, log)?)
         };
         let after = known.and_then(|known| known.after);
         let Some(from) = after
@@ -225,19 +225,19 @@ impl Backup {
 
     fn note_outcome(&mut self, published: Published) {
         self.outstanding -= 1;
-        self.stored.add(published);
+        self.totals.add(published);
     }
 
     fn update_heads(&mut self) -> Result<()> {
         self.updated = Instant::now();
-        self.stored.update_heads(&*self.store, &self.partitions.all)
+        self.totals.update_heads(&*self.store, &self.partitions.all)
     }
 
     /// Looks what the backup has of a partition.
     #[cold]
     fn begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
-        let place = Place::partition(topic, partition).map_err(anyhow::Error::msg)?;
-        let partition_state = Partition::new(Target::open(&self.store, place)?, None);
+        let log = LogId::partition(topic, partition).map_err(anyhow::Error::msg)?;
+        let partition_state = Partition::new(Target::open(&self.store, log)?, None);
         Ok(self.partitions.add(topic, partition, partition_state))
     }
 
@@ -360,7 +360,7 @@ impl Destination for Backup {
 
     /// Hands over the tags that have become durable since the last call: first and last of each range.
     fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
-        for (first, last) in self.stored.durable.drain(..) {
+        for (first, last) in self.totals.durable.drain(..) {
             take(first, last);
         }
     }
@@ -380,13 +380,13 @@ impl Destination for Backup {
             bail!("{} segments were not stored", self.outstanding);
         }
         self.update_heads()?;
-        self.stored.check_duplicates()
+        self.totals.check_duplicates()
     }
 
-    fn hear(&mut self, event: &SourceEvent<'_>) -> Result<()> {
+    fn handle_event(&mut self, event: &SourceEvent<'_>) -> Result<()> {
         match event {
-            SourceEvent::PartitionCounts(counts) => self.stored.note_partition_counts(counts),
-            SourceEvent::Begins(key, start) => {
+            SourceEvent::PartitionCounts(counts) => self.totals.note_partition_counts(counts),
+            SourceEvent::NewStream(key, start) => {
                 // The partition was another member's meanwhile, maybe.
                 self.forget(key);
                 self.start = start.cloned();
@@ -401,7 +401,7 @@ impl Destination for Backup {
     fn record(
         &mut self,
         options: &Options,
-        wanted: &Wanted,
+        wanted: &MetadataOptions,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
         let come = self.partitions.topic_names();
@@ -410,8 +410,8 @@ impl Destination for Backup {
             return Ok(());
         }
         let topics: Vec<String> = topics.into_iter().cloned().collect();
-        match recorded::record(&*self.store, options, &topics, wanted, interrupted) {
-            Err(error) if *wanted == Wanted::default() => {
+        match metadata::record(&*self.store, options, &topics, wanted, interrupted) {
+            Err(error) if *wanted == MetadataOptions::default() => {
                 // Nobody has asked for it: the backup has its records all the same.
                 message(format_args!(
                     "how many partitions there are is not known: {error:#}"
@@ -423,7 +423,7 @@ impl Destination for Backup {
     }
 
     fn summary(&self) -> Option<String> {
-        self.stored.summary()
+        self.totals.summary()
     }
 }
 

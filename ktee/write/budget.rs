@@ -11,7 +11,7 @@ const SPARES: usize = 4;
 pub(crate) struct Budget {
     limit_bytes: usize,
     used_bytes: Mutex<usize>,
-    is_returned: Condvar,
+    is_released: Condvar,
     spares: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -20,7 +20,7 @@ impl Budget {
         Budget {
             limit_bytes,
             used_bytes: Mutex::new(0),
-            is_returned: Condvar::new(),
+            is_released: Condvar::new(),
             spares: Mutex::default(),
         }
     }
@@ -30,7 +30,7 @@ impl Budget {
         let used = self.lock();
         let is_full = |used: &mut usize| *used > 0 && *used + bytes > self.limit_bytes;
         let (mut used, waited) = self
-            .is_returned
+            .is_released
             .wait_timeout_while(used, wait, is_full)
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
@@ -41,9 +41,9 @@ impl Budget {
     }
 
     /// Gives a block back.
-    pub(crate) fn give_back(&self, mut block: Vec<u8>) {
+    pub(crate) fn release(&self, mut block: Vec<u8>) {
         *self.lock() -= block.len();
-        self.is_returned.notify_one();
+        self.is_released.notify_one();
         block.clear();
         let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
         if spares.len() < SPARES {
@@ -74,9 +74,9 @@ mod tests {
         let now = Duration::ZERO;
         assert!(budget.take(10, now));
         assert!(!budget.take(1, now));
-        budget.give_back(vec![0; 4]);
+        budget.release(vec![0; 4]);
         assert!(budget.take(4, now));
-        budget.give_back(vec![0; 10]);
+        budget.release(vec![0; 10]);
         assert!(budget.spare().capacity() >= 4);
         assert!(budget.take(11, now));
         assert!(!budget.take(1, now));

@@ -7,7 +7,7 @@ use std::ops::Range;
 use anyhow::{Context, Result, bail, ensure};
 use tools::record::{Decoded, Decoder, Encoder, Record};
 
-use super::index::{Stored, damaged};
+use super::index::{StoredSegment, damaged};
 use super::target::Target;
 use crate::read::inventory;
 use crate::read::segment::format;
@@ -15,20 +15,20 @@ use crate::segment::{Layout, Name};
 use crate::store::{Store, TempSegment};
 
 /// Records, by offset.
-pub(super) struct Content {
+pub(super) struct SegmentRecords {
     pub(super) bytes: Vec<u8>,
     pub(super) lines: BTreeMap<i64, Range<usize>>,
     pub(super) layout: Layout,
 }
 
-impl Content {
+impl SegmentRecords {
     /// Reads a temporary file back. A record that is in it twice has to be the same.
-    pub(super) fn read(temp: &mut TempSegment, name: &Name) -> Result<Content> {
+    pub(super) fn read(temp: &mut TempSegment, name: &Name) -> Result<SegmentRecords> {
         let mut file = temp.file.try_clone()?;
         file.seek(SeekFrom::Start(0))?;
         let mut bytes = Vec::new();
         name.codec.reader(file).read_to_end(&mut bytes)?;
-        let mut content = Content {
+        let mut content = SegmentRecords {
             lines: BTreeMap::new(),
             layout: name.layout,
             bytes,
@@ -67,15 +67,15 @@ impl Content {
         &self,
         store: &dyn Store,
         target: &Target,
-        stored: &[Stored],
+        stored: &[StoredSegment],
         take: &mut dyn FnMut(i64),
     ) -> Result<()> {
         let mut decoder = self.decoder()?;
         let last = self.lines.last_key_value().map(|(last, _)| *last);
         for segment in stored {
-            let about = || damaged(&target.place, &segment.name);
+            let about = || damaged(&target.log, &segment.name);
             let mut reader =
-                inventory::open(store, &target.place, &segment.name).with_context(about)?;
+                inventory::open(store, &target.log, &segment.name).with_context(about)?;
             while let Some((record, line)) = reader.next().with_context(about)? {
                 let record = record.record();
                 let offset = record.offset.unwrap_or(-1);

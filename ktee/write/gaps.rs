@@ -9,7 +9,7 @@ use tools::kafka::{Client, Options, Role};
 use super::partition::Partition;
 use crate::destination::Waiting;
 use crate::head::Head;
-use crate::segment::{Fact, Place};
+use crate::segment::{LogId, RangeStatus};
 use crate::store::Store;
 
 /// Asks a cluster where logs start, if one is known.
@@ -70,17 +70,17 @@ pub(super) fn report(
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
     let target = &partition.target;
-    let Place::Partition(topic, number) = &*target.place else {
+    let LogId::Partition(topic, number) = &*target.log else {
         return Ok(());
     };
     // What the source has read from on, there is nothing of.
     let read_from = partition.after.map_or(offset, |after| after + 1);
     let mut last = target.index().last_before(offset)?;
     let head = Head::read(store, topic)?;
-    if let Some(reached) = head.partitions.get(number)
-        && reached.last < offset
+    if let Some(span) = head.partitions.get(number)
+        && span.last < offset
     {
-        last = last.max(Some(reached.last));
+        last = last.max(Some(span.last));
     }
     let Some(last) = last.filter(|last| last + 1 < read_from) else {
         return Ok(());
@@ -100,15 +100,15 @@ pub(super) fn report(
             let last = last.min(start - 1);
             message(format_args!(
                 "{}: offsets {first} to {last} were deleted from the topic before they were backed up",
-                target.place
+                target.log
             ));
-            target.index().note(Fact::Expired, first, last)?;
+            target.index().mark(RangeStatus::Expired, first, last)?;
         }
         let first = first.max(start);
         if first <= last {
             message(format_args!(
                 "{}: offsets {first} to {last} are in neither the backup nor the input",
-                target.place
+                target.log
             ));
         }
     }

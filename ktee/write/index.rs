@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use crate::coverage::Coverage;
 use crate::read::{Inventory, PartitionSegments, inventory};
 use crate::segment::name::MANIFEST_SUFFIX;
-use crate::segment::{Fact, Manifest, Name, Note, Place};
+use crate::segment::{LogId, Manifest, Name, RangeMarker, RangeStatus};
 use crate::store::Store;
 
 /// A segment that is there.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredSegment {
     pub(super) name: Name,
     pub(super) manifest: Arc<Manifest>,
 }
@@ -26,7 +26,7 @@ type Listed = (Name, Option<Arc<Manifest>>);
 pub(super) struct Region {
     pub(super) first: i64,
     pub(super) last: i64,
-    pub(super) stored: Option<Stored>,
+    pub(super) stored: Option<StoredSegment>,
 }
 
 impl Region {
@@ -40,22 +40,22 @@ impl Region {
 ///
 /// The listing has first offsets only. Segments do not overlap, so the one
 /// that begins before an offset, and its manifest, say whether the offset is
-/// stored. The few that do overlap have a note whose name has both ends.
+/// stored. The few that do overlap have a marker whose name has both ends.
 pub(super) struct Index {
     store: Arc<dyn Store>,
-    place: Arc<Place>,
+    log: Arc<LogId>,
     segments: BTreeMap<i64, Vec<Listed>>,
-    notes: Vec<Note>,
+    markers: Vec<RangeMarker>,
 }
 
 impl Index {
     /// Lists the partition.
-    pub(super) fn open(store: &Arc<dyn Store>, place: &Arc<Place>) -> Result<Index> {
+    pub(super) fn open(store: &Arc<dyn Store>, log: &Arc<LogId>) -> Result<Index> {
         let mut index = Index {
             store: Arc::clone(store),
-            place: Arc::clone(place),
+            log: Arc::clone(log),
             segments: BTreeMap::new(),
-            notes: Vec::new(),
+            markers: Vec::new(),
         };
         index.list_again()?;
         Ok(index)
@@ -68,9 +68,9 @@ impl Index {
                 same.push((name, None));
             }
         }
-        for note in listed.notes {
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
+        for marker in listed.markers {
+            if !self.markers.contains(&marker) {
+                self.markers.push(marker);
             }
         }
     }
@@ -78,13 +78,13 @@ impl Index {
     /// Lists again from the last segment before `offset` on: another writer may have stored something.
     pub(super) fn refresh(&mut self, offset: i64) -> Result<()> {
         let entries = match self.segments.range(..offset).next_back() {
-            None => self.store.list(&self.place.folder())?,
+            None => self.store.list(&self.log.folder())?,
             Some((&first, _)) => {
-                let behind = Name::behind(&self.place, first);
-                self.store.list_behind(&self.place.folder(), &behind)?
+                let behind = Name::behind(&self.log, first);
+                self.store.list_behind(&self.log.folder(), &behind)?
             }
         };
-        let listed = Inventory::of_place(&entries, &self.place);
+        let listed = Inventory::of_log(&entries, &self.log);
         let is_known = |name: &Name| {
             let same = self.segments.get(&name.first);
             same.is_some_and(|same| same.iter().any(|(known, _)| known == name))
@@ -92,13 +92,13 @@ impl Index {
         if listed.segments.iter().all(is_known) {
             return Ok(());
         }
-        // Another writer is at work: its notes, which say what overlaps, sort elsewhere.
+        // Another writer is at work: its markers, which say what overlaps, sort elsewhere.
         self.list_again()
     }
 
     /// Lists the whole partition again.
     pub(super) fn list_again(&mut self) -> Result<()> {
-        let listed = Inventory::list_place(&*self.store, &self.place)?;
+        let listed = Inventory::list_log(&*self.store, &self.log)?;
         self.add(listed);
         Ok(())
     }
@@ -111,18 +111,17 @@ impl Index {
     }
 
     /// The segments that have offsets from `first` to `last` in their ranges.
-    pub(super) fn covering(&mut self, first: i64, last: i64) -> Result<Vec<Stored>> {
+    pub(super) fn covering(&mut self, first: i64, last: i64) -> Result<Vec<StoredSegment>> {
         let mut begin: BTreeSet<i64> = self
             .segments
             .range(first..=last)
             .map(|(at, _)| *at)
             .collect();
         begin.extend(self.segments.range(..first).next_back().map(|(at, _)| *at));
-        let overlapping = self
-            .notes
-            .iter()
-            .filter(|note| note.fact == Fact::Overlap && note.first < first && note.last >= first);
-        begin.extend(overlapping.map(|note| note.first));
+        let overlapping = self.markers.iter().filter(|marker| {
+            marker.status == RangeStatus::Overlap && marker.first < first && marker.last >= first
+        });
+        begin.extend(overlapping.map(|marker| marker.first));
         let mut found = Vec::new();
         for at in begin {
             let Some(same) = self.segments.get_mut(&at) else {
@@ -131,10 +130,10 @@ impl Index {
             for (name, manifest) in same {
                 let manifest = match manifest {
                     Some(known) => known,
-                    none => none.insert(Arc::new(load(&*self.store, &self.place, name)?)),
+                    none => none.insert(Arc::new(load(&*self.store, &self.log, name)?)),
                 };
                 if manifest.last >= first && manifest.first <= last {
-                    found.push(Stored {
+                    found.push(StoredSegment {
                         name: name.clone(),
                         manifest: Arc::clone(manifest),
                     });
@@ -172,8 +171,8 @@ impl Index {
         for stored in self.covering(first, next.unwrap_or(last))? {
             coverage.add_segment(&stored.manifest);
         }
-        for note in &self.notes {
-            coverage.add_fact(note.fact, note.first, note.last);
+        for marker in &self.markers {
+            coverage.add_range(marker.status, marker.first, marker.last);
         }
         Ok(coverage)
     }
@@ -185,12 +184,12 @@ impl Index {
         };
         let found = self.covering(first, first)?;
         let last = found.iter().map(|stored| stored.manifest.last).max();
-        let overlapping = self.notes.iter().filter(|note| {
-            note.fact == Fact::Overlap
-                && note.last < offset
-                && self.segments.contains_key(&note.first)
+        let overlapping = self.markers.iter().filter(|marker| {
+            marker.status == RangeStatus::Overlap
+                && marker.last < offset
+                && self.segments.contains_key(&marker.first)
         });
-        Ok(last.max(overlapping.map(|note| note.last).max()))
+        Ok(last.max(overlapping.map(|marker| marker.last).max()))
     }
 
     /// From where to where there are segments, as far as their manifests have been needed.
@@ -203,33 +202,37 @@ impl Index {
     }
 
     /// Records something of a range, unless it is recorded already.
-    pub(super) fn note(&mut self, fact: Fact, first: i64, last: i64) -> Result<()> {
-        let note = Note { fact, first, last };
-        if self.notes.contains(&note) {
+    pub(super) fn mark(&mut self, status: RangeStatus, first: i64, last: i64) -> Result<()> {
+        let marker = RangeMarker {
+            status,
+            first,
+            last,
+        };
+        if self.markers.contains(&marker) {
             return Ok(());
         }
-        note.write(&*self.store, &self.place)?;
-        self.notes.push(note);
+        marker.write(&*self.store, &self.log)?;
+        self.markers.push(marker);
         Ok(())
     }
 }
 
 /// What the manifest says; one that a crash has left out is written now, from the segment.
-fn load(store: &dyn Store, place: &Place, name: &Name) -> Result<Manifest> {
-    if let Some(manifest) = inventory::manifest(store, place, name)? {
+fn load(store: &dyn Store, log: &LogId, name: &Name) -> Result<Manifest> {
+    if let Some(manifest) = inventory::manifest(store, log, name)? {
         return Ok(manifest);
     }
-    let counted = inventory::count(store, place, name).with_context(|| damaged(place, name))?;
-    let text = counted.text(&name.file(place));
-    let path = format!("{}{MANIFEST_SUFFIX}", name.path(place));
+    let counted = inventory::count(store, log, name).with_context(|| damaged(log, name))?;
+    let text = counted.text(&name.file(log));
+    let path = format!("{}{MANIFEST_SUFFIX}", name.path(log));
     store.replace(&path, text.as_bytes())?;
     Ok(counted)
 }
 
 /// What to do about a segment that can't be read.
-pub(super) fn damaged(place: &Place, name: &Name) -> String {
+pub(super) fn damaged(log: &LogId, name: &Name) -> String {
     format!(
         "{}: damaged; move it aside with --verify --quarantine, then send the topic again",
-        name.file(place)
+        name.file(log)
     )
 }

@@ -6,9 +6,9 @@ use std::ops::Range;
 use anyhow::{Context, Result};
 use tools::record::Encoder;
 
-use super::content::{Content, with_record};
-use super::index::Stored;
-use super::publish::{Finished, Published, Publisher, Segment};
+use super::content::{SegmentRecords, with_record};
+use super::index::StoredSegment;
+use super::publish::{Published, Publisher, Segment, SegmentInfo};
 use super::target::Target;
 use crate::read::segment::format;
 use crate::segment::codec::Compressor;
@@ -27,10 +27,10 @@ impl Merge<'_> {
     pub(super) fn run(
         &self,
         segment: &mut Segment,
-        stored: &[Stored],
+        stored: &[StoredSegment],
         published: &mut Published,
     ) -> Result<bool> {
-        let content = Content::read(&mut segment.temp, &segment.name)?;
+        let content = SegmentRecords::read(&mut segment.temp, &segment.name)?;
         let mut rest = content.lines.clone();
         content.compare(&*self.publisher.store, self.target, stored, &mut |offset| {
             rest.remove(&offset);
@@ -53,7 +53,7 @@ impl Merge<'_> {
     }
 
     /// A segment of these records.
-    fn pack(&self, content: &Content, offsets: &[i64], whole: &Segment) -> Result<Segment> {
+    fn pack(&self, content: &SegmentRecords, offsets: &[i64], whole: &Segment) -> Result<Segment> {
         let mut tally = Tally::default();
         tally.after_ms = whole.manifest.after_ms;
         let mut decoder = content.decoder()?;
@@ -72,25 +72,30 @@ impl Merge<'_> {
             tally.add(*offset, time_ms, line.len());
             tally.digest(if text.is_empty() { line } else { &text });
         }
-        let (publisher, mut growing) = (self.publisher, None);
+        let (publisher, mut writer) = (self.publisher, None);
         let mut compressor = Compressor::new(publisher.codec)?;
         publisher.add(
             self.target,
-            &mut growing,
+            &mut writer,
             publisher.codec,
             &lines,
             &mut compressor,
         )?;
-        let finished = Finished {
+        let info = SegmentInfo {
             tally,
-            ..Finished::default()
+            ..SegmentInfo::default()
         };
-        let growing = growing.context("a segment without records")?;
-        Ok(Segment::new(growing, &finished, publisher.layout))
+        let writer = writer.context("a segment without records")?;
+        Ok(Segment::new(writer, &info, publisher.layout))
     }
 
     /// Records the gaps between records of which nothing is known.
-    fn claim_gaps(&self, segment: &Segment, content: &Content, stored: &[Stored]) -> Result<()> {
+    fn claim_gaps(
+        &self,
+        segment: &Segment,
+        content: &SegmentRecords,
+        stored: &[StoredSegment],
+    ) -> Result<()> {
         self.target.claim_before(&segment.manifest)?;
         let mut before: Option<i64> = None;
         for &offset in content.lines.keys() {
@@ -110,7 +115,11 @@ impl Merge<'_> {
 
 /// The offsets that are to be stored, a group for each segment: no group goes beyond the end of a stored segment,
 /// and none leaves out offsets that the run did not pass.
-fn groups(rest: &BTreeMap<i64, Range<usize>>, stored: &[Stored], is_sorted: bool) -> Vec<Vec<i64>> {
+fn groups(
+    rest: &BTreeMap<i64, Range<usize>>,
+    stored: &[StoredSegment],
+    is_sorted: bool,
+) -> Vec<Vec<i64>> {
     let mut groups: Vec<Vec<i64>> = Vec::new();
     let mut before: Option<i64> = None;
     for &offset in rest.keys() {
@@ -137,8 +146,8 @@ mod tests {
     use super::*;
     use crate::segment::{Codec, Manifest, Name};
 
-    fn stored(first: i64, last: i64) -> Stored {
-        Stored {
+    fn stored(first: i64, last: i64) -> StoredSegment {
+        StoredSegment {
             name: Name {
                 first,
                 time_ms: None,
@@ -153,7 +162,7 @@ mod tests {
         }
     }
 
-    fn grouped(offsets: &[i64], stored: &[Stored], is_sorted: bool) -> Vec<Vec<i64>> {
+    fn grouped(offsets: &[i64], stored: &[StoredSegment], is_sorted: bool) -> Vec<Vec<i64>> {
         let rest = offsets.iter().map(|offset| (*offset, 0..0)).collect();
         groups(&rest, stored, is_sorted)
     }

@@ -9,7 +9,7 @@ use tools::record::{Encoder, Record};
 
 use super::content::is_same_record;
 use super::index::Region;
-use super::publish::Finished;
+use super::publish::SegmentInfo;
 use super::target::Target;
 use crate::cli::now_ms;
 use crate::read::inventory;
@@ -36,7 +36,7 @@ pub(super) struct Partition {
 pub(super) struct OpenSegment {
     pub(super) codec: Codec,
     /// What is known of it so far.
-    pub(super) content: Finished,
+    pub(super) content: SegmentInfo,
     /// Records that the pool has not been given yet.
     pub(super) block: Vec<u8>,
     /// How much of it the checksum has.
@@ -48,9 +48,9 @@ impl OpenSegment {
     fn new(codec: Codec, tally: Tally) -> OpenSegment {
         OpenSegment {
             codec,
-            content: Finished {
+            content: SegmentInfo {
                 tally,
-                ..Finished::default()
+                ..SegmentInfo::default()
             },
             block: Vec::new(),
             digested: 0,
@@ -241,8 +241,8 @@ impl Partition {
         name: &Name,
     ) -> Result<bool> {
         use anyhow::Context as _;
-        let about = || super::index::damaged(&self.target.place, name);
-        let mut reader = inventory::open(store, &self.target.place, name).with_context(about)?;
+        let about = || super::index::damaged(&self.target.log, name);
+        let mut reader = inventory::open(store, &self.target.log, name).with_context(about)?;
         while let Some((stored, _)) = reader.next().with_context(about)? {
             let stored = stored.record();
             match stored.offset {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::budget::Budget;
-use super::publish::{Finished, Growing, Published, Publisher};
+use super::publish::{Published, Publisher, SegmentInfo, SegmentWriter};
 use super::target::Target;
 use crate::destination::Waiting;
 use crate::segment::Codec;
@@ -28,7 +28,7 @@ pub(super) enum Job {
     /// These are its next records, to be compressed like this.
     Block(Codec, Vec<u8>),
     /// It is whole: store it.
-    Finish(Box<Finished>),
+    Finish(Box<SegmentInfo>),
     /// It is not wanted any more.
     Drop,
 }
@@ -152,9 +152,9 @@ impl Pool {
 impl Shared {
     fn run(&self, mut compressor: Compressor, outcomes: &Sender<Result<Published>>) {
         while let Some(target) = self.next_target() {
-            let mut growing = lock(&target.growing);
+            let mut writer = lock(&target.writer);
             while let Some(job) = next_job(&target) {
-                let outcome = self.work(&target, &mut growing, job, &mut compressor);
+                let outcome = self.work(&target, &mut writer, job, &mut compressor);
                 if outcome.is_err() {
                     self.is_broken.store(true, Ordering::SeqCst);
                 }
@@ -179,7 +179,7 @@ impl Shared {
     fn work(
         &self,
         target: &Arc<Target>,
-        growing: &mut Option<Growing>,
+        writer: &mut Option<SegmentWriter>,
         job: Job,
         compressor: &mut Compressor,
     ) -> Result<Option<Published>> {
@@ -190,22 +190,22 @@ impl Shared {
                     Ok(())
                 } else {
                     self.publisher
-                        .add(target, growing, codec, &block, compressor)
+                        .add(target, writer, codec, &block, compressor)
                 };
-                self.budget.give_back(block);
+                self.budget.release(block);
                 added.map(|()| None)
             }
             Job::Drop => {
-                *growing = None;
+                *writer = None;
                 Ok(None)
             }
-            Job::Finish(finished) => {
-                let growing = growing.take();
+            Job::Finish(info) => {
+                let writer = writer.take();
                 if is_broken {
                     return Ok(None);
                 }
-                let growing = growing.context("a segment without records")?;
-                self.publisher.publish(target, growing, *finished).map(Some)
+                let writer = writer.context("a segment without records")?;
+                self.publisher.publish(target, writer, *info).map(Some)
             }
         }
     }

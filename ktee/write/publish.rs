@@ -11,20 +11,20 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use super::content::Content;
-use super::index::Stored;
+use super::content::SegmentRecords;
+use super::index::StoredSegment;
 use super::merge::Merge;
 use super::target::Target;
 use crate::read::segment::hex;
 use crate::segment::codec::Compressor;
-use crate::segment::{Codec, Fact, Layout, Manifest, Name, Place, Tally};
+use crate::segment::{Codec, Layout, LogId, Manifest, Name, RangeStatus, Tally};
 use crate::store::{Created, Store, TempSegment};
 
 /// Another writer is met at most so often for one segment.
 const ATTEMPTS: u32 = 100;
 
 /// A segment that gets its records.
-pub(super) struct Growing {
+pub(super) struct SegmentWriter {
     codec: Codec,
     temp: TempSegment,
     sha256: Sha256,
@@ -33,7 +33,7 @@ pub(super) struct Growing {
 
 /// What the reader of the input knows of a segment.
 #[derive(Default)]
-pub(super) struct Finished {
+pub(super) struct SegmentInfo {
     pub(super) tally: Tally,
     /// When the first line came; lines only.
     pub(super) time_ms: Option<i64>,
@@ -45,7 +45,7 @@ pub(super) struct Finished {
 
 /// What became of a segment: all its records are durable.
 pub(super) struct Published {
-    pub(super) place: Arc<Place>,
+    pub(super) log: Arc<LogId>,
     /// Its first and last offset, and the time of its newest record.
     pub(super) span: (i64, i64),
     pub(super) newest_ms: Option<i64>,
@@ -66,21 +66,21 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    pub(super) fn new(growing: Growing, finished: &Finished, layout: Layout) -> Segment {
+    pub(super) fn new(writer: SegmentWriter, info: &SegmentInfo, layout: Layout) -> Segment {
         let manifest = Manifest {
-            stored_bytes: growing.stored_bytes,
-            sha256: hex(&growing.sha256.finalize()),
-            ..finished.tally.manifest()
+            stored_bytes: writer.stored_bytes,
+            sha256: hex(&writer.sha256.finalize()),
+            ..info.tally.manifest()
         };
         Segment {
             name: Name {
                 first: manifest.first,
-                time_ms: finished.time_ms,
+                time_ms: info.time_ms,
                 layout,
-                codec: growing.codec,
+                codec: writer.codec,
             },
             manifest,
-            temp: growing.temp,
+            temp: writer.temp,
         }
     }
 
@@ -105,16 +105,16 @@ impl Publisher {
     pub(super) fn add(
         &self,
         target: &Target,
-        growing: &mut Option<Growing>,
+        writer: &mut Option<SegmentWriter>,
         codec: Codec,
         block: &[u8],
         compressor: &mut Compressor,
     ) -> Result<()> {
-        let growing = match growing {
-            Some(growing) => growing,
-            none => none.insert(Growing {
+        let writer = match writer {
+            Some(writer) => writer,
+            none => none.insert(SegmentWriter {
                 codec,
-                temp: self.store.temp_segment(&target.place.folder())?,
+                temp: self.store.temp_segment(&target.log.folder())?,
                 sha256: Sha256::new(),
                 stored_bytes: 0,
             }),
@@ -123,39 +123,39 @@ impl Publisher {
             Codec::None => block,
             _ => compressor.compress(block).context("cannot compress")?,
         };
-        growing.sha256.update(frame);
-        growing.stored_bytes += frame.len() as u64;
-        let written = growing.temp.file.write_all(frame);
-        written.with_context(|| format!("cannot write a segment of {}", target.place))
+        writer.sha256.update(frame);
+        writer.stored_bytes += frame.len() as u64;
+        let written = writer.temp.file.write_all(frame);
+        written.with_context(|| format!("cannot write a segment of {}", target.log))
     }
 
     /// Makes the records of a segment durable.
     pub(super) fn publish(
         &self,
         target: &Target,
-        growing: Growing,
-        finished: Finished,
+        writer: SegmentWriter,
+        info: SegmentInfo,
     ) -> Result<Published> {
-        let mut segment = Segment::new(growing, &finished, self.layout);
+        let mut segment = Segment::new(writer, &info, self.layout);
         let (first, last) = (segment.manifest.first, segment.manifest.last);
         let mut published = Published {
-            place: Arc::clone(&target.place),
+            log: Arc::clone(&target.log),
             span: (first, last),
             newest_ms: segment.manifest.times_ms.map(|(_, latest)| latest),
-            tags: finished.tags,
+            tags: info.tags,
             stored_records: 0,
             known_records: 0,
             duplicate_records: 0,
         };
-        if *target.place == Place::Lines {
-            self.store_lines(&target.place, &mut segment)?;
+        if *target.log == LogId::Lines {
+            self.store_lines(&target.log, &mut segment)?;
             published.stored_records = segment.manifest.records;
             return Ok(published);
         }
-        let is_sorted = !finished.is_unsorted;
+        let is_sorted = !info.is_unsorted;
         for _ in 0..ATTEMPTS {
             // Another writer of this folder sees all of it or nothing.
-            let _lock = self.store.lock(&target.place.folder())?;
+            let _lock = self.store.lock(&target.log.folder())?;
             let stored = {
                 let mut index = target.index();
                 index.refresh(first)?;
@@ -183,18 +183,18 @@ impl Publisher {
         }
         bail!(
             "{} is there and is not listed",
-            segment.name.path(&target.place)
+            segment.name.path(&target.log)
         );
     }
 
-    /// Lines have no place in an order: the next free number is as good as any.
-    fn store_lines(&self, place: &Place, segment: &mut Segment) -> Result<()> {
+    /// Lines have no order: the next free number is as good as any.
+    fn store_lines(&self, log: &LogId, segment: &mut Segment) -> Result<()> {
         let Segment {
             name,
             manifest,
             temp,
         } = segment;
-        while self.store.create(&name.path(place), temp, manifest)? == Created::Exists {
+        while self.store.create(&name.path(log), temp, manifest)? == Created::Exists {
             name.first += 1;
             (manifest.first, manifest.last) = (name.first, name.first);
         }
@@ -209,20 +209,24 @@ impl Publisher {
         published: &mut Published,
     ) -> Result<bool> {
         let (first, last) = (segment.manifest.first, segment.manifest.last);
-        let note_overlaps = |others: &[Stored]| -> Result<()> {
+        let mark_overlaps = |others: &[StoredSegment]| -> Result<()> {
             let mut index = target.index();
             if !others.is_empty() {
-                index.note(Fact::Overlap, first, last)?;
+                index.mark(RangeStatus::Overlap, first, last)?;
             }
             for other in others {
-                index.note(Fact::Overlap, other.manifest.first, other.manifest.last)?;
+                index.mark(
+                    RangeStatus::Overlap,
+                    other.manifest.first,
+                    other.manifest.last,
+                )?;
             }
             Ok(())
         };
         // Inside a segment that has left offsets out: both ends are said before it is there.
         let known = target.index().covering(first, last)?;
-        note_overlaps(&known)?;
-        let path = segment.name.path(&target.place);
+        mark_overlaps(&known)?;
+        let path = segment.name.path(&target.log);
         let created = self
             .store
             .create(&path, &mut segment.temp, &segment.manifest)?;
@@ -241,8 +245,8 @@ impl Publisher {
         });
         if !others.is_empty() {
             // Another writer was as quick. What both have stored has to be the same.
-            note_overlaps(&others)?;
-            let content = Content::read(&mut segment.temp, &segment.name)?;
+            mark_overlaps(&others)?;
+            let content = SegmentRecords::read(&mut segment.temp, &segment.name)?;
             content.compare(&*self.store, target, &others, &mut |_| {
                 published.duplicate_records += 1;
             })?;

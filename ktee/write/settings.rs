@@ -20,7 +20,7 @@ pub(crate) struct Settings {
     pub(crate) cut: Cut,
     /// A segment that has been open for so long is closed as it is.
     pub(crate) max_delay: Duration,
-    /// How the place is opened.
+    /// How the backup is opened.
     pub(crate) access: Access,
     /// Memory for records that are not compressed yet.
     pub(crate) buffer_bytes: usize,

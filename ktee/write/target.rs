@@ -4,29 +4,29 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::{Result, anyhow};
 
-use super::index::{Index, Stored};
+use super::index::{Index, StoredSegment};
 use super::pool::{Queue, lock};
-use super::publish::Growing;
-use crate::segment::{Fact, Manifest, Place};
+use super::publish::SegmentWriter;
+use crate::segment::{LogId, Manifest, RangeStatus};
 use crate::store::Store;
 
 /// A partition, or the lines that have none: what is stored of it, and what there is to do for it.
 pub(super) struct Target {
-    pub(super) place: Arc<Place>,
+    pub(super) log: Arc<LogId>,
     index: Mutex<Index>,
     pub(super) queue: Mutex<Queue>,
     /// The segment that gets records; the thread that works off the queue has it locked.
-    pub(super) growing: Mutex<Option<Growing>>,
+    pub(super) writer: Mutex<Option<SegmentWriter>>,
 }
 
 impl Target {
-    pub(super) fn open(store: &Arc<dyn Store>, place: Place) -> Result<Target> {
-        let place = Arc::new(place);
+    pub(super) fn open(store: &Arc<dyn Store>, log: LogId) -> Result<Target> {
+        let log = Arc::new(log);
         Ok(Target {
-            index: Mutex::new(Index::open(store, &place)?),
-            place,
+            index: Mutex::new(Index::open(store, &log)?),
+            log,
             queue: Mutex::default(),
-            growing: Mutex::default(),
+            writer: Mutex::default(),
         })
     }
 
@@ -47,7 +47,7 @@ impl Target {
         {
             return Ok(());
         }
-        index.note(Fact::Absent, first, last)
+        index.mark(RangeStatus::Absent, first, last)
     }
 
     /// Records that there is nothing between the record before and this segment, unless that is known.
@@ -59,12 +59,12 @@ impl Target {
     }
 
     /// The message of a record that is another one than the backup has.
-    pub(super) fn differs(&self, stored: &Stored, offset: i64) -> anyhow::Error {
+    pub(super) fn differs(&self, stored: &StoredSegment, offset: i64) -> anyhow::Error {
         anyhow!(
             "{}: offset {offset} is another record than in the backup, {}; a recreated topic needs a backup of its own, \
              and a segment that --verify finds damaged is moved aside with --verify --quarantine",
-            self.place,
-            stored.name.file(&self.place)
+            self.log,
+            stored.name.file(&self.log)
         )
     }
 }

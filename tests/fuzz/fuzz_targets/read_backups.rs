@@ -31,7 +31,7 @@ use codec::Codec;
 use library::units;
 use libfuzzer_sys::fuzz_target;
 use manifest::Manifest;
-use name::{Name, Place};
+use name::{Name, LogId};
 
 /// As much as is read of a file that decompresses to more.
 const LIMIT_BYTES: u64 = 1024 * 1024;
@@ -56,15 +56,15 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn read_name(folder: &str, file: &str) {
-    let Some(place) = Place::of_folder(folder) else {
+    let Some(log) = LogId::of_folder(folder) else {
         return;
     };
-    let again = place.folder();
+    let again = log.folder();
     assert!(!again.starts_with('/') && !again.split('/').any(|part| part == ".."));
-    assert_eq!(Place::of_folder(&again).as_ref(), Some(&place));
-    if let Some(name) = Name::parse(file, &place) {
-        let again = name.file(&place);
+    assert_eq!(LogId::of_folder(&again).as_ref(), Some(&log));
+    if let Some(name) = Name::parse(file, &log) {
+        let again = name.file(&log);
         assert!(!again.contains('/'));
-        assert_eq!(Name::parse(&again, &place), Some(name));
+        assert_eq!(Name::parse(&again, &log), Some(name));
     }
 }

@@ -18,7 +18,7 @@ const NAMED: u64 = 5;
 type OwnedHeaders = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
 /// The records of one topic that were not delivered.
-pub(super) struct Rest {
+pub(super) struct UndeliveredRecords {
     topic: String,
     /// Whether records are asked for when they are durable, and have no lines to be named by.
     acknowledges: bool,
@@ -35,9 +35,13 @@ pub(super) struct Rest {
     whole_headers: HashMap<u64, OwnedHeaders>,
 }
 
-impl Rest {
-    pub(super) fn new(topic: &str, acknowledges: bool, spill: Option<Rc<RefCell<Spill>>>) -> Rest {
-        Rest {
+impl UndeliveredRecords {
+    pub(super) fn new(
+        topic: &str,
+        acknowledges: bool,
+        spill: Option<Rc<RefCell<Spill>>>,
+    ) -> UndeliveredRecords {
+        UndeliveredRecords {
             topic: topic.to_owned(),
             acknowledges,
             spill,
@@ -177,7 +181,7 @@ impl Rest {
     ///
     /// # Errors
     /// Records are neither in the topic nor in the spill: how many, and why.
-    pub(super) fn tell<'f>(
+    pub(super) fn report<'f>(
         &self,
         totals: Totals,
         failures: impl Iterator<Item = &'f Failure>,

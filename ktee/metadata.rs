@@ -33,7 +33,7 @@ const NEEDED: [&str; 1] = ["max.message.bytes"];
 
 /// What is to be recorded besides how many partitions topics have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct MetadataOptions {
     pub(crate) settings: bool,
     pub(crate) groups: bool,
     /// These topics are recorded although no record of them may come.
@@ -42,7 +42,7 @@ pub(crate) struct Wanted {
 
 /// What was recorded of a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Recorded {
+pub(crate) struct TopicMetadata {
     pub(crate) partitions: Option<i32>,
     /// Settings that were the topic's own.
     pub(crate) settings: Vec<(String, String)>,
@@ -129,7 +129,7 @@ pub(crate) fn record(
     store: &dyn Store,
     options: &Options,
     topics: &[String],
-    wanted: &Wanted,
+    wanted: &MetadataOptions,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<()> {
     let client = Client::new(options, Role::Consumer)?;
@@ -249,15 +249,19 @@ fn groups_of(
     Ok(texts)
 }
 
-impl Recorded {
+impl TopicMetadata {
     /// What the backup knows of `topic`, as of a time or as of the newest.
-    pub(crate) fn read(store: &dyn Store, topic: &str, as_of_ms: Option<i64>) -> Result<Recorded> {
-        let mut recorded = Recorded {
+    pub(crate) fn read(
+        store: &dyn Store,
+        topic: &str,
+        as_of_ms: Option<i64>,
+    ) -> Result<TopicMetadata> {
+        let mut recorded = TopicMetadata {
             partitions: Head::read(store, topic)?.partition_count,
-            ..Recorded::default()
+            ..TopicMetadata::default()
         };
         let mut read =
-            |kind: Kind, columns: &str, take: &mut dyn FnMut(&mut Recorded, &Record<'_>)| {
+            |kind: Kind, columns: &str, take: &mut dyn FnMut(&mut TopicMetadata, &Record<'_>)| {
                 let text = kind.read(store, topic, as_of_ms)?.unwrap_or_default();
                 each_line(&text, columns, &mut |record| take(&mut recorded, record))
                     .with_context(|| format!("topics/{topic}: {}", kind.name()))
@@ -305,12 +309,12 @@ mod tests {
     #[test]
     fn the_newest_counts_or_the_newest_before_a_time() {
         let root = tempfile::tempdir().expect("a folder");
-        let place = root.path().to_str().expect("UTF-8").to_owned();
+        let location = root.path().to_str().expect("UTF-8").to_owned();
         let access = Access {
             for_writing: true,
             ..Access::default()
         };
-        let store = store::open(&place, &access).expect("it is made");
+        let store = store::open(&location, &access).expect("it is made");
         let write = |time_ms: Option<i64>, partitions: i32| {
             let path = Kind::Settings.path("t", time_ms);
             let text = format!("partitions\t{partitions}\na\tb\nbroker:max.message.bytes\t9\n");
@@ -318,8 +322,8 @@ mod tests {
                 .replace(&path, text.as_bytes())
                 .expect("it is written");
         };
-        let read = |as_of_ms| Recorded::read(&*store, "t", as_of_ms).expect("an answer");
-        assert_eq!(read(None), Recorded::default());
+        let read = |as_of_ms| TopicMetadata::read(&*store, "t", as_of_ms).expect("an answer");
+        assert_eq!(read(None), TopicMetadata::default());
         write(None, 1);
         write(Some(2000), 2);
         write(Some(3000), 3);

@@ -8,11 +8,11 @@ use super::partition::Partition;
 use super::publish::Published;
 use crate::flow::count;
 use crate::head::Head;
-use crate::segment::Place;
+use crate::segment::LogId;
 use crate::store::Store;
 
 #[derive(Default)]
-pub(super) struct Stored {
+pub(super) struct Totals {
     /// Records that are durable by this run.
     records: u64,
     /// Records that the backup had already, and that are the same.
@@ -24,23 +24,23 @@ pub(super) struct Stored {
     heads: BTreeMap<String, Head>,
 }
 
-impl Stored {
+impl Totals {
     pub(super) fn add(&mut self, published: Published) {
         self.durable.extend(published.tags);
         self.records += published.stored_records;
         self.known_records += published.known_records;
         self.duplicate_records += published.duplicate_records;
-        if let Place::Partition(topic, partition) = &*published.place {
+        if let LogId::Partition(topic, partition) = &*published.log {
             let (first, last) = published.span;
             let head = self.heads.entry(topic.clone()).or_default();
-            head.reach(*partition, first, last, published.newest_ms);
+            head.extend(*partition, first, last, published.newest_ms);
         }
     }
 
     /// Notes how many partitions topics have.
     pub(super) fn note_partition_counts(&mut self, counts: &[(String, i32)]) {
         for (topic, count) in counts {
-            if Place::partition(topic, 0).is_ok() {
+            if LogId::partition(topic, 0).is_ok() {
                 let head = self.heads.entry(topic.clone()).or_default();
                 head.partition_count = head.partition_count.max(Some(*count));
             }
@@ -54,11 +54,11 @@ impl Stored {
         partitions: &[Partition],
     ) -> Result<()> {
         for partition in partitions {
-            if let Place::Partition(topic, partition_id) = &*partition.target.place
+            if let LogId::Partition(topic, partition_id) = &*partition.target.log
                 && let Some((first, last)) = partition.target.index().span()
             {
                 let head = self.heads.entry(topic.clone()).or_default();
-                head.reach(*partition_id, first, last, None);
+                head.extend(*partition_id, first, last, None);
             }
         }
         for (topic, head) in std::mem::take(&mut self.heads) {
