@@ -43,6 +43,7 @@ impl Engine {
             )?)),
             Engine::Librdkafka => Reader::Librdkafka(consume::SimpleConsumer::start(
                 client,
+                options,
                 request,
                 interrupted,
             )?),

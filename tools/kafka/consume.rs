@@ -7,6 +7,7 @@
 //!
 //! [`ReadRequest`], [`Item`] and [`ConsumeError`] are also those of [`fetch`](super::fetch).
 
+pub(crate) mod committed;
 mod leader_probe;
 pub(crate) mod message;
 pub(crate) mod offset_range;
@@ -176,10 +177,8 @@ pub fn tune(options: &mut Options, request: &ReadRequest) {
     set_fetch_wait(options, request.stop_at_end);
     // Refuse damaged records.
     options.set_default("check.crcs", "true");
-    if request.start != Start::Stored {
-        // Never skip deleted records silently.
-        options.set_default("auto.offset.reset", "error");
-    }
+    // Never skip deleted records silently.
+    options.set_default("auto.offset.reset", "error");
     options.force("enable.partition.eof", "true");
     options.force("enable.auto.commit", "false");
     options.force("auto.commit.enable", "false");

@@ -11,9 +11,8 @@
 //! - `delivery`: from its batches to the visited records. Pure.
 //! - `settings`: the properties that concern reading.
 //! - `offset_lookup`: the log offsets of partitions whose position is to be reset. Pure.
-//! - `consumer`: drives all that; `committed`: the group's committed offsets.
+//! - `consumer`: drives all that.
 
-mod committed;
 mod consumer;
 mod delivery;
 mod fetcher;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::committed::committed_offsets;
 use super::topics::{self, ResolvedTopic};
 use super::{ConsumeError, ReadRequest};
 use crate::kafka::cluster::offsets::{ListedOffset, offsets_over};
@@ -97,6 +98,45 @@ pub(crate) fn resolve(
         TopicRanges { name, ranges }
     });
     Ok((metadata, topics.collect()))
+}
+
+/// Starts each range at the offset that the group has committed; one without a commit keeps its logical start.
+pub(crate) fn start_stored(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    topics: &mut [TopicRanges],
+    interrupted: &dyn Fn() -> bool,
+) -> Result<(), ConsumeError> {
+    let keys = topics.iter().flat_map(|topic| {
+        let key = |range: &OffsetRange| (topic.name.clone(), range.partition);
+        topic.ranges.iter().map(key)
+    });
+    let keys: Vec<TopicPartition> = keys.collect();
+    let commits = committed_offsets(wire.client(), &keys, interrupted)?;
+    let specs = [OffsetSpec::Earliest, OffsetSpec::HighWatermark];
+    let questions = keys
+        .iter()
+        .flat_map(|key| specs.map(|spec| question(key, spec)));
+    let questions: Vec<OffsetQuery> = questions.collect();
+    let mut budget = QueryBudget::new(wire.client().first_contact(), interrupted);
+    let isolation = Isolation::ReadUncommitted;
+    let answers = offsets_over(wire, metadata, &questions, isolation, &mut budget)?;
+    let mut bounds = questions.iter().zip(answers);
+    let mut bound = || {
+        bounds
+            .next()
+            .map(|(question, answer)| offset(question, answer))
+    };
+    let ranges = topics.iter_mut().flat_map(|topic| &mut topic.ranges);
+    for (key, range) in keys.iter().zip(ranges) {
+        let first = bound().transpose()?.flatten().unwrap_or_default();
+        let next = bound().transpose()?.flatten().unwrap_or_default();
+        if let Some(&start) = commits.get(key) {
+            range.start = start;
+            range.out_of_range = (!(first..=next).contains(&start)).then_some((first, next));
+        }
+    }
+    Ok(())
 }
 
 /// The partitions that have records before the ranges.

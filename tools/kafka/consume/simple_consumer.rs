@@ -11,7 +11,7 @@ use crate::kafka::error::KafkaError;
 use crate::kafka::topic::TopicHandle;
 use crate::kafka::types::TopicPartition;
 use crate::kafka::wire::Wire;
-use crate::kafka::{Client, ffi};
+use crate::kafka::{Client, Options, ffi};
 
 pub struct SimpleConsumer<'c> {
     queue: MessageQueue,
@@ -26,15 +26,25 @@ pub struct SimpleConsumer<'c> {
 impl<'c> SimpleConsumer<'c> {
     /// Finds the partitions, looks up their ranges and starts reading.
     ///
-    /// `client` is a consumer whose options were [tuned](super::tune).
+    /// `client` is a consumer created from `options`, which were [tuned](super::tune).
     pub fn start(
         client: &'c Client,
+        options: &Options,
         request: &ReadRequest,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<SimpleConsumer<'c>, ConsumeError> {
         let mut wire = Wire::new(client);
-        let (_, topics) =
+        let (metadata, mut topics) =
             offset_range::resolve(&mut wire, request, StartLookup::Lazy, interrupted)?;
+        if request.start == Start::Stored {
+            let is_reset_set = options.is_set("auto.offset.reset");
+            offset_range::start_stored(&mut wire, &metadata, &mut topics, interrupted)?;
+            for range in topics.iter_mut().flat_map(|topic| &mut topic.ranges) {
+                if range.start < 0 && !is_reset_set {
+                    range.start = ffi::RD_KAFKA_OFFSET_END.into();
+                }
+            }
+        }
         let mut queue = MessageQueue::new(client, request.wants_headers);
         queue.stop_time_ms = request.stop_time_ms;
         let mut consumer = SimpleConsumer {
@@ -51,7 +61,7 @@ impl<'c> SimpleConsumer<'c> {
             interrupted,
         )?;
         for (topic, handle) in topics.into_iter().zip(handles) {
-            consumer.start_topic(topic, handle, request.start)?;
+            consumer.start_topic(topic, handle)?;
         }
         Ok(consumer)
     }
@@ -60,7 +70,6 @@ impl<'c> SimpleConsumer<'c> {
         &mut self,
         TopicRanges { name, ranges }: TopicRanges,
         handle: TopicHandle,
-        start: Start,
     ) -> Result<(), ConsumeError> {
         let reset = self.client.property("auto.offset.reset");
         let is_error = reset.as_deref() == Some("error");
@@ -71,9 +80,7 @@ impl<'c> SimpleConsumer<'c> {
             handle,
         };
         for range in &ranges {
-            // The committed offset is not known here.
-            let is_known = start != Start::Stored;
-            let is_empty = is_known && range.end.is_some_and(|end| end == 0 || range.start >= end);
+            let is_empty = range.end.is_some_and(|end| end == 0 || range.start >= end);
             if let Some((first, next)) = range.out_of_range {
                 let error = ConsumeError::OutOfRange {
                     topic: topic.name.clone(),

@@ -12,9 +12,10 @@ use super::fetcher::{CompletedFetch, FetchPlan, Fetcher};
 use super::offset_lookup::OffsetLookup;
 use super::response::FetchResponse;
 use super::settings::FetchSettings;
-use super::{RecordVisitor, committed, request};
+use super::{RecordVisitor, request};
 use crate::kafka::client::Client;
 use crate::kafka::cluster::metadata::{OLDEST, metadata_request, rows};
+use crate::kafka::consume::committed::committed_offsets;
 use crate::kafka::consume::offset_range::{self, StartLookup, TopicRanges};
 use crate::kafka::consume::{ConsumeError, ReadRequest, Start};
 use crate::kafka::error::{KafkaError, code};
@@ -84,7 +85,7 @@ impl<'c> FetchConsumer<'c> {
                     ids.map(|id| (topic.name.clone(), id))
                 });
                 let partitions: Vec<TopicPartition> = partitions.collect();
-                committed::committed(client, &partitions, interrupted)?
+                committed_offsets(client, &partitions, interrupted)?
             }
             _ => HashMap::new(),
         };
