@@ -350,7 +350,9 @@ impl Target {
             let found = coordinators(wire, &names, &mut budget);
             let failed = self.commit_at(wire, found, &commits, interrupted);
             match failed {
-                Err((error, _)) if is_coordinator_change(error.code) && budget.pause(attempt) => {}
+                Err((error, _))
+                    if is_coordinator_change(error.code)
+                        && budget.pause_for_coordinator(attempt) => {}
                 Err((error, group)) => {
                     return Err(anyhow!(
                         "offsets of group {group} in topic {}: {error}",

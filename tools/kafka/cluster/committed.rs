@@ -59,7 +59,7 @@ pub fn committed(
     for attempt in 0.. {
         query.ask(wire, &open, &mut old_brokers, budget);
         open.retain(|&index| query.wants_asking(index));
-        if open.is_empty() || !budget.pause(attempt) {
+        if open.is_empty() || !budget.pause_for_coordinator(attempt) {
             break;
         }
         query.find_again(wire, &open, budget);

@@ -152,7 +152,7 @@ pub fn coordinators(
         open.retain(|&index| {
             is_coordinator_moving(&answers[index]) || is_broken(&answers[index], has_others)
         });
-        if open.is_empty() || !budget.pause(attempt) {
+        if open.is_empty() || !budget.pause_for_coordinator(attempt) {
             break;
         }
     }

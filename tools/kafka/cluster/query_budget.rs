@@ -105,9 +105,13 @@ impl<'a> QueryBudget<'a> {
 
     /// Waits before a question is asked for the time after `attempt`; false where there is no sense in it.
     pub fn pause(&mut self, attempt: u32) -> bool {
-        let pause = PAUSE * 2u32.saturating_pow(attempt.min(RETRIES));
-        let is_late = self.paused + pause > self.whole;
-        if attempt >= RETRIES || is_late || (self.interrupted)() {
+        attempt < RETRIES && self.pause_for_coordinator(attempt)
+    }
+
+    /// As [`QueryBudget::pause`], until the time is over: a broker that has just started takes seconds to load groups.
+    pub fn pause_for_coordinator(&mut self, attempt: u32) -> bool {
+        let pause = PAUSE * 2u32.saturating_pow(attempt.min(RETRIES - 1));
+        if self.paused + pause > self.whole || (self.interrupted)() {
             return false;
         }
         self.paused += pause;
@@ -289,6 +293,7 @@ mod tests {
         let mut budget = QueryBudget::new(Duration::from_secs(100), &never);
         assert!(budget.pause(0));
         assert!(!budget.pause(RETRIES));
+        assert!(budget.pause_for_coordinator(RETRIES));
         assert!(!QueryBudget::new(Duration::from_millis(10), &never).pause(0));
         let always = || true;
         assert!(!QueryBudget::new(Duration::from_secs(100), &always).pause(0));
