@@ -15,6 +15,8 @@ pub struct InFlight {
     limit: u64,
     /// Whether what is acknowledged is committed: by the sink, in its transaction.
     sink_commits: bool,
+    /// The sum over all partitions: it is asked for at every turn of the loop.
+    count: u64,
     partitions: BTreeMap<TopicPartition, PartitionInFlight>,
 }
 
@@ -46,8 +48,9 @@ impl PartitionInFlight {
         }
     }
 
-    /// Takes away what is before `position`.
-    fn shrink(&mut self, position: i64) {
+    /// Takes away what is before `position`; says how many records that were.
+    fn shrink(&mut self, position: i64) -> u64 {
+        let count = self.count;
         while let Some((first, last)) = self.runs.front_mut()
             && *first < position
         {
@@ -58,6 +61,7 @@ impl PartitionInFlight {
                 self.runs.pop_front();
             }
         }
+        count - self.count
     }
 }
 
@@ -67,6 +71,7 @@ impl InFlight {
         InFlight {
             limit,
             sink_commits,
+            count: 0,
             partitions: BTreeMap::new(),
         }
     }
@@ -89,7 +94,8 @@ impl InFlight {
             committing: None,
             committed: None,
         };
-        self.partitions.insert((topic.to_owned(), partition), sent);
+        let before = self.partitions.insert((topic.to_owned(), partition), sent);
+        self.count -= before.map_or(0, |before| before.count);
     }
 
     /// The stream of a partition; `None` if the source does not have it.
@@ -107,6 +113,7 @@ impl InFlight {
             _ => sent.runs.push_back((offset, offset)),
         }
         sent.count += 1;
+        self.count += 1;
         sent.last = Some(offset);
         sent.end = None;
     }
@@ -143,7 +150,7 @@ impl InFlight {
         }
         sent.acknowledged = Some(position.offset);
         if self.sink_commits {
-            sent.shrink(position.offset + 1);
+            self.count -= sent.shrink(position.offset + 1);
             sent.committed = Some(position.offset + 1);
         }
         Ok(true)
@@ -189,7 +196,7 @@ impl InFlight {
             if let Some(position) = sent.committing.take()
                 && is_committed
             {
-                sent.shrink(position);
+                self.count -= sent.shrink(position);
                 sent.committed = Some(position);
             }
         }
@@ -213,12 +220,14 @@ impl InFlight {
         let forgotten = places
             .iter()
             .filter_map(|place| self.partitions.remove(place));
-        forgotten.map(|sent| sent.key).collect()
+        let forgotten: Vec<PartitionInFlight> = forgotten.collect();
+        self.count -= forgotten.iter().map(|sent| sent.count).sum::<u64>();
+        forgotten.into_iter().map(|sent| sent.key).collect()
     }
 
     /// How many records are in flight: sent and not yet committed.
     pub fn records(&self) -> u64 {
-        self.partitions.values().map(|sent| sent.count).sum()
+        self.count
     }
 
     /// How many records are sent and not yet acknowledged.

@@ -11,6 +11,9 @@ use rustix::event::{PollFd, PollFlags};
 use super::signals::Signals;
 use crate::poll::poll;
 
+/// No record is longer: the most of message.max.bytes is 1,000,000,000. Input of another delimiter would fill the memory.
+const RECORD_LIMIT_BYTES: usize = 1 << 30;
+
 /// What one [`Input::fill`] brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filled {
@@ -31,6 +34,7 @@ pub struct Input {
     /// Whether another program may write to it.
     is_pipe: bool,
     block_bytes: usize,
+    limit_bytes: usize,
 }
 
 impl Input {
@@ -55,6 +59,7 @@ impl Input {
             file,
             may_wait,
             block_bytes: 256 * 1024,
+            limit_bytes: RECORD_LIMIT_BYTES,
         })
     }
 
@@ -65,6 +70,9 @@ impl Input {
     }
 
     /// Appends what is there to `buffer`, waiting at most `idle_ms` for the first byte.
+    ///
+    /// # Errors
+    /// `buffer`, which holds the beginning of a record, is longer than any record.
     pub fn fill(
         &mut self,
         buffer: &mut Vec<u8>,
@@ -99,6 +107,12 @@ impl Input {
 
     fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<Filled> {
         // Into memory that was never written: to zero it first would cost a pass over all input.
+        if buffer.len() >= self.limit_bytes {
+            return Err(io::Error::other(format!(
+                "no record ends within {} MiB; where it ends is said by -D, --tsv, -J or -f",
+                self.limit_bytes >> 20
+            )));
+        }
         buffer.reserve(self.block_bytes);
         match rustix::io::read(&self.file, spare_capacity(buffer)).map_err(io::Error::from) {
             Ok(0) => Ok(Filled::End),
@@ -107,5 +121,24 @@ impl Input {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Filled::Idle),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_an_end_does_not_fill_the_memory() {
+        let mut input = Input::new(File::open("/dev/zero").unwrap()).unwrap();
+        input.limit_bytes = 1 << 20;
+        let mut buffer = Vec::new();
+        let error = loop {
+            if let Err(error) = input.read(&mut buffer) {
+                break error.to_string();
+            }
+        };
+        assert!(error.contains("no record ends within 1 MiB"), "{error}");
+        assert!(buffer.len() < 2 << 20);
     }
 }

@@ -106,5 +106,9 @@ proptest! {
         in_flight.begin_commit(&in_flight.to_commit());
         in_flight.finish_commit(true);
         prop_assert_eq!(in_flight.records(), (offsets.len() - at - 1) as u64);
+        in_flight.begin("s", "t", 1);
+        in_flight.send(&place(1), 7);
+        in_flight.forget(&[place(0)]);
+        prop_assert_eq!(in_flight.records(), 1);
     }
 }
