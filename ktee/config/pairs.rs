@@ -91,7 +91,7 @@ const SHOWN: &[Shown] = &[
     (
         "header",
         "verify accept quarantine",
-        "a_whole_backup_is_a_row_for_each_partition_and_0",
+        "the_report_has_the_names_of_its_columns_where_they_are_asked_for",
     ),
     (
         "append",
@@ -181,7 +181,7 @@ const SHOWN: &[Shown] = &[
     (
         "buffer",
         "backup records json bucket ack",
-        "what_cannot_be_honoured_is_a_usage_error_that_names_it",
+        "records_that_wait_to_be_compressed_have_as_much_memory_as_was_said",
     ),
     (
         "tsv",

@@ -195,7 +195,7 @@ fn records_of_ten_megabytes_are_read_in_little_memory() {
             assert!(Instant::now() < deadline, "it never comes to the end");
             std::thread::sleep(Duration::from_millis(50));
         }
-        let peak_kib = peak_memory_kib(reader.id());
+        let peak_kib = reader.peak_memory_kib();
         reader.signal(rustix::process::Signal::TERM);
         reader.wait();
         let output = std::fs::read(&file).unwrap();
@@ -206,18 +206,6 @@ fn records_of_ten_megabytes_are_read_in_little_memory() {
         // One record is read while the next is on its way, and has a copy in the output.
         assert!(peak_kib < 34 * 1024, "{peak_kib} KiB with {property}");
     }
-}
-
-/// The most memory of its own that a running process had so far: without the pages of its program's file, which is
-/// many times as large as users have it.
-fn peak_memory_kib(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let kib = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name));
-        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
-        kib.parse::<u64>().unwrap()
-    };
-    kib("VmHWM:") - kib("RssFile:")
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::{files, lines, segments};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::session;
+use std::time::Duration;
 
 const ALL: &str = "--tsv=all";
 
@@ -288,4 +289,32 @@ fn topics_of_any_length_and_folders_behind_links_are_written_and_read() {
         .run()
         .succeeds()
         .stdout_is(&all);
+}
+
+#[test]
+fn records_that_wait_to_be_compressed_have_as_much_memory_as_was_said() {
+    let folder = session::folder("buffer");
+    let mut ktee = cmd("ktee")
+        .args(["-q", "--buffer", "2M", "b/"])
+        .inside(&folder)
+        .stdin_open()
+        .stdout_to("/dev/null")
+        .limit(Duration::from_secs(90))
+        .start();
+    // What can't be made smaller takes the compressor longer than it takes to be read.
+    let mut random = 1_u64;
+    for _ in 0..200 {
+        let mut block = Vec::with_capacity(1 << 20);
+        while block.len() < 1 << 20 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            block.extend(random.to_le_bytes());
+        }
+        ktee.write(block);
+    }
+    let peak_kib = ktee.peak_memory_kib();
+    ktee.close_stdin();
+    ktee.wait().succeeds();
+    assert!(peak_kib < 28 * 1024, "{peak_kib} KiB");
 }

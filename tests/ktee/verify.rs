@@ -38,6 +38,27 @@ fn a_whole_backup_is_a_row_for_each_partition_and_0() {
 }
 
 #[test]
+fn the_report_has_the_names_of_its_columns_where_they_are_asked_for() {
+    let folder = backup(25);
+    for options in [
+        &["--header"][..],
+        &["--header", "--accept"],
+        &["--header", "--quarantine"],
+        &["-o", "table"],
+    ] {
+        let report = cmd("ktee")
+            .args(["--verify", "b"])
+            .args(options)
+            .inside(&folder)
+            .run()
+            .succeeds();
+        let first = report.lines()[0].to_lowercase();
+        assert!(first.starts_with("topic"), "{options:?}: {first}");
+        assert!(first.ends_with("note"), "{options:?}: {first}");
+    }
+}
+
+#[test]
 fn a_segment_that_is_missing_is_a_hole_and_1() {
     for (first, hole) in [(0, "0 to 9"), (10, "10 to 19")] {
         let folder = backup(25);

@@ -96,6 +96,18 @@ impl Running {
         self.group.child().id()
     }
 
+    /// The most memory of its own that it had so far: without the pages of its program's file, which is many times as
+    /// large as users have it.
+    pub(crate) fn peak_memory_kib(&mut self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let kib = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+            kib.parse::<u64>().unwrap()
+        };
+        kib("VmHWM:") - kib("RssFile:")
+    }
+
     /// Writes to its input, which must be open.
     #[track_caller]
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
