@@ -8,7 +8,7 @@ use clap::{Args, Parser};
 use tools::cli::connection::Connection;
 use tools::cli::format::FormatArgs;
 use tools::partition::Algorithm;
-use tools::units::{parse_duration, parse_size};
+use tools::units::{parse_duration, parse_size, parse_whole};
 
 use crate::engine::Engine;
 
@@ -117,7 +117,7 @@ pub(crate) struct Cli {
     pub(crate) offsets: Vec<String>,
 
     /// Stop after N records
-    #[arg(short = 'c', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What to move")]
+    #[arg(short = 'c', long = "count", value_name = "N", value_parser = parse_count, help_heading = "What to move")]
     pub(crate) count: Option<u64>,
 
     /// Stop at the end of the topic as it was at the start
@@ -129,7 +129,7 @@ pub(crate) struct Cli {
     pub(crate) idle: Option<Duration>,
 
     /// Print the newest N records over all partitions, by timestamp, then stop
-    #[arg(long = "last", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What to move")]
+    #[arg(long = "last", value_name = "N", value_parser = parse_count, help_heading = "What to move")]
     pub(crate) last: Option<u64>,
 
     /// Print only records with this key
@@ -271,11 +271,11 @@ pub(crate) struct PipeArgs {
     pub(crate) txn: Option<String>,
 
     /// With -G --ack: at most N records in flight [default: 10000; unlimited before an idempotent sink]
-    #[arg(long = "max-inflight", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long = "max-inflight", value_name = "N", value_parser = parse_count)]
     pub(crate) max_inflight: Option<u64>,
 
     /// Most records in a batch [default: 10000, with --txn 100000]
-    #[arg(long = "batch", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long = "batch", value_name = "N", value_parser = parse_count)]
     pub(crate) batch: Option<u64>,
 
     /// With --exec: most bytes in a batch, about [default: 64M]
@@ -293,6 +293,13 @@ pub(crate) struct PipeArgs {
     /// With --exec: process N batches of different partitions at a time [default: 1]
     #[arg(long = "parallel", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) parallel: Option<u32>,
+}
+
+fn parse_count(text: &str) -> Result<u64, String> {
+    match parse_whole(text)? {
+        0 => Err("at least 1 is expected; no limit is no option".to_owned()),
+        count => Ok(count),
+    }
 }
 
 fn parse_bytes(text: &str) -> Result<u64, String> {

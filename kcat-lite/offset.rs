@@ -1,6 +1,7 @@
 //! `-o`: where to begin and where to stop.
 
 pub(crate) use tools::kafka::consume::Start;
+use tools::near::nearest;
 use tools::units::parse_time;
 
 /// What all `-o` options say together.
@@ -60,10 +61,13 @@ fn explain(value: &str, now_ms: i64) -> String {
         }
         "oldest" | "start" | "begin" | "first" => return "type -o beginning".to_owned(),
         "newest" | "last" => return "type -o end".to_owned(),
-        _ if parse_time(value, now_ms).is_ok() => {
+        _ if !value.starts_with('-') && parse_time(value, now_ms).is_ok() => {
             return format!("a time to begin at is -o s@{value}, one to stop at -o e@{value}");
         }
         _ => {}
+    }
+    if let Some(near) = nearest(value, ["beginning", "earliest", "end", "latest", "stored"]) {
+        return format!("is {near} meant?");
     }
     "beginning, end, stored, N, -N, s@TIME or e@TIME is expected".to_owned()
 }

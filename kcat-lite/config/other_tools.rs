@@ -13,6 +13,11 @@ const VERBS: &[(&str, &str)] = &[
     ("topic", "-L -t TOPIC"),
     ("query", "-Q -t TOPIC:PARTITION:TIME"),
     ("group", "-G GROUP TOPIC"),
+    ("get", "-L"),
+    ("describe", "-L -t TOPIC"),
+    ("groups", "klag, which shows groups"),
+    ("help", "--help"),
+    ("version", "-V"),
 ];
 
 /// Refuses a command in the place of a mode.

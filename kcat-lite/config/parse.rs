@@ -40,7 +40,7 @@ fn config_of(cli: Cli, mode: Mode) -> anyhow::Result<Config> {
     match mode {
         Mode::Produce => produce(cli).map(Config::Produce),
         Mode::Consume => consume(&cli).map(Config::Consume),
-        Mode::Group => group(cli).map(Config::Group),
+        Mode::Group => group(&cli).map(Config::Group),
         Mode::List => list(cli).map(Config::List),
         Mode::Query => query(&cli).map(Config::Query),
         Mode::Mock => Ok(Config::Mock(Mock {
@@ -209,7 +209,8 @@ fn topics(cli: &Cli, mode: Mode) -> anyhow::Result<Vec<String>> {
 fn consume(cli: &Cli) -> anyhow::Result<Consume> {
     let options = options(cli)?;
     let range = Range::parse(&cli.offsets, now_ms()).map_err(usage)?;
-    if range.start == Some(Start::Stored) && options.get("group.id").is_none() {
+    let has_group = options.get("group.id").is_some_and(|id| !id.is_empty());
+    if range.start == Some(Start::Stored) && !has_group {
         return Err(usage(
             "-o stored: the offsets of which group? Say -X group.id=GROUP",
         ));
@@ -230,19 +231,23 @@ fn consume(cli: &Cli) -> anyhow::Result<Consume> {
     })
 }
 
-fn group(cli: Cli) -> anyhow::Result<Group> {
+fn group(cli: &Cli) -> anyhow::Result<Group> {
     let range = Range::parse(&cli.offsets, now_ms()).map_err(usage)?;
     if range.stop_time_ms.is_some() || matches!(range.start, Some(Start::Time(_))) {
         return Err(usage(
             "-G: -o takes beginning, end, stored, N or -N; times go with -C",
         ));
     }
+    let name = cli.group.clone().unwrap_or_default();
+    if name.is_empty() {
+        return Err(usage("-G: the group has no name; is a variable empty?"));
+    }
     Ok(Group {
-        delivery: pipe::delivery(&cli)?,
-        options: options(&cli)?,
-        topics: topics(&cli, Mode::Group)?,
-        output: output(&cli)?,
-        name: cli.group.unwrap_or_default(),
+        name,
+        delivery: pipe::delivery(cli)?,
+        options: options(cli)?,
+        topics: topics(cli, Mode::Group)?,
+        output: output(cli)?,
         start: range.start,
         count: cli.count,
         exit_at_end: cli.exit_at_end,

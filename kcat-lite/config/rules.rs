@@ -187,18 +187,22 @@ pub(super) fn check_options(matches: &ArgMatches, mode: Mode) -> anyhow::Result<
 
 fn refused(argument: &Arg, matches: &ArgMatches, mode: Mode) -> anyhow::Error {
     let mode = mode.option();
+    let words = matches.get_raw(argument.get_id().as_str());
+    let first = words.and_then(|mut words| words.next());
+    let first = first.unwrap_or_default().display();
     if !argument.is_positional() {
+        let hint = match (argument.get_id().as_str(), mode) {
+            ("offsets", "-L" | "-Q") if first.to_string() == "json" => "; JSON is -J",
+            _ => "",
+        };
         return usage(format_args!(
-            "{} does not go with {mode}",
+            "{} does not go with {mode}{hint}",
             option_name(argument)
         ));
     }
     if argument.get_id() == "command" {
         return usage(format_args!("COMMAND does not go with {mode}"));
     }
-    let words = matches.get_raw(argument.get_id().as_str());
-    let first = words.and_then(|mut words| words.next());
-    let first = first.unwrap_or_default().display();
     usage(format_args!("`{first}`: {mode} takes no operand"))
 }
 

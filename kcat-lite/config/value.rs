@@ -21,7 +21,9 @@ pub(super) fn parse_partition(text: Option<&str>) -> anyhow::Result<Option<i32>>
         Ok(-1) => Ok(None),
         Ok(partition) if partition < -1 => refused("there is no such partition"),
         Ok(partition) => Ok(Some(partition)),
-        Err(_) if text.contains(',') => refused("one partition is expected; without -p it is all"),
+        Err(_) if text == "all" || text.contains([',', '-', '*']) => {
+            refused("one partition is expected; without -p it is all")
+        }
         Err(_)
             if topic_problem(text).is_none() && !text.starts_with(|c: char| c.is_ascii_digit()) =>
         {
@@ -202,6 +204,8 @@ mod tests {
         for (wrong, named) in [
             ("orders", "-t"),
             ("0,1", "one partition"),
+            ("0-2", "one partition"),
+            ("all", "without -p"),
             ("1x", "whole number"),
             ("-2", "no such partition"),
             ("", "whole number"),

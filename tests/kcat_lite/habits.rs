@@ -237,33 +237,34 @@ fn what_a_group_has_committed_may_be_out_of_range_too() {
     kafka.commit_offset(&group, &topic, 0, 5000);
     kafka.commit_offset(&group, &topic, 1, 0);
     let id = format!("group.id={group}");
-    let stored = |args: &[&str]| {
-        consume(kafka, &topic)
-            .args(["-o", "stored", "-X", &id])
+    for engine in ["wire", "librdkafka"] {
+        let stored = |args: &[&str]| {
+            at(
+                kafka,
+                &["-C", "-e", "-t", &topic, "-o", "stored", "-X", &id],
+            )
+            .args(["--engine", engine])
             .args(args)
             .run()
-    };
-    stored(&[])
-        .fails_with(2)
-        .stdout_is("1-0\n")
-        .stderr_has("offset 5000 is out of range, which is 0 to 2");
-    stored(&["-X", "auto.offset.reset=error"])
-        .fails_with(2)
-        .stdout_is("1-0\n");
-    stored(&["-X", "auto.offset.reset=latest"])
-        .succeeds()
-        .stdout_is("1-0\n");
-    let earliest = at(
-        kafka,
-        &["-C", "-e", "-t", &topic, "-o", "stored", "-X", &id],
-    );
-    let earliest = earliest.args(["-X", "auto.offset.reset=earliest"]).run();
-    let mut lines: Vec<String> = earliest.lines().iter().map(|&l| l.to_owned()).collect();
-    lines.sort_unstable();
-    assert_eq!(lines, ["0-0", "0-1", "1-0"]);
-    earliest
-        .succeeds()
-        .stderr_has("offset 5000 is out of range");
+        };
+        stored(&[])
+            .fails_with(2)
+            .stdout_is("1-0\n")
+            .stderr_has("offset 5000 is out of range, which is 0 to 2");
+        stored(&["-X", "auto.offset.reset=error"])
+            .fails_with(2)
+            .stdout_is("1-0\n");
+        stored(&["-X", "auto.offset.reset=latest"])
+            .succeeds()
+            .stdout_is("1-0\n");
+        let earliest = stored(&["-X", "auto.offset.reset=earliest"]);
+        let mut lines: Vec<String> = earliest.lines().iter().map(|&l| l.to_owned()).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["0-0", "0-1", "1-0"]);
+        earliest
+            .succeeds()
+            .stderr_has("offset 5000 is out of range");
+    }
 }
 
 #[test]
@@ -404,7 +405,7 @@ fn only_one_key_is_shown_from_all_partitions_or_from_its_own() {
 
 #[test]
 fn options_of_other_tools_and_mistakes_are_answered_with_what_to_type() {
-    let typed: [(&[&str], &str); 29] = [
+    let typed: [(&[&str], &str); 42] = [
         (
             &["-C", "-t", "t", "--bootstrap-server", "h:1"],
             "-b HOST:PORT",
@@ -457,6 +458,22 @@ fn options_of_other_tools_and_mistakes_are_answered_with_what_to_type() {
         (&["-C", "-t", "t", "--tsv", "key,value"], "--tsv=key,value"),
         (&["-P", "-t", "t", "--tsv", "key,value"], "--tsv=key,value"),
         (&["-C", "-t", "t", "-p", "orders"], "-t"),
+        (&["-C", "-t", "t", "-p", "all"], "without -p"),
+        (&["-C", "-t", "t", "-o", "begining"], "is beginning meant?"),
+        (&["-C", "-t", "t", "-n", "3"], "-c N"),
+        (&["-C", "-t", "t", "-g", "g"], "-G GROUP"),
+        (&["-C", "-t", "t", "-c", "0"], "no limit is no option"),
+        (&["-C", "-t", "t", "-m", "-1"], "above 0"),
+        (&["-C", "-t", "t", "--output", "json"], "-J"),
+        (&["-C", "-t", "t", "-X", "=5"], "NAME=VALUE"),
+        (&["-G", "", "t"], "-G"),
+        (
+            &["-C", "-t", "t", "-o", "stored", "-X", "group.id="],
+            "group.id",
+        ),
+        (&["-L", "-o", "json"], "-J"),
+        (&["groups"], "klag"),
+        (&["help"], "--help"),
         (&["-C", "-t", "t", "-o", "json"], "-J"),
         (&["-C", "-t", "t", "-o", "now-2h"], "-o s@now-2h"),
         (

@@ -31,7 +31,7 @@ pub struct Connection {
     pub config_files: Vec<PathBuf>,
 
     /// Longest wait for the first contact with the cluster; without a unit, in seconds
-    #[arg(short = 'm', long = "timeout", value_name = "TIME", default_value = "5", value_parser = parse_seconds)]
+    #[arg(short = 'm', long = "timeout", value_name = "TIME", default_value = "5", allow_negative_numbers = true, value_parser = parse_seconds)]
     pub timeout: Duration,
 
     /// Log parts of librdkafka to stderr: broker,topic,msg,cgrp,... or all

@@ -97,7 +97,10 @@ fn one_line(text: &str) -> String {
         .split("\n\nFor more information")
         .next()
         .unwrap_or(text);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // An option that is not there is no value either.
+    let is_tip = |line: &str| line.starts_with("tip: to pass '-");
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !is_tip(line));
     let mut line = lines.collect::<Vec<_>>().join("; ");
     // Rust's words for what is no number, which name a type.
     for (said, meant) in [
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_usage_error_is_one_line() {
-        let text = "error: unexpected argument '--x' found\n\n  tip: a similar argument exists: '-y'\n\nUsage: p\n  q\n\nFor more information, try '--help'.\n";
+        let text = "error: unexpected argument '--x' found\n\n  tip: a similar argument exists: '-y'\n  tip: to pass '--x' as a value, use '-- --x'\n\nUsage: p\n  q\n\nFor more information, try '--help'.\n";
         assert_eq!(
             one_line(text),
             "unexpected argument '--x' found; tip: a similar argument exists: '-y' (--help says more)"

@@ -31,6 +31,7 @@ const HABITS: &[(&str, &str, &str)] = &[
         "-K DELIM for keys before values, or --tsv, -J",
     ),
     ("formatter", "-f", "-f TEMPLATE, --tsv or -J"),
+    ("output", "-f", "-J, --tsv or -f TEMPLATE"),
     (
         "isolation-level",
         "-X",
@@ -54,6 +55,7 @@ const HABITS: &[(&str, &str, &str)] = &[
     ("num", "-c", "-c N"),
     ("num-messages", "-c", "-c N"),
     ("max", "-c", "-c N"),
+    ("n", "-c", "-c N"),
     ("limit", "-c", "-c N"),
     ("limit-messages", "-c", "-c N"),
     ("timeout-ms", "--idle", "--idle TIME, as --idle 5s"),
@@ -88,6 +90,8 @@ const HABITS: &[(&str, &str, &str)] = &[
     ("describe", "-L", "-L -t TOPIC; groups are klag's"),
     ("time", "-Q", "-Q -t TOPIC:PARTITION:TIME"),
     ("consumer-group", "-G", "-G GROUP TOPIC"),
+    ("g", "-G", "-G GROUP TOPIC"),
+    ("value", "-P", "-P, whose standard input is the value"),
     (
         "no-headers",
         "--header",

@@ -50,7 +50,7 @@ pub enum OptionsError {
     #[error("{0}: {1}")]
     Property(Source, String),
     /// Several lines of a file are wrong.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{}", first_errors(.0))]
     Several(Vec<OptionsError>),
     /// `-X` without `=`.
     #[error("-X {}: NAME=VALUE is expected (or `list`, or `dump`)", first_word(.0))]
@@ -72,6 +72,16 @@ pub enum OptionsError {
     /// librdkafka passes over an address of another protocol.
     #[error("bootstrap.servers: {0}: -X security.protocol={1} is needed for this, not {2}")]
     Scheme(String, String, String),
+}
+
+/// A file that is no file of properties is wrong in each line.
+fn first_errors(errors: &[OptionsError]) -> String {
+    const MOST: usize = 5;
+    let mut shown: Vec<String> = errors.iter().take(MOST).map(ToString::to_string).collect();
+    if let more @ 1.. = errors.len().saturating_sub(MOST) {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join("; ")
 }
 
 /// What stands behind a name may be a password.
@@ -299,6 +309,7 @@ impl Options {
         for property in typed.rev() {
             let (name, value) = property
                 .split_once('=')
+                .filter(|(name, _)| !name.trim().is_empty())
                 .ok_or_else(|| OptionsError::NoEquals(property.clone()))?;
             let value = match value.strip_prefix('@') {
                 Some(literal) if literal.starts_with('@') => literal.to_owned(),

@@ -59,12 +59,13 @@ impl Conf {
             }
             ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID => {
                 let reason = ffi::buffer_text(&reason);
+                let reason = reason.trim_end();
                 Err(match table::range(name) {
                     // A number out of range is refused with the range.
                     Some(accepted) if !reason.contains("range") => {
                         format!("{reason}: {accepted} is expected")
                     }
-                    _ => reason,
+                    _ => reason.to_owned(),
                 })
             }
         }
