@@ -85,17 +85,29 @@ pub fn list_groups(
     brokers: &[i32],
     budget: &mut QueryBudget<'_>,
 ) -> ListGroupsResult {
-    let requests = brokers
-        .iter()
-        .map(|&id| (id, |_| ListGroupsRequest::default()));
-    let answers = budget.fan_out::<ListGroupsRequest, _>(wire, &ANY_VERSION, requests.collect());
     let mut listing = ListGroupsResult::default();
-    for (&broker, answer) in brokers.iter().zip(answers) {
-        match answer.and_then(|answer| checked(answer.error_code).map(|()| answer.groups)) {
-            Ok(groups) => listing
-                .groups
-                .extend(groups.into_iter().map(|group| listed(&group, broker))),
-            Err(error) => listing.errors.push((broker, error)),
+    let mut open = brokers.to_vec();
+    for attempt in 0.. {
+        listing.errors.retain(|(broker, _)| !open.contains(broker));
+        let requests = open.iter();
+        let requests = requests.map(|&id| (id, |_| ListGroupsRequest::default()));
+        let requests = requests.collect();
+        let answers = budget.fan_out::<ListGroupsRequest, _>(wire, &ANY_VERSION, requests);
+        let mut loading = Vec::new();
+        for (&broker, answer) in open.iter().zip(answers) {
+            match answer.and_then(|answer| checked(answer.error_code).map(|()| answer.groups)) {
+                Ok(groups) => listing
+                    .groups
+                    .extend(groups.into_iter().map(|group| listed(&group, broker))),
+                Err(error) => {
+                    loading.extend(is_coordinator_change(error.code).then_some(broker));
+                    listing.errors.push((broker, error));
+                }
+            }
+        }
+        open = loading;
+        if open.is_empty() || !budget.pause_for_coordinator(attempt) {
+            break;
         }
     }
     listing.groups.sort_by(|a, b| a.name.cmp(&b.name));
@@ -154,6 +166,40 @@ pub fn coordinators(
         });
         if open.is_empty() || !budget.pause_for_coordinator(attempt) {
             break;
+        }
+    }
+    answers
+}
+
+/// Has `ask` ask for `groups`, by name and coordinator, and again for those whose coordinator is moving, until the time is
+/// over. `ask` gets the places of the groups and their coordinators.
+pub(super) fn ask_coordinators<T>(
+    wire: &mut Wire<'_>,
+    groups: &[(&str, i32)],
+    budget: &mut QueryBudget<'_>,
+    mut ask: impl FnMut(
+        &mut Wire<'_>,
+        &[(usize, i32)],
+        &mut QueryBudget<'_>,
+    ) -> Vec<Result<T, KafkaError>>,
+) -> Vec<Result<T, KafkaError>> {
+    let missing = |(name, _): &(&str, i32)| Err(not_in_answer(name));
+    let mut answers: Vec<Result<T, KafkaError>> = groups.iter().map(missing).collect();
+    let mut open: Vec<(usize, i32)> = groups.iter().map(|group| group.1).enumerate().collect();
+    for attempt in 0.. {
+        for (&(index, _), answer) in open.iter().zip(ask(wire, &open, budget)) {
+            answers[index] = answer;
+        }
+        open.retain(|&(index, _)| is_coordinator_moving(&answers[index]));
+        if open.is_empty() || !budget.pause_for_coordinator(attempt) {
+            break;
+        }
+        let names: Vec<String> = open
+            .iter()
+            .map(|&(at, _)| groups[at].0.to_owned())
+            .collect();
+        for (group, found) in open.iter_mut().zip(coordinators(wire, &names, budget)) {
+            group.1 = found.unwrap_or(group.1);
         }
     }
     answers

@@ -16,7 +16,7 @@ use kafka_protocol::messages::share_group_describe_response as share;
 use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::assignment::assigned;
-use super::groups::{GroupKind, checked, not_in_answer};
+use super::groups::{GroupKind, ask_coordinators, checked, not_in_answer};
 use super::query_budget::{ANY_VERSION, QueryBudget};
 use super::streams::StreamsGroupsRequest;
 use super::streams_response::Group as StreamsGroup;
@@ -50,6 +50,19 @@ const GROUPS_A_REQUEST: usize = 200;
 
 /// Members of `groups`, each of them with its type and coordinator; in their order.
 pub fn describe_groups(
+    wire: &mut Wire<'_>,
+    groups: &[(&str, GroupKind, i32)],
+    budget: &mut QueryBudget<'_>,
+) -> Vec<Result<GroupDescription, KafkaError>> {
+    let names: Vec<(&str, i32)> = groups.iter().map(|group| (group.0, group.2)).collect();
+    ask_coordinators(wire, &names, budget, |wire, open, budget| {
+        let group = |&(index, broker): &(usize, i32)| (groups[index].0, groups[index].1, broker);
+        let open: Vec<(&str, GroupKind, i32)> = open.iter().map(group).collect();
+        describe_once(wire, &open, budget)
+    })
+}
+
+fn describe_once(
     wire: &mut Wire<'_>,
     groups: &[(&str, GroupKind, i32)],
     budget: &mut QueryBudget<'_>,

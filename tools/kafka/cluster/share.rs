@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::BufMut;
 
-use super::groups::{checked, not_in_answer};
+use super::groups::{ask_coordinators, checked, not_in_answer};
 use super::handmade::{handmade, put_text, put_varint};
 use super::query_budget::{ANY_VERSION, QueryBudget};
 use super::share_response::{Group, ShareOffsetsResponse};
@@ -37,6 +37,18 @@ const GROUPS_A_REQUEST: usize = 200;
 
 /// Where each of `groups` is, by its name and its coordinator; in their order.
 pub fn share_offsets(
+    wire: &mut Wire<'_>,
+    groups: &[(&str, i32)],
+    budget: &mut QueryBudget<'_>,
+) -> Vec<Result<Vec<SharePosition>, KafkaError>> {
+    ask_coordinators(wire, groups, budget, |wire, open, budget| {
+        let group = |&(index, broker): &(usize, i32)| (groups[index].0, broker);
+        let open: Vec<(&str, i32)> = open.iter().map(group).collect();
+        share_offsets_once(wire, &open, budget)
+    })
+}
+
+fn share_offsets_once(
     wire: &mut Wire<'_>,
     groups: &[(&str, i32)],
     budget: &mut QueryBudget<'_>,
