@@ -33,7 +33,12 @@ See kpart(1)."
 )]
 pub(crate) struct Cli {
     /// Number of partitions
-    #[arg(short = 'n', long = "partitions", value_name = "N")]
+    #[arg(
+        short = 'n',
+        long = "partitions",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
     pub(crate) count: Option<u32>,
 
     /// Use the number of partitions of this Kafka topic

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::clickhouse::ShardingKey;
 use super::postgres::Type;
+use crate::near::nearest;
 
 /// An algorithm, as `--algo` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,8 +157,10 @@ pub(super) fn named<T: Clone>(names: &[(&str, T)], name: &str, kind: &str) -> Re
     let found = names.iter().find(|(known, _)| *known == name);
     found.map(|(_, value)| value.clone()).ok_or_else(|| {
         let known: Vec<&str> = names.iter().map(|(known, _)| *known).collect();
+        let meant = nearest(name, known.iter().copied());
+        let meant = meant.map_or_else(String::new, |near| format!("is {near} meant? "));
         NameError(format!(
-            "{name:?} is no {kind}; there are {}",
+            "{name:?} is no {kind}; {meant}there are {}",
             known.join(", ")
         ))
     })
