@@ -1,8 +1,10 @@
-//! What `-L` and `-Q` share: a request that a signal interrupts, and checked output.
+//! What `-L`, `-Q` and `--commit` share: a request that a signal interrupts, and checked output.
+
+use std::fmt::Display;
 
 use tools::cli::signals::Signals;
 use tools::cli::stdout::{Out, OutError};
-use tools::cli::{Exit, visible};
+use tools::cli::{Exit, message, visible};
 use tools::kafka::client::ContactError;
 use tools::text::escape_tsv;
 
@@ -16,6 +18,10 @@ impl AdminQuery {
         Ok(AdminQuery {
             signals: Signals::catch()?,
         })
+    }
+
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     /// Runs `request`; `Err` is the exit code if a signal came first.
@@ -43,6 +49,20 @@ impl AdminQuery {
         };
         out.buffer().extend_from_slice(text.as_bytes());
         out.flush(&self.signals)
+    }
+}
+
+/// How many reasons, or partitions, are named one by one.
+pub(crate) const MAX_NAMED: usize = 5;
+
+/// Prints the first reasons, and how many more there are.
+pub(crate) fn report_first<T: Display>(reasons: impl IntoIterator<Item = T>) {
+    let mut reasons = reasons.into_iter();
+    for reason in reasons.by_ref().take(MAX_NAMED) {
+        message(reason);
+    }
+    if let more @ 1.. = reasons.count() {
+        message(format_args!("and {more} more like these"));
     }
 }
 

@@ -21,7 +21,8 @@ use crate::engine::Engine;
                       kcat-lite -C -t TOPIC [-p PARTITION] [-o OFFSET] [-e]\n       \
                       kcat-lite -G GROUP TOPIC...\n       \
                       kcat-lite -L [-t TOPIC]\n       \
-                      kcat-lite -Q -t TOPIC:PARTITION:TIME\n       \
+                      kcat-lite -Q -t TOPIC[:PARTITION]:TIME\n       \
+                      kcat-lite --commit GROUP <POSITIONS\n       \
                       kcat-lite -M BROKERS [-- COMMAND...]",
     after_help = "\
 Examples:
@@ -48,7 +49,7 @@ pub(crate) struct Cli {
         long = "group",
         value_name = "GROUP",
         help_heading = "Modes",
-        conflicts_with_all = ["produce", "list", "query", "mock", "self_test", "version"]
+        conflicts_with_all = ["produce", "list", "query", "commit", "mock", "self_test", "version"]
     )]
     pub(crate) group: Option<String>,
 
@@ -56,9 +57,18 @@ pub(crate) struct Cli {
     #[arg(short = 'L', long = "list", help_heading = "Modes", group = "mode")]
     pub(crate) list: bool,
 
-    /// Print the offset of a time: -t TOPIC:PARTITION:TIME
+    /// Print the offsets of a time: -t TOPIC:TIME, -t TOPIC:PARTITION:TIME, -t ^REGEX:TIME
     #[arg(short = 'Q', long = "query", help_heading = "Modes", group = "mode")]
     pub(crate) query: bool,
+
+    /// Commit the positions on standard input for GROUP, which may not have members
+    #[arg(
+        long = "commit",
+        value_name = "GROUP",
+        help_heading = "Modes",
+        group = "mode"
+    )]
+    pub(crate) commit: Option<String>,
 
     /// Start a throw-away cluster of N brokers for COMMAND, or until standard input ends
     #[arg(
@@ -234,6 +244,9 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) pipe: PipeArgs,
 
+    #[command(flatten)]
+    pub(crate) positions: PositionArgs,
+
     /// kcat's schema registry, which is not supported
     #[arg(short = 'r', long = "registry", value_name = "URL", hide = true)]
     pub(crate) registry: Option<String>,
@@ -293,6 +306,27 @@ pub(crate) struct PipeArgs {
     /// With --exec: process N batches of different partitions at a time [default: 1]
     #[arg(long = "parallel", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) parallel: Option<u32>,
+}
+
+/// The options of `--commit`, as typed.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Positions of a group: see kcat-lite(1)")]
+pub(crate) struct PositionArgs {
+    /// With --commit: store TEXT with each position
+    #[arg(long = "metadata", value_name = "TEXT")]
+    pub(crate) metadata: Option<String>,
+
+    /// With --commit: delete the positions of these partitions
+    #[arg(long = "delete")]
+    pub(crate) delete: bool,
+
+    /// With --commit: also commit offsets that are not in the log
+    #[arg(long = "force")]
+    pub(crate) force: bool,
+
+    /// With --commit: check and print everything, commit nothing
+    #[arg(long = "dry-run")]
+    pub(crate) dry_run: bool,
 }
 
 fn parse_count(text: &str) -> Result<u64, String> {

@@ -6,6 +6,7 @@ mod other_tools;
 mod pairs;
 mod parse;
 mod pipe;
+mod positions;
 mod rules;
 mod value;
 
@@ -20,8 +21,10 @@ use tools::cli::connection::Listing;
 use tools::kafka::Options;
 use tools::kafka::consume::KeyPartition;
 use tools::record::Format;
+use tools::record::tsv::Column;
 
 use crate::cli::Cli;
+use crate::commit::lines::LineFormat;
 use crate::engine::Engine;
 use crate::offset::{Range, Start};
 use crate::unpack::Unpack;
@@ -58,6 +61,8 @@ pub(crate) enum Config {
     List(List),
     /// `-Q`
     Query(Query),
+    /// `--commit`
+    Commit(Commit),
     /// `-M`
     Mock(Mock),
     /// `-U`
@@ -211,6 +216,7 @@ pub(crate) struct List {
 /// `-Q`: the offset of a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OffsetQuery {
+    /// A name, or `^regex`.
     pub(crate) topic: String,
     /// `None` for all.
     pub(crate) partition: Option<i32>,
@@ -223,6 +229,20 @@ pub(crate) struct Query {
     pub(crate) options: Options,
     pub(crate) queries: Vec<OffsetQuery>,
     pub(crate) format: OutputFormat,
+    /// Of [`OutputFormat::Tsv`].
+    pub(crate) columns: Vec<Column>,
+}
+
+/// `--commit`
+pub(crate) struct Commit {
+    pub(crate) options: Options,
+    pub(crate) group: String,
+    pub(crate) format: LineFormat,
+    /// `--delete`
+    pub(crate) deletes: bool,
+    pub(crate) metadata: Option<String>,
+    pub(crate) force: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// `-M`

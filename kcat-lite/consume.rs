@@ -15,6 +15,7 @@ use tools::kafka::outage::Outage;
 use tools::kafka::{Client, Role};
 use tools::record::Record;
 
+use crate::admin_query::report_first;
 use crate::config::Consume;
 use crate::engine::Reader;
 use crate::last;
@@ -71,7 +72,7 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     let result = run.read_all(reader);
     drop(run.progress);
     run.writer.report_oddities(quiet);
-    report_unreadable(&run.unreadable);
+    report_first(&run.unreadable);
     result.map(|()| {
         if run.has_failed || !run.unreadable.is_empty() {
             Exit::Failed
@@ -286,19 +287,6 @@ impl RecordWriter<'_, '_> {
             return ControlFlow::Break(());
         }
         self.run.signals.flow()
-    }
-}
-
-/// How many partitions are reported one by one.
-const MAX_NAMED: usize = 5;
-
-/// Reports which partitions were not read, and why.
-fn report_unreadable(unreadable: &[ConsumeError]) {
-    for error in unreadable.iter().take(MAX_NAMED) {
-        message(error);
-    }
-    if let more @ 1.. = unreadable.len().saturating_sub(MAX_NAMED) {
-        message(format_args!("and {more} more partitions like these"));
     }
 }
 

@@ -1,10 +1,13 @@
 //! `-L`: brokers, topics and partitions, in kcat's words, in kcat's JSON, or as TSV.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use tools::cli::{Exit, message};
 use tools::kafka::cluster::{Metadata, Topic, Topics, metadata};
+use tools::kafka::consume::{ConsumeError, TopicPatterns};
+use tools::kafka::error::code;
 use tools::kafka::{Client, KafkaError, Role};
 
 use crate::admin_query::{AdminQuery, push_line};
@@ -14,15 +17,14 @@ use crate::config::{List, OutputFormat};
 pub(crate) fn run(config: &List) -> anyhow::Result<Exit> {
     let admin = AdminQuery::new()?;
     let client = Client::new(&config.options, Role::Consumer)?;
-    let topics = if config.topics.is_empty() {
-        Topics::All
-    } else {
-        Topics::Named(&config.topics)
-    };
-    let cluster = match admin.fetch(|interrupted| metadata(&client, topics, interrupted))? {
+    let topics = topics_to_ask(&config.topics);
+    let mut cluster = match admin.fetch(|interrupted| metadata(&client, topics, interrupted))? {
         Ok(cluster) => cluster,
         Err(exit) => return Ok(exit),
     };
+    if !config.topics.is_empty() {
+        select(&mut cluster, &config.topics)?;
+    }
     let text = match config.format {
         OutputFormat::Text => text(&cluster, &config.topics),
         OutputFormat::Json => format!("{}\n", json(&cluster, &config.topics)),
@@ -30,6 +32,47 @@ pub(crate) fn run(config: &List) -> anyhow::Result<Exit> {
     };
     admin.print(&text)?;
     Ok(report_errors(&cluster, &config.topics))
+}
+
+/// Patterns take all topics to be matched with.
+pub(crate) fn topics_to_ask(names: &[String]) -> Topics<'_> {
+    let has_pattern = names.iter().any(|name| name.starts_with('^'));
+    if names.is_empty() || has_pattern {
+        Topics::All
+    } else {
+        Topics::Named(names)
+    }
+}
+
+/// Keeps the topics that are named or match; one that is named and does not exist gets an error.
+fn select(cluster: &mut Metadata, names: &[String]) -> anyhow::Result<()> {
+    let (mut selected, mut seen) = (Vec::new(), HashSet::new());
+    for name in names {
+        let topics = topics_of(cluster, name)?.into_iter();
+        selected.extend(topics.filter(|topic| seen.insert(topic.name.clone())));
+    }
+    cluster.topics = selected;
+    Ok(())
+}
+
+/// The topic of this name, or those that match if it is a pattern.
+pub(crate) fn topics_of(cluster: &Metadata, name: &str) -> anyhow::Result<Vec<Topic>> {
+    if !name.starts_with('^') {
+        let missing = || Topic {
+            name: name.to_owned(),
+            error: Some(KafkaError::of(code::UNKNOWN_TOPIC_OR_PARTITION)),
+            ..Topic::default()
+        };
+        return Ok(vec![cluster.topic(name).cloned().unwrap_or_else(missing)]);
+    }
+    let pattern = TopicPatterns::new(&[name.to_owned()])?;
+    let topics = cluster.topics.iter();
+    let topics = topics.filter(|topic| pattern.matches(&topic.name));
+    let topics: Vec<Topic> = topics.cloned().collect();
+    if topics.is_empty() {
+        return Err(ConsumeError::NothingMatches(name.to_owned()).into());
+    }
+    Ok(topics)
 }
 
 /// Reports the errors of requested topics.

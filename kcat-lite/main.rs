@@ -6,6 +6,7 @@
 
 mod admin_query;
 mod cli;
+mod commit;
 mod config;
 mod consume;
 mod engine;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Config::List(c) => list::run(&c),
         Config::Group(config) => group::run(&config),
         Config::Query(c) => query::run(&c),
+        Config::Commit(config) => commit::run(&config),
         Config::Mock(c) => mock::run(&c),
         Config::Version => version::print_version(),
         Config::Properties(listing, options) => version::print_properties(listing, &options),

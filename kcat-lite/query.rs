@@ -4,18 +4,23 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
-use tools::cli::{Exit, message};
+use tools::cli::Exit;
+use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{
-    Isolation, Metadata, OffsetQuery as Lookup, OffsetSpec, Topics, metadata, offsets,
+    Isolation, OffsetQuery as Lookup, OffsetSpec, Topic, metadata, offsets,
 };
 use tools::kafka::error::code;
 use tools::kafka::{Client, KafkaError, Role};
+use tools::record::tsv::Column;
 
-use crate::admin_query::{AdminQuery, push_line};
+use crate::admin_query::{AdminQuery, push_line, report_first};
 use crate::config::{OffsetQuery, OutputFormat, Query, usage};
+use crate::list::{topics_of, topics_to_ask};
 
 /// Stands for all partitions of a topic that does not exist.
 const ALL: i32 = -1;
+/// The time of the end, in kcat and in Kafka's protocol.
+const END: i64 = -1;
 
 /// The query and the result of one partition.
 struct Row {
@@ -23,7 +28,7 @@ struct Row {
     partition: i32,
     /// The requested time.
     time_ms: i64,
-    /// -1 if no record is that late, as in kcat.
+    /// -1 if no record is at or after the time, as in kcat.
     offset: Result<i64, KafkaError>,
 }
 
@@ -31,44 +36,66 @@ struct Row {
 pub(crate) fn run(config: &Query) -> anyhow::Result<Exit> {
     let admin = AdminQuery::new()?;
     let client = Client::new(&config.options, Role::Consumer)?;
-    let names = topic_names(&config.queries);
-    let found = admin.fetch(|interrupted| metadata(&client, Topics::Named(&names), interrupted))?;
+    let mut names: Vec<String> = config.queries.iter().map(|q| q.topic.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let topics = topics_to_ask(&names);
+    let found = admin.fetch(|interrupted| metadata(&client, topics, interrupted))?;
     let cluster = match found {
         Ok(cluster) => cluster,
         Err(exit) => return Ok(exit),
     };
-    let mut rows: Vec<Row> = config
-        .queries
-        .iter()
-        .flat_map(|query| new_rows(query, &cluster))
-        .collect();
+    let mut rows: Vec<Row> = Vec::new();
+    for query in &config.queries {
+        for topic in topics_of(&cluster, &query.topic)? {
+            rows.extend(new_rows(query, &topic));
+        }
+    }
     if config.format == OutputFormat::Json {
         refuse_duplicates(&rows)?;
     }
     // kcat's order; queries about the same partition stay as they were typed.
     rows.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     let isolation = Isolation::of(&config.options);
-    let lookups: Vec<Lookup> = rows
-        .iter()
-        .filter(|r| r.offset.is_ok())
-        .map(lookup)
-        .collect();
-    let answers =
-        match admin.fetch(|interrupted| offsets(&client, &lookups, isolation, interrupted))? {
-            Ok(answers) => answers,
-            Err(exit) => return Ok(exit),
-        };
-    let answered = rows.iter_mut().filter(|row| row.offset.is_ok());
-    for (row, answer) in answered.zip(answers) {
-        row.offset = answer.map(|found| found.offset.unwrap_or(-1));
+    let wants_end = config.format != OutputFormat::Text;
+    let looked_up = admin
+        .fetch(|interrupted| look_up(&client, &mut rows, isolation, wants_end, interrupted))?;
+    if let Err(exit) = looked_up {
+        return Ok(exit);
     }
     let text = match config.format {
         OutputFormat::Text => text(&rows),
         OutputFormat::Json => format!("{}\n", json(&rows)),
-        OutputFormat::Tsv => tsv(&rows),
+        OutputFormat::Tsv => tsv(&rows, &config.columns),
     };
     admin.print(&text)?;
     Ok(report_errors(&rows))
+}
+
+/// Looks up the offset of each row; `wants_end` gives the end where no record is at or after the time.
+fn look_up(
+    client: &Client,
+    rows: &mut [Row],
+    isolation: Isolation,
+    wants_end: bool,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<(), ContactError> {
+    let mut open: Vec<&mut Row> = rows.iter_mut().filter(|row| row.offset.is_ok()).collect();
+    let queries: Vec<Lookup> = open.iter().map(|row| lookup(row, row.time_ms)).collect();
+    let answers = offsets(client, &queries, isolation, interrupted)?;
+    for (row, answer) in open.iter_mut().zip(answers) {
+        row.offset = answer.map(|found| found.offset.unwrap_or(-1));
+    }
+    open.retain(|row| row.offset == Ok(-1));
+    if open.is_empty() || !wants_end {
+        return Ok(());
+    }
+    let queries: Vec<Lookup> = open.iter().map(|row| lookup(row, END)).collect();
+    let answers = offsets(client, &queries, isolation, interrupted)?;
+    for (row, answer) in open.iter_mut().zip(answers) {
+        row.offset = answer.map(|found| found.offset.unwrap_or(-1));
+    }
+    Ok(())
 }
 
 /// kcat's JSON has a place for one offset of a partition.
@@ -87,49 +114,33 @@ fn refuse_duplicates(rows: &[Row]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn topic_names(queries: &[OffsetQuery]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for query in queries {
-        if !names.contains(&query.topic) {
-            names.push(query.topic.clone());
-        }
-    }
-    names
-}
-
-/// A row for each requested partition, with an error if it does not exist.
-fn new_rows(query: &OffsetQuery, cluster: &Metadata) -> Vec<Row> {
-    let topic = cluster.topic(&query.topic);
+/// A row for each requested partition of a topic, with an error if it does not exist.
+fn new_rows(query: &OffsetQuery, topic: &Topic) -> Vec<Row> {
     let row = |partition, failed: Option<KafkaError>| Row {
-        topic: query.topic.clone(),
+        topic: topic.name.clone(),
         partition,
         time_ms: query.time_ms,
         offset: failed.map_or(Ok(-1), Err),
     };
-    let requested = query.partition;
-    match topic.map(|topic| (topic, topic.error.as_ref())) {
-        None => vec![row(
-            requested.unwrap_or(ALL),
-            Some(KafkaError::of(code::UNKNOWN_TOPIC)),
-        )],
-        Some((_, Some(error))) => vec![row(requested.unwrap_or(ALL), Some(error.clone()))],
-        Some((topic, None)) => match requested {
-            None => topic.partitions.iter().map(|p| row(p.id, None)).collect(),
-            Some(partition) => {
-                let is_missing = topic.partition(partition).is_none();
-                let error = || KafkaError::of(code::UNKNOWN_PARTITION);
-                vec![row(partition, is_missing.then(error))]
-            }
-        },
+    if let Some(error) = &topic.error {
+        return vec![row(query.partition.unwrap_or(ALL), Some(error.clone()))];
+    }
+    match query.partition {
+        None => topic.partitions.iter().map(|p| row(p.id, None)).collect(),
+        Some(partition) => {
+            let is_missing = topic.partition(partition).is_none();
+            let error = || KafkaError::of(code::UNKNOWN_PARTITION);
+            vec![row(partition, is_missing.then(error))]
+        }
     }
 }
 
-fn lookup(row: &Row) -> Lookup {
+fn lookup(row: &Row, time_ms: i64) -> Lookup {
     Lookup {
         topic: row.topic.clone(),
         partition: row.partition,
-        spec: match row.time_ms {
-            -1 => OffsetSpec::Latest,
+        spec: match time_ms {
+            END => OffsetSpec::Latest,
             -2 => OffsetSpec::Earliest,
             time_ms => OffsetSpec::Time(time_ms),
         },
@@ -137,18 +148,19 @@ fn lookup(row: &Row) -> Lookup {
 }
 
 fn report_errors(rows: &[Row]) -> Exit {
-    let mut exit = Exit::Done;
-    for row in rows {
-        if let Err(error) = &row.offset {
-            let topic = &row.topic;
-            match row.partition {
-                ALL => message(format_args!("{topic}: {error}")),
-                partition => message(format_args!("{topic}:{partition}: {error}")),
-            }
-            exit = Exit::Failed;
-        }
+    let failed = rows.iter().filter_map(|row| {
+        let (topic, error) = (&row.topic, row.offset.as_ref().err()?);
+        Some(match row.partition {
+            ALL => format!("{topic}: {error}"),
+            partition => format!("{topic}:{partition}: {error}"),
+        })
+    });
+    report_first(failed);
+    if rows.iter().all(|row| row.offset.is_ok()) {
+        Exit::Done
+    } else {
+        Exit::Failed
     }
-    exit
 }
 
 /// The rows that are about a partition.
@@ -186,27 +198,25 @@ fn json(rows: &[Row]) -> Value {
     Value::Object(all)
 }
 
-/// A line for each query: topic, partition, time, offset (`\N` if unknown).
-fn tsv(rows: &[Row]) -> String {
+/// A line for each row; `\N` for what is not known, also for all partitions of a topic that does not exist.
+fn tsv(rows: &[Row], columns: &[Column]) -> String {
     let mut text = String::new();
-    for row in with_partition(rows) {
-        let offset = row.offset.as_ref().ok().map(i64::to_string);
-        push_line(
-            &mut text,
-            [
-                Some(row.topic.as_str()),
-                Some(row.partition.to_string().as_str()),
-                Some(row.time_ms.to_string().as_str()),
-                offset.as_deref(),
-            ],
-        );
+    for row in rows {
+        let fields = columns.iter().map(|column| match column {
+            Column::Topic => Some(row.topic.clone()),
+            Column::Partition => (row.partition != ALL).then(|| row.partition.to_string()),
+            Column::Offset => row.offset.as_ref().ok().map(i64::to_string),
+            _ => Some(row.time_ms.to_string()),
+        });
+        let fields: Vec<Option<String>> = fields.collect();
+        push_line(&mut text, fields.iter().map(Option::as_deref));
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{KafkaError, Row, json, refuse_duplicates, text, tsv};
+    use super::{ALL, Column, KafkaError, Row, json, refuse_duplicates, text, tsv};
 
     fn rows() -> Vec<Row> {
         let row = |topic: &str, partition, time_ms, offset| Row {
@@ -240,10 +250,29 @@ mod tests {
     }
 
     #[test]
-    fn tsv_tells_nobody_knows_from_nothing_so_late() {
+    fn tsv_has_the_columns_that_are_asked_for_and_says_what_is_not_known() {
         assert_eq!(
-            tsv(&rows()),
+            tsv(
+                &rows(),
+                &[
+                    Column::Topic,
+                    Column::Partition,
+                    Column::Timestamp,
+                    Column::Offset
+                ]
+            ),
             "a\t0\t-1\t12\na\t9\t1500\t\\N\nb\t1\t99\t-1\n"
+        );
+        let mut missing = rows();
+        missing.truncate(1);
+        missing[0].partition = ALL;
+        missing[0].offset = Err(KafkaError::new(3, "Unknown topic"));
+        assert_eq!(
+            tsv(
+                &missing,
+                &[Column::Offset, Column::Topic, Column::Partition]
+            ),
+            "\\N\ta\t\\N\n"
         );
     }
 

@@ -10,7 +10,7 @@
 //! - [`command`]: the command of `--exec` as a process.
 //! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
 //! - [`fault_table`]: what the pages say of each death.
-//! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`.
+//! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`; [`commit`]: `--commit`.
 //! - [`losses`]: full disks, readers that leave, signals; [`roundtrip`]: topic -> pipe -> topic.
 //! - [`habits`]: what people type: kcat's command lines, other tools' options, mistakes.
 //! - [`peer`]: the same command lines typed with kcat; [`own`]: kcat's own tests.
@@ -20,6 +20,7 @@ mod ack_lines;
 mod added;
 mod arguments;
 mod command;
+mod commit;
 mod consume;
 mod delivery;
 mod engines;

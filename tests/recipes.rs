@@ -12,6 +12,8 @@ mod backup;
 mod copy;
 /// Records of a topic into the same topic, judged by confluent-kafka.
 mod enrich;
+/// A group to another place, judged by librdkafka.
+mod positions;
 /// Records into the shards of a PostgreSQL, judged by it.
 mod shards;
 
@@ -24,10 +26,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The README's recipes, in its order.
-const TITLES: [&str; 5] = [
+const TITLES: [&str; 6] = [
     "Back up a topic to S3 and restore it",
     "Insert into the shards of a database",
     "Enrich records and produce them to the same topic",
+    "Rewind a consumer group, or skip a record",
     "Alert when a group is late, by cron or Prometheus",
     "Copy a topic to another cluster without losing a header",
 ];

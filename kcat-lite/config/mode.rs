@@ -12,6 +12,7 @@ pub(super) enum Mode {
     Group,
     List,
     Query,
+    Commit,
     Mock,
     SelfTest,
 }
@@ -25,6 +26,7 @@ impl Mode {
             Mode::Group => "-G",
             Mode::List => "-L",
             Mode::Query => "-Q",
+            Mode::Commit => "--commit",
             Mode::Mock => "-M",
             Mode::SelfTest => "-U",
         }
@@ -40,6 +42,7 @@ pub(super) fn choose_mode(cli: &Cli) -> anyhow::Result<Mode> {
         (cli.consume, Mode::Consume),
         (cli.list, Mode::List),
         (cli.query, Mode::Query),
+        (cli.commit.is_some(), Mode::Commit),
         (cli.mock.is_some(), Mode::Mock),
         (cli.self_test, Mode::SelfTest),
     ];

@@ -11,7 +11,7 @@ const VERBS: &[(&str, &str)] = &[
     ("list", "-L"),
     ("topics", "-L"),
     ("topic", "-L -t TOPIC"),
-    ("query", "-Q -t TOPIC:PARTITION:TIME"),
+    ("query", "-Q -t TOPIC:TIME"),
     ("group", "-G GROUP TOPIC"),
     ("get", "-L"),
     ("describe", "-L -t TOPIC"),

@@ -37,6 +37,9 @@ const MODES: &[Mode<'_>] = &[
     mode("G-ack", &["-G", "g", "t", "-b", "h", "--tsv", "--ack", "a"]),
     mode("L", &["-L", "-b", "h"]),
     mode("Q", &["-Q", "-t", "t:0:end", "-b", "h"]),
+    mode("commit", &["--commit", "g", "-b", "h"]),
+    mode("commit-J", &["--commit", "g", "-b", "h", "-J"]),
+    mode("delete", &["--commit", "g", "-b", "h", "--delete"]),
     mode("M", &["-M", "1"]),
     mode("U", &["-U"]),
 ];
@@ -44,6 +47,7 @@ const MODES: &[Mode<'_>] = &[
 const VALUES: &[(&str, &str)] = &[
     ("topics", "u:0:end"),
     ("group", "g"),
+    ("commit", "g"),
     ("offsets", "end"),
     ("key", "k"),
     ("headers", "a=1"),
@@ -92,6 +96,46 @@ const SHOWN: &[Shown] = &[
         "query",
         "Q",
         "a_time_is_answered_with_the_first_offset_at_or_after_it",
+    ),
+    (
+        "json",
+        "commit commit-J delete",
+        "a_group_is_rewound_to_a_time_as_kafka_s_own_tool_does",
+    ),
+    (
+        "tsv",
+        "Q",
+        "several_topics_are_asked_by_name_and_by_pattern",
+    ),
+    (
+        "tsv",
+        "commit delete",
+        "a_trial_shows_what_would_be_and_commits_nothing",
+    ),
+    (
+        "metadata",
+        "commit commit-J",
+        "a_text_stands_beside_each_position",
+    ),
+    (
+        "delete",
+        "commit commit-J delete",
+        "positions_are_deleted_where_that_is_asked_for",
+    ),
+    (
+        "force",
+        "commit commit-J",
+        "a_line_that_is_wrong_keeps_all_from_being_committed",
+    ),
+    (
+        "dry_run",
+        "commit commit-J delete",
+        "a_trial_shows_what_would_be_and_commits_nothing",
+    ),
+    (
+        "keep_trying",
+        "commit commit-J delete",
+        "with_e_every_mode_waits_for_the_cluster",
     ),
     ("self_test", "U", "the_self_test_passes"),
     ("brokers", "U", "kcats_unit_tests_pass"),

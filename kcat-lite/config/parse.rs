@@ -9,10 +9,10 @@ use tools::kafka::Options;
 use tools::record::Decoder;
 
 use super::mode::{Mode, choose_mode};
-use super::value::{check_topic, key_partition, parse_header, parse_offset_query, parse_partition};
+use super::value::{check_topic, key_partition, parse_header, parse_partition};
 use super::{
-    Config, Consume, Group, List, Mock, Output, OutputFormat, Produce, Query, Source, other_tools,
-    pipe, rules, usage, value,
+    Config, Consume, Group, List, Mock, Output, OutputFormat, Produce, Source, other_tools, pipe,
+    positions, rules, usage, value,
 };
 use crate::cli::Cli;
 use crate::offset::{Range, Start};
@@ -42,7 +42,8 @@ fn config_of(cli: Cli, mode: Mode) -> anyhow::Result<Config> {
         Mode::Consume => consume(&cli).map(Config::Consume),
         Mode::Group => group(&cli).map(Config::Group),
         Mode::List => list(cli).map(Config::List),
-        Mode::Query => query(&cli).map(Config::Query),
+        Mode::Query => positions::query(&cli, now_ms()).map(Config::Query),
+        Mode::Commit => positions::commit(cli).map(Config::Commit),
         Mode::Mock => Ok(Config::Mock(Mock {
             brokers: cli.mock.unwrap_or(1),
             command: cli.command,
@@ -75,7 +76,7 @@ fn now_ms() -> i64 {
 /// `-E` waits this long for the first contact, unless `--give-up` is given.
 const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-fn options(cli: &Cli) -> anyhow::Result<Options> {
+pub(super) fn options(cli: &Cli) -> anyhow::Result<Options> {
     let mut options = cli.connection.options()?;
     if cli.keep_trying {
         options.first_contact = cli.give_up.unwrap_or(A_YEAR);
@@ -275,20 +276,5 @@ fn list(cli: Cli) -> anyhow::Result<List> {
         options: options(&cli)?,
         format: output_format(&cli)?,
         topics: cli.topics,
-    })
-}
-
-fn query(cli: &Cli) -> anyhow::Result<Query> {
-    if cli.topics.is_empty() {
-        return Err(usage(
-            "-Q: what of which partition? Say -t TOPIC:PARTITION:TIME",
-        ));
-    }
-    let now = now_ms();
-    let queries = cli.topics.iter().map(|text| parse_offset_query(text, now));
-    Ok(Query {
-        queries: queries.collect::<Result<Vec<_>, String>>().map_err(usage)?,
-        options: options(cli)?,
-        format: output_format(cli)?,
     })
 }

@@ -6,14 +6,23 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory};
 use tools::cli::option_name;
 
-use super::mode::Mode::{self, Consume, Group, List, Mock, Produce, Query};
+use super::mode::Mode::{self, Commit, Consume, Group, List, Mock, Produce, Query};
 use super::usage;
 use crate::cli::Cli;
 
 const READ: &[Mode] = &[Consume, Group];
 const MOVE: &[Mode] = &[Produce, Consume, Group];
-const ASK: &[Mode] = &[Produce, Consume, Group, List, Query];
-const ANY: &[Mode] = &[Produce, Consume, Group, List, Query, Mock, Mode::SelfTest];
+const ASK: &[Mode] = &[Produce, Consume, Group, List, Query, Commit];
+const ANY: &[Mode] = &[
+    Produce,
+    Consume,
+    Group,
+    List,
+    Query,
+    Commit,
+    Mock,
+    Mode::SelfTest,
+];
 
 /// The modes that take an option, by its field in [`Cli`].
 const MODES: &[(&str, &[Mode])] = &[
@@ -22,11 +31,12 @@ const MODES: &[(&str, &[Mode])] = &[
     ("group", ANY),
     ("list", ANY),
     ("query", ANY),
+    ("commit", ANY),
     ("mock", ANY),
     ("self_test", ANY),
     ("version", ANY),
     ("registry", ANY),
-    ("topics", ASK),
+    ("topics", &[Produce, Consume, Group, List, Query]),
     ("partition", &[Produce, Consume]),
     ("offsets", READ),
     ("count", MOVE),
@@ -67,14 +77,21 @@ const MODES: &[(&str, &[Mode])] = &[
     // kcat's own test of -U names brokers.
     (
         "brokers",
-        &[Produce, Consume, Group, List, Query, Mode::SelfTest],
+        &[Produce, Consume, Group, List, Query, Commit, Mode::SelfTest],
     ),
     ("properties", ASK),
     ("config_files", ASK),
     ("timeout", ASK),
     ("debug", ASK),
     ("verbose", ASK),
-    ("quiet", &[Produce, Consume, Group, List, Query, Mock]),
+    (
+        "quiet",
+        &[Produce, Consume, Group, List, Query, Commit, Mock],
+    ),
+    ("metadata", &[Commit]),
+    ("delete", &[Commit]),
+    ("force", &[Commit]),
+    ("dry_run", &[Commit]),
     ("operands", MOVE),
     ("command", &[Mock]),
 ];
@@ -94,6 +111,7 @@ const REQUIRES: &[(&str, &[&str])] = &[
 /// Options that exclude others.
 const CONFLICTS: &[(&str, &[&str])] = &[
     ("algorithm", &["partition"]),
+    ("delete", &["metadata", "force"]),
     ("last", &["offsets", "count", "idle"]),
     (
         "exec",

@@ -60,9 +60,9 @@ fn topic_problem(name: &str) -> Option<&'static str> {
 pub(super) fn check_topic<'a>(name: &'a str, option: &str, mode: Mode) -> anyhow::Result<&'a str> {
     if name.starts_with('^') {
         return match mode {
-            Mode::Consume | Mode::Group => Ok(name),
+            Mode::Consume | Mode::Group | Mode::List => Ok(name),
             _ => Err(usage(format_args!(
-                "{option} {name}: {} takes names; patterns are for -C and -G",
+                "{option} {name}: {} takes a name; patterns are for -C, -G, -L and -Q",
                 mode.option()
             ))),
         };
@@ -120,46 +120,70 @@ pub(super) fn parse_header(header: &OsStr) -> Result<(Vec<u8>, Option<Vec<u8>>),
     Ok((name.to_vec(), value))
 }
 
-/// `TOPIC:PARTITION:TIME`, or all partitions as `TOPIC:*:TIME` or `TOPIC:TIME`; a time may hold colons, a topic can't.
+/// `TOPIC:PARTITION:TIME`, or all partitions as `TOPIC:*:TIME` or `TOPIC:TIME`.
+///
+/// A time may have colons, a topic can't; a pattern has them rarely, and ends at the first that makes sense.
 pub(super) fn parse_offset_query(text: &str, now_ms: i64) -> Result<OffsetQuery, String> {
     let bad = |reason: String| format!("-t {text}: {reason}");
-    let expected = || bad("-Q expects TOPIC:PARTITION:TIME".to_owned());
-    let (topic, rest) = text.split_once(':').ok_or_else(expected)?;
+    let is_pattern = text.starts_with('^');
+    let colons = text.match_indices(':').map(|(at, _)| at);
+    let colons: Vec<usize> = colons
+        .take(if is_pattern { usize::MAX } else { 1 })
+        .collect();
+    let mut first_reason = None;
+    for colon in colons {
+        let (topic, rest) = (&text[..colon], &text[colon + 1..]);
+        match parse_partition_and_time(topic, rest, now_ms) {
+            Ok((partition, time_ms)) => {
+                if let Some(problem) = topic_problem(topic).filter(|_| !is_pattern) {
+                    return Err(bad(problem.to_owned()));
+                }
+                return Ok(OffsetQuery {
+                    topic: topic.to_owned(),
+                    partition,
+                    time_ms,
+                });
+            }
+            Err(reason) => drop(first_reason.get_or_insert(reason)),
+        }
+    }
+    let expected = || format!("-Q expects TOPIC:TIME or TOPIC:PARTITION:TIME, as {text}:end");
+    Err(bad(first_reason.unwrap_or_else(expected)))
+}
+
+fn parse_partition_and_time(
+    topic: &str,
+    rest: &str,
+    now_ms: i64,
+) -> Result<(Option<i32>, i64), String> {
     let is_number = |part: &str| parse_whole::<i64>(part).is_ok();
     let (partition, time) = match rest.split_once(':') {
-        Some(("*", time)) => (None, time),
+        Some(("*" | "all", time)) => (None, time),
         Some((partition, time)) if is_number(partition) => (Some(partition), time),
         // Neither a partition nor a time that says which it is.
         None if is_number(rest) => {
-            return Err(bad(format!(
-                "-Q expects TOPIC:PARTITION:TIME; {topic}:*:{rest} asks all partitions"
-            )));
+            return Err(format!(
+                "is it a partition or a time? Say {topic}:{rest}:TIME, or {topic}:*:{rest} for all partitions"
+            ));
         }
         _ => (None, rest),
     };
     let partition = partition.map(parse_whole::<i32>).transpose();
-    let partition = partition.map_err(|e| bad(format!("partition: {e}")))?;
+    let partition = partition.map_err(|reason| format!("partition: {reason}"))?;
+    if partition.is_some_and(|partition| partition < 0) {
+        return Err(format!(
+            "there is no such partition; {topic}:*:{time} is all of them"
+        ));
+    }
     let time_ms = match time {
         "-1" | "end" | "latest" => -1,
         "-2" | "beginning" | "earliest" => -2,
-        time => parse_time(time, now_ms).map_err(bad)?,
+        time => parse_time(time, now_ms)?,
     };
     if time_ms < -2 {
-        return Err(bad(
-            "a time is not negative; -1 is the end, -2 the beginning".to_owned(),
-        ));
+        return Err("a time is not negative; -1 is the end, -2 the beginning".to_owned());
     }
-    if partition.is_some_and(|partition| partition < 0) {
-        return Err(expected());
-    }
-    if let Some(problem) = topic_problem(topic) {
-        return Err(bad(problem.to_owned()));
-    }
-    Ok(OffsetQuery {
-        topic: topic.to_owned(),
-        partition,
-        time_ms,
-    })
+    Ok((partition, time_ms))
 }
 
 #[cfg(test)]
@@ -178,14 +202,19 @@ mod tests {
         assert_eq!(query("t:*:beginning"), (t(), None, -2));
         assert_eq!(query("t:*:1500"), (t(), None, 1500));
         assert_eq!(query("t:now-2s"), (t(), None, 8000));
+        assert_eq!(query("t:all:end"), (t(), None, -1));
+        let pattern = |text: &str| (text.to_owned(), None, -1);
+        assert_eq!(query("^t.*:end"), pattern("^t.*"));
+        assert_eq!(query("^[[:alpha:]]+:*:end"), pattern("^[[:alpha:]]+"));
         let iso = "1970-01-01T00:00:02Z";
         assert_eq!(query(&format!("t:{iso}")), (t(), None, 2000));
         assert_eq!(query(&format!("t:7:{iso}")), (t(), Some(7), 2000));
         for (wrong, named) in [
-            ("t", "TOPIC:PARTITION:TIME"),
+            ("t", "TOPIC:TIME"),
             ("t:5", "t:*:5"),
             ("t:-1", "t:*:-1"),
-            ("t:-1:end", "TOPIC:PARTITION:TIME"),
+            ("t:-1:end", "t:*:end"),
+            ("^a:b", "not a time"),
             (":0:end", "empty"),
             ("a,b:0:end", "comma"),
             ("t:0:-7", "negative"),

@@ -143,6 +143,18 @@ impl Batch {
         format!("{} ({first} to {last}{more})", records(self.count))
     }
 
+    /// How to go on without the record that the command can't process.
+    pub(super) fn way_past(&self, group: &str) -> String {
+        match self.spans.iter().next() {
+            Some(((topic, partition), span)) if self.count == 1 => format!(
+                "; to skip it: printf '{topic}\\t{partition}\\t{}\\n' | kcat-lite --commit {}",
+                span.last + 1,
+                shell_word(group)
+            ),
+            _ => "; --batch 1 finds the record that fails".to_owned(),
+        }
+    }
+
     /// Sets the environment of `command`; positions that are too long for it go to a file.
     fn describe_to(&mut self, command: &mut Command) -> io::Result<()> {
         let mut topics: Vec<&str> = self.spans.keys().map(|(topic, _)| topic.as_str()).collect();
@@ -284,6 +296,16 @@ impl Running {
     }
 }
 
+/// The word that a shell reads as `text`.
+fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Batch, MAX_VARIABLE_BYTES};
@@ -319,6 +341,20 @@ mod tests {
             Some("t:0:6 t:1:9 t:2:3")
         );
         assert_eq!(variable(&command, "KAFKA_POSITIONS_FILE"), None);
+    }
+
+    #[test]
+    fn the_line_that_skips_a_record_is_named_where_the_record_is_known() {
+        let mut batch = Batch::new().expect("a spool");
+        let place = ("t".to_owned(), 3);
+        batch.add(&place, 17, 1).expect("added");
+        assert_eq!(
+            batch.way_past("the shop's"),
+            r"; to skip it: printf 't\t3\t18\n' | kcat-lite --commit 'the shop'\''s'"
+        );
+        assert!(batch.way_past("shop").ends_with("--commit shop"));
+        batch.add(&place, 18, 1).expect("added");
+        assert!(batch.way_past("shop").contains("--batch 1"));
     }
 
     #[test]

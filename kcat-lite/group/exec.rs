@@ -32,6 +32,7 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> anyhow::Res
     let mut run = BatchRunner {
         signals,
         exec,
+        group: &config.name,
         guard: ChildGuard::start().context("--exec: sh")?,
         encoding: Encoding::new(&config.output, false),
         queues: Vec::new(),
@@ -67,15 +68,17 @@ impl BatchQueue {
 
 /// A command exited with another code than 0.
 #[derive(Debug, thiserror::Error)]
-#[error("--exec: {status}; not committed: {batch}")]
+#[error("--exec: {status}; not committed: {batch}{hint}")]
 struct CommandFailed {
     status: ExitStatus,
     batch: String,
+    hint: String,
 }
 
 struct BatchRunner<'a> {
     signals: &'a Signals,
     exec: &'a Exec,
+    group: &'a str,
     guard: ChildGuard,
     encoding: Encoding,
     queues: Vec<(Option<TopicPartition>, BatchQueue)>,
@@ -184,8 +187,17 @@ impl BatchRunner<'_> {
             match ended {
                 Ended::Done => done.push(batch),
                 Ended::Failed(status) => {
+                    // It is no record's fault that there is no such command, or that it was killed.
+                    let hint = match status.code() {
+                        None | Some(126 | 127) => String::new(),
+                        Some(_) => batch.way_past(self.group),
+                    };
                     let batch = batch.describe();
-                    failed.get_or_insert(CommandFailed { status, batch });
+                    failed.get_or_insert(CommandFailed {
+                        status,
+                        batch,
+                        hint,
+                    });
                 }
             }
         }

@@ -405,7 +405,7 @@ fn only_one_key_is_shown_from_all_partitions_or_from_its_own() {
 
 #[test]
 fn options_of_other_tools_and_mistakes_are_answered_with_what_to_type() {
-    let typed: [(&[&str], &str); 42] = [
+    let typed: [(&[&str], &str); 48] = [
         (
             &["-C", "-t", "t", "--bootstrap-server", "h:1"],
             "-b HOST:PORT",
@@ -473,6 +473,12 @@ fn options_of_other_tools_and_mistakes_are_answered_with_what_to_type() {
         ),
         (&["-L", "-o", "json"], "-J"),
         (&["groups"], "klag"),
+        (&["--commit", ""], "--commit"),
+        (&["--reset-offsets", "-G", "g"], "--commit GROUP"),
+        (&["--commit", "g", "--tsv=topic,offset"], "partition"),
+        (&["--commit", "g", "-t", "t"], "-t"),
+        (&["--commit", "g", "--delete", "--force"], "--force"),
+        (&["-Q", "-t", "t:end", "--tsv=key"], "timestamp"),
         (&["help"], "--help"),
         (&["-C", "-t", "t", "-o", "json"], "-J"),
         (&["-C", "-t", "t", "-o", "now-2h"], "-o s@now-2h"),
@@ -482,7 +488,7 @@ fn options_of_other_tools_and_mistakes_are_answered_with_what_to_type() {
         ),
         (&["-C", "-t", "t", "-o", "oldest"], "-o beginning"),
         (&["consume", "orders"], "-C -t TOPIC"),
-        (&["-L", "-t", "^re"], "-C and -G"),
+        (&["-P", "-t", "^re"], "-C, -G, -L and -Q"),
         (&["-Q", "-t", "t:5"], "t:*:5"),
     ];
     for (args, hint) in typed {
@@ -534,12 +540,13 @@ fn headers_may_be_an_object_and_a_line_an_array_of_records() {
 
 #[test]
 fn with_e_every_mode_waits_for_the_cluster() {
-    let modes: [&[&str]; 5] = [
+    let modes: [&[&str]; 6] = [
         &["-P", "-t", "t"],
         &["-C", "-t", "t", "-e"],
         &["-G", "g", "t"],
         &["-L"],
         &["-Q", "-t", "t:0:end"],
+        &["--commit", "g"],
     ];
     for mode in modes {
         let waiting = cmd("kcat-lite")
@@ -549,6 +556,8 @@ fn with_e_every_mode_waits_for_the_cluster() {
         let mut waiting = waiting.start();
         if mode[0] == "-P" {
             waiting.write("a\n");
+        } else if mode[0] == "--commit" {
+            waiting.write("t\t0\t1\n").close_stdin();
         }
         waiting.stderr_until("no contact with 127.0.0.1:1 yet, trying on", super::SOON);
         assert!(waiting.runs(), "{mode:?}");

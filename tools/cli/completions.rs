@@ -114,13 +114,14 @@ impl Values {
                     "key,value",
                     "value",
                     "topic,key,value",
+                    "topic,partition,offset",
                 ]));
             }
             "states" => return Some(Values::Words(&STATES)),
             "algorithm" => return Some(Values::Algorithms),
             "properties" => return Some(Values::Properties),
             "topic" | "topics" | "more_topics" | "exclude_topic" => (true, false),
-            "group" | "groups" | "exclude_group" => (false, true),
+            "group" | "groups" | "commit" | "exclude_group" => (false, true),
             "exclude" => (true, true),
             // Of kcat-lite, whose -G takes topics.
             "operands" => (typed.iter().any(|word| is_group(word)), false),

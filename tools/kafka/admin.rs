@@ -1,5 +1,7 @@
 //! What changes a cluster: topics that are made, and positions that are committed for a group by somebody else.
 
+pub mod positions;
+
 use std::ops::RangeInclusive;
 use std::time::Instant;
 

@@ -18,6 +18,7 @@ pub(crate) mod topics;
 pub use leader_probe::LeaderProbe;
 pub use offset_range::Start;
 pub use simple_consumer::SimpleConsumer;
+pub use topics::TopicPatterns;
 
 use super::Options;
 use super::batch::BatchError;

@@ -59,7 +59,7 @@ pub(crate) fn resolve(
             wanted.push(name.clone());
         }
     }
-    let patterns = Patterns::new(names)?;
+    let patterns = TopicPatterns::new(names)?;
     if !patterns.is_empty() {
         let all = cluster::metadata::metadata_over(wire, Topics::All, interrupted)?;
         for topic in all.topics {
@@ -122,11 +122,13 @@ fn metadata_of(
 }
 
 /// The `^regex` among the names: POSIX extended, as in librdkafka.
-struct Patterns(Vec<libc::regex_t>);
+pub struct TopicPatterns(Vec<libc::regex_t>);
 
-impl Patterns {
-    fn new(names: &[String]) -> Result<Patterns, ConsumeError> {
-        let mut patterns = Patterns(Vec::new());
+impl TopicPatterns {
+    /// # Errors
+    /// One is no regular expression.
+    pub fn new(names: &[String]) -> Result<TopicPatterns, ConsumeError> {
+        let mut patterns = TopicPatterns(Vec::new());
         for name in names.iter().filter(|name| name.starts_with('^')) {
             let bad = || ConsumeError::BadPattern(name.clone());
             let text = std::ffi::CString::new(name.as_str()).map_err(|_| bad())?;
@@ -147,7 +149,8 @@ impl Patterns {
         self.0.is_empty()
     }
 
-    fn matches(&self, topic: &str) -> bool {
+    /// Whether one of them matches.
+    pub fn matches(&self, topic: &str) -> bool {
         let Ok(text) = std::ffi::CString::new(topic) else {
             return false;
         };
@@ -158,7 +161,7 @@ impl Patterns {
     }
 }
 
-impl Drop for Patterns {
+impl Drop for TopicPatterns {
     fn drop(&mut self) {
         for regex in &mut self.0 {
             // SAFETY: compiled by `new`, and not used after this.
