@@ -35,6 +35,15 @@ fn at_eighty_columns_a_row_is_a_line() {
         "{text} {}",
         rows.count()
     );
+    let ages = cmd("koldest")
+        .args(["-b", &kafka.bootstrap(), "-m", "20", "-o", "table"])
+        .args([&topic, &kafka.topic_of("short", &["x"])])
+        .env("COLUMNS", "80");
+    for more in [&[][..], &["--by", "topic"], &["--need", "7d"]] {
+        let ages = ages.clone().args(more).run().succeeds();
+        let is_wide = |line: &str| line.chars().count() > 80;
+        assert!(!ages.text().lines().any(is_wide), "{}", ages.text());
+    }
     let wide = table(&["--wide"]);
     assert!(
         wide.lines().next().unwrap().starts_with("GROUP") && wide.lines().count() == 4,

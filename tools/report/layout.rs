@@ -1,9 +1,10 @@
 //! The layout of a table that fits a terminal: a row is one line.
 //!
 //! In this order, until it fits: columns with the same text in all rows go into
-//! the heading, the widest first; gaps shrink; long texts are cut, then titles;
-//! then the bar is left out, and at last columns of text, which the heading
-//! lists.
+//! the heading, the widest first; gaps shrink; long texts are cut; times are
+//! left out, which other columns have as ages; titles are cut; then the bar is
+//! left out, columns of text, and at last columns of numbers. The heading lists
+//! what is left out.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -62,7 +63,9 @@ const MIN_TEXT_WIDTHS: [usize; 2] = [12, 6];
 /// Titles of numbers are cut to at least this.
 const MIN_TITLE_WIDTH: usize = 3;
 /// The first columns, which identify the row, are never left out.
-const KEPT_COLUMNS: usize = 3;
+const KEPT_COLUMNS: usize = 2;
+/// Numbers as wide as this are times.
+const TIME_WIDTH: usize = 20;
 
 impl TableLayout {
     /// Without a limit.
@@ -87,14 +90,19 @@ impl TableLayout {
             layout.gap = " ";
         }
         layout.cut_texts(limit, MIN_TEXT_WIDTHS[0]);
+        let mut removed = Vec::new();
+        let is_time = |column: &TableColumn| column.cell_width >= TIME_WIDTH;
+        layout.remove(limit, &mut removed, |column| {
+            column.kind == ColumnKind::Number && is_time(column)
+        });
         layout.cut_titles(limit);
-        if layout.excess(limit) > 0 {
-            layout
-                .columns
-                .retain(|column| column.kind != ColumnKind::Bar);
-        }
+        layout.remove(limit, &mut removed, |column| column.kind == ColumnKind::Bar);
         layout.cut_texts(limit, MIN_TEXT_WIDTHS[1]);
-        let removed = layout.remove_texts(limit);
+        layout.remove(limit, &mut removed, |column| {
+            column.kind == ColumnKind::Text
+        });
+        layout.remove(limit, &mut removed, |_| true);
+        removed.retain(|title| !title.is_empty());
         if !removed.is_empty() {
             heading.push(format!("--wide also shows: {}", removed.join(" ")));
         }
@@ -162,18 +170,22 @@ impl TableLayout {
         }
     }
 
-    fn remove_texts(&mut self, limit: usize) -> Vec<String> {
-        let mut removed = Vec::new();
+    /// Removes columns of this sort from the right until the table fits.
+    fn remove(
+        &mut self,
+        limit: usize,
+        removed: &mut Vec<String>,
+        is_removable: impl Fn(&TableColumn) -> bool,
+    ) {
         while self.excess(limit) > 0 {
             // The last column has the notes: why something is unknown.
             let last = self.columns.len().saturating_sub(1);
-            let found = (KEPT_COLUMNS..last)
-                .rev()
-                .find(|&at| self.columns[at].kind == ColumnKind::Text);
-            let Some(at) = found else { break };
+            let mut places = (KEPT_COLUMNS..last).rev();
+            let Some(at) = places.find(|&at| is_removable(&self.columns[at])) else {
+                break;
+            };
             removed.insert(0, self.columns.remove(at).title);
         }
-        removed
     }
 
     /// The lines of the table, its titles first.
@@ -309,6 +321,28 @@ mod tests {
         assert_eq!(
             lines(columns, 26),
             ["GROUP: a-group-with-a-lon\u{2026}", "LAG", "  5"]
+        );
+    }
+
+    #[test]
+    fn times_are_left_out_before_titles_are_cut() {
+        let times = ["2026-11-30T03:14:49.117Z", "2026-11-30T03:14:49.198Z"];
+        let columns = vec![
+            column("TOPIC", ColumnKind::Text, &["orders", "stock"]),
+            column("PARTITION", ColumnKind::Number, &["0", "1"]),
+            column("OLDEST_OFFSET", ColumnKind::Number, &["0", "1"]),
+            column("OLDEST_TIME", ColumnKind::Number, &times),
+            column("AGE", ColumnKind::Number, &["2s", "3s"]),
+            column("NOTE", ColumnKind::Text, &["", "young"]),
+        ];
+        assert_eq!(
+            lines(columns, 60),
+            [
+                "--wide also shows: OLDEST_TIME",
+                "TOPIC  PARTITION OLDEST_OFFSET AGE NOTE",
+                "orders         0             0  2s",
+                "stock          1             1  3s young",
+            ]
         );
     }
 
