@@ -230,6 +230,24 @@ fn the_exporters_web_configuration_file_gives_tls_and_users() {
     // A new certificate is taken without a restart.
     certificate(&folder);
     assert!(over_tls(&exporter.address, &authority, "").is_ok());
+    // A file that is broken, emptied, or has lost its users opens no door.
+    let mut exporter = exporter;
+    for (text, said) in [
+        ("basic_auth_users: [", "it is no YAML"),
+        ("", "tls_server_config is not in it any more"),
+        (tls, "basic_auth_users is not in it any more"),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        for _ in 0..2 {
+            let answer = over_tls(&exporter.address, &authority, "").unwrap();
+            assert!(answer.head.starts_with("http/1.1 401"), "{}", answer.head);
+        }
+        let log = exporter
+            .running
+            .stderr_until("what was read before stays in force\n", SOON);
+        let log = String::from_utf8(log).unwrap();
+        assert!(log.contains(said), "{text}: {log}");
+    }
     cmd("klag")
         .args([
             "-b",

@@ -78,7 +78,13 @@ impl AccessControl {
             .iter()
             .any(|(path, known)| stamp(path) != *known);
         if let Some(path) = self.path.as_deref().filter(|_| is_changed) {
-            match load(path) {
+            let loaded = load(path).and_then(|(web, stamps)| {
+                let taken_away = current.web.lost_in(&web);
+                taken_away.map_or(Ok((web, stamps)), |what| {
+                    Err(WebConfigError::Wrong(path.display().to_string(), what))
+                })
+            });
+            match loaded {
                 Ok((web, stamps)) => {
                     *current = Current {
                         web: Arc::new(web),
@@ -138,6 +144,20 @@ impl LoadedConfig {
             users: Vec::new(),
             verified: Mutex::default(),
         }
+    }
+
+    /// What of the protection `other` has not: a file that is being written, or was emptied, must not open the doors.
+    fn lost_in(&self, other: &LoadedConfig) -> Option<String> {
+        let lost = if self.acceptor.is_some() && other.acceptor.is_none() {
+            "tls_server_config"
+        } else if !self.users.is_empty() && other.users.is_empty() {
+            "basic_auth_users"
+        } else {
+            return None;
+        };
+        Some(format!(
+            "{lost} is not in it any more, which takes a restart"
+        ))
     }
 }
 
