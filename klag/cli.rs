@@ -2,7 +2,6 @@
 // Doc comments of options are their help text, where brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
@@ -11,7 +10,7 @@ use tools::cli::listen::ListenArgs;
 use tools::cli::names::Name;
 use tools::cli::report::ReportArgs;
 use tools::cli::watch::WatchArgs;
-use tools::units::{parse_duration, parse_whole};
+use tools::units::{parse_positive_duration, parse_whole};
 
 use crate::limits::{LimitArg, messages_limit, time_limit};
 use crate::metrics::{self, Granularity, Names};
@@ -51,15 +50,6 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) watch: WatchArgs,
-
-    /// Write the report to this file, and replace it atomically
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Report",
-        conflicts_with = "watch"
-    )]
-    pub(crate) write: Option<PathBuf>,
 
     /// Cluster name: a column, and in metrics the label cluster_name
     #[arg(long, value_name = "NAME", help_heading = "Report")]
@@ -105,7 +95,7 @@ pub(crate) struct SelectArgs {
     /// Leave out topics in which a group has no member and has not committed for this long
     ///
     /// Reads __consumer_offsets, where the times of commits are.
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_positive_duration)]
     pub(crate) active: Option<Duration>,
 
     /// Allow names, patterns, states and limits that match nothing
@@ -121,7 +111,7 @@ pub(crate) struct SelectArgs {
     /// Measure produce and consume rates over TIME
     ///
     /// Without TIME: the produce rate of the last hour, without waiting.
-    #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = parse_duration, conflicts_with_all = ["listen", "web_config"])]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = parse_positive_duration, conflicts_with_all = ["listen", "web_config"])]
     #[expect(
         clippy::option_option,
         reason = "how clap has an option whose value may be left out"
@@ -146,7 +136,7 @@ pub(crate) struct RowArgs {
     pub(crate) sort: Sort,
 
     /// Print only the first N rows in that order
-    #[arg(long, value_name = "N", value_parser = parse_whole::<usize>, allow_negative_numbers = true, conflicts_with_all = ["listen", "web_config"])]
+    #[arg(long, value_name = "N", value_parser = positive_count, allow_negative_numbers = true, conflicts_with_all = ["listen", "web_config"])]
     pub(crate) top: Option<usize>,
 }
 
@@ -210,6 +200,13 @@ const STATES: [&str; 8] = [
     "notready",
     "dead",
 ];
+
+fn positive_count(text: &str) -> Result<usize, String> {
+    match parse_whole(text)? {
+        0 => Err("a number above 0 is expected".to_owned()),
+        count => Ok(count),
+    }
+}
 
 fn parse_state(text: &str) -> Result<String, String> {
     let state = text.trim().to_lowercase();

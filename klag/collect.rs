@@ -12,7 +12,7 @@ mod selection;
 mod sizes;
 mod times;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -250,6 +250,7 @@ pub(crate) fn collect(
         &mut budget,
     )?;
     let (taken_ms, taken) = (now_ms(), Instant::now());
+    failures.extend(unanswered_logs(&logs, &group_partitions));
     let mut sizes = Sizes::default();
     if scope.wants_all_logs {
         logs.ask_oldest(&mut wire, &metadata, &mut budget)?;
@@ -296,6 +297,34 @@ pub(crate) fn collect(
         sizes,
         failures,
     })
+}
+
+/// Partitions that no group reads and whose leader did not answer, by its reason; the others have rows that say so.
+fn unanswered_logs(logs: &Logs, group_partitions: &[GroupPartition]) -> Vec<Failure> {
+    let read: HashSet<(&str, i32)> = group_partitions
+        .iter()
+        .map(|one| (&*one.topic, one.partition))
+        .collect();
+    let mut by_reason: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    for (topic, partition, error) in logs.unanswered() {
+        if !read.contains(&(topic, partition)) {
+            let first = || (0, format!("{topic} [{partition}]"));
+            by_reason.entry(error.to_string()).or_insert_with(first).0 += 1;
+        }
+    }
+    let by_reason = by_reason.into_iter();
+    let failure = |(reason, (count, first))| {
+        QueryKind::Offsets.failed(format!("{}: {reason}", and_more(first, count)))
+    };
+    by_reason.map(failure).collect()
+}
+
+/// The first of so many, in words.
+pub(crate) fn and_more(first: String, count: usize) -> String {
+    match count {
+        1 => first,
+        count => format!("{first} and {} more", count - 1),
+    }
 }
 
 /// Groups that are chosen choose the topics of which metrics are exported: those that they read.

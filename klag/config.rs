@@ -1,10 +1,9 @@
 //! The command line as the rest of the program wants it: checked and complete.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tools::cli::names::{Name, Selection};
 use tools::cli::watch::WatchArgs;
 use tools::kafka::Options;
@@ -15,7 +14,7 @@ use crate::cli::{Cli, LimitArgs, MetricsArgs, Unknown};
 use crate::collect::Scope;
 use crate::lag::ReaderIsolation;
 use crate::limits::{Limit, Limits, UnknownRule};
-use crate::metrics::{self, Detail, Names};
+use crate::metrics::{self, Detail, Granularity, Names};
 use crate::row::{RowLayout, SumBy};
 use crate::totals::Sort;
 
@@ -35,7 +34,6 @@ pub(crate) struct Config {
     /// The columns that are shown; none is all.
     pub(crate) columns: Vec<String>,
     pub(crate) watch: WatchArgs,
-    pub(crate) write: Option<PathBuf>,
     pub(crate) listen: Option<Settings>,
     pub(crate) metrics: metrics::Settings,
     /// How far apart two looks for a rate are.
@@ -75,6 +73,14 @@ impl Config {
             "--watch shows what changed from look to look; --rate is for one report"
         );
         let scope = scope(cli, &limits, &options, wants_metrics);
+        for (what, selection) in [("group", &scope.groups), ("topic", &scope.topics)] {
+            if let [name, ..] = selection.contradictions()[..] {
+                ensure!(
+                    scope.allow_empty,
+                    "{what} {name} is asked for, and left out by --exclude or --exclude-{what}"
+                );
+            }
+        }
         let layout = RowLayout {
             cluster: cli.cluster.clone(),
             by: cli.order.by,
@@ -97,7 +103,6 @@ impl Config {
             limits,
             style,
             watch: cli.watch.clone(),
-            write: cli.write.clone(),
             listen: cli.listen.settings(2 * cli.connection.timeout)?,
             metrics,
             rate: cli.select.rate.flatten(),
@@ -108,10 +113,10 @@ impl Config {
 impl LimitArgs {
     fn limits(&self) -> Result<Limits> {
         let limits = Limits {
-            lag: Limit::of_messages(&self.max_lag)?,
-            time: Limit::of_time(&self.max_time)?,
-            lost: Limit::of_messages(&self.max_lost)?,
-            stale: Limit::of_time(&self.max_stale)?,
+            lag: Limit::of_messages(&self.max_lag).context("--max-lag")?,
+            time: Limit::of_time(&self.max_time).context("--max-time")?,
+            lost: Limit::of_messages(&self.max_lost).context("--max-lost")?,
+            stale: Limit::of_time(&self.max_stale).context("--max-stale")?,
             unknown: match self.unknown {
                 None => UnknownRule::Usual,
                 Some(Unknown::Fail) => UnknownRule::Fail,
@@ -184,6 +189,17 @@ impl MetricsArgs {
             self.metric_names == Names::Klag || by.is_none(),
             "--metric-names kafka_exporter has its own labels: --by is for klag's"
         );
+        let is_finer = match by {
+            Some(SumBy::Group) => self
+                .granularity
+                .is_some_and(|one| one != Granularity::Group),
+            Some(SumBy::Topic) => self.granularity == Some(Granularity::Group),
+            Some(SumBy::Member) | None => false,
+        };
+        ensure!(
+            !is_finer,
+            "--by group has only sums of groups, and --by topic only those of topics: another --granularity is for metrics without it"
+        );
         let families: BTreeSet<String> = self.metrics.iter().cloned().collect();
         Ok(metrics::Settings {
             cluster: cluster.map(str::to_owned),
@@ -231,6 +247,7 @@ mod tests {
             ("--max-time 5", "unit"),
             ("--max-lag @/nowhere", "/nowhere"),
             ("--max-lag @/dev/null", "no limit"),
+            ("--max-lag 5 --max-lag 7", "--max-lag"),
             ("--unknown fail", "--max-lag"),
             ("--unknown pass", "--max-lag"),
             ("--state Stabel", "Stabel"),
@@ -239,6 +256,20 @@ mod tests {
             ("--by partition", "partition"),
             ("--top x", "whole number"),
             ("--top -1", "--top"),
+            ("--top 0", "--top"),
+            ("--rate 0s", "--rate"),
+            ("--active 0d", "--active"),
+            ("--max-time 0s", "--max-time"),
+            ("--max-stale 0ms", "--max-stale"),
+            ("--watch 0s", "--watch"),
+            ("-m 0", "--timeout"),
+            ("-g shop --exclude-group shop", "shop is asked for"),
+            ("-t orders --exclude ^ord", "orders is asked for"),
+            (
+                "-o prometheus --by group --granularity partition",
+                "--by group",
+            ),
+            ("-o prometheus --by topic --granularity group", "--by topic"),
             ("--rate 10", "unit"),
             ("--listen host", "host"),
             ("--listen :99999", "99999"),

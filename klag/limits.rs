@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use tools::cli::names::Name;
-use tools::units::{format_duration_ms, parse_duration, parse_whole};
+use tools::units::{format_duration_ms, parse_positive_duration, parse_whole};
 
 use crate::lag::LagNote;
 use crate::row::{Row, SumBy};
@@ -37,11 +37,13 @@ fn parse_limit(text: &str, number: fn(&str) -> Result<i64, String>) -> Result<Li
 }
 
 fn parse_messages(text: &str) -> Result<i64, String> {
-    parse_whole::<u32>(text).map(i64::from)
+    let limit = parse_whole::<u64>(text)?;
+    i64::try_from(limit).map_err(|_| format!("{text} is too large"))
 }
 
+/// 0 is refused: that a group has read everything is `--max-lag 0`.
 fn parse_time(text: &str) -> Result<i64, String> {
-    parse_duration(text).map(|limit| limit.as_millis() as i64)
+    parse_positive_duration(text).map(|limit| limit.as_millis() as i64)
 }
 
 /// One kind of limit: lines for some groups and topics, and a number for all others.
@@ -77,7 +79,10 @@ impl Limit {
         let mut limit = Limit::default();
         for typed in typed {
             match typed {
-                LimitArg::Number(number) => limit.others = Some(*number),
+                LimitArg::Number(number) => ensure!(
+                    limit.others.replace(*number).is_none(),
+                    "a limit is given twice without a file: which one counts?"
+                ),
                 LimitArg::File(path) => limit.read(path, number)?,
             }
         }
@@ -91,7 +96,15 @@ impl Limit {
         for (index, line) in text.lines().enumerate() {
             let location = format!("{}, line {}", path.display(), index + 1);
             let line = LimitLine::parse(line, &location, number).context(location)?;
-            self.lines.extend(line);
+            let Some(line) = line else { continue };
+            if let Some(first) = self.lines.iter().find(|first| first.covers(&line)) {
+                bail!(
+                    "{}: it never counts, because {} is about the same and comes first",
+                    line.location,
+                    first.location
+                );
+            }
+            self.lines.push(line);
         }
         ensure!(
             self.lines.len() > before,
@@ -134,6 +147,17 @@ impl LimitLine {
     /// Whether it is about this group's part of this topic.
     pub(crate) fn matches(&self, group: &str, topic: &str) -> bool {
         self.matches_group(group) && self.matches_topic(topic)
+    }
+
+    /// Whether it is about all that `other` is about, as far as the two tell.
+    fn covers(&self, other: &LimitLine) -> bool {
+        let covers = |own: &Option<Name>, other: &Option<Name>| match (own, other) {
+            (None, _) => true,
+            (Some(own), Some(Name::Plain(name))) => own.fits(name),
+            (Some(own), Some(pattern)) => own.to_string() == pattern.to_string(),
+            (Some(_), None) => false,
+        };
+        covers(&self.group, &other.group) && covers(&self.topic, &other.topic)
     }
 
     /// Whether it is about this group.
@@ -308,6 +332,18 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_never_counts_is_known() {
+        let covers = |first: &str, second: &str| {
+            let both = lines(&format!("{first} 1\n{second} 2")).unwrap();
+            both[0].covers(&both[1])
+        };
+        assert!(covers("* *", "shop orders") && covers("^sh ^o", "shop orders"));
+        assert!(covers("shop *", "shop ^o") && covers("^sh *", "^sh ^o"));
+        assert!(!covers("shop orders", "* *") && !covers("^sh *", "^shop *"));
+        assert!(!covers("* stock", "shop orders"));
+    }
+
+    #[test]
     fn a_line_that_is_none_is_refused() {
         for text in ["a b", "a b c", "a b 1 2", "a ^( 1", "a b -1", "a b 1x"] {
             assert!(lines(text).is_err(), "{text}");
@@ -327,7 +363,7 @@ mod tests {
         for text in ["", "-1", "1.5", "1x", "@"] {
             assert!(messages_limit(text).is_err(), "{text}");
         }
-        assert!(time_limit("5").is_err());
+        assert!(time_limit("5").is_err() && time_limit("0s").is_err());
     }
 
     #[test]

@@ -11,14 +11,15 @@ mod family;
 mod kafka_exporter;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::fmt::Display;
+use std::time::Instant;
 
 use crate::collect::{QueryKind, Snapshot};
 use crate::lag::LagNote;
 use crate::row::Row;
 
 pub(crate) use detail::{Detail, Granularity};
-use detail::{Fold, Key, Labels, folded};
+use detail::{Fold, Key, Labels, folded, offsets};
 use exposition::Exposition;
 pub(crate) use family::{Family, known_name};
 
@@ -50,8 +51,13 @@ impl Settings {
     }
 }
 
-/// Writes everything that `snapshot` has; `took` is how long it was looked for.
-pub(crate) fn write(snapshot: &Snapshot, settings: &Settings, took: Duration, text: &mut Vec<u8>) {
+/// Writes everything that `snapshot` has, which was begun at `started`.
+pub(crate) fn write(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    started: Instant,
+    text: &mut Vec<u8>,
+) {
     let mut out = settings.exposition(text);
     match settings.names {
         Names::Klag => {
@@ -72,50 +78,58 @@ pub(crate) fn write(snapshot: &Snapshot, settings: &Settings, took: Duration, te
     }
     out.family(family::UNMATCHED);
     out.sample(&[], snapshot.unmatched());
-    write_duration(&mut out, took);
+    write_duration(&mut out, started);
 }
 
 /// What an exporter says when nobody answers at all.
-pub(crate) fn write_failure(settings: &Settings, took: Duration, text: &mut Vec<u8>) {
+pub(crate) fn write_failure(settings: &Settings, started: Instant, text: &mut Vec<u8>) {
     let mut out = settings.exposition(text);
     out.family(family::SUCCESS);
     for (_, name) in QueryKind::NAMES {
         out.sample(&[("part", name)], 0);
     }
-    write_duration(&mut out, took);
+    write_duration(&mut out, started);
 }
 
-fn write_duration(out: &mut Exposition<'_>, took: Duration) {
+fn write_duration(out: &mut Exposition<'_>, started: Instant) {
     out.family(family::DURATION);
-    out.sample(&[], took.as_secs_f64());
+    out.sample(&[], started.elapsed().as_secs_f64());
 }
 
 fn write_rows(out: &mut Exposition<'_>, rows: &[Row], detail: Detail) {
-    type Number = fn(&Row) -> Option<i64>;
-    let families: [(Family, Labels, Number); 4] = [
-        (family::LAG, detail.lag, |row| row.lag.lag),
-        (family::OFFSET, detail.rest, |row| row.committed),
-        (family::LOST, detail.rest, |row| row.lag.lost),
-        (family::BLOCKED, detail.rest, |row| row.lag.blocked),
-    ];
-    for (family, labels, number) in families {
-        if !out.family(family) {
-            continue;
-        }
-        for (key, number) in folded(rows, labels, Fold::Sum, number) {
-            key.with("group", &[], |labels| out.sample(labels, number));
-        }
-    }
-    write_ages(out, family::LAG_SECONDS, "group", rows, detail.lag);
+    let sum = |labels, number: fn(&Row) -> Option<i64>| folded(rows, labels, Fold::Sum, number);
+    let lags = sum(detail.lag, |row| row.lag.lag);
+    let lost = sum(detail.rest, |row| row.lag.lost);
+    let blocked = sum(detail.rest, |row| row.lag.blocked);
+    put(out, family::LAG, GROUP, lags);
+    put(out, family::OFFSET, GROUP, offsets(rows, detail.rest));
+    put(out, family::LOST, GROUP, lost);
+    put(out, family::BLOCKED, GROUP, blocked);
+    put(out, family::LAG_SECONDS, GROUP, ages(rows, detail.lag));
 }
 
-fn write_ages(out: &mut Exposition<'_>, family: Family, group: &str, rows: &[Row], labels: Labels) {
+/// What a group is called in labels.
+const GROUP: &str = "group";
+
+/// Writes a family of numbers of groups.
+fn put<'a, N: Display>(
+    out: &mut Exposition<'_>,
+    family: Family,
+    group: &str,
+    numbers: impl IntoIterator<Item = (Key<'a>, N)>,
+) {
     if !out.family(family) {
         return;
     }
-    for (key, age_ms) in folded(rows, labels, Fold::Max, |row| row.lag.time_lag_ms) {
-        key.with(group, &[], |labels| out.sample(labels, seconds(age_ms)));
+    for (key, number) in numbers {
+        key.with(group, &[], |labels| out.sample(labels, &number));
     }
+}
+
+/// The largest time lags, in seconds.
+fn ages(rows: &[Row], labels: Labels) -> impl Iterator<Item = (Key<'_>, f64)> {
+    let ages = folded(rows, labels, Fold::Max, |row| row.lag.time_lag_ms);
+    ages.into_iter().map(|(key, age_ms)| (key, seconds(age_ms)))
 }
 
 /// A word for why a number is not known: the same one at every look, or it would be a new series each time.
@@ -143,26 +157,22 @@ fn write_unknown(out: &mut Exposition<'_>, rows: &[Row], labels: Labels) {
     out.family(family::UNKNOWN);
     for ((key, reason), count) in &reasons {
         let more = [("reason", reason.as_str())];
-        key.with("group", &more, |labels| out.sample(labels, *count));
+        key.with(GROUP, &more, |labels| out.sample(labels, *count));
     }
     let labels = Labels {
         partition: false,
         ..labels
     };
-    out.family(family::PARTITIONS_UNKNOWN);
     let of_partition = |row: &Row| row.partition.map(|_| i64::from(row.lag.lag.is_none()));
-    for (key, count) in folded(rows, labels, Fold::Sum, of_partition) {
-        key.with("group", &[], |labels| out.sample(labels, count));
-    }
-    out.family(family::UNCOMMITTED);
+    let unknown = folded(rows, labels, Fold::Sum, of_partition);
+    put(out, family::PARTITIONS_UNKNOWN, GROUP, unknown);
     let never = |row: &Row| {
         let mut notes = row.lag.notes.iter();
         let is_never = notes.any(|note| matches!(note, LagNote::NeverCommitted { .. }));
         (is_never && row.lag.lag.is_none()).then_some(1)
     };
-    for (key, count) in folded(rows, labels, Fold::Sum, never) {
-        key.with("group", &[], |labels| out.sample(labels, count));
-    }
+    let uncommitted = folded(rows, labels, Fold::Sum, never);
+    put(out, family::UNCOMMITTED, GROUP, uncommitted);
 }
 
 /// The largest and the sum of a group's rows; what is unknown is in neither.
@@ -186,12 +196,9 @@ fn write_sums(out: &mut Exposition<'_>, rows: &[Row], labels: Labels) {
         families.insert(1, (family::TOPIC_SUM_LAG, by_topic, Fold::Sum));
     }
     for (family, labels, fold) in families {
-        out.family(family);
-        for (key, number) in folded(rows, labels, fold, lag) {
-            key.with("group", &[], |labels| out.sample(labels, number));
-        }
+        put(out, family, GROUP, folded(rows, labels, fold, lag));
     }
-    write_ages(out, family::MAX_LAG_SECONDS, "group", rows, by_group);
+    put(out, family::MAX_LAG_SECONDS, GROUP, ages(rows, by_group));
 }
 
 fn write_groups(out: &mut Exposition<'_>, snapshot: &Snapshot) {
@@ -201,11 +208,7 @@ fn write_groups(out: &mut Exposition<'_>, snapshot: &Snapshot) {
             out.sample(&[("group", &group.name), ("state", state)], 1);
         }
     }
-    out.family(family::MEMBERS);
-    for group in &snapshot.groups {
-        let members = group.members.map(|members| members as i64);
-        out.known_sample(&[("group", &group.name)], members);
-    }
+    write_members(out, family::MEMBERS, GROUP, snapshot);
     out.family(family::INFO);
     for group in &snapshot.groups {
         let Some(kind) = &group.kind else { continue };
@@ -216,6 +219,13 @@ fn write_groups(out: &mut Exposition<'_>, snapshot: &Snapshot) {
             ("coordinator", &coordinator),
         ];
         out.sample(&labels, 1);
+    }
+}
+
+fn write_members(out: &mut Exposition<'_>, family: Family, group: &str, snapshot: &Snapshot) {
+    out.family(family);
+    for one in &snapshot.groups {
+        out.known_sample(&[(group, &one.name)], one.members);
     }
 }
 

@@ -24,11 +24,11 @@ const VALUES: &[(&str, &str)] = &[
 ];
 
 const SHOWN: &[Shown] = &[
-    ("groups", "*", "rows_are_selected_and_ordered"),
-    ("topics", "*", "rows_are_selected_and_ordered"),
-    ("exclude", "*", "rows_are_selected_and_ordered"),
-    ("exclude_group", "*", "rows_are_selected_and_ordered"),
-    ("exclude_topic", "*", "rows_are_selected_and_ordered"),
+    (
+        "groups topics exclude exclude_group exclude_topic",
+        "*",
+        "rows_are_selected_and_ordered",
+    ),
     ("active", "*", "topics_that_a_group_has_left_are_left_out"),
     (
         "states",
@@ -48,32 +48,12 @@ const SHOWN: &[Shown] = &[
     ),
     ("by", "*", "rows_are_summed"),
     (
-        "sort",
+        "sort top",
         "report table json html check write watch rate by",
         "rows_are_selected_and_ordered",
     ),
     (
-        "top",
-        "report table json html check write watch rate by",
-        "rows_are_selected_and_ordered",
-    ),
-    (
-        "max_lag",
-        "report table json html check write watch rate by",
-        "a_check_is_silent_within_its_limits_and_names_what_exceeds_them",
-    ),
-    (
-        "max_time",
-        "report table json html check write watch rate by",
-        "a_check_is_silent_within_its_limits_and_names_what_exceeds_them",
-    ),
-    (
-        "max_lost",
-        "report table json html check write watch rate by",
-        "a_check_is_silent_within_its_limits_and_names_what_exceeds_them",
-    ),
-    (
-        "max_stale",
+        "max_lag max_time max_lost max_stale",
         "report table json html check write watch rate by",
         "a_check_is_silent_within_its_limits_and_names_what_exceeds_them",
     ),
@@ -82,9 +62,11 @@ const SHOWN: &[Shown] = &[
         "check",
         "the_unknown_trips_a_limit_unless_it_is_let_pass",
     ),
-    ("output", "*", "every_format_has_the_same_columns"),
-    ("json", "*", "every_format_has_the_same_columns"),
-    ("header", "*", "every_format_has_the_same_columns"),
+    (
+        "output json header cluster",
+        "*",
+        "every_format_has_the_same_columns",
+    ),
     (
         "columns",
         "report table json html check write watch rate by",
@@ -105,7 +87,6 @@ const SHOWN: &[Shown] = &[
         "report table json html prometheus check rate by",
         "a_file_is_replaced_as_a_whole",
     ),
-    ("cluster", "*", "every_format_has_the_same_columns"),
     ("listen", "report by", "a_scrape_is_what_there_is_now"),
     (
         "web_config",
@@ -118,12 +99,7 @@ const SHOWN: &[Shown] = &[
         "granularity_and_by_say_what_is_told_apart",
     ),
     (
-        "metrics",
-        "prometheus listen",
-        "chosen_groups_choose_the_topics_that_are_exported",
-    ),
-    (
-        "metric_names",
+        "metrics metric_names",
         "prometheus listen",
         "chosen_groups_choose_the_topics_that_are_exported",
     ),

@@ -9,14 +9,14 @@ use anyhow::Result;
 use rustix::event::PollFlags;
 use tools::cli::report::chosen;
 use tools::cli::signals::Signals;
-use tools::cli::stdout::Out;
-use tools::cli::{Exit, file, message, watch};
+use tools::cli::target::{Target, report_once};
+use tools::cli::{Exit, messages, watch};
 use tools::kafka::client::ContactError;
 use tools::kafka::{Client, Role};
 use tools::report::{Format, Report, Style};
 use tools::serve::Problem;
 
-use crate::collect::{CollectState, Completeness, Snapshot, collect, now_ms};
+use crate::collect::{CollectState, Completeness, Snapshot, and_more, collect, now_ms};
 use crate::config::Config;
 use crate::lag::LagNote;
 use crate::rates::{Rates, Sample, Status, produce_rates, rates};
@@ -30,71 +30,34 @@ const REASONS: usize = 10;
 
 /// Reports once, or again and again with `--watch`.
 pub(crate) fn run(config: &Config, signals: &Signals) -> Result<Exit> {
-    let client = Client::new(&config.options, Role::Consumer)?;
     let mut known = CollectState::default();
-    let mut look = || look(&client, config, &mut known, signals);
-    if config.watch.watch.is_some() {
-        return watch::show(&config.watch, config.style, signals, || {
-            let (rows, exit) = choose(look()?, config);
+    if let Some(every) = config.watch.watch {
+        let client = Client::new(&config.options, Role::Consumer)?;
+        return watch::repeat(every, config.style, signals, || {
+            let snapshot = look(&client, config, &mut known, signals)?;
+            let (rows, exit) = choose(snapshot, config);
             Ok((report(config, &rows), exit))
         });
     }
-    let started = Instant::now();
-    let snapshot = match (look(), signals.caught()) {
-        (Ok(snapshot), _) => snapshot,
-        (Err(_), Some(signal)) => return Ok(Exit::Signal(signal)),
-        (Err(error), None) => return Err(error.into()),
-    };
-    let mut target = Target::new(config, signals)?;
-    let exit = if config.style.format == Format::Prometheus {
-        let took = started.elapsed();
-        metrics::write(&snapshot, &config.metrics, took, target.text());
-        exit_of(snapshot.completeness(&config.scope), false)
-    } else {
-        let (rows, exit) = choose(snapshot, config);
-        write(config, &rows, &mut target)?;
-        exit
-    };
-    target.finish()?;
-    Ok(exit)
-}
-
-/// Where the report goes: standard output as it grows, or a file as a whole.
-enum Target<'a> {
-    Stdout(Out, Format, &'a Signals),
-    File(&'a std::path::Path, Vec<u8>),
-}
-
-impl<'a> Target<'a> {
-    fn new(config: &'a Config, signals: &'a Signals) -> Result<Target<'a>> {
-        Ok(match &config.write {
-            Some(path) => Target::File(path, Vec::new()),
-            None => Target::Stdout(Out::stdout()?, config.style.format, signals),
-        })
-    }
-
-    fn text(&mut self) -> &mut Vec<u8> {
-        match self {
-            Target::Stdout(out, ..) => out.buffer(),
-            Target::File(_, text) => text,
-        }
-    }
-
-    fn flush_if_full(&mut self) -> Result<()> {
-        match self {
-            Target::Stdout(out, format, signals) if out.is_full() => {
-                Ok(out.flush_report(*format, signals)?)
+    report_once(
+        &config.watch,
+        config.style,
+        signals,
+        |started, text| metrics::write_failure(&config.metrics, started, text),
+        || {
+            let client = Client::new(&config.options, Role::Consumer)?;
+            Ok(look(&client, config, &mut known, signals)?)
+        },
+        |snapshot, started, target| {
+            if config.style.format == Format::Prometheus {
+                metrics::write(&snapshot, &config.metrics, started, target.text());
+                return Ok(exit_of(snapshot.completeness(&config.scope), false));
             }
-            Target::Stdout(..) | Target::File(..) => Ok(()),
-        }
-    }
-
-    fn finish(self) -> Result<()> {
-        match self {
-            Target::Stdout(mut out, format, signals) => Ok(out.flush_report(format, signals)?),
-            Target::File(path, text) => file::replace(path, &text),
-        }
-    }
+            let (rows, exit) = choose(snapshot, config);
+            write(config, &rows, target)?;
+            Ok(exit)
+        },
+    )
 }
 
 /// Looks at the cluster, twice where a rate is asked for, and says on stderr what was not answered.
@@ -122,9 +85,8 @@ fn look(
     if let Some(window_ms) = config.scope.rate_window_ms {
         add_produce_rates(&mut snapshot, window_ms);
     }
-    for reason in reasons(&snapshot) {
-        message(reason);
-    }
+    let reasons: Vec<String> = problems(&snapshot).into_iter().map(|p| p.text).collect();
+    messages(&reasons, REASONS);
     Ok(snapshot)
 }
 
@@ -198,17 +160,6 @@ fn set_rates(row: &mut Row, mut found: Rates) {
     row.rates = Some(Box::new(found));
 }
 
-/// What was not answered, in words: not too many.
-fn reasons(snapshot: &Snapshot) -> Vec<String> {
-    let mut reasons: Vec<String> = problems(snapshot).into_iter().map(|t| t.text).collect();
-    let surplus = reasons.len().saturating_sub(REASONS);
-    if surplus > 0 {
-        reasons.truncate(REASONS);
-        reasons.push(format!("and {surplus} more reasons"));
-    }
-    reasons
-}
-
 /// What was not answered, each reason once with where it was met.
 pub(crate) fn problems(snapshot: &Snapshot) -> Vec<Problem> {
     let mut by_reason: BTreeMap<String, (usize, String)> = BTreeMap::new();
@@ -224,10 +175,7 @@ pub(crate) fn problems(snapshot: &Snapshot) -> Vec<Problem> {
     let failures = snapshot.failures.iter();
     let failures = failures.map(|failure| Problem::of(failure.reason.clone()));
     let of_rows = by_reason.into_iter().map(|(reason, (count, subject))| {
-        let text = match count {
-            1 => format!("{subject}: {reason}"),
-            _ => format!("{subject} and {} more: {reason}", count - 1),
-        };
+        let text = format!("{}: {reason}", and_more(subject, count));
         Problem::about(&reason, text)
     });
     failures.chain(of_rows).collect()

@@ -1,12 +1,10 @@
 //! The limits of a check, and whether a partition keeps them. Pure.
 //!
-//! A partition that holds less than `--min-age` is not always at fault:
-//!
-//! - *young*: nothing was ever deleted from it, so it holds all that was written to it;
-//! - *quiet*: its settings would have kept more, and at its own rate fewer
-//!   than a few messages are to be expected in the time that is missing.
-//!
-//! Only what is neither is *short*.
+//! A partition that holds less than `--min-age` is *young* if nothing was ever
+//! deleted from it: it holds all that was written to it. Otherwise it is
+//! *short*, but for one that may have lost nothing that was younger than the
+//! limit: it is empty, or hardly anything is written to it and its settings
+//! keep more. Whether that was retention or somebody who deletes, nobody knows.
 
 use tools::units::format_duration_ms;
 
@@ -34,10 +32,10 @@ pub(crate) enum History {
     Enough,
     /// Less, because nothing older was ever written.
     Young,
-    /// Less, because hardly anything is written.
-    Quiet,
     /// Less, and older messages were deleted.
     Short,
+    /// Less, and what was deleted may have been older than that.
+    Unclear,
     /// Nobody knows.
     Unknown,
 }
@@ -75,20 +73,31 @@ impl Limits {
             }
         }
         let shown = |ms: i64| format_duration_ms(ms);
-        if let Some(limit) = self.min_age_ms
-            && history(partition, limit, now_ms) == History::Short
-        {
-            exceeded.push(format!(
+        if let Some(limit) = self.min_age_ms {
+            let holds_less = format!(
                 "holds less than {} and messages before offset {} were deleted",
                 shown(limit),
                 bounds.oldest.map_or(bounds.end, |oldest| oldest.offset)
-            ));
+            );
+            match history(partition, limit, now_ms) {
+                History::Short => exceeded.push(holds_less),
+                History::Unclear => {
+                    unknown.push(format!("{holds_less}; they may have been older than that"));
+                }
+                History::Enough | History::Young | History::Unknown => {}
+            }
         }
-        let age_ms = oldest.and_then(|oldest| oldest.age_ms(now_ms));
-        if let Some(limit) = self.max_age_ms
-            && age_ms > Some(limit)
-        {
-            exceeded.push(format!("keeps messages for more than {}", shown(limit)));
+        if let Some(limit) = self.max_age_ms {
+            let is_old = |message: &Message| message.age_ms(now_ms) > Some(limit);
+            if oldest.is_some_and(|oldest| is_old(&oldest)) {
+                exceeded.push(format!("keeps messages for more than {}", shown(limit)));
+            } else if let Some(earliest) = bounds.earliest.filter(is_old) {
+                exceeded.push(format!(
+                    "keeps messages for more than {}, as at offset {}",
+                    shown(limit),
+                    earliest.offset
+                ));
+            }
         }
         if let Some(limit) = self.max_stale_ms {
             let stale = || format!("no message for more than {}", shown(limit));
@@ -160,18 +169,19 @@ pub(crate) fn history(partition: &PartitionState, min_age_ms: i64, now_ms: i64) 
     if age_ms >= min_age_ms {
         return History::Enough;
     }
-    let compacts = partition
-        .settings
-        .as_ref()
-        .is_ok_and(|settings| settings.compacts);
     // Compaction takes messages and leaves the log start where it is.
+    let may_compact = (partition.settings.as_ref()).is_ok_and(|settings| settings.compacts);
+    let may_compact = may_compact || partition.settings.is_err();
     let first_offset = match bounds.oldest {
-        Some(oldest) if compacts => oldest.offset,
-        _ => bounds.log_start,
+        _ if !may_compact => bounds.log_start,
+        Some(oldest) => oldest.offset,
+        None => bounds.end,
     };
     if first_offset == 0 {
         return History::Young;
     }
+    let is_uncertain =
+        bounds.oldest.is_none() || bounds.log_start == 0 && partition.settings.is_err();
     let newer_messages = (bounds.end - bounds.log_start - 1).max(0) as f64;
     let rate = if age_ms > 0 {
         newer_messages / age_ms as f64
@@ -179,8 +189,8 @@ pub(crate) fn history(partition: &PartitionState, min_age_ms: i64, now_ms: i64) 
         newer_messages
     };
     let expected = rate * (min_age_ms - age_ms) as f64;
-    if expected < FEW_MESSAGES && would_keep(partition, min_age_ms) {
-        return History::Quiet;
+    if is_uncertain || expected < FEW_MESSAGES && would_keep(partition, min_age_ms) {
+        return History::Unclear;
     }
     History::Short
 }
@@ -268,12 +278,21 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_log_is_not_short_if_its_settings_would_have_kept_more() {
+    fn whether_a_quiet_or_emptied_log_is_short_is_not_known_if_its_settings_keep_more() {
         // One message a day: the one before the oldest may well be older than a week.
         let quiet = partition(5, 12, Some((5, 7 * DAY_MS - HOUR_MS)));
-        assert_eq!(held_of(&quiet), History::Quiet);
-        assert_eq!(held_of(&partition(5, 6, Some((5, DAY_MS)))), History::Quiet);
-        assert_eq!(held_of(&partition(5, 5, None)), History::Quiet);
+        assert_eq!(held_of(&quiet), History::Unclear);
+        assert_eq!(
+            held_of(&partition(5, 6, Some((5, DAY_MS)))),
+            History::Unclear
+        );
+        assert_eq!(held_of(&partition(5, 5, None)), History::Unclear);
+        let limits = Limits {
+            min_age_ms: Some(7 * DAY_MS),
+            ..Limits::default()
+        };
+        let result = limits.check(&quiet, NewestTime::At(NOW_MS), NOW_MS);
+        assert_eq!((result.exceeded.len(), result.unknown.len()), (0, 1));
         let mut small = quiet.clone();
         small.settings.as_mut().expect("known").retention_bytes = Some(1000);
         assert_eq!(held_of(&small), History::Short);
@@ -293,6 +312,12 @@ mod tests {
         let mut compacted = partition(0, 1000, Some((400, DAY_MS)));
         compacted.settings.as_mut().expect("known").compacts = true;
         assert_eq!(held_of(&compacted), History::Short);
+        // All of it, tombstones included, or nobody knows whether it is compacted.
+        let mut emptied = partition(0, 1000, None);
+        emptied.settings.as_mut().expect("known").compacts = true;
+        assert_eq!(held_of(&emptied), History::Unclear);
+        compacted.settings = Err(tools::kafka::KafkaError::new(29, "hidden"));
+        assert_eq!(held_of(&compacted), History::Unclear);
         // Without compaction, markers of transactions may come first.
         assert_eq!(
             held_of(&partition(0, 1000, Some((400, DAY_MS)))),
@@ -322,6 +347,15 @@ mod tests {
         assert_eq!(
             limits.check(&good, NewestTime::At(NOW_MS - HOUR_MS), NOW_MS),
             CheckResult::default()
+        );
+        // One that is old lies behind one that is not.
+        let mut mixed = good.clone();
+        mixed.bounds.as_mut().expect("known").earliest = Some(Message::new(7, NOW_MS - 2 * DAY_MS));
+        assert_eq!(
+            limits
+                .check(&mixed, NewestTime::At(NOW_MS), NOW_MS)
+                .exceeded,
+            ["keeps messages for more than 1d, as at offset 7"]
         );
         // An empty partition keeps nothing too long, and nothing comes in.
         let empty = partition(0, 0, None);

@@ -1,6 +1,5 @@
 //! The command line as it is typed.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -9,7 +8,7 @@ use tools::cli::listen::ListenArgs;
 use tools::cli::names::Name;
 use tools::cli::report::ReportArgs;
 use tools::cli::watch::WatchArgs;
-use tools::units::parse_duration;
+use tools::units::parse_positive_duration;
 
 use crate::forecast::WhatIf;
 
@@ -60,7 +59,7 @@ pub(crate) struct Cli {
     pub(crate) by: Option<ReportBy>,
 
     /// Measure the write rate over the last TIME
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration, help_heading = "Forecast")]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_positive_duration, help_heading = "Forecast")]
     pub(crate) window: Duration,
 
     /// Forecast with another setting or rate; repeatable
@@ -71,20 +70,20 @@ pub(crate) struct Cli {
     pub(crate) what_if: Vec<WhatIf>,
 
     /// Instead, print the smallest retention of each topic that keeps TIME, and its disk space
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Forecast",
+    #[arg(long, value_name = "TIME", value_parser = parse_positive_duration, help_heading = "Forecast",
           conflicts_with_all = ["by", "min_age", "max_age", "max_stale", "listen", "web_config"])]
     pub(crate) need: Option<Duration>,
 
     /// Partitions that keep less than TIME because older messages were deleted
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: print only partitions that fail, and exit with 1 if any does", conflicts_with_all = ["listen", "web_config"])]
+    #[arg(long, value_name = "TIME", value_parser = parse_positive_duration, help_heading = "Checks: print only partitions that fail, and exit with 1 if any does", conflicts_with_all = ["listen", "web_config"])]
     pub(crate) min_age: Option<Duration>,
 
     /// Partitions that keep messages for longer than TIME
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: print only partitions that fail, and exit with 1 if any does", conflicts_with_all = ["listen", "web_config"])]
+    #[arg(long, value_name = "TIME", value_parser = parse_positive_duration, help_heading = "Checks: print only partitions that fail, and exit with 1 if any does", conflicts_with_all = ["listen", "web_config"])]
     pub(crate) max_age: Option<Duration>,
 
     /// Partitions without a message for TIME
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Checks: print only partitions that fail, and exit with 1 if any does", conflicts_with_all = ["listen", "web_config"])]
+    #[arg(long, value_name = "TIME", value_parser = parse_positive_duration, help_heading = "Checks: print only partitions that fail, and exit with 1 if any does", conflicts_with_all = ["listen", "web_config"])]
     pub(crate) max_stale: Option<Duration>,
 
     /// Whether an unknown value fails a check [default: fail]
@@ -100,15 +99,6 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) watch: WatchArgs,
-
-    /// Write the report to this file, and replace it atomically
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Report",
-        conflicts_with = "watch"
-    )]
-    pub(crate) write: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) listen: ListenArgs,

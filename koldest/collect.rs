@@ -35,6 +35,8 @@ pub(crate) struct Snapshot {
     pub(crate) partitions: Vec<PartitionState>,
     /// The brokers that are up, with their disks, or why those are not known.
     pub(crate) brokers: Vec<(Broker, Result<Vec<LogDir>, KafkaError>)>,
+    /// Brokers that are to have replicas, how many, and that the cluster has not now.
+    pub(crate) absent_brokers: BTreeMap<i32, usize>,
     /// Names and patterns that fit no topic.
     pub(crate) unmatched: Vec<String>,
     /// Whether there are topics and every one is excluded.
@@ -100,9 +102,13 @@ impl Snapshot {
             renew_leaders(&mut partitions, &cluster);
             query.ask_bounds(&cluster, &retriable_by_leader(&partitions), &mut partitions);
         }
+        if let Some(max_age_ms) = scope.max_age_ms {
+            query.ask_earliest(&cluster, &mut partitions, max_age_ms);
+        }
         if interrupted() {
             return Err(ContactError::Interrupted.into());
         }
+        let absent_brokers = absent_brokers(&cluster);
         put_settings(&mut partitions, &settings);
         put_bytes(&mut partitions, &dirs);
         let brokers = cluster.brokers.into_iter().map(|broker| {
@@ -114,6 +120,7 @@ impl Snapshot {
             now_ms,
             partitions,
             brokers: brokers.collect(),
+            absent_brokers,
             unmatched,
             excludes_all,
             hidden,
@@ -124,6 +131,19 @@ impl Snapshot {
 fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| now.as_millis() as i64)
+}
+
+/// Brokers that replicas are on and that are none of the cluster's: dead ones, which it fences.
+fn absent_brokers(cluster: &Metadata) -> BTreeMap<i32, usize> {
+    let known = cluster.broker_ids();
+    let mut absent = BTreeMap::new();
+    let partitions = cluster.topics.iter().flat_map(|topic| &topic.partitions);
+    for id in partitions.flat_map(|partition| &partition.replicas) {
+        if !known.contains(id) {
+            *absent.entry(*id).or_default() += 1;
+        }
+    }
+    absent
 }
 
 /// Whether it was asked for by its name, and there is none.

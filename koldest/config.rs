@@ -1,7 +1,5 @@
 //! What the command line means, checked and complete.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, ensure};
 use tools::cli::names::Selection;
 use tools::cli::watch::WatchArgs;
@@ -33,10 +31,8 @@ pub(crate) struct Config {
     pub(crate) style: Style,
     /// The columns that are shown; none is all.
     pub(crate) columns: Vec<String>,
-    /// How often.
+    /// How often, and whether into a file.
     pub(crate) watch: WatchArgs,
-    /// The file that the report is written to, if not to standard output.
-    pub(crate) write: Option<PathBuf>,
     /// Where metrics are served, if they are.
     pub(crate) listen: Option<Settings>,
 }
@@ -52,6 +48,8 @@ pub(crate) struct Scope {
     pub(crate) disks: bool,
     /// Of how much time the rate is.
     pub(crate) window_ms: i64,
+    /// The limit of age for which logs are read.
+    pub(crate) max_age_ms: Option<i64>,
 }
 
 /// What a line of the report is about.
@@ -88,14 +86,19 @@ impl Config {
         );
         let ms =
             |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        let window_ms = ms(cli.window);
-        ensure!(window_ms > 0, "--window: a time above 0 is expected");
         let limits = Limits {
             min_age_ms: cli.min_age.map(ms),
             max_age_ms: cli.max_age.map(ms),
             max_stale_ms: cli.max_stale.map(ms),
         };
         let topics = [cli.topics.as_slice(), cli.more_topics.as_slice()].concat();
+        let selection = Selection::new(&topics, &cli.exclude);
+        if let [name, ..] = selection.contradictions()[..] {
+            ensure!(
+                cli.allow_empty,
+                "topic {name} is asked for, and left out by --exclude"
+            );
+        }
         let names_topics = !topics.is_empty() || !cli.exclude.is_empty() || cli.internal;
         let kind = match (cli.by, cli.need) {
             (_, Some(hold)) => ReportKind::Need(ms(hold)),
@@ -128,10 +131,11 @@ impl Config {
         Ok(Config {
             options: cli.connection.options()?,
             scope: Scope {
-                topics: Selection::new(&topics, &cli.exclude),
+                topics: selection,
                 internal: cli.internal || disks,
                 disks,
-                window_ms,
+                window_ms: ms(cli.window),
+                max_age_ms: limits.max_age_ms,
             },
             kind,
             unknown_fails: cli.unknown != Some(Unknown::Pass),
@@ -141,7 +145,6 @@ impl Config {
             columns: cli.report.columns(),
             listen: cli.listen.settings(3 * cli.connection.timeout)?,
             watch: cli.watch,
-            write: cli.write,
         })
     }
 }
@@ -176,6 +179,15 @@ mod tests {
             ("--what-if rate=x2 --min-age 7d", "--what-if"),
             ("--what-if rate=2", "rate=x2"),
             ("--window 0s", "--window"),
+            ("--need 0d", "--need"),
+            ("--min-age 0s", "--min-age"),
+            ("--max-age 0ms", "--max-age"),
+            ("--max-stale 0h", "--max-stale"),
+            ("--watch 0s", "--watch"),
+            ("-m 0", "--timeout"),
+            ("--what-if segment.ms=0", "segment.ms"),
+            ("--what-if segment.bytes=0", "segment.bytes"),
+            ("orders --exclude ^o", "--exclude"),
             ("--unknown fail", "--max-age"),
             ("--max-age 1d --unknown maybe", "maybe"),
             ("--window 1", "unit"),

@@ -69,6 +69,13 @@ pub(crate) fn report(snapshot: &Snapshot, rows: &[Row], failures: &mut Vec<Strin
             }
         }
     }
+    for (&id, replicas) in &snapshot.absent_brokers {
+        let why = format!("not in the cluster now, and {replicas} replicas are to be on it");
+        failures.push(format!("broker {id}: {why}"));
+        let mut row = empty_row(id, "", None, why);
+        row[1] = Cell::Unknown;
+        report.push(row);
+    }
     report
 }
 

@@ -24,10 +24,10 @@ mod verify;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use tools::cli::report::chosen;
 use tools::cli::signals::Signals;
-use tools::cli::watch;
-use tools::cli::{Exit, file, parse_with_environment, run};
+use tools::cli::target::report_once;
+use tools::cli::watch::repeat;
+use tools::cli::{parse_with_environment, run};
 use tools::kafka::{Client, Role};
 
 use cli::Cli;
@@ -41,24 +41,20 @@ fn main() -> ExitCode {
         if let Some(settings) = &config.listen {
             return exporter::run(&config, settings, &signals);
         }
-        let client = Client::new(&config.options, Role::Consumer)?;
         let interrupted = || signals.caught().is_some();
-        let take = || {
-            let snapshot = Snapshot::take(&client, &config.scope, &interrupted)?;
-            let (report, exit) = report::build(&snapshot, &config);
-            anyhow::Ok((chosen(report, &config.columns, config.style), exit))
-        };
-        let Some(path) = &config.write else {
-            return watch::show(&config.watch, config.style, &signals, take);
-        };
-        let (report, exit) = match (take(), signals.caught()) {
-            (Ok(taken), _) => taken,
-            (Err(_), Some(signal)) => return Ok(Exit::Signal(signal)),
-            (Err(error), None) => return Err(error),
-        };
-        let mut text = Vec::new();
-        report.write(config.style, &mut text)?;
-        file::replace(path, &text)?;
-        Ok(exit)
+        let take = |client: &Client| Snapshot::take(client, &config.scope, &interrupted);
+        if let Some(every) = config.watch.watch {
+            let client = Client::new(&config.options, Role::Consumer)?;
+            let report = || Ok(report::build(&take(&client)?, &config));
+            return repeat(every, config.style, &signals, report);
+        }
+        report_once(
+            &config.watch,
+            config.style,
+            &signals,
+            |started, text| exporter::write_scrape(false, started, text),
+            || take(&Client::new(&config.options, Role::Consumer)?),
+            |snapshot, started, target| report::write(&snapshot, &config, started, target.text()),
+        )
     })
 }

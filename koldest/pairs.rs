@@ -24,22 +24,7 @@ const VALUES: &[(&str, &str)] = &[
 
 const SHOWN: &[Shown] = &[
     (
-        "topics",
-        "report table json html prometheus topics need check listen write watch",
-        "topics_are_chosen_by_name_and_pattern_and_internal_ones_only_on_request",
-    ),
-    (
-        "more_topics",
-        "report table json html prometheus topics need check listen write watch",
-        "topics_are_chosen_by_name_and_pattern_and_internal_ones_only_on_request",
-    ),
-    (
-        "exclude",
-        "report table json html prometheus topics need check listen write watch",
-        "topics_are_chosen_by_name_and_pattern_and_internal_ones_only_on_request",
-    ),
-    (
-        "internal",
+        "topics more_topics exclude internal",
         "report table json html prometheus topics need check listen write watch",
         "topics_are_chosen_by_name_and_pattern_and_internal_ones_only_on_request",
     ),
@@ -70,12 +55,7 @@ const SHOWN: &[Shown] = &[
         "a_log_that_was_cut_is_short_and_a_young_one_is_not",
     ),
     (
-        "max_age",
-        "report table json html prometheus topics check write watch",
-        "what_is_kept_too_long_or_not_fed_is_shown",
-    ),
-    (
-        "max_stale",
+        "max_age max_stale",
         "report table json html prometheus topics check write watch",
         "what_is_kept_too_long_or_not_fed_is_shown",
     ),
@@ -84,9 +64,7 @@ const SHOWN: &[Shown] = &[
         "check",
         "what_is_dated_ahead_is_in_no_age_rate_or_limit",
     ),
-    ("output", "*", "every_format_has_every_column"),
-    ("json", "*", "every_format_has_every_column"),
-    ("header", "*", "every_format_has_every_column"),
+    ("output json header", "*", "every_format_has_every_column"),
     (
         "columns",
         "report table json html prometheus topics disks need check write watch",

@@ -52,6 +52,8 @@ pub(crate) struct LogBounds {
     pub(crate) window_ahead: i64,
     /// What is not dated ahead, where the newest message is.
     pub(crate) past: PastMessages,
+    /// The message with the earliest time, where the whole log was read for it.
+    pub(crate) earliest: Option<Message>,
     /// Why the beginning of the window is not known, where that is not for want of a look-up by time.
     pub(crate) no_window: Option<String>,
     /// What is to be said about these.
@@ -109,6 +111,19 @@ pub(crate) struct PartitionState {
     pub(crate) settings: Result<Settings, KafkaError>,
     /// What is to be said about these.
     pub(crate) notes: Vec<String>,
+}
+
+impl PartitionState {
+    /// Whether the log has more messages than the first one and was not read for the earliest one.
+    pub(crate) fn is_unread(&self) -> bool {
+        let bounds = self.bounds.as_ref();
+        bounds.is_ok_and(|bounds| {
+            let has_more = bounds
+                .oldest
+                .is_some_and(|oldest| oldest.offset + 1 < bounds.end);
+            has_more && bounds.earliest.is_none()
+        })
+    }
 }
 
 /// The settings of a topic that the forecast needs.

@@ -1,13 +1,18 @@
 //! Rows to a report, and what the exit code is by them.
 
-use tools::cli::{Exit, message};
-use tools::report::{Cell, Column, Report};
+use std::time::Instant;
+
+use anyhow::Result;
+use tools::cli::report::chosen;
+use tools::cli::{Exit, message, messages};
+use tools::report::{Cell, Column, Format, Report};
 use tools::units::format_time_ms;
 
 use crate::checks::{CheckResult, History, Limits, NewestTime, history};
 use crate::collect::Snapshot;
 use crate::config::{Config, ReportKind};
 use crate::disks;
+use crate::exporter::write_scrape;
 use crate::forecast::LimitedBy;
 use crate::need;
 use crate::partition_state::PartitionState;
@@ -60,18 +65,29 @@ pub(crate) fn build(snapshot: &Snapshot, config: &Config) -> (Report, Exit) {
     {
         print_excused(snapshot, limits);
     }
-    let exit = if !failures.is_empty() {
-        print_failures(&failures);
-        Exit::Failed
-    } else if is_exceeded {
-        Exit::No
-    } else {
-        Exit::Done
+    messages(&failures, MAX_REASONS);
+    let exit = match (failures.is_empty(), is_exceeded) {
+        (false, _) => Exit::Failed,
+        (true, true) => Exit::No,
+        (true, false) => Exit::Done,
     };
-    (
-        report.captioned(vec![format_time_ms(snapshot.now_ms)]),
-        exit,
-    )
+    let report = report.captioned(vec![format_time_ms(snapshot.now_ms)]);
+    (chosen(report, &config.columns, config.style), exit)
+}
+
+/// Writes the report that `config` asks for; in metrics also whether all was answered.
+pub(crate) fn write(
+    snapshot: &Snapshot,
+    config: &Config,
+    started: Instant,
+    text: &mut Vec<u8>,
+) -> Result<Exit> {
+    let (report, exit) = build(snapshot, config);
+    report.write(config.style, text)?;
+    if config.style.format == Format::Prometheus {
+        write_scrape(exit != Exit::Failed, started, text);
+    }
+    Ok(exit)
 }
 
 /// The report that `config` asks for, and what was not answered.
@@ -149,44 +165,30 @@ fn failures(rows: &[Row]) -> Vec<String> {
     failed.collect()
 }
 
-fn print_failures(failures: &[String]) {
-    for failure in failures.iter().take(MAX_REASONS) {
-        message(failure);
-    }
-    if failures.len() > MAX_REASONS {
-        message(format_args!(
-            "{} more like these",
-            failures.len() - MAX_REASONS
-        ));
-    }
-}
-
-/// Which partitions hold less than they should and are not at fault.
+/// Which partitions hold less than they should and are not at fault, and which are judged by their first message alone.
 fn print_excused(snapshot: &Snapshot, limits: &Limits) {
-    let Some(min_age_ms) = limits.min_age_ms else {
-        return;
+    let print = |count: usize, of: &str| match count {
+        0 => {}
+        1 => message(format_args!("1 partition {of}")),
+        count => message(format_args!("{count} partitions {of}")),
     };
-    let history = |one| history(one, min_age_ms, snapshot.now_ms);
-    let count = |wanted| {
-        snapshot
-            .partitions
-            .iter()
-            .filter(|one| history(one) == wanted)
-            .count()
+    let count = |is_meant: &dyn Fn(&PartitionState) -> bool| {
+        let partitions = snapshot.partitions.iter();
+        partitions.filter(|one| is_meant(one)).count()
     };
-    match count(History::Young) {
-        1 => message("1 partition holds less and is young: nothing was ever deleted from it"),
-        count => message(format_args!(
-            "{count} partitions hold less and are young: nothing was ever deleted from them"
-        )),
+    if let Some(limit_ms) = limits.min_age_ms {
+        let is_young =
+            |one: &PartitionState| history(one, limit_ms, snapshot.now_ms) == History::Young;
+        print(
+            count(&is_young),
+            "younger than --min-age: nothing was ever deleted there",
+        );
     }
-    match count(History::Quiet) {
-        1 => message(
-            "1 partition holds less and is quiet: its settings keep more, and hardly anything is written to it",
-        ),
-        count => message(format_args!(
-            "{count} partitions hold less and are quiet: their settings keep more, and hardly anything is written to them"
-        )),
+    if limits.max_age_ms.is_some() {
+        print(
+            count(&PartitionState::is_unread),
+            "with more messages than were read: older ones may follow the first",
+        );
     }
 }
 
@@ -244,6 +246,10 @@ fn topics(
             }
             is_exceeded |= !exceeded.is_empty();
             row.notes.splice(0..0, exceeded);
+        }
+        if row.failure.is_some() {
+            // What was not seen may be older, or newer.
+            (row.oldest, row.newest, row.past) = Default::default();
         }
         let mut cells = cells(&row, snapshot.now_ms);
         cells[1] = Cell::Integer(row.partition_count as i64);

@@ -20,8 +20,9 @@ pub mod report;
 pub mod signals;
 pub mod stdin;
 pub mod stdout;
+pub mod target;
 pub mod watch;
 
 pub use exit::{Exit, run};
-pub use message::{message, visible};
+pub use message::{message, messages, visible};
 pub use parse::{option_name, parse, parse_last, parse_with_environment};

@@ -10,7 +10,7 @@ mod size;
 mod time;
 
 pub use age::{CLOCK_TOLERANCE_MS, age_ms, is_in_future};
-pub use duration::{format_duration_ms, parse_duration};
+pub use duration::{format_duration_ms, parse_duration, parse_positive_duration};
 pub use number::parse_whole;
 pub use size::{format_size, parse_size};
 pub use time::{format_time_ms, parse_instant_ms, parse_time};

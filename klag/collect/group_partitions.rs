@@ -162,12 +162,10 @@ fn row_without_partitions(
     failure: Option<KafkaError>,
     scope: &Scope,
 ) -> Option<Row> {
-    let described = found.description.as_ref().err();
-    let unanswered = found.error.clone();
-    let unanswered = unanswered.or_else(|| failure.map(|error| error.to_string()));
-    let unanswered = unanswered.or_else(|| described.map(ToString::to_string));
-    let note = match unanswered {
-        Some(reason) => LagNote::Unanswered(reason),
+    let unanswered = failure.as_ref().or(found.description.as_ref().err());
+    let unanswered = unanswered.map(|error| LagNote::Unanswered(error.to_string()));
+    let note = match found.error.clone().or(unanswered) {
+        Some(note) => note,
         None if scope.topics.takes_all() => {
             LagNote::Gone("nothing committed, nothing assigned".to_owned())
         }

@@ -7,12 +7,13 @@ use tools::kafka::cluster::commits::OFFSETS_TOPIC;
 use tools::kafka::cluster::groups::{GroupListing, offsets_partition};
 use tools::kafka::cluster::members::GroupDescription;
 use tools::kafka::cluster::{
-    GroupKind, Metadata, QueryBudget, coordinators, describe_groups, list_groups,
+    GroupKind, Metadata, QueryBudget, committed, coordinators, describe_groups, list_groups,
 };
 use tools::kafka::error::{KafkaError, code};
 use tools::kafka::wire::Wire;
 
 use super::{Failure, FailureKind, GroupNames, QueryKind, Scope};
+use crate::lag::LagNote;
 use crate::row::Group;
 
 /// A group, or why nothing is known of it.
@@ -23,7 +24,7 @@ pub(super) struct DescribedGroup {
     /// Its members, or why they were not told.
     pub(super) description: Result<GroupDescription, KafkaError>,
     /// Why nothing can be asked about it.
-    pub(super) error: Option<String>,
+    pub(super) error: Option<LagNote>,
 }
 
 impl DescribedGroup {
@@ -50,7 +51,7 @@ impl DescribedGroup {
         }
     }
 
-    fn absent(name: &str, reason: String) -> DescribedGroup {
+    fn absent(name: &str, reason: LagNote) -> DescribedGroup {
         let group = Group {
             name: name.to_owned(),
             ..Group::default()
@@ -129,32 +130,47 @@ pub(super) fn find(
     for name in lost {
         let partition = offsets_partition(&name, count).unwrap_or(0);
         let reason = format!("no coordinator: {OFFSETS_TOPIC} [{partition}] has no leader");
-        absent.push(DescribedGroup::absent(&name, reason));
+        absent.push(DescribedGroup::absent(&name, LagNote::Unanswered(reason)));
     }
     let coordinators = coordinators(wire, &to_find, budget);
+    let mut unlisted = Vec::new();
     for (name, coordinator) in to_find.into_iter().zip(coordinators) {
-        match coordinator {
-            Ok(broker) if cannot_list => listing.groups.push(GroupListing {
-                name,
-                kind: GroupKind::Classic,
-                state: None,
-                coordinator: broker,
-                reads_topics: true,
-            }),
-            Ok(broker) if silent.contains(&broker) => {
-                let reason = format!("its coordinator, broker {broker}, does not answer");
-                absent.push(DescribedGroup::absent(&name, reason));
+        let reason = match coordinator {
+            Ok(broker) if cannot_list => {
+                listing.groups.push(GroupListing {
+                    name,
+                    kind: GroupKind::Classic,
+                    state: None,
+                    coordinator: broker,
+                    reads_topics: true,
+                });
+                continue;
             }
-            Ok(_) if scope.allow_empty => {}
-            Ok(_) => absent.push(DescribedGroup::absent(
-                &name,
-                "there is no such group".to_owned(),
-            )),
+            Ok(broker) if silent.contains(&broker) => {
+                format!("its coordinator, broker {broker}, does not answer")
+            }
+            Ok(broker) => {
+                unlisted.push((name, broker));
+                continue;
+            }
+            Err(error) => format!("no coordinator: {error}"),
+        };
+        absent.push(DescribedGroup::absent(&name, LagNote::Unanswered(reason)));
+    }
+    for (name, found) in list_again(wire, metadata, unlisted, budget) {
+        match found {
+            Ok(Some(group)) => listing.groups.push(group),
+            Ok(None) if scope.allow_empty => {}
+            Ok(None) => {
+                let reason = "there is no such group";
+                let failure = format!("group {name}: {reason}");
+                failures.push(QueryKind::Groups.failed_by(FailureKind::Unmatched, failure));
+                let note = LagNote::Gone(reason.to_owned());
+                absent.push(DescribedGroup::absent(&name, note));
+            }
             Err(error) => {
-                absent.push(DescribedGroup::absent(
-                    &name,
-                    format!("no coordinator: {error}"),
-                ));
+                let reason = format!("whether there is such a group is not known: {error}");
+                absent.push(DescribedGroup::absent(&name, LagNote::Unanswered(reason)));
             }
         }
     }
@@ -172,6 +188,44 @@ pub(super) fn find(
         found,
         listed: everyone,
     }
+}
+
+/// Looks once more for groups that no broker listed, after their coordinators have answered for them.
+///
+/// A broker that is about to take over a group neither lists it nor answers for it yet.
+fn list_again(
+    wire: &mut Wire<'_>,
+    metadata: &Metadata,
+    unlisted: Vec<(String, i32)>,
+    budget: &mut QueryBudget<'_>,
+) -> Vec<(String, Result<Option<GroupListing>, KafkaError>)> {
+    if unlisted.is_empty() {
+        return Vec::new();
+    }
+    let named = unlisted
+        .iter()
+        .map(|(name, broker)| (name.as_str(), *broker));
+    let answers = committed(wire, &named.collect::<Vec<_>>(), metadata, budget);
+    let listing = list_groups(wire, &metadata.broker_ids(), budget);
+    let found = |name: &str| {
+        listing
+            .groups
+            .iter()
+            .find(|group| group.name == name)
+            .cloned()
+    };
+    let failed = listing.errors.first().map(|(_, error)| error.clone());
+    let unlisted = unlisted.into_iter().zip(answers);
+    unlisted
+        .map(|((name, _), answer)| {
+            let found = match (found(&name), answer, &failed) {
+                (None, Err(error), _) => Err(error),
+                (None, Ok(_), Some(error)) => Err(error.clone()),
+                (found, ..) => Ok(found),
+            };
+            (name, found)
+        })
+        .collect()
 }
 
 /// Leaves out groups in other states than those that are asked for, if any are.

@@ -139,6 +139,14 @@ impl Logs {
         }
     }
 
+    /// The partitions that were asked for in vain, and why, in no order.
+    pub(crate) fn unanswered(&self) -> impl Iterator<Item = (&Arc<str>, i32, &KafkaError)> {
+        self.ends.iter().filter_map(|((topic, partition), log)| {
+            let error = log.as_ref().err().filter(|error| !is_gone(error))?;
+            Some((topic, *partition, error))
+        })
+    }
+
     /// All partitions that were asked for, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Result<Log, KafkaError>)> {
         self.ends.iter()

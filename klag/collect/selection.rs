@@ -49,10 +49,11 @@ pub(super) fn check(
             .map(|p| (p.group.name.as_str(), &*p.topic))
             .collect(),
     };
-    let is_partial = failures
-        .iter()
-        .any(|failure| failure.kind == FailureKind::Unanswered)
-        || alone.iter().any(Row::has_unanswered);
+    let is_partial = alone.iter().any(Row::has_unanswered)
+        || failures.iter().any(|failure| {
+            let kinds = [FailureKind::Unanswered, FailureKind::Unmatched];
+            kinds.contains(&failure.kind)
+        });
     let before = failures.len();
     selection.check_names(failures);
     selection.check_lines(failures);
@@ -115,6 +116,10 @@ impl SelectionCheck<'_> {
         };
         let (groups, topics) = (scope.groups.wanted(), scope.topics.wanted());
         let nothing_there = self.nothing_there();
+        let is_idle = scope.active_ms.is_some() && self.group_partitions.is_empty();
+        if is_idle && scope.is_check && !self.groups.is_empty() && groups.is_empty() {
+            nothing("no group is active: nothing is left to check".to_owned());
+        }
         if names_topics && !groups.is_empty() && self.group_partitions.is_empty() {
             nothing(format!(
                 "{} has {nothing_there} in {}",

@@ -1,6 +1,6 @@
 //! Metrics of topics and brokers, whether a group reads there or not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tools::kafka::cluster::{Metadata, Partition};
 
@@ -39,7 +39,12 @@ pub(super) fn logs(snapshot: &Snapshot) -> Vec<(&str, i32, Log, Option<i64>)> {
 type Offset = fn(Log) -> i64;
 
 fn write_logs(out: &mut Exposition<'_>, snapshot: &Snapshot, by_partition: bool) {
-    let logs = logs(snapshot);
+    let mut logs = logs(snapshot);
+    if !by_partition {
+        // A sum that lacks a part for a while looks like a counter that was reset, and like one that is written to.
+        let unanswered: BTreeSet<&str> = snapshot.logs.unanswered().map(|(t, ..)| &**t).collect();
+        logs.retain(|(topic, ..)| !unanswered.contains(topic));
+    }
     let families: [(Family, Offset); 2] = [
         (family::LATEST, |log| log.end),
         (family::EARLIEST, |log| log.start),

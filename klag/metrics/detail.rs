@@ -1,6 +1,6 @@
 //! By what samples are told apart: their labels, and sums over what has the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::row::{Row, SumBy};
 
@@ -109,6 +109,16 @@ impl<'a> Key<'a> {
 pub(super) enum Fold {
     Sum,
     Max,
+}
+
+/// The committed offsets of `rows`; a sum that lacks a part for a while, and looks like a reset, is left out.
+pub(super) fn offsets<'a>(rows: &'a [Row], labels: Labels) -> Vec<(Key<'a>, i64)> {
+    let mut offsets = folded(rows, labels, Fold::Sum, |row| row.committed);
+    let is_unanswered = |row: &&Row| row.committed.is_none() && row.is_unanswered();
+    let unanswered = rows.iter().filter(is_unanswered);
+    let incomplete: BTreeSet<Key<'_>> = unanswered.map(|row| Key::of(row, labels)).collect();
+    offsets.retain(|(key, _)| !incomplete.contains(key));
+    offsets
 }
 
 /// The numbers that are known of `rows`, by what tells them apart, in its order.

@@ -2,11 +2,10 @@
 
 use tools::kafka::cluster::Partition;
 
-use super::detail::{Detail, Fold, Labels, folded};
+use super::detail::{Detail, Fold, Labels, folded, offsets};
 use super::exposition::Exposition;
-use super::{Family, cluster, family, write_ages};
+use super::{Family, ages, cluster, family, put, write_members};
 use crate::collect::Snapshot;
-use crate::row::Row;
 
 /// What it calls a group.
 const GROUP: &str = "consumergroup";
@@ -25,43 +24,19 @@ const BY_TOPIC: Labels = Labels {
 
 /// Writes the families that it has; those of partitions where they are asked for.
 pub(super) fn write(out: &mut Exposition<'_>, snapshot: &Snapshot, detail: Detail) {
+    let rows = &snapshot.rows;
+    let lags = |labels| folded(rows, labels, Fold::Sum, |row| row.lag.lag);
     if detail.lag.partition {
-        put(
-            out,
-            family::KE_OFFSET,
-            &snapshot.rows,
-            BY_PARTITION,
-            |row| row.committed,
-        );
-        put(out, family::KE_LAG, &snapshot.rows, BY_PARTITION, |row| {
-            row.lag.lag
-        });
-        write_ages(
-            out,
-            family::KE_LAG_SECONDS,
-            GROUP,
-            &snapshot.rows,
-            BY_PARTITION,
-        );
+        put(out, family::KE_OFFSET, GROUP, offsets(rows, BY_PARTITION));
+        put(out, family::KE_LAG, GROUP, lags(BY_PARTITION));
+        put(out, family::KE_LAG_SECONDS, GROUP, ages(rows, BY_PARTITION));
         write_partitions(out, snapshot);
     }
     if detail.lag.topic {
-        put(
-            out,
-            family::KE_OFFSET_SUM,
-            &snapshot.rows,
-            BY_TOPIC,
-            |row| row.committed,
-        );
-        put(out, family::KE_LAG_SUM, &snapshot.rows, BY_TOPIC, |row| {
-            row.lag.lag
-        });
+        put(out, family::KE_OFFSET_SUM, GROUP, offsets(rows, BY_TOPIC));
+        put(out, family::KE_LAG_SUM, GROUP, lags(BY_TOPIC));
     }
-    out.family(family::KE_MEMBERS);
-    for group in &snapshot.groups {
-        let members = group.members.map(|members| members as i64);
-        out.known_sample(&[(GROUP, &group.name)], members);
-    }
+    write_members(out, family::KE_MEMBERS, GROUP, snapshot);
     out.family(family::KE_PARTITIONS);
     for topic in &snapshot.metadata.topics {
         out.sample(&[("topic", &topic.name)], topic.partitions.len());
@@ -72,21 +47,6 @@ pub(super) fn write(out: &mut Exposition<'_>, snapshot: &Snapshot, detail: Detai
     for broker in &snapshot.metadata.brokers {
         let address = format!("{}:{}", broker.host, broker.port);
         out.sample(&[("id", &broker.id.to_string()), ("address", &address)], 1);
-    }
-}
-
-fn put(
-    out: &mut Exposition<'_>,
-    family: Family,
-    rows: &[Row],
-    labels: Labels,
-    number: fn(&Row) -> Option<i64>,
-) {
-    if !out.family(family) {
-        return;
-    }
-    for (key, number) in folded(rows, labels, Fold::Sum, number) {
-        key.with(GROUP, &[], |labels| out.sample(labels, number));
     }
 }
 

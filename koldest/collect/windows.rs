@@ -2,8 +2,8 @@
 
 use tools::kafka::KafkaError;
 use tools::kafka::cluster::{
-    Isolation, LogSpan, Metadata, OffsetQuery, OffsetSpec, QueryBudget, count_after, first_since,
-    offsets_over,
+    Isolation, LogSpan, Metadata, OffsetQuery, OffsetSpec, QueryBudget, count_after, earliest_in,
+    first_since, offsets_over,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
@@ -11,7 +11,10 @@ use tools::units::CLOCK_TOLERANCE_MS;
 
 use super::ClusterQuery;
 use super::assemble::known_window_start;
-use crate::partition_state::{LogBounds, PartitionState};
+use crate::partition_state::{LogBounds, Message, PartitionState};
+
+/// The most offsets of all logs together that are read for their earliest messages.
+const MOST_OFFSETS: i64 = 1_000_000;
 
 impl ClusterQuery<'_> {
     /// Asks where the window begins, in the logs whose ends do not tell it, and for messages in it that are dated ahead.
@@ -125,6 +128,48 @@ impl ClusterQuery<'_> {
             } else {
                 let note = "messages dated ahead are in the rate";
                 bounds.notes.push(note.to_owned());
+            }
+        }
+    }
+
+    /// Reads logs for their earliest message, the shortest first, where the first one is not older than `max_age_ms`.
+    ///
+    /// What is too long, or may not be read, is judged by its first message.
+    pub(super) fn ask_earliest(
+        &self,
+        cluster: &Metadata,
+        partitions: &mut [PartitionState],
+        max_age_ms: i64,
+    ) {
+        let mut spans = Vec::new();
+        for (index, state) in partitions.iter().enumerate() {
+            let Ok(bounds) = &state.bounds else { continue };
+            let first = bounds.oldest_past(self.now_ms);
+            let is_old = first.and_then(|first| first.age_ms(self.now_ms)) > Some(max_age_ms);
+            if bounds.log_start < bounds.end && !is_old {
+                let span = LogSpan {
+                    topic: state.topic.as_str().into(),
+                    partition: state.partition.unwrap_or(-1),
+                    from: bounds.log_start,
+                    until: bounds.end,
+                };
+                spans.push((index, span));
+            }
+        }
+        spans.sort_by_key(|(_, span)| span.until - span.from);
+        let mut offsets = 0;
+        spans.retain(|(_, span)| {
+            offsets += span.until - span.from;
+            offsets <= MOST_OFFSETS
+        });
+        let (indices, spans): (Vec<usize>, Vec<LogSpan>) = spans.into_iter().unzip();
+        let mut wire = Wire::new(self.client);
+        let found = earliest_in(&mut wire, &spans, cluster, &mut self.budget());
+        for (index, found) in indices.into_iter().zip(found) {
+            if let (Ok(bounds), Ok(Some((offset, time_ms)))) =
+                (&mut partitions[index].bounds, found)
+            {
+                bounds.earliest = Some(Message::new(offset, time_ms));
             }
         }
     }

@@ -35,8 +35,14 @@ impl FromStr for WhatIf {
             "retention.ms" => parse_ms(value).map(|ms| WhatIf::RetentionMs(Some(ms))),
             "retention.bytes" if value == "-1" => Ok(WhatIf::RetentionBytes(None)),
             "retention.bytes" => parse_size(value).map(|bytes| WhatIf::RetentionBytes(Some(bytes))),
-            "segment.ms" => parse_ms(value).map(WhatIf::SegmentMs),
-            "segment.bytes" => parse_size(value).map(WhatIf::SegmentBytes),
+            "segment.ms" => match parse_ms(value)? {
+                0 => Err(format!("{text}: a time above 0 is expected")),
+                ms => Ok(WhatIf::SegmentMs(ms)),
+            },
+            "segment.bytes" => match parse_size(value)? {
+                0 => Err(format!("{text}: a size above 0 is expected")),
+                bytes => Ok(WhatIf::SegmentBytes(bytes)),
+            },
             "rate" => parse_factor(value).map(WhatIf::Rate),
             _ => Err(format!("{name} is none of {KNOWN}")),
         }

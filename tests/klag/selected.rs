@@ -50,6 +50,10 @@ fn a_name_that_fits_nothing_is_no_empty_answer() {
                 .fails_with(2)
                 .stderr_has(said);
         }
+        let metrics = all(kafka, args).args(["-o", "prometheus"]).run();
+        metrics
+            .fails_with(2)
+            .stdout_has("klag_selection_unmatched 1\n");
         let allowed = all(kafka, args).args(["--max-lag", "5", "--allow-empty"]);
         allowed.run().succeeds().stdout_is("").stderr_is("");
     }
@@ -106,6 +110,7 @@ fn a_line_of_limits_that_can_t_apply_is_no_limit() {
             format!("{read} has neither offsets nor members in {unread}"),
         ),
         (format!("{read} {read} 5x"), "5x".to_owned()),
+        (format!("{read} {read} 1"), "it never counts".to_owned()),
     ] {
         let lines = format!("{read} {read} 7\n{line}\n");
         check(&lines, &[])
@@ -271,4 +276,11 @@ fn offsets_that_expire_do_not_turn_a_check_green() {
         .fails_with(1)
         .stdout_has("neither offsets nor members in this topic");
     drop(member);
+    // Nobody is left to be checked, once the group is known to be empty.
+    let idle = all(&kafka, &["--active", "1ms", "--max-lag", "0"]);
+    let said = "no group is active: nothing is left to check";
+    while !idle.clone().run().story().contains(said) {
+        assert!(Instant::now() < deadline, "{}", idle.run().story());
+    }
+    idle.run().fails_with(2);
 }

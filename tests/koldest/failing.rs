@@ -50,6 +50,8 @@ fn a_broker_that_hangs_or_is_gone_costs_its_own_rows_only() {
         assert!(row["bytes"].as_i64().is_some(), "{row}");
         assert_eq!(row["binds"], "time", "{row}");
     }
+    let disks = || koldest(&kafka, &["-J", "-m", "3", "--by", "broker"]).run();
+    disks().succeeds();
     kafka.kill(3);
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -71,6 +73,15 @@ fn a_broker_that_hangs_or_is_gone_costs_its_own_rows_only() {
         assert!(Instant::now() < deadline, "{rows:?}");
         std::thread::sleep(Duration::from_millis(300));
     }
+    // Nobody lists it any more, and it has not left.
+    let fenced = disks().fails_with(2);
+    let fenced = fenced.stderr_has("broker 3: not in the cluster now, and ");
+    assert_eq!(super::rows(&fenced).len(), 3, "{}", fenced.story());
+    let metrics = koldest(&kafka, &["-o", "prometheus", "--by", "broker"]);
+    metrics
+        .run()
+        .fails_with(2)
+        .stdout_has("koldest_scrape_success 0\n");
 }
 
 #[test]
@@ -81,4 +92,37 @@ fn a_cluster_that_is_not_there_is_told_and_ends_with_2() {
         .fails_with(2)
         .stdout_is("")
         .stderr_has("Connection refused");
+}
+
+#[test]
+fn a_file_of_metrics_says_that_nobody_answered() {
+    let folder = crate::testkit::session::folder("failed-write");
+    for (program, format, said) in [
+        ("koldest", "prometheus", "\nkoldest_scrape_success 0\n"),
+        (
+            "klag",
+            "prometheus",
+            "\nklag_scrape_success{part=\"cluster\"} 0\n",
+        ),
+        ("klag", "html", "<p>no contact with 127.0.0.1:1"),
+    ] {
+        let file = folder.join(format!("{program}.{format}"));
+        std::fs::write(&file, "old 1\n").unwrap();
+        let path = file.display().to_string();
+        let run = crate::testkit::command::cmd(program)
+            .args(["-b", "127.0.0.1:1", "-m", "1", "-o", format])
+            .args(["--write", &path]);
+        run.run().fails_with(2).stderr_has("Connection refused");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(said) && !text.contains("old 1"), "{text}");
+    }
+    // In the others there is no place for it.
+    let file = folder.join("klag.tsv");
+    std::fs::write(&file, "old 1\n").unwrap();
+    let path = file.display().to_string();
+    crate::testkit::command::cmd("klag")
+        .args(["-b", "127.0.0.1:1", "-m", "1", "--write", &path])
+        .run()
+        .fails_with(2);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "old 1\n");
 }

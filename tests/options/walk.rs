@@ -15,7 +15,7 @@ pub(crate) const fn mode<'a>(name: &'a str, words: &'a [&'a str]) -> Mode<'a> {
     Mode { name, words }
 }
 
-/// An option, the modes (a blank between two, `*` for all) and the test that shows what it does in them.
+/// Options and modes (a blank between two, `*` for all modes), and the test that shows what those do in these.
 pub(crate) type Shown = (&'static str, &'static str, &'static str);
 
 /// The options of the connection, in these modes.
@@ -122,8 +122,9 @@ impl Walk<'_> {
                     .iter()
                     .copied()
                     .flatten()
-                    .any(|(option, modes, _)| {
-                        *option == id && modes.split(' ').any(|m| m == "*" || m == mode.name)
+                    .any(|(options, modes, _)| {
+                        options.split(' ').any(|option| option == id)
+                            && modes.split(' ').any(|m| m == "*" || m == mode.name)
                     });
                 (!is_warned && !is_shown)
                     .then(|| format!("{line}: {id} is taken, and no test shows what it does"))

@@ -7,7 +7,7 @@ use crate::testkit::output::Output;
 use crate::testkit::running::Running;
 use crate::testkit::session;
 use crate::testkit::witness;
-use rdkafka::admin::AdminOptions;
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeSet;
@@ -335,4 +335,53 @@ fn prometheus_fires_for_each_state_that_is_not_well_and_for_nothing_else() {
     });
     kafka.resume(1);
     drop(main);
+}
+
+/// The value of a query that has one.
+fn number(prometheus: &str, query: &str) -> Option<f64> {
+    let query = query
+        .replace('{', "%7B")
+        .replace('}', "%7D")
+        .replace('"', "%22");
+    let query = query.replace('[', "%5B").replace(']', "%5D");
+    let answer = get(prometheus, &format!("/api/v1/query?query={query}"))?;
+    let value = &answer["data"]["result"][0]["value"][1];
+    value.as_str()?.parse().ok()
+}
+
+#[test]
+fn a_broker_that_is_away_looks_like_no_write_to_a_topic() {
+    let ports = [free_port(), free_port()];
+    let Some((_prometheus, own)) = prometheus(ports) else {
+        return;
+    };
+    let Some(kafka) = Spec::new().brokers(3).start() else {
+        return;
+    };
+    let topic = session::unique("steady");
+    let wanted = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
+    let created = kafka.admin().create_topics([&wanted], &AdminOptions::new());
+    futures_executor::block_on(created).unwrap();
+    let records = (0..30).map(|n| Record {
+        partition: Some(n % 3),
+        ..Record::of("x")
+    });
+    kafka.produce(&topic, &records.collect::<Vec<_>>());
+    let _klag = exporter(&kafka, ports[0]);
+    let latest = format!("kafka_partition_latest_offset{{topic=\"{topic}\"}}");
+    let wait_for = |is_so: &dyn Fn(Option<f64>) -> bool| {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(number(&own, &latest)) {
+            assert!(Instant::now() < deadline, "{:?}", number(&own, &latest));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    wait_for(&|end| end == Some(30.0));
+    kafka.pause(3);
+    wait_for(&|end| end.is_none());
+    kafka.resume(3);
+    wait_for(&|end| end == Some(30.0));
+    let range = format!("{latest}[10m]");
+    assert_eq!(number(&own, &format!("resets({range})")), Some(0.0));
+    assert_eq!(number(&own, &format!("increase({range})")), Some(0.0));
 }

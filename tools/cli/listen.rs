@@ -1,17 +1,21 @@
 //! `--listen`: an exporter for Prometheus; the same in every program that is one.
 
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use std::os::fd::AsFd as _;
 
 use super::exit::Exit;
-use super::message::{message, program};
+use super::message::{message, messages, program};
 use super::signals::Signals;
-use crate::serve::{self, Address, Problem, Scraper, Settings, StateLog};
+use crate::kafka::client::ContactError;
+use crate::kafka::cluster::{Topics, metadata};
+use crate::kafka::{Client, Options, Role};
+use crate::report::failure_page;
+use crate::serve::{self, Address, Problem, Scraped, Scraper, Settings, StateLog};
 
 /// As typed.
 #[derive(Args, Clone, Debug, Default)]
@@ -49,39 +53,103 @@ impl ListenArgs {
     }
 }
 
-/// Serves until a signal comes, which is a normal end.
+/// What one scrape has brought.
+pub struct Scrape {
+    /// Text of Prometheus, 0.0.4.
+    pub metrics: Vec<u8>,
+    /// HTML for people, where it was asked for.
+    pub page: Vec<u8>,
+    /// What was not seen, and why.
+    pub problems: Vec<Problem>,
+    /// The brokers that the cluster has now.
+    pub brokers: Vec<i32>,
+}
+
+/// Serves what `scrape` brings until a signal comes, which is a normal end. `scrape` is told whether a page is wanted.
+///
+/// Where nobody answers, the metrics are what `failed_metrics` writes.
 ///
 /// # Errors
 /// The server can't be started.
 pub fn serve(
     settings: &Settings,
-    is_quiet: bool,
+    options: &Options,
     signals: &Signals,
-    scraper: &mut (dyn Scraper + Send),
+    failed_metrics: &(dyn Fn(Instant, &mut Vec<u8>) + Sync),
+    mut scrape: impl FnMut(&Client, bool) -> Result<Scrape> + Send,
 ) -> Result<Exit> {
+    let client = Client::new(options, Role::Consumer)?;
+    let mut scraper = ClusterScraper {
+        client: &client,
+        signals,
+        failed_metrics,
+        scrape: &mut scrape,
+        log: StateLog::default(),
+    };
     let end = signals.as_fd().try_clone_to_owned()?;
     let report: serve::Report = Arc::new(|text: &str| message(text));
+    let is_quiet = options.verbosity < 0;
     let listening = |url: &str| {
         if !is_quiet {
             message(format_args!("listening on {url}"));
         }
     };
-    serve::run(settings, end, scraper, &report, &listening)?;
+    serve::run(settings, end, &mut scraper, &report, &listening)?;
     Ok(Exit::Done)
+}
+
+struct ClusterScraper<'a> {
+    client: &'a Client,
+    signals: &'a Signals,
+    failed_metrics: &'a (dyn Fn(Instant, &mut Vec<u8>) + Sync),
+    scrape: &'a mut (dyn FnMut(&Client, bool) -> Result<Scrape> + Send),
+    log: StateLog,
+}
+
+impl Scraper for ClusterScraper<'_> {
+    fn scrape(&mut self, wants_page: bool) -> Scraped {
+        let started = Instant::now();
+        let scraped = (self.scrape)(self.client, wants_page);
+        let (scrape, brokers, ready) = match scraped {
+            Ok(mut scrape) => {
+                let brokers = std::mem::take(&mut scrape.brokers);
+                (scrape, Some(brokers), Ok(()))
+            }
+            Err(error) => {
+                let reason = format!("{error:#}");
+                let mut metrics = Vec::new();
+                (self.failed_metrics)(started, &mut metrics);
+                let scrape = Scrape {
+                    metrics,
+                    page: failure_page(program(), &reason),
+                    problems: vec![Problem {
+                        subject: "cluster".to_owned(),
+                        text: reason.clone(),
+                    }],
+                    brokers: Vec::new(),
+                };
+                (scrape, None, Err(reason))
+            }
+        };
+        if self.signals.caught().is_none() {
+            let lines = self.log.changes(scrape.problems, brokers.as_deref());
+            messages(&lines, LINES);
+        }
+        Scraped {
+            metrics: scrape.metrics,
+            page: scrape.page,
+            ready,
+        }
+    }
+
+    fn ready(&mut self) -> Result<(), String> {
+        let interrupted = || self.signals.caught().is_some();
+        match metadata(self.client, Topics::Named(&[]), &interrupted) {
+            Ok(_) | Err(ContactError::Answered(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 /// Lines of one scrape that are written.
 const LINES: usize = 10;
-
-/// Writes a line for each thing that has begun to be wrong since the last scrape, or is wrong no more.
-///
-/// `brokers` are those that the cluster has now; none where nobody answered.
-pub fn log_changes(log: &mut StateLog, now: Vec<Problem>, brokers: Option<&[i32]>) {
-    let lines = log.changes(now, brokers);
-    for line in lines.iter().take(LINES) {
-        message(line);
-    }
-    if lines.len() > LINES {
-        message(format_args!("and {} more changes", lines.len() - LINES));
-    }
-}

@@ -36,6 +36,16 @@ pub fn message(text: impl Display) {
     });
 }
 
+/// Writes the first `most` of these texts as messages, and how many others there are.
+pub fn messages(texts: &[String], most: usize) {
+    for text in texts.iter().take(most) {
+        message(text);
+    }
+    if texts.len() > most {
+        message(format_args!("and {} more like these", texts.len() - most));
+    }
+}
+
 /// `text` with the password of each `scheme://user:password@host` as `***`, whoever put the URL into the text.
 fn without_passwords(text: &str) -> Cow<'_, str> {
     let Some((before, after)) = text.split_once("://") else {

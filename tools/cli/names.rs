@@ -113,6 +113,16 @@ impl Selection {
             && !existing.iter().any(|name| self.takes(name))
     }
 
+    /// The names that are wanted and excluded: a contradiction.
+    pub fn contradictions(&self) -> Vec<&str> {
+        let is_excluded = |name: &str| self.excluded.iter().any(|e| e.fits(name));
+        let names = self.wanted.iter().filter_map(|name| match name {
+            Name::Plain(name) => Some(name.as_str()),
+            Name::Pattern(_) => None,
+        });
+        names.filter(|name| is_excluded(name)).collect()
+    }
+
     /// The names and patterns that were asked for; none is all.
     pub fn wanted(&self) -> &[Name] {
         &self.wanted
@@ -229,6 +239,8 @@ mod tests {
         assert!(!none.excludes_all(&["aa", "c"]) && !none.excludes_all(&[]));
         let wanted = Selection::new(&names(&["a"]), &[]);
         assert!(!wanted.excludes_all(&["b"]));
+        let both = Selection::new(&names(&["aa", "c", "^a"]), &names(&["^a"]));
+        assert_eq!(both.contradictions(), ["aa"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `--watch`: the same report again and again until a signal comes.
+//! `--watch`: the same report again and again until a signal comes; `--write`: into a file.
 //!
 //! A table on a terminal is drawn over the one before, with what its counts
 //! and sizes have changed by beside them. Anywhere else one block follows the
@@ -7,6 +7,7 @@
 
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
@@ -31,6 +32,10 @@ pub struct WatchArgs {
     /// elsewhere each block begins with its time.
     #[arg(long, value_name = "TIME", value_parser = parse_interval)]
     pub watch: Option<Duration>,
+
+    /// Write the report to this file, and replace it atomically
+    #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+    pub write: Option<PathBuf>,
 }
 
 impl WatchArgs {
@@ -61,31 +66,20 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
 /// Whether anybody looks again while a pipe is idle.
 const READER_CHECK: Duration = Duration::from_millis(500);
 
-/// Shows the report that `take` brings: once, or as often as `args` says.
+/// Shows the report that `take` brings at this interval.
 ///
-/// The exit is that of the last report. With `--watch` a report that could
-/// not be taken ends nothing but the first time: the cluster may come back.
-/// A signal that comes before a report is taken ends it by that signal.
+/// The exit is that of the last report. A report that could not be taken
+/// ends nothing but the first time: the cluster may come back.
 ///
 /// # Errors
-/// A usage error, the first failure of `take`, or output that is not taken.
-pub fn show(
-    args: &WatchArgs,
+/// The first failure of `take`, or output that is not taken.
+pub fn repeat(
+    every: Duration,
     style: Style,
     signals: &Signals,
     mut take: impl FnMut() -> Result<(Report, Exit)>,
 ) -> Result<Exit> {
     let mut out = Out::stdout()?;
-    let Some(every) = args.watch else {
-        let (report, exit) = match (take(), signals.caught()) {
-            (Ok(taken), _) => taken,
-            (Err(_), Some(signal)) => return Ok(Exit::Signal(signal)),
-            (Err(error), None) => return Err(error),
-        };
-        report.write(style, out.buffer())?;
-        out.flush_report(style.format, signals)?;
-        return Ok(exit);
-    };
     let mut screen = Screen {
         redraws: out.is_terminal() && style.format == Format::Table,
         style,

@@ -48,4 +48,6 @@ pub use peek::{PartitionBatches, PeekPosition, ScanSummary, peek};
 pub use query_budget::QueryBudget;
 pub use share::{SharePosition, share_offsets};
 pub use spans::LogSpan;
-pub use unread::{FirstRecord, Position, count_after, first_since, first_unread, times_of};
+pub use unread::{
+    FirstRecord, Position, count_after, earliest_in, first_since, first_unread, times_of,
+};

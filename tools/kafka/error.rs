@@ -231,7 +231,9 @@ impl fmt::Display for KafkaError {
         // librdkafka puts "Broker: " or "Local: " in front, which says nothing to a user.
         let text = self.reason.as_str();
         let text = text.strip_prefix("Broker: ").unwrap_or(text);
-        f.write_str(text.strip_prefix("Local: ").unwrap_or(text))
+        let text = text.strip_prefix("Local: ").unwrap_or(text);
+        // Java's texts end with a full stop; more may follow here.
+        f.write_str(text.strip_suffix('.').unwrap_or(text))
     }
 }
 

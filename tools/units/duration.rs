@@ -29,6 +29,18 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed).map_err(|_| refused(", it is negative"))
 }
 
+/// As [`parse_duration`], above 0.
+///
+/// # Errors
+/// As [`parse_duration`], and for 0.
+pub fn parse_positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration.is_zero() {
+        return Err("a time above 0 is expected".to_owned());
+    }
+    Ok(duration)
+}
+
 /// The sum of numbers with the usual units and decimals; `None` is left to jiff, which knows more units.
 fn sum(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
@@ -158,6 +170,12 @@ mod tests {
                 ))
             );
         }
+    }
+
+    #[test]
+    fn nothing_is_no_length_of_time() {
+        assert!(parse_positive_duration("0s").is_err() && parse_positive_duration("0.0d").is_err());
+        assert_eq!(parse_positive_duration("1ms"), parse_duration("1ms"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::kafka::wire::Wire;
 use leaders::ask_leaders;
 
 pub use by_time::times_of;
-pub use since::{count_after, first_since};
+pub use since::{count_after, earliest_in, first_since};
 
 /// Where to look, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]

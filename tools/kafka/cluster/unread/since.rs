@@ -65,7 +65,7 @@ pub fn first_since(
         .collect()
 }
 
-/// The most offsets of a span that are read to count.
+/// The most offsets of a span that are read.
 const MOST_OFFSETS: i64 = 100_000;
 
 /// How many messages of each span are dated after `until_ms`; none for a span of more than 100,000 offsets.
@@ -78,22 +78,54 @@ pub fn count_after(
     metadata: &Metadata,
     budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<Option<i64>, KafkaError>> {
-    let is_short = |span: &LogSpan| span.until - span.from <= MOST_OFFSETS;
-    let short: Vec<LogSpan> = spans
-        .iter()
-        .filter(|span| is_short(span))
-        .cloned()
-        .collect();
-    let mut counts = vec![0; short.len()];
-    let mut take = |index: usize, record: &RawRecord<'_>| {
-        counts[index] += i64::from(record.timestamp_ms > until_ms);
+    let take = |count: &mut i64, record: &RawRecord<'_>| {
+        *count += i64::from(record.timestamp_ms > until_ms);
     };
+    fold_short(wire, spans, metadata, budget, take)
+}
+
+/// Offset and time of the message with the earliest time in each span; none for a span of more than 100,000 offsets,
+/// or of messages without a time.
+///
+/// It takes the permission to read.
+pub fn earliest_in(
+    wire: &mut Wire<'_>,
+    spans: &[LogSpan],
+    metadata: &Metadata,
+    budget: &mut QueryBudget<'_>,
+) -> Vec<Result<Option<(i64, i64)>, KafkaError>> {
+    let take = |earliest: &mut Option<(i64, i64)>, record: &RawRecord<'_>| {
+        let has_time = record.timestamp_ms != -1;
+        if has_time && earliest.is_none_or(|(_, time)| record.timestamp_ms < time) {
+            *earliest = Some((record.offset, record.timestamp_ms));
+        }
+    };
+    let found = fold_short(wire, spans, metadata, budget, take);
+    found
+        .into_iter()
+        .map(|found| found.map(Option::flatten))
+        .collect()
+}
+
+/// What `take` makes of all messages of each span; none for a span of more than 100,000 offsets.
+fn fold_short<T: Default>(
+    wire: &mut Wire<'_>,
+    spans: &[LogSpan],
+    metadata: &Metadata,
+    budget: &mut QueryBudget<'_>,
+    take: impl Fn(&mut T, &RawRecord<'_>),
+) -> Vec<Result<Option<T>, KafkaError>> {
+    let is_short = |span: &LogSpan| span.until - span.from <= MOST_OFFSETS;
+    let short = spans.iter().filter(|span| is_short(span)).cloned();
+    let short: Vec<LogSpan> = short.collect();
+    let mut folded: Vec<T> = short.iter().map(|_| T::default()).collect();
+    let mut take = |index: usize, record: &RawRecord<'_>| take(&mut folded[index], record);
     let isolation = Isolation::ReadUncommitted;
     let answers = read_spans(wire, metadata, &short, isolation, budget, &mut take);
-    let mut found = answers.into_iter().zip(counts);
+    let mut found = answers.into_iter().zip(folded);
     let mut next = |span| {
-        let (answer, count) = is_short(span).then(|| found.next()).flatten()?;
-        Some(answer.map(|()| count))
+        let (answer, folded) = is_short(span).then(|| found.next()).flatten()?;
+        Some(answer.map(|()| folded))
     };
     spans.iter().map(|span| next(span).transpose()).collect()
 }
