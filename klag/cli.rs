@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, ValueEnum};
 use tools::cli::connection::Connection;
 use tools::cli::listen::ListenArgs;
@@ -52,7 +53,7 @@ pub(crate) struct Cli {
     pub(crate) watch: WatchArgs,
 
     /// Cluster name: a column, and in metrics the label cluster_name
-    #[arg(long, value_name = "NAME", help_heading = "Report")]
+    #[arg(long, value_name = "NAME", help_heading = "Report", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) cluster: Option<String>,
 
     #[command(flatten)]

@@ -14,9 +14,10 @@ mod times;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use tools::cli::names::Selection;
+use tools::cli::watch::now_ms;
 use tools::kafka::Client;
 use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{CommitTimes, Metadata, QueryBudget, Topics, metadata_over};
@@ -198,96 +199,36 @@ pub(crate) fn collect(
     known: &mut CollectState,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Snapshot, ContactError> {
-    let mut wire = Wire::new(client);
-    let mut metadata = metadata_over(&mut wire, Topics::All, interrupted)?;
-    let budget = QueryBudget::new(client.first_contact(), interrupted);
-    let mut budget = budget.among(in_order_of_asking(&metadata));
-    let mut failures = Vec::new();
-    let finding = groups::find(
-        &mut wire,
-        &metadata,
-        scope,
-        &mut known.groups,
-        &mut budget,
-        &mut failures,
-    );
+    let mut query = ClusterQuery::new(client, scope, interrupted)?;
+    let finding = query.find_groups(&mut known.groups);
     let found = &finding.found;
-    let positions = group_partitions::ask(&mut wire, found, &metadata, &mut budget);
-    let hidden = authorization::look_up(
-        &mut wire,
-        &mut metadata,
-        scope,
-        &group_partitions::topics_of(found, &positions),
-        &mut budget,
-        &mut failures,
-    );
+    let positions = query.ask_positions(found);
+    let hidden = query.look_up_hidden(&group_partitions::topics_of(found, &positions));
     let (mut group_partitions, groups_alone) =
-        group_partitions::all(found, positions, &metadata, scope);
-    active::retain(
-        &mut wire,
-        &metadata,
-        scope,
-        (found, &mut group_partitions),
-        &mut known.commit_times,
-        &mut budget,
-        &mut failures,
-    );
-    selection::check(
-        scope,
-        &finding,
-        &metadata,
-        &hidden,
-        (&group_partitions, &groups_alone),
-        &mut failures,
-    );
-    retain_read_topics(&mut metadata, &group_partitions, scope);
-    let mut logs = Logs::ask(
-        &mut wire,
-        &metadata,
-        &group_partitions,
-        hidden,
-        scope,
-        &mut budget,
-    )?;
+        group_partitions::all(found, positions, &query.metadata, scope);
+    query.retain_active(found, &mut group_partitions, &mut known.commit_times);
+    query.check_selection(&finding, &hidden, &group_partitions, &groups_alone);
+    query.retain_read_topics(&group_partitions);
+    let mut logs = Logs::ask(&mut query, &group_partitions, hidden)?;
     let (taken_ms, taken) = (now_ms(), Instant::now());
-    failures.extend(unanswered_logs(&logs, &group_partitions));
+    query.add_unanswered(&logs, &group_partitions);
     let mut sizes = Sizes::default();
     if scope.wants_all_logs {
-        logs.ask_oldest(&mut wire, &metadata, &mut budget)?;
-        sizes = sizes::ask(&mut wire, &metadata, scope, &mut budget, &mut failures);
+        logs.ask_oldest(&mut query)?;
+        sizes = query.ask_sizes();
     }
-    logs.ask_written(&mut wire, &metadata, scope, taken_ms, &mut budget)?;
-    let unread = times::ask(
-        &mut wire,
-        &metadata,
-        &group_partitions,
-        &logs,
-        scope,
-        taken_ms,
-        &mut budget,
-    );
-    let mut rows: Vec<Row> = group_partitions
-        .into_iter()
-        .zip(unread)
-        .map(|(group_partition, unread)| {
-            row(group_partition, &logs, &unread, scope.reader, taken_ms)
-        })
-        .collect();
-    logs::mark_stale(
-        &mut wire,
-        &metadata,
-        &mut rows,
-        scope,
-        taken_ms,
-        &mut budget,
-    )?;
+    logs.ask_written(&mut query, taken_ms)?;
+    let unread = query.ask_times(&group_partitions, &logs, taken_ms);
+    let rows = group_partitions.into_iter().zip(unread);
+    let row = |(one, unread)| row(one, &logs, &unread, scope.reader, taken_ms);
+    let mut rows: Vec<Row> = rows.map(row).collect();
+    query.mark_stale(&mut rows, taken_ms)?;
     rows.extend(groups_alone);
     if interrupted() {
         return Err(ContactError::Interrupted);
     }
-    metadata
-        .topics
-        .retain(|topic| scope.topics.takes(&topic.name));
+    let mut metadata = query.metadata;
+    (metadata.topics).retain(|topic| scope.topics.takes(&topic.name));
     Ok(Snapshot {
         taken: Some(taken),
         metadata,
@@ -295,28 +236,70 @@ pub(crate) fn collect(
         rows,
         logs,
         sizes,
-        failures,
+        failures: query.failures,
     })
 }
 
-/// Partitions that no group reads and whose leader did not answer, by its reason; the others have rows that say so.
-fn unanswered_logs(logs: &Logs, group_partitions: &[GroupPartition]) -> Vec<Failure> {
-    let read: HashSet<(&str, i32)> = group_partitions
-        .iter()
-        .map(|one| (&*one.topic, one.partition))
-        .collect();
-    let mut by_reason: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    for (topic, partition, error) in logs.unanswered() {
-        if !read.contains(&(topic, partition)) {
-            let first = || (0, format!("{topic} [{partition}]"));
-            by_reason.entry(error.to_string()).or_insert_with(first).0 += 1;
+/// The questions of one look, and those that were not answered.
+struct ClusterQuery<'a> {
+    wire: Wire<'a>,
+    metadata: Metadata,
+    scope: &'a Scope,
+    budget: QueryBudget<'a>,
+    failures: Vec<Failure>,
+}
+
+impl<'a> ClusterQuery<'a> {
+    fn new(
+        client: &'a Client,
+        scope: &'a Scope,
+        interrupted: &'a dyn Fn() -> bool,
+    ) -> Result<ClusterQuery<'a>, ContactError> {
+        let mut wire = Wire::new(client);
+        let metadata = metadata_over(&mut wire, Topics::All, interrupted)?;
+        // Of all brokers, the one that has just answered first.
+        let mut brokers = metadata.broker_ids();
+        brokers.sort_by_key(|id| *id != metadata.origin.0);
+        Ok(ClusterQuery {
+            wire,
+            metadata,
+            scope,
+            budget: QueryBudget::new(client.first_contact(), interrupted).among(brokers),
+            failures: Vec::new(),
+        })
+    }
+
+    /// Notes a question of this part that was not answered.
+    fn fail(&mut self, part: QueryKind, reason: impl Into<String>) {
+        self.failures.push(part.failed(reason));
+    }
+
+    /// Adds partitions that no group reads and whose leader did not answer, by its reason; others have rows that say so.
+    fn add_unanswered(&mut self, logs: &Logs, group_partitions: &[GroupPartition]) {
+        let read = group_partitions.iter();
+        let read: HashSet<_> = read.map(|one| (&*one.topic, one.partition)).collect();
+        let mut by_reason: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        for (topic, partition, error) in logs.unanswered() {
+            if !read.contains(&(&**topic, partition)) {
+                let first = || (0, format!("{topic} [{partition}]"));
+                by_reason.entry(error.to_string()).or_insert_with(first).0 += 1;
+            }
+        }
+        for (reason, (count, first)) in by_reason {
+            let reason = format!("{}: {reason}", and_more(first, count));
+            self.fail(QueryKind::Offsets, reason);
         }
     }
-    let by_reason = by_reason.into_iter();
-    let failure = |(reason, (count, first))| {
-        QueryKind::Offsets.failed(format!("{}: {reason}", and_more(first, count)))
-    };
-    by_reason.map(failure).collect()
+
+    /// Groups that are chosen choose the topics of which metrics are exported: those that they read.
+    fn retain_read_topics(&mut self, group_partitions: &[GroupPartition]) {
+        let scope = self.scope;
+        if scope.wants_all_logs && (scope.groups.is_chosen() || !scope.states.is_empty()) {
+            let read: BTreeSet<&str> = group_partitions.iter().map(|one| &*one.topic).collect();
+            let topics = &mut self.metadata.topics;
+            topics.retain(|topic| read.contains(topic.name.as_str()));
+        }
+    }
 }
 
 /// The first of so many, in words.
@@ -325,22 +308,6 @@ pub(crate) fn and_more(first: String, count: usize) -> String {
         1 => first,
         count => format!("{first} and {} more", count - 1),
     }
-}
-
-/// Groups that are chosen choose the topics of which metrics are exported: those that they read.
-fn retain_read_topics(metadata: &mut Metadata, group_partitions: &[GroupPartition], scope: &Scope) {
-    if scope.wants_all_logs && (scope.groups.is_chosen() || !scope.states.is_empty()) {
-        let read: BTreeSet<&str> = group_partitions.iter().map(|one| &*one.topic).collect();
-        let topics = &mut metadata.topics;
-        topics.retain(|topic| read.contains(topic.name.as_str()));
-    }
-}
-
-/// All brokers, the one that has just answered first.
-fn in_order_of_asking(metadata: &Metadata) -> Vec<i32> {
-    let mut ids = metadata.broker_ids();
-    ids.sort_by_key(|id| *id != metadata.origin.0);
-    ids
 }
 
 fn row(
@@ -381,10 +348,4 @@ fn unknown(note: LagNote) -> Lag {
         notes: vec![note],
         ..Lag::default()
     }
-}
-
-/// Now, in milliseconds since 1970.
-pub(crate) fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_millis() as i64)
 }

@@ -257,6 +257,7 @@ mod tests {
             ("--top x", "whole number"),
             ("--top -1", "--top"),
             ("--top 0", "--top"),
+            ("--cluster=", "--cluster"),
             ("--rate 0s", "--rate"),
             ("--active 0d", "--active"),
             ("--max-time 0s", "--max-time"),

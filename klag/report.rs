@@ -10,13 +10,14 @@ use rustix::event::PollFlags;
 use tools::cli::report::chosen;
 use tools::cli::signals::Signals;
 use tools::cli::target::{Target, report_once};
-use tools::cli::{Exit, messages, watch};
+use tools::cli::watch::{self, now_ms};
+use tools::cli::{Exit, messages};
 use tools::kafka::client::ContactError;
 use tools::kafka::{Client, Role};
 use tools::report::{Format, Report, Style};
 use tools::serve::Problem;
 
-use crate::collect::{CollectState, Completeness, Snapshot, and_more, collect, now_ms};
+use crate::collect::{CollectState, Completeness, Snapshot, and_more, collect};
 use crate::config::Config;
 use crate::lag::LagNote;
 use crate::rates::{Rates, Sample, Status, produce_rates, rates};

@@ -7,9 +7,9 @@ mod assemble;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use tools::cli::watch::now_ms;
 use tools::kafka::client::ContactError;
 use tools::kafka::cluster::configs::BrokerConfigs;
 use tools::kafka::cluster::metadata::Broker;
@@ -79,6 +79,7 @@ impl Snapshot {
         cluster
             .topics
             .retain(|topic| scope.topics.takes(&topic.name));
+        let is_missing = |topic: &Topic| topic.error.as_ref().is_some_and(KafkaError::is_no_topic);
         cluster.topics.retain(|topic| !is_missing(topic));
         let unmatched = scope.topics.unmet(&names_of(&cluster));
         let hidden = hidden_topics(client, &cluster, scope, interrupted)?;
@@ -128,11 +129,6 @@ impl Snapshot {
     }
 }
 
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_millis() as i64)
-}
-
 /// Brokers that replicas are on and that are none of the cluster's: dead ones, which it fences.
 fn absent_brokers(cluster: &Metadata) -> BTreeMap<i32, usize> {
     let known = cluster.broker_ids();
@@ -144,17 +140,6 @@ fn absent_brokers(cluster: &Metadata) -> BTreeMap<i32, usize> {
         }
     }
     absent
-}
-
-/// Whether it was asked for by its name, and there is none.
-fn is_missing(topic: &Topic) -> bool {
-    let error = topic.error.as_ref();
-    error.is_some_and(|error| {
-        matches!(
-            error.code,
-            code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_TOPIC | code::INVALID_TOPIC
-        )
-    })
 }
 
 /// The beginnings of names of which not all topics may be listed.
@@ -333,23 +318,11 @@ impl ClusterQuery<'_> {
     ) -> Vec<Result<LogBounds, KafkaError>> {
         let mut wire = Wire::new(self.client);
         let mut budget = self.budget();
-        let questions: Vec<OffsetQuery> = asked
-            .iter()
-            .flat_map(|state| {
-                SPECS.map(|spec| OffsetQuery {
-                    topic: state.topic.clone(),
-                    partition: state.partition.unwrap_or(-1),
-                    spec,
-                })
-            })
-            .collect();
-        let found = offsets_over(
-            &mut wire,
-            cluster,
-            &questions,
-            Isolation::ReadUncommitted,
-            &mut budget,
-        );
+        let questions = asked.iter();
+        let questions = questions.flat_map(|state| SPECS.map(|spec| state.query(spec)));
+        let questions: Vec<OffsetQuery> = questions.collect();
+        let isolation = Isolation::ReadUncommitted;
+        let found = offsets_over(&mut wire, cluster, &questions, isolation, &mut budget);
         let found = match found {
             Ok(found) => found,
             Err(error) => {

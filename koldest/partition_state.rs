@@ -2,6 +2,7 @@
 
 use tools::kafka::KafkaError;
 use tools::kafka::cluster::configs::ConfigValues;
+use tools::kafka::cluster::{LogSpan, OffsetQuery, OffsetSpec};
 use tools::units::{age_ms, is_in_future};
 
 use crate::forecast::Settings;
@@ -114,6 +115,25 @@ pub(crate) struct PartitionState {
 }
 
 impl PartitionState {
+    /// A part of its log.
+    pub(crate) fn span(&self, from: i64, until: i64) -> LogSpan {
+        LogSpan {
+            topic: self.topic.as_str().into(),
+            partition: self.partition.unwrap_or(-1),
+            from,
+            until,
+        }
+    }
+
+    /// The question for one of its offsets.
+    pub(crate) fn query(&self, spec: OffsetSpec) -> OffsetQuery {
+        OffsetQuery {
+            topic: self.topic.clone(),
+            partition: self.partition.unwrap_or(-1),
+            spec,
+        }
+    }
+
     /// Whether the log has more messages than the first one and was not read for the earliest one.
     pub(crate) fn is_unread(&self) -> bool {
         let bounds = self.bounds.as_ref();

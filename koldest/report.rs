@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use tools::cli::names::may_be_hidden;
 use tools::cli::report::chosen;
 use tools::cli::{Exit, message, messages};
 use tools::report::{Cell, Column, Format, Report};
@@ -140,12 +141,7 @@ fn topic_columns() -> Vec<Column> {
 /// That topics may be missing is a failure of a check, and a remark beside a report.
 fn report_hidden(snapshot: &Snapshot, config: &Config, failures: &mut Vec<String>) {
     for prefix in &snapshot.hidden {
-        let which = match prefix.as_str() {
-            "" => "all topics".to_owned(),
-            prefix => format!("all topics whose names begin with {prefix}"),
-        };
-        let reason =
-            format!("not authorised to describe {which}: there may be others than are shown");
+        let reason = may_be_hidden("topics", prefix);
         if config.is_check() {
             failures.push(reason);
         } else {

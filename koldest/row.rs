@@ -63,7 +63,7 @@ impl Row {
         let bounds = match &state.bounds {
             Ok(bounds) => bounds,
             Err(error) => {
-                row.failure = Some(refusal(error));
+                row.failure = Some(error.refusal());
                 return row;
             }
         };
@@ -145,14 +145,6 @@ impl Row {
     /// How long ago the newest message was written that is not dated ahead.
     pub(crate) fn stale_ms(&self, now_ms: i64) -> Option<i64> {
         self.past.newest?.age_ms(now_ms)
-    }
-}
-
-/// An error in words, where it is that something is not allowed.
-fn refusal(error: &KafkaError) -> String {
-    match error.code {
-        code::TOPIC_AUTHORIZATION_FAILED => format!("not authorised to describe it ({error})"),
-        _ => error.to_string(),
     }
 }
 

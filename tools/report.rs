@@ -115,9 +115,7 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column that identifies the row.
-    pub const fn label(name: &'static str) -> Column {
-        let role = Role::Label;
+    const fn new(name: &'static str, role: Role) -> Column {
         Column {
             name,
             role,
@@ -125,14 +123,19 @@ impl Column {
         }
     }
 
+    /// A column that identifies the row.
+    pub const fn label(name: &'static str) -> Column {
+        Column::new(name, Role::Label)
+    }
+
     /// A column of numbers, with the help text of its metric.
     pub const fn value(name: &'static str, help: &'static str) -> Column {
-        let role = Role::Value(help);
-        Column {
-            name,
-            role,
-            has_bar: false,
-        }
+        Column::new(name, Role::Value(help))
+    }
+
+    /// A column for people, as `note`.
+    pub const fn remark(name: &'static str) -> Column {
+        Column::new(name, Role::Remark)
     }
 
     #[must_use]
@@ -140,16 +143,6 @@ impl Column {
         Column {
             has_bar: true,
             ..self
-        }
-    }
-
-    /// A column for people, as `note`.
-    pub const fn remark(name: &'static str) -> Column {
-        let role = Role::Remark;
-        Column {
-            name,
-            role,
-            has_bar: false,
         }
     }
 }

@@ -3,88 +3,74 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use tools::cli::watch::now_ms;
+use tools::kafka::cluster::GroupKind;
 use tools::kafka::cluster::commits::{CommitTimes, OFFSETS_TOPIC};
 use tools::kafka::cluster::groups::offsets_partition;
-use tools::kafka::cluster::{GroupKind, Metadata, QueryBudget};
-use tools::kafka::wire::Wire;
 
 use super::group_partitions::{CommittedOffset, GroupPartition};
 use super::groups::{DescribedGroup, partition_count};
-use super::{Failure, QueryKind, Scope, now_ms};
+use super::{ClusterQuery, QueryKind};
 
-/// Leaves out the partitions of topics in which their group has no member and has not committed for `--active TIME`.
-///
-/// What is not known is not left out.
-pub(super) fn retain(
-    wire: &mut Wire<'_>,
-    metadata: &Metadata,
-    scope: &Scope,
-    (found, group_partitions): (&[DescribedGroup], &mut Vec<GroupPartition>),
-    times: &mut CommitTimes,
-    budget: &mut QueryBudget<'_>,
-    failures: &mut Vec<Failure>,
-) {
-    let Some(active_ms) = scope.active_ms else {
-        return;
-    };
-    let held = held(found, group_partitions);
-    let pair = |group_partition: &GroupPartition| {
-        (
-            group_partition.group.name.clone(),
-            Arc::clone(&group_partition.topic),
-        )
-    };
-    let count = partition_count(metadata);
-    let mut partitions = BTreeMap::new();
-    for (group, _) in group_partitions
-        .iter()
-        .map(pair)
-        .filter(|pair| !held.contains(pair))
-    {
-        let partition = offsets_partition(&group, count);
-        partitions.insert(group, partition);
-    }
-    let asked: BTreeSet<i32> = partitions.values().copied().flatten().collect();
-    let since_ms = now_ms() - active_ms;
-    let failed = times.update(wire, metadata, asked.into_iter(), since_ms, budget);
-    let mut reasons: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-    for (partition, error) in &failed {
-        reasons
-            .entry(error.to_string())
-            .or_default()
-            .push(*partition);
-    }
-    if partitions.values().any(Option::is_none) {
-        reasons.insert(
-            "it is not there, or this user may not see it".to_owned(),
-            Vec::new(),
+impl ClusterQuery<'_> {
+    /// Leaves out the partitions of topics in which their group has no member and has not committed for `--active TIME`.
+    ///
+    /// What is not known is not left out.
+    pub(super) fn retain_active(
+        &mut self,
+        found: &[DescribedGroup],
+        group_partitions: &mut Vec<GroupPartition>,
+        times: &mut CommitTimes,
+    ) {
+        let Some(active_ms) = self.scope.active_ms else {
+            return;
+        };
+        let held = held(found, group_partitions);
+        let pair = |one: &GroupPartition| (one.group.name.clone(), Arc::clone(&one.topic));
+        let count = partition_count(&self.metadata);
+        let open = group_partitions.iter().map(pair);
+        let partitions: BTreeMap<String, Option<i32>> = open
+            .filter(|pair| !held.contains(pair))
+            .map(|(group, _)| {
+                let partition = offsets_partition(&group, count);
+                (group, partition)
+            })
+            .collect();
+        let asked: BTreeSet<i32> = partitions.values().copied().flatten().collect();
+        let failed = times.update(
+            &mut self.wire,
+            &self.metadata,
+            asked.into_iter(),
+            now_ms() - active_ms,
+            &mut self.budget,
         );
+        let mut reasons: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        for (partition, error) in &failed {
+            let partitions = reasons.entry(error.to_string()).or_default();
+            partitions.push(*partition);
+        }
+        if partitions.values().any(Option::is_none) {
+            let reason = "it is not there, or this user may not see it";
+            reasons.insert(reason.to_owned(), Vec::new());
+        }
+        for (reason, partitions) in reasons {
+            let partitions = match partitions.as_slice() {
+                [] => String::new(),
+                partitions => format!(" {partitions:?}"),
+            };
+            let reason = format!(
+                "--active can't read the times of commits in {OFFSETS_TOPIC}{partitions}: {reason}"
+            );
+            self.fail(QueryKind::Offsets, reason);
+        }
+        let unread: HashSet<i32> = failed.into_iter().map(|(partition, _)| partition).collect();
+        group_partitions.retain(|one| {
+            let partition = partitions.get(&one.group.name).copied().flatten();
+            held.contains(&pair(one))
+                || partition.is_none_or(|partition| unread.contains(&partition))
+                || times.last_ms(&one.group.name, &one.topic).is_some()
+        });
     }
-    failures.extend(reasons.into_iter().map(|(reason, partitions)| {
-        let partitions = match partitions.as_slice() {
-            [] => String::new(),
-            partitions => format!(" {partitions:?}"),
-        };
-        QueryKind::Offsets.failed(format!(
-            "--active can't read the times of commits in {OFFSETS_TOPIC}{partitions}: {reason}"
-        ))
-    }));
-    let unread: HashSet<i32> = failed.into_iter().map(|(partition, _)| partition).collect();
-    group_partitions.retain(|group_partition| {
-        let is_unknown = || match partitions
-            .get(&group_partition.group.name)
-            .copied()
-            .flatten()
-        {
-            Some(partition) => unread.contains(&partition),
-            None => true,
-        };
-        held.contains(&pair(group_partition))
-            || is_unknown()
-            || times
-                .last_ms(&group_partition.group.name, &group_partition.topic)
-                .is_some()
-    });
 }
 
 /// Groups and topics that stay whenever the group committed: it has a member there, or that is not known.

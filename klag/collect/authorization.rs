@@ -3,110 +3,76 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tools::cli::names::may_be_hidden;
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::{
-    Metadata, QueryBudget, may_list_groups, may_list_topics, named_topics,
-};
-use tools::kafka::error::code;
-use tools::kafka::wire::Wire;
+use tools::kafka::cluster::{may_list_groups, may_list_topics, named_topics};
 
-use super::{Failure, FailureKind, QueryKind, Scope};
+use super::{ClusterQuery, FailureKind, QueryKind};
 
 /// Topics that the cluster did not list, and what it says when it is asked for them by name.
 pub(super) type HiddenTopics = BTreeMap<String, KafkaError>;
 
-/// Asks for what the lists leave out: topics that were named or that a group reads, by name, and whether there may
-/// be others. A topic that is there after all joins `metadata`.
-pub(super) fn look_up(
-    wire: &mut Wire<'_>,
-    metadata: &mut Metadata,
-    scope: &Scope,
-    read: &BTreeSet<Arc<str>>,
-    budget: &mut QueryBudget<'_>,
-    failures: &mut Vec<Failure>,
-) -> HiddenTopics {
-    if metadata.is_mock() {
-        return HiddenTopics::new();
-    }
-    let plain = scope.topics.plain_names().unwrap_or_default();
-    let read = read.iter().map(ToString::to_string);
-    let wanted = read.filter(|topic| scope.topics.takes(topic));
-    let mut names: BTreeSet<String> = plain.into_iter().chain(wanted).collect();
-    names.retain(|name| metadata.topic(name).is_none());
-    let mut hidden = HiddenTopics::new();
-    if !names.is_empty() {
+impl ClusterQuery<'_> {
+    /// Asks for what the lists leave out: topics that were named or that a group reads, by name, and whether there may
+    /// be others. A topic that is there after all joins the metadata.
+    pub(super) fn look_up_hidden(&mut self, read: &BTreeSet<Arc<str>>) -> HiddenTopics {
+        let mut hidden = HiddenTopics::new();
+        if self.metadata.is_mock() {
+            return hidden;
+        }
+        let topics = &self.scope.topics;
+        let read = read.iter().map(ToString::to_string);
+        let wanted = read.filter(|topic| topics.takes(topic));
+        let plain = topics.plain_names().unwrap_or_default();
+        let mut names: BTreeSet<String> = plain.into_iter().chain(wanted).collect();
+        names.retain(|name| self.metadata.topic(name).is_none());
         let names: Vec<String> = names.into_iter().collect();
-        match named_topics(wire, &names, budget) {
+        let found = if names.is_empty() {
+            Ok(Vec::new())
+        } else {
+            named_topics(&mut self.wire, &names, &mut self.budget)
+        };
+        match found {
             Ok(topics) => {
                 for topic in topics {
                     match topic.error.clone() {
                         Some(error) => drop(hidden.insert(topic.name, error)),
-                        None => metadata.topics.push(topic),
+                        None => self.metadata.topics.push(topic),
                     }
                 }
-                metadata.topics.sort_by(|a, b| a.name.cmp(&b.name));
+                self.metadata.topics.sort_by(|a, b| a.name.cmp(&b.name));
             }
             Err(error) => hidden.extend(names.into_iter().map(|name| (name, error.clone()))),
         }
-    }
-    for (topic, error) in hidden.iter().filter(|(_, error)| !is_missing(error)) {
-        let reason = format!("topic {topic}: {}", refusal(error));
-        failures.push(QueryKind::Cluster.failed(reason));
-    }
-    look_for_others(wire, scope, budget, failures);
-    hidden
-}
-
-/// Whether groups and topics may be missing in the lists that were asked for.
-fn look_for_others(
-    wire: &mut Wire<'_>,
-    scope: &Scope,
-    budget: &mut QueryBudget<'_>,
-    failures: &mut Vec<Failure>,
-) {
-    let hides = |part: QueryKind, what: &str, prefix: &str| {
-        let which = match prefix {
-            "" => format!("all {what}s"),
-            prefix => format!("all {what}s whose names begin with {prefix}"),
-        };
-        let reason =
-            format!("not authorised to describe {which}: there may be others than are shown");
-        part.failed_by(FailureKind::MayBeHidden, reason)
-    };
-    for prefix in scope.groups.listed_prefixes() {
-        match may_list_groups(wire, &prefix, budget) {
-            Ok(true) => {}
-            Ok(false) => failures.push(hides(QueryKind::Groups, "group", &prefix)),
-            Err(error) => {
-                let reason = format!("whether all groups are listed is not known: {error}");
-                failures.push(QueryKind::Groups.failed(reason));
-            }
+        for (topic, error) in hidden.iter().filter(|(_, error)| !error.is_no_topic()) {
+            let reason = format!("topic {topic}: {}", error.refusal());
+            self.fail(QueryKind::Cluster, reason);
         }
-    }
-    for prefix in scope.topics.listed_prefixes() {
-        match may_list_topics(wire, &prefix, budget) {
-            Ok(true) => {}
-            Ok(false) => failures.push(hides(QueryKind::Cluster, "topic", &prefix)),
-            Err(error) => {
-                let reason = format!("whether all topics are listed is not known: {error}");
-                failures.push(QueryKind::Cluster.failed(reason));
-            }
+        for prefix in self.scope.groups.listed_prefixes() {
+            let may_list = may_list_groups(&mut self.wire, &prefix, &mut self.budget);
+            self.add_hidden(QueryKind::Groups, "groups", &prefix, may_list);
         }
+        for prefix in self.scope.topics.listed_prefixes() {
+            let may_list = may_list_topics(&mut self.wire, &prefix, &mut self.budget);
+            self.add_hidden(QueryKind::Cluster, "topics", &prefix, may_list);
+        }
+        hidden
     }
-}
 
-/// Whether it says that there is no such topic.
-pub(super) fn is_missing(error: &KafkaError) -> bool {
-    matches!(
-        error.code,
-        code::UNKNOWN_TOPIC_OR_PARTITION | code::UNKNOWN_TOPIC | code::INVALID_TOPIC
-    )
-}
-
-/// An error in words, where it is that something is not allowed.
-pub(super) fn refusal(error: &KafkaError) -> String {
-    match error.code {
-        code::TOPIC_AUTHORIZATION_FAILED => format!("not authorised to describe it ({error})"),
-        _ => error.to_string(),
+    /// Adds that groups or topics may be missing in the lists that were asked for.
+    fn add_hidden(
+        &mut self,
+        part: QueryKind,
+        what: &str,
+        prefix: &str,
+        may_list: Result<bool, KafkaError>,
+    ) {
+        self.failures.push(match may_list {
+            Ok(true) => return,
+            Ok(false) => part.failed_by(FailureKind::MayBeHidden, may_be_hidden(what, prefix)),
+            Err(error) => part.failed(format!(
+                "whether all {what} are listed is not known: {error}"
+            )),
+        });
     }
 }

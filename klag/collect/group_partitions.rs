@@ -6,13 +6,10 @@ use std::sync::Arc;
 use tools::cli::names::{Name, Selection};
 use tools::kafka::KafkaError;
 use tools::kafka::cluster::members::MemberDescription;
-use tools::kafka::cluster::{
-    self, GroupKind, Metadata, QueryBudget, SharePosition, committed, share_offsets,
-};
-use tools::kafka::wire::Wire;
+use tools::kafka::cluster::{self, GroupKind, Metadata, SharePosition, committed, share_offsets};
 
-use super::Scope;
 use super::groups::DescribedGroup;
+use super::{ClusterQuery, Scope};
 use crate::lag::LagNote;
 use crate::row::{AssignedMember, Group, Row};
 
@@ -57,39 +54,36 @@ pub(super) enum FetchedOffsets {
     Shares(Result<Vec<SharePosition>, KafkaError>),
 }
 
-/// Asks how far the groups have come, in their order.
-pub(super) fn ask(
-    wire: &mut Wire<'_>,
-    found: &[DescribedGroup],
-    metadata: &Metadata,
-    budget: &mut QueryBudget<'_>,
-) -> Vec<Option<FetchedOffsets>> {
-    let mut commit_indices = Vec::new();
-    let mut share_indices = Vec::new();
-    for (index, found) in found.iter().enumerate() {
-        match (found.group.coordinator, found.kind) {
-            (None, _) => {}
-            (Some(_), GroupKind::Share) => share_indices.push(index),
-            (Some(_), _) => commit_indices.push(index),
+impl ClusterQuery<'_> {
+    /// Asks how far the groups have come, in their order.
+    pub(super) fn ask_positions(
+        &mut self,
+        found: &[DescribedGroup],
+    ) -> Vec<Option<FetchedOffsets>> {
+        let (mut shares, mut commits) = (Vec::new(), Vec::new());
+        for (index, found) in found.iter().enumerate() {
+            let Some(coordinator) = found.group.coordinator else {
+                continue;
+            };
+            let list = match found.kind {
+                GroupKind::Share => &mut shares,
+                _ => &mut commits,
+            };
+            list.push((index, (found.group.name.as_str(), coordinator)));
         }
+        let (commit_indices, commits): (Vec<usize>, Vec<_>) = commits.into_iter().unzip();
+        let (share_indices, shares): (Vec<usize>, Vec<_>) = shares.into_iter().unzip();
+        let mut positions: Vec<Option<FetchedOffsets>> = found.iter().map(|_| None).collect();
+        let commits = committed(&mut self.wire, &commits, &self.metadata, &mut self.budget);
+        for (index, answer) in commit_indices.into_iter().zip(commits) {
+            positions[index] = Some(FetchedOffsets::Commits(answer));
+        }
+        let shares = share_offsets(&mut self.wire, &shares, &mut self.budget);
+        for (index, answer) in share_indices.into_iter().zip(shares) {
+            positions[index] = Some(FetchedOffsets::Shares(answer));
+        }
+        positions
     }
-    let named = |indices: &[usize]| -> Vec<(&str, i32)> {
-        let group = |&index: &usize| {
-            let group = &found[index].group;
-            (group.name.as_str(), group.coordinator.unwrap_or(-1))
-        };
-        indices.iter().map(group).collect()
-    };
-    let mut positions: Vec<Option<FetchedOffsets>> = found.iter().map(|_| None).collect();
-    let commits = committed(wire, &named(&commit_indices), metadata, budget);
-    for (index, answer) in commit_indices.iter().zip(commits) {
-        positions[*index] = Some(FetchedOffsets::Commits(answer));
-    }
-    let shares = share_offsets(wire, &named(&share_indices), budget);
-    for (index, answer) in share_indices.iter().zip(shares) {
-        positions[*index] = Some(FetchedOffsets::Shares(answer));
-    }
-    positions
 }
 
 /// The topics in which groups have committed or own something.
@@ -149,7 +143,7 @@ pub(super) fn all(
             &mut group_partitions,
         );
         if group_partitions.len() == before {
-            rows.extend(row_without_partitions(found, failure, scope));
+            rows.extend(row_without_partitions(found, failure.as_ref(), scope));
         }
     }
     (group_partitions, rows)
@@ -159,10 +153,10 @@ pub(super) fn all(
 /// unless it was named, and so was the topic.
 fn row_without_partitions(
     found: &DescribedGroup,
-    failure: Option<KafkaError>,
+    failure: Option<&KafkaError>,
     scope: &Scope,
 ) -> Option<Row> {
-    let unanswered = failure.as_ref().or(found.description.as_ref().err());
+    let unanswered = failure.or(found.description.as_ref().err());
     let unanswered = unanswered.map(|error| LagNote::Unanswered(error.to_string()));
     let note = match found.error.clone().or(unanswered) {
         Some(note) => note,

@@ -4,15 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tools::kafka::cluster::commits::OFFSETS_TOPIC;
-use tools::kafka::cluster::groups::{GroupListing, offsets_partition};
+use tools::kafka::cluster::groups::{GroupListing, ListGroupsResult, offsets_partition};
 use tools::kafka::cluster::members::GroupDescription;
 use tools::kafka::cluster::{
-    GroupKind, Metadata, QueryBudget, committed, coordinators, describe_groups, list_groups,
+    GroupKind, Metadata, committed, coordinators, describe_groups, list_groups,
 };
 use tools::kafka::error::{KafkaError, code};
-use tools::kafka::wire::Wire;
 
-use super::{Failure, FailureKind, GroupNames, QueryKind, Scope};
+use super::{ClusterQuery, FailureKind, GroupNames, QueryKind};
 use crate::lag::LagNote;
 use crate::row::Group;
 
@@ -31,9 +30,11 @@ impl DescribedGroup {
     fn new(
         listed: &GroupListing,
         description: Result<GroupDescription, KafkaError>,
+        cannot_describe: bool,
     ) -> DescribedGroup {
         let described = description.as_ref().ok();
-        let members = described.map(|description| description.members.len());
+        let members = described.filter(|_| !cannot_describe);
+        let members = members.map(|description| description.members.len());
         let state = described.map(|description| description.state.clone());
         let state = state.filter(|state| !state.is_empty());
         let group = Group {
@@ -73,221 +74,201 @@ pub(super) struct FoundGroups {
     pub(super) listed: Vec<String>,
 }
 
-/// The wanted groups by name. Brokers that don't list theirs are among the failures.
-pub(super) fn find(
-    wire: &mut Wire<'_>,
-    metadata: &Metadata,
-    scope: &Scope,
-    known: &mut GroupNames,
-    budget: &mut QueryBudget<'_>,
-    failures: &mut Vec<Failure>,
-) -> FoundGroups {
-    let brokers = metadata.broker_ids();
-    let mut listing = list_groups(wire, &brokers, budget);
-    let cannot_list = listing
-        .errors
-        .iter()
-        .all(|(_, e)| e.code == code::UNSUPPORTED_FEATURE)
-        && !listing.errors.is_empty();
-    let named = scope.groups.plain_names();
-    if !(cannot_list && named.is_some()) {
-        failures.extend(listing.errors.iter().map(|(broker, error)| {
-            QueryKind::Groups.failed(format!(
-                "the groups of broker {broker} can't be listed: {error}"
-            ))
-        }));
+impl ClusterQuery<'_> {
+    /// The wanted groups by name. Brokers that don't list theirs are among the failures.
+    pub(super) fn find_groups(&mut self, known: &mut GroupNames) -> FoundGroups {
+        let brokers = self.metadata.broker_ids();
+        let mut listing = list_groups(&mut self.wire, &brokers, &mut self.budget);
+        let is_unable = |(_, error): &(i32, KafkaError)| error.code == code::UNSUPPORTED_FEATURE;
+        let cannot_list = !listing.errors.is_empty() && listing.errors.iter().all(is_unable);
+        let named = self.scope.groups.plain_names();
+        if !(cannot_list && named.is_some()) {
+            for (broker, error) in &listing.errors {
+                let reason = format!("the groups of broker {broker} can't be listed: {error}");
+                self.fail(QueryKind::Groups, reason);
+            }
+        }
+        let leaderless = leaderless(&self.metadata);
+        if let (Some(partitions), None) = (in_words(&leaderless), &named) {
+            let reason =
+                format!("{OFFSETS_TOPIC} {partitions} no leader: their groups can't be asked for");
+            self.fail(QueryKind::Groups, reason);
+        }
+        let everyone = listing.groups.iter().map(|group| group.name.clone());
+        let everyone: Vec<String> = everyone.collect();
+        let named = named.unwrap_or_default();
+        let wanted = &self.scope.groups;
+        listing.groups.retain(|group| {
+            wanted.takes(&group.name) && (group.reads_topics || named.contains(&group.name))
+        });
+        let count = partition_count(&self.metadata);
+        let is_leaderless =
+            |name: &str| offsets_partition(name, count).is_some_and(|p| leaderless.contains(&p));
+        let missed = known.iter();
+        let missed = missed.filter(|name| is_leaderless(name) && wanted.takes(name));
+        let mut unlisted: BTreeSet<String> = missed.cloned().chain(named).collect();
+        for group in &listing.groups {
+            unlisted.remove(&group.name);
+        }
+        let absent = self.look_for(unlisted, &mut listing, cannot_list, &is_leaderless);
+        remember(known, &listing.groups, &is_leaderless);
+        let mut found = self.describe(&listing.groups, cannot_list);
+        found.extend(absent);
+        self.retain_states(&mut found);
+        found.sort_by(|a, b| a.group.name.cmp(&b.group.name));
+        for found in &found {
+            if let Err(error) = &found.description {
+                let name = &found.group.name;
+                let reason = format!("the members of group {name} are not told: {error}");
+                self.fail(QueryKind::Groups, reason);
+            }
+        }
+        FoundGroups {
+            found,
+            listed: everyone,
+        }
     }
-    let leaderless = leaderless(metadata);
-    if let (Some(partitions), None) = (in_words(&leaderless), &named) {
-        failures.push(QueryKind::Groups.failed(format!(
-            "{OFFSETS_TOPIC} {partitions} no leader: their groups can't be asked for"
-        )));
-    }
-    let everyone = listing.groups.iter();
-    let everyone: Vec<String> = everyone.map(|group| group.name.clone()).collect();
-    let named = named.unwrap_or_default();
-    listing.groups.retain(|group| {
-        let is_named = named.contains(&group.name);
-        scope.groups.takes(&group.name) && (group.reads_topics || is_named)
-    });
-    let listed: BTreeSet<&str> = listing.groups.iter().map(|g| g.name.as_str()).collect();
-    let count = partition_count(metadata);
-    let is_leaderless =
-        |name: &str| offsets_partition(name, count).is_some_and(|p| leaderless.contains(&p));
-    let mut unlisted: Vec<String> = named;
-    let missed = known
-        .iter()
-        .filter(|name| is_leaderless(name) && scope.groups.takes(name));
-    unlisted.extend(missed.cloned());
-    unlisted.retain(|name| !listed.contains(name.as_str()));
-    unlisted.sort_unstable();
-    unlisted.dedup();
 
-    let silent: Vec<i32> = listing.errors.iter().map(|(broker, _)| *broker).collect();
-    let mut absent = Vec::new();
-    let (lost, to_find): (Vec<String>, Vec<String>) =
-        unlisted.into_iter().partition(|name| is_leaderless(name));
-    for name in lost {
-        let partition = offsets_partition(&name, count).unwrap_or(0);
-        let reason = format!("no coordinator: {OFFSETS_TOPIC} [{partition}] has no leader");
-        absent.push(DescribedGroup::absent(&name, LagNote::Unanswered(reason)));
-    }
-    let coordinators = coordinators(wire, &to_find, budget);
-    let mut unlisted = Vec::new();
-    for (name, coordinator) in to_find.into_iter().zip(coordinators) {
-        let reason = match coordinator {
-            Ok(broker) if cannot_list => {
-                listing.groups.push(GroupListing {
+    /// Looks for groups that no broker has listed: those that are there join `listing`, and why others are not comes back.
+    fn look_for(
+        &mut self,
+        names: BTreeSet<String>,
+        listing: &mut ListGroupsResult,
+        cannot_list: bool,
+        is_leaderless: &dyn Fn(&str) -> bool,
+    ) -> Vec<DescribedGroup> {
+        let mut absent = Vec::new();
+        let unanswered =
+            |name: &str, reason| DescribedGroup::absent(name, LagNote::Unanswered(reason));
+        let (lost, to_find): (Vec<String>, Vec<String>) =
+            names.into_iter().partition(|name| is_leaderless(name));
+        for name in lost {
+            let count = partition_count(&self.metadata);
+            let partition = offsets_partition(&name, count).unwrap_or(0);
+            let reason = format!("no coordinator: {OFFSETS_TOPIC} [{partition}] has no leader");
+            absent.push(unanswered(&name, reason));
+        }
+        let coordinators = coordinators(&mut self.wire, &to_find, &mut self.budget);
+        let mut unlisted = Vec::new();
+        for (name, coordinator) in to_find.into_iter().zip(coordinators) {
+            let is_silent = |id| listing.errors.iter().any(|(silent, _)| *silent == id);
+            match coordinator {
+                Ok(broker) if cannot_list => listing.groups.push(GroupListing {
                     name,
                     kind: GroupKind::Classic,
                     state: None,
                     coordinator: broker,
                     reads_topics: true,
-                });
-                continue;
-            }
-            Ok(broker) if silent.contains(&broker) => {
-                format!("its coordinator, broker {broker}, does not answer")
-            }
-            Ok(broker) => {
-                unlisted.push((name, broker));
-                continue;
-            }
-            Err(error) => format!("no coordinator: {error}"),
-        };
-        absent.push(DescribedGroup::absent(&name, LagNote::Unanswered(reason)));
-    }
-    for (name, found) in list_again(wire, metadata, unlisted, budget) {
-        match found {
-            Ok(Some(group)) => listing.groups.push(group),
-            Ok(None) if scope.allow_empty => {}
-            Ok(None) => {
-                let reason = "there is no such group";
-                let failure = format!("group {name}: {reason}");
-                failures.push(QueryKind::Groups.failed_by(FailureKind::Unmatched, failure));
-                let note = LagNote::Gone(reason.to_owned());
-                absent.push(DescribedGroup::absent(&name, note));
-            }
-            Err(error) => {
-                let reason = format!("whether there is such a group is not known: {error}");
-                absent.push(DescribedGroup::absent(&name, LagNote::Unanswered(reason)));
+                }),
+                Ok(broker) if is_silent(broker) => {
+                    let reason = format!("its coordinator, broker {broker}, does not answer");
+                    absent.push(unanswered(&name, reason));
+                }
+                Ok(broker) => unlisted.push((name, broker)),
+                Err(error) => absent.push(unanswered(&name, format!("no coordinator: {error}"))),
             }
         }
+        for (name, found) in self.list_again(unlisted) {
+            match found {
+                Ok(Some(group)) => listing.groups.push(group),
+                Ok(None) if self.scope.allow_empty => {}
+                Ok(None) => {
+                    let reason = "there is no such group".to_owned();
+                    self.fail_unmatched(format!("group {name}: {reason}"));
+                    absent.push(DescribedGroup::absent(&name, LagNote::Gone(reason)));
+                }
+                Err(error) => {
+                    let reason = format!("whether there is such a group is not known: {error}");
+                    absent.push(unanswered(&name, reason));
+                }
+            }
+        }
+        absent
     }
-    remember(known, &listing.groups, &is_leaderless);
-    let mut found = describe(wire, &listing.groups, cannot_list, budget);
-    found.extend(absent);
-    retain_states(&mut found, scope, failures);
-    found.sort_by(|a, b| a.group.name.cmp(&b.group.name));
-    failures.extend(found.iter().filter_map(|found| {
-        let error = found.description.as_ref().err()?;
-        let name = &found.group.name;
-        Some(QueryKind::Groups.failed(format!("the members of group {name} are not told: {error}")))
-    }));
-    FoundGroups {
-        found,
-        listed: everyone,
-    }
-}
 
-/// Looks once more for groups that no broker listed, after their coordinators have answered for them.
-///
-/// A broker that is about to take over a group neither lists it nor answers for it yet.
-fn list_again(
-    wire: &mut Wire<'_>,
-    metadata: &Metadata,
-    unlisted: Vec<(String, i32)>,
-    budget: &mut QueryBudget<'_>,
-) -> Vec<(String, Result<Option<GroupListing>, KafkaError>)> {
-    if unlisted.is_empty() {
-        return Vec::new();
+    fn fail_unmatched(&mut self, reason: String) {
+        let failure = QueryKind::Groups.failed_by(FailureKind::Unmatched, reason);
+        self.failures.push(failure);
     }
-    let named = unlisted
-        .iter()
-        .map(|(name, broker)| (name.as_str(), *broker));
-    let answers = committed(wire, &named.collect::<Vec<_>>(), metadata, budget);
-    let listing = list_groups(wire, &metadata.broker_ids(), budget);
-    let found = |name: &str| {
-        listing
-            .groups
-            .iter()
-            .find(|group| group.name == name)
-            .cloned()
-    };
-    let failed = listing.errors.first().map(|(_, error)| error.clone());
-    let unlisted = unlisted.into_iter().zip(answers);
-    unlisted
-        .map(|((name, _), answer)| {
-            let found = match (found(&name), answer, &failed) {
+
+    /// Looks once more for groups that no broker listed, after their coordinators have answered for them.
+    ///
+    /// A broker that is about to take over a group neither lists it nor answers for it yet.
+    fn list_again(
+        &mut self,
+        unlisted: Vec<(String, i32)>,
+    ) -> Vec<(String, Result<Option<GroupListing>, KafkaError>)> {
+        if unlisted.is_empty() {
+            return Vec::new();
+        }
+        let named = unlisted.iter();
+        let named: Vec<_> = named.map(|(name, id)| (name.as_str(), *id)).collect();
+        let answers = committed(&mut self.wire, &named, &self.metadata, &mut self.budget);
+        let brokers = self.metadata.broker_ids();
+        let listing = list_groups(&mut self.wire, &brokers, &mut self.budget);
+        let failed = listing.errors.first().map(|(_, error)| error.clone());
+        let unlisted = unlisted.into_iter().zip(answers);
+        let found = unlisted.map(|((name, _), answer)| {
+            let mut listed = listing.groups.iter();
+            let found = match (listed.find(|group| group.name == name), answer, &failed) {
+                (Some(group), ..) => Ok(Some(group.clone())),
                 (None, Err(error), _) => Err(error),
                 (None, Ok(_), Some(error)) => Err(error.clone()),
-                (found, ..) => Ok(found),
+                (None, Ok(_), None) => Ok(None),
             };
             (name, found)
-        })
-        .collect()
-}
+        });
+        found.collect()
+    }
 
-/// Leaves out groups in other states than those that are asked for, if any are.
-fn retain_states(found: &mut Vec<DescribedGroup>, scope: &Scope, failures: &mut Vec<Failure>) {
-    if scope.states.is_empty() {
-        return;
-    }
-    let state_of =
-        |found: &DescribedGroup| found.group.state.as_deref().map(str::to_ascii_lowercase);
-    let states: BTreeSet<String> = found.iter().filter_map(state_of).collect();
-    for state in scope.states.iter().filter(|state| !states.contains(*state)) {
-        if !scope.allow_empty {
-            let reason = format!("no group is in the state {state}");
-            failures.push(QueryKind::Groups.failed_by(FailureKind::Unmatched, reason));
+    /// Leaves out groups in other states than those that are asked for, if any are.
+    fn retain_states(&mut self, found: &mut Vec<DescribedGroup>) {
+        let scope = self.scope;
+        if scope.states.is_empty() {
+            return;
         }
+        let state_of =
+            |found: &DescribedGroup| found.group.state.as_deref().map(str::to_ascii_lowercase);
+        let states: BTreeSet<String> = found.iter().filter_map(state_of).collect();
+        for state in scope.states.iter().filter(|state| !states.contains(*state)) {
+            if !scope.allow_empty {
+                self.fail_unmatched(format!("no group is in the state {state}"));
+            }
+        }
+        // A group of which nothing is known is in no state, and is still not seen.
+        found.retain(|found| match state_of(found) {
+            Some(state) => scope.states.contains(&state),
+            None => found.error.is_some(),
+        });
     }
-    // A group of which nothing is known is in no state, and is still not seen.
-    found.retain(|found| match state_of(found) {
-        Some(state) => scope.states.contains(&state),
-        None => found.error.is_some(),
-    });
+
+    /// Asks who is in the groups that have somebody in them.
+    fn describe(&mut self, groups: &[GroupListing], cannot_describe: bool) -> Vec<DescribedGroup> {
+        let is_empty = |group: &GroupListing| {
+            let state = group.state.as_deref();
+            cannot_describe || matches!(state, Some("Empty" | "Dead"))
+        };
+        let asked: Vec<(&str, GroupKind, i32)> = groups
+            .iter()
+            .filter(|group| !is_empty(group))
+            .map(|group| (group.name.as_str(), group.kind, group.coordinator))
+            .collect();
+        let answers = describe_groups(&mut self.wire, &asked, &mut self.budget);
+        let mut described: HashMap<&str, _> =
+            asked.iter().map(|(name, ..)| *name).zip(answers).collect();
+        let describe = |group: &GroupListing| {
+            let nobody = || Ok(GroupDescription::default());
+            let description = described.remove(group.name.as_str());
+            DescribedGroup::new(group, description.unwrap_or_else(nobody), cannot_describe)
+        };
+        groups.iter().map(describe).collect()
+    }
 }
 
 /// A group that is gone is forgotten, one whose coordinator is gone is not.
 fn remember(known: &mut GroupNames, listed: &[GroupListing], is_leaderless: &dyn Fn(&str) -> bool) {
     known.retain(|name| is_leaderless(name));
     known.extend(listed.iter().map(|group| group.name.clone()));
-}
-
-/// Asks who is in the groups that have somebody in them.
-fn describe(
-    wire: &mut Wire<'_>,
-    groups: &[GroupListing],
-    cannot_describe: bool,
-    budget: &mut QueryBudget<'_>,
-) -> Vec<DescribedGroup> {
-    let is_empty = |group: &GroupListing| {
-        let state = group.state.as_deref();
-        cannot_describe || matches!(state, Some("Empty" | "Dead"))
-    };
-    let asked: Vec<(&str, GroupKind, i32)> = groups
-        .iter()
-        .filter(|group| !is_empty(group))
-        .map(|group| (group.name.as_str(), group.kind, group.coordinator))
-        .collect();
-    let answers = describe_groups(wire, &asked, budget);
-    let mut described: HashMap<&str, _> =
-        asked.iter().map(|(name, ..)| *name).zip(answers).collect();
-    groups
-        .iter()
-        .map(|group| {
-            let nobody = || Ok(GroupDescription::default());
-            let description = described.remove(group.name.as_str());
-            let mut found = DescribedGroup::new(group, description.unwrap_or_else(nobody));
-            if cannot_describe {
-                let mut unknown = (*found.group).clone();
-                unknown.members = None;
-                found.group = Arc::new(unknown);
-            }
-            found
-        })
-        .collect()
 }
 
 /// How many partitions the offsets topic has, as far as it may be seen.

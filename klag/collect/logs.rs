@@ -6,15 +6,14 @@ use std::sync::Arc;
 use tools::kafka::KafkaError;
 use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{
-    Isolation, LogSpan, Metadata, OffsetQuery, OffsetSpec, QueryBudget, count_after, first_since,
+    Isolation, LogSpan, Metadata, OffsetQuery, OffsetSpec, Topic, count_after, first_since,
     offsets::ListedOffset, offsets_over,
 };
 use tools::kafka::error::code;
-use tools::kafka::wire::Wire;
 use tools::units::CLOCK_TOLERANCE_MS;
 
-use super::Scope;
-use super::authorization::{HiddenTopics, refusal};
+use super::ClusterQuery;
+use super::authorization::HiddenTopics;
 use super::group_partitions::GroupPartition;
 use crate::lag::{LagNote, Log};
 use crate::row::Row;
@@ -38,36 +37,19 @@ pub(crate) struct Logs {
 impl Logs {
     /// Asks for the partitions of `group_partitions`, or all of the topics where the scope says so.
     pub(super) fn ask(
-        wire: &mut Wire<'_>,
-        metadata: &Metadata,
+        query: &mut ClusterQuery<'_>,
         group_partitions: &[GroupPartition],
         hidden: HiddenTopics,
-        scope: &Scope,
-        budget: &mut QueryBudget<'_>,
     ) -> Result<Logs, ContactError> {
-        let existing = existing_partitions(metadata);
-        let mut keys: HashSet<Key> = HashSet::new();
-        let mut gone = HashSet::new();
-        for group_partition in group_partitions {
-            let key = (
-                Arc::clone(&group_partition.topic),
-                group_partition.partition,
-            );
-            if existing.contains(&(&*group_partition.topic, group_partition.partition)) {
-                keys.insert(key);
-            } else {
-                gone.insert(key);
-            }
-        }
-        if scope.wants_all_logs {
-            for topic in metadata
-                .topics
-                .iter()
-                .filter(|t| scope.topics.takes(&t.name))
-            {
-                let name: Arc<str> = topic.name.as_str().into();
-                let ids = topic.partitions.iter().map(|partition| partition.id);
-                keys.extend(ids.map(|id| (Arc::clone(&name), id)));
+        let existing = existing_partitions(&query.metadata);
+        let read = group_partitions.iter();
+        let read = read.map(|one| (Arc::clone(&one.topic), one.partition));
+        let (mut keys, gone): (HashSet<Key>, HashSet<Key>) =
+            read.partition(|(topic, id)| existing.contains(&(&**topic, *id)));
+        if query.scope.wants_all_logs {
+            let topics = query.metadata.topics.iter();
+            for topic in topics.filter(|topic| query.scope.topics.takes(&topic.name)) {
+                keys.extend(keys_of(topic));
             }
         }
         let mut keys: Vec<Key> = keys.into_iter().collect();
@@ -78,7 +60,7 @@ impl Logs {
             OffsetSpec::LastStable,
             OffsetSpec::HighWatermark,
         ];
-        let answers = ask_each(wire, metadata, &keys, &specs, budget)?;
+        let answers = query.ask_each(&keys, &specs)?;
         let answers = answers.chunks(specs.len());
         let ends = keys.into_iter().zip(answers);
         let ends = ends.map(|(key, answers)| (key, log(answers))).collect();
@@ -92,14 +74,9 @@ impl Logs {
     }
 
     /// Asks when the first record of every partition was written, for metrics.
-    pub(super) fn ask_oldest(
-        &mut self,
-        wire: &mut Wire<'_>,
-        metadata: &Metadata,
-        budget: &mut QueryBudget<'_>,
-    ) -> Result<(), ContactError> {
+    pub(super) fn ask_oldest(&mut self, query: &mut ClusterQuery<'_>) -> Result<(), ContactError> {
         let keys = self.answered();
-        let answers = ask_each(wire, metadata, &keys, &[OffsetSpec::Time(0)], budget)?;
+        let answers = query.ask_each(&keys, &[OffsetSpec::Time(0)])?;
         let times = keys.into_iter().zip(answers);
         self.oldest_ms = times
             .filter_map(|(key, answer)| Some((key, answer.ok()?.timestamp_ms?)))
@@ -122,7 +99,7 @@ impl Logs {
     pub(super) fn of(&self, topic: &Arc<str>, partition: i32) -> Result<Log, LagNote> {
         let key = (Arc::clone(topic), partition);
         if let Some(error) = self.hidden.get(&**topic).filter(|error| !is_gone(error)) {
-            return Err(LagNote::Unanswered(refusal(error)));
+            return Err(LagNote::Unanswered(error.refusal()));
         }
         if self.gone.contains(&key) {
             return Err(LagNote::Gone(
@@ -134,7 +111,7 @@ impl Logs {
             Some(Err(error)) if is_gone(error) => Err(LagNote::Gone(
                 "there is no such partition any more".to_owned(),
             )),
-            Some(Err(error)) => Err(LagNote::Unanswered(refusal(error))),
+            Some(Err(error)) => Err(LagNote::Unanswered(error.refusal())),
             None => Err(LagNote::Unanswered("it was not asked for".to_owned())),
         }
     }
@@ -163,13 +140,10 @@ impl Logs {
     /// Messages that are dated ahead are in no window. They are counted by reading, where there are any.
     pub(super) fn ask_written(
         &mut self,
-        wire: &mut Wire<'_>,
-        metadata: &Metadata,
-        scope: &Scope,
+        query: &mut ClusterQuery<'_>,
         now_ms: i64,
-        budget: &mut QueryBudget<'_>,
     ) -> Result<(), ContactError> {
-        let Some(window_ms) = scope.rate_window_ms else {
+        let Some(window_ms) = query.scope.rate_window_ms else {
             return Ok(());
         };
         let (since_ms, until_ms) = (now_ms - window_ms, now_ms + CLOCK_TOLERANCE_MS);
@@ -178,7 +152,7 @@ impl Logs {
             OffsetSpec::Time(since_ms.max(0)),
             OffsetSpec::Time(until_ms + 1),
         ];
-        let answers = ask_each(wire, metadata, &keys, &specs, budget)?;
+        let answers = query.ask_each(&keys, &specs)?;
         let (mut unclear, mut with_ahead) = (Vec::new(), Vec::new());
         for (key, answer) in keys.into_iter().zip(answers.chunks(specs.len())) {
             let Some(Ok(Log { end, .. })) = self.ends.get(&key) else {
@@ -203,13 +177,14 @@ impl Logs {
             }
         }
         let window = (since_ms, until_ms);
-        let found = first_since(wire, &unclear, window, metadata, budget);
+        let found = query.first_since(&unclear, window);
         for (span, first) in unclear.into_iter().zip(found) {
             if let Ok(Some(from)) = first {
                 with_ahead.push(LogSpan { from, ..span });
             }
         }
-        let counts = count_after(wire, &with_ahead, until_ms, metadata, budget);
+        let (wire, budget) = (&mut query.wire, &mut query.budget);
+        let counts = count_after(wire, &with_ahead, until_ms, &query.metadata, budget);
         for (span, count) in with_ahead.into_iter().zip(counts) {
             if let Ok(Some(count)) = count {
                 let written = span.until - span.from - count;
@@ -221,86 +196,108 @@ impl Logs {
     }
 }
 
-/// Marks the rows of topics to which nothing was produced for longer than the limit.
-pub(super) fn mark_stale(
-    wire: &mut Wire<'_>,
-    metadata: &Metadata,
-    rows: &mut [Row],
-    scope: &Scope,
-    now_ms: i64,
-    budget: &mut QueryBudget<'_>,
-) -> Result<(), ContactError> {
-    if !scope.stale.is_some() {
-        return Ok(());
-    }
-    let limit_of = |row: &Row| scope.stale.of(row.group_name(), row.topic_name());
-    let mut silent: HashMap<(Arc<str>, i64), Result<bool, KafkaError>> = HashMap::new();
-    for row in rows.iter() {
-        if let (Some(topic), Some(limit_ms)) = (&row.topic, limit_of(row)) {
-            silent.insert((Arc::clone(topic), limit_ms), Ok(false));
+impl ClusterQuery<'_> {
+    /// Marks the rows of topics to which nothing was produced for longer than the limit.
+    pub(super) fn mark_stale(&mut self, rows: &mut [Row], now_ms: i64) -> Result<(), ContactError> {
+        let limit = &self.scope.stale;
+        if !limit.is_some() {
+            return Ok(());
         }
-    }
-    for ((topic, limit_ms), is_silent) in &mut silent {
-        let Some(found) = metadata.topic(topic) else {
-            continue;
+        let key = |row: &Row| {
+            let limit_ms = limit.of(row.group_name(), row.topic_name())?;
+            Some((row.topic.clone()?, limit_ms))
         };
-        let ids = found.partitions.iter().map(|partition| partition.id);
-        let keys: Vec<Key> = ids.map(|id| (Arc::clone(topic), id)).collect();
-        *is_silent = has_none_since(wire, metadata, &keys, now_ms - *limit_ms, now_ms, budget)?;
-    }
-    for row in rows {
-        let Some((topic, limit_ms)) = row.topic.clone().zip(limit_of(row)) else {
-            continue;
-        };
-        match silent.get(&(topic, limit_ms)) {
-            Some(Ok(true)) => row.stale_ms = Some(limit_ms),
-            Some(Err(error)) => {
-                let reason = format!("newest record unknown: {error}");
-                row.lag.notes.push(LagNote::Unanswered(reason));
+        let mut silent: HashMap<(Arc<str>, i64), Result<bool, KafkaError>> = HashMap::new();
+        silent.extend(rows.iter().filter_map(key).map(|key| (key, Ok(false))));
+        for ((topic, limit_ms), is_silent) in &mut silent {
+            if let Some(found) = self.metadata.topic(topic) {
+                let keys: Vec<Key> = keys_of(found).collect();
+                *is_silent = self.has_none_since(&keys, now_ms - *limit_ms, now_ms)?;
             }
-            Some(Ok(false)) | None => {}
         }
+        for row in rows {
+            let Some(key) = key(row) else { continue };
+            match &silent[&key] {
+                Ok(true) => row.stale_ms = Some(key.1),
+                Ok(false) => {}
+                Err(error) => {
+                    let reason = format!("newest record unknown: {error}");
+                    row.lag.notes.push(LagNote::Unanswered(reason));
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Whether none of the partitions has a record since `since_ms` that is not dated ahead.
+    fn has_none_since(
+        &mut self,
+        keys: &[Key],
+        since_ms: i64,
+        now_ms: i64,
+    ) -> Result<Result<bool, KafkaError>, ContactError> {
+        let latest_ms = now_ms.saturating_add(CLOCK_TOLERANCE_MS);
+        let specs = [OffsetSpec::Time(since_ms.max(0)), OffsetSpec::Latest];
+        let answers = self.ask_each(keys, &specs)?;
+        let mut behind_ahead = Vec::new();
+        let mut has_none = Ok(true);
+        for (key, answers) in keys.iter().zip(answers.chunks_exact(2)) {
+            match (&answers[0], &answers[1]) {
+                (Err(error), _) | (_, Err(error)) => has_none = Err(error.clone()),
+                (Ok(first), Ok(end)) => match first.offset {
+                    None => {}
+                    Some(from) if first.timestamp_ms > Some(latest_ms) => {
+                        behind_ahead.push(LogSpan {
+                            topic: Arc::clone(&key.0),
+                            partition: key.1,
+                            from,
+                            until: end.offset.unwrap_or(from),
+                        });
+                    }
+                    Some(_) => return Ok(Ok(false)),
+                },
+            }
+        }
+        for first in self.first_since(&behind_ahead, (since_ms, latest_ms)) {
+            match first {
+                Ok(None) => {}
+                Ok(Some(_)) => return Ok(Ok(false)),
+                Err(error) => has_none = Err(error),
+            }
+        }
+        Ok(has_none)
+    }
+
+    fn first_since(
+        &mut self,
+        spans: &[LogSpan],
+        window: (i64, i64),
+    ) -> Vec<Result<Option<i64>, KafkaError>> {
+        let (wire, budget) = (&mut self.wire, &mut self.budget);
+        first_since(wire, spans, window, &self.metadata, budget)
+    }
+
+    /// Asks each partition for each thing; the answers of one partition stand together.
+    fn ask_each(&mut self, keys: &[Key], specs: &[OffsetSpec]) -> Result<Answers, ContactError> {
+        let question = |(topic, partition): &Key, spec| OffsetQuery {
+            topic: topic.to_string(),
+            partition: *partition,
+            spec,
+        };
+        let questions = keys
+            .iter()
+            .flat_map(|key| specs.iter().map(move |&spec| question(key, spec)));
+        let questions: Vec<OffsetQuery> = questions.collect();
+        let (wire, budget) = (&mut self.wire, &mut self.budget);
+        let isolation = Isolation::ReadUncommitted;
+        offsets_over(wire, &self.metadata, &questions, isolation, budget)
+    }
 }
 
-/// Whether none of the partitions has a record since `since_ms` that is not dated ahead.
-fn has_none_since(
-    wire: &mut Wire<'_>,
-    metadata: &Metadata,
-    keys: &[Key],
-    since_ms: i64,
-    now_ms: i64,
-    budget: &mut QueryBudget<'_>,
-) -> Result<Result<bool, KafkaError>, ContactError> {
-    let latest_ms = now_ms.saturating_add(CLOCK_TOLERANCE_MS);
-    let specs = [OffsetSpec::Time(since_ms.max(0)), OffsetSpec::Latest];
-    let answers = ask_each(wire, metadata, keys, &specs, budget)?;
-    let mut behind_ahead = Vec::new();
-    let mut has_none = Ok(true);
-    for (key, answers) in keys.iter().zip(answers.chunks_exact(2)) {
-        match (&answers[0], &answers[1]) {
-            (Err(error), _) | (_, Err(error)) => has_none = Err(error.clone()),
-            (Ok(first), Ok(end)) => match first.offset {
-                None => {}
-                Some(from) if first.timestamp_ms > Some(latest_ms) => behind_ahead.push(LogSpan {
-                    topic: Arc::clone(&key.0),
-                    partition: key.1,
-                    from,
-                    until: end.offset.unwrap_or(from),
-                }),
-                Some(_) => return Ok(Ok(false)),
-            },
-        }
-    }
-    for first in first_since(wire, &behind_ahead, (since_ms, latest_ms), metadata, budget) {
-        match first {
-            Ok(None) => {}
-            Ok(Some(_)) => return Ok(Ok(false)),
-            Err(error) => has_none = Err(error),
-        }
-    }
-    Ok(has_none)
+fn keys_of(topic: &Topic) -> impl Iterator<Item = Key> {
+    let name: Arc<str> = topic.name.as_str().into();
+    let ids = topic.partitions.iter().map(|partition| partition.id);
+    ids.map(move |id| (Arc::clone(&name), id))
 }
 
 fn existing_partitions(metadata: &Metadata) -> HashSet<(&str, i32)> {
@@ -318,32 +315,6 @@ fn is_gone(error: &KafkaError) -> bool {
 }
 
 type Answers = Vec<Result<ListedOffset, KafkaError>>;
-
-/// Asks each partition for each thing; the answers of one partition stand together.
-fn ask_each(
-    wire: &mut Wire<'_>,
-    metadata: &Metadata,
-    keys: &[Key],
-    specs: &[OffsetSpec],
-    budget: &mut QueryBudget<'_>,
-) -> Result<Answers, ContactError> {
-    let question = |(topic, partition): &Key, spec| OffsetQuery {
-        topic: topic.to_string(),
-        partition: *partition,
-        spec,
-    };
-    let questions: Vec<OffsetQuery> = keys
-        .iter()
-        .flat_map(|key| specs.iter().map(move |&spec| question(key, spec)))
-        .collect();
-    offsets_over(
-        wire,
-        metadata,
-        &questions,
-        Isolation::ReadUncommitted,
-        budget,
-    )
-}
 
 /// Start, last stable offset and end; the first error where there is one.
 fn log(answers: &[Result<ListedOffset, KafkaError>]) -> Result<Log, KafkaError> {

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use tools::cli::names::Name;
-use tools::kafka::cluster::Metadata;
 
-use super::authorization::{HiddenTopics, is_missing};
+use super::authorization::HiddenTopics;
 use super::group_partitions::GroupPartition;
 use super::groups::FoundGroups;
-use super::{Failure, FailureKind, QueryKind, Scope};
+use super::{ClusterQuery, Failure, FailureKind, QueryKind, Scope};
 use crate::limits::LimitLine;
 use crate::row::Row;
 
@@ -25,41 +24,41 @@ struct SelectionCheck<'a> {
     group_partitions: BTreeSet<(&'a str, &'a str)>,
 }
 
-/// Adds what selects nothing to `failures`, unless that is allowed.
-pub(super) fn check(
-    scope: &Scope,
-    finding: &FoundGroups,
-    metadata: &Metadata,
-    hidden: &HiddenTopics,
-    (group_partitions, alone): (&[GroupPartition], &[Row]),
-    failures: &mut Vec<Failure>,
-) {
-    if scope.allow_empty {
-        return;
-    }
-    let known = finding.found.iter().filter(|found| found.error.is_none());
-    let selection = SelectionCheck {
-        scope,
-        listed: finding.listed.iter().map(String::as_str).collect(),
-        groups: known.map(|found| found.group.name.as_str()).collect(),
-        topics: metadata.topics.iter().map(|t| t.name.as_str()).collect(),
-        hidden,
-        group_partitions: group_partitions
-            .iter()
-            .map(|p| (p.group.name.as_str(), &*p.topic))
-            .collect(),
-    };
-    let is_partial = alone.iter().any(Row::has_unanswered)
-        || failures.iter().any(|failure| {
-            let kinds = [FailureKind::Unanswered, FailureKind::Unmatched];
-            kinds.contains(&failure.kind)
-        });
-    let before = failures.len();
-    selection.check_names(failures);
-    selection.check_lines(failures);
-    // Where something was not answered, what is missing may be there.
-    if !is_partial && failures.len() == before {
-        selection.check_partitions(failures);
+impl ClusterQuery<'_> {
+    /// Adds what selects nothing to the failures, unless that is allowed.
+    pub(super) fn check_selection(
+        &mut self,
+        finding: &FoundGroups,
+        hidden: &HiddenTopics,
+        group_partitions: &[GroupPartition],
+        alone: &[Row],
+    ) {
+        if self.scope.allow_empty {
+            return;
+        }
+        let known = finding.found.iter().filter(|found| found.error.is_none());
+        let topics = self.metadata.topics.iter();
+        let pairs = group_partitions.iter();
+        let selection = SelectionCheck {
+            scope: self.scope,
+            listed: finding.listed.iter().map(String::as_str).collect(),
+            groups: known.map(|found| found.group.name.as_str()).collect(),
+            topics: topics.map(|topic| topic.name.as_str()).collect(),
+            hidden,
+            group_partitions: pairs.map(|p| (&*p.group.name, &*p.topic)).collect(),
+        };
+        let is_partial = alone.iter().any(Row::has_unanswered)
+            || self.failures.iter().any(|failure| {
+                let kinds = [FailureKind::Unanswered, FailureKind::Unmatched];
+                kinds.contains(&failure.kind)
+            });
+        let before = self.failures.len();
+        selection.check_names(&mut self.failures);
+        selection.check_lines(&mut self.failures);
+        // Where something was not answered, what is missing may be there.
+        if !is_partial && self.failures.len() == before {
+            selection.check_partitions(&mut self.failures);
+        }
     }
 }
 
@@ -72,7 +71,7 @@ impl SelectionCheck<'_> {
         for name in self.scope.topics.wanted() {
             let is_hidden = |topic: &str| {
                 let error = self.hidden.get(topic);
-                error.is_some_and(|error| !is_missing(error))
+                error.is_some_and(|error| !error.is_no_topic())
             };
             let is_refused = matches!(name, Name::Plain(plain) if is_hidden(plain));
             if !is_refused && !self.topics.iter().any(|topic| name.fits(topic)) {
@@ -130,11 +129,8 @@ impl SelectionCheck<'_> {
         }
         if !groups.is_empty() && (names_topics || scope.is_check || scope.active_ms.is_some()) {
             for group in groups {
-                if !self
-                    .group_partitions
-                    .iter()
-                    .any(|(name, _)| group.fits(name))
-                {
+                let mut pairs = self.group_partitions.iter();
+                if !pairs.any(|(name, _)| group.fits(name)) {
                     nothing(format!(
                         "{group} has {nothing_there}{}",
                         if names_topics { " in these topics" } else { "" }
@@ -144,11 +140,8 @@ impl SelectionCheck<'_> {
         }
         // Metrics are about topics that nobody reads, too.
         for topic in topics.iter().filter(|_| !scope.wants_all_logs) {
-            if !self
-                .group_partitions
-                .iter()
-                .any(|(_, name)| topic.fits(name))
-            {
+            let mut pairs = self.group_partitions.iter();
+            if !pairs.any(|(_, name)| topic.fits(name)) {
                 nothing(match scope.active_ms {
                     None => format!("no group has offsets or members in {topic}"),
                     Some(_) => format!("no group is active in {topic}"),

@@ -2,60 +2,53 @@
 
 use std::collections::BTreeMap;
 
-use tools::kafka::cluster::{LogDirsQuery, Metadata, QueryBudget, log_dirs};
+use tools::kafka::cluster::{LogDirsQuery, log_dirs};
 use tools::kafka::error::code;
-use tools::kafka::wire::Wire;
 
-use super::{Failure, QueryKind, Scope};
+use super::{ClusterQuery, QueryKind};
 
 /// Bytes by topic and broker.
 pub(crate) type Sizes = BTreeMap<(String, i32), u64>;
 
-/// Asks all brokers for the sizes of the logs of the scope's topics.
-///
-/// It takes a permission that who only looks at groups need not have: what is
-/// not told for want of it is no failure, it is only not told.
-pub(super) fn ask(
-    wire: &mut Wire<'_>,
-    metadata: &Metadata,
-    scope: &Scope,
-    budget: &mut QueryBudget<'_>,
-    failures: &mut Vec<Failure>,
-) -> Sizes {
-    let mut sizes = Sizes::new();
-    let answering = metadata.brokers.iter().map(|broker| broker.id);
-    let answering = answering.filter(|id| !budget.unresponsive().contains_key(id));
-    let brokers: Vec<i32> = answering.collect();
-    if metadata.is_mock() {
-        return sizes;
-    }
-    let asked = brokers.iter().map(|&broker| LogDirsQuery {
-        broker,
-        topics: None,
-    });
-    let answers = log_dirs(wire, asked.collect(), budget);
-    for (broker, answer) in brokers.into_iter().zip(answers) {
-        let failed = |error| {
-            let reason = format!("the log sizes of broker {broker} are not told: {error}");
-            QueryKind::LogDirs.failed(reason)
+impl ClusterQuery<'_> {
+    /// Asks all brokers for the sizes of the logs of the scope's topics.
+    ///
+    /// It takes a permission that who only looks at groups need not have: what is
+    /// not told for want of it is no failure, it is only not told.
+    pub(super) fn ask_sizes(&mut self) -> Sizes {
+        let mut sizes = Sizes::new();
+        if self.metadata.is_mock() {
+            return sizes;
+        }
+        let mut brokers = self.metadata.broker_ids();
+        brokers.retain(|id| !self.budget.unresponsive().contains_key(id));
+        let query = |&broker: &i32| LogDirsQuery {
+            broker,
+            topics: None,
         };
-        let dirs = match answer {
-            Ok(dirs) => dirs,
-            Err(error) if error.code == code::CLUSTER_AUTHORIZATION_FAILED => continue,
-            Err(error) => {
-                failures.push(failed(error));
-                continue;
+        let asked = brokers.iter().map(query).collect();
+        let answers = log_dirs(&mut self.wire, asked, &mut self.budget);
+        for (broker, answer) in brokers.into_iter().zip(answers) {
+            let mut errors = Vec::new();
+            let dirs = answer.unwrap_or_else(|error| {
+                let is_refused = error.code == code::CLUSTER_AUTHORIZATION_FAILED;
+                errors.extend((!is_refused).then_some(error));
+                Vec::new()
+            });
+            for dir in dirs {
+                errors.extend(dir.error);
+                for replica in dir.replicas {
+                    let topic = &replica.topic;
+                    if self.scope.topics.takes(topic) && self.metadata.topic(topic).is_some() {
+                        *sizes.entry((replica.topic, broker)).or_default() += replica.bytes;
+                    }
+                }
             }
-        };
-        for dir in dirs {
-            failures.extend(dir.error.map(failed));
-            let replicas = dir.replicas.into_iter();
-            let is_exported =
-                |topic: &str| scope.topics.takes(topic) && metadata.topic(topic).is_some();
-            for replica in replicas.filter(|replica| is_exported(&replica.topic)) {
-                *sizes.entry((replica.topic, broker)).or_default() += replica.bytes;
+            for error in errors {
+                let reason = format!("the log sizes of broker {broker} are not told: {error}");
+                self.fail(QueryKind::LogDirs, reason);
             }
         }
+        sizes
     }
-    sizes
 }

@@ -112,7 +112,7 @@ pub(super) enum Fold {
 }
 
 /// The committed offsets of `rows`; a sum that lacks a part for a while, and looks like a reset, is left out.
-pub(super) fn offsets<'a>(rows: &'a [Row], labels: Labels) -> Vec<(Key<'a>, i64)> {
+pub(super) fn offsets(rows: &[Row], labels: Labels) -> Vec<(Key<'_>, i64)> {
     let mut offsets = folded(rows, labels, Fold::Sum, |row| row.committed);
     let is_unanswered = |row: &&Row| row.committed.is_none() && row.is_unanswered();
     let unanswered = rows.iter().filter(is_unanswered);

@@ -32,11 +32,7 @@ impl ClusterQuery<'_> {
             let Ok(known) = bounds else { continue };
             known.window_start = known_window_start(known, self.since_ms, self.now_ms);
             if known.window_start.is_none() {
-                questions.push(OffsetQuery {
-                    topic: state.topic.clone(),
-                    partition: state.partition.unwrap_or(-1),
-                    spec: OffsetSpec::Time(self.since_ms.max(0)),
-                });
+                questions.push(state.query(OffsetSpec::Time(self.since_ms.max(0))));
                 open.push(index);
             }
         }
@@ -110,12 +106,7 @@ impl ClusterQuery<'_> {
             let Ok(bounds) = bounds else { continue };
             if let (Some(from), true) = (bounds.window_start, bounds.reaches_ahead(self.now_ms)) {
                 indices.push(index);
-                spans.push(LogSpan {
-                    topic: state.topic.as_str().into(),
-                    partition: state.partition.unwrap_or(-1),
-                    from,
-                    until: bounds.end,
-                });
+                spans.push(state.span(from, bounds.end));
             }
         }
         let counts = count_after(wire, &spans, self.latest_ms(), cluster, budget);
@@ -147,13 +138,7 @@ impl ClusterQuery<'_> {
             let first = bounds.oldest_past(self.now_ms);
             let is_old = first.and_then(|first| first.age_ms(self.now_ms)) > Some(max_age_ms);
             if bounds.log_start < bounds.end && !is_old {
-                let span = LogSpan {
-                    topic: state.topic.as_str().into(),
-                    partition: state.partition.unwrap_or(-1),
-                    from: bounds.log_start,
-                    until: bounds.end,
-                };
-                spans.push((index, span));
+                spans.push((index, state.span(bounds.log_start, bounds.end)));
             }
         }
         spans.sort_by_key(|(_, span)| span.until - span.from);

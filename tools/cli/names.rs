@@ -84,6 +84,15 @@ impl fmt::Display for Name {
     }
 }
 
+/// Says that there may be more of `what` than a user is shown, of those whose names begin with `prefix`.
+pub fn may_be_hidden(what: &str, prefix: &str) -> String {
+    let which = match prefix {
+        "" => String::new(),
+        prefix => format!(" whose names begin with {prefix}"),
+    };
+    format!("not authorised to describe all {what}{which}: there may be others than are shown")
+}
+
 /// What is wanted and what is left out of it.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {

@@ -116,7 +116,8 @@ pub fn repeat(
     }
 }
 
-fn now_ms() -> i64 {
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| now.as_millis() as i64)
 }

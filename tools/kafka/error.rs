@@ -217,6 +217,24 @@ impl KafkaError {
         (code != 0).then(|| KafkaError::of(code.into()))
     }
 
+    /// Whether it says that there is no such topic.
+    pub fn is_no_topic(&self) -> bool {
+        let codes = [
+            code::UNKNOWN_TOPIC_OR_PARTITION,
+            code::UNKNOWN_TOPIC,
+            code::INVALID_TOPIC,
+        ];
+        codes.contains(&self.code)
+    }
+
+    /// What describing a topic failed with, in words.
+    pub fn refusal(&self) -> String {
+        match self.code {
+            code::TOPIC_AUTHORIZATION_FAILED => format!("not authorised to describe it ({self})"),
+            _ => self.to_string(),
+        }
+    }
+
     /// The error with a reason of its own.
     pub fn new(code: i32, reason: impl Into<String>) -> KafkaError {
         KafkaError {
