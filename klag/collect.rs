@@ -126,11 +126,8 @@ impl Snapshot {
 /// A question that was not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// What it was about.
     pub(crate) part: QueryKind,
-    /// What went wrong.
     pub(crate) kind: FailureKind,
-    /// What there is to say.
     pub(crate) reason: String,
 }
 
@@ -150,20 +147,15 @@ pub(crate) enum FailureKind {
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QueryKind {
-    /// Brokers and topics.
     Cluster,
-    /// Groups and their members.
     Groups,
     /// Committed offsets, starts and ends.
     Offsets,
-    /// Times of records.
     Times,
-    /// The sizes of the logs.
     LogDirs,
 }
 
 impl QueryKind {
-    /// Every part with its name.
     pub(crate) const NAMES: [(QueryKind, &'static str); 5] = [
         (QueryKind::Cluster, "cluster"),
         (QueryKind::Groups, "groups"),

@@ -31,7 +31,6 @@ pub(crate) struct Config {
     pub(crate) top: Option<usize>,
     pub(crate) limits: Limits,
     pub(crate) style: Style,
-    /// The columns that are shown; none is all.
     pub(crate) columns: Vec<String>,
     pub(crate) watch: WatchArgs,
     pub(crate) listen: Option<Settings>,

@@ -20,7 +20,6 @@ use tools::units::{age_ms, format_duration_ms, is_in_future};
 /// Where a partition begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Log {
-    /// The first offset that is kept.
     pub(crate) start: i64,
     /// The high watermark: one past the last record that every in-sync replica has.
     pub(crate) end: i64,
@@ -33,16 +32,13 @@ pub(crate) struct Log {
 pub(crate) enum ReaderIsolation {
     /// Not said: taken to wait for transactions unless its commits show that it does not.
     Presumed,
-    /// Reads committed records only.
     Committed,
-    /// Reads all records.
     Uncommitted,
 }
 
 /// The first record not yet read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// Nobody asked.
     NotAsked,
     /// Here, and of this time (milliseconds since 1970, where the record has one).
     At {
@@ -50,9 +46,13 @@ pub(crate) enum Unread {
         timestamp_ms: Option<i64>,
     },
     /// Of this time, and nobody may look where: found by asking for times.
-    Dated { time_ms: i64 },
+    Dated {
+        time_ms: i64,
+    },
     /// There is none that may be read; the time is that of the first one held back, where there is one.
-    Nothing { blocked_ms: Option<i64> },
+    Nothing {
+        blocked_ms: Option<i64>,
+    },
     /// It could not be found out, for this reason.
     Failed(String),
 }
@@ -61,15 +61,11 @@ pub(crate) enum Unread {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "the columns are called so")]
 pub(crate) struct Lag {
-    /// Messages that may be read and are not yet.
     pub(crate) lag: Option<i64>,
-    /// Messages deleted before they were read.
     pub(crate) lost: Option<i64>,
-    /// Messages that an open transaction holds back.
     pub(crate) blocked: Option<i64>,
     /// The age of the first message not yet read, milliseconds.
     pub(crate) time_lag_ms: Option<i64>,
-    /// What there is to say about it.
     pub(crate) notes: Vec<LagNote>,
 }
 
@@ -83,26 +79,33 @@ pub(crate) enum LagNote {
     /// It was answered that there is nothing to know.
     Gone(String),
     /// Nothing committed; so many messages are there at most.
-    NeverCommitted { at_most: i64 },
+    NeverCommitted {
+        at_most: i64,
+    },
     /// Nothing committed, and all records were deleted: nobody knows whether they were read.
     NeverRead,
     /// The committed offset lies behind the end.
-    BeyondEnd { committed: i64, end: i64 },
-    /// Deleted before they were read.
+    BeyondEnd {
+        committed: i64,
+        end: i64,
+    },
     Lost(i64),
     /// Held back by an open transaction, the first for so long.
-    Blocked { messages: i64, age_ms: Option<i64> },
+    Blocked {
+        messages: i64,
+        age_ms: Option<i64>,
+    },
     /// No permission to read: offsets are counted, and the time comes from a search.
     Dated,
-    /// The first unread record has no time.
     Timeless,
     /// The first unread record is dated ahead of now.
-    Future { by_ms: i64 },
+    Future {
+        by_ms: i64,
+    },
     /// Partitions of a total whose lag is not known.
     UnknownPartitions(u32),
     /// Partitions of a total whose lag is known and its time is not.
     UnknownTimes(u32),
-    /// A limit that is exceeded.
     Over(String),
 }
 

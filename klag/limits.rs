@@ -14,7 +14,6 @@ use crate::row::{Row, SumBy};
 pub(crate) enum LimitArg {
     /// In messages or milliseconds.
     Number(i64),
-    /// Lines of group, topic and limit.
     File(PathBuf),
 }
 
@@ -144,7 +143,6 @@ impl Limit {
 }
 
 impl LimitLine {
-    /// Whether it is about this group's part of this topic.
     pub(crate) fn matches(&self, group: &str, topic: &str) -> bool {
         self.matches_group(group) && self.matches_topic(topic)
     }
@@ -160,12 +158,10 @@ impl LimitLine {
         covers(&self.group, &other.group) && covers(&self.topic, &other.topic)
     }
 
-    /// Whether it is about this group.
     pub(crate) fn matches_group(&self, group: &str) -> bool {
         self.group.as_ref().is_none_or(|name| name.fits(group))
     }
 
-    /// Whether it is about this topic.
     pub(crate) fn matches_topic(&self, topic: &str) -> bool {
         self.topic.as_ref().is_none_or(|name| name.fits(topic))
     }
@@ -236,7 +232,6 @@ impl Limits {
             .try_for_each(|limit| limit.check_sums(by))
     }
 
-    /// All lines of all files.
     pub(crate) fn lines(&self) -> Vec<LimitLine> {
         let limits = [&self.lag, &self.time, &self.lost, &self.stale];
         let lines = limits.iter().flat_map(|limit| &limit.lines);

@@ -37,7 +37,6 @@ pub(crate) enum Names {
 /// Which metrics, and how finely told apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// The cluster's name, a label of every sample.
     pub(crate) cluster: Option<String>,
     pub(crate) names: Names,
     pub(crate) detail: Detail,

@@ -10,7 +10,6 @@ use crate::rates::{Rates, Status};
 /// What all rows of a group share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Group {
-    /// Its name.
     pub(crate) name: String,
     /// Its state in the broker's words: Stable, Empty, ...
     pub(crate) state: Option<String>,
@@ -25,9 +24,7 @@ pub(crate) struct Group {
 /// The member that owns a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AssignedMember {
-    /// The member's id.
     pub(crate) member: String,
-    /// Its client.id.
     pub(crate) client: String,
     /// Where it is.
     pub(crate) host: String,

@@ -14,11 +14,8 @@ use crate::partition_state::{Message, PartitionState};
 #[allow(clippy::struct_field_names)] // A unit is last in every name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// `--min-age`.
     pub(crate) min_age_ms: Option<i64>,
-    /// `--max-age`.
     pub(crate) max_age_ms: Option<i64>,
-    /// `--max-stale`.
     pub(crate) max_stale_ms: Option<i64>,
 }
 

@@ -15,23 +15,16 @@ use crate::report::columns;
 /// Everything that is to be done.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// How to reach the cluster.
     pub(crate) options: Options,
-    /// What to ask it.
     pub(crate) scope: Scope,
-    /// What becomes of the answers.
     pub(crate) kind: ReportKind,
     /// Whether what can't be told exceeds a limit on it.
     pub(crate) unknown_fails: bool,
     /// Whether a name may fit no topic.
     pub(crate) allow_empty: bool,
-    /// What would be otherwise.
     pub(crate) what_if: Vec<WhatIf>,
-    /// How the report is written.
     pub(crate) style: Style,
-    /// The columns that are shown; none is all.
     pub(crate) columns: Vec<String>,
-    /// How often, and whether into a file.
     pub(crate) watch: WatchArgs,
     /// Where metrics are served, if they are.
     pub(crate) listen: Option<Settings>,
@@ -40,7 +33,6 @@ pub(crate) struct Config {
 /// What to ask the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
-    /// Which topics are looked at.
     pub(crate) topics: Selection,
     /// Whether the cluster's internal ones are, where they are not named.
     pub(crate) internal: bool,

@@ -110,15 +110,15 @@ fn row(id: i32, host: &str, dir: &LogDir, rows: &Rows<'_>) -> Vec<Cell> {
             "{compacted} compacted logs are taken to stay as they are"
         ));
     }
-    let full_in = dir
-        .usable_bytes
-        .and_then(|free| disk_full_in_ms(free, &growths));
+    // What is not known may be the most of it.
+    let rate = (unknown == 0).then(|| growths.iter().map(|growth| growth.rate_bytes).sum());
+    let free = dir.usable_bytes.filter(|_| unknown == 0);
+    let full_in = free.and_then(|free| disk_full_in_ms(free, &growths));
     if dir.usable_bytes.is_none() {
         notes.push("the broker does not tell the size of its disk".to_owned());
     } else if full_in.is_none() && unknown == 0 {
         notes.push("never full at this rate".to_owned());
     }
-    let rate: f64 = growths.iter().map(|growth| growth.rate_bytes).sum();
     let used = dir.total_bytes.zip(dir.usable_bytes);
     let bytes = |bytes: Option<u64>| bytes.map_or(Cell::Unknown, Cell::Bytes);
     vec![
@@ -130,7 +130,7 @@ fn row(id: i32, host: &str, dir: &LogDir, rows: &Rows<'_>) -> Vec<Cell> {
         bytes(used.map(|(total, usable)| total.saturating_sub(usable))),
         bytes(dir.usable_bytes),
         bytes(dir.total_bytes),
-        Cell::ByteRate(rate),
+        rate.map_or(Cell::Unknown, Cell::ByteRate),
         full_in.map_or(Cell::Unknown, Cell::DurationMs),
         notes.join("; ").into(),
     ]

@@ -12,9 +12,7 @@ use crate::partition_state::LogBounds;
 
 /// A partition whose log has something between its ends.
 pub(crate) struct NonEmptyLog<'a> {
-    /// The topic's name.
     pub(crate) topic: &'a str,
-    /// The partition's number.
     pub(crate) partition: i32,
     /// What is known of it; its first and newest message as `ListOffsets` tells them, if it does.
     pub(crate) bounds: LogBounds,

@@ -1,10 +1,10 @@
-//! `--required_retention`: the smallest retention of each topic that holds a length of history, and the disk that takes.
+//! `--need`: the smallest retention of each topic that holds a length of history, and the disk that takes.
 
 use tools::report::{Cell, Column, Report};
 
 use crate::collect::Snapshot;
 use crate::forecast::required_retention;
-use crate::report::PREFIX;
+use crate::report::{PREFIX, retention_cells};
 use crate::row::Row;
 
 pub(crate) const COLUMNS: [Column; 10] = [
@@ -78,7 +78,7 @@ fn row(group: &[Row], replicas: &[usize], hold_ms: i64) -> Vec<Cell> {
     {
         notes.push("retention.bytes is too small".to_owned());
     }
-    let unlimited = Cell::Integer(-1);
+    let [retention_ms, retention_bytes] = retention_cells(settings);
     vec![
         sum.topic.as_str().into(),
         Cell::Integer(sum.partition_count as i64),
@@ -87,12 +87,8 @@ fn row(group: &[Row], replicas: &[usize], hold_ms: i64) -> Vec<Cell> {
         deleting.map_or(Cell::Unknown, |_| Cell::DurationMs(hold_ms)),
         needed.map_or(Cell::Unknown, |(bytes, _)| Cell::Bytes(bytes)),
         needed.map_or(Cell::Unknown, |(_, disk)| Cell::Bytes(disk)),
-        settings.map_or(Cell::Unknown, |set| {
-            set.retention_ms.map_or(unlimited.clone(), Cell::DurationMs)
-        }),
-        settings.map_or(Cell::Unknown, |set| {
-            set.retention_bytes.map_or(unlimited.clone(), Cell::Bytes)
-        }),
+        retention_ms,
+        retention_bytes,
         notes.join("; ").into(),
     ]
 }

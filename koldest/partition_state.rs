@@ -10,7 +10,6 @@ use crate::forecast::Settings;
 /// A message's place and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
-    /// Its offset.
     pub(crate) offset: i64,
     /// Milliseconds since 1970; none where it was written without a time.
     pub(crate) time_ms: Option<i64>,
@@ -39,9 +38,7 @@ impl Message {
 /// What a partition's log has, from end to end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogBounds {
-    /// The first offset that is kept.
     pub(crate) log_start: i64,
-    /// The offset of the next message.
     pub(crate) end: i64,
     /// The first message in the log.
     pub(crate) oldest: Option<Message>,
@@ -57,7 +54,6 @@ pub(crate) struct LogBounds {
     pub(crate) earliest: Option<Message>,
     /// Why the beginning of the window is not known, where that is not for want of a look-up by time.
     pub(crate) no_window: Option<String>,
-    /// What is to be said about these.
     pub(crate) notes: Vec<String>,
 }
 
@@ -96,21 +92,14 @@ impl LogBounds {
 /// A partition, or a topic that has none to show.
 #[derive(Clone, Debug)]
 pub(crate) struct PartitionState {
-    /// The topic's name.
     pub(crate) topic: String,
     /// The partition's number; none where the topic itself can't be looked at.
     pub(crate) partition: Option<i32>,
-    /// The broker that leads it.
     pub(crate) leader: Option<i32>,
-    /// How many replicas it is to have.
     pub(crate) replica_count: usize,
-    /// Its log, or why that is not known.
     pub(crate) bounds: Result<LogBounds, KafkaError>,
-    /// Bytes of the leader's log, or why they are not known.
     pub(crate) bytes: Result<u64, KafkaError>,
-    /// Its settings, or why they are not known.
     pub(crate) settings: Result<Settings, KafkaError>,
-    /// What is to be said about these.
     pub(crate) notes: Vec<String>,
 }
 

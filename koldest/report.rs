@@ -14,7 +14,7 @@ use crate::collect::Snapshot;
 use crate::config::{Config, ReportKind};
 use crate::disks;
 use crate::exporter::write_scrape;
-use crate::forecast::LimitedBy;
+use crate::forecast::{LimitedBy, Settings};
 use crate::need;
 use crate::partition_state::PartitionState;
 use crate::row::{self, Row};
@@ -294,20 +294,22 @@ fn check_topic(
     exceeded
 }
 
+/// `retention.ms` and `retention.bytes`, where Kafka's own -1 is for ever, or without a limit.
+pub(crate) fn retention_cells(settings: Option<&Settings>) -> [Cell; 2] {
+    let Some(settings) = settings else {
+        return [Cell::Unknown, Cell::Unknown];
+    };
+    let unlimited = Cell::Integer(-1);
+    [
+        (settings.retention_ms).map_or(unlimited.clone(), Cell::DurationMs),
+        settings.retention_bytes.map_or(unlimited, Cell::Bytes),
+    ]
+}
+
 fn cells(row: &Row, now_ms: i64) -> Vec<Cell> {
     let time = |ms: Option<i64>| ms.map_or(Cell::Unknown, Cell::TimeMs);
     let duration = |ms: Option<i64>| ms.map_or(Cell::Unknown, Cell::DurationMs);
-    // Kafka's own -1 is for ever, or without a limit.
-    let unlimited = Cell::Integer(-1);
-    let settings = row.settings.as_ref();
-    let retention_ms = settings.map_or(Cell::Unknown, |settings| {
-        settings
-            .retention_ms
-            .map_or(unlimited.clone(), Cell::DurationMs)
-    });
-    let retention_bytes = settings.map_or(Cell::Unknown, |settings| {
-        settings.retention_bytes.map_or(unlimited, Cell::Bytes)
-    });
+    let [retention_ms, retention_bytes] = retention_cells(row.settings.as_ref());
     let told = row.forecast;
     let notes = row.failure.iter().chain(&row.notes).cloned();
     vec![

@@ -10,11 +10,9 @@ use crate::partition_state::{LogBounds, Message, PartitionState, PastMessages};
 /// A partition, or a topic with all its partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Row {
-    /// The topic's name.
     pub(crate) topic: String,
     /// The partition's number; none for a topic.
     pub(crate) partition: Option<i32>,
-    /// How many partitions are in it.
     pub(crate) partition_count: usize,
     /// The first message in the log; of a topic, the one with the earliest time.
     pub(crate) oldest: Option<Message>,
@@ -24,17 +22,13 @@ pub(crate) struct Row {
     pub(crate) past: PastMessages,
     /// Offsets from the log start to the end.
     pub(crate) records: Option<i64>,
-    /// Bytes of the leader's log.
     pub(crate) bytes: Option<u64>,
-    /// Records a second.
     pub(crate) rate_records: Option<f64>,
     /// Bytes a second.
     pub(crate) rate_bytes: Option<f64>,
     /// The settings that the forecast was made with.
     pub(crate) settings: Option<Settings>,
-    /// What they keep.
     pub(crate) forecast: Option<Forecast>,
-    /// What is to be said about it.
     pub(crate) notes: Vec<String>,
     /// Why it can't be told.
     pub(crate) failure: Option<String>,
@@ -43,16 +37,13 @@ pub(crate) struct Row {
 /// Since when, and how it would be otherwise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
-    /// When the cluster was asked.
     pub(crate) now_ms: i64,
     /// Of how much time the rate is.
     pub(crate) window_ms: i64,
-    /// What would be otherwise.
     pub(crate) what_if: &'a [WhatIf],
 }
 
 impl Row {
-    /// The row of a partition.
     pub(crate) fn new(state: &PartitionState, context: Context<'_>) -> Row {
         let mut row = Row {
             topic: state.topic.clone(),
@@ -186,7 +177,6 @@ fn counted(rows: &[Row], get: impl Fn(&Row) -> Vec<String>) -> Vec<String> {
 /// How much is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate {
-    /// Records a second.
     records: f64,
     /// In how much time they were counted.
     over_ms: i64,

@@ -30,9 +30,7 @@ const FURTHEST: i64 = 100_000;
 
 /// A partition whose first message is looked for.
 pub(crate) struct ForwardSearch {
-    /// Which of the open partitions.
     pub(crate) index: usize,
-    /// Where to read on.
     pub(crate) offset: i64,
     /// Where there is nothing more that is settled.
     pub(crate) until: i64,
@@ -40,12 +38,10 @@ pub(crate) struct ForwardSearch {
 
 /// A partition whose last messages are looked for, from one stretch back to the one before it.
 pub(crate) struct BackwardSearch {
-    /// Which of the open partitions.
     index: usize,
     /// Where this stretch began, and where the one after it did, which is where this one ends.
     from: i64,
     until: i64,
-    /// Where to read on in it.
     at: i64,
     limit_bytes: i32,
     /// Messages that are dated later do not count.

@@ -34,7 +34,6 @@ use access::AccessControl;
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen.
     pub address: Address,
     /// TLS and users, as Prometheus' exporters have them in a file.
     pub web_config: Option<PathBuf>,

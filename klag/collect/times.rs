@@ -61,7 +61,6 @@ impl ClusterQuery<'_> {
         unread
     }
 
-    /// Times for the positions that may not be read.
     fn look_up_unreadable(
         &mut self,
         positions: &[Position],

@@ -13,9 +13,7 @@ pub(crate) enum WhatIf {
     RetentionMs(Option<i64>),
     /// `retention.bytes`; none is without a limit.
     RetentionBytes(Option<u64>),
-    /// `segment.ms`.
     SegmentMs(i64),
-    /// `segment.bytes`.
     SegmentBytes(u64),
     /// The rate is this many times what it is.
     Rate(f64),

@@ -65,7 +65,6 @@ impl AccessControl {
         })
     }
 
-    /// Whether TLS is spoken.
     pub(super) fn is_tls(&self) -> bool {
         lock(&self.current).web.acceptor.is_some()
     }

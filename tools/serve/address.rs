@@ -13,7 +13,6 @@ pub struct Address {
 }
 
 impl Address {
-    /// The port.
     pub fn port(&self) -> u16 {
         self.port
     }

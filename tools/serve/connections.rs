@@ -51,7 +51,6 @@ pub(super) struct ConnectionSlot {
 }
 
 impl ConnectionSlot {
-    /// Records the state of the client.
     pub(super) fn set(&self, state: ClientState) {
         let mut table = self.connections.lock();
         if let Some(client) = table.clients.get_mut(&self.number) {

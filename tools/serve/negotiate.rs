@@ -5,12 +5,10 @@
 pub(super) struct Variant {
     /// OpenMetrics 1.0, instead of Prometheus' text format 0.0.4.
     pub(super) is_openmetrics: bool,
-    /// Compressed.
     pub(super) is_gzip: bool,
 }
 
 impl Variant {
-    /// What these headers ask for.
     pub(super) fn of(accept: Option<&str>, accept_encoding: Option<&str>) -> Variant {
         Variant {
             is_openmetrics: accept.is_some_and(wants_openmetrics),

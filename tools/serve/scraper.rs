@@ -28,7 +28,6 @@ pub trait Scraper {
 pub struct Scraped {
     /// Text of Prometheus, 0.0.4.
     pub metrics: Vec<u8>,
-    /// HTML for people.
     pub page: Vec<u8>,
     /// Whether the cluster answered, and if not, why.
     pub ready: Result<(), String>,
@@ -36,11 +35,8 @@ pub struct Scraped {
 
 /// A client that waits for an answer.
 pub(super) enum ScrapeRequest {
-    /// The metrics.
     Metrics(Variant, oneshot::Sender<ScrapeResponse>),
-    /// The page.
     Page(oneshot::Sender<ScrapeResponse>),
-    /// Whether the cluster answers.
     Ready(oneshot::Sender<Result<(), String>>),
 }
 

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 pub struct Problem {
     /// What it is about, however it is worded this time: `broker 3`.
     pub subject: String,
-    /// All there is to say.
     pub text: String,
 }
 

@@ -25,7 +25,6 @@ pub(super) struct WebConfig {
     pub(super) tls: Option<TlsConfig>,
     /// Users with the bcrypt hashes of their passwords; none is that nobody is asked.
     pub(super) users: Vec<(String, String)>,
-    /// Headers of every answer.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -56,7 +55,6 @@ pub(super) struct TlsConfig {
 }
 
 impl TlsConfig {
-    /// The files that it is in.
     pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()]
             .into_iter()
