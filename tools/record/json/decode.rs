@@ -13,8 +13,8 @@ use super::super::split::Splitter;
 use super::super::{DecodeError, FormatError, Header, Record, TimestampType};
 use super::Json;
 use array::{ArrayRemainder, LineElement};
-use object::{Fields, ObjectSeed};
-use value::{Text, Value};
+use object::{Fields, ObjectSeed, Payload};
+use value::Text;
 
 #[derive(Clone, Debug)]
 pub(in super::super) struct JsonDecoder {
@@ -82,15 +82,18 @@ fn parse<'de>(text: &'de [u8], scratch: &mut Vec<u8>) -> Result<Fields<'de>, ser
     deserializer.end()?;
     let both =
         |one, other| serde_json::Error::custom(format_args!("{one} and {other} are both there"));
-    let is_text = |field: &Option<Value<'_>>| matches!(field, Some(Value::Text(_)));
     if fields.key.is_some() && fields.key_base64.is_some() {
         return Err(both("key", "key_base64"));
     }
-    if is_text(&fields.payload) && is_text(&fields.payload_base64) {
+    if matches!(
+        (&fields.payload, &fields.payload_base64),
+        (Payload::Text(_), Payload::Text(_))
+    ) {
         return Err(both("payload", "payload_base64"));
     }
-    let has_payload = fields.payload.is_some() || fields.payload_base64.is_some();
-    if has_payload && fields.value.is_some() {
+    let is_missing = |payload| matches!(payload, &Payload::Missing);
+    let has_payload = !is_missing(&fields.payload) || !is_missing(&fields.payload_base64);
+    if has_payload && !is_missing(&fields.value) {
         return Err(both("payload", "value"));
     }
     Ok(fields)
@@ -109,11 +112,11 @@ fn explain(error: &serde_json::Error) -> DecodeError {
 fn record<'a>(fields: Fields<'a>, scratch: &'a [u8]) -> Result<DecodedRecord<'a>, DecodeError> {
     let bytes = |text: Option<Text<'a>>| text.map(|text| text.bytes(scratch));
     let topic = bytes(fields.topic).map(std::str::from_utf8);
-    let payload = match (fields.payload, fields.payload_base64) {
-        (Some(Value::Null), Some(base64)) => Some(base64),
-        (Some(payload), _) | (None, Some(payload)) => Some(payload),
-        // An object with other fields than a record's is no record.
-        (None, None) => fields.value.filter(|_| !fields.has_unknown),
+    // An object with other fields than a record's has no payload in `value`.
+    let payload = match (fields.payload, fields.payload_base64, fields.value) {
+        (Payload::Missing, Payload::Missing, value) if !fields.has_unknown => value,
+        (Payload::Missing, base64, _) | (Payload::Null, base64 @ Payload::Text(_), _) => base64,
+        (payload, ..) => payload,
     };
     let record = Record {
         topic: topic
@@ -127,7 +130,11 @@ fn record<'a>(fields: Fields<'a>, scratch: &'a [u8]) -> Result<DecodedRecord<'a>
         broker: small("broker", fields.broker)?,
         key: bytes(fields.key.or(fields.key_base64)),
         // Without this check, JSON that is no record would delete keys of a compacted topic.
-        value: bytes(payload.ok_or_else(no_payload)?.into_text()),
+        value: match payload {
+            Payload::Missing => return Err(no_payload()),
+            Payload::Null => None,
+            Payload::Text(text) => Some(text.bytes(scratch)),
+        },
         headers: &[],
     };
     let headers = fields.headers.into_iter().map(|(name, value)| {

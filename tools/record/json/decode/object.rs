@@ -4,10 +4,25 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::headers::{HeaderText, headers};
-use super::value::{Expected, Text, Value, ValueSeed};
+use super::headers::{HeaderText, HeadersSeed};
+use super::value::{IntegerSeed, Text, TextSeed};
 
-/// The fields of an object; `None` is null or missing, [`Value::Null`] is null.
+/// A payload, where null is a tombstone and a missing one an error.
+#[derive(Debug, Default)]
+pub(super) enum Payload<'de> {
+    #[default]
+    Missing,
+    Null,
+    Text(Text<'de>),
+}
+
+impl<'de> From<Option<Text<'de>>> for Payload<'de> {
+    fn from(text: Option<Text<'de>>) -> Payload<'de> {
+        text.map_or(Payload::Null, Payload::Text)
+    }
+}
+
+/// The fields of an object; `None` is null or missing.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'de> {
     pub(super) topic: Option<Text<'de>>,
@@ -19,10 +34,10 @@ pub(super) struct Fields<'de> {
     pub(super) headers: Vec<HeaderText<'de>>,
     pub(super) key: Option<Text<'de>>,
     pub(super) key_base64: Option<Text<'de>>,
-    pub(super) payload: Option<Value<'de>>,
-    pub(super) payload_base64: Option<Value<'de>>,
+    pub(super) payload: Payload<'de>,
+    pub(super) payload_base64: Payload<'de>,
     /// The payload as kafkactl, kaf and Java tools call it.
-    pub(super) value: Option<Value<'de>>,
+    pub(super) value: Payload<'de>,
     /// Whether there is a field that no record has, as `key_schema_id`.
     pub(super) has_unknown: bool,
 }
@@ -44,19 +59,19 @@ enum Field {
 }
 
 /// The fields in kcat's order.
-const FIELDS: [(Field, &str, Expected); 12] = [
-    (Field::Topic, "topic", Expected::Text),
-    (Field::Partition, "partition", Expected::Integer),
-    (Field::Offset, "offset", Expected::Integer),
-    (Field::TsType, "tstype", Expected::Text),
-    (Field::Ts, "ts", Expected::Integer),
-    (Field::Broker, "broker", Expected::Integer),
-    (Field::Headers, "headers", Expected::Headers),
-    (Field::Key, "key", Expected::Text),
-    (Field::KeyBase64, "key_base64", Expected::Text),
-    (Field::Payload, "payload", Expected::Text),
-    (Field::PayloadBase64, "payload_base64", Expected::Text),
-    (Field::Value, "value", Expected::Text),
+const FIELDS: [(Field, &str); 12] = [
+    (Field::Topic, "topic"),
+    (Field::Partition, "partition"),
+    (Field::Offset, "offset"),
+    (Field::TsType, "tstype"),
+    (Field::Ts, "ts"),
+    (Field::Broker, "broker"),
+    (Field::Headers, "headers"),
+    (Field::Key, "key"),
+    (Field::KeyBase64, "key_base64"),
+    (Field::Payload, "payload"),
+    (Field::PayloadBase64, "payload_base64"),
+    (Field::Value, "value"),
 ];
 
 /// Reads an object.
@@ -82,67 +97,76 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Fields<'de>, A::Error> {
         let mut fields = Fields::default();
         let mut seen = [false; FIELDS.len()];
-        while let Some(index) = object.next_key_seed(NameSeed)? {
+        let mut next = 0;
+        while let Some(index) = object.next_key_seed(NameSeed { next })? {
             let Some(index) = index else {
                 fields.has_unknown = true;
                 object.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let (field, name, expected) = FIELDS[index];
+            next = index + 1;
+            let (field, name) = FIELDS[index];
             if std::mem::replace(&mut seen[index], true) {
                 return Err(A::Error::custom(format_args!("{name} is there twice")));
             }
-            let value = object.next_value_seed(ValueSeed {
-                field: name,
-                expected,
-                scratch: self.scratch,
-            })?;
-            fields.set(field, value, self.scratch)?;
+            let scratch = &mut *self.scratch;
+            if field == Field::Headers {
+                fields.headers = object.next_value_seed(HeadersSeed { scratch })?;
+            } else if let Some(number) = fields.integer(field) {
+                *number = object.next_value_seed(IntegerSeed { field: name })?;
+            } else {
+                let field_text = TextSeed {
+                    field: name,
+                    scratch,
+                };
+                let text = object.next_value_seed(field_text)?;
+                fields.set_text((field, name), text, self.scratch)?;
+            }
         }
         Ok(fields)
     }
 }
 
 impl<'de> Fields<'de> {
-    fn set<E: Error>(
+    fn integer(&mut self, field: Field) -> Option<&mut Option<i64>> {
+        Some(match field {
+            Field::Partition => &mut self.partition,
+            Field::Offset => &mut self.offset,
+            Field::Ts => &mut self.ts,
+            Field::Broker => &mut self.broker,
+            _ => return None,
+        })
+    }
+
+    fn set_text<E: Error>(
         &mut self,
-        field: Field,
-        value: Value<'de>,
+        (field, name): (Field, &str),
+        text: Option<Text<'de>>,
         scratch: &mut Vec<u8>,
     ) -> Result<(), E> {
+        let decoded = |text: Option<Text<'de>>, scratch| {
+            let bytes = text.map(|text| text.decode_base64(name, scratch));
+            bytes.transpose()
+        };
         match field {
-            Field::Topic => self.topic = value.into_text(),
-            Field::Partition => self.partition = value.into_integer(),
-            Field::Offset => self.offset = value.into_integer(),
-            Field::TsType => self.tstype = value.into_text(),
-            Field::Ts => self.ts = value.into_integer(),
-            Field::Broker => self.broker = value.into_integer(),
-            Field::Headers => self.headers = headers(value, scratch)?,
-            Field::Key => self.key = value.into_text(),
-            Field::KeyBase64 => self.key_base64 = from_base64("key_base64", value, scratch)?,
-            Field::Payload => self.payload = Some(value),
-            Field::PayloadBase64 => {
-                let bytes = from_base64("payload_base64", value, scratch)?;
-                self.payload_base64 = Some(bytes.map_or(Value::Null, Value::Text));
-            }
-            Field::Value => self.value = Some(value),
+            Field::Topic => self.topic = text,
+            Field::TsType => self.tstype = text,
+            Field::Key => self.key = text,
+            Field::KeyBase64 => self.key_base64 = decoded(text, scratch)?,
+            Field::Payload => self.payload = text.into(),
+            Field::PayloadBase64 => self.payload_base64 = decoded(text, scratch)?.into(),
+            Field::Value => self.value = text.into(),
+            Field::Partition | Field::Offset | Field::Ts | Field::Broker | Field::Headers => {}
         }
         Ok(())
     }
 }
 
-fn from_base64<'de, E: Error>(
-    name: &str,
-    value: Value<'de>,
-    scratch: &mut Vec<u8>,
-) -> Result<Option<Text<'de>>, E> {
-    let text = value.into_text();
-    text.map(|text| text.decode_base64(name, scratch))
-        .transpose()
-}
-
 /// Reads the name of a field: its index in [`FIELDS`].
-struct NameSeed;
+struct NameSeed {
+    /// The index that is likely, because most writers keep to kcat's order.
+    next: usize,
+}
 
 impl<'de> DeserializeSeed<'de> for NameSeed {
     type Value = Option<usize>;
@@ -160,6 +184,11 @@ impl Visitor<'_> for NameSeed {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(FIELDS.iter().position(|(_, known, _)| *known == name))
+        let is_next = FIELDS.get(self.next).is_some_and(|next| next.1 == name);
+        Ok(if is_next {
+            Some(self.next)
+        } else {
+            FIELDS.iter().position(|(_, known)| *known == name)
+        })
     }
 }

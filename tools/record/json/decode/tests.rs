@@ -172,24 +172,24 @@ fn each_malformed_object_is_refused_with_its_reason() {
         ),
         (
             r#"{"headers":["a"]}"#,
-            "byte 17: the last name in headers has no value".to_owned(),
+            "byte 16: the last name in headers has no value".to_owned(),
         ),
         (
             r#"{"headers":[null,"a"]}"#,
-            "byte 22: a header in headers has no name".to_owned(),
+            "byte 21: a header in headers has no name".to_owned(),
         ),
         (
             r#"{"headers":[["a","b"],"c","d"]}"#,
-            "byte 31: headers mix arrays with kcat's flat names and values".to_owned(),
+            "byte 30: headers mix arrays with kcat's flat names and values".to_owned(),
         ),
         (
             r#"{"headers":[["a"]]}"#,
-            "byte 19: a header has 1 parts, expected [name, value] or [name, null, base64]"
+            "byte 17: a header has 1 parts, expected [name, value] or [name, null, base64]"
                 .to_owned(),
         ),
         (
             r#"{"headers":[["a","b","YQ=="]]}"#,
-            "byte 30: a header has its value both as text and as base64".to_owned(),
+            "byte 28: a header has its value both as text and as base64".to_owned(),
         ),
         (
             r#"{"payload":"a"#,
