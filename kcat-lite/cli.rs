@@ -20,6 +20,7 @@ use crate::engine::Engine;
     override_usage = "kcat-lite -P -t TOPIC [FILE]...\n       \
                       kcat-lite -C -t TOPIC [-p PARTITION] [-o OFFSET] [-e]\n       \
                       kcat-lite -G GROUP TOPIC...\n       \
+                      kcat-lite --share GROUP [--exec CMD] TOPIC...\n       \
                       kcat-lite -L [-t TOPIC]\n       \
                       kcat-lite -Q -t TOPIC[:PARTITION]:TIME\n       \
                       kcat-lite --commit GROUP <POSITIONS\n       \
@@ -52,6 +53,15 @@ pub(crate) struct Cli {
         conflicts_with_all = ["produce", "list", "query", "commit", "mock", "self_test", "version"]
     )]
     pub(crate) group: Option<String>,
+
+    /// Consume topics as a member of the share GROUP: each record is accepted on its own
+    #[arg(
+        long = "share",
+        value_name = "GROUP",
+        help_heading = "Modes",
+        conflicts_with_all = ["produce", "consume", "group", "list", "query", "mock", "self_test", "version", "commit"]
+    )]
+    pub(crate) share: Option<String>,
 
     /// List brokers, topics, partitions
     #[arg(short = 'L', long = "list", help_heading = "Modes", group = "mode")]
@@ -267,7 +277,11 @@ pub(crate) struct Cli {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Pipes that lose nothing: see kcat-lite(1)")]
 pub(crate) struct PipeArgs {
-    /// With -G: run CMD (sh -c) with each batch on its standard input; commit the batch if CMD exits with 0
+    /// Run CMD (sh -c) with records on its standard input; its exit code decides about them
+    ///
+    /// With -G: a batch; exit code 0 commits it, any other stops. With --share:
+    /// one record; 0 accepts it, 65 rejects it, any other releases it for
+    /// another try.
     #[arg(long = "exec", value_name = "CMD")]
     pub(crate) exec: Option<OsString>,
 
@@ -287,7 +301,7 @@ pub(crate) struct PipeArgs {
     #[arg(long = "max-inflight", value_name = "N", value_parser = parse_count)]
     pub(crate) max_inflight: Option<u64>,
 
-    /// Most records in a batch [default: 10000, with --txn 100000]
+    /// Most records in a batch [default: 10000, with --txn 100000, with --share 1]
     #[arg(long = "batch", value_name = "N", value_parser = parse_count)]
     pub(crate) batch: Option<u64>,
 
@@ -303,9 +317,17 @@ pub(crate) struct PipeArgs {
     #[arg(long = "retry", value_name = "N")]
     pub(crate) retry: Option<u32>,
 
-    /// With --exec: process N batches of different partitions at a time [default: 1]
+    /// With --exec: N commands at a time; -G: of different partitions [default: 1]
     #[arg(long = "parallel", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) parallel: Option<u32>,
+
+    /// With --share --exec: reject a record that fails at its Nth delivery
+    #[arg(long = "max-tries", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_tries: Option<u32>,
+
+    /// With --share --exec: produce rejected records to TOPIC, with headers that say why
+    #[arg(long = "reject-to", value_name = "TOPIC")]
+    pub(crate) reject_to: Option<String>,
 }
 
 /// The options of `--commit`, as typed.

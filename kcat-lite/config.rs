@@ -57,6 +57,8 @@ pub(crate) enum Config {
     Consume(Consume),
     /// `-G`
     Group(Group),
+    /// `--share`
+    Share(Share),
     /// `-L`
     List(List),
     /// `-Q`
@@ -196,6 +198,55 @@ pub(crate) struct Group {
     pub(crate) give_up: Option<Duration>,
     pub(crate) output: Output,
     pub(crate) delivery: Delivery,
+}
+
+/// `--share`
+pub(crate) struct Share {
+    pub(crate) options: Options,
+    pub(crate) group: String,
+    pub(crate) topics: Vec<String>,
+    pub(crate) count: Option<u64>,
+    /// `--idle`
+    pub(crate) idle: Option<Duration>,
+    /// `--give-up`
+    pub(crate) give_up: Option<Duration>,
+    pub(crate) output: Output,
+    /// `--exec`
+    pub(crate) jobs: Option<Jobs>,
+}
+
+/// `--exec` of a share group.
+pub(crate) struct Jobs {
+    /// Run by `sh -c`.
+    pub(crate) command: OsString,
+    /// The most records in one command.
+    pub(crate) batch_records: u64,
+    /// Commands at a time.
+    pub(crate) parallel: usize,
+    /// `--max-tries`
+    max_tries: Option<u32>,
+    /// `--reject-to`
+    pub(crate) reject_to: Option<String>,
+}
+
+impl Jobs {
+    /// The delivery at which a record that fails is rejected; none leaves that to the brokers.
+    ///
+    /// `limit` is the group's, which archives a record after as many deliveries.
+    pub(crate) fn max_tries(&self, limit: Option<u32>) -> anyhow::Result<Option<u32>> {
+        match (self.max_tries, limit) {
+            (Some(tries), Some(limit)) if tries > limit => Err(usage(format_args!(
+                "--max-tries {tries}: the group delivers a record {limit} times \
+                 (share.delivery.count.limit, group.share.delivery.count.limit)"
+            ))),
+            (None, None) if self.reject_to.is_some() => Err(usage(
+                "--reject-to: how often this group delivers a record is not to be seen with these permissions; \
+                 say --max-tries N",
+            )),
+            (Some(tries), _) => Ok(Some(tries)),
+            (None, limit) => Ok(limit.filter(|_| self.reject_to.is_some())),
+        }
+    }
 }
 
 /// The output format of `-L` and `-Q`.

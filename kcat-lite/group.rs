@@ -7,11 +7,11 @@
 
 mod ack;
 mod batch;
-mod child_guard;
+pub(crate) mod child_guard;
 mod exec;
 mod plain;
 mod share;
-mod spool;
+pub(crate) mod spool;
 mod status;
 
 use std::time::Duration;

@@ -214,6 +214,7 @@ impl OwnedRecord {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: &headers,
+            ..Record::default()
         })
     }
 }

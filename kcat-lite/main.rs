@@ -20,6 +20,7 @@ mod output;
 mod produce;
 mod query;
 mod selftest;
+mod share;
 mod unpack;
 mod version;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Config::Consume(config) => consume::run(&config),
         Config::List(c) => list::run(&c),
         Config::Group(config) => group::run(&config),
+        Config::Share(config) => share::run(&config),
         Config::Query(c) => query::run(&c),
         Config::Commit(config) => commit::run(&config),
         Config::Mock(c) => mock::run(&c),

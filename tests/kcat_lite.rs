@@ -8,6 +8,7 @@
 //! - [`group`]: balanced consumers, and what they commit.
 //! - [`added`]: where a group begins; [`outages`]: a cluster that goes away; [`generations`]: a member that does.
 //! - [`command`]: the command of `--exec` as a process.
+//! - [`share`]: a job queue.
 //! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
 //! - [`fault_table`]: what the pages say of each death.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`; [`commit`]: `--commit`.
@@ -44,6 +45,7 @@ mod peer;
 mod produce;
 mod query;
 mod roundtrip;
+mod share;
 
 use crate::testkit::cluster::Cluster;
 use crate::testkit::command::{Cmd, cmd};

@@ -13,6 +13,7 @@
 //! - [`fetch`]: reads partitions with Fetch requests of its own; [`batch`]: record batches, parsed in place.
 //! - [`consume`]: reads partitions with librdkafka's consumer.
 //! - [`group`]: a member of a consumer group: records, rebalances, commits.
+//! - [`share`]: a member of a share group: locked records, acknowledged one by one.
 //! - [`produce`]: records to delivery reports.
 //! - [`outage`]: how long a reader's cluster has been away.
 //!
@@ -47,6 +48,7 @@ mod primitives;
 mod probe;
 pub mod process;
 pub mod produce;
+pub mod share;
 mod token;
 mod topic;
 pub mod types;

@@ -78,4 +78,6 @@ pub struct Record<'a> {
     /// `None` is a tombstone.
     pub value: Option<&'a [u8]>,
     pub headers: &'a [Header<'a>],
+    /// How often a share group has delivered it, this time included.
+    pub delivery_count: Option<i16>,
 }

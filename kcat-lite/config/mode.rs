@@ -10,6 +10,7 @@ pub(super) enum Mode {
     Produce,
     Consume,
     Group,
+    Share,
     List,
     Query,
     Commit,
@@ -24,6 +25,7 @@ impl Mode {
             Mode::Produce => "-P",
             Mode::Consume => "-C",
             Mode::Group => "-G",
+            Mode::Share => "--share",
             Mode::List => "-L",
             Mode::Query => "-Q",
             Mode::Commit => "--commit",
@@ -39,6 +41,7 @@ pub(super) fn choose_mode(cli: &Cli) -> anyhow::Result<Mode> {
         (cli.produce, Mode::Produce),
         // kcat takes `-C -G GROUP`: a group consumes.
         (cli.group.is_some(), Mode::Group),
+        (cli.share.is_some(), Mode::Share),
         (cli.consume, Mode::Consume),
         (cli.list, Mode::List),
         (cli.query, Mode::Query),

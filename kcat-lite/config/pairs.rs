@@ -35,6 +35,8 @@ const MODES: &[Mode<'_>] = &[
     mode("G", &["-G", "g", "t", "-b", "h"]),
     mode("G-exec", &["-G", "g", "t", "-b", "h", "--exec", "c"]),
     mode("G-ack", &["-G", "g", "t", "-b", "h", "--tsv", "--ack", "a"]),
+    mode("S", &["--share", "g", "t", "-b", "h"]),
+    mode("S-exec", &["--share", "g", "t", "-b", "h", "--exec", "c"]),
     mode("L", &["-L", "-b", "h"]),
     mode("Q", &["-Q", "-t", "t:0:end", "-b", "h"]),
     mode("commit", &["--commit", "g", "-b", "h"]),
@@ -48,6 +50,8 @@ const VALUES: &[(&str, &str)] = &[
     ("topics", "u:0:end"),
     ("group", "g"),
     ("commit", "g"),
+    ("share", "g"),
+    ("reject_to", "u"),
     ("offsets", "end"),
     ("key", "k"),
     ("headers", "a=1"),
@@ -230,7 +234,7 @@ const SHOWN: &[Shown] = &[
     ("tee", "P P-l", "the_input_is_passed_on_with_its_delimiters"),
     (
         "unbuffered",
-        "C C-f C-J C-tsv C-last C-key G",
+        "C C-f C-J C-tsv C-last C-key G S",
         "a_record_shows_at_once_in_a_pipe",
     ),
     (
@@ -241,47 +245,47 @@ const SHOWN: &[Shown] = &[
     ("engine", ALL_C, "every_codec_is_read_alike"),
     (
         "print_offset",
-        "C C-last C-key G",
+        "C C-last C-key G S S-exec",
         "the_offset_is_shown_before_a_raw_record_where_it_is_asked_for",
     ),
     (
         "unpack",
-        "C C-f C-J C-tsv C-last C-key G G-exec G-ack",
+        "C C-f C-J C-tsv C-last C-key G G-exec G-ack S S-exec",
         "integers_are_unpacked",
     ),
     (
         "raw",
-        "C C-f C-J C-tsv C-last C-key G",
+        "C C-f C-J C-tsv C-last C-key G S",
         "a_message_cannot_drive_the_terminal",
     ),
     (
         "delimiter",
-        "P P-l C C-last C-key C-J G G-exec",
+        "P P-l C C-last C-key C-J G G-exec S S-exec",
         "any_delimiter_is_taken_as_it_was_typed",
     ),
     (
         "key_delimiter",
-        "P P-l C C-last C-key G G-exec",
+        "P P-l C C-last C-key G G-exec S S-exec",
         "a_key_ends_at_the_first_delimiter_and_a_line_without_one_has_none",
     ),
     (
         "null_empty",
-        "P P-l C C-last C-key C-f G G-exec",
+        "P P-l C C-last C-key C-f G G-exec S S-exec",
         "an_empty_key_or_value_is_null_where_it_is_asked_for",
     ),
     (
         "template",
-        "P P-l C C-f C-last C-key G G-exec",
+        "P P-l C C-f C-last C-key G G-exec S S-exec",
         "a_template_shows_each_part",
     ),
     (
         "json",
-        "P P-l P-ack P-txn C C-J C-last C-key G G-exec L Q",
+        "P P-l P-ack P-txn C C-J C-last C-key G G-exec L Q S S-exec",
         "json_is_valid_for_any_bytes",
     ),
     (
         "tsv",
-        "P P-l P-ack P-txn C C-tsv C-last C-key G G-exec G-ack",
+        "P P-l P-ack P-txn C C-tsv C-last C-key G G-exec G-ack S S-exec",
         "tsv_keeps_every_byte_on_one_line",
     ),
     (
@@ -354,6 +358,51 @@ const SHOWN: &[Shown] = &[
         "operands",
         "C C-f C-J C-tsv C-last C-key G G-exec G-ack",
         "several_topics_are_read_together",
+    ),
+    (
+        "count",
+        "S S-exec",
+        "what_standard_output_has_taken_is_accepted_and_the_rest_comes_again",
+    ),
+    (
+        "idle",
+        "S S-exec",
+        "what_standard_output_has_taken_is_accepted_and_the_rest_comes_again",
+    ),
+    (
+        "exec",
+        "S S-exec",
+        "each_record_is_accepted_rejected_or_tried_again_as_its_command_says",
+    ),
+    (
+        "parallel",
+        "S-exec",
+        "each_record_is_accepted_rejected_or_tried_again_as_its_command_says",
+    ),
+    (
+        "max_tries",
+        "S-exec",
+        "each_record_is_accepted_rejected_or_tried_again_as_its_command_says",
+    ),
+    (
+        "reject_to",
+        "S-exec",
+        "each_record_is_accepted_rejected_or_tried_again_as_its_command_says",
+    ),
+    (
+        "batch",
+        "S-exec",
+        "several_records_in_one_command_have_one_verdict",
+    ),
+    (
+        "operands",
+        "S S-exec",
+        "a_queue_over_several_topics_ends_when_it_is_idle",
+    ),
+    (
+        "give_up",
+        "S S-exec",
+        "give_up_ends_a_queue_whose_cluster_is_away_for_too_long",
     ),
     (
         "command",

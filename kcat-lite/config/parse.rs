@@ -11,8 +11,8 @@ use tools::record::Decoder;
 use super::mode::{Mode, choose_mode};
 use super::value::{check_topic, key_partition, parse_header, parse_partition};
 use super::{
-    Config, Consume, Group, List, Mock, Output, OutputFormat, Produce, Source, other_tools, pipe,
-    positions, rules, usage, value,
+    Config, Consume, Group, List, Mock, Output, OutputFormat, Produce, Share, Source, other_tools,
+    pipe, positions, rules, usage, value,
 };
 use crate::cli::Cli;
 use crate::offset::{Range, Start};
@@ -41,6 +41,7 @@ fn config_of(cli: Cli, mode: Mode) -> anyhow::Result<Config> {
         Mode::Produce => produce(cli).map(Config::Produce),
         Mode::Consume => consume(&cli).map(Config::Consume),
         Mode::Group => group(&cli).map(Config::Group),
+        Mode::Share => share(&cli).map(Config::Share),
         Mode::List => list(cli).map(Config::List),
         Mode::Query => positions::query(&cli, now_ms()).map(Config::Query),
         Mode::Commit => positions::commit(cli).map(Config::Commit),
@@ -62,7 +63,7 @@ fn warn_of_overridden(cli: &mut Cli, repeated: &[String], mode: Mode) -> Vec<Str
             warnings.push(warning);
         }
     }
-    if matches!(mode, Mode::Consume | Mode::Group) {
+    if matches!(mode, Mode::Consume | Mode::Group | Mode::Share) {
         warnings.extend(cli.format.override_as_kcat());
     }
     warnings
@@ -252,6 +253,25 @@ fn group(cli: &Cli) -> anyhow::Result<Group> {
         start: range.start,
         count: cli.count,
         exit_at_end: cli.exit_at_end,
+        idle: cli.idle,
+        give_up: cli.give_up,
+    })
+}
+
+fn share(cli: &Cli) -> anyhow::Result<Share> {
+    let group = cli.share.clone().unwrap_or_default();
+    if group.is_empty() {
+        return Err(usage(
+            "--share: the group has no name; is a variable empty?",
+        ));
+    }
+    Ok(Share {
+        group,
+        jobs: pipe::jobs(cli)?,
+        options: options(cli)?,
+        topics: topics(cli, Mode::Share)?,
+        output: output(cli)?,
+        count: cli.count,
         idle: cli.idle,
         give_up: cli.give_up,
     })

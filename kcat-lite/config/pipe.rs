@@ -1,11 +1,14 @@
 //! The options of pipes that lose nothing: --exec, --ack, --txn.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use tools::ack::Shape;
 use tools::kafka::Options;
 
-use super::{Ack, AckInput, Delivery, Exec, Transactions, usage};
+use super::mode::Mode;
+use super::value::check_topic;
+use super::{Ack, AckInput, Delivery, Exec, Jobs, Transactions, usage};
 use crate::cli::Cli;
 
 /// Default of `--batch` with `--exec`.
@@ -32,16 +35,37 @@ pub(super) fn delivery(cli: &Cli) -> anyhow::Result<Delivery> {
     let Some(command) = &pipe.exec else {
         return Ok(Delivery::Stdout);
     };
-    if command.as_encoded_bytes().trim_ascii().is_empty() {
-        return Err(usage("--exec: there is no command; is a variable empty?"));
-    }
     Ok(Delivery::Exec(Exec {
-        command: command.clone(),
+        command: checked_command(command)?,
         batch_records: pipe.batch.unwrap_or(EXEC_BATCH),
         batch_bytes: pipe.batch_bytes.unwrap_or(BATCH_BYTES),
         batch_wait: pipe.batch_wait.unwrap_or(BATCH_WAIT),
         retries: pipe.retry.unwrap_or(0),
         parallel: pipe.parallel.unwrap_or(1) as usize,
+    }))
+}
+
+fn checked_command(command: &OsString) -> anyhow::Result<OsString> {
+    if command.as_encoded_bytes().trim_ascii().is_empty() {
+        return Err(usage("--exec: there is no command; is a variable empty?"));
+    }
+    Ok(command.clone())
+}
+
+/// `--exec` of a share group.
+pub(super) fn jobs(cli: &Cli) -> anyhow::Result<Option<Jobs>> {
+    let pipe = &cli.pipe;
+    let Some(command) = &pipe.exec else {
+        return Ok(None);
+    };
+    let reject_to = pipe.reject_to.as_deref();
+    let reject_to = reject_to.map(|topic| check_topic(topic, "--reject-to", Mode::Produce));
+    Ok(Some(Jobs {
+        command: checked_command(command)?,
+        batch_records: pipe.batch.unwrap_or(1),
+        parallel: pipe.parallel.unwrap_or(1) as usize,
+        max_tries: pipe.max_tries,
+        reject_to: reject_to.transpose()?.map(str::to_owned),
     }))
 }
 

@@ -6,17 +6,19 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory};
 use tools::cli::option_name;
 
-use super::mode::Mode::{self, Commit, Consume, Group, List, Mock, Produce, Query};
+use super::mode::Mode::{self, Commit, Consume, Group, List, Mock, Produce, Query, Share};
 use super::usage;
 use crate::cli::Cli;
 
-const READ: &[Mode] = &[Consume, Group];
-const MOVE: &[Mode] = &[Produce, Consume, Group];
-const ASK: &[Mode] = &[Produce, Consume, Group, List, Query, Commit];
+const READ: &[Mode] = &[Consume, Group, Share];
+const START: &[Mode] = &[Consume, Group];
+const MOVE: &[Mode] = &[Produce, Consume, Group, Share];
+const ASK: &[Mode] = &[Produce, Consume, Group, Share, List, Query, Commit];
 const ANY: &[Mode] = &[
     Produce,
     Consume,
     Group,
+    Share,
     List,
     Query,
     Commit,
@@ -29,6 +31,7 @@ const MODES: &[(&str, &[Mode])] = &[
     ("produce", ANY),
     ("consume", ANY),
     ("group", ANY),
+    ("share", ANY),
     ("list", ANY),
     ("query", ANY),
     ("commit", ANY),
@@ -36,15 +39,15 @@ const MODES: &[(&str, &[Mode])] = &[
     ("self_test", ANY),
     ("version", ANY),
     ("registry", ANY),
-    ("topics", &[Produce, Consume, Group, List, Query]),
+    ("topics", &[Produce, Consume, Group, Share, List, Query]),
     ("partition", &[Produce, Consume]),
-    ("offsets", READ),
+    ("offsets", START),
     ("count", MOVE),
-    ("exit_at_end", READ),
+    ("exit_at_end", START),
     ("idle", READ),
     ("give_up", READ),
     ("last", &[Consume]),
-    ("only_key", READ),
+    ("only_key", START),
     ("algorithm", &[Consume]),
     ("lines", &[Produce]),
     ("key", &[Produce]),
@@ -52,7 +55,7 @@ const MODES: &[(&str, &[Mode])] = &[
     ("compression", &[Produce]),
     ("tee", &[Produce]),
     ("unbuffered", READ),
-    ("keep_trying", ASK),
+    ("keep_trying", &[Produce, Consume, Group, List, Query]),
     ("engine", &[Consume]),
     ("print_offset", READ),
     ("unpack", READ),
@@ -65,19 +68,30 @@ const MODES: &[(&str, &[Mode])] = &[
     ("utf8", MOVE),
     ("tsv", ASK),
     ("json", ASK),
-    ("exec", &[Group]),
+    ("exec", &[Group, Share]),
     ("ack", &[Group, Produce]),
     ("txn", &[Produce]),
     ("max_inflight", &[Group]),
-    ("batch", &[Group, Produce]),
+    ("batch", &[Group, Share, Produce]),
     ("batch_bytes", &[Group]),
     ("batch_wait", &[Group, Produce]),
     ("retry", &[Group]),
-    ("parallel", &[Group]),
+    ("parallel", &[Group, Share]),
+    ("max_tries", &[Share]),
+    ("reject_to", &[Share]),
     // kcat's own test of -U names brokers.
     (
         "brokers",
-        &[Produce, Consume, Group, List, Query, Commit, Mode::SelfTest],
+        &[
+            Produce,
+            Consume,
+            Group,
+            Share,
+            List,
+            Query,
+            Commit,
+            Mode::SelfTest,
+        ],
     ),
     ("properties", ASK),
     ("config_files", ASK),
@@ -86,7 +100,7 @@ const MODES: &[(&str, &[Mode])] = &[
     ("verbose", ASK),
     (
         "quiet",
-        &[Produce, Consume, Group, List, Query, Commit, Mock],
+        &[Produce, Consume, Group, Share, List, Query, Commit, Mock],
     ),
     ("metadata", &[Commit]),
     ("delete", &[Commit]),
@@ -106,6 +120,8 @@ const REQUIRES: &[(&str, &[&str])] = &[
     ("batch_wait", &["exec", "txn"]),
     ("retry", &["exec"]),
     ("parallel", &["exec"]),
+    ("max_tries", &["exec"]),
+    ("reject_to", &["exec"]),
 ];
 
 /// Options that exclude others.
@@ -192,9 +208,11 @@ pub(super) fn check_options(matches: &ArgMatches, mode: Mode) -> anyhow::Result<
         }
     }
     for (option, others) in CONFLICTS {
+        // A queue has no end but this one.
+        let is_allowed = |other: &str| mode == Share && other == "idle";
         let clash = others
             .iter()
-            .find(|other| is_typed(option) && is_typed(other));
+            .find(|other| is_typed(option) && is_typed(other) && !is_allowed(other));
         if let Some(other) = clash {
             let (option, other) = (name(option), name(other));
             return Err(usage(format_args!("{other} does not go with {option}")));
@@ -210,6 +228,10 @@ fn refused(argument: &Arg, matches: &ArgMatches, mode: Mode) -> anyhow::Error {
     let first = first.unwrap_or_default().display();
     if !argument.is_positional() {
         let hint = match (argument.get_id().as_str(), mode) {
+            ("exit_at_end", "--share") => "; --idle TIME ends it",
+            ("offsets", "--share") => {
+                "; a share group begins where its setting share.auto.offset.reset says"
+            }
             ("offsets", "-L" | "-Q") if first.to_string() == "json" => "; JSON is -J",
             _ => "",
         };

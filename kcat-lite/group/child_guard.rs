@@ -15,14 +15,14 @@ while read -r line; do groups=$line; done
 [ -z \"$groups\" ] || kill -s KILL -- $groups";
 
 /// The shell and the running commands.
-pub(super) struct ChildGuard {
+pub(crate) struct ChildGuard {
     shell: Child,
     stdin: Option<ChildStdin>,
     running: BTreeSet<u32>,
 }
 
 impl ChildGuard {
-    pub(super) fn start() -> io::Result<ChildGuard> {
+    pub(crate) fn start() -> io::Result<ChildGuard> {
         let mut shell = Command::new("sh");
         shell
             .args(["-c", SCRIPT])
@@ -40,7 +40,7 @@ impl ChildGuard {
     }
 
     /// Starts a command that is killed when this program dies.
-    pub(super) fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
+    pub(crate) fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
         let child = isolate(command).spawn()?;
         self.running.insert(child.id());
         self.report()?;
@@ -48,7 +48,7 @@ impl ChildGuard {
     }
 
     /// Removes a command that has ended.
-    pub(super) fn has_ended(&mut self, child: &Child) -> io::Result<()> {
+    pub(crate) fn has_ended(&mut self, child: &Child) -> io::Result<()> {
         self.running.remove(&child.id());
         self.report()
     }

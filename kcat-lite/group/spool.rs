@@ -15,7 +15,7 @@ const BLOCK_BYTES: usize = 256 * 1024;
 const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes on their way to a command.
-pub(super) struct Spool {
+pub(crate) struct Spool {
     file: File,
     is_in_memory: bool,
     buffer: Vec<u8>,
@@ -23,7 +23,7 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    pub(super) fn new() -> io::Result<Spool> {
+    pub(crate) fn new() -> io::Result<Spool> {
         let memory = rustix::fs::memfd_create("kcat-lite batch", MemfdFlags::CLOEXEC);
         let (file, is_in_memory) = match memory {
             Ok(fd) => (File::from(fd), true),
@@ -38,17 +38,17 @@ impl Spool {
     }
 
     /// Where to append; [`Spool::write_full_block`] afterwards.
-    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
     /// All bytes so far.
-    pub(super) fn total_bytes(&self) -> u64 {
+    pub(crate) fn total_bytes(&self) -> u64 {
         self.file_bytes + self.buffer.len() as u64
     }
 
     /// Writes a block that is full.
-    pub(super) fn write_full_block(&mut self) -> io::Result<()> {
+    pub(crate) fn write_full_block(&mut self) -> io::Result<()> {
         if self.buffer.len() >= BLOCK_BYTES {
             self.write_out()?;
         }
@@ -70,7 +70,7 @@ impl Spool {
     }
 
     /// The whole from its first byte, to be read and not to be changed.
-    pub(super) fn reader(&mut self) -> io::Result<File> {
+    pub(crate) fn reader(&mut self) -> io::Result<File> {
         self.write_out()?;
         // A description of its own: what a command reads or closes does not matter to the next try.
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The settings of every broker of the tests: one machine, no waiting.
-const SETTINGS: [(&str, &str); 25] = [
+const SETTINGS: [(&str, &str); 27] = [
     // kcat's own tests expect at least three partitions of a topic made by use.
     ("num.partitions", "4"),
     ("auto.create.topics.enable", "true"),
@@ -37,6 +37,9 @@ const SETTINGS: [(&str, &str); 25] = [
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         "500",
     ),
+    // Short locks and sessions, for members that are killed.
+    ("group.share.min.record.lock.duration.ms", "5000"),
+    ("group.share.min.session.timeout.ms", "6000"),
     ("share.coordinator.state.topic.num.partitions", "3"),
     ("share.coordinator.state.topic.replication.factor", "1"),
     ("share.coordinator.state.topic.min.isr", "1"),

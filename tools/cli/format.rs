@@ -42,8 +42,9 @@ pub struct FormatArgs {
     /// Template: %s value, %k key, %t topic, %p partition, %o offset, %T timestamp, %h headers, ...
     ///
     /// %S and %K are the lengths of value and key (-1 for NULL), %R the value's
-    /// length as 4 bytes, %{time} the timestamp as ISO 8601, %% a percent sign.
-    /// Escapes as in -D. Write \n to end the line.
+    /// length as 4 bytes, %{time} the timestamp as ISO 8601, %{delivery_count} the
+    /// deliveries by a share group, %% a percent sign. Escapes as in -D. Write \n
+    /// to end the line.
     #[arg(
         short = 'f',
         long = "format",

@@ -20,7 +20,7 @@ pub mod commits;
 pub mod committed;
 pub mod configs;
 pub mod groups;
-mod handmade;
+pub(super) mod handmade;
 pub mod log_dirs;
 pub mod members;
 pub mod metadata;

@@ -95,6 +95,8 @@ pub enum ConsumeError {
     NothingMatches(String),
     #[error("topic {0}: not a regular expression")]
     BadPattern(String),
+    #[error("group {0}: {1}")]
+    Group(String, KafkaError),
     /// An error of the topic.
     #[error("topic {0}: {1}")]
     Topic(String, KafkaError),

@@ -79,6 +79,16 @@ pub mod code {
     pub const GROUP_ID_NOT_FOUND: i32 = 69;
     /// The member commits under a generation that has passed.
     pub const ILLEGAL_GENERATION: i32 = 22;
+    /// The member's epoch has passed: it has to join again.
+    pub const FENCED_MEMBER_EPOCH: i32 = 110;
+    /// An acknowledgement of a record that is not locked for this member (KIP-932).
+    pub const INVALID_RECORD_STATE: i32 = 121;
+    /// A batch's checksum is wrong.
+    pub const CORRUPT_MESSAGE: i32 = 2;
+    /// The broker does not know the version of a request.
+    pub const UNSUPPORTED_VERSION: i32 = 35;
+    /// The broker can't make sense of a request.
+    pub const INVALID_REQUEST: i32 = 42;
     /// The group does not know this member any more.
     pub const UNKNOWN_MEMBER_ID: i32 = 25;
     /// A transaction that commits positions of this partition is open.

@@ -327,7 +327,7 @@ impl<'c> Wire<'c> {
             is_flexible,
             body: &body,
             timeout,
-            may_wait_at_broker: api == ApiKey::Fetch as i16,
+            may_wait_at_broker: [ApiKey::Fetch as i16, ApiKey::ShareFetch as i16].contains(&api),
         };
         broker.send(&self.queue, request.id.0, &encoded)?;
         let broker_name = match request.target {

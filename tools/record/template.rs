@@ -8,6 +8,7 @@
 //! | `%h` | headers, `name=value` joined by commas, `NULL` for a NULL value |
 //! | `%t` `%p` `%o` | topic, partition, offset |
 //! | `%T` `%{time}` | timestamp in milliseconds, and as ISO 8601 |
+//! | `%{delivery_count}` | how often a share group has delivered the record |
 //! | `%%` | a percent sign |
 //!
 //! A decoder ends a field where the next literal begins. A field with its
@@ -47,6 +48,7 @@ enum Field {
     Offset,
     Timestamp,
     Time,
+    DeliveryCount,
     Headers,
     Key,
     KeyLen,
@@ -63,7 +65,7 @@ pub enum TemplateError {
     LonePercent,
     /// A token that does not exist.
     #[error(
-        "unknown token {0} in the template (tokens: %s %S %R %k %K %h %t %p %o %T %{{time}} %%)"
+        "unknown token {0} in the template (tokens: %s %S %R %k %K %h %t %p %o %T %{{time}} %{{delivery_count}} %%)"
     )]
     UnknownToken(String),
     /// A backslash escape that means no byte.
@@ -225,6 +227,7 @@ impl Field {
             Field::Offset => "%o",
             Field::Timestamp => "%T",
             Field::Time => "%{time}",
+            Field::DeliveryCount => "%{delivery_count}",
             Field::Headers => "%h",
             Field::Key => "%k",
             Field::KeyLen => "%K",

@@ -61,6 +61,7 @@ impl Owned {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: &headers,
+            ..Record::default()
         })
     }
 

@@ -44,11 +44,13 @@ pub enum Column {
     Value,
     /// All headers: `name=value` joined by `&`, percent-encoded.
     Headers,
+    /// How often a share group has delivered the record; ignored when read.
+    DeliveryCount,
 }
 
 impl Column {
-    /// `all` is these without `time`, which duplicates `timestamp`.
-    const NAMES: [(&'static str, Column); 8] = [
+    /// `all` is these without `time`, which duplicates `timestamp`, and what only a share group has.
+    const NAMES: [(&'static str, Column); 9] = [
         ("topic", Column::Topic),
         ("partition", Column::Partition),
         ("offset", Column::Offset),
@@ -57,6 +59,7 @@ impl Column {
         ("value", Column::Value),
         ("headers", Column::Headers),
         ("time", Column::Time),
+        ("delivery_count", Column::DeliveryCount),
     ];
 
     /// The name as the command line has it.
@@ -101,7 +104,7 @@ impl Default for Columns {
 pub enum ColumnsError {
     /// No column has this name.
     #[error(
-        "unknown column {0:?} (columns: topic, partition, offset, timestamp, key, value, headers, time; or all)"
+        "unknown column {0:?} (columns: topic, partition, offset, timestamp, key, value, headers, time, delivery_count; or all)"
     )]
     Unknown(String),
     /// The column is listed twice, so it is unclear which one would count.
@@ -116,7 +119,8 @@ impl FromStr for Columns {
         if text == "all" {
             let all = Column::NAMES.iter().map(|(_, column)| *column);
             return Ok(Columns(
-                all.filter(|column| *column != Column::Time).collect(),
+                all.filter(|column| !matches!(column, Column::Time | Column::DeliveryCount))
+                    .collect(),
             ));
         }
         let mut columns = Vec::new();
@@ -180,7 +184,7 @@ mod tests {
             refused("key,payload"),
             Err(
                 "unknown column \"payload\" (columns: topic, partition, offset, timestamp, key, \
-                 value, headers, time; or all)"
+                 value, headers, time, delivery_count; or all)"
                     .into()
             )
         );

@@ -19,6 +19,8 @@ pub enum ConfigResource {
     Topic(String),
     /// The broker of this number; only it can tell.
     Broker(i32),
+    /// The group of this name.
+    Group(String),
 }
 
 impl ConfigResource {
@@ -27,6 +29,7 @@ impl ConfigResource {
         match self {
             ConfigResource::Topic(name) => (2, name.clone()),
             ConfigResource::Broker(id) => (4, id.to_string()),
+            ConfigResource::Group(name) => (32, name.clone()),
         }
     }
 }

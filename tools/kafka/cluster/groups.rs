@@ -158,7 +158,7 @@ pub fn coordinators(
             wire.fan_out::<FindCoordinatorRequest, _>(requests, deadline, budget.interrupted())
         };
         for (&index, reply) in open.iter().zip(replies) {
-            answers[index] = reply.and_then(|reply| found(&reply));
+            answers[index] = reply.and_then(|reply| coordinator_of(&reply));
         }
         let has_others = budget.any().is_some();
         open.retain(|&index| {
@@ -229,7 +229,7 @@ fn is_broken<T>(answer: &Result<T, KafkaError>, has_others: bool) -> bool {
     })
 }
 
-fn find_request(name: StrBytes, version: i16) -> FindCoordinatorRequest {
+pub(in crate::kafka) fn find_request(name: StrBytes, version: i16) -> FindCoordinatorRequest {
     if version >= 4 {
         FindCoordinatorRequest::default().with_coordinator_keys(vec![name])
     } else {
@@ -237,7 +237,7 @@ fn find_request(name: StrBytes, version: i16) -> FindCoordinatorRequest {
     }
 }
 
-fn found(reply: &FindCoordinatorResponse) -> Result<i32, KafkaError> {
+pub(in crate::kafka) fn coordinator_of(reply: &FindCoordinatorResponse) -> Result<i32, KafkaError> {
     match reply.coordinators.first() {
         Some(one) => checked(one.error_code).map(|()| one.node_id.0),
         None => checked(reply.error_code).map(|()| reply.node_id.0),

@@ -80,10 +80,10 @@ macro_rules! handmade {
         }
     };
 }
-pub(super) use handmade;
+pub(in crate::kafka) use handmade;
 
 /// A number of at most 32 bits, seven to a byte.
-pub(super) fn put_varint(buf: &mut impl BufMut, mut number: u32) {
+pub(in crate::kafka) fn put_varint(buf: &mut impl BufMut, mut number: u32) {
     while number >= 0x80 {
         buf.put_u8(number as u8 | 0x80);
         number >>= 7;
@@ -92,7 +92,7 @@ pub(super) fn put_varint(buf: &mut impl BufMut, mut number: u32) {
 }
 
 /// A text behind its length.
-pub(super) fn put_text(buf: &mut impl BufMut, text: &str) {
+pub(in crate::kafka) fn put_text(buf: &mut impl BufMut, text: &str) {
     put_varint(buf, text.len() as u32 + 1);
     buf.put_slice(text.as_bytes());
 }

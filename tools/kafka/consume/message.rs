@@ -41,6 +41,7 @@ pub(crate) unsafe fn with_record<T>(
             key: bytes((*message).key, (*message).key_len),
             value: bytes((*message).payload, (*message).len),
             headers: &headers,
+            ..Record::default()
         };
         take(&record)
     };

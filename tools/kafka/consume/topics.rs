@@ -145,7 +145,7 @@ impl TopicPatterns {
         Ok(patterns)
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

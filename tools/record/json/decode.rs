@@ -135,7 +135,7 @@ fn record<'a>(fields: Fields<'a>, scratch: &'a [u8]) -> Result<DecodedRecord<'a>
             Payload::Null => None,
             Payload::Text(text) => Some(text.bytes(scratch)),
         },
-        headers: &[],
+        ..Record::default()
     };
     let headers = fields.headers.into_iter().map(|(name, value)| {
         Header::new(name.bytes(scratch), value.map(|value| value.bytes(scratch)))

@@ -64,6 +64,8 @@ fn write_object(record: &Record<'_>, out: &mut Vec<u8>) {
     }
     write_number(b"\"ts\":", record.timestamp_ms, out);
     write_number(b"\"broker\":", record.broker.map(i64::from), out);
+    let delivery_count = record.delivery_count.map(i64::from);
+    write_number(b"\"delivery_count\":", delivery_count, out);
     if !record.headers.is_empty() {
         write_headers(record.headers, out);
         out.push(b',');
@@ -244,6 +246,7 @@ mod tests {
             key: None,
             value: Some("a\"\\/\n\r\t\u{8}\u{c}\u{1b}\u{7f}ü\u{2028}".as_bytes()),
             headers: &[],
+            ..Record::default()
         };
         assert_eq!(
             written(&record),

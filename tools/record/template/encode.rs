@@ -100,6 +100,7 @@ impl TemplateEncoder {
             Field::Partition => write_number(record.partition.map_or(-1, i64::from), out),
             Field::Offset => write_number(record.offset.unwrap_or(-1), out),
             Field::Timestamp => write_number(record.timestamp_ms.unwrap_or(-1), out),
+            Field::DeliveryCount => write_number(record.delivery_count.map_or(-1, i64::from), out),
             Field::Time => match record.timestamp_ms {
                 Some(ms) => out.extend_from_slice(units::format_time_ms(ms).as_bytes()),
                 None => write_number(-1, out),

@@ -36,10 +36,12 @@ impl Template {
 
 /// Adds the token after a `%`. Returns how many bytes it has.
 fn push_token(tokens: &mut Vec<Token>, text: &[u8]) -> Result<usize, TemplateError> {
-    const TIME: &[u8] = b"{time}";
-    if text.starts_with(TIME) {
-        tokens.push(Token::Field(Field::Time));
-        return Ok(TIME.len());
+    for field in [Field::Time, Field::DeliveryCount] {
+        let name = &field.token()[1..];
+        if text.starts_with(name.as_bytes()) {
+            tokens.push(Token::Field(field));
+            return Ok(name.len());
+        }
     }
     let field = match text.first() {
         None => return Err(TemplateError::LonePercent),
@@ -164,7 +166,7 @@ mod tests {
         );
         assert_eq!(
             refused("%x"),
-            "unknown token %x in the template (tokens: %s %S %R %k %K %h %t %p %o %T %{time} %%)"
+            "unknown token %x in the template (tokens: %s %S %R %k %K %h %t %p %o %T %{time} %{delivery_count} %%)"
         );
         assert!(refused("%{date} %s").starts_with("unknown token %{date} in"));
         assert!(refused("%ü").starts_with("unknown token %ü in"));

@@ -171,6 +171,9 @@ impl TsvDecoder {
                 line.timestamp_ms = whole(column, bytes, start)?.filter(|ms| *ms != -1);
             }
             Column::Time => line.time_ms = time(bytes, start)?,
+            Column::DeliveryCount => {
+                whole(column, bytes, start)?;
+            }
         }
         Ok(())
     }

@@ -59,6 +59,7 @@ impl TsvEncoder {
             Column::Key => self.write_bytes(column, record.key, out)?,
             Column::Value => self.write_bytes(column, record.value, out)?,
             Column::Headers => headers::encode(record.headers, out),
+            Column::DeliveryCount => write_number(record.delivery_count.map(i64::from), out),
         }
         Ok(())
     }

@@ -55,6 +55,8 @@ impl PartialRecord {
             Field::Partition => &mut self.partition,
             Field::Offset => &mut self.offset,
             Field::Timestamp | Field::Time => &mut self.timestamp_ms,
+            // It is the group's, not the record's.
+            Field::DeliveryCount => return Ok(()),
             _ => return self.set_len(field, number),
         };
         set_once(field, slot, number, self.at)

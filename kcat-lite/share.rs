@@ -1,0 +1,121 @@
+//! `--share`: a member of a share group, which accepts, releases or rejects each record (KIP-932).
+//!
+//! - [`plain`]: accepts what was written to standard output.
+//! - [`jobs`]: runs a command on each record, whose exit code decides; [`job`] is one of them, [`dead_letters`] where
+//!   rejected records go.
+//! - [`settings`]: the group's settings, where they decide what the user gets.
+
+mod dead_letters;
+mod job;
+mod jobs;
+mod plain;
+mod settings;
+
+use std::time::Duration;
+
+use tools::cli::signals::Signals;
+use tools::cli::{Exit, message};
+use tools::kafka::share::{Refused, ShareConsumer, ShareMembership};
+use tools::kafka::{Client, KafkaError, Role};
+use tools::units::format_duration_ms;
+
+use crate::config::Share;
+use crate::output::{records, shows_headers};
+
+/// An outage of the coordinator is reported after this time.
+const OUTAGE_AFTER: Duration = Duration::from_secs(1);
+
+/// Reads as a member of the share group.
+pub(crate) fn run(config: &Share) -> anyhow::Result<Exit> {
+    let signals = Signals::catch()?;
+    let client = Client::new(&config.options, Role::Consumer)?;
+    let membership = ShareMembership {
+        group: config.group.clone(),
+        topics: config.topics.clone(),
+        wants_headers: shows_headers(&config.output.format) || config.jobs.is_some(),
+        give_up: config.give_up,
+    };
+    let interrupted = || signals.caught().is_some();
+    let consumer = match ShareConsumer::new(&client, membership, &interrupted) {
+        Err(_) if signals.caught().is_some() => return Ok(signals.end_of_reader()),
+        other => other?,
+    };
+    let Some(settings) = settings::read(&client, config, &signals)? else {
+        return Ok(signals.end_of_reader());
+    };
+    settings.warn_of_new_group(config);
+    let exit = match &config.jobs {
+        None => plain::run(config, consumer, &signals),
+        Some(jobs) => jobs::run(config, jobs, &settings, consumer, &signals),
+    }?;
+    Ok(match exit {
+        Exit::Done => signals.end_of_reader(),
+        failed => failed,
+    })
+}
+
+/// Reports outages of the coordinator, and acknowledgements that were refused.
+struct StatusReporter<'a> {
+    group: &'a str,
+    is_quiet: bool,
+    is_outage_reported: bool,
+}
+
+impl StatusReporter<'_> {
+    fn new(config: &Share) -> StatusReporter<'_> {
+        StatusReporter {
+            group: &config.group,
+            is_quiet: config.options.verbosity < 0,
+            is_outage_reported: false,
+        }
+    }
+
+    fn report(&mut self, consumer: &mut ShareConsumer<'_>) {
+        match consumer.outage() {
+            None => self.is_outage_reported = false,
+            Some((time, error)) => self.report_outage(time, &error),
+        }
+        self.report_refused(consumer.take_refused());
+    }
+
+    /// Reports a long outage once.
+    fn report_outage(&mut self, time: Duration, error: &KafkaError) {
+        if time < OUTAGE_AFTER || self.is_outage_reported {
+            return;
+        }
+        self.is_outage_reported = true;
+        if !self.is_quiet {
+            message(format_args!(
+                "waiting for the coordinator of group {}: {error}",
+                self.group
+            ));
+        }
+    }
+
+    /// Such records are delivered again, whatever became of them here.
+    fn report_refused(&self, refused: Vec<Refused>) {
+        if self.is_quiet {
+            return;
+        }
+        for range in refused {
+            let count = records((range.last - range.first + 1).unsigned_abs());
+            let (topic, partition) = (range.topic, range.partition);
+            message(format_args!(
+                "{topic} [{partition}] offset {}: {count} could not be acknowledged ({}); delivered again",
+                range.first, range.error
+            ));
+        }
+    }
+}
+
+/// Whether nothing has arrived for the time of `--idle`; says so.
+fn is_idle(idle: Option<Duration>, since: std::time::Instant, is_quiet: bool) -> bool {
+    let Some(idle) = idle.filter(|idle| since.elapsed() >= *idle) else {
+        return false;
+    };
+    if !is_quiet {
+        let idle = format_duration_ms(idle.as_millis() as i64);
+        message(format_args!("no record for {idle}"));
+    }
+    true
+}

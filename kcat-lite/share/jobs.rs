@@ -1,0 +1,385 @@
+//! `--share --exec`: commands side by side, each with a record of its own; its exit code decides about the record.
+
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tools::cli::signals::Signals;
+use tools::cli::{Exit, message};
+use tools::kafka::share::{Acknowledgement, FetchLimit, ShareConsumer};
+
+use super::dead_letters::DeadLetters;
+use super::job::{Job, JobEnd, JobRecord};
+use super::settings::GroupSettings;
+use super::{StatusReporter, is_idle};
+use crate::config::{self, Share};
+use crate::group::child_guard::ChildGuard;
+use crate::output::{BadRecord, EncodeRefusal, Encoding};
+
+/// How often to look at signals while no command runs.
+const IDLE: Duration = Duration::from_millis(100);
+/// The pause before a record whose command failed is released; it doubles with each delivery.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+pub(super) fn run(
+    config: &Share,
+    jobs: &config::Jobs,
+    settings: &GroupSettings,
+    consumer: ShareConsumer<'_>,
+    signals: &Signals,
+) -> anyhow::Result<Exit> {
+    let max_tries = jobs.max_tries(settings.delivery_limit)?;
+    let interrupted = || signals.caught().is_some();
+    let dead_letters = jobs
+        .reject_to
+        .as_deref()
+        .map(|topic| DeadLetters::open(&config.options, topic, &config.group, &interrupted));
+    let mut queue = JobQueue {
+        jobs,
+        max_tries,
+        dead_letters: dead_letters.transpose()?,
+        guard: ChildGuard::start().context("--exec: sh")?,
+        encoding: Encoding::new(&config.output, false),
+        consumer,
+        signals,
+        waiting: Vec::new(),
+        running: Vec::new(),
+        left: config.count.unwrap_or(u64::MAX),
+        status: StatusReporter::new(config),
+        failed: None,
+    };
+    queue.work(config.idle);
+    queue.end()
+}
+
+/// A command that runs, or the pause after it has failed.
+struct Running {
+    job: Job,
+    state: State,
+    since: Instant,
+}
+
+enum State {
+    Command(Child),
+    Pausing(Instant),
+}
+
+struct JobQueue<'a> {
+    jobs: &'a config::Jobs,
+    /// A record that fails at this delivery is rejected.
+    max_tries: Option<u32>,
+    dead_letters: Option<DeadLetters>,
+    guard: ChildGuard,
+    encoding: Encoding,
+    consumer: ShareConsumer<'a>,
+    signals: &'a Signals,
+    /// Acquired, and not started yet.
+    waiting: Vec<Job>,
+    running: Vec<Running>,
+    /// Records still to be started; `-c`.
+    left: u64,
+    status: StatusReporter<'a>,
+    /// Why the program stops.
+    failed: Option<anyhow::Error>,
+}
+
+impl JobQueue<'_> {
+    /// Until the count, `--idle`, a signal or a failure.
+    fn work(&mut self, idle: Option<Duration>) {
+        let mut busy_at = Instant::now();
+        while self.signals.caught().is_none() && self.failed.is_none() {
+            let is_busy = !self.running.is_empty() || !self.waiting.is_empty();
+            // A new group takes seconds to get its partitions.
+            if is_busy || self.consumer.assigned_count() == 0 {
+                busy_at = Instant::now();
+            }
+            if !is_busy && (self.left == 0 || is_idle(idle, busy_at, self.status.is_quiet)) {
+                return;
+            }
+            self.step(true);
+        }
+    }
+
+    /// Lets running commands end, gives everything else back, and leaves the group.
+    fn end(mut self) -> anyhow::Result<Exit> {
+        for job in std::mem::take(&mut self.waiting) {
+            self.acknowledge(&job.records, Acknowledgement::Release);
+        }
+        let is_sending = |queue: &JobQueue<'_>| {
+            let letters = queue.dead_letters.as_ref();
+            letters.is_some_and(|letters| !letters.is_idle())
+        };
+        while !self.running.is_empty() || is_sending(&self) {
+            for running in &mut self.running {
+                if let State::Pausing(until) = &mut running.state {
+                    *until = Instant::now();
+                }
+            }
+            let had_failed = self.failed.is_some();
+            self.step(false);
+            // A dead-letter topic that takes nothing must not hold the end up.
+            if had_failed && self.running.is_empty() {
+                break;
+            }
+        }
+        self.status.report_refused(self.consumer.close());
+        self.signals.end_line();
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(Exit::Done),
+        }
+    }
+
+    fn step(&mut self, may_fetch: bool) {
+        let result = self.advance(may_fetch);
+        if let (Err(error), None) = (result, &self.failed) {
+            self.failed = Some(error);
+        }
+    }
+
+    fn advance(&mut self, may_fetch: bool) -> anyhow::Result<()> {
+        self.collect_ended()?;
+        self.collect_rejected()?;
+        self.renew();
+        self.start()?;
+        let fetched = self.fetch(may_fetch);
+        self.status.report(&mut self.consumer);
+        fetched?;
+        self.start()
+    }
+
+    fn acknowledge(&mut self, records: &[JobRecord], kind: Acknowledgement) {
+        for record in records {
+            self.consumer.acknowledge(&record.position, kind);
+        }
+    }
+
+    /// Starts commands, as many as may run at a time.
+    fn start(&mut self) -> anyhow::Result<()> {
+        let lock = self.consumer.lock_timeout();
+        let lock = lock.filter(|_| !self.consumer.is_exact());
+        while self.running.len() < self.jobs.parallel && !self.waiting.is_empty() {
+            let mut job = self.waiting.remove(0);
+            match job.spawn(self.jobs, lock, &mut self.guard) {
+                Ok(child) => self.running.push(Running {
+                    job,
+                    state: State::Command(child),
+                    since: Instant::now(),
+                }),
+                Err(error) => {
+                    self.acknowledge(&job.records, Acknowledgement::Release);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_ended(&mut self) -> anyhow::Result<()> {
+        let mut index = 0;
+        while index < self.running.len() {
+            let running = &mut self.running[index];
+            match &mut running.state {
+                State::Command(child) => {
+                    let Some(status) = child.try_wait().context("--exec: sh")? else {
+                        index += 1;
+                        continue;
+                    };
+                    self.guard.has_ended(child).context("--exec: sh")?;
+                    if let Some(until) = self.handle_end(index, status) {
+                        self.running[index].state = State::Pausing(until);
+                        index += 1;
+                    }
+                }
+                State::Pausing(until) if Instant::now() >= *until => {
+                    let job = self.running.remove(index).job;
+                    self.acknowledge(&job.records, Acknowledgement::Release);
+                }
+                State::Pausing(_) => index += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Acknowledges the records of a command that has ended; until when to keep them, if they are to be tried again.
+    fn handle_end(&mut self, index: usize, status: ExitStatus) -> Option<Instant> {
+        let end = JobEnd::of(status);
+        let count = self.running[index].job.delivery_count();
+        let tries = u32::from(count.unsigned_abs());
+        let is_last = self.max_tries.is_some_and(|limit| tries >= limit);
+        if end == JobEnd::Failed && !is_last {
+            self.report(index, status, &format!("try {tries}; it comes again"));
+            let pause = FIRST_PAUSE.saturating_mul(1 << (tries.saturating_sub(1)).min(16));
+            return Some(Instant::now() + pause.min(LONGEST_PAUSE));
+        }
+        let what = match end {
+            JobEnd::Accepted => None,
+            JobEnd::Rejected => Some("rejected"),
+            JobEnd::Failed => Some("the last try; rejected"),
+            JobEnd::NoCommand => Some("released"),
+        };
+        if let Some(what) = what {
+            self.report(index, status, what);
+        }
+        let records = self.running.remove(index).job.records;
+        match end {
+            JobEnd::Accepted => self.acknowledge(&records, Acknowledgement::Accept),
+            JobEnd::Rejected | JobEnd::Failed => self.reject(records, status),
+            JobEnd::NoCommand => {
+                self.acknowledge(&records, Acknowledgement::Release);
+                let error = anyhow::anyhow!("--exec: {status}: the command can't be run");
+                self.failed.get_or_insert(error);
+            }
+        }
+        None
+    }
+
+    fn report(&self, index: usize, status: ExitStatus, what: &str) {
+        if !self.status.is_quiet {
+            let job = self.running[index].job.describe();
+            message(format_args!("--exec: {status}: {job}: {what}"));
+        }
+    }
+
+    /// Rejects records, after they were delivered to the topic of `--reject-to`.
+    fn reject(&mut self, records: Vec<JobRecord>, status: ExitStatus) {
+        let Some(dead_letters) = &mut self.dead_letters else {
+            self.acknowledge(&records, Acknowledgement::Reject);
+            return;
+        };
+        let reason = format!("--exec: {status}");
+        for record in records {
+            dead_letters.send(record, &reason);
+        }
+    }
+
+    fn collect_rejected(&mut self) -> anyhow::Result<()> {
+        let Some(dead_letters) = &mut self.dead_letters else {
+            return Ok(());
+        };
+        if dead_letters.is_idle() {
+            return Ok(());
+        }
+        let delivered = dead_letters.take_delivered()?;
+        self.acknowledge(&delivered, Acknowledgement::Reject);
+        Ok(())
+    }
+
+    /// Renews locks of which half is over.
+    fn renew(&mut self) {
+        let Some(lock) = self.consumer.lock_timeout() else {
+            return;
+        };
+        if !self.consumer.is_exact() {
+            return;
+        }
+        let running = self.running.iter_mut().map(|running| &mut running.job);
+        for job in running.chain(&mut self.waiting) {
+            if job.locked_at.elapsed() >= lock / 2 {
+                job.locked_at = Instant::now();
+                for record in &job.records {
+                    self.consumer
+                        .acknowledge(&record.position, Acknowledgement::Renew);
+                }
+            }
+        }
+    }
+
+    /// Acquires records for the commands that may still be started.
+    fn fetch(&mut self, may_fetch: bool) -> anyhow::Result<()> {
+        let busy = self.running.len() + self.waiting.len();
+        let slots = if may_fetch && self.failed.is_none() {
+            self.jobs.parallel.saturating_sub(busy)
+        } else {
+            0
+        };
+        let most = (slots as u64).saturating_mul(self.jobs.batch_records);
+        let limit = FetchLimit {
+            records: most.min(self.left) as usize,
+            is_exact: true,
+            is_busy: busy > 0,
+        };
+        let wait = self.tick();
+        let (encoding, jobs) = (&mut self.encoding, self.jobs);
+        let mut acquired = AcquiredJobs::default();
+        let polled = self.consumer.poll(limit, wait, &mut |record| {
+            acquired.add(&record, encoding, jobs.batch_records);
+        });
+        let AcquiredJobs {
+            jobs,
+            unwritten,
+            failed,
+        } = acquired;
+        let records: usize = jobs.iter().map(|job| job.records.len()).sum();
+        self.left = self.left.saturating_sub(records as u64);
+        self.waiting.extend(jobs);
+        self.acknowledge(&unwritten, Acknowledgement::Release);
+        polled?;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// How long to wait for a response, short while commands run that are short.
+    fn tick(&self) -> Duration {
+        let commands = self.running.iter();
+        let youngest = commands.map(|running| running.since.elapsed()).min();
+        youngest.map_or(IDLE, |age| {
+            (age / 20).clamp(Duration::from_millis(1), Duration::from_millis(50))
+        })
+    }
+}
+
+/// Records on their way into jobs.
+#[derive(Default)]
+struct AcquiredJobs {
+    jobs: Vec<Job>,
+    /// Records that the format can't hold.
+    unwritten: Vec<JobRecord>,
+    failed: Option<anyhow::Error>,
+}
+
+impl AcquiredJobs {
+    fn add(
+        &mut self,
+        acquired: &tools::kafka::share::AcquiredRecord<'_>,
+        encoding: &mut Encoding,
+        batch_records: u64,
+    ) {
+        let record = JobRecord::new(acquired.position, &acquired.record, acquired.delivery_count);
+        let is_full = |job: &Job| job.records.len() as u64 >= batch_records;
+        if self.jobs.last().is_none_or(is_full) {
+            match Job::new() {
+                Ok(job) => self.jobs.push(job),
+                Err(error) => {
+                    self.unwritten.push(record);
+                    self.failed.get_or_insert(error);
+                    return;
+                }
+            }
+        }
+        let Some(job) = self.jobs.last_mut() else {
+            return;
+        };
+        let (start, ambiguous) = (job.input().len(), encoding.ambiguous());
+        let encoded = match encoding.encode(&acquired.record, job.input()) {
+            // A command with several records would take it for two.
+            Ok(()) if batch_records > 1 && encoding.ambiguous() > ambiguous => {
+                Err(EncodeRefusal::Ambiguous)
+            }
+            other => other,
+        };
+        match encoded {
+            Ok(()) => job.records.push(record),
+            Err(reason) => {
+                job.input().truncate(start);
+                self.unwritten.push(record);
+                let bad = BadRecord::new(&acquired.record, reason);
+                self.failed.get_or_insert_with(|| bad.into());
+            }
+        }
+        self.jobs.retain(|job| !job.records.is_empty());
+    }
+}

@@ -1,0 +1,120 @@
+//! The settings of a share group that decide what its members get.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use tools::cli::message;
+use tools::cli::signals::Signals;
+use tools::kafka::Client;
+use tools::kafka::cluster::{
+    ConfigResource, ConfigsQuery, QueryBudget, Topics, configs, coordinators, metadata,
+    share_offsets,
+};
+use tools::kafka::error::{code, is_connection_failure, is_coordinator_change};
+use tools::kafka::wire::Wire;
+
+use super::StatusReporter;
+use crate::config::Share;
+
+/// How long one try to reach the coordinator takes.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
+/// Per group since Kafka 4.3 (KIP-1240), else the broker's.
+const GROUP_LIMIT: &str = "share.delivery.count.limit";
+const BROKER_LIMIT: &str = "group.share.delivery.count.limit";
+const RESET: &str = "share.auto.offset.reset";
+
+#[derive(Debug, Default)]
+pub(super) struct GroupSettings {
+    /// How often a record is delivered at most; none if this user may not see it.
+    pub(super) delivery_limit: Option<u32>,
+    /// Whether the group has no position in any of its topics yet.
+    is_new: bool,
+    /// `share.auto.offset.reset`
+    reset: Option<String>,
+}
+
+impl GroupSettings {
+    /// A new group begins at the end of its topics, unless its settings say otherwise.
+    pub(super) fn warn_of_new_group(&self, config: &Share) {
+        let is_at_end = self.reset.as_deref().is_none_or(|reset| reset == "latest");
+        if !self.is_new || !is_at_end || config.options.verbosity < 0 {
+            return;
+        }
+        let group = &config.group;
+        message(format_args!(
+            "group {group} is new: it begins at the end, with what comes from now on (kafka-configs.sh --alter \
+             --entity-type groups --entity-name {group} --add-config share.auto.offset.reset=earliest \
+             makes it begin at the beginning)"
+        ));
+    }
+}
+
+/// Waits for the group's coordinator, and asks it; none if a signal came first.
+pub(super) fn read(
+    client: &Client,
+    config: &Share,
+    signals: &Signals,
+) -> anyhow::Result<Option<GroupSettings>> {
+    let interrupted = || signals.caught().is_some();
+    let started = Instant::now();
+    let mut status = StatusReporter::new(config);
+    while !interrupted() {
+        let metadata = metadata(client, Topics::Named(&[]), &interrupted)?;
+        let mut wire = Wire::new(client);
+        let mut budget = QueryBudget::new(TIME_LIMIT, &interrupted).among(metadata.broker_ids());
+        let group = [config.group.clone()];
+        let found = coordinators(&mut wire, &group, &mut budget).pop();
+        match found {
+            Some(Ok(coordinator)) => {
+                let settings = ask(&mut wire, coordinator, &config.group, &mut budget);
+                return Ok(Some(settings));
+            }
+            Some(Err(error)) => {
+                if !is_coordinator_change(error.code) && !is_connection_failure(error.code) {
+                    bail!("group {}: {error}", config.group);
+                }
+                let time = started.elapsed();
+                if config.give_up.is_some_and(|limit| time >= limit) {
+                    bail!("group {}: {error}", config.group);
+                }
+                status.report_outage(time, &error);
+            }
+            None => {}
+        }
+    }
+    Ok(None)
+}
+
+/// What can be found out; a setting that this user may not see is none.
+fn ask(
+    wire: &mut Wire<'_>,
+    coordinator: i32,
+    group: &str,
+    budget: &mut QueryBudget<'_>,
+) -> GroupSettings {
+    let mut settings = GroupSettings::default();
+    let of_group = ConfigResource::Group(group.to_owned());
+    let of_broker = ConfigResource::Broker(coordinator);
+    let query = ConfigsQuery {
+        broker: coordinator,
+        resources: vec![
+            (of_group.clone(), vec![GROUP_LIMIT, RESET]),
+            (of_broker.clone(), vec![BROKER_LIMIT]),
+        ],
+    };
+    if let Some(Ok(answers)) = configs(wire, &[query], budget).pop() {
+        let value = |resource, name| match answers.get(resource) {
+            Some(Ok(values)) => values.get(name).cloned(),
+            _ => None,
+        };
+        settings.reset = value(&of_group, RESET);
+        let limit = value(&of_group, GROUP_LIMIT).or_else(|| value(&of_broker, BROKER_LIMIT));
+        settings.delivery_limit = limit.and_then(|limit| limit.parse().ok());
+    }
+    settings.is_new = match share_offsets(wire, &[(group, coordinator)], budget).pop() {
+        Some(Ok(positions)) => positions.iter().all(|position| position.start.is_none()),
+        Some(Err(error)) => error.code == code::GROUP_ID_NOT_FOUND,
+        None => false,
+    };
+    settings
+}

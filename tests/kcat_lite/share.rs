@@ -1,0 +1,311 @@
+//! `--share`: records of a share group, one by one; what commands make of them; what Java's client sees.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::at;
+use crate::testkit::broker::{self, Kafka, Spec};
+use crate::testkit::cluster::{Cluster as _, Record};
+use crate::testkit::command::Cmd;
+use crate::testkit::output::lines;
+use crate::testkit::{java, session};
+
+/// A new group's first assignment takes the brokers some seconds.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// A group that begins at the beginning, with these settings besides.
+fn group(kafka: &Kafka, settings: &[&str]) -> String {
+    let group = session::unique("queue");
+    let all = [&["share.auto.offset.reset=earliest"], settings].concat();
+    java::tool("kafka.admin.ConfigCommand")
+        .expect("it comes with the broker")
+        .args(["--bootstrap-server", &kafka.bootstrap()])
+        .args([
+            "--alter",
+            "--entity-type",
+            "groups",
+            "--entity-name",
+            &group,
+        ])
+        .args(["--add-config", &all.join(",")])
+        .limit(LIMIT)
+        .run()
+        .succeeds();
+    group
+}
+
+fn share(kafka: &Kafka, group: &str, topic: &str) -> Cmd {
+    at(kafka, &["--share", group, topic]).limit(LIMIT)
+}
+
+fn numbered(kafka: &Kafka, partitions: i32, count: i32) -> String {
+    let topic = kafka.topic("jobs", partitions, &[]);
+    let records = (0..count).map(|n| Record {
+        partition: Some(n % partitions),
+        ..Record::of(n.to_string())
+    });
+    kafka.produce(&topic, &records.collect::<Vec<_>>());
+    topic
+}
+
+fn numbers(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut numbers: Vec<String> = text.lines().map(str::to_owned).collect();
+    numbers.sort_by_key(|number| number.parse::<i32>().unwrap());
+    numbers
+}
+
+#[test]
+fn what_standard_output_has_taken_is_accepted_and_the_rest_comes_again() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 10);
+    let group = group(kafka, &[]);
+    share(kafka, &group, &topic)
+        .args(["-q", "-c", "4", "--tsv=offset,delivery_count,value"])
+        .run()
+        .succeeds()
+        .stdout_is("0\t1\t0\n1\t1\t1\n2\t1\t2\n3\t1\t3\n");
+    share(kafka, &group, &topic)
+        .args(["-q", "--idle", "1s"])
+        .run()
+        .succeeds()
+        .stdout_is(lines(4..10));
+    // Nothing is left for Java's client either.
+    java::tool("org.apache.kafka.tools.consumer.ConsoleShareConsumer")
+        .expect("it comes with the broker")
+        .args(["--bootstrap-server", &kafka.bootstrap()])
+        .args(["--group", &group, "--topic", &topic, "--timeout-ms", "4000"])
+        .limit(LIMIT)
+        .run()
+        .expect(
+            |output| {
+                output
+                    .lines()
+                    .iter()
+                    .all(|line| line.parse::<u32>().is_err())
+            },
+            "no record",
+        );
+}
+
+#[test]
+fn each_record_is_accepted_rejected_or_tried_again_as_its_command_says() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 2, 6);
+    let dead = kafka.topic("dead", 1, &[]);
+    let group = group(kafka, &[]);
+    let command = r#"read n; case $n in 2) exit 65 ;; 3) exit 1 ;; 4) test "$KAFKA_DELIVERY_COUNT" -gt 1 || kill -9 $$ ;; esac
+        echo "$n $KAFKA_PARTITION $KAFKA_OFFSET $KAFKA_DELIVERY_COUNT""#;
+    let output = share(kafka, &group, &topic)
+        .args(["--idle", "3s", "--parallel", "3", "--exec", command])
+        .args(["--max-tries", "2", "--reject-to", &dead])
+        .run()
+        .succeeds()
+        .stderr_has("offset 1: the last try; rejected");
+    let mut done = output.lines();
+    done.sort_unstable();
+    assert_eq!(done, ["0 0 0 1", "1 1 0 1", "4 0 2 2", "5 1 2 1"]);
+    let rejected = at(kafka, &["-C", "-e", "-q", "-t", &dead, "-f", "%s %h\\n"])
+        .run()
+        .succeeds();
+    let mut rejected = rejected.lines();
+    rejected.sort_unstable();
+    let headers = |partition, offset, count, code| {
+        format!(
+            "__dlq.errors.topic={topic},__dlq.errors.partition={partition},__dlq.errors.offset={offset},\
+             __dlq.errors.group={group},__dlq.errors.delivery.count={count},\
+             __dlq.errors.message=--exec: exit status: {code}"
+        )
+    };
+    let expected = [
+        format!("2 {}", headers(0, 1, 1, 65)),
+        format!("3 {}", headers(1, 1, 2, 1)),
+    ];
+    assert_eq!(rejected, expected);
+}
+
+#[test]
+fn a_command_that_is_not_found_stops_the_program_and_its_record_comes_again() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 1);
+    let group = group(kafka, &[]);
+    share(kafka, &group, &topic)
+        .args(["--exec", "no-such-command"])
+        .run()
+        .fails_with(2)
+        .stderr_has("the command can't be run");
+    share(kafka, &group, &topic)
+        .args(["-q", "-c", "1", "--exec", "cat"])
+        .run()
+        .succeeds()
+        .stdout_is("0\n");
+}
+
+#[test]
+fn several_records_in_one_command_have_one_verdict() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 10);
+    let group = group(kafka, &[]);
+    share(kafka, &group, &topic)
+        .args(["-q", "-c", "10", "--batch", "5"])
+        .args(["--exec", "echo $KAFKA_COUNT; cat"])
+        .run()
+        .succeeds()
+        .stdout_is("5\n0\n1\n2\n3\n4\n5\n5\n6\n7\n8\n9\n");
+}
+
+#[test]
+fn a_lock_is_renewed_while_its_command_runs() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 1);
+    let group = group(kafka, &["share.record.lock.duration.ms=5000"]);
+    let output = share(kafka, &group, &topic)
+        .args(["--idle", "1s", "--exec", "sleep 8; cat"])
+        .run()
+        .succeeds();
+    output.stdout_is("0\n").stderr_lacks("delivered again");
+}
+
+#[test]
+fn after_a_kill_only_the_running_commands_run_again_and_none_is_lost() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 2, 60);
+    let settings = [
+        "share.record.lock.duration.ms=5000",
+        "share.session.timeout.ms=6000",
+    ];
+    let group = group(kafka, &settings);
+    let done = session::folder("share").join("done");
+    let command = format!("cat >>'{}'; sleep 0.3", done.display());
+    let mut killed = share(kafka, &group, &topic)
+        .args(["-q", "--parallel", "4", "--exec", &command])
+        .start();
+    let until = std::time::Instant::now() + LIMIT;
+    while numbers(&done).len() < 20 && std::time::Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    killed.signal(Signal::KILL);
+    killed.wait().dies_by(Signal::KILL);
+    // The partitions are this member's alone when the other's session is over.
+    share(kafka, &group, &topic)
+        .args(["-q", "--parallel", "4", "--idle", "20s", "--exec", &command])
+        .run()
+        .succeeds();
+    let all = numbers(&done);
+    let distinct: BTreeSet<&String> = all.iter().collect();
+    assert_eq!(distinct.len(), 60, "{all:?}");
+    assert!(all.len() <= 60 + 8, "{} ran again", all.len() - 60);
+}
+
+#[test]
+fn on_sigterm_running_commands_end_and_the_rest_is_left_to_others() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 3);
+    let group = group(kafka, &[]);
+    let mut running = share(kafka, &group, &topic)
+        .args(["-q", "--exec", "cat; sleep 1; echo done"])
+        .start();
+    running.stdout_until("0\n", LIMIT);
+    running.signal(Signal::TERM);
+    running.wait().succeeds().stdout_is("0\ndone\n");
+    share(kafka, &group, &topic)
+        .args(["-q", "--idle", "1s"])
+        .run()
+        .succeeds()
+        .stdout_is("1\n2\n");
+}
+
+#[test]
+fn a_new_group_that_begins_at_the_end_is_told_of() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 1);
+    let group = session::unique("queue");
+    let mut running = share(kafka, &group, &topic).start();
+    running.stderr_until("is new: it begins at the end", LIMIT);
+    running.signal(Signal::TERM);
+    running.wait().succeeds().stdout_is("");
+}
+
+#[test]
+fn a_queue_over_several_topics_ends_when_it_is_idle() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let (one, other) = (numbered(kafka, 1, 2), numbered(kafka, 1, 3));
+    let group = group(kafka, &[]);
+    let output = share(kafka, &group, &one)
+        .args([&*other, "-q", "--idle", "2s", "-J", "--exec", "cat"])
+        .run()
+        .succeeds();
+    let lines = output.lines();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.contains("\"delivery_count\":1,"))
+    );
+}
+
+#[test]
+fn give_up_ends_a_queue_whose_cluster_is_away_for_too_long() {
+    let Some(kafka) = Spec::new().start() else {
+        return;
+    };
+    let topic = numbered(&kafka, 1, 1);
+    let mut running = share(&kafka, "jobs", &topic)
+        .args(["--give-up", "3s", "--exec", "cat"])
+        .start();
+    running.stderr_until("is new", LIMIT);
+    kafka.kill(1);
+    running.wait().fails_with(2).stderr_has("(--give-up)");
+}
+
+#[test]
+fn what_a_queue_can_t_do_is_refused_by_name() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 1);
+    for (args, reason) in [
+        (
+            &["-e"][..],
+            "-e does not go with --share; --idle TIME ends it",
+        ),
+        (&["--ack", "x", "--tsv"], "--ack does not go with --share"),
+        (&["-o", "beginning"], "share.auto.offset.reset"),
+        (&["--max-tries", "2"], "--max-tries needs --exec"),
+        (
+            &["--exec", "true", "--max-tries", "99"],
+            "--max-tries 99: the group delivers a record 5 times",
+        ),
+        (
+            &["--exec", "true", "--reject-to", "a b"],
+            "--reject-to a b: a topic\'s name",
+        ),
+    ] {
+        share(kafka, "jobs", &topic)
+            .args(args)
+            .run()
+            .fails_with(2)
+            .stderr_has(reason);
+    }
+}

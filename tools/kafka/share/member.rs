@@ -1,0 +1,202 @@
+//! The membership of a share group (KIP-932): heartbeats to its coordinator, which assigns partitions. Pure.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::ShareGroupHeartbeatResponse;
+
+use super::request::PartitionId;
+use crate::kafka::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
+
+/// The pause after a request that failed.
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// The epoch of a member that joins, and of one that leaves (KIP-932).
+const JOIN_EPOCH: i32 = 0;
+const LEAVE_EPOCH: i32 = -1;
+
+/// The next request of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MemberRequest {
+    FindCoordinator,
+    Heartbeat {
+        coordinator: i32,
+        epoch: i32,
+        /// The names of the subscribed topics, where the coordinator does not know them yet.
+        topics: Option<Vec<String>>,
+    },
+}
+
+/// What a heartbeat has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AssignmentChange {
+    Unchanged,
+    /// See [`ShareMember::assigned`].
+    Assigned,
+}
+
+#[derive(Debug)]
+pub(super) struct ShareMember {
+    topics: Vec<String>,
+    epoch: i32,
+    coordinator: Option<i32>,
+    /// Whether the coordinator has the topics as they are.
+    knows_topics: bool,
+    is_in_flight: bool,
+    next_at: Instant,
+    /// The last heartbeat that was answered.
+    answered_at: Instant,
+    assigned: BTreeSet<PartitionId>,
+    cause: Option<KafkaError>,
+}
+
+impl ShareMember {
+    pub(super) fn new(topics: Vec<String>, now: Instant) -> ShareMember {
+        ShareMember {
+            topics,
+            epoch: JOIN_EPOCH,
+            coordinator: None,
+            knows_topics: false,
+            is_in_flight: false,
+            next_at: now,
+            answered_at: now,
+            assigned: BTreeSet::new(),
+            cause: None,
+        }
+    }
+
+    pub(super) fn topics(&self) -> &[String] {
+        &self.topics
+    }
+
+    pub(super) fn set_topics(&mut self, topics: Vec<String>) {
+        if self.topics != topics {
+            self.topics = topics;
+            self.knows_topics = false;
+        }
+    }
+
+    /// The partitions that the group has assigned to this member.
+    pub(super) fn assigned(&self) -> &BTreeSet<PartitionId> {
+        &self.assigned
+    }
+
+    /// How long the coordinator has not answered, and the last reason; none while it answers.
+    pub(super) fn outage(&self, now: Instant) -> Option<(Duration, &KafkaError)> {
+        let cause = self.cause.as_ref()?;
+        Some((now.saturating_duration_since(self.answered_at), cause))
+    }
+
+    pub(super) fn next_at(&self) -> Instant {
+        self.next_at
+    }
+
+    pub(super) fn next_request(&mut self, now: Instant) -> Option<MemberRequest> {
+        if self.is_in_flight || now < self.next_at {
+            return None;
+        }
+        self.is_in_flight = true;
+        let Some(coordinator) = self.coordinator else {
+            return Some(MemberRequest::FindCoordinator);
+        };
+        let names = (!self.knows_topics).then(|| self.topics.clone());
+        Some(MemberRequest::Heartbeat {
+            coordinator,
+            epoch: self.epoch,
+            topics: names,
+        })
+    }
+
+    /// The last heartbeat; none if the group does not have this member.
+    pub(super) fn leave(&self) -> Option<MemberRequest> {
+        let coordinator = self.coordinator.filter(|_| self.epoch > JOIN_EPOCH)?;
+        Some(MemberRequest::Heartbeat {
+            coordinator,
+            epoch: LEAVE_EPOCH,
+            topics: None,
+        })
+    }
+
+    pub(super) fn handle_coordinator(
+        &mut self,
+        result: Result<i32, KafkaError>,
+        now: Instant,
+    ) -> Result<(), KafkaError> {
+        self.is_in_flight = false;
+        match result {
+            Ok(coordinator) => {
+                self.coordinator = Some(coordinator);
+                self.next_at = now;
+                Ok(())
+            }
+            Err(error) => self.retry(error, now),
+        }
+    }
+
+    /// An error is one that no retry mends.
+    pub(super) fn handle_heartbeat(
+        &mut self,
+        result: Result<ShareGroupHeartbeatResponse, KafkaError>,
+        now: Instant,
+    ) -> Result<AssignmentChange, KafkaError> {
+        self.is_in_flight = false;
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                self.coordinator = None;
+                return self.retry(error, now).map(|()| AssignmentChange::Unchanged);
+            }
+        };
+        if let Some(error) = KafkaError::of_answer(response.error_code) {
+            let message = response.error_message.filter(|message| !message.is_empty());
+            let reason = message.map_or(error.reason, |message| message.to_string());
+            return self.handle_error(KafkaError::new(error.code, reason), now);
+        }
+        self.knows_topics = true;
+        self.epoch = response.member_epoch;
+        self.answered_at = now;
+        self.cause = None;
+        let interval_ms = u64::try_from(response.heartbeat_interval_ms).unwrap_or(0);
+        self.next_at = now + Duration::from_millis(interval_ms.max(100));
+        let Some(assignment) = response.assignment else {
+            return Ok(AssignmentChange::Unchanged);
+        };
+        let topics = assignment.topic_partitions.into_iter();
+        let assigned = topics.flat_map(|topic| {
+            let partitions = topic.partitions.into_iter();
+            partitions.map(move |partition| (topic.topic_id, partition))
+        });
+        self.assigned = assigned.collect();
+        Ok(AssignmentChange::Assigned)
+    }
+
+    fn handle_error(
+        &mut self,
+        error: KafkaError,
+        now: Instant,
+    ) -> Result<AssignmentChange, KafkaError> {
+        if matches!(
+            error.code,
+            code::UNKNOWN_MEMBER_ID | code::FENCED_MEMBER_EPOCH
+        ) {
+            // The group has removed this member: join again.
+            self.epoch = JOIN_EPOCH;
+            self.knows_topics = false;
+            self.next_at = now;
+            self.assigned.clear();
+            return Ok(AssignmentChange::Assigned);
+        }
+        if is_coordinator_change(error.code) {
+            self.coordinator = None;
+        }
+        self.retry(error, now).map(|()| AssignmentChange::Unchanged)
+    }
+
+    fn retry(&mut self, error: KafkaError, now: Instant) -> Result<(), KafkaError> {
+        if !is_coordinator_change(error.code) && !is_connection_failure(error.code) {
+            return Err(error);
+        }
+        self.cause = Some(error);
+        self.next_at = now + RETRY_BACKOFF;
+        Ok(())
+    }
+}

@@ -1,0 +1,368 @@
+//! The share session with one broker (KIP-932): which request is next, and what its response means. Pure.
+//!
+//! The broker counts the requests of a session, so one is in flight at a time. Acknowledgements go with the next fetch,
+//! or alone if nothing is to be fetched.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::request::{AckRange, Acks, PartitionId};
+use super::response::{FetchedPartition, ShareAcknowledgeResponse, ShareFetchResponse};
+use crate::kafka::error::{KafkaError, code};
+
+/// The pause after a request that failed.
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+
+/// The next request of a session; the caller adds who it is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SessionRequest {
+    Fetch {
+        epoch: i32,
+        records: usize,
+        partitions: Acks,
+        forgotten: Vec<PartitionId>,
+    },
+    Acknowledge {
+        epoch: i32,
+        acks: Acks,
+    },
+}
+
+/// What a response says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct SessionOutcome {
+    pub(super) fetched: Vec<FetchedPartition>,
+    /// How long what was fetched is locked.
+    pub(super) lock_timeout_ms: i32,
+    /// Acknowledgements that the broker refused: their records are delivered again.
+    pub(super) refused: Vec<(PartitionId, AckRange, KafkaError)>,
+    /// Whether a leader has changed.
+    pub(super) wants_metadata: bool,
+    /// An error that no retry mends.
+    pub(super) fatal: Option<KafkaError>,
+}
+
+/// A request in flight.
+#[derive(Debug)]
+struct InFlight {
+    acks: Acks,
+    /// The records that it asks for.
+    records: usize,
+    /// The partitions of the session after it.
+    known: BTreeSet<PartitionId>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ShareSession {
+    /// Of the next request; 0 opens the session.
+    epoch: i32,
+    /// The assigned partitions that this broker leads.
+    partitions: BTreeSet<PartitionId>,
+    /// The partitions that the broker has in its session.
+    known: BTreeSet<PartitionId>,
+    /// Acknowledgements to send.
+    pending: Acks,
+    /// Partitions whose acknowledgements are sent one by one, because the broker takes all of a request or none.
+    one_by_one: BTreeSet<PartitionId>,
+    in_flight: Option<InFlight>,
+    retry_at: Option<Instant>,
+    /// Whether the last fetch brought nothing.
+    was_empty: bool,
+}
+
+impl ShareSession {
+    pub(super) fn set_partitions(&mut self, partitions: BTreeSet<PartitionId>) {
+        self.partitions = partitions;
+    }
+
+    pub(super) fn acknowledge(&mut self, id: PartitionId, range: AckRange) {
+        self.pending.entry(id).or_default().push(range);
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    pub(super) fn has_pending_acks(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// The records that the request in flight asks for.
+    pub(super) fn requested_records(&self) -> usize {
+        self.in_flight.as_ref().map_or(0, |sent| sent.records)
+    }
+
+    /// Whether a fetch could be sent now.
+    pub(super) fn can_fetch(&self, now: Instant) -> bool {
+        self.in_flight.is_none() && self.is_due(now) && !self.partitions.is_empty()
+    }
+
+    /// Whether its last fetch brought nothing, so that others are to be asked first.
+    pub(super) fn was_empty(&self) -> bool {
+        self.was_empty
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.retry_at.is_none_or(|at| now >= at)
+    }
+
+    /// The next request, for at most `records` records; none while one is in flight or nothing is to be done.
+    pub(super) fn next_request(&mut self, records: usize, now: Instant) -> Option<SessionRequest> {
+        if self.in_flight.is_some() || !self.is_due(now) {
+            return None;
+        }
+        let fetches = records > 0 && !self.partitions.is_empty();
+        // A session is opened by a fetch, and without acknowledgements.
+        let acks = if self.epoch == 0 {
+            Acks::new()
+        } else {
+            self.take_acks()
+        };
+        if !fetches && acks.is_empty() {
+            return None;
+        }
+        self.retry_at = None;
+        let epoch = self.epoch;
+        let request = if fetches {
+            let added = self.partitions.difference(&self.known);
+            let mut partitions: Acks = added.map(|&id| (id, Vec::new())).collect();
+            partitions.extend(acks.clone());
+            let forgotten = self.known.difference(&self.partitions).copied().collect();
+            SessionRequest::Fetch {
+                epoch,
+                records,
+                partitions,
+                forgotten,
+            }
+        } else {
+            let acks = acks.clone();
+            SessionRequest::Acknowledge { epoch, acks }
+        };
+        let known = if fetches {
+            &self.partitions
+        } else {
+            &self.known
+        };
+        self.in_flight = Some(InFlight {
+            acks,
+            records: if fetches { records } else { 0 },
+            known: known.clone(),
+        });
+        Some(request)
+    }
+
+    /// The last request: what is not acknowledged in it is released. None if there is no session.
+    pub(super) fn close(&mut self) -> Option<SessionRequest> {
+        if self.epoch == 0 || self.in_flight.is_some() {
+            return None;
+        }
+        let acks = self.take_acks();
+        self.in_flight = Some(InFlight {
+            acks: acks.clone(),
+            records: 0,
+            known: BTreeSet::new(),
+        });
+        Some(SessionRequest::Acknowledge { epoch: -1, acks })
+    }
+
+    fn take_acks(&mut self) -> Acks {
+        let mut taken = Acks::new();
+        for (id, ranges) in std::mem::take(&mut self.pending) {
+            let mut ranges = in_order(ranges);
+            if self.one_by_one.contains(&id) {
+                let later = ranges.split_off(1);
+                if later.is_empty() {
+                    self.one_by_one.remove(&id);
+                } else {
+                    self.pending.insert(id, later);
+                }
+            }
+            taken.insert(id, join_neighbours(ranges));
+        }
+        taken
+    }
+
+    pub(super) fn handle_fetch(
+        &mut self,
+        result: Result<ShareFetchResponse, KafkaError>,
+        now: Instant,
+    ) -> SessionOutcome {
+        let Some(sent) = self.in_flight.take() else {
+            return SessionOutcome::default();
+        };
+        let response = match result.and_then(|response| match response.error {
+            Some(error) => Err(error),
+            None => Ok(response),
+        }) {
+            Ok(response) => response,
+            Err(error) => return self.fail(sent, error, now),
+        };
+        self.advance(sent.known);
+        let mut outcome = SessionOutcome {
+            lock_timeout_ms: response.lock_timeout_ms,
+            ..SessionOutcome::default()
+        };
+        let mut errors = Vec::new();
+        for partition in response.partitions {
+            if let Some(error) = &partition.ack_error {
+                errors.push((partition.id, error.clone()));
+            }
+            match &partition.error {
+                None if partition.acquired.is_empty() => {}
+                None => outcome.fetched.push(partition),
+                Some(error) => self.note_fetch_error(error, &mut outcome, now),
+            }
+        }
+        self.was_empty = outcome.fetched.is_empty();
+        self.refuse(sent.acks, errors, &mut outcome);
+        outcome
+    }
+
+    pub(super) fn handle_acknowledge(
+        &mut self,
+        result: Result<ShareAcknowledgeResponse, KafkaError>,
+        now: Instant,
+    ) -> SessionOutcome {
+        let Some(sent) = self.in_flight.take() else {
+            return SessionOutcome::default();
+        };
+        match result.and_then(|response| match response.error {
+            Some(error) => Err(error),
+            None => Ok(response),
+        }) {
+            Ok(response) => {
+                self.advance(sent.known);
+                let mut outcome = SessionOutcome::default();
+                self.refuse(sent.acks, response.errors, &mut outcome);
+                outcome
+            }
+            Err(error) => self.fail(sent, error, now),
+        }
+    }
+
+    fn advance(&mut self, known: BTreeSet<PartitionId>) {
+        self.known = known;
+        // As ShareRequestMetadata.java counts.
+        self.epoch = self.epoch.checked_add(1).unwrap_or(1);
+    }
+
+    fn note_fetch_error(&mut self, error: &KafkaError, outcome: &mut SessionOutcome, now: Instant) {
+        match error.code {
+            code::TOPIC_AUTHORIZATION_FAILED
+            | code::GROUP_AUTHORIZATION_FAILED
+            | code::CORRUPT_MESSAGE => {
+                outcome.fatal.get_or_insert_with(|| error.clone());
+            }
+            // The leader has moved, or the topic was deleted.
+            _ => {
+                outcome.wants_metadata = true;
+                self.retry_at = Some(now + RETRY_BACKOFF);
+            }
+        }
+    }
+
+    /// The acknowledgements of partitions that have an error.
+    fn refuse(
+        &mut self,
+        mut acks: Acks,
+        errors: Vec<(PartitionId, KafkaError)>,
+        outcome: &mut SessionOutcome,
+    ) {
+        for (id, error) in errors {
+            let ranges = acks.remove(&id).unwrap_or_default();
+            let is_one = matches!(&ranges[..], [range] if range.first == range.last);
+            if error.code == code::INVALID_RECORD_STATE && !is_one {
+                // One lock is gone, and the broker has refused the others with it.
+                self.put_back([(id, split(ranges))]);
+                self.one_by_one.insert(id);
+                continue;
+            }
+            outcome.wants_metadata |= error.code != code::INVALID_RECORD_STATE;
+            let refused = ranges.into_iter().map(|range| (id, range, error.clone()));
+            outcome.refused.extend(refused);
+        }
+    }
+
+    /// The whole request failed: opens another session, and sends its acknowledgements there.
+    ///
+    /// A broker that lost the connection has released the locks, and refuses them then.
+    fn fail(&mut self, sent: InFlight, error: KafkaError, now: Instant) -> SessionOutcome {
+        let mut outcome = SessionOutcome::default();
+        self.epoch = 0;
+        self.known.clear();
+        self.put_back(sent.acks);
+        self.retry_at = Some(now + RETRY_BACKOFF);
+        outcome.wants_metadata = true;
+        if matches!(
+            error.code,
+            code::GROUP_AUTHORIZATION_FAILED
+                | code::TOPIC_AUTHORIZATION_FAILED
+                | code::UNSUPPORTED_FEATURE
+                | code::UNSUPPORTED_VERSION
+                | code::INVALID_REQUEST
+        ) {
+            outcome.fatal = Some(error);
+        }
+        outcome
+    }
+
+    /// The acknowledgements that no response has confirmed.
+    pub(super) fn take_unanswered(&mut self) -> Vec<(PartitionId, AckRange)> {
+        let sent = self.in_flight.take().map(|sent| sent.acks);
+        let all = [sent.unwrap_or_default(), std::mem::take(&mut self.pending)];
+        let all = all.into_iter().flatten();
+        all.flat_map(|(id, ranges)| ranges.into_iter().map(move |range| (id, range)))
+            .collect()
+    }
+
+    fn put_back(&mut self, acks: impl IntoIterator<Item = (PartitionId, Vec<AckRange>)>) {
+        for (id, mut ranges) in acks {
+            let pending = self.pending.entry(id).or_default();
+            ranges.append(pending);
+            *pending = ranges;
+        }
+    }
+}
+
+/// By offset, as the broker demands; of two acknowledgements of an offset the later one.
+fn in_order(mut ranges: Vec<AckRange>) -> Vec<AckRange> {
+    ranges.sort_by_key(|range| range.first);
+    let mut ordered: Vec<AckRange> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match ordered.last_mut() {
+            Some(last) if last.first == range.first => *last = range,
+            _ => ordered.push(range),
+        }
+    }
+    ordered
+}
+
+/// Neighbours with the same acknowledgement as one range.
+fn join_neighbours(ordered: Vec<AckRange>) -> Vec<AckRange> {
+    let mut joined: Vec<AckRange> = Vec::new();
+    for range in ordered {
+        match joined.last_mut() {
+            Some(last) if last.kind == range.kind && last.last + 1 == range.first => {
+                last.last = range.last;
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// A range for each offset.
+fn split(ranges: Vec<AckRange>) -> Vec<AckRange> {
+    let offsets = ranges.into_iter().flat_map(|range| {
+        (range.first..=range.last).map(move |offset| AckRange {
+            first: offset,
+            last: offset,
+            ..range
+        })
+    });
+    offsets.collect()
+}
