@@ -14,6 +14,8 @@ mod copy;
 mod enrich;
 /// A group to another place, judged by librdkafka.
 mod positions;
+/// Commands for the records of a queue, judged by the files that they make.
+mod queue;
 /// Records into the shards of a PostgreSQL, judged by it.
 mod shards;
 
@@ -26,11 +28,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The README's recipes, in its order.
-const TITLES: [&str; 6] = [
+const TITLES: [&str; 7] = [
     "Back up a topic to S3 and restore it",
     "Insert into the shards of a database",
     "Enrich records and produce them to the same topic",
     "Rewind a consumer group, or skip a record",
+    "Share jobs among machines, and put aside what never works",
     "Alert when a group is late, by cron or Prometheus",
     "Copy a topic to another cluster without losing a header",
 ];
