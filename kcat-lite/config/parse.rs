@@ -110,6 +110,9 @@ fn output(cli: &Cli) -> anyhow::Result<Output> {
 
 fn produce(cli: Cli) -> anyhow::Result<Produce> {
     let mut options = options(&cli)?;
+    if options.get("transactional.id") == Some("") || cli.pipe.txn.as_deref() == Some("") {
+        return Err(usage("the transactional.id is empty; is a variable empty?"));
+    }
     if let Some(codec) = &cli.compression {
         options
             .set(

@@ -403,99 +403,111 @@ fn only_one_key_is_shown_from_all_partitions_or_from_its_own() {
         .stderr_has("--only-key");
 }
 
+/// Mistakes, and what the answer has.
+const MISTAKES: &[(&[&str], &str)] = &[
+    (
+        &["-C", "-t", "t", "--bootstrap-server", "h:1"],
+        "-b HOST:PORT",
+    ),
+    (
+        &[
+            "-C",
+            "--topic",
+            "t",
+            "--bootstrap-server",
+            "h:1",
+            "--from-beginning",
+        ],
+        "-b HOST:PORT",
+    ),
+    (&["-C", "-t", "t", "--from-beginning"], "-o beginning"),
+    (&["-C", "-t", "t", "--since", "1h"], "-o s@TIME"),
+    (&["-C", "-t", "t", "--until=now"], "-o e@TIME"),
+    (&["-C", "-t", "t", "--max-messages", "3"], "-c N"),
+    (&["-C", "-t", "t", "--consumer.config", "f"], "-F FILE"),
+    (
+        &["-C", "-t", "t", "--consumer-property", "a=b"],
+        "-X NAME=VALUE",
+    ),
+    (&["-C", "-t", "t", "--property", "print.key=true"], "-K"),
+    (
+        &[
+            "-P",
+            "-t",
+            "t",
+            "--property",
+            "parse.key=true",
+            "--property",
+            "key.separator=:",
+        ],
+        "-K",
+    ),
+    (&["-C", "-t", "t", "--timeout-ms", "1000"], "--idle"),
+    (&["-C", "-t", "t", "--tail", "5"], "--last"),
+    (&["-C", "-t", "t", "--follow"], "-e"),
+    (
+        &["-C", "-t", "t", "--isolation-level", "read_committed"],
+        "isolation.level",
+    ),
+    (&["-P", "-t", "t", "--acks", "1"], "acks="),
+    (&["-C", "-t", "ta,tb"], "-t A -t B"),
+    (&["-C", "ta,tb"], "-t A -t B"),
+    (&["-P", "-t", "ta,tb"], "-t A -t B"),
+    (&["-C", "-t", "t:0"], "-p"),
+    (&["-C", "-t", "t", "--tsv", "key,value"], "--tsv=key,value"),
+    (&["-P", "-t", "t", "--tsv", "key,value"], "--tsv=key,value"),
+    (&["-C", "-t", "t", "-p", "orders"], "-t"),
+    (&["-C", "-t", "t", "-p", "all"], "without -p"),
+    (&["-C", "-t", "t", "-o", "begining"], "is beginning meant?"),
+    (&["-C", "-t", "t", "-n", "3"], "-c N"),
+    (&["-C", "-t", "t", "-g", "g"], "-G GROUP"),
+    (&["-C", "-t", "t", "-c", "0"], "no limit is no option"),
+    (&["-C", "-t", "t", "-m", "-1"], "above 0"),
+    (&["-C", "-t", "t", "--output", "json"], "-J"),
+    (&["-C", "-t", "t", "-X", "=5"], "NAME=VALUE"),
+    (&["-G", "", "t"], "-G"),
+    (
+        &["-C", "-t", "t", "-o", "stored", "-X", "group.id="],
+        "group.id",
+    ),
+    (&["-L", "-o", "json"], "-J"),
+    (&["groups"], "klag"),
+    (&["-L", "-b", "h:1;h:2"], "commas"),
+    (&["-L", "-b", "h 9092"], "commas"),
+    (
+        &["-C", "-t", "t", "-X", "max.poll.records=1"],
+        "leave it out",
+    ),
+    (
+        &["-P", "-t", "t", "-X", "transactional.id="],
+        "transactional.id",
+    ),
+    (&["--commit", ""], "--commit"),
+    (&["--reset-offsets", "-G", "g"], "--commit GROUP"),
+    (&["--commit", "g", "--tsv=topic,offset"], "partition"),
+    (&["--commit", "g", "-t", "t"], "-t"),
+    (&["--commit", "g", "--delete", "--force"], "--force"),
+    (&["-Q", "-t", "t:end", "--tsv=key"], "timestamp"),
+    (&["help"], "--help"),
+    (&["-C", "-t", "t", "-o", "json"], "-J"),
+    (&["-C", "-t", "t", "-o", "now-2h"], "-o s@now-2h"),
+    (
+        &["-C", "-t", "t", "-o", "2026-11-29T10:00:00Z"],
+        "-o s@2026-11-29T10:00:00Z",
+    ),
+    (&["-C", "-t", "t", "-o", "oldest"], "-o beginning"),
+    (&["consume", "orders"], "-C -t TOPIC"),
+    (&["-P", "-t", "^re"], "-C, -G, -L and -Q"),
+    (&["-Q", "-t", "t:5"], "t:*:5"),
+];
+
 #[test]
 fn options_of_other_tools_and_mistakes_are_answered_with_what_to_type() {
-    let typed: [(&[&str], &str); 48] = [
-        (
-            &["-C", "-t", "t", "--bootstrap-server", "h:1"],
-            "-b HOST:PORT",
-        ),
-        (
-            &[
-                "-C",
-                "--topic",
-                "t",
-                "--bootstrap-server",
-                "h:1",
-                "--from-beginning",
-            ],
-            "-b HOST:PORT",
-        ),
-        (&["-C", "-t", "t", "--from-beginning"], "-o beginning"),
-        (&["-C", "-t", "t", "--since", "1h"], "-o s@TIME"),
-        (&["-C", "-t", "t", "--until=now"], "-o e@TIME"),
-        (&["-C", "-t", "t", "--max-messages", "3"], "-c N"),
-        (&["-C", "-t", "t", "--consumer.config", "f"], "-F FILE"),
-        (
-            &["-C", "-t", "t", "--consumer-property", "a=b"],
-            "-X NAME=VALUE",
-        ),
-        (&["-C", "-t", "t", "--property", "print.key=true"], "-K"),
-        (
-            &[
-                "-P",
-                "-t",
-                "t",
-                "--property",
-                "parse.key=true",
-                "--property",
-                "key.separator=:",
-            ],
-            "-K",
-        ),
-        (&["-C", "-t", "t", "--timeout-ms", "1000"], "--idle"),
-        (&["-C", "-t", "t", "--tail", "5"], "--last"),
-        (&["-C", "-t", "t", "--follow"], "-e"),
-        (
-            &["-C", "-t", "t", "--isolation-level", "read_committed"],
-            "isolation.level",
-        ),
-        (&["-P", "-t", "t", "--acks", "1"], "acks="),
-        (&["-C", "-t", "ta,tb"], "-t A -t B"),
-        (&["-C", "ta,tb"], "-t A -t B"),
-        (&["-P", "-t", "ta,tb"], "-t A -t B"),
-        (&["-C", "-t", "t:0"], "-p"),
-        (&["-C", "-t", "t", "--tsv", "key,value"], "--tsv=key,value"),
-        (&["-P", "-t", "t", "--tsv", "key,value"], "--tsv=key,value"),
-        (&["-C", "-t", "t", "-p", "orders"], "-t"),
-        (&["-C", "-t", "t", "-p", "all"], "without -p"),
-        (&["-C", "-t", "t", "-o", "begining"], "is beginning meant?"),
-        (&["-C", "-t", "t", "-n", "3"], "-c N"),
-        (&["-C", "-t", "t", "-g", "g"], "-G GROUP"),
-        (&["-C", "-t", "t", "-c", "0"], "no limit is no option"),
-        (&["-C", "-t", "t", "-m", "-1"], "above 0"),
-        (&["-C", "-t", "t", "--output", "json"], "-J"),
-        (&["-C", "-t", "t", "-X", "=5"], "NAME=VALUE"),
-        (&["-G", "", "t"], "-G"),
-        (
-            &["-C", "-t", "t", "-o", "stored", "-X", "group.id="],
-            "group.id",
-        ),
-        (&["-L", "-o", "json"], "-J"),
-        (&["groups"], "klag"),
-        (&["--commit", ""], "--commit"),
-        (&["--reset-offsets", "-G", "g"], "--commit GROUP"),
-        (&["--commit", "g", "--tsv=topic,offset"], "partition"),
-        (&["--commit", "g", "-t", "t"], "-t"),
-        (&["--commit", "g", "--delete", "--force"], "--force"),
-        (&["-Q", "-t", "t:end", "--tsv=key"], "timestamp"),
-        (&["help"], "--help"),
-        (&["-C", "-t", "t", "-o", "json"], "-J"),
-        (&["-C", "-t", "t", "-o", "now-2h"], "-o s@now-2h"),
-        (
-            &["-C", "-t", "t", "-o", "2026-11-29T10:00:00Z"],
-            "-o s@2026-11-29T10:00:00Z",
-        ),
-        (&["-C", "-t", "t", "-o", "oldest"], "-o beginning"),
-        (&["consume", "orders"], "-C -t TOPIC"),
-        (&["-P", "-t", "^re"], "-C, -G, -L and -Q"),
-        (&["-Q", "-t", "t:5"], "t:*:5"),
-    ];
-    for (args, hint) in typed {
-        let output = cmd("kcat-lite").args(["-b", "127.0.0.1:1"]).args(args);
+    for (args, hint) in MISTAKES {
+        let output = cmd("kcat-lite").args(["-b", "127.0.0.1:1"]).args(*args);
         let output = output.run().fails_with(2).stdout_is("");
         assert!(
-            output.text().is_empty() && String::from_utf8_lossy(&output.stderr).contains(hint),
+            output.text().is_empty() && String::from_utf8_lossy(&output.stderr).contains(*hint),
             "{args:?}: {hint}\n{}",
             output.story()
         );

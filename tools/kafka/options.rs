@@ -66,6 +66,9 @@ pub enum OptionsError {
     /// librdkafka would take the port modulo 65536, and ask somebody else.
     #[error("bootstrap.servers: {0}: a port is a number from 1 to 65535")]
     Port(String),
+    /// librdkafka would take it for the name of one host.
+    #[error("bootstrap.servers: {0}: brokers are HOST:PORT, separated by commas")]
+    Separator(String),
     /// librdkafka takes no such address.
     #[error("bootstrap.servers: {0}: HOST:PORT is expected, not a URL")]
     Url(String),
@@ -284,6 +287,9 @@ impl Options {
     }
 
     fn check_broker(&self, broker: &str) -> Result<(), OptionsError> {
+        if broker.contains(|c: char| c.is_whitespace() || ";|\"'".contains(c)) {
+            return Err(OptionsError::Separator(broker.to_owned()));
+        }
         if let Some((scheme, address)) = broker.split_once("://") {
             let scheme = scheme.to_ascii_uppercase();
             let protocol = self.get("security.protocol").unwrap_or("plaintext");

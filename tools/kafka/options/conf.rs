@@ -50,6 +50,9 @@ impl Conf {
             ffi::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN => {
                 let hint = match super::java::equivalent(name) {
                     Some(ours) => format!("here it is {ours}"),
+                    None if super::java::concerns_only_java(name) => {
+                        "it concerns only Java's clients; leave it out".to_owned()
+                    }
                     None => match nearest(name, table::names()) {
                         Some(near) => format!("is {near} meant? -X list shows all"),
                         None => "-X list shows all".to_owned(),

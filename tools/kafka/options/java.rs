@@ -75,6 +75,7 @@ fn is(rows: &[(&str, &str)]) -> Meaning {
 
 /// Java's names of properties that librdkafka has under another.
 const EQUIVALENTS: &[(&str, &str)] = &[
+    ("broker.list", "bootstrap.servers"),
     ("fetch.max.wait.ms", "fetch.wait.max.ms"),
     ("max.request.size", "message.max.bytes"),
     ("receive.buffer.bytes", "socket.receive.buffer.bytes"),
@@ -137,7 +138,7 @@ fn assignors(value: &str) -> Meaning {
 }
 
 /// Settings of Java's client classes, of serializers, registries and tools, that have nothing to do with the cluster.
-fn concerns_only_java(name: &str) -> bool {
+pub(super) fn concerns_only_java(name: &str) -> bool {
     const PREFIXES: &[&str] = &[
         "key.",
         "value.",

@@ -55,7 +55,7 @@ fn rows(table: &str) -> impl Iterator<Item = (&str, &str)> {
     // Headings and rules have no such names.
     cells.filter(|(name, _)| {
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b"._".contains(&b);
-        (name.contains('.') || ["acks", "retries", "debug"].contains(name))
+        (name.contains('.') || ["acks", "retries", "debug", "partitioner"].contains(name))
             && name.bytes().all(is_name)
     })
 }
