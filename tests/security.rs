@@ -157,7 +157,10 @@ impl Fortress {
     /// A file for `@FILE`, with the newline that an editor leaves.
     fn secret(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);
-        std::fs::write(&path, format!("{text}\n")).unwrap();
+        // Another test may read it just now.
+        let part = self.folder.join(session::unique(name));
+        std::fs::write(&part, format!("{text}\n")).unwrap();
+        std::fs::rename(&part, &path).unwrap();
         path
     }
 

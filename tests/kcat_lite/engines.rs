@@ -111,6 +111,7 @@ fn every_form_of_offset_begins_and_ends_alike() {
         let reset = format!("auto.offset.reset={reset}");
         agree(kafka, &topic, &[&group[..], &["-X", &reset]].concat());
     }
+    assert_eq!(agree(kafka, &topic, &group), 0);
 }
 
 #[test]

@@ -55,6 +55,17 @@ fn an_old_broker_is_read_listed_queried_and_written() {
         .arg(&topic))
     .succeeds()
     .stdout_is(&lines);
+    for (args, committed) in [
+        (&["--commit", "g-old"][..], "200000\t7\n"),
+        (&["--commit", "g-old", "--delete"], "7\t\\N\n"),
+        (&["--commit", "g-old"], "\\N\t7\n"),
+    ] {
+        run(cmd("kcat-lite")
+            .args(args)
+            .stdin(format!("{topic}\t0\t7\n")))
+        .succeeds()
+        .stdout_is(format!("{topic}\t0\t{committed}"));
+    }
     run(cmd("koldest").arg(&topic))
         .succeeds()
         .stdout_has(&topic);

@@ -120,6 +120,39 @@ fn a_reader_is_told_which_topic_or_group_it_may_not_use() {
 }
 
 #[test]
+fn positions_are_committed_by_who_may_use_the_group_and_the_topic() {
+    let Some(rights) = rights() else { return };
+    let (seen, hidden, group) = (&rights.seen, &rights.hidden, &rights.group);
+    let commit = |topic: &str, args: &[&str]| {
+        let commit = cmd("kcat-lite").args(["--commit", group]).args(args);
+        commit.stdin(format!("{topic}\t0\t0\n"))
+    };
+    for user in ["alice", "reader", "writer"] {
+        rights.refuses(user, commit(seen, &[]), &[group]);
+    }
+    rights.refuses(
+        "grouper",
+        commit(seen, &[]),
+        &[seen, "nothing was committed"],
+    );
+    rights.refuses(
+        "member",
+        commit(hidden, &[]),
+        &[hidden, "nothing was committed"],
+    );
+    // To delete takes a right that to commit does not.
+    rights.refuses(
+        "member",
+        commit(seen, &["--delete"]),
+        &[seen, "not committed"],
+    );
+    let kafka = &rights.fortress.kafka;
+    assert_eq!(kafka.committed(group, seen), [(0, 1)].into());
+    let commit = rights.as_user("member", commit(seen, &[]));
+    commit.succeeds().stdout_is(format!("{seen}\t0\t1\t0\n"));
+}
+
+#[test]
 fn a_writer_is_told_which_topic_refused_how_much() {
     let Some(rights) = rights() else { return };
     let (seen, hidden) = (&rights.seen, &rights.hidden);
