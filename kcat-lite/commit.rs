@@ -1,7 +1,7 @@
 //! `--commit`: positions that are read from standard input become those of a group without members.
 
 pub(crate) mod lines;
-mod plan;
+mod snapshot;
 
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -9,7 +9,6 @@ use tools::cli::signals::Signals;
 use tools::cli::stdin::{Filled, Input};
 use tools::cli::{Exit, message};
 use tools::kafka::admin::positions::{NewPosition, PositionChange, change_positions};
-use tools::kafka::client::ContactError;
 use tools::kafka::cluster::QueryBudget;
 use tools::kafka::error::{KafkaError, code, is_connection_failure};
 use tools::kafka::wire::Wire;
@@ -18,7 +17,7 @@ use tools::kafka::{Client, Role};
 use crate::admin_query::{AdminQuery, push_line, report_first};
 use crate::config::Commit;
 use lines::{Line, LineFormat};
-use plan::Plan;
+use snapshot::Snapshot;
 
 /// How often a reader of an idle input looks at signals.
 const IDLE_MS: u64 = 1000;
@@ -39,12 +38,13 @@ pub(crate) fn run(config: &Commit) -> anyhow::Result<Exit> {
     }
     let client = Client::new(&config.options, Role::Consumer)?;
     let mut wire = Wire::new(&client);
-    let plan = admin.fetch(|interrupted| Plan::new(&mut wire, config, &lines, interrupted))?;
-    let plan = match plan {
-        Ok(plan) => plan?,
+    let taken =
+        admin.fetch(|interrupted| Snapshot::take(&mut wire, config, &lines, interrupted))?;
+    let snapshot = match taken {
+        Ok(snapshot) => snapshot,
         Err(exit) => return Ok(exit),
     };
-    let refusals = plan.refusals(config, &lines);
+    let refusals = snapshot.refusals(config, &lines);
     if !refusals.is_empty() {
         return Ok(refuse(&refusals));
     }
@@ -55,24 +55,10 @@ pub(crate) fn run(config: &Commit) -> anyhow::Result<Exit> {
         }
         positions.iter().map(|_| Ok(())).collect()
     } else {
-        let change = PositionChange {
-            group: &config.group,
-            kind: plan.kind,
-            metadata: config.metadata.as_deref().unwrap_or_default(),
-            deletes: config.deletes,
-        };
-        let changed = admin.fetch(|interrupted| {
-            let mut budget = QueryBudget::new(client.first_contact(), interrupted);
-            budget = budget.among(plan.brokers.clone());
-            let results = change_positions(&mut wire, &change, &positions, &mut budget);
-            Ok::<_, ContactError>(results)
-        })?;
-        match changed {
-            Ok(results) => results,
-            Err(exit) => return Ok(exit),
-        }
+        let interrupted = || admin.signals().caught().is_some();
+        commit_all(&mut wire, config, &snapshot, &positions, &interrupted)
     };
-    let printed = admin.print(&report(config, &plan, &positions, &results));
+    let printed = admin.print(&report(config, &snapshot, &positions, &results));
     let is_changed = !config.dry_run && results.iter().any(Result::is_ok);
     if is_changed {
         printed.context("the positions were committed, and can't be printed")?;
@@ -106,6 +92,25 @@ fn read_input(signals: &Signals, format: &LineFormat) -> anyhow::Result<Result<V
     Ok(Ok(bytes))
 }
 
+/// A signal leaves those that are not answered unknown.
+fn commit_all(
+    wire: &mut Wire<'_>,
+    config: &Commit,
+    snapshot: &Snapshot,
+    positions: &[NewPosition],
+    interrupted: &dyn Fn() -> bool,
+) -> Vec<Result<(), KafkaError>> {
+    let change = PositionChange {
+        group: &config.group,
+        kind: snapshot.kind,
+        metadata: config.metadata.as_deref().unwrap_or_default(),
+        deletes: config.deletes,
+    };
+    let mut budget = QueryBudget::new(wire.client().first_contact(), interrupted);
+    budget = budget.among(snapshot.brokers.clone());
+    change_positions(wire, &change, positions, &mut budget)
+}
+
 fn new_position(line: &Line) -> NewPosition {
     NewPosition {
         topic: line.topic.clone(),
@@ -124,12 +129,12 @@ fn refuse(reasons: &[String]) -> Exit {
 /// A line for each position that was changed: topic, partition, old and new offset.
 fn report(
     config: &Commit,
-    plan: &Plan,
+    snapshot: &Snapshot,
     positions: &[NewPosition],
     results: &[Result<(), KafkaError>],
 ) -> String {
     let mut text = String::new();
-    let rows = positions.iter().zip(&plan.old).zip(results);
+    let rows = positions.iter().zip(&snapshot.old).zip(results);
     for ((position, old), _) in rows.filter(|(_, result)| result.is_ok()) {
         let NewPosition {
             topic,

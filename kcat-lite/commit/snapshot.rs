@@ -1,8 +1,7 @@
-//! What is known of the group and of the logs before anything is committed, and what speaks against it.
+//! The group and the logs before anything is committed, and the reasons not to commit.
 
 use std::collections::HashMap;
 
-use anyhow::anyhow;
 use tools::kafka::client::ContactError;
 use tools::kafka::cluster::groups::GroupListing;
 use tools::kafka::cluster::members::MemberDescription;
@@ -11,7 +10,7 @@ use tools::kafka::cluster::{
     GroupKind, Isolation, Metadata, OffsetQuery, OffsetSpec, QueryBudget, Topics, committed,
     coordinators, describe_groups, list_groups, metadata_over, share_offsets,
 };
-use tools::kafka::error::KafkaError;
+use tools::kafka::error::{KafkaError, code};
 use tools::kafka::wire::Wire;
 
 use super::lines::Line;
@@ -22,7 +21,7 @@ use crate::config::Commit;
 type LogBounds = Result<(i64, i64), KafkaError>;
 
 /// The state of the cluster, in the order of the lines.
-pub(super) struct Plan {
+pub(super) struct Snapshot {
     /// Classic for a group that does not exist yet.
     pub(super) kind: GroupKind,
     pub(super) brokers: Vec<i32>,
@@ -35,49 +34,46 @@ pub(super) struct Plan {
     bounds: Vec<LogBounds>,
 }
 
-impl Plan {
-    /// Asks the cluster; the inner result is an error of the group.
-    pub(super) fn new(
+impl Snapshot {
+    /// Asks the cluster.
+    pub(super) fn take(
         wire: &mut Wire<'_>,
         config: &Commit,
         lines: &[Line],
         interrupted: &dyn Fn() -> bool,
-    ) -> Result<anyhow::Result<Plan>, ContactError> {
+    ) -> Result<Snapshot, ContactError> {
         let mut names: Vec<String> = lines.iter().map(|line| line.topic.clone()).collect();
         names.sort_unstable();
         names.dedup();
         let metadata = metadata_over(wire, Topics::Named(&names), interrupted)?;
         let mut budget = QueryBudget::new(wire.client().first_contact(), interrupted);
         budget = budget.among(metadata.broker_ids());
-        let state = match GroupState::of(wire, &config.group, &metadata, &mut budget) {
-            Ok(state) => state,
-            Err(_) if interrupted() => return Err(ContactError::Interrupted),
-            Err(error) => return Ok(Err(anyhow!("group {}: {error}", config.group))),
-        };
+        let state = GroupState::of(wire, &config.group, &metadata, &mut budget);
+        let state = state.map_err(|error| {
+            if interrupted() {
+                return ContactError::Interrupted;
+            }
+            let reason = format!("group {}: {error}", config.group);
+            ContactError::Answered(KafkaError::new(error.code, reason))
+        })?;
         let bounds = log_bounds(wire, &metadata, lines, &mut budget)?;
         let old = lines.iter().map(|line| {
-            let key = (line.topic.as_str(), line.partition);
-            state
-                .positions
-                .get(key.0)
-                .and_then(|topic| topic.get(&key.1))
-                .copied()
+            let topic = state.positions.get(&line.topic)?;
+            topic.get(&line.partition).copied()
         });
-        Ok(Ok(Plan {
+        let topics = names.into_iter().map(|name| {
+            let count = partition_count(&metadata, &name);
+            (name, count)
+        });
+        Ok(Snapshot {
             kind: state.kind,
             brokers: metadata.broker_ids(),
             old: old.collect(),
             exists: state.exists,
             members: state.members,
-            topics: names
-                .into_iter()
-                .map(|name| {
-                    let count = partition_count(&metadata, &name);
-                    (name, count)
-                })
-                .collect(),
+            topics: topics.collect(),
             bounds,
-        }))
+        })
     }
 
     /// Why nothing may be committed.
@@ -177,7 +173,6 @@ impl Plan {
 }
 
 fn partition_count(metadata: &Metadata, topic: &str) -> Result<usize, KafkaError> {
-    use tools::kafka::error::code;
     let row = metadata.topic(topic);
     let row = row.ok_or_else(|| KafkaError::of(code::UNKNOWN_TOPIC))?;
     match &row.error {
@@ -256,7 +251,6 @@ fn listed(
 
 /// The answer about the one thing that was asked for.
 fn first<T>(answers: Vec<Result<T, KafkaError>>) -> Result<T, KafkaError> {
-    use tools::kafka::error::code;
     let answer = answers.into_iter().next();
     answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT)))
 }
