@@ -497,7 +497,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     ),
     (&["-C", "-t", "t", "-o", "oldest"], "-o beginning"),
     (&["consume", "orders"], "-C -t TOPIC"),
-    (&["-P", "-t", "^re"], "-C, -G, -L and -Q"),
+    (&["-P", "-t", "^re"], "-L and -Q"),
     (&["-Q", "-t", "t:5"], "t:*:5"),
 ];
 
