@@ -35,7 +35,7 @@ pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Re
                 metrics: text,
                 brokers: snapshot.metadata.broker_ids(),
                 page: if wants_page {
-                    page(config, snapshot, &problems)
+                    page(config, &snapshot, &problems)
                 } else {
                     Vec::new()
                 },

@@ -260,7 +260,7 @@ pub(crate) fn share_lag(
         return lag(None, log, ReaderIsolation::Presumed, unread, now_ms);
     };
     let Some(counted) = counted else {
-        let reason = "the broker does not tell a share group's lag".to_owned();
+        let reason = "the broker does not report a share group's lag".to_owned();
         return Lag {
             notes: vec![LagNote::Gone(reason)],
             ..Lag::default()

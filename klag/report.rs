@@ -16,12 +16,13 @@ use tools::kafka::client::ContactError;
 use tools::kafka::{Client, Role};
 use tools::report::{Format, Report, Style};
 use tools::serve::Problem;
+use tools::units::format_time_ms;
 
 use crate::collect::{CollectState, Completeness, Snapshot, and_more, collect};
 use crate::config::Config;
 use crate::lag::LagNote;
 use crate::rates::{Rates, Sample, Status, produce_rates, rates};
-use crate::row::{Row, SumBy};
+use crate::row::{Row, RowLayout, SumBy};
 use crate::{metrics, totals};
 
 /// Rows that become cells at a time: the report of a large cluster is never in memory as a whole.
@@ -219,46 +220,34 @@ fn choose(mut snapshot: Snapshot, config: &Config) -> (Vec<Row>, Exit) {
 const PAGE_ROWS: usize = 1000;
 
 /// The exporter's page: the groups that are the furthest behind first, and what is wrong.
-pub(crate) fn page(config: &Config, snapshot: Snapshot, wrong: &[Problem]) -> Vec<u8> {
-    let all = snapshot.rows;
-    let mut rows = match config.layout.by {
-        Some(by) => totals::sum(&all, by, config.scope.wants_time),
-        None => totals::sum(&all, SumBy::Group, config.scope.wants_time),
-    };
+pub(crate) fn page(config: &Config, snapshot: &Snapshot, wrong: &[Problem]) -> Vec<u8> {
+    let by = config.layout.by.unwrap_or(SumBy::Group);
+    let mut rows = totals::sum(&snapshot.rows, by, config.scope.wants_time);
     totals::sort(&mut rows, totals::Sort::Lag);
     rows.truncate(PAGE_ROWS);
-    let layout = crate::row::RowLayout {
-        by: config.layout.by.or(Some(SumBy::Group)),
+    let layout = RowLayout {
+        by: Some(by),
         ..config.layout.clone()
     };
-    let mut report = layout.report();
-    for row in &rows {
-        report.push(layout.cells(row));
-    }
-    let mut caption = vec![tools::units::format_time_ms(now_ms())];
-    caption.extend(
-        wrong
-            .iter()
-            .take(REASONS)
-            .map(|problem| problem.text.clone()),
-    );
+    let mut caption = vec![format_time_ms(now_ms())];
+    caption.extend(wrong.iter().take(REASONS).map(|one| one.text.clone()));
     let style = Style {
         format: Format::Html,
         ..config.style
     };
     let mut html = Vec::new();
     // A vector takes everything.
-    let _ = report.captioned(caption).write(style, &mut html);
+    let _ = layout
+        .report(&rows)
+        .captioned(caption)
+        .write(style, &mut html);
     html
 }
 
 fn report(config: &Config, rows: &[Row]) -> Report {
-    let mut report = config.layout.report();
-    for row in rows {
-        report.push(config.layout.cells(row));
-    }
+    let mut report = config.layout.report(rows);
     if config.style.format == Format::Html {
-        report = report.captioned(vec![tools::units::format_time_ms(now_ms())]);
+        report = report.captioned(vec![format_time_ms(now_ms())]);
     }
     chosen(report, &config.columns, config.style)
 }

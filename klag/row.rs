@@ -129,15 +129,14 @@ impl RowLayout {
         pairs.map(|(column, _)| column).collect()
     }
 
-    /// An empty report with these columns.
-    pub(crate) fn report(&self) -> Report {
-        Report::new("klag", &self.columns())
-    }
-
-    /// A row's cells, one for each column.
-    pub(crate) fn cells(&self, row: &Row) -> Vec<Cell> {
-        let pairs = self.pairs(row).into_iter();
-        pairs.map(|(_, cell)| cell).collect()
+    /// A report of these rows.
+    pub(crate) fn report(&self, rows: &[Row]) -> Report {
+        let mut report = Report::new("klag", &self.columns());
+        for row in rows {
+            let pairs = self.pairs(row).into_iter();
+            report.push(pairs.map(|(_, cell)| cell).collect());
+        }
+        report
     }
 
     /// Every column with the row's cell.

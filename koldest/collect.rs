@@ -14,8 +14,7 @@ use tools::kafka::client::ContactError;
 use tools::kafka::cluster::configs::BrokerConfigs;
 use tools::kafka::cluster::metadata::Broker;
 use tools::kafka::cluster::{
-    Isolation, LogDir, Metadata, OffsetQuery, QueryBudget, Topic, Topics, configs, log_dirs,
-    may_list_topics, metadata, offsets_over,
+    LogDir, Metadata, QueryBudget, Topic, Topics, configs, log_dirs, may_list_topics, metadata,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
@@ -103,6 +102,7 @@ impl Snapshot {
             renew_leaders(&mut partitions, &cluster);
             query.ask_bounds(&cluster, &retriable_by_leader(&partitions), &mut partitions);
         }
+        put_bytes(&mut partitions, &dirs);
         if let Some(max_age_ms) = scope.max_age_ms {
             query.ask_earliest(&cluster, &mut partitions, max_age_ms);
         }
@@ -111,7 +111,6 @@ impl Snapshot {
         }
         let absent_brokers = absent_brokers(&cluster);
         put_settings(&mut partitions, &settings);
-        put_bytes(&mut partitions, &dirs);
         let brokers = cluster.brokers.into_iter().map(|broker| {
             let known = dirs.get(&broker.id).cloned();
             let unasked = || Err(KafkaError::of(code::TIMED_OUT));
@@ -316,14 +315,16 @@ impl ClusterQuery<'_> {
         broker: i32,
         asked: &[&PartitionState],
     ) -> Vec<Result<LogBounds, KafkaError>> {
-        let mut wire = Wire::new(self.client);
-        let mut budget = self.budget();
+        let (mut wire, mut budget) = (Wire::new(self.client), self.budget());
+        let mut leader = LeaderClient {
+            wire: &mut wire,
+            cluster,
+            broker,
+            budget: &mut budget,
+        };
         let questions = asked.iter();
         let questions = questions.flat_map(|state| SPECS.map(|spec| state.query(spec)));
-        let questions: Vec<OffsetQuery> = questions.collect();
-        let isolation = Isolation::ReadUncommitted;
-        let found = offsets_over(&mut wire, cluster, &questions, isolation, &mut budget);
-        let found = match found {
+        let found = match leader.offsets(&questions.collect::<Vec<_>>()) {
             Ok(found) => found,
             Err(error) => {
                 let error = KafkaError::new(code::TRANSPORT, error.to_string());
@@ -331,7 +332,7 @@ impl ClusterQuery<'_> {
             }
         };
         let mut bounds_by_index: Vec<_> = found.chunks(SPECS.len()).map(bounds).collect();
-        self.ask_windows(&mut wire, cluster, asked, &mut bounds_by_index, &mut budget);
+        self.ask_windows(&mut leader, asked, &mut bounds_by_index);
         let mut open = Vec::new();
         let mut indices = Vec::new();
         for (index, (state, bounds)) in asked.iter().zip(&mut bounds_by_index).enumerate() {
@@ -347,12 +348,6 @@ impl ClusterQuery<'_> {
                 error: None,
             });
         }
-        let mut leader = LeaderClient {
-            wire: &mut wire,
-            cluster,
-            broker,
-            budget: &mut budget,
-        };
         verify::verify(&mut leader, &mut open, self.now_ms);
         for (index, state) in indices.into_iter().zip(open) {
             bounds_by_index[index] = state.error.map_or(Ok(state.bounds), Err);

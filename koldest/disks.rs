@@ -46,7 +46,7 @@ pub(crate) fn report(snapshot: &Snapshot, rows: &[Row], failures: &mut Vec<Strin
         };
         match dirs {
             Ok(dirs) if dirs.is_empty() => {
-                let why = fail("tells no log dirs: not authorised to describe the cluster?".into());
+                let why = fail("lists no log dirs: not authorised to describe the cluster?".into());
                 report.push(empty_row(broker.id, &host, None, why));
             }
             Ok(dirs) => {
@@ -115,7 +115,7 @@ fn row(id: i32, host: &str, dir: &LogDir, rows: &Rows<'_>) -> Vec<Cell> {
     let free = dir.usable_bytes.filter(|_| unknown == 0);
     let full_in = free.and_then(|free| disk_full_in_ms(free, &growths));
     if dir.usable_bytes.is_none() {
-        notes.push("the broker does not tell the size of its disk".to_owned());
+        notes.push("the broker does not report the size of its disk".to_owned());
     } else if full_in.is_none() && unknown == 0 {
         notes.push("never full at this rate".to_owned());
     }

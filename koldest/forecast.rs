@@ -87,6 +87,23 @@ pub(crate) struct Forecast {
 }
 
 impl Settings {
+    /// Kafka's defaults.
+    #[cfg(test)]
+    pub(crate) fn defaults() -> Settings {
+        const WEEK_MS: i64 = 7 * 86_400_000;
+        Settings {
+            deletes: true,
+            compacts: false,
+            retention_ms: Some(WEEK_MS),
+            retention_bytes: None,
+            segment_ms: WEEK_MS,
+            segment_bytes: 1 << 30,
+            check_interval_ms: 300_000,
+            delete_delay_ms: 60_000,
+            tiered: false,
+        }
+    }
+
     /// By how much longer than a segment's last message its first one is kept, at this rate.
     fn surplus_ms(&self, rate_bytes: Option<f64>) -> i64 {
         let fills_in_ms = ms_for(self.segment_bytes, rate_bytes);

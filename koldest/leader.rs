@@ -2,8 +2,10 @@
 
 use tools::kafka::KafkaError;
 use tools::kafka::batch::BatchError;
+use tools::kafka::client::ContactError;
 use tools::kafka::cluster::{
-    Isolation, Metadata, PartitionBatches, PeekPosition, QueryBudget, peek,
+    Isolation, ListedOffset, Metadata, OffsetQuery, PartitionBatches, PeekPosition, QueryBudget,
+    offsets_over, peek,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
@@ -29,6 +31,15 @@ pub(crate) struct LeaderClient<'a, 'c> {
 }
 
 impl LeaderClient<'_, '_> {
+    /// Offsets of all records.
+    pub(crate) fn offsets(
+        &mut self,
+        questions: &[OffsetQuery],
+    ) -> Result<Vec<Result<ListedOffset, KafkaError>>, ContactError> {
+        let isolation = Isolation::ReadUncommitted;
+        offsets_over(self.wire, self.cluster, questions, isolation, self.budget)
+    }
+
     /// What lies at these places, of committed records.
     pub(crate) fn peek(
         &mut self,

@@ -161,7 +161,7 @@ pub(crate) fn settings(
     broker: Option<&ConfigValues>,
 ) -> Result<Settings, String> {
     let number = |key: &str| -> Result<i64, String> {
-        let text = topic.get(key).ok_or_else(|| format!("{key} is not told"))?;
+        let text = topic.get(key).ok_or_else(|| format!("{key} is missing"))?;
         text.parse()
             .map_err(|_| format!("{key}={text} is no number"))
     };
@@ -223,7 +223,7 @@ mod tests {
     fn what_is_missing_is_named() {
         assert_eq!(
             settings(&names(&KAFKAS_OWN[..3]), None),
-            Err("segment.ms is not told".to_owned())
+            Err("segment.ms is missing".to_owned())
         );
     }
 

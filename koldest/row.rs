@@ -269,7 +269,7 @@ fn remarks(
         Some(_) => {}
     }
     let why = |error: &KafkaError| match error.code {
-        code::UNSUPPORTED_FEATURE => "not told here".to_owned(),
+        code::UNSUPPORTED_FEATURE => "not supported here".to_owned(),
         _ => error.to_string(),
     };
     if let Err(error) = &state.bytes {

@@ -24,40 +24,39 @@ const PEEK_BYTES: i32 = 128;
 /// Up to so many partitions of a broker are read at their beginning even where nothing hints at a transaction.
 const READ_ANYWAY: usize = 100;
 
-/// Which partitions are doubtful, at which end, and from where to read on.
-#[derive(Default)]
-struct Candidates {
+/// The ends of logs that are uncertain, and from where to read on.
+struct Verifier<'a> {
+    decoder: BatchDecoder,
+    /// Topics of which some partition shows that transactions are written to it.
+    transactional: HashSet<&'a str>,
     first: Vec<ForwardSearch>,
     newest: Vec<BackwardSearch>,
+    /// Beginnings of which nothing says that they are not what they seem.
+    unread: Vec<ForwardSearch>,
 }
 
 /// Makes sure of both ends of every partition.
 pub(crate) fn verify(leader: &mut LeaderClient<'_, '_>, logs: &mut [NonEmptyLog<'_>], now_ms: i64) {
-    let mut decoder = BatchDecoder::new(search::LIMIT_BYTES as usize);
     let peeked = peek_ends(leader, logs);
-    let transactional = topics_with_transactions(logs, &peeked, &mut decoder);
-    let mut candidates = Candidates::default();
-    let mut unread = Vec::new();
+    let mut verifier = Verifier {
+        decoder: BatchDecoder::new(search::LIMIT_BYTES as usize),
+        transactional: HashSet::new(),
+        first: Vec::new(),
+        newest: Vec::new(),
+        unread: Vec::new(),
+    };
+    verifier.find_transactions(logs, &peeked);
     for (index, (log, peeks)) in logs.iter_mut().zip(peeked).enumerate() {
-        let is_transactional = transactional.contains(log.topic);
-        if let Err(error) = check_ends(
-            index,
-            log,
-            &peeks,
-            is_transactional,
-            &mut decoder,
-            &mut candidates,
-            &mut unread,
-        ) {
+        if let Err(error) = verifier.check_ends(index, log, &peeks) {
             log.fail(error);
         }
     }
-    if unread.len() <= READ_ANYWAY {
-        candidates.first.append(&mut unread);
+    if verifier.unread.len() <= READ_ANYWAY {
+        verifier.first.append(&mut verifier.unread);
     }
-    search::find_first(leader, logs, &candidates.first);
-    search::find_newest(leader, logs, candidates.newest, &mut decoder);
-    search::find_past(leader, logs, now_ms, &mut decoder);
+    search::find_first(leader, logs, &verifier.first);
+    search::find_newest(leader, logs, verifier.newest, &mut verifier.decoder);
+    search::find_past(leader, logs, now_ms, &mut verifier.decoder);
 }
 
 /// What a few bytes tell: at the log start, at the newest message, and at the end, where that is another place.
@@ -99,115 +98,90 @@ fn peek_ends(leader: &mut LeaderClient<'_, '_>, logs: &[NonEmptyLog<'_>]) -> Vec
     peeks.collect()
 }
 
-/// Topics of which some partition shows that transactions are written to it.
-fn topics_with_transactions<'a>(
-    logs: &[NonEmptyLog<'a>],
-    peeked: &[Peeks],
-    decoder: &mut BatchDecoder,
-) -> HashSet<&'a str> {
-    let mut found = HashSet::new();
-    for (log, peeks) in logs.iter().zip(peeked) {
-        let all = [
-            Some(&peeks.first),
-            peeks.newest.as_ref(),
-            peeks.last.as_ref(),
-        ];
-        for batches in all.into_iter().flatten().flatten() {
-            let summary = batches.messages(0, decoder, |_| ControlFlow::Continue(()));
-            let has_open = batches.last_stable < log.bounds.end;
-            if has_open || summary.is_ok_and(|summary| summary.transactions) {
-                found.insert(log.topic);
+impl<'a> Verifier<'a> {
+    fn find_transactions(&mut self, logs: &[NonEmptyLog<'a>], peeked: &[Peeks]) {
+        for (log, peeks) in logs.iter().zip(peeked) {
+            let (newest, last) = (peeks.newest.as_ref(), peeks.last.as_ref());
+            let all = [Some(&peeks.first), newest, last];
+            for batches in all.into_iter().flatten().flatten() {
+                let summary = batches.messages(0, &mut self.decoder, |_| ControlFlow::Continue(()));
+                let has_open = batches.last_stable < log.bounds.end;
+                if has_open || summary.is_ok_and(|summary| summary.transactions) {
+                    self.transactional.insert(log.topic);
+                }
             }
         }
     }
-    found
-}
 
-/// Takes what the bytes prove, and adds what they leave open to `candidates`, or to `unread` where nothing speaks against it.
-fn check_ends(
-    index: usize,
-    log: &mut NonEmptyLog<'_>,
-    peeks: &Peeks,
-    is_transactional: bool,
-    decoder: &mut BatchDecoder,
-    candidates: &mut Candidates,
-    unread: &mut Vec<ForwardSearch>,
-) -> Result<(), KafkaError> {
-    let first = peeks.first.as_ref().map_err(Clone::clone)?;
-    if first.last_stable < log.bounds.end {
-        log.bounds.notes.push("has an open transaction".to_owned());
+    /// Takes what the bytes prove, and adds what they leave open.
+    fn check_ends(
+        &mut self,
+        index: usize,
+        log: &mut NonEmptyLog<'_>,
+        peeks: &Peeks,
+    ) -> Result<(), KafkaError> {
+        let first = peeks.first.as_ref().map_err(Clone::clone)?;
+        if first.last_stable < log.bounds.end {
+            log.bounds.notes.push("has an open transaction".to_owned());
+        }
+        self.check_first(index, log, first)?;
+        let Some(at) = log.listed_newest() else {
+            self.newest.push(BackwardSearch::new(index, &log.bounds));
+            return Ok(());
+        };
+        let Some(newest) = &peeks.newest else {
+            return Ok(());
+        };
+        let newest = newest.as_ref().map_err(Clone::clone)?;
+        let mut is_message = false;
+        newest
+            .messages(at, &mut self.decoder, |record| {
+                is_message = record.offset == at;
+                ControlFlow::Break(())
+            })
+            .map_err(|error| unreadable(&error))?;
+        let is_open = newest.last_stable <= at;
+        let is_uncertain = !newest.is_empty() || is_open || self.transactional.contains(log.topic);
+        if !is_message && is_uncertain {
+            self.newest.push(BackwardSearch::new(index, &log.bounds));
+        }
+        Ok(())
     }
-    check_first(
-        index,
-        log,
-        first,
-        is_transactional,
-        decoder,
-        candidates,
-        unread,
-    )?;
-    let Some(at) = log.listed_newest() else {
-        candidates
-            .newest
-            .push(BackwardSearch::new(index, &log.bounds));
-        return Ok(());
-    };
-    let Some(newest) = &peeks.newest else {
-        return Ok(());
-    };
-    let newest = newest.as_ref().map_err(Clone::clone)?;
-    let mut is_message = false;
-    newest
-        .messages(at, decoder, |record| {
-            is_message = record.offset == at;
-            ControlFlow::Break(())
-        })
-        .map_err(|error| unreadable(&error))?;
-    let is_open = newest.last_stable <= at;
-    let is_uncertain = !newest.is_empty() || is_open || is_transactional;
-    if !is_message && is_uncertain {
-        candidates
-            .newest
-            .push(BackwardSearch::new(index, &log.bounds));
-    }
-    Ok(())
-}
 
-fn check_first(
-    index: usize,
-    log: &mut NonEmptyLog<'_>,
-    first: &PartitionBatches,
-    is_transactional: bool,
-    decoder: &mut BatchDecoder,
-    candidates: &mut Candidates,
-    unread: &mut Vec<ForwardSearch>,
-) -> Result<(), KafkaError> {
-    let log_start = log.bounds.log_start;
-    if first.last_stable <= log_start {
-        // All of it is of transactions that are still open: the record that ListOffsets tells is the first.
-        return Ok(());
+    fn check_first(
+        &mut self,
+        index: usize,
+        log: &mut NonEmptyLog<'_>,
+        first: &PartitionBatches,
+    ) -> Result<(), KafkaError> {
+        let log_start = log.bounds.log_start;
+        if first.last_stable <= log_start {
+            // All of it is of transactions that are still open: the record that ListOffsets tells is the first.
+            return Ok(());
+        }
+        let mut message = None;
+        let summary = first
+            .messages(log_start, &mut self.decoder, |record| {
+                message = Some(Message::new(record.offset, record.timestamp_ms));
+                ControlFlow::Break(())
+            })
+            .map_err(|error| unreadable(&error))?;
+        if message.is_some() {
+            log.bounds.oldest = message;
+            return Ok(());
+        }
+        let listed = log.bounds.oldest.map(|oldest| oldest.offset);
+        let is_plain = !self.transactional.contains(log.topic);
+        let list = if summary.next_offset.is_none() && listed == Some(log_start) && is_plain {
+            &mut self.unread
+        } else {
+            &mut self.first
+        };
+        list.push(ForwardSearch {
+            index,
+            offset: summary.next_offset.unwrap_or(log_start),
+            until: first.last_stable,
+        });
+        Ok(())
     }
-    let mut message = None;
-    let summary = first
-        .messages(log_start, decoder, |record| {
-            message = Some(Message::new(record.offset, record.timestamp_ms));
-            ControlFlow::Break(())
-        })
-        .map_err(|error| unreadable(&error))?;
-    if message.is_some() {
-        log.bounds.oldest = message;
-        return Ok(());
-    }
-    let told = log.bounds.oldest.map(|oldest| oldest.offset);
-    let search = ForwardSearch {
-        index,
-        offset: summary.next_offset.unwrap_or(log_start),
-        until: first.last_stable,
-    };
-    if summary.next_offset.is_none() && told == Some(log_start) && !is_transactional {
-        unread.push(search);
-    } else {
-        candidates.first.push(search);
-    }
-    Ok(())
 }

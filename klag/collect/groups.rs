@@ -119,7 +119,7 @@ impl ClusterQuery<'_> {
         for found in &found {
             if let Err(error) = &found.description {
                 let name = &found.group.name;
-                let reason = format!("the members of group {name} are not told: {error}");
+                let reason = format!("the members of group {name} are unknown: {error}");
                 self.fail(QueryKind::Groups, reason);
             }
         }

@@ -28,8 +28,6 @@ pub(crate) struct Logs {
     written: HashMap<Key, i64>,
     /// When the first record that is kept was written.
     oldest_ms: HashMap<Key, i64>,
-    /// Partitions that are not there, for telling a deleted one from one that does not answer.
-    gone: HashSet<Key>,
     /// Topics of which the cluster says nothing but why.
     hidden: HiddenTopics,
 }
@@ -44,8 +42,9 @@ impl Logs {
         let existing = existing_partitions(&query.metadata);
         let read = group_partitions.iter();
         let read = read.map(|one| (Arc::clone(&one.topic), one.partition));
-        let (mut keys, gone): (HashSet<Key>, HashSet<Key>) =
-            read.partition(|(topic, id)| existing.contains(&(&**topic, *id)));
+        let mut keys: HashSet<Key> = read
+            .filter(|(topic, id)| existing.contains(&(&**topic, *id)))
+            .collect();
         if query.scope.wants_all_logs {
             let topics = query.metadata.topics.iter();
             for topic in topics.filter(|topic| query.scope.topics.takes(&topic.name)) {
@@ -66,10 +65,8 @@ impl Logs {
         let ends = ends.map(|(key, answers)| (key, log(answers))).collect();
         Ok(Logs {
             ends,
-            written: HashMap::new(),
-            oldest_ms: HashMap::new(),
-            gone,
             hidden,
+            ..Logs::default()
         })
     }
 
@@ -98,21 +95,16 @@ impl Logs {
     /// The log of a partition, or what there is to say instead.
     pub(super) fn of(&self, topic: &Arc<str>, partition: i32) -> Result<Log, LagNote> {
         let key = (Arc::clone(topic), partition);
-        if let Some(error) = self.hidden.get(&**topic).filter(|error| !is_gone(error)) {
-            return Err(LagNote::Unanswered(error.refusal()));
-        }
-        if self.gone.contains(&key) {
-            return Err(LagNote::Gone(
-                "there is no such partition any more".to_owned(),
-            ));
-        }
-        match self.ends.get(&key) {
-            Some(Ok(log)) => Ok(*log),
-            Some(Err(error)) if is_gone(error) => Err(LagNote::Gone(
-                "there is no such partition any more".to_owned(),
-            )),
-            Some(Err(error)) => Err(LagNote::Unanswered(error.refusal())),
-            None => Err(LagNote::Unanswered("it was not asked for".to_owned())),
+        match (self.ends.get(&key), self.hidden.get(&**topic)) {
+            (Some(Ok(log)), _) => Ok(*log),
+            (Some(Err(error)), _) | (None, Some(error)) if !is_gone(error) => {
+                Err(LagNote::Unanswered(error.refusal()))
+            }
+            // What exists was asked for.
+            (Some(Err(_)) | None, _) => {
+                let reason = "there is no such partition any more";
+                Err(LagNote::Gone(reason.to_owned()))
+            }
         }
     }
 

@@ -45,7 +45,7 @@ impl ClusterQuery<'_> {
                 }
             }
             for error in errors {
-                let reason = format!("the log sizes of broker {broker} are not told: {error}");
+                let reason = format!("the log sizes of broker {broker} are unknown: {error}");
                 self.fail(QueryKind::LogDirs, reason);
             }
         }

@@ -20,17 +20,7 @@ fn partition(log_start: i64, end: i64, oldest: Option<(i64, i64)>) -> PartitionS
             ..LogBounds::default()
         }),
         bytes: Ok(1000),
-        settings: Ok(Settings {
-            deletes: true,
-            compacts: false,
-            retention_ms: Some(7 * DAY_MS),
-            retention_bytes: None,
-            segment_ms: 7 * DAY_MS,
-            segment_bytes: 1 << 30,
-            check_interval_ms: 300_000,
-            delete_delay_ms: 60_000,
-            tiered: false,
-        }),
+        settings: Ok(Settings::defaults()),
         notes: Vec::new(),
     }
 }

@@ -148,7 +148,7 @@ pub(super) fn put_settings(partitions: &mut [PartitionState], answers: &Configs)
         if own.is_none_or(|own| !own.contains_key(BROKER_KEYS[0])) {
             let assumed = format_duration_ms(CHECK_INTERVAL_MS);
             state.notes.push(format!(
-                "{} is not told: {assumed} is assumed",
+                "{} is unknown: {assumed} is assumed",
                 BROKER_KEYS[0]
             ));
         }

@@ -1,72 +1,61 @@
 //! What was written within the window of the rate: where it begins, and what in it is not of its time.
 
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::{
-    Isolation, LogSpan, Metadata, OffsetQuery, OffsetSpec, QueryBudget, count_after, earliest_in,
-    first_since, offsets_over,
-};
+use tools::kafka::cluster::{LogSpan, Metadata, OffsetSpec, count_after, earliest_in, first_since};
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 use tools::units::CLOCK_TOLERANCE_MS;
 
 use super::ClusterQuery;
 use super::assemble::known_window_start;
+use crate::leader::LeaderClient;
 use crate::partition_state::{LogBounds, Message, PartitionState};
 
-/// The most offsets of all logs together that are read for their earliest messages.
-const MOST_OFFSETS: i64 = 1_000_000;
+/// The most bytes of all logs together that are read for their earliest messages.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+/// What a message is taken to have where the bytes of its log are not known.
+const MESSAGE_BYTES: u64 = 1024;
 
 impl ClusterQuery<'_> {
     /// Asks where the window begins, in the logs whose ends do not tell it, and for messages in it that are dated ahead.
     pub(super) fn ask_windows(
         &self,
-        wire: &mut Wire<'_>,
-        cluster: &Metadata,
+        leader: &mut LeaderClient<'_, '_>,
         asked: &[&PartitionState],
         bounds_by_index: &mut [Result<LogBounds, KafkaError>],
-        budget: &mut QueryBudget<'_>,
     ) {
         let mut open = Vec::new();
-        let mut questions = Vec::new();
-        for (index, (state, bounds)) in asked.iter().zip(&mut *bounds_by_index).enumerate() {
+        for (index, bounds) in bounds_by_index.iter_mut().enumerate() {
             let Ok(known) = bounds else { continue };
             known.window_start = known_window_start(known, self.since_ms, self.now_ms);
-            if known.window_start.is_none() {
-                questions.push(state.query(OffsetSpec::Time(self.since_ms.max(0))));
-                open.push(index);
-            }
+            open.extend(known.window_start.is_none().then_some(index));
         }
         if !open.is_empty() {
-            self.look_up_windows(wire, cluster, &open, &questions, bounds_by_index, budget);
+            self.look_up_windows(leader, asked, &open, bounds_by_index);
         }
-        self.count_ahead(wire, cluster, asked, bounds_by_index, budget);
+        self.count_ahead(leader, asked, bounds_by_index);
     }
 
     /// Looks up by time where windows begin.
     fn look_up_windows(
         &self,
-        wire: &mut Wire<'_>,
-        cluster: &Metadata,
+        leader: &mut LeaderClient<'_, '_>,
+        asked: &[&PartitionState],
         open: &[usize],
-        questions: &[OffsetQuery],
         bounds_by_index: &mut [Result<LogBounds, KafkaError>],
-        budget: &mut QueryBudget<'_>,
     ) {
-        let found = offsets_over(wire, cluster, questions, Isolation::ReadUncommitted, budget);
+        let since = OffsetSpec::Time(self.since_ms.max(0));
+        let questions: Vec<_> = open.iter().map(|&i| asked[i].query(since)).collect();
+        let found = leader.offsets(&questions);
         let latest_ms = self.latest_ms();
         let mut spans = Vec::new();
         let mut behind_ahead = Vec::new();
-        let answers = questions.iter().zip(found.into_iter().flatten());
-        for (&index, (question, found)) in open.iter().zip(answers) {
+        for (&index, found) in open.iter().zip(found.into_iter().flatten()) {
             let bounds = &mut bounds_by_index[index];
             match (&mut *bounds, found) {
                 (Ok(known), Ok(found)) if found.timestamp_ms > Some(latest_ms) => {
-                    spans.push(LogSpan {
-                        topic: question.topic.as_str().into(),
-                        partition: question.partition,
-                        from: found.offset.unwrap_or(known.log_start),
-                        until: known.end,
-                    });
+                    let from = found.offset.unwrap_or(known.log_start);
+                    spans.push(asked[index].span(from, known.end));
                     behind_ahead.push(index);
                 }
                 (Ok(known), Ok(found)) => {
@@ -79,7 +68,7 @@ impl ClusterQuery<'_> {
             }
         }
         let window = (self.since_ms, latest_ms);
-        let found = first_since(wire, &spans, window, cluster, budget);
+        let found = first_since(leader.wire, &spans, window, leader.cluster, leader.budget);
         for (index, found) in behind_ahead.into_iter().zip(found) {
             let Ok(known) = &mut bounds_by_index[index] else {
                 continue;
@@ -94,11 +83,9 @@ impl ClusterQuery<'_> {
     /// Counts the messages in the windows that are dated ahead.
     fn count_ahead(
         &self,
-        wire: &mut Wire<'_>,
-        cluster: &Metadata,
+        leader: &mut LeaderClient<'_, '_>,
         asked: &[&PartitionState],
         bounds_by_index: &mut [Result<LogBounds, KafkaError>],
-        budget: &mut QueryBudget<'_>,
     ) {
         let mut indices = Vec::new();
         let mut spans = Vec::new();
@@ -109,7 +96,8 @@ impl ClusterQuery<'_> {
                 spans.push(state.span(from, bounds.end));
             }
         }
-        let counts = count_after(wire, &spans, self.latest_ms(), cluster, budget);
+        let (wire, budget) = (&mut *leader.wire, &mut *leader.budget);
+        let counts = count_after(wire, &spans, self.latest_ms(), leader.cluster, budget);
         for (index, count) in indices.into_iter().zip(counts) {
             let Ok(bounds) = &mut bounds_by_index[index] else {
                 continue;
@@ -123,7 +111,7 @@ impl ClusterQuery<'_> {
         }
     }
 
-    /// Reads logs for their earliest message, the shortest first, where the first one is not older than `max_age_ms`.
+    /// Reads logs for their earliest message, the smallest first, where the first one is not older than `max_age_ms`.
     ///
     /// What is too long, or may not be read, is judged by its first message.
     pub(super) fn ask_earliest(
@@ -138,16 +126,19 @@ impl ClusterQuery<'_> {
             let first = bounds.oldest_past(self.now_ms);
             let is_old = first.and_then(|first| first.age_ms(self.now_ms)) > Some(max_age_ms);
             if bounds.log_start < bounds.end && !is_old {
-                spans.push((index, state.span(bounds.log_start, bounds.end)));
+                let span = state.span(bounds.log_start, bounds.end);
+                let presumed = (bounds.end - bounds.log_start) as u64 * MESSAGE_BYTES;
+                spans.push((*state.bytes.as_ref().unwrap_or(&presumed), index, span));
             }
         }
-        spans.sort_by_key(|(_, span)| span.until - span.from);
-        let mut offsets = 0;
-        spans.retain(|(_, span)| {
-            offsets += span.until - span.from;
-            offsets <= MOST_OFFSETS
+        spans.sort_by_key(|(bytes, ..)| *bytes);
+        let mut sum = 0;
+        spans.retain(|(bytes, ..)| {
+            sum += bytes;
+            sum <= MOST_BYTES
         });
-        let (indices, spans): (Vec<usize>, Vec<LogSpan>) = spans.into_iter().unzip();
+        let spans = spans.into_iter().map(|(_, index, span)| (index, span));
+        let (indices, spans): (Vec<usize>, Vec<LogSpan>) = spans.unzip();
         let mut wire = Wire::new(self.client);
         let found = earliest_in(&mut wire, &spans, cluster, &mut self.budget());
         for (index, found) in indices.into_iter().zip(found) {

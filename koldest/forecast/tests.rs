@@ -7,20 +7,6 @@ use super::*;
 
 const DAY_MS: i64 = 86_400_000;
 
-fn settings() -> Settings {
-    Settings {
-        deletes: true,
-        compacts: false,
-        retention_ms: Some(7 * DAY_MS),
-        retention_bytes: None,
-        segment_ms: 7 * DAY_MS,
-        segment_bytes: 1 << 30,
-        check_interval_ms: 300_000,
-        delete_delay_ms: 60_000,
-        tiered: false,
-    }
-}
-
 fn at_rate(rate_bytes: f64) -> Log {
     Log {
         rate_bytes: Some(rate_bytes),
@@ -32,12 +18,12 @@ fn at_rate(rate_bytes: f64) -> Log {
 #[test]
 fn a_slow_topic_may_hold_a_whole_segment_more_than_its_retention() {
     // The segment is rolled by time: 7 days of retention keep up to 14 days and a check.
-    let slow = forecast(&settings(), &at_rate(10.0));
+    let slow = forecast(&Settings::defaults(), &at_rate(10.0));
     assert_eq!(slow.limited_by, Some(LimitedBy::Time));
     assert_eq!(slow.keeps_min_ms, Some(7 * DAY_MS));
     assert_eq!(slow.keeps_max_ms, Some(14 * DAY_MS + 300_000));
     // A gibibyte a day: the segment is rolled by size.
-    let fast = forecast(&settings(), &at_rate((1 << 30) as f64 / 86_400.0));
+    let fast = forecast(&Settings::defaults(), &at_rate((1 << 30) as f64 / 86_400.0));
     assert_eq!(fast.keeps_max_ms, Some(8 * DAY_MS + 300_000));
 }
 
@@ -75,7 +61,7 @@ fn what_is_not_known_is_not_guessed() {
         ..limited
     };
     assert_eq!(forecast(&tiered, &at_rate(1e9)).limited_by, None);
-    let unlimited = forecast(&settings(), &Log::default());
+    let unlimited = forecast(&Settings::defaults(), &Log::default());
     assert_eq!(unlimited.keeps_min_ms, Some(7 * DAY_MS));
 }
 

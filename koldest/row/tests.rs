@@ -34,15 +34,11 @@ fn state() -> PartitionState {
         }),
         bytes: Ok(100_000),
         settings: Ok(Settings {
-            deletes: true,
-            compacts: false,
             retention_ms: Some(24 * HOUR_MS),
             retention_bytes: Some(720_000),
             segment_ms: 24 * HOUR_MS,
             segment_bytes: 36_000,
-            check_interval_ms: 300_000,
-            delete_delay_ms: 60_000,
-            tiered: false,
+            ..Settings::defaults()
         }),
         notes: Vec::new(),
     }

@@ -112,9 +112,9 @@ mod tests {
         ] {
             assert_eq!(Problem::of(text.to_owned()).subject, "broker 2", "{text}");
         }
-        let refused = "the log sizes of broker 2 are not told: not authorised";
+        let refused = "the log sizes of broker 2 are unknown: not authorised";
         let refused = Problem::of(refused.to_owned());
-        assert_eq!(refused.subject, "the log sizes of broker 2 are not told");
+        assert_eq!(refused.subject, "the log sizes of broker 2 are unknown");
     }
 
     #[test]
