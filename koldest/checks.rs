@@ -4,7 +4,7 @@
 //! deleted from it: it holds all that was written to it. Otherwise it is
 //! *short*, but for one that may have lost nothing that was younger than the
 //! limit: it is empty, or hardly anything is written to it and its settings
-//! keep more. Whether that was retention or somebody who deletes, nobody knows.
+//! keep more. Whether retention deleted its messages or a user is not known.
 
 use tools::units::format_duration_ms;
 

@@ -161,7 +161,7 @@ fn failures(rows: &[Row]) -> Vec<String> {
     failed.collect()
 }
 
-/// Which partitions hold less than they should and are not at fault, and which are judged by their first message alone.
+/// Which partitions hold less than they should and are not at fault, and which are checked by their first message alone.
 fn print_excused(snapshot: &Snapshot, limits: &Limits) {
     let print = |count: usize, of: &str| match count {
         0 => {}

@@ -14,7 +14,7 @@ impl ClusterQuery<'_> {
     /// Asks all brokers for the sizes of the logs of the scope's topics.
     ///
     /// It takes a permission that who only looks at groups need not have: what is
-    /// not told for want of it is no failure, it is only not told.
+    /// refused for want of it is no failure.
     pub(super) fn ask_sizes(&mut self) -> Sizes {
         let mut sizes = Sizes::new();
         if self.metadata.is_mock() {

@@ -86,7 +86,7 @@ fn compaction_takes_messages_and_leaves_the_log_start() {
     let mut compacted = partition(0, 1000, Some((400, DAY_MS)));
     compacted.settings.as_mut().expect("known").compacts = true;
     assert_eq!(held_of(&compacted), History::Short);
-    // All of it, tombstones included, or nobody knows whether it is compacted.
+    // All of it, tombstones included, or it is not known whether it is compacted.
     let mut emptied = partition(0, 1000, None);
     emptied.settings.as_mut().expect("known").compacts = true;
     assert_eq!(held_of(&emptied), History::Unclear);

@@ -113,7 +113,7 @@ impl ClusterQuery<'_> {
 
     /// Reads logs for their earliest message, the smallest first, where the first one is not older than `max_age_ms`.
     ///
-    /// What is too long, or may not be read, is judged by its first message.
+    /// What is too long, or may not be read, is checked by its first message.
     pub(super) fn ask_earliest(
         &self,
         cluster: &Metadata,

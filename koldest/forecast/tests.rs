@@ -32,7 +32,7 @@ fn the_smaller_limit_binds() {
     let limited = Settings {
         retention_bytes: Some(86_400_000),
         segment_bytes: 43_200_000,
-        ..settings()
+        ..Settings::defaults()
     };
     let by_size = forecast(&limited, &at_rate(1000.0));
     assert_eq!(by_size.limited_by, Some(LimitedBy::Size));
@@ -50,7 +50,7 @@ fn the_smaller_limit_binds() {
 fn what_is_not_known_is_not_guessed() {
     let limited = Settings {
         retention_bytes: Some(1 << 30),
-        ..settings()
+        ..Settings::defaults()
     };
     let unknown = forecast(&limited, &Log::default());
     assert_eq!((unknown.limited_by, unknown.keeps_min_ms), (None, None));
@@ -70,7 +70,7 @@ fn what_is_never_deleted_has_no_limit() {
     let compacted = Settings {
         deletes: false,
         compacts: true,
-        ..settings()
+        ..Settings::defaults()
     };
     let kept = forecast(&compacted, &at_rate(1.0));
     assert_eq!(
@@ -79,7 +79,7 @@ fn what_is_never_deleted_has_no_limit() {
     );
     let unlimited = Settings {
         retention_ms: None,
-        ..settings()
+        ..Settings::defaults()
     };
     let kept = forecast(&unlimited, &at_rate(1.0));
     assert_eq!(
@@ -88,7 +88,7 @@ fn what_is_never_deleted_has_no_limit() {
     );
     let neither = Settings {
         deletes: false,
-        ..settings()
+        ..Settings::defaults()
     };
     assert_eq!(
         forecast(&neither, &at_rate(1.0)).limited_by,
@@ -96,7 +96,7 @@ fn what_is_never_deleted_has_no_limit() {
     );
     let longest = Settings {
         retention_ms: Some(i64::MAX),
-        ..settings()
+        ..Settings::defaults()
     };
     assert_eq!(
         forecast(&longest, &at_rate(1.0)).keeps_max_ms,
@@ -140,7 +140,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
                 segment_ms,
                 segment_bytes,
                 check_interval_ms: check_ms,
-                ..settings()
+                ..Settings::defaults()
             },
         )
 }

@@ -230,7 +230,7 @@ fn the_exporters_web_configuration_file_gives_tls_and_users() {
     // A new certificate is taken without a restart.
     certificate(&folder);
     assert!(over_tls(&exporter.address, &authority, "").is_ok());
-    // A file that is broken, emptied, or has lost its users opens no door.
+    // A file that is broken, emptied, or has lost its users changes nothing.
     let mut exporter = exporter;
     for (text, said) in [
         ("basic_auth_users: [", "it is no YAML"),

@@ -116,6 +116,24 @@ fn a_file_of_metrics_says_that_nobody_answered() {
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.contains(said) && !text.contains("old 1"), "{text}");
     }
+    // Nor are they new when a signal came first.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let file = folder.join("killed.prom");
+    std::fs::write(&file, "old 1\n").unwrap();
+    let path = file.display().to_string();
+    let mut run = crate::testkit::command::cmd("klag")
+        .args(["-b", &address, "-m", "60", "-o", "prometheus"])
+        .args(["--write", &path])
+        .start();
+    run.stderr_until("no answer", Duration::from_secs(30));
+    run.signal(rustix::process::Signal::TERM);
+    let story = run.wait().story();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        text.contains("klag_scrape_success{part=\"cluster\"} 0\n"),
+        "{story}: {text}"
+    );
     // In the others there is no place for it.
     let file = folder.join("klag.tsv");
     std::fs::write(&file, "old 1\n").unwrap();

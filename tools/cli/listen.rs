@@ -65,7 +65,7 @@ pub struct Scrape {
     pub brokers: Vec<i32>,
 }
 
-/// Serves what `scrape` brings until a signal comes, which is a normal end. `scrape` is told whether a page is wanted.
+/// Serves what `scrape` brings until a signal comes, which is a normal end. `scrape` gets whether a page is wanted.
 ///
 /// Where nobody answers, the metrics are what `failed_metrics` writes.
 ///

@@ -56,7 +56,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Takes a snapshot with `take` and reports it once with `write`, which is told when that began.
+/// Takes a snapshot with `take` and reports it once with `write`, which gets the time when that began.
 ///
 /// Where it can't be taken, metrics say so, as `failed_metrics` writes them, and so does a page: who reads the file
 /// of `--write` later must not take the last numbers for new ones. The other formats have no place for it.
@@ -73,22 +73,25 @@ pub fn report_once<T>(
 ) -> Result<Exit> {
     let started = Instant::now();
     let mut target = Target::new(args, style.format, signals)?;
-    let error = match (take(), signals.caught()) {
-        (Ok(taken), _) => {
+    let error = match take() {
+        Ok(taken) => {
             let exit = write(taken, started, &mut target)?;
             target.finish()?;
             return Ok(exit);
         }
-        (Err(_), Some(signal)) => return Ok(Exit::Signal(signal)),
-        (Err(error), None) => error,
+        Err(error) => error,
     };
-    match style.format {
-        Format::Prometheus => failed_metrics(started, target.text()),
-        Format::Html => *target.text() = failure_page(program(), &format!("{error:#}")),
-        Format::Table | Format::Tsv | Format::Csv | Format::Json => return Err(error),
+    let signal = signals.caught();
+    let has_place = matches!(style.format, Format::Prometheus | Format::Html);
+    if has_place && (signal.is_none() || args.write.is_some()) {
+        if style.format == Format::Html {
+            *target.text() = failure_page(program(), &format!("{error:#}"));
+        } else {
+            failed_metrics(started, target.text());
+        }
+        if let Err(unwritten) = target.finish() {
+            message(format_args!("{unwritten:#}"));
+        }
     }
-    if let Err(unwritten) = target.finish() {
-        message(format_args!("{unwritten:#}"));
-    }
-    Err(error)
+    signal.map_or(Err(error), |signal| Ok(Exit::Signal(signal)))
 }

@@ -145,7 +145,7 @@ impl LoadedConfig {
         }
     }
 
-    /// What of the protection `other` has not: a file that is being written, or was emptied, must not open the doors.
+    /// What protects this and not `other`: a file that is being written, or was emptied, must not remove it.
     fn lost_in(&self, other: &LoadedConfig) -> Option<String> {
         let lost = if self.acceptor.is_some() && other.acceptor.is_none() {
             "tls_server_config"
