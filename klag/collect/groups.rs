@@ -206,16 +206,9 @@ impl ClusterQuery<'_> {
         let answers = committed(&mut self.wire, &named, &self.metadata, &mut self.budget);
         let brokers = self.metadata.broker_ids();
         let listing = list_groups(&mut self.wire, &brokers, &mut self.budget);
-        let failed = listing.errors.first().map(|(_, error)| error.clone());
         let unlisted = unlisted.into_iter().zip(answers);
         let found = unlisted.map(|((name, _), answer)| {
-            let mut listed = listing.groups.iter();
-            let found = match (listed.find(|group| group.name == name), answer, &failed) {
-                (Some(group), ..) => Ok(Some(group.clone())),
-                (None, Err(error), _) => Err(error),
-                (None, Ok(_), Some(error)) => Err(error.clone()),
-                (None, Ok(_), None) => Ok(None),
-            };
+            let found = find_in(&listing, &name, answer.map(drop));
             (name, found)
         });
         found.collect()
@@ -265,6 +258,20 @@ impl ClusterQuery<'_> {
     }
 }
 
+/// The group of this name; none only if its coordinator has answered for it, and every broker has listed its groups.
+fn find_in(
+    listing: &ListGroupsResult,
+    name: &str,
+    coordinator: Result<(), KafkaError>,
+) -> Result<Option<GroupListing>, KafkaError> {
+    if let Some(group) = listing.groups.iter().find(|group| group.name == name) {
+        return Ok(Some(group.clone()));
+    }
+    coordinator?;
+    let failed = listing.errors.first();
+    failed.map_or(Ok(None), |(_, error)| Err(error.clone()))
+}
+
 /// A group that is gone is forgotten, one whose coordinator is gone is not.
 fn remember(known: &mut GroupNames, listed: &[GroupListing], is_leaderless: &dyn Fn(&str) -> bool) {
     known.retain(|name| is_leaderless(name));
@@ -301,17 +308,36 @@ fn in_words(partitions: &[i32]) -> Option<String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_group_is_missed_while_its_coordinator_is() {
-        let mut known: GroupNames = ["gone", "headless"].map(str::to_owned).into();
-        let listed = GroupListing {
-            name: "new".to_owned(),
+    fn listed(name: &str) -> GroupListing {
+        GroupListing {
+            name: name.to_owned(),
             kind: GroupKind::Classic,
             state: None,
             coordinator: 1,
             reads_topics: true,
+        }
+    }
+
+    #[test]
+    fn a_group_is_missing_only_if_its_coordinator_and_every_list_were_seen() {
+        let moving = KafkaError::of(code::NOT_COORDINATOR);
+        let listing = |errors| ListGroupsResult {
+            groups: vec![listed("here")],
+            errors,
         };
-        remember(&mut known, &[listed], &|name| name == "headless");
+        let all = listing(Vec::new());
+        assert_eq!(find_in(&all, "here", Ok(())), Ok(Some(listed("here"))));
+        assert_eq!(find_in(&all, "gone", Ok(())), Ok(None));
+        let unanswered = find_in(&all, "gone", Err(moving.clone()));
+        assert_eq!(unanswered, Err(moving.clone()));
+        let partial = listing(vec![(2, moving.clone())]);
+        assert_eq!(find_in(&partial, "gone", Ok(())), Err(moving));
+    }
+
+    #[test]
+    fn a_group_is_missed_while_its_coordinator_is() {
+        let mut known: GroupNames = ["gone", "headless"].map(str::to_owned).into();
+        remember(&mut known, &[listed("new")], &|name| name == "headless");
         assert_eq!(known, ["headless", "new"].map(str::to_owned).into());
     }
 
