@@ -3,7 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::ShareGroupHeartbeatResponse;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kafka_protocol::messages::{
+    GroupId, ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse, TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
 
 use super::request::PartitionId;
 use crate::kafka::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
@@ -199,4 +204,36 @@ impl ShareMember {
         self.next_at = now + RETRY_BACKOFF;
         Ok(())
     }
+}
+
+/// The request of a heartbeat.
+pub(super) fn heartbeat(
+    group: &str,
+    member_id: &str,
+    epoch: i32,
+    topics: Option<Vec<String>>,
+) -> ShareGroupHeartbeatRequest {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    let names = topics.map(|topics| topics.iter().map(|topic| TopicName(text(topic))).collect());
+    ShareGroupHeartbeatRequest::default()
+        .with_group_id(GroupId(text(group)))
+        .with_member_id(text(member_id))
+        .with_member_epoch(epoch)
+        .with_subscribed_topic_names(names)
+}
+
+/// A random UUID in the form of Kafka's `Uuid.java`.
+pub(super) fn new_id() -> String {
+    let mut bytes = [0; 16];
+    // A system without it has a clock and process ids.
+    let read = std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    if read.is_err() {
+        let now = std::time::SystemTime::now();
+        let since = now
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        bytes = (since.as_nanos() ^ (u128::from(std::process::id()) << 96)).to_be_bytes();
+    }
+    URL_SAFE_NO_PAD.encode(bytes)
 }
