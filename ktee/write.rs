@@ -7,7 +7,6 @@
 //! whole ([`publish`], [`merge`]), so that nothing depends on the order of runs.
 
 pub(crate) mod backup;
-mod budget;
 mod content;
 mod gaps;
 mod index;

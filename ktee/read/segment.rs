@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use tools::record::json::Json;
 use tools::record::tsv::Tsv;
-use tools::record::{Decoded, DecodedRecord, Decoder, Encoder, Format};
+use tools::record::{Decoded, DecodedRecord, Decoder, Format};
 
 use crate::segment::{Codec, Layout, Manifest, Name, Tally};
 
@@ -73,19 +73,13 @@ pub(crate) struct Reader {
     at_end: bool,
     line: u64,
     tally: Tally,
-    /// Writes records as the checksum wants them, where a line is not that already.
-    encoder: Option<Encoder>,
-    encoded: Vec<u8>,
 }
 
 impl Reader {
     /// The reader of the segment `name`, whose file is `stored`.
     pub(crate) fn new(stored: Box<dyn Read + Send>, name: &Name) -> Result<Reader> {
-        let decoder = format(name.layout).map(Decoder::new).transpose()?;
-        let is_tsv = name.layout == Layout::Tsv;
-        Ok(Reader::with(
-            stored, name.codec, decoder, is_tsv, name.first,
-        ))
+        let format = format(name.layout);
+        Reader::with(stored, name.codec, format, name.first)
     }
 
     /// The reader of lines in any format that holds records.
@@ -94,37 +88,30 @@ impl Reader {
         codec: Codec,
         format: Format,
     ) -> Result<Reader> {
-        let is_tsv = matches!(format, Format::Tsv(_));
-        let decoder = Some(Decoder::new(format)?);
-        Ok(Reader::with(stored, codec, decoder, is_tsv, 0))
+        Reader::with(stored, codec, Some(format), 0)
     }
 
     fn with(
         stored: Box<dyn Read + Send>,
         codec: Codec,
-        decoder: Option<Decoder>,
-        is_tsv: bool,
+        format: Option<Format>,
         first: i64,
-    ) -> Reader {
+    ) -> Result<Reader> {
         let checksum = Rc::default();
-        let is_tsv = decoder.is_none() || is_tsv;
-        let encoder = format(Layout::Tsv).filter(|_| !is_tsv).map(Encoder::new);
         let counted = ChecksumReader {
             stored,
             checksum: Rc::clone(&checksum),
         };
-        Reader {
+        Ok(Reader {
             input: codec.reader(counted),
             checksum,
-            decoder,
+            decoder: format.map(Decoder::new).transpose()?,
             buffer: Vec::new(),
             used: 0,
             at_end: false,
             line: 0,
             tally: Tally::of_number(first),
-            encoder,
-            encoded: Vec::new(),
-        }
+        })
     }
 
     /// The next record and its line, line feed included; `None` at the end.
@@ -156,6 +143,7 @@ impl Reader {
         let Some(decoder) = &mut self.decoder else {
             self.tally.records += 1;
             self.tally.bytes += line.len() as u64;
+            self.tally.digest(line);
             return Ok((DecodedRecord::default(), line));
         };
         match decoder
@@ -167,13 +155,7 @@ impl Reader {
                 if let Some(offset) = fields.offset {
                     self.tally.add(offset, fields.timestamp_ms, line.len());
                 }
-                if let Some(encoder) = &mut self.encoder {
-                    self.encoded.clear();
-                    encoder.encode(&fields, &mut self.encoded)?;
-                    self.tally.digest(&self.encoded);
-                } else {
-                    self.tally.digest(line);
-                }
+                self.tally.digest(line);
                 Ok((record, line))
             }
             Decoded::Skipped { .. } | Decoded::Incomplete => bail!("line {} is empty", self.line),

@@ -65,7 +65,7 @@ impl Tally {
         }
     }
 
-    /// Adds the next records to the checksum, as lines of `--tsv=all`; the first call has one line or more.
+    /// Adds the next records to the checksum, as the lines that the segment has; the first call has one line or more.
     #[inline]
     pub(crate) fn digest(&mut self, lines: &[u8]) {
         if self.first_digest.is_none() {

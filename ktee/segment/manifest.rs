@@ -27,7 +27,7 @@ pub(crate) struct Manifest {
     pub(crate) after_ms: Option<i64>,
     /// Set by the version before: the input began here, and `after` is only what the backup had.
     pub(crate) starts_run: bool,
-    /// XXH64 of the records as lines of `--tsv=all`, and of the first one alone; the version before had none.
+    /// XXH64 of the segment's lines, and of the first one alone; version 0.1 had none.
     pub(crate) digests: Option<(u64, u64)>,
     /// SHA-256 of the file, in hexadecimal digits.
     pub(crate) sha256: String,

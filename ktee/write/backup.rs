@@ -8,21 +8,20 @@ use anyhow::{Context, Result, bail};
 use tools::ack::{Position, ReadStart, StreamKey};
 use tools::cli::message;
 use tools::kafka::Options;
-use tools::record::{Encoder, Format, Record};
+use tools::record::{Format, Record};
 
 use super::gaps;
 use super::gaps::LogStarts;
 use super::partition::{Encoding, OpenSegment, Partition};
 use super::partitions::Partitions;
 use super::pool::{Job, Pool};
-use super::publish::{Published, Publisher};
+use super::publish::Publisher;
 use super::settings::{Settings, encoder, has_positions};
 use super::target::Target;
 use super::totals::Totals;
 use crate::destination::{Destination, Input, SourceEvent, Waiting};
 use crate::metadata::{self, MetadataOptions};
 use crate::prune;
-use crate::read::segment::format;
 use crate::segment::{Layout, LogId};
 use crate::store::{self, Store};
 
@@ -79,15 +78,12 @@ impl Backup {
             codec: settings.codec,
             layout,
         };
-        let as_tsv = format(Layout::Tsv).filter(|_| layout == Layout::Json);
         Ok(Backup {
             store,
             takes_positions,
             encoding: Encoding {
                 encoder: encoder(input, layout),
-                for_digest: as_tsv.map(Encoder::new),
                 codec: settings.codec,
-                text: Vec::new(),
             },
             partitions: Partitions::default(),
             // Half of the memory is for blocks that grow, half for those that wait.
@@ -223,9 +219,12 @@ impl Backup {
         Ok(())
     }
 
-    fn note_outcome(&mut self, published: Published) {
-        self.outstanding -= 1;
-        self.totals.add(published);
+    fn note_outcomes(&mut self) -> Result<()> {
+        while let Some(published) = self.pool.next_outcome() {
+            self.outstanding -= 1;
+            self.totals.add(published?);
+        }
+        Ok(())
     }
 
     fn update_heads(&mut self) -> Result<()> {
@@ -303,7 +302,7 @@ impl Backup {
         }
         self.pending_bytes -= bytes.len();
         if bytes.len() >= BLOCK_BYTES / 2 {
-            open.block = self.pool.spare();
+            open.block = self.pool.spare_block();
         }
         self.pool.add(&partition.target, open.codec, bytes, waiting);
     }
@@ -321,10 +320,7 @@ impl Backup {
             let job = Job::Finish(Box::new(open.content));
             self.pool.send(&partition.target, job);
         }
-        while let Some(outcome) = self.pool.next_outcome() {
-            self.note_outcome(outcome?);
-        }
-        Ok(())
+        self.note_outcomes()
     }
 }
 
@@ -344,9 +340,7 @@ impl Destination for Backup {
 
     /// Closes what has been open for too long, and hears what has become durable. Called often.
     fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        while let Some(outcome) = self.pool.next_outcome() {
-            self.note_outcome(outcome?);
-        }
+        self.note_outcomes()?;
         if self.looked.elapsed() < TICK {
             return Ok(());
         }
@@ -373,9 +367,8 @@ impl Destination for Backup {
     /// Closes every segment and waits until all are durable.
     fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.flush(waiting)?;
-        for outcome in self.pool.join(waiting) {
-            self.note_outcome(outcome?);
-        }
+        self.pool.join(waiting);
+        self.note_outcomes()?;
         if self.outstanding > 0 {
             bail!("{} segments were not stored", self.outstanding);
         }

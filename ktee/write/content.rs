@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
-use tools::record::{Decoded, Decoder, Encoder, Record};
+use tools::record::{Decoded, Decoder, Record};
 
 use super::index::{StoredSegment, damaged};
 use super::target::Target;
@@ -42,8 +42,12 @@ impl SegmentRecords {
                 record.offset.context("a record without an offset")
             })??;
             if let Some(before) = content.lines.insert(offset, line.clone()) {
-                let is_same =
-                    same_lines(&mut decoder, &content.bytes[before], &content.bytes[line])?;
+                // A second decoder, because each record borrows from its own.
+                let (a, b) = (&content.bytes[before], &content.bytes[line]);
+                let is_same = a == b
+                    || with_record(&mut decoder, a, |a| {
+                        with_record(&mut content.decoder()?, b, |b| is_same_record(a, b))
+                    })??;
                 ensure!(
                     is_same,
                     "offset {offset} is two different records of the input"
@@ -107,18 +111,6 @@ pub(super) fn with_record<T>(
         Decoded::Record { record, .. } => Ok(look(&record.record())),
         Decoded::Skipped { .. } | Decoded::Incomplete => bail!("an empty line"),
     }
-}
-
-fn same_lines(decoder: &mut Decoder, a: &[u8], b: &[u8]) -> Result<bool> {
-    if a == b {
-        return Ok(true);
-    }
-    let mut encoder = Encoder::new(format(Layout::Tsv).context("a format")?);
-    let mut texts = [Vec::new(), Vec::new()];
-    for (line, text) in [a, b].into_iter().zip(&mut texts) {
-        with_record(decoder, line, |record| encoder.encode(record, text))??;
-    }
-    Ok(texts[0] == texts[1])
 }
 
 /// Whether two records of one offset are the same.

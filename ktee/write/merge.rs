@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use anyhow::{Context, Result};
-use tools::record::Encoder;
 
 use super::content::{SegmentRecords, with_record};
 use super::index::StoredSegment;
 use super::publish::{Published, Publisher, Segment, SegmentInfo};
 use super::target::Target;
-use crate::read::segment::format;
+use crate::segment::Tally;
 use crate::segment::codec::Compressor;
-use crate::segment::{Layout, Tally};
 
 /// A segment beside the stored ones that have some of its offsets.
 pub(super) struct Merge<'a> {
@@ -57,20 +55,13 @@ impl Merge<'_> {
         let mut tally = Tally::default();
         tally.after_ms = whole.manifest.after_ms;
         let mut decoder = content.decoder()?;
-        let mut encoder = Encoder::new(format(Layout::Tsv).context("a format")?);
-        let (mut lines, mut text) = (Vec::new(), Vec::new());
+        let mut lines = Vec::new();
         for offset in offsets {
             let line = content.line(*offset);
             lines.extend_from_slice(line);
-            text.clear();
-            let time_ms = with_record(&mut decoder, line, |record| {
-                if content.layout == Layout::Json {
-                    encoder.encode(record, &mut text)?;
-                }
-                anyhow::Ok(record.timestamp_ms)
-            })??;
+            let time_ms = with_record(&mut decoder, line, |record| record.timestamp_ms)?;
             tally.add(*offset, time_ms, line.len());
-            tally.digest(if text.is_empty() { line } else { &text });
+            tally.digest(line);
         }
         let (publisher, mut writer) = (self.publisher, None);
         let mut compressor = Compressor::new(publisher.codec)?;
@@ -144,7 +135,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::segment::{Codec, Manifest, Name};
+    use crate::segment::{Codec, Layout, Manifest, Name};
 
     fn stored(first: i64, last: i64) -> StoredSegment {
         StoredSegment {

@@ -39,8 +39,6 @@ pub(super) struct OpenSegment {
     pub(super) content: SegmentInfo,
     /// Records that the pool has not been given yet.
     pub(super) block: Vec<u8>,
-    /// How much of it the checksum has.
-    digested: usize,
     pub(super) opened: Instant,
 }
 
@@ -53,17 +51,15 @@ impl OpenSegment {
                 ..SegmentInfo::default()
             },
             block: Vec::new(),
-            digested: 0,
             opened: Instant::now(),
         }
     }
 
-    /// Takes the block, with all of it in the checksum.
+    /// Takes the block, and adds it to the checksum.
     pub(super) fn take_block(&mut self) -> Vec<u8> {
-        if self.digested < self.block.len() {
-            self.content.tally.digest(&self.block[self.digested..]);
+        if !self.block.is_empty() {
+            self.content.tally.digest(&self.block);
         }
-        self.digested = 0;
         std::mem::take(&mut self.block)
     }
 }
@@ -156,7 +152,7 @@ impl Partition {
             }
         }
         let before = open.block.len();
-        encoding.write(record, line, open)?;
+        encoding.write(record, line, &mut open.block)?;
         let bytes = open.block.len() - before;
         open.content.tally.add(offset, record.timestamp_ms, bytes);
         self.after = Some(offset);
@@ -185,7 +181,6 @@ impl Partition {
         content.tally.bytes += end as u64;
         content.tally.records += memchr::memchr_iter(b'\n', &lines[..end]).count() as u64;
         content.tags.extend(tag.map(|tag| (tag, tag)));
-        open.digested = open.block.len();
         end
     }
 
@@ -274,44 +269,28 @@ fn lines_end(cut: &Cut, open: &Tally, lines: &[u8]) -> usize {
 
 /// How records become lines of a segment.
 pub(super) struct Encoding {
-    /// Writes records as segments have them; none where the input is that already.
+    /// None where the lines of the input are those of a segment.
     pub(super) encoder: Option<Encoder>,
-    /// Writes them as the checksum wants them; none where segments have them like that.
-    pub(super) for_digest: Option<Encoder>,
     pub(super) codec: Codec,
-    pub(super) text: Vec<u8>,
 }
 
 impl Encoding {
     #[inline]
-    fn write(&mut self, record: &Record<'_>, line: &[u8], open: &mut OpenSegment) -> Result<()> {
+    fn write(&mut self, record: &Record<'_>, line: &[u8], block: &mut Vec<u8>) -> Result<()> {
         if let Some(encoder) = &mut self.encoder {
-            encoder.encode(record, &mut open.block)?;
-        } else {
-            open.block.extend_from_slice(line);
-            if line.last() != Some(&b'\n') {
-                open.block.push(b'\n');
-            }
+            return Ok(encoder.encode(record, block)?);
         }
-        if let Some(encoder) = &mut self.for_digest {
-            self.text.clear();
-            encoder.encode(record, &mut self.text)?;
-            open.content.tally.digest(&self.text);
-            open.digested = open.block.len();
+        block.extend_from_slice(line);
+        if line.last() != Some(&b'\n') {
+            block.push(b'\n');
         }
         Ok(())
     }
 
     /// The checksum of a record alone.
     pub(super) fn digest(&mut self, record: &Record<'_>, line: &[u8]) -> Result<u64> {
-        let encoder = self.for_digest.as_mut().or(self.encoder.as_mut());
-        Ok(match encoder {
-            None => digest_of(line),
-            Some(encoder) => {
-                self.text.clear();
-                encoder.encode(record, &mut self.text)?;
-                digest_of(&self.text)
-            }
-        })
+        let mut text = Vec::new();
+        self.write(record, line, &mut text)?;
+        Ok(digest_of(&text))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use anyhow::{Result, anyhow};
 
 use super::index::{Index, StoredSegment};
-use super::pool::{Queue, lock};
+use super::pool::lock;
 use super::publish::SegmentWriter;
 use crate::segment::{LogId, Manifest, RangeStatus};
 use crate::store::Store;
@@ -14,8 +14,7 @@ use crate::store::Store;
 pub(super) struct Target {
     pub(super) log: Arc<LogId>,
     index: Mutex<Index>,
-    pub(super) queue: Mutex<Queue>,
-    /// The segment that gets records; the thread that works off the queue has it locked.
+    /// The segment that gets records.
     pub(super) writer: Mutex<Option<SegmentWriter>>,
 }
 
@@ -25,7 +24,6 @@ impl Target {
         Ok(Target {
             index: Mutex::new(Index::open(store, &log)?),
             log,
-            queue: Mutex::default(),
             writer: Mutex::default(),
         })
     }
