@@ -11,7 +11,7 @@ use tools::cli::stdout::Out;
 use tools::cli::{Exit, message};
 use tools::record::{Encoder, Record};
 
-use crate::config::Cat;
+use crate::config::SourceConfig;
 use crate::read::merge::Damage;
 use crate::read::segment::format;
 use crate::read::select::RecordStats;
@@ -21,7 +21,7 @@ use crate::store;
 use crate::verify::Checker;
 
 /// Writes them all.
-pub(crate) fn run(config: &Cat) -> Result<Exit> {
+pub(crate) fn run(config: &SourceConfig) -> Result<Exit> {
     let signals = Signals::catch()?;
     let mut output = Output::new(config, &signals)?;
     let written = if Path::new(&config.location).is_file() {
@@ -38,7 +38,7 @@ pub(crate) fn run(config: &Cat) -> Result<Exit> {
     }
 }
 
-fn cat_backup(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
+fn cat_backup(config: &SourceConfig, output: &mut Output<'_>) -> Result<Exit> {
     let selection = &config.selection;
     let store = store::open(&config.location, &config.access)?;
     let inventory = Inventory::list(&*store)?;
@@ -101,7 +101,7 @@ pub(crate) fn report_holes(log: &LogId, holes: &[(i64, i64)]) {
 }
 
 /// One file of records: a spill, or a segment that was taken out of its backup.
-fn cat_file(config: &Cat, output: &mut Output<'_>) -> Result<Exit> {
+fn cat_file(config: &SourceConfig, output: &mut Output<'_>) -> Result<Exit> {
     let name = || config.location.clone();
     let (rest, codec) = Codec::split(&config.location);
     let layout = if Path::new(rest).extension().is_some_and(|e| e == "json") {
@@ -132,7 +132,7 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn new(config: &Cat, signals: &'a Signals) -> Result<Output<'a>> {
+    fn new(config: &SourceConfig, signals: &'a Signals) -> Result<Output<'a>> {
         let out = Out::stdout()?;
         let all = format(Layout::Tsv).context("a format")?;
         Ok(Output {
@@ -164,7 +164,7 @@ impl<'a> Output<'a> {
     }
 
     /// 1 where none of the records that there are has the time that was asked for.
-    fn exit(&self, config: &Cat, all: RecordStats) -> Exit {
+    fn exit(&self, config: &SourceConfig, all: RecordStats) -> Exit {
         let selection = &config.selection;
         let has_range = selection.from_ms.is_some() || selection.to_ms.is_some();
         if self.written > 0 || !has_range {

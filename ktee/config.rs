@@ -19,95 +19,56 @@ use crate::cli::{Cli, now_ms};
 use crate::read::Selection;
 use crate::segment::LogId;
 use crate::store::{self, Access};
-use refuse::{refuse_what_copies, refuse_without_its_mode};
+use refuse::{BUCKET, CAT, PRUNE, RESTORE, VERIFY, refuse_unused};
 pub(crate) use tee::Tee;
 
 /// librdkafka's own `reconnect.backoff.max.ms`.
 const LONGEST_BACKOFF_MS: u128 = 10_000;
 
-/// What to do.
 #[derive(Debug)]
 pub(crate) enum Config {
-    /// Copy standard input.
     Tee(Box<Tee>),
-    /// Check a backup.
     Verify(Verify),
-    /// Write the records of a backup.
-    Cat(Cat),
-    /// Send the records of a backup to topics.
+    Cat(SourceConfig),
     Restore(Box<Restore>),
-    /// Remove old segments.
     Prune(Prune),
 }
 
-/// Remove old segments.
+/// A backup that exists, and what of it is wanted.
 #[derive(Debug)]
-pub(crate) struct Prune {
-    /// Where the backup is.
+pub(crate) struct SourceConfig {
+    /// A folder or a URL; for `--cat` also a file of records.
     pub(crate) location: String,
-    /// How it is opened.
     pub(crate) access: Access,
-    /// What of it.
     pub(crate) selection: Selection,
-    /// Whole segments before this time, milliseconds since 1970.
-    pub(crate) before_ms: i64,
-    /// Whether only failures are told.
     pub(crate) is_quiet: bool,
 }
 
-/// Send the records of a backup to topics.
+#[derive(Debug)]
+pub(crate) struct Verify {
+    pub(crate) source: SourceConfig,
+    pub(crate) style: Style,
+    pub(crate) accepts: bool,
+    pub(crate) quarantines: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Restore {
-    /// Where it is.
-    pub(crate) location: String,
-    /// How it is opened.
-    pub(crate) access: Access,
-    /// What of it.
-    pub(crate) selection: Selection,
-    /// How to reach the cluster.
+    pub(crate) source: SourceConfig,
     pub(crate) options: Options,
-    /// Whether a topic may be one that does not keep the records as they are.
     pub(crate) force: bool,
     /// New names of topics, by those that they have in the backup.
     pub(crate) renames: BTreeMap<String, String>,
     /// Metadata that was recorded later does not count.
     pub(crate) as_of_ms: Option<i64>,
-    /// Whether offsets of groups are committed.
     pub(crate) groups: bool,
-    /// Whether only failures are told.
-    pub(crate) is_quiet: bool,
 }
 
-/// Check a backup.
 #[derive(Debug)]
-pub(crate) struct Verify {
-    /// Where it is.
-    pub(crate) location: String,
-    /// How it is opened.
-    pub(crate) access: Access,
-    /// What of it.
-    pub(crate) selection: Selection,
-    /// How to report.
-    pub(crate) style: Style,
-    /// Whether what was deleted too early is accepted as lost.
-    pub(crate) accepts: bool,
-    /// Whether damaged segments are moved aside.
-    pub(crate) quarantines: bool,
-    /// Whether only what is wrong is told.
-    pub(crate) is_quiet: bool,
-}
-
-/// Write the records of a backup.
-#[derive(Debug)]
-pub(crate) struct Cat {
-    /// Where it is, or a file of records.
-    pub(crate) location: String,
-    /// How it is opened.
-    pub(crate) access: Access,
-    /// What of it.
-    pub(crate) selection: Selection,
-    /// Whether no progress is shown.
-    pub(crate) is_quiet: bool,
+pub(crate) struct Prune {
+    pub(crate) source: SourceConfig,
+    /// Segments of older records are removed.
+    pub(crate) before_ms: i64,
 }
 
 /// Parses the command line of this process and settles what it means.
@@ -126,69 +87,12 @@ fn settle(cli: &Cli) -> Result<Config> {
     if cli.connection.wants_listing().is_some() {
         return Err(usage("-X list and -X dump are kcat-lite's"));
     }
-    if !cli.verify && cli.report.is_given() {
-        return Err(usage("-o and --header are for the report of --verify"));
-    }
-    refuse_without_its_mode(cli)?;
-    if !cli.verify && !cli.cat && !cli.restore && cli.prune.is_none() {
-        return tee::tee(cli).map(|tee| Config::Tee(Box::new(tee)));
-    }
-    let (mode, location) = location_to_read(cli)?;
-    refuse_what_copies(cli, mode)?;
-    let (selection, renames) = selection(cli, mode)?;
-    let access = Access {
-        retry_for: cli.delivery_timeout,
-        ..Access::default()
-    };
-    Ok(if cli.verify {
-        let is_terminal = std::io::stdout().is_terminal();
-        let style = cli.report.style(is_terminal);
-        Config::Verify(Verify {
-            location,
-            access,
-            selection,
-            style,
-            accepts: cli.accept,
-            quarantines: cli.quarantine,
-            is_quiet: cli.connection.quiet,
-        })
-    } else if let Some(age) = cli.prune {
-        Config::Prune(Prune {
-            location,
-            access,
-            selection,
-            before_ms: now_ms().saturating_sub(age.as_millis() as i64),
-            is_quiet: cli.connection.quiet,
-        })
-    } else if cli.restore {
-        Config::Restore(Box::new(Restore {
-            location,
-            access,
-            selection,
-            options: options(cli)?,
-            force: cli.force,
-            renames,
-            as_of_ms: cli.as_of,
-            groups: cli.groups,
-            is_quiet: cli.connection.quiet,
-        }))
-    } else {
-        Config::Cat(Cat {
-            location,
-            access,
-            selection,
-            is_quiet: cli.connection.quiet,
-        })
-    })
-}
-
-/// The mode's name, and its one operand.
-fn location_to_read(cli: &Cli) -> Result<(&'static str, String)> {
-    let mode = match cli {
-        cli if cli.verify => "--verify",
-        cli if cli.restore => "--restore",
-        cli if cli.prune.is_some() => "--prune",
-        _ => "--cat",
+    let (mode, mode_uses) = match cli {
+        cli if cli.verify => ("--verify", VERIFY),
+        cli if cli.restore => ("--restore", RESTORE),
+        cli if cli.prune.is_some() => ("--prune", PRUNE),
+        cli if cli.cat => ("--cat", CAT),
+        _ => return tee::tee(cli).map(|tee| Config::Tee(Box::new(tee))),
     };
     let [location] = &cli.operands[..] else {
         return Err(usage(format_args!(
@@ -198,7 +102,43 @@ fn location_to_read(cli: &Cli) -> Result<(&'static str, String)> {
     let location = location.to_str().filter(|location| !location.is_empty());
     let location = location.with_context(|| format!("{mode}: the name is not UTF-8"))?;
     refuse_password(location)?;
-    Ok((mode, location.to_owned()))
+    let bucket = if store::is_bucket(location) {
+        BUCKET
+    } else {
+        0
+    };
+    refuse_unused(cli, mode_uses | bucket, Some(mode))?;
+    let (selection, renames) = selection(cli)?;
+    let source = SourceConfig {
+        location: location.to_owned(),
+        access: Access {
+            retry_for: cli.delivery_timeout,
+            ..Access::default()
+        },
+        selection,
+        is_quiet: cli.connection.quiet,
+    };
+    Ok(match cli.prune {
+        _ if cli.verify => Config::Verify(Verify {
+            source,
+            style: cli.report.style(std::io::stdout().is_terminal()),
+            accepts: cli.accept,
+            quarantines: cli.quarantine,
+        }),
+        _ if cli.restore => Config::Restore(Box::new(Restore {
+            source,
+            options: options(cli)?,
+            force: cli.force,
+            renames,
+            as_of_ms: cli.as_of,
+            groups: cli.groups,
+        })),
+        Some(age) => Config::Prune(Prune {
+            source,
+            before_ms: now_ms().saturating_sub(age.as_millis() as i64),
+        }),
+        None => Config::Cat(source),
+    })
 }
 
 /// A URL with a password in it would be printed with every message about it.
@@ -213,7 +153,7 @@ fn refuse_password(location: &str) -> Result<()> {
 }
 
 /// What is wanted, and new names of topics.
-fn selection(cli: &Cli, mode: &str) -> Result<(Selection, BTreeMap<String, String>)> {
+fn selection(cli: &Cli) -> Result<(Selection, BTreeMap<String, String>)> {
     let mut topics = Vec::new();
     let mut renames = BTreeMap::new();
     for topic in &cli.topics {
@@ -234,11 +174,6 @@ fn selection(cli: &Cli, mode: &str) -> Result<(Selection, BTreeMap<String, Strin
         from_ms: cli.from,
         to_ms: cli.to,
     };
-    if (cli.verify || cli.prune.is_some()) && (cli.from.is_some() || cli.to.is_some()) {
-        return Err(usage(format_args!(
-            "{mode} reads whole partitions; --from and --to are for --cat and --restore"
-        )));
-    }
     Ok((selection, renames))
 }
 

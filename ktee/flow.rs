@@ -157,7 +157,7 @@ impl<'a> Flow<'a> {
             records: 0,
             bytes: 0,
             recording: config.options.clone().map(|options| Recording {
-                wanted: config.wanted.clone(),
+                wanted: config.metadata.clone(),
                 options,
                 every: config.settings.max_delay,
                 next: Instant::now() + config.settings.max_delay,

@@ -22,8 +22,8 @@ const EXPIRY: &str = "expire-after.tsv";
 /// Removes segments all of whose records are older than that.
 pub(crate) fn run(config: &Prune) -> Result<Exit> {
     let signals = Signals::catch()?;
-    let store = store::open(&config.location, &config.access)?;
-    let partitions = config.selection.logs(&Inventory::list(&*store)?)?;
+    let store = store::open(&config.source.location, &config.source.access)?;
+    let partitions = config.source.selection.logs(&Inventory::list(&*store)?)?;
     let progress = ReadProgress::new(false, &signals);
     let mut removed = 0;
     for (log, stored) in &partitions {
@@ -33,10 +33,10 @@ pub(crate) fn run(config: &Prune) -> Result<Exit> {
         };
         progress.stop_at_signal()?;
     }
-    if !config.is_quiet {
+    if !config.source.is_quiet {
         message(format_args!(
             "{}: {} removed",
-            config.location,
+            config.source.location,
             count(removed, "segment")
         ));
     }

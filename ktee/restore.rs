@@ -53,13 +53,14 @@ pub(crate) fn run(config: &Restore) -> Result<Exit> {
 }
 
 fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) -> Result<Exit> {
-    let store = store::open(&config.location, &config.access)?;
+    let store = store::open(&config.source.location, &config.source.access)?;
     let inventory = Inventory::list(&*store)?;
     let mut targets = targets(config, &*store, &inventory)?;
     refuse_holes(config, &Checker::new(&*store, &inventory)?, &targets)?;
-    let has_range = config.selection.from_ms.is_some() || config.selection.to_ms.is_some();
+    let has_range =
+        config.source.selection.from_ms.is_some() || config.source.selection.to_ms.is_some();
     if has_range && let Some(stats) = stats_if_none_wanted(config, &*store, &targets) {
-        message(format_args!("{}: {stats}", config.location));
+        message(format_args!("{}: {stats}", config.source.location));
         return Ok(Exit::No);
     }
     let mut options = config.options.clone();
@@ -89,7 +90,7 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
             return Ok(Exit::Signal(signal));
         }
         // Only now all of it has arrived.
-        if !config.is_quiet {
+        if !config.source.is_quiet {
             report_sent(target);
         }
     }
@@ -106,7 +107,7 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
         return Ok(Exit::Failed);
     }
     if has_range && targets.iter().all(Target::is_empty) {
-        message(format_args!("{}: {stats}", config.location));
+        message(format_args!("{}: {stats}", config.source.location));
         return Ok(Exit::No);
     }
     Ok(Exit::Done)
@@ -117,7 +118,7 @@ type Stored = BTreeMap<i32, PartitionSegments>;
 /// The topics that are wanted, with what the backup has of each.
 fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result<Vec<Target>> {
     let mut topics: BTreeMap<String, Stored> = BTreeMap::new();
-    for (log, stored) in config.selection.logs(inventory)? {
+    for (log, stored) in config.source.selection.logs(inventory)? {
         match log {
             LogId::Partition(topic, partition) => {
                 topics.entry(topic).or_default().insert(partition, stored);
@@ -128,7 +129,7 @@ fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result
     ensure!(
         !topics.is_empty(),
         "{}: there are no records of a topic",
-        config.location
+        config.source.location
     );
     let targets = topics.into_iter().map(|(source, stored)| {
         let recorded = TopicMetadata::read(store, &source, config.as_of_ms)?;
@@ -138,7 +139,7 @@ fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result
             topic,
             stored,
             recorded,
-            &config.selection,
+            &config.source.selection,
         ))
     });
     let targets: Vec<Target> = targets.collect::<Result<_>>()?;
@@ -165,7 +166,7 @@ fn stats_if_none_wanted(
     for target in targets {
         for (&partition, stored) in &target.stored {
             let log = LogId::Partition(target.source.clone(), partition);
-            let selection = &config.selection;
+            let selection = &config.source.selection;
             // A segment that can't be read is named when its turn comes.
             let wanted = selection.may_want(store, &log, &stored.segments, &mut stats);
             may_want |= wanted.unwrap_or(true);
@@ -189,7 +190,7 @@ fn refuse_holes(config: &Restore, checker: &Checker<'_>, targets: &[Target]) -> 
         bail!(
             "{}: records are missing from the backup, and nothing was restored: send the topic again to fill it, \
              or say --force to restore what is there",
-            config.location
+            config.source.location
         );
     }
     Ok(())

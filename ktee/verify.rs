@@ -42,17 +42,20 @@ const COLUMNS: [Column; 12] = [
 /// Checks a backup; 1 if it is not whole.
 pub(crate) fn run(config: &Verify) -> Result<Exit> {
     let signals = Signals::catch()?;
-    let store = store::open(&config.location, &config.access)?;
+    let store = store::open(&config.source.location, &config.source.access)?;
     let inventory = Inventory::list(&*store)?;
-    let partitions = config.selection.logs(&inventory)?;
+    let partitions = config.source.selection.logs(&inventory)?;
     if partitions.is_empty() {
-        message(format_args!("{}: there is no segment", config.location));
+        message(format_args!(
+            "{}: there is no segment",
+            config.source.location
+        ));
         return Ok(Exit::No);
     }
     let mut verifier = Verifier {
         checker: Checker::new(&*store, &inventory)?,
         config,
-        progress: ReadProgress::new(!config.is_quiet, &signals),
+        progress: ReadProgress::new(!config.source.is_quiet, &signals),
     };
     let reports = verifier.run(&partitions);
     drop(verifier);
@@ -64,7 +67,7 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
     let mut table = Report::new("ktee", &COLUMNS);
     for (log, report) in &reports {
         // Cron mails what is printed: with -q that is what is wrong.
-        if !config.is_quiet || !report.is_whole() {
+        if !config.source.is_quiet || !report.is_whole() {
             table.push(row(log, report));
         }
     }
@@ -73,7 +76,7 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
         table.write(config.style, out.buffer())?;
         out.flush_report(config.style.format, &signals)?;
     }
-    say_repair(&config.location, &reports);
+    say_repair(&config.source.location, &reports);
     Ok(if is_whole { Exit::Done } else { Exit::No })
 }
 
@@ -238,7 +241,7 @@ impl Verifier<'_> {
         self.checker.store.rename(&path, &aside)?;
         message(format_args!(
             "{}: {path} is now {aside}",
-            self.config.location
+            self.config.source.location
         ));
         Ok(())
     }

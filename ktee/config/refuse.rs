@@ -6,160 +6,83 @@ use anyhow::Result;
 
 use super::usage;
 use crate::cli::{Cli, OnError};
-use crate::store;
 
-/// Options of copying, which nothing obeys when a backup is read.
-pub(super) fn refuse_what_copies(cli: &Cli, mode: &str) -> Result<()> {
-    let given = [
-        ("--on-error", cli.on_error == OnError::Stop),
-        ("--output-error", cli.output_error.is_some()),
-        ("-i", cli.ignore_interrupts),
-        ("--ack", cli.ack.is_some()),
-        ("--spill", cli.spill.is_some()),
+/// What a command line uses, as a set of bits.
+pub(super) type Uses = u16;
+pub(super) const COPY: Uses = 1;
+pub(super) const FILE: Uses = 1 << 1;
+pub(super) const TOPIC: Uses = 1 << 2;
+pub(super) const BACKUP: Uses = 1 << 3;
+/// A backup of records with their positions, which a cluster can be asked about.
+pub(super) const RECORDS: Uses = 1 << 4;
+pub(super) const BUCKET: Uses = 1 << 5;
+pub(super) const VERIFY: Uses = 1 << 6;
+pub(super) const CAT: Uses = 1 << 7;
+pub(super) const RESTORE: Uses = 1 << 8;
+pub(super) const PRUNE: Uses = 1 << 9;
+const READ: Uses = VERIFY | CAT | RESTORE | PRUNE;
+
+const FOR_BACKUP: &str = "a backup: a folder or a URL";
+const FOR_RECORDS: &str =
+    "a backup of records with their topics (--tsv=all or -J), or for reading one";
+const FOR_FORMAT: &str = "kafka:TOPIC or a backup";
+const FOR_CLUSTER: &str =
+    "kafka:TOPIC, --restore, or a backup of records with their topics: --tsv=all or -J";
+
+/// Refuses the first option that is given and not for anything that the command line uses.
+pub(super) fn refuse_unused(cli: &Cli, uses: Uses, mode: Option<&str>) -> Result<()> {
+    let (format, connection) = (&cli.format, &cli.connection);
+    #[rustfmt::skip]
+    let options = [
+        ("--accept", cli.accept, VERIFY, "--verify"),
+        ("--quarantine", cli.quarantine, VERIFY, "--verify"),
+        ("-o or --header", cli.report.is_given(), VERIFY, "the report of --verify"),
+        ("--force", cli.force, RESTORE, "--restore"),
+        ("--as-of", cli.as_of.is_some(), RESTORE, "--restore"),
+        ("-p", !cli.partitions.is_empty(), READ, "--verify, --prune, --cat or --restore"),
+        ("--from", cli.from.is_some(), CAT | RESTORE, "--cat or --restore"),
+        ("--to", cli.to.is_some(), CAT | RESTORE, "--cat or --restore"),
+        ("-t", !cli.topics.is_empty(), READ | RECORDS, FOR_RECORDS),
+        ("-a", cli.append, FILE, "files"),
+        ("-i", cli.ignore_interrupts, COPY, "copying"),
+        ("--on-error", cli.on_error == OnError::Stop, COPY, "copying"),
+        ("--output-error", cli.output_error.is_some(), COPY, "copying"),
+        ("--ack", cli.ack.is_some(), TOPIC | BACKUP, FOR_FORMAT),
+        ("--spill", cli.spill.is_some(), TOPIC, "kafka:TOPIC"),
+        ("--delivery-timeout", cli.delivery_timeout.is_some(), TOPIC | BUCKET | RESTORE, "kafka:TOPIC and object stores"),
+        ("--single-writer", cli.single_writer, BACKUP, FOR_BACKUP),
+        ("--single-writer", cli.single_writer, BUCKET, "object stores"),
+        ("--segment-format", cli.segment_format.is_some(), BACKUP, FOR_BACKUP),
+        ("--compress", cli.compress.is_some(), BACKUP, FOR_BACKUP),
+        ("--segment-bytes", cli.segment_bytes.is_some(), BACKUP, FOR_BACKUP),
+        ("--segment-records", cli.segment_records.is_some(), BACKUP, FOR_BACKUP),
+        ("--max-delay", cli.max_delay.is_some(), BACKUP, FOR_BACKUP),
+        ("--buffer", cli.buffer.is_some(), BACKUP, FOR_BACKUP),
+        ("--expire-after", cli.expire_after.is_some(), BACKUP, FOR_BACKUP),
+        ("--settings", cli.settings, RECORDS, FOR_RECORDS),
+        ("--groups", cli.groups, RECORDS | RESTORE, FOR_RECORDS),
+        ("--tsv", format.tsv.is_some(), TOPIC | BACKUP, FOR_FORMAT),
+        ("-J", format.json, TOPIC | BACKUP, FOR_FORMAT),
+        ("-f", format.template.is_some(), TOPIC, "kafka:TOPIC; --tsv and -J keep everything in a backup"),
+        ("-K", format.key_delimiter.is_some(), TOPIC | BACKUP, FOR_FORMAT),
+        ("-D", format.delimiter.is_some(), TOPIC | BACKUP, FOR_FORMAT),
+        ("-Z", format.null_empty, TOPIC, "kafka:TOPIC"),
+        ("--bytes", format.bytes.is_some(), TOPIC | BACKUP, FOR_FORMAT),
+        ("--utf8", format.utf8.is_some(), TOPIC | BACKUP, FOR_FORMAT),
+        ("-b", connection.brokers.is_some(), TOPIC | RECORDS | RESTORE, FOR_CLUSTER),
+        ("-X", !connection.properties.is_empty(), TOPIC | RECORDS | RESTORE, FOR_CLUSTER),
+        ("-F", !connection.config_files.is_empty(), TOPIC | RECORDS | RESTORE, FOR_CLUSTER),
+        ("-d", connection.debug.is_some(), TOPIC | RECORDS | RESTORE, FOR_CLUSTER),
+        // `-m 5` changes nothing.
+        ("-m", connection.timeout != Duration::from_secs(5), TOPIC | RECORDS | RESTORE, FOR_CLUSTER),
+        ("-v", connection.verbose > 0, TOPIC | RECORDS | RESTORE, FOR_CLUSTER),
     ];
-    let cluster = for_clusters(cli);
-    let cluster = cluster.iter().filter(|_| !cli.restore);
-    let name = first(given.iter().chain(&for_records(cli)).chain(cluster));
-    if let Some(name) = name {
-        return Err(usage(format_args!("{name} can't be used with {mode}")));
-    }
-    if cli.settings || (cli.groups && !cli.restore) {
-        return Err(usage(format_args!(
-            "--settings and --groups can't be used with {mode}"
-        )));
-    }
-    refuse_what_does_not_fit(cli, false, cli.restore, false)
-}
-
-type Given = (&'static str, bool);
-
-fn first<'a>(mut options: impl Iterator<Item = &'a Given>) -> Option<&'static str> {
-    options
-        .find(|(_, is_given)| *is_given)
-        .map(|(name, _)| *name)
-}
-
-/// What says how records look.
-fn for_records(cli: &Cli) -> [Given; 8] {
-    let format = &cli.format;
-    [
-        ("--tsv", format.tsv.is_some()),
-        ("-J", format.json),
-        ("-f", format.template.is_some()),
-        ("-K", format.key_delimiter.is_some()),
-        ("-D", format.delimiter.is_some()),
-        ("-Z", format.null_empty),
-        ("--bytes", format.bytes.is_some()),
-        ("--utf8", format.utf8.is_some()),
-    ]
-}
-
-/// What says how a cluster is reached; `-m 5` changes nothing.
-fn for_clusters(cli: &Cli) -> [Given; 6] {
-    let connection = &cli.connection;
-    [
-        ("-b", connection.brokers.is_some()),
-        ("-X", !connection.properties.is_empty()),
-        ("-F", !connection.config_files.is_empty()),
-        ("-d", connection.debug.is_some()),
-        ("-m", connection.timeout != Duration::from_secs(5)),
-        ("-v", connection.verbose > 0),
-    ]
-}
-
-/// Options that belong to one mode. clap drops a `requires` where another option conflicts with what is required.
-pub(super) fn refuse_without_its_mode(cli: &Cli) -> Result<()> {
-    let verify = [("--accept", cli.accept), ("--quarantine", cli.quarantine)];
-    let restore = [("--force", cli.force), ("--as-of", cli.as_of.is_some())];
-    for (options, is_mode, mode) in [
-        (verify, cli.verify, "--verify"),
-        (restore, cli.restore, "--restore"),
-    ] {
-        if let Some(name) = first(options.iter()).filter(|_| !is_mode) {
-            return Err(usage(format_args!("{name} is for {mode}")));
-        }
-    }
-    Ok(())
-}
-
-/// Options of reading a backup, which nothing obeys when the input is copied.
-pub(super) fn refuse_what_reads(cli: &Cli) -> Result<()> {
-    let reads = [
-        ("-p", !cli.partitions.is_empty()),
-        ("--from", cli.from.is_some()),
-        ("--to", cli.to.is_some()),
-    ];
-    match reads.iter().find(|(_, is_given)| *is_given) {
-        None => Ok(()),
-        Some((name, _)) => Err(usage(format_args!(
-            "{name} is for --verify, --cat or --restore"
-        ))),
-    }
-}
-
-/// Options that nothing on this command line would obey.
-pub(super) fn refuse_what_does_not_fit(
-    cli: &Cli,
-    has_files: bool,
-    has_topics: bool,
-    has_backups: bool,
-) -> Result<()> {
-    let for_backups = [
-        ("--single-writer", cli.single_writer),
-        ("--segment-format", cli.segment_format.is_some()),
-        ("--compress", cli.compress.is_some()),
-        ("--segment-bytes", cli.segment_bytes.is_some()),
-        ("--segment-records", cli.segment_records.is_some()),
-        ("--max-delay", cli.max_delay.is_some()),
-        ("--buffer", cli.buffer.is_some()),
-        ("--expire-after", cli.expire_after.is_some()),
-        ("--settings", cli.settings),
-        ("--groups", cli.groups && !cli.restore),
-    ];
-    if cli.spill.is_some() && !has_topics {
-        return Err(usage("--spill is for kafka:TOPIC"));
-    }
-    if let Some(name) = first(for_backups.iter()).filter(|_| !has_backups) {
-        return Err(usage(format_args!(
-            "{name} is for a backup: a folder or a URL"
-        )));
-    }
-    let has_bucket = cli
-        .operands
+    let unused = options
         .iter()
-        .any(|operand| operand.to_str().is_some_and(store::is_bucket));
-    if cli.delivery_timeout.is_some() && !has_topics && !has_bucket {
-        return Err(usage(
-            "--delivery-timeout is for kafka:TOPIC and object stores",
-        ));
-    }
-    if cli.single_writer && !has_bucket {
-        return Err(usage("--single-writer is for object stores"));
-    }
-    if cli.append && !has_files {
-        return Err(usage("-a is for files"));
-    }
-    Ok(())
-}
-
-/// What nothing obeys where the input is copied to places that take no records, or that need no cluster.
-pub(super) fn refuse_without_records(
-    cli: &Cli,
-    has_topics: bool,
-    has_backups: bool,
-    has_positions: bool,
-) -> Result<()> {
-    if let Some(name) = first(for_records(cli).iter()).filter(|_| !has_topics && !has_backups) {
-        return Err(usage(format_args!("{name} is for kafka:TOPIC or a backup")));
-    }
-    if cli.format.null_empty && !has_topics {
-        return Err(usage("-Z is for kafka:TOPIC"));
-    }
-    let needs_cluster = has_topics || (has_backups && has_positions);
-    if let Some(name) = first(for_clusters(cli).iter()).filter(|_| !needs_cluster) {
-        return Err(usage(format_args!(
-            "{name} is for kafka:TOPIC, or a backup of records with their topics: --tsv=all or -J"
-        )));
-    }
-    Ok(())
+        .find(|(_, is_given, obeyed_by, _)| *is_given && obeyed_by & uses == 0);
+    let Some((name, _, _, purpose)) = unused else {
+        return Ok(());
+    };
+    let not_for = mode.map_or_else(String::new, |mode| format!(", and not for {mode}"));
+    Err(usage(format_args!("{name} is for {purpose}{not_for}")))
 }

@@ -9,7 +9,7 @@ use tools::kafka::Options;
 use tools::record::{Decoder, Format};
 use tools::units::format_size;
 
-use super::refuse::{refuse_what_does_not_fit, refuse_what_reads, refuse_without_records};
+use super::refuse::{BACKUP, BUCKET, COPY, FILE, RECORDS, TOPIC, refuse_unused};
 use super::{options, refuse_password, usage};
 use crate::cli::{Cli, OnError, OutputError, SegmentFormat};
 use crate::metadata::MetadataOptions;
@@ -27,38 +27,25 @@ const LEAST_BUFFER_BYTES: u64 = 2 * 1024 * 1024;
 /// `--max-delay`.
 const MAX_DELAY: Duration = Duration::from_secs(300);
 
-/// Copy standard input to standard output and elsewhere.
 #[derive(Debug)]
 pub(crate) struct Tee {
-    /// Files, as they were named.
-    pub(crate) files: Vec<std::ffi::OsString>,
-    /// Whether files are added to.
+    pub(crate) files: Vec<OsString>,
     pub(crate) append: bool,
-    /// Folders and URLs for segments.
     pub(crate) backups: Vec<String>,
-    /// How segments are written.
     pub(crate) settings: Settings,
-    /// Topics, and how to reach their cluster.
     pub(crate) topics: Vec<String>,
     /// Set where there are topics, and where a backup's records come from a cluster that is known.
     pub(crate) options: Option<Options>,
-    /// Where records go that topics do not take.
     pub(crate) spill: Option<PathBuf>,
-    /// What records look like.
     pub(crate) format: Format,
-    /// What a backup records of its topics.
-    pub(crate) wanted: MetadataOptions,
-    /// Where the source of the pipe listens.
+    pub(crate) metadata: MetadataOptions,
     pub(crate) ack: Option<PathBuf>,
-    /// Whether the first failure ends all.
     pub(crate) stops_on_error: bool,
     /// Whether it is a failure when the reader of a pipe leaves.
     pub(crate) pipes_must_stay: bool,
-    /// Whether SIGINT ends nothing.
     pub(crate) ignores_interrupts: bool,
-    /// Whether lines go into backups as they are, whatever they look like.
+    /// Whether backups get lines as they are, even if these look like records.
     pub(crate) keeps_lines: bool,
-    /// Whether only failures are told.
     pub(crate) is_quiet: bool,
 }
 
@@ -96,7 +83,6 @@ fn operand(text: &OsStr) -> Result<Operand> {
 
 pub(super) fn tee(cli: &Cli) -> Result<Tee> {
     let (mut files, mut backups, mut topics) = (Vec::new(), Vec::new(), Vec::new());
-    refuse_what_reads(cli)?;
     for text in &cli.operands {
         match operand(text)? {
             // It gets the stream whether it is named or not.
@@ -106,48 +92,46 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
             Operand::File => files.push(text.clone()),
         }
     }
-    refuse_what_does_not_fit(
-        cli,
-        !files.is_empty(),
-        !topics.is_empty(),
-        !backups.is_empty(),
-    )?;
     let format = cli.format.format().map_err(usage)?;
+    let takes_records = has_positions(&format) && !backups.is_empty();
+    let uses = [
+        (COPY, true),
+        (FILE, !files.is_empty()),
+        (TOPIC, !topics.is_empty()),
+        (BACKUP, !backups.is_empty()),
+        (RECORDS, takes_records),
+        (
+            BUCKET,
+            backups.iter().any(|backup| store::is_bucket(backup)),
+        ),
+    ];
+    let used = uses.iter().filter(|(_, is_used)| *is_used);
+    refuse_unused(cli, used.map(|(bit, _)| bit).sum(), None)?;
     if !backups.is_empty() && matches!(format, Format::Template(_)) {
         return Err(usage(
             "-f can't be used for a backup; --tsv and -J keep everything",
         ));
     }
     Decoder::new(format.clone()).map_err(usage)?;
-    if cli.ack.is_some() {
-        check_ack(&format, !(backups.is_empty() && topics.is_empty()))?;
+    if cli.ack.is_some() && !matches!(format, Format::Tsv(_) | Format::Json(_)) {
+        return Err(usage(
+            "--ack needs --tsv or -J: each line begins with its position",
+        ));
     }
-    refuse_without_records(
-        cli,
-        !topics.is_empty(),
-        !backups.is_empty(),
-        has_positions(&format),
-    )?;
     if let Some(path) = &cli.spill {
         check_spill(path, &files)?;
     }
     if let Some(topic) = cli.topics.iter().find(|topic| topic.contains('=')) {
         return Err(usage(format_args!("-t {topic}: OLD=NEW is for --restore")));
     }
-    let wanted = MetadataOptions {
+    let metadata = MetadataOptions {
         settings: cli.settings,
         groups: cli.groups,
         topics: cli.topics.clone(),
     };
-    let takes_records = has_positions(&format) && !backups.is_empty();
-    if wanted != MetadataOptions::default() && !takes_records {
-        return Err(usage(
-            "-t, --settings and --groups are for a backup of records with their topics: --tsv=all or -J",
-        ));
-    }
-    let options = if !topics.is_empty() || wanted != MetadataOptions::default() {
+    let options = if !topics.is_empty() || metadata != MetadataOptions::default() {
         Some(options(cli)?)
-    } else if !backups.is_empty() && has_positions(&format) {
+    } else if takes_records {
         // Where logs start is asked for where a cluster is known, and only then.
         let options = cli.connection.options()?;
         options.brokers().is_ok().then_some(options)
@@ -163,7 +147,7 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
         spill: cli.spill.clone(),
         options,
         format,
-        wanted,
+        metadata,
         ack: cli.ack.clone(),
         stops_on_error: cli.on_error == OnError::Stop
             || matches!(
@@ -178,20 +162,6 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
         keeps_lines: cli.format.delimiter.is_some() || cli.format.key_delimiter.is_some(),
         is_quiet: cli.connection.quiet,
     })
-}
-
-fn check_ack(format: &Format, has_places: bool) -> Result<()> {
-    if !matches!(format, Format::Tsv(_) | Format::Json(_)) {
-        return Err(usage(
-            "--ack needs --tsv or -J: each line begins with its position",
-        ));
-    }
-    if !has_places {
-        return Err(usage(
-            "--ack needs a destination that can acknowledge records: a folder, a URL or kafka:TOPIC",
-        ));
-    }
-    Ok(())
 }
 
 /// `--cat` goes by the end of a name, and has to read the file back.

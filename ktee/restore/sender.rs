@@ -44,7 +44,7 @@ impl<'a> Sender<'a> {
         targets: &[Target],
         signals: &'a Signals,
     ) -> Result<Sender<'a>> {
-        let wants_bar = !config.is_quiet && std::io::stderr().is_terminal();
+        let wants_bar = !config.source.is_quiet && std::io::stderr().is_terminal();
         let total = wants_bar
             .then(|| total_records(store, targets))
             .transpose()?;
@@ -75,7 +75,7 @@ impl<'a> Sender<'a> {
             let present = target.present(partition);
             let (mut passed, mut is_damaged) = (0, false);
             let force = self.config.force;
-            let read = self.config.selection.read(
+            let read = self.config.source.selection.read(
                 self.store,
                 &log,
                 &stored.segments,

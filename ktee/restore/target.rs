@@ -217,7 +217,7 @@ impl Target {
             Comparison::start(client, options, &self.topic, partition, interrupted)?;
         let log = LogId::Partition(self.source.clone(), partition);
         let stored = self.stored.get(&partition).cloned().unwrap_or_default();
-        let read = restoring.config.selection.read(
+        let read = restoring.config.source.selection.read(
             restoring.store,
             &log,
             &stored.segments,
