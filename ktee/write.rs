@@ -16,7 +16,6 @@ mod partitions;
 mod pool;
 mod publish;
 pub(crate) mod settings;
-mod target;
 mod totals;
 
 pub(crate) use backup::Backup;

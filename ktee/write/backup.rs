@@ -10,14 +10,13 @@ use tools::cli::message;
 use tools::kafka::Options;
 use tools::record::{Format, Record};
 
-use super::gaps;
-use super::gaps::LogStarts;
+use super::gaps::{self, LogStarts};
+use super::index::Target;
 use super::partition::{Encoding, OpenSegment, Partition};
 use super::partitions::Partitions;
 use super::pool::{Job, Pool};
 use super::publish::Publisher;
 use super::settings::{Settings, encoder, has_positions};
-use super::target::Target;
 use super::totals::Totals;
 use crate::destination::{Destination, Input, SourceEvent, Waiting};
 use crate::metadata::{self, MetadataOptions};
@@ -202,7 +201,7 @@ impl Backup {
         if target.index().last_before(from)?.is_none() {
             return Ok(());
         }
-        target.claim(from, position.offset - 1)
+        target.index().claim(from, position.offset - 1)
     }
 
     fn close_if(
@@ -251,27 +250,19 @@ impl Backup {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let partition = &mut self.partitions.all[at];
-        let begins = partition.region.is_none();
-        if begins {
-            partition.begin(self.start.take())?;
-        }
+        let starts_run = partition.region.is_none();
         let encoding = &mut self.encoding;
         // Before what is open is stored: that may be of another topic too.
         partition.enter(&*self.store, record, offset, || {
             encoding.digest(record, line)
         })?;
         self.close(at, waiting)?;
-        if begins {
+        if starts_run {
             let partition = &mut self.partitions.all[at];
-            partition.begin_after(offset)?;
+            partition.start_run(self.start.take(), offset)?;
             if !partition.is_known() {
-                gaps::report(
-                    &*self.store,
-                    partition,
-                    offset,
-                    &mut self.log_starts,
-                    waiting,
-                )?;
+                let log_starts = &mut self.log_starts;
+                gaps::report(&*self.store, partition, offset, log_starts, waiting)?;
             }
         }
         Ok(())

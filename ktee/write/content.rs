@@ -7,8 +7,7 @@ use std::ops::Range;
 use anyhow::{Context, Result, bail, ensure};
 use tools::record::{Decoded, Decoder, Record};
 
-use super::index::{StoredSegment, damaged};
-use super::target::Target;
+use super::index::{StoredSegment, Target, damaged};
 use crate::read::inventory;
 use crate::read::segment::format;
 use crate::segment::{Layout, Name};

@@ -1,15 +1,50 @@
 //! What is stored of one partition while it is written: its listing, and manifests as they are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
+use super::pool::lock;
+use super::publish::SegmentWriter;
 use crate::coverage::Coverage;
 use crate::read::{Inventory, PartitionSegments, inventory};
 use crate::segment::name::MANIFEST_SUFFIX;
 use crate::segment::{LogId, Manifest, Name, RangeMarker, RangeStatus};
 use crate::store::Store;
+
+/// A partition, or the lines that have none, as the main thread and the pool share it.
+pub(super) struct Target {
+    pub(super) log: Arc<LogId>,
+    index: Mutex<Index>,
+    /// The segment that gets records.
+    pub(super) writer: Mutex<Option<SegmentWriter>>,
+}
+
+impl Target {
+    pub(super) fn open(store: &Arc<dyn Store>, log: LogId) -> Result<Target> {
+        let log = Arc::new(log);
+        Ok(Target {
+            index: Mutex::new(Index::open(store, &log)?),
+            log,
+            writer: Mutex::default(),
+        })
+    }
+
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
+        lock(&self.index)
+    }
+
+    /// The message of a record that is another one than the backup has.
+    pub(super) fn differs(&self, stored: &StoredSegment, offset: i64) -> anyhow::Error {
+        anyhow!(
+            "{}: offset {offset} is another record than in the backup, {}; a recreated topic needs a backup of its own, \
+             and a segment that --verify finds damaged is moved aside with --verify --quarantine",
+            self.log,
+            stored.name.file(&self.log)
+        )
+    }
+}
 
 /// A segment that is there.
 #[derive(Clone, Debug)]
@@ -199,6 +234,27 @@ impl Index {
                 .map(|(_, manifest)| manifest.as_ref().map_or(*first, |known| known.last))
         });
         Some((*self.segments.first_key_value()?.0, last.max()?))
+    }
+
+    /// Records that these offsets have no records, unless that is known.
+    pub(super) fn claim(&mut self, first: i64, last: i64) -> Result<()> {
+        if first > last
+            || self
+                .coverage(first, last)?
+                .unclaimed(first, last)
+                .is_empty()
+        {
+            return Ok(());
+        }
+        self.mark(RangeStatus::Absent, first, last)
+    }
+
+    /// Records that there is nothing between the record before and this segment, unless that is known.
+    pub(super) fn claim_before(&mut self, manifest: &Manifest) -> Result<()> {
+        match manifest.after {
+            Some(after) => self.claim(after.saturating_add(1), manifest.first - 1),
+            None => Ok(()),
+        }
     }
 
     /// Records something of a range, unless it is recorded already.

@@ -6,52 +6,53 @@ use std::ops::Range;
 use anyhow::{Context, Result};
 
 use super::content::{SegmentRecords, with_record};
-use super::index::StoredSegment;
+use super::index::{StoredSegment, Target};
 use super::publish::{Published, Publisher, Segment, SegmentInfo};
-use super::target::Target;
 use crate::segment::Tally;
 use crate::segment::codec::Compressor;
 
-/// A segment beside the stored ones that have some of its offsets.
-pub(super) struct Merge<'a> {
-    pub(super) publisher: &'a Publisher,
-    pub(super) target: &'a Target,
-    /// Whether the offsets between two records of it are none.
-    pub(super) is_sorted: bool,
-}
-
-impl Merge<'_> {
+impl Publisher {
     /// Compares what is stored and stores the rest; false where another writer was quicker.
-    pub(super) fn run(
+    ///
+    /// If the segment `is_sorted`, there are no records between two of it.
+    pub(super) fn merge(
         &self,
+        target: &Target,
         segment: &mut Segment,
         stored: &[StoredSegment],
+        is_sorted: bool,
         published: &mut Published,
     ) -> Result<bool> {
         let content = SegmentRecords::read(&mut segment.temp, &segment.name)?;
         let mut rest = content.lines.clone();
-        content.compare(&*self.publisher.store, self.target, stored, &mut |offset| {
+        content.compare(&*self.store, target, stored, &mut |offset| {
             rest.remove(&offset);
         })?;
-        for group in groups(&rest, stored, self.is_sorted) {
-            let mut part = self.pack(&content, &group, segment)?;
-            if self.is_sorted {
+        for group in groups(&rest, stored, is_sorted) {
+            let mut part = self.pack(target, &content, &group, segment)?;
+            if is_sorted {
                 let before = content.lines.range(..group[0]).next_back();
                 part.manifest.after = before.map(|(offset, _)| *offset).or(segment.manifest.after);
             }
-            if !self.publisher.create(self.target, &mut part, published)? {
+            if !self.create(target, &mut part, published)? {
                 return Ok(false);
             }
         }
         published.known_records = segment.manifest.records - published.stored_records;
-        if self.is_sorted {
-            self.claim_gaps(segment, &content, stored)?;
+        if is_sorted {
+            claim_gaps(target, segment, &content, stored)?;
         }
         Ok(true)
     }
 
     /// A segment of these records.
-    fn pack(&self, content: &SegmentRecords, offsets: &[i64], whole: &Segment) -> Result<Segment> {
+    fn pack(
+        &self,
+        target: &Target,
+        content: &SegmentRecords,
+        offsets: &[i64],
+        whole: &Segment,
+    ) -> Result<Segment> {
         let mut tally = Tally::default();
         tally.after_ms = whole.manifest.after_ms;
         let mut decoder = content.decoder()?;
@@ -63,45 +64,38 @@ impl Merge<'_> {
             tally.add(*offset, time_ms, line.len());
             tally.digest(line);
         }
-        let (publisher, mut writer) = (self.publisher, None);
-        let mut compressor = Compressor::new(publisher.codec)?;
-        publisher.add(
-            self.target,
-            &mut writer,
-            publisher.codec,
-            &lines,
-            &mut compressor,
-        )?;
+        let (mut writer, mut compressor) = (None, Compressor::new(self.codec)?);
+        self.add(target, &mut writer, self.codec, &lines, &mut compressor)?;
         let info = SegmentInfo {
             tally,
             ..SegmentInfo::default()
         };
         let writer = writer.context("a segment without records")?;
-        Ok(Segment::new(writer, &info, publisher.layout))
+        Ok(Segment::new(writer, &info, self.layout))
     }
+}
 
-    /// Records the gaps between records of which nothing is known.
-    fn claim_gaps(
-        &self,
-        segment: &Segment,
-        content: &SegmentRecords,
-        stored: &[StoredSegment],
-    ) -> Result<()> {
-        self.target.claim_before(&segment.manifest)?;
-        let mut before: Option<i64> = None;
-        for &offset in content.lines.keys() {
-            if let Some(before) = before.filter(|before| before + 1 < offset) {
-                let is_inside = stored.iter().any(|stored| {
-                    stored.manifest.first <= before && offset <= stored.manifest.last
-                });
-                if !is_inside {
-                    self.target.claim(before + 1, offset - 1)?;
-                }
+/// Records the gaps between records of which nothing is known.
+fn claim_gaps(
+    target: &Target,
+    segment: &Segment,
+    content: &SegmentRecords,
+    stored: &[StoredSegment],
+) -> Result<()> {
+    target.index().claim_before(&segment.manifest)?;
+    let mut before: Option<i64> = None;
+    for &offset in content.lines.keys() {
+        if let Some(before) = before.filter(|before| before + 1 < offset) {
+            let is_inside = stored
+                .iter()
+                .any(|stored| stored.manifest.first <= before && offset <= stored.manifest.last);
+            if !is_inside {
+                target.index().claim(before + 1, offset - 1)?;
             }
-            before = Some(offset);
         }
-        Ok(())
+        before = Some(offset);
     }
+    Ok(())
 }
 
 /// The offsets that are to be stored, a group for each segment: no group goes beyond the end of a stored segment,

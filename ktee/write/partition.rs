@@ -8,9 +8,8 @@ use tools::ack::ReadStart;
 use tools::record::{Encoder, Record};
 
 use super::content::is_same_record;
-use super::index::Region;
+use super::index::{Region, Target};
 use super::publish::SegmentInfo;
-use super::target::Target;
 use crate::cli::now_ms;
 use crate::read::inventory;
 use crate::segment::cut::digest_of;
@@ -85,32 +84,11 @@ impl Partition {
         self.open.take()
     }
 
-    /// A run begins, which the source reads from there. Others may have stored something since it was forgotten.
-    pub(super) fn begin(&mut self, start: Option<ReadStart>) -> Result<()> {
-        self.start = start;
-        if std::mem::take(&mut self.is_forgotten) {
-            self.target.index().list_again()?;
-        }
-        Ok(())
-    }
-
     /// Whether the last record lies in a stored segment.
     pub(super) fn is_known(&self) -> bool {
         self.region
             .as_ref()
             .is_some_and(|region| region.stored.is_some())
-    }
-
-    /// The first record of the run is at `offset`: of the offsets between the source's start and it there is none.
-    pub(super) fn begin_after(&mut self, offset: i64) -> Result<()> {
-        let from = self.start.as_ref().and_then(|start| start.from);
-        // Where the backup has nothing before, it begins here.
-        if let Some(from) = from.filter(|from| *from <= offset)
-            && self.target.index().last_before(from)?.is_some()
-        {
-            self.after = Some(from - 1);
-        }
-        Ok(())
     }
 
     #[inline]
@@ -200,7 +178,7 @@ impl Partition {
         }
     }
 
-    /// Looks where `offset` lies. A record at which the run enters a stored segment is compared at once, so that a
+    /// Finds out where `offset` lies. A record at which the run enters a stored segment is compared at once, so that a
     /// recreated topic is found before anything of it is stored.
     pub(super) fn enter(
         &mut self,
@@ -209,21 +187,34 @@ impl Partition {
         offset: i64,
         line_digest: impl FnOnce() -> Result<u64>,
     ) -> Result<()> {
+        if std::mem::take(&mut self.is_forgotten) {
+            // Another member of the group may have stored something meanwhile.
+            self.target.index().list_again()?;
+        }
         let was_stored = self.is_known();
         let region = self.target.index().locate(offset)?;
         if let Some(stored) = region.stored.as_ref().filter(|_| !was_stored) {
-            let first = (stored.manifest.first == offset)
-                .then_some(stored.manifest.digests)
-                .flatten();
-            let is_known = match first {
-                Some((_, first)) => first == line_digest()?,
-                None => false,
-            };
-            if !is_known && !self.matches(store, record, offset, &stored.name)? {
+            let first = stored.manifest.digests.map(|(_, first)| first);
+            let is_first = stored.manifest.first == offset;
+            let is_same = is_first && first == Some(line_digest()?);
+            if !is_same && !self.matches(store, record, offset, &stored.name)? {
                 return Err(self.target.differs(stored, offset));
             }
         }
         self.region = Some(region);
+        Ok(())
+    }
+
+    /// The first record of a run is at `offset`: there is none between the position from which the source reads and it.
+    pub(super) fn start_run(&mut self, start: Option<ReadStart>, offset: i64) -> Result<()> {
+        let from = start.as_ref().and_then(|start| start.from);
+        self.start = start;
+        // Where the backup has nothing before, it begins here.
+        if let Some(from) = from.filter(|from| *from <= offset)
+            && self.target.index().last_before(from)?.is_some()
+        {
+            self.after = Some(from - 1);
+        }
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::index::Target;
 use super::publish::{Published, Publisher, SegmentInfo};
-use super::target::Target;
 use crate::destination::Waiting;
 use crate::segment::Codec;
 use crate::segment::codec::Compressor;

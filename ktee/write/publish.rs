@@ -12,9 +12,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use super::content::SegmentRecords;
-use super::index::StoredSegment;
-use super::merge::Merge;
-use super::target::Target;
+use super::index::{StoredSegment, Target};
 use crate::read::segment::hex;
 use crate::segment::codec::Compressor;
 use crate::segment::{Codec, Layout, LogId, Manifest, Name, RangeStatus, Tally};
@@ -167,15 +165,10 @@ impl Publisher {
                 }
                 [one] if is_sorted && segment.is(&one.manifest) => {
                     published.known_records = segment.manifest.records;
-                    target.claim_before(&segment.manifest)?;
+                    target.index().claim_before(&segment.manifest)?;
                     true
                 }
-                several => Merge {
-                    publisher: self,
-                    target,
-                    is_sorted,
-                }
-                .run(&mut segment, several, &mut published)?,
+                several => self.merge(target, &mut segment, several, is_sorted, &mut published)?,
             };
             if is_done {
                 return Ok(published);
