@@ -20,7 +20,6 @@ use crate::segment::{Codec, Layout, LogId};
 use crate::store;
 use crate::verify::Checker;
 
-/// Writes them all.
 pub(crate) fn run(config: &SourceConfig) -> Result<Exit> {
     let signals = Signals::catch()?;
     let mut output = Output::new(config, &signals)?;

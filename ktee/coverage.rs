@@ -27,7 +27,6 @@ pub(crate) struct Coverage {
 }
 
 impl Coverage {
-    /// A segment that is there.
     pub(crate) fn add_segment(&mut self, manifest: &Manifest) {
         self.stored.insert(manifest.first, manifest.last);
         self.add_span(manifest.first, manifest.last);

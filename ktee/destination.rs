@@ -10,12 +10,10 @@ use crate::metadata::MetadataOptions;
 /// What is called now and then while a destination is waited for; it says whether a signal asks to end.
 pub(crate) type Waiting<'a> = dyn FnMut() -> bool + 'a;
 
-/// A record of the input.
 pub(crate) struct Input<'a> {
     pub(crate) record: &'a Record<'a>,
     /// The line that it came as.
     pub(crate) text: &'a [u8],
-    /// The number of the line.
     pub(crate) line: u64,
     /// Names it until it is durable, under `--ack`.
     pub(crate) tag: Option<u64>,
@@ -41,7 +39,6 @@ pub(crate) trait Destination {
         Ok(())
     }
 
-    /// Takes a record.
     fn write(&mut self, _input: &Input<'_>, _waiting: &mut Waiting<'_>) -> Result<()> {
         Ok(())
     }

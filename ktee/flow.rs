@@ -36,7 +36,6 @@ use source::SourceLink;
 use spill::Spill;
 use topic::{TopicOptions, TopicSink};
 
-/// Copies all of standard input.
 pub(crate) fn run(config: &Tee) -> Result<Exit> {
     let signals = if config.ignores_interrupts {
         Signals::catch_without_interrupts()?
@@ -52,10 +51,11 @@ pub(crate) fn run(config: &Tee) -> Result<Exit> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The input's end; whether nothing of a torn line is left.
-    Input { is_whole: bool },
+    Input {
+        is_whole: bool,
+    },
     /// Nobody is left to read for.
     Unwanted,
-    /// A signal.
     Signal(i32),
 }
 

@@ -26,7 +26,6 @@ use crate::store::Store;
 const PARTITIONS: &str = "partitions";
 /// What stands before the name of a setting that was the broker's and not the topic's own.
 const OF_BROKER: &str = "broker:";
-/// Why a topic can't be recorded.
 const UNKNOWN: &str = "the cluster does not have it";
 /// Settings without which a restored topic may not take the records, whoever set them.
 const NEEDED: [&str; 1] = ["max.message.bytes"];
@@ -40,7 +39,6 @@ pub(crate) struct MetadataOptions {
     pub(crate) topics: Vec<String>,
 }
 
-/// What was recorded of a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TopicMetadata {
     pub(crate) partitions: Option<i32>,

@@ -39,7 +39,6 @@ use crate::verify::Checker;
 use sender::Sender;
 use target::{Restoring, Target};
 
-/// Restores, and prints the recorded settings that the topics do not have.
 pub(crate) fn run(config: &Restore) -> Result<Exit> {
     let signals = Signals::catch()?;
     let interrupted = || signals.caught().is_some();

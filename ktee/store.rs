@@ -14,12 +14,10 @@ use anyhow::{Result, bail};
 
 use crate::segment::Manifest;
 
-/// A file of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Its path within the backup, `/` between folders.
     pub(crate) path: String,
-    /// Its size.
     pub(crate) bytes: u64,
 }
 
@@ -34,7 +32,6 @@ pub(crate) enum Created {
 
 /// A file that grows until it is whole, and that nobody takes for a segment before; gone when dropped.
 pub(crate) struct TempSegment {
-    /// Its content so far.
     pub(crate) file: File,
     /// Its name; none where it has none.
     path: Option<PathBuf>,
@@ -86,7 +83,6 @@ pub(crate) trait Store: Send + Sync {
     /// Gives a file another name, which nothing has.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 
-    /// Removes a file, if it is there.
     fn remove(&self, path: &str) -> Result<()>;
 }
 
@@ -95,7 +91,6 @@ pub(crate) fn is_place(operand: &str) -> bool {
     scheme(operand).is_some() || operand.ends_with('/') || Path::new(operand).is_dir()
 }
 
-/// Whether an operand names a bucket of an object store.
 pub(crate) fn is_bucket(operand: &str) -> bool {
     scheme(operand).is_some_and(|scheme| ["s3", "s3a", "gs", "az"].contains(&scheme))
 }

@@ -200,7 +200,6 @@ struct Verifier<'a> {
 }
 
 impl Verifier<'_> {
-    /// A report for each partition.
     fn run(
         &mut self,
         partitions: &BTreeMap<LogId, PartitionSegments>,

@@ -33,11 +33,8 @@ mod upkeep;
 /// `--verify` and `--cat`.
 mod verify;
 
-use crate::testkit::running::Running;
-use rustix::process::Signal;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// Lines as `--tsv=all` writes them: `count` offsets of partition 0 of a topic, from `first` on, a second between two records.
 fn lines(topic: &str, first: i64, count: i64) -> String {
@@ -83,75 +80,4 @@ fn number(name: &str, default: u64) -> u64 {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(default)
-}
-
-/// Kills runs that go on from each other, at random, and so that the last ones have as much to do as the first ones.
-struct Killer {
-    /// Where the segments are.
-    folder: PathBuf,
-    /// How many there were after each kill.
-    stored: Vec<usize>,
-    kills: u64,
-    done: u64,
-    met: u64,
-    /// What all the work takes, and what it takes to find that all is done.
-    whole: Duration,
-    again: Duration,
-    random: u64,
-}
-
-impl Killer {
-    /// `run` is one that nobody kills.
-    fn new(kills: u64, folder: PathBuf, run: impl Fn()) -> Self {
-        let measure = || {
-            let begun = Instant::now();
-            run();
-            begun.elapsed()
-        };
-        let whole = measure();
-        Self {
-            folder,
-            stored: Vec::new(),
-            kills,
-            done: 0,
-            met: 0,
-            whole,
-            again: measure(),
-            random: u64::from(std::process::id()) | 1,
-        }
-    }
-
-    /// Kills a run when it has found what is done and added about its share.
-    fn meet(&mut self, mut running: Running) {
-        // xorshift
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let known = self.again.mul_f64(self.done as f64);
-        let share = (self.random % 2048) as f64 / 1024.0;
-        let added = self.whole.saturating_sub(self.again).mul_f64(share);
-        self.done += 1;
-        std::thread::sleep((known + added) / (self.kills + 1) as u32);
-        self.met += u64::from(running.runs());
-        running.signal(Signal::KILL);
-        running.wait();
-        // An early kill leaves not even the folder.
-        let is_there = self.folder.is_dir();
-        self.stored.push(if is_there {
-            segments(&self.folder).len()
-        } else {
-            0
-        });
-    }
-
-    fn assert_has_met_work(&self) {
-        assert!(self.met * 2 > self.kills, "{} met a run", self.met);
-        let mut steps = self.stored.clone();
-        steps.dedup();
-        assert!(
-            steps.len() as u64 * 4 > self.kills,
-            "hardly anything was stored between kills: {:?}",
-            self.stored
-        );
-    }
 }

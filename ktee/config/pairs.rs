@@ -20,10 +20,10 @@ const VALUES: &[(&str, &str)] = &[
 const SHOWN: &[Shown] = &[
     ("verify", "file backup", "a_whole_backup_is_a_row_for_each_partition_and_0"),
     ("cat", "file backup", "cat_gives_an_offset_once_and_verify_tells_overlaps_apart"),
-    ("prune", "file backup", "segments_of_old_records_are_pruned"),
+    ("prune", "file backup", "what_is_pruned_is_removed_and_not_missed_and_nothing_else_is_excused"),
     ("restore", "topic", "a_topic_comes_back_as_it_was_and_keeps_its_old_records"),
     ("accept", "verify quarantine", "what_retention_took_between_two_runs_is_told_until_it_is_accepted"),
-    ("quarantine", "verify accept", "a_damaged_segment_is_moved_aside_and_sent_again"),
+    ("quarantine", "verify accept", "a_damaged_segment_is_moved_aside_and_its_records_are_sent_again"),
     ("force", "restore", "a_backup_with_a_hole_is_refused_without_force"),
     ("as_of", "restore", "groups_are_committed_on_partitions_without_records_and_as_of_a_time"),
     ("topics", "cat restore verify accept quarantine prune records json bucket ack", "cat_selects_by_time_topic_and_partition"),

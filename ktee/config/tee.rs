@@ -105,8 +105,8 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
             backups.iter().any(|backup| store::is_bucket(backup)),
         ),
     ];
-    let used = uses.iter().filter(|(_, is_used)| *is_used);
-    refuse_unused(cli, used.map(|(bit, _)| bit).sum(), None)?;
+    let uses = uses.iter().filter(|(_, is_used)| *is_used);
+    refuse_unused(cli, uses.map(|(bit, _)| bit).sum(), None)?;
     if !backups.is_empty() && matches!(format, Format::Template(_)) {
         return Err(usage(
             "-f can't be used for a backup; --tsv and -J keep everything",

@@ -58,7 +58,6 @@ impl Ranges {
         self.by_first.iter().map(|(first, last)| (*first, *last))
     }
 
-    /// Whether there is no offset in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.by_first.is_empty()
     }

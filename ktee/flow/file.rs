@@ -13,7 +13,6 @@ use crate::destination::{Destination, Waiting};
 #[error("its reader has left")]
 pub(super) struct ReaderLeft;
 
-/// A file that is open for writing.
 pub(super) struct FileSink {
     file: File,
     /// Whether the reader of a pipe must not leave.
@@ -49,7 +48,6 @@ impl Destination for FileSink {
         self.finish(waiting)
     }
 
-    /// Waits until the disk has it.
     fn finish(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
         match self.file.sync_all() {
             // A pipe, a terminal, a device: there is nothing to sync.

@@ -52,7 +52,6 @@ pub(super) struct SourceLink {
 /// What the source has sent since the last poll, besides lines.
 #[derive(Default)]
 pub(super) struct SourceUpdate {
-    /// How many partitions topics have.
     pub(super) partition_counts: Vec<(String, i32)>,
     /// Streams that have ended, and up to where they were read; nothing between is to come.
     pub(super) passed: Vec<Position>,
@@ -206,7 +205,6 @@ impl SourceLink {
         self.tracker.durable(self.link.is_complete(rest))
     }
 
-    /// Tells the source.
     pub(super) fn acknowledge(&mut self, durable: Vec<(usize, i64)>) {
         self.link.acknowledge(durable);
     }

@@ -71,7 +71,6 @@ impl Spill {
         Ok(())
     }
 
-    /// Waits until the disk has all of it.
     pub(super) fn sync(&mut self) -> Result<()> {
         if !self.is_synced {
             let synced = self.file.sync_all();

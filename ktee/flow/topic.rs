@@ -30,7 +30,6 @@ pub(super) struct TopicOptions {
     pub(super) spill: Option<Rc<RefCell<Spill>>>,
 }
 
-/// A topic and the producer that sends to it.
 pub(super) struct TopicSink {
     producer: Producer,
     topic: TopicId,

@@ -58,7 +58,6 @@ impl UndeliveredRecords {
         self.spill.is_some()
     }
 
-    /// Records that are in the spill.
     pub(super) fn spilled(&self) -> u64 {
         self.spilled
     }

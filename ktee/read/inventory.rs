@@ -14,7 +14,6 @@ use crate::store::{Entry, Store};
 /// The segments of one log, by their first offset.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartitionSegments {
-    /// The segments; two may have the same first offset in different layouts.
     pub(crate) segments: Vec<Name>,
     /// Files that have a manifest.
     pub(crate) manifests: BTreeSet<String>,
@@ -22,7 +21,6 @@ pub(crate) struct PartitionSegments {
     pub(crate) markers: Vec<RangeMarker>,
 }
 
-/// All segments of a backup.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
     /// By topic and partition; lines come first.
@@ -32,7 +30,6 @@ pub(crate) struct Inventory {
 }
 
 impl Inventory {
-    /// Lists the whole backup.
     pub(crate) fn list(store: &dyn Store) -> Result<Inventory> {
         let mut entries = store.list("topics")?;
         entries.extend(store.list("lines")?);
@@ -63,7 +60,6 @@ impl Inventory {
         }
     }
 
-    /// Lists one log.
     pub(crate) fn list_log(store: &dyn Store, log: &LogId) -> Result<PartitionSegments> {
         Ok(Inventory::of_log(&store.list(&log.folder())?, log))
     }
@@ -114,7 +110,6 @@ pub(crate) fn stored(store: &dyn Store, log: &LogId, name: &Name) -> Result<Box<
     store.read(&path)?.ok_or_else(|| anyhow!("{path} is gone"))
 }
 
-/// Opens the file of a segment.
 pub(crate) fn open(store: &dyn Store, log: &LogId, name: &Name) -> Result<Reader> {
     Reader::new(stored(store, log, name)?, name).with_context(|| name.path(log))
 }

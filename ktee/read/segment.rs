@@ -191,7 +191,6 @@ impl Reader {
     }
 }
 
-/// Hexadecimal digits, in lower case.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {

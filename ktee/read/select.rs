@@ -60,7 +60,6 @@ pub(crate) struct Selection {
     pub(crate) partitions: Vec<i32>,
     /// Records of this time or later, milliseconds since 1970.
     pub(crate) from_ms: Option<i64>,
-    /// Records before this time.
     pub(crate) to_ms: Option<i64>,
 }
 

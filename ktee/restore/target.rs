@@ -32,7 +32,6 @@ pub(super) struct Restoring<'a> {
     pub(super) interrupted: &'a dyn Fn() -> bool,
 }
 
-/// A topic that is restored.
 pub(super) struct Target {
     /// Its name in the backup.
     pub(super) source: String,
@@ -52,7 +51,6 @@ pub(super) struct Target {
     ends: BTreeMap<i32, i64>,
     /// How many records of the backup each partition has already.
     present: BTreeMap<i32, i64>,
-    /// Records sent, by partition.
     pub(super) sent: BTreeMap<i32, i64>,
     /// How many restored records each group has read, by partition.
     pub(super) translated: BTreeMap<i32, Vec<(String, i64)>>,
@@ -120,7 +118,6 @@ impl Target {
         }
     }
 
-    /// The partitions that are restored.
     pub(super) fn partitions(&self) -> impl Iterator<Item = i32> + '_ {
         self.partitions.iter().copied()
     }
@@ -139,7 +136,6 @@ impl Target {
         self.sent.values().chain(self.present.values()).sum::<i64>() == 0
     }
 
-    /// How many partitions it takes.
     fn partition_count(&self) -> i32 {
         let highest = self.partitions.last().copied().unwrap_or(0);
         self.recorded.partitions.unwrap_or(1).max(highest + 1)
@@ -269,7 +265,6 @@ impl Target {
         refused.with_context(|| format!("cannot make topic {}", self.topic))
     }
 
-    /// Makes the topic, if it is not there.
     pub(super) fn create(
         &mut self,
         wire: &mut Wire<'_>,

@@ -11,7 +11,6 @@ use tempfile::SpooledTempFile;
 /// zstd's own default level.
 const ZSTD_LEVEL: i32 = 3;
 
-/// How segments are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Codec {
     /// zstd -3

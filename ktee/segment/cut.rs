@@ -49,7 +49,6 @@ impl Tally {
         }
     }
 
-    /// Adds a record.
     #[inline]
     pub(crate) fn add(&mut self, offset: i64, time_ms: Option<i64>, bytes: usize) {
         if self.records == 0 {
@@ -96,7 +95,6 @@ impl Tally {
     }
 }
 
-/// The checksum of one line.
 pub(crate) fn digest_of(line: &[u8]) -> u64 {
     XxHash64::oneshot(0, line)
 }

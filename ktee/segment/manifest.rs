@@ -6,18 +6,14 @@
 
 use std::fmt::Write as _;
 
-/// What a segment holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Manifest {
     /// The offset of the first record; of lines, the number of the segment.
     pub(crate) first: i64,
-    /// The offset of the last record.
     pub(crate) last: i64,
-    /// How many records.
     pub(crate) records: u64,
     /// Bytes before compression.
     pub(crate) bytes: u64,
-    /// Bytes of the file.
     pub(crate) stored_bytes: u64,
     /// The earliest and the latest time of a record, milliseconds since 1970.
     pub(crate) times_ms: Option<(i64, i64)>,

@@ -39,7 +39,6 @@ impl RangeMarker {
         ("overlap", RangeStatus::Overlap),
     ];
 
-    /// The path within the backup.
     pub(crate) fn path(&self, log: &LogId) -> String {
         let found = RangeMarker::NAMES
             .iter()

@@ -128,9 +128,7 @@ pub(crate) struct Name {
     pub(crate) first: i64,
     /// When the first line came, milliseconds since 1970; lines only.
     pub(crate) time_ms: Option<i64>,
-    /// How records are written.
     pub(crate) layout: Layout,
-    /// How they are compressed.
     pub(crate) codec: Codec,
 }
 
@@ -159,7 +157,6 @@ impl Name {
         }
     }
 
-    /// The path within the backup.
     pub(crate) fn path(&self, log: &LogId) -> String {
         format!("{}/{}", log.folder(), self.file(log))
     }

@@ -9,7 +9,6 @@ use crate::segment::{Manifest, Name, RangeMarker};
 /// So many details are told.
 const DETAILS: usize = 3;
 
-/// A segment that was read.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
     pub(super) name: Name,
@@ -73,7 +72,6 @@ impl PartitionReport {
         self.damaged_segments.extend(segment.cloned());
     }
 
-    /// In words.
     pub(super) fn note(&self) -> String {
         let mut notes: Vec<String> = Vec::new();
         let told = |ranges: &[(i64, i64)]| ranges.len().min(DETAILS);

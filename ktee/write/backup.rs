@@ -29,7 +29,6 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 /// How often it is looked for segments that have been open for too long.
 const TICK: Duration = Duration::from_millis(200);
 
-/// A backup that is being written.
 pub(crate) struct Backup {
     store: Arc<dyn Store>,
     settings: Settings,

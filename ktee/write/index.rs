@@ -46,7 +46,6 @@ impl Target {
     }
 }
 
-/// A segment that is there.
 #[derive(Clone, Debug)]
 pub(super) struct StoredSegment {
     pub(super) name: Name,
@@ -84,7 +83,6 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Lists the partition.
     pub(super) fn open(store: &Arc<dyn Store>, log: &Arc<LogId>) -> Result<Index> {
         let mut index = Index {
             store: Arc::clone(store),

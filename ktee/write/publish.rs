@@ -91,7 +91,6 @@ impl Segment {
     }
 }
 
-/// Stores segments.
 pub(super) struct Publisher {
     pub(super) store: Arc<dyn Store>,
     pub(super) codec: Codec,

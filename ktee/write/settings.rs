@@ -14,13 +14,10 @@ use crate::store::Access;
 pub(crate) struct Settings {
     /// How records with a position are written: TSV or JSON.
     pub(crate) layout: Layout,
-    /// How segments are compressed.
     pub(crate) codec: Codec,
-    /// Where segments end.
     pub(crate) cut: Cut,
     /// A segment that has been open for so long is closed as it is.
     pub(crate) max_delay: Duration,
-    /// How the backup is opened.
     pub(crate) access: Access,
     /// Memory for records that are not compressed yet.
     pub(crate) buffer_bytes: usize,

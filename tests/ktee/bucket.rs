@@ -1,4 +1,4 @@
-use super::{Killer, lines, number};
+use super::lines;
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::output::Output;
 use crate::testkit::s3::S3;
@@ -198,48 +198,6 @@ fn a_wrong_secret_and_a_wrong_bucket_are_told() {
         .run()
         .fails_with(2)
         .stderr_has("s3://other");
-}
-
-/// `KTEE_KILLS` and `KTEE_RECORDS` make it longer.
-#[test]
-fn killed_at_random_a_backup_in_a_bucket_has_no_hole_and_no_double() {
-    let s3 = S3::start();
-    let records = number("KTEE_RECORDS", 20_000);
-    let input = lines("t", 0, records as i64);
-    let file = s3.folder().join("in");
-    std::fs::write(&file, &input).unwrap();
-    let run = |place: &str| {
-        ktee(&s3)
-            .args(["-q", "--tsv=all", "--segment-records", "503", place])
-            .stdin_from(&file)
-            .stdout_to("/dev/null")
-            .limit(Duration::from_secs(600))
-    };
-    let kills = number("KTEE_KILLS", 5);
-    let mut kill = Killer::new(kills, s3.folder().join("backups/k"), || {
-        run("s3://backups/whole").run().succeeds();
-    });
-    for _ in 0..kills {
-        kill.meet(run("s3://backups/k").start());
-    }
-    kill.assert_has_met_work();
-    run("s3://backups/k").run().succeeds();
-    let check = |mode: &str| {
-        ktee(&s3)
-            .args([mode, "s3://backups/k"])
-            .limit(Duration::from_secs(600))
-            .run()
-    };
-    check("--verify")
-        .succeeds()
-        .stdout_has(format!("\t0\t{}\t", records - 1));
-    check("--cat").succeeds().stdout_is(&input);
-    ktee(&s3)
-        .args(["--verify", "s3://backups/k", "-o", "json"])
-        .limit(Duration::from_secs(600))
-        .run()
-        .succeeds()
-        .stdout_has("\"doubles\":0");
 }
 
 #[test]

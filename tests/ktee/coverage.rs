@@ -359,6 +359,11 @@ fn live_through_kills(site: &Site, salt: u64) {
     }
     assert_eq!(site.assert_told(false, "at the end").len(), RECORDS);
     site.ktee(&["--verify"]).run().succeeds();
+    assert!(
+        !files(&site.folder)
+            .iter()
+            .any(|file| file.ends_with(".tmp"))
+    );
     assert!(site.s3.as_ref().is_none_or(|s3| s3.faults_met() > 0));
 }
 

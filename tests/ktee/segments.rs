@@ -224,42 +224,6 @@ fn a_bad_line_stops_it_by_its_number_and_all_before_it_is_stored() {
 }
 
 #[test]
-fn a_topic_that_was_made_anew_is_not_taken_for_the_old_one() {
-    let folder = session::folder("segments-anew");
-    let run = |input: String| {
-        cmd("ktee")
-            .args([ALL, "b/"])
-            .inside(&folder)
-            .stdin(input)
-            .run()
-    };
-    run(lines("t", 0, 10)).succeeds();
-    run(lines("t", 0, 20).replace("value", "another"))
-        .fails_with(2)
-        .stderr_has("offset 0 is another record");
-}
-
-#[test]
-fn two_writers_of_the_same_records_leave_each_record_once() {
-    let folder = session::folder("segments-two");
-    std::fs::write(folder.join("in"), lines("t", 0, 60_000)).unwrap();
-    for round in 0..3 {
-        shell(
-            "ktee -q --tsv=all --segment-records $A b$N/ <in >/dev/null & one=$!; \
-             ktee -q --tsv=all --segment-records 997 b$N/ <in >/dev/null & two=$!; \
-             wait $one && wait $two && ktee --verify b$N >/dev/null && ktee --cat b$N | cmp - in && \
-             zstdcat b$N/topics/t/partition=0/*.zst | wc -l",
-        )
-        .env("N", round.to_string())
-        .env("A", (700 + 100 * round).to_string())
-        .inside(&folder)
-        .run()
-        .succeeds()
-        .stdout_is("60000\n");
-    }
-}
-
-#[test]
 fn topics_of_any_length_and_folders_behind_links_are_written_and_read() {
     let folder = session::folder("segments-names");
     std::fs::create_dir_all(folder.join("elsewhere/topics")).unwrap();

@@ -124,47 +124,6 @@ fn a_changed_byte_and_a_torn_segment_are_damage_and_1() {
 }
 
 #[test]
-fn a_damaged_segment_is_moved_aside_and_sent_again() {
-    let folder = backup(25);
-    std::fs::write(segment(&folder, 10), b"torn").unwrap();
-    cmd("ktee")
-        .args(["--verify", "--quarantine", "b"])
-        .inside(&folder)
-        .run()
-        .fails_with(1)
-        .stdout_has("offsets 10 to 19 are missing");
-    assert!(!segment(&folder, 10).exists());
-    assert!(folder.join("b/quarantine").is_dir());
-    cmd("ktee")
-        .args(["--tsv=all", "--segment-records", "10", "b/"])
-        .inside(&folder)
-        .stdin(lines("t", 0, 25))
-        .run()
-        .succeeds();
-    let whole = cmd("ktee").args(["--verify", "b"]).inside(&folder).run();
-    whole.succeeds();
-}
-
-#[test]
-fn segments_of_old_records_are_pruned() {
-    let folder = backup(25);
-    // The records are of 2023.
-    cmd("ktee")
-        .args(["--prune", "36500d", "b"])
-        .inside(&folder)
-        .run()
-        .succeeds();
-    assert!(segment(&folder, 0).exists());
-    cmd("ktee")
-        .args(["--prune", "1d", "b"])
-        .inside(&folder)
-        .run()
-        .succeeds()
-        .stderr_has("removed");
-    assert!(!segment(&folder, 0).exists());
-}
-
-#[test]
 fn gaps_within_a_run_are_no_holes_and_between_runs_they_are_until_a_run_passes_them() {
     let folder = session::folder("verify-gaps");
     let run = |place: &str, input: String| {

@@ -14,7 +14,6 @@ const CONNECT: &str = "cannot connect";
 /// So much of an answer is shown that says nothing in XML.
 const SHOWN_CHARS: usize = 200;
 
-/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
     pub(super) text: String,

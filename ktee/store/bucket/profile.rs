@@ -17,7 +17,6 @@ const OTHER_WAYS: [&str; 5] = [
     "login_session",
 ];
 
-/// What a profile says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Profile {
     /// Key, secret, and the token of a session.
