@@ -23,8 +23,7 @@ pub(super) const PRUNE: Uses = 1 << 9;
 const READ: Uses = VERIFY | CAT | RESTORE | PRUNE;
 
 const FOR_BACKUP: &str = "a backup: a folder or a URL";
-const FOR_RECORDS: &str =
-    "a backup of records with their topics (--tsv=all or -J), or for reading one";
+const FOR_RECORDS: &str = "a backup of records with their topics: --tsv=all or -J";
 const FOR_FORMAT: &str = "kafka:TOPIC or a backup";
 const FOR_CLUSTER: &str =
     "kafka:TOPIC, --restore, or a backup of records with their topics: --tsv=all or -J";
@@ -42,7 +41,7 @@ pub(super) fn refuse_unused(cli: &Cli, uses: Uses, mode: Option<&str>) -> Result
         ("-p", !cli.partitions.is_empty(), READ, "--verify, --prune, --cat or --restore"),
         ("--from", cli.from.is_some(), CAT | RESTORE, "--cat or --restore"),
         ("--to", cli.to.is_some(), CAT | RESTORE, "--cat or --restore"),
-        ("-t", !cli.topics.is_empty(), READ | RECORDS, FOR_RECORDS),
+        ("-t", !cli.topics.is_empty(), READ | RECORDS, "reading a backup, or for a backup of records with their topics: --tsv=all or -J"),
         ("-a", cli.append, FILE, "files"),
         ("-i", cli.ignore_interrupts, COPY, "copying"),
         ("--on-error", cli.on_error == OnError::Stop, COPY, "copying"),
@@ -60,7 +59,7 @@ pub(super) fn refuse_unused(cli: &Cli, uses: Uses, mode: Option<&str>) -> Result
         ("--buffer", cli.buffer.is_some(), BACKUP, FOR_BACKUP),
         ("--expire-after", cli.expire_after.is_some(), BACKUP, FOR_BACKUP),
         ("--settings", cli.settings, RECORDS, FOR_RECORDS),
-        ("--groups", cli.groups, RECORDS | RESTORE, FOR_RECORDS),
+        ("--groups", cli.groups, RECORDS | RESTORE, "--restore, or for a backup of records with their topics: --tsv=all or -J"),
         ("--tsv", format.tsv.is_some(), TOPIC | BACKUP, FOR_FORMAT),
         ("-J", format.json, TOPIC | BACKUP, FOR_FORMAT),
         ("-f", format.template.is_some(), TOPIC, "kafka:TOPIC; --tsv and -J keep everything in a backup"),
