@@ -268,7 +268,7 @@ fn produce(options: &Options, topic: &str, records: &[Record<'_>]) -> Result<(),
         }
     }
     let totals = producer.finish(&mut |_| true);
-    match producer.failures().next() {
+    match producer.failures().first() {
         Some(failure) => Err(failure.error.to_string()),
         None if totals.delivered == records.len() as u64 => Ok(()),
         None => Err(format!("{totals:?}")),

@@ -34,10 +34,9 @@ fn main() {
         };
     }
     build.compile("kafkautils_wire_shim");
-    // Not every linker can lead a function elsewhere; where the shim's are not called, a wait follows the wall clock,
-    // and a batch that a partition refused may pass for delivered.
+    // Not every linker can lead a function elsewhere; where the shim's are not called, a wait follows the wall clock.
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
-        for function in ["cnd_init", "cnd_timedwait", "rd_kafka_dr_implicit_ack"] {
+        for function in ["cnd_init", "cnd_timedwait"] {
             println!("cargo::rustc-link-arg=-Wl,--wrap={function}");
         }
     }

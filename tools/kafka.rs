@@ -14,7 +14,7 @@
 //! - [`consume`]: reads partitions with librdkafka's consumer.
 //! - [`group`]: a member of a consumer group: records, rebalances, commits.
 //! - [`share`]: a member of a share group: locked records, acknowledged one by one.
-//! - [`produce`]: records to delivery reports.
+//! - [`produce`]: records to acknowledgements, with Produce requests of its own.
 //! - [`outage`]: how long a reader's cluster has been away.
 //!
 //! Questions and answers:

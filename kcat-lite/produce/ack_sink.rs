@@ -168,7 +168,7 @@ impl AckSink {
         self.sender.producer.poll(0);
         let (accepted, bytes) = (self.sender.producer.totals().accepted, self.sender.bytes);
         self.sender.progress.update(accepted, bytes);
-        self.check_failures()?;
+        self.sender.check_failures()?;
         self.sender.check_fatal()?;
         if self.transaction.is_some() {
             return self.commit_if_due(is_complete);
@@ -189,23 +189,6 @@ impl AckSink {
         if is_holding {
             sink.keep_alive();
         }
-    }
-
-    pub(super) fn check_failures(&self) -> anyhow::Result<()> {
-        let failed = self.sender.producer.totals().failed;
-        if failed == 0 {
-            return Ok(());
-        }
-        let mut failures = self.sender.producer.failures();
-        let first = failures
-            .next()
-            .map(|failure| format!(" ({}: {})", failure.topic, failure.error));
-        let text = format!(
-            "{} not delivered{}",
-            count(failed, "record"),
-            first.unwrap_or_default()
-        );
-        Err(NotDelivered(text).into())
     }
 
     /// Delivers and acknowledges what was received, or purges it, and disconnects.
@@ -249,7 +232,7 @@ impl AckSink {
         self.sender.producer.finish(&mut waiting);
         self.sink = sink;
         self.acknowledge(is_complete);
-        self.check_failures()
+        self.sender.check_failures()
     }
 
     fn disconnect(&mut self, ended: &InputEnd) -> anyhow::Result<Exit> {
@@ -277,6 +260,26 @@ impl AckSink {
         }
         self.abort_transaction();
         Ok(())
+    }
+}
+
+impl Sender {
+    /// Fails once a record was not delivered.
+    pub(super) fn check_failures(&self) -> anyhow::Result<()> {
+        let failed = self.producer.totals().failed;
+        if failed == 0 {
+            return Ok(());
+        }
+        let failures = self.producer.failures();
+        let first = failures
+            .first()
+            .map(|failure| format!(" ({}: {})", failure.topic, failure.error));
+        let text = format!(
+            "{} not delivered{}",
+            count(failed, "record"),
+            first.unwrap_or_default()
+        );
+        Err(NotDelivered(text).into())
     }
 }
 

@@ -11,6 +11,7 @@ use anyhow::Context;
 use tools::ack::{ReceivedLine, Session};
 use tools::cli::message;
 use tools::kafka::group::Positions;
+use tools::kafka::produce::Totals;
 
 use super::ack_sink::AckSink;
 use crate::config::Transactions;
@@ -117,32 +118,31 @@ impl AckSink {
     }
 
     fn try_commit(&mut self, open: &OpenTransaction) -> anyhow::Result<()> {
-        let sink = self.sink.as_ref().context("no source")?;
-        let received = self.tracker.received();
+        let AckSink {
+            sender,
+            sink,
+            tracker,
+            ..
+        } = self;
+        let sink = sink.as_mut().context("no source")?;
         let next = |(stream, offset)| {
             let key = sink.key(stream);
             ((key.topic.clone(), key.partition), offset + 1)
         };
-        let positions: Positions = received.map(next).collect();
+        let positions: Positions = tracker.received().map(next).collect();
         let mut kept_alive_at = Instant::now();
-        let sink = self.sink.as_mut();
-        let mut keep_alive = sink.map(|sink| || sink.keep_alive());
-        let mut waiting = |_| {
-            if kept_alive_at.elapsed() >= KEEP_ALIVE_EVERY
-                && let Some(keep_alive) = &mut keep_alive
-            {
+        let mut waiting = |_: Totals| {
+            if kept_alive_at.elapsed() >= KEEP_ALIVE_EVERY {
                 kept_alive_at = Instant::now();
-                keep_alive();
+                sink.keep_alive();
             }
             true
         };
-        // Deliver first: the commit would wait for delivery reports that nobody serves.
-        self.sender.producer.finish(&mut waiting);
-        self.check_failures()?;
-        self.sender
-            .producer
-            .add_positions(&positions, &open.session.metadata)?;
-        self.sender.producer.commit(&mut |_| true)?;
+        sender.producer.finish(&mut waiting);
+        sender.check_failures()?;
+        let producer = &mut sender.producer;
+        producer.add_positions(&positions, &open.session.metadata, &mut waiting)?;
+        producer.commit(&mut waiting)?;
         Ok(())
     }
 

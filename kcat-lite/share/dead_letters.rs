@@ -78,7 +78,7 @@ impl DeadLetters {
         self.producer.take_delivered(&mut |opaque| {
             delivered.extend(in_flight.remove(&opaque));
         });
-        if let Some(failure) = self.producer.failures().next() {
+        if let Some(failure) = self.producer.failures().first() {
             anyhow::bail!("--reject-to {}: {}", self.name, failure.error);
         }
         if let Some(error) = self.producer.unreported_fatal_error() {

@@ -106,7 +106,7 @@ impl TopicSink {
                 self.producer.purge();
                 let reported = self
                     .undelivered
-                    .report(self.producer.totals(), self.producer.failures());
+                    .report(self.producer.totals(), self.producer.failures().iter());
                 reported.with_context(|| error.to_string())?;
                 Err(error.into())
             }
@@ -169,7 +169,8 @@ impl Destination for TopicSink {
         {
             message(error);
         }
-        self.undelivered.report(totals, self.producer.failures())
+        self.undelivered
+            .report(totals, self.producer.failures().iter())
     }
     fn has_spilled(&self) -> bool {
         self.undelivered.spilled() > 0

@@ -96,6 +96,24 @@ fn a_record_over_the_limit_of_the_broker_fails_alone() {
 }
 
 #[test]
+fn a_record_that_the_broker_names_fails_alone_with_its_reason() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("named", 1, &[("cleanup.policy", "compact")]);
+    let output = produce(kafka, &topic)
+        .arg("--tsv")
+        .stdin("k\ta\n\\N\tb\nk\tc\n")
+        .run()
+        .fails_with(2);
+    output
+        .stderr_has("line 2")
+        .stderr_has("1 record not delivered")
+        .stderr_has("key");
+    assert_eq!(kafka.values(&topic), ["a", "c"]);
+}
+
+#[test]
 fn a_record_up_to_the_limit_is_taken() {
     let Some(kafka) = broker::shared() else {
         return;
@@ -286,15 +304,12 @@ fn a_first_batch_that_is_refused_while_the_next_is_taken_is_not_lost() {
         let topic = mock.topic("first", 1, &[]);
         mock.cluster
             .request_errors(RDKafkaApiKey::Produce, &[refusal]);
-        // Of a partition librdkafka has no more than five records under way.
         produce(&mock, &topic)
             .args(["-X", "batch.num.messages=2"])
             .stdin("1\n2\n3\n4\n")
             .run()
             .succeeds();
-        let mut stored = mock.values(&topic);
-        stored.sort();
-        assert_eq!(stored, ["1", "2", "3", "4"], "{refusal:?}");
+        assert_eq!(mock.values(&topic), ["1", "2", "3", "4"], "{refusal:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Record batches (message format v2), parsed in place.
+//! Record batches (message format v2), parsed and built in place.
 //!
 //! Parsing takes two steps. [`Batches`] finds the batches of a Fetch response by
 //! their headers alone, which gives the next fetch offset before any record is
@@ -9,12 +9,15 @@
 //! The layout is Kafka's `DefaultRecordBatch.java` and `DefaultRecord.java`
 //! (KIP-98). Every length in a batch is checked against the bytes that follow, so
 //! that no input leads to a panic or to an allocation of more than twice its size.
+//!
+//! [`RecordBatch`] encodes records straight into the batch that is sent.
 
 mod aborted;
 #[cfg(test)]
 pub(crate) mod build;
 mod codec;
 mod decode;
+mod encode;
 mod header;
 mod record;
 #[cfg(test)]
@@ -24,6 +27,7 @@ mod values;
 pub use aborted::AbortedTransactions;
 pub use codec::Codec;
 pub use decode::{BatchDecoder, RawRecordVisitor};
+pub use encode::{ProducerStamp, RecordBatch, SealedBatch, record_size_limit};
 pub use header::{Batch, Batches, Marker};
 pub use record::{Headers, RawRecord};
 pub use values::Values;

@@ -114,8 +114,7 @@ impl Client {
             Role::Producer => ffi::rd_kafka_type_t::RD_KAFKA_PRODUCER,
             Role::Consumer => ffi::rd_kafka_type_t::RD_KAFKA_CONSUMER,
         };
-        let events = ffi::RD_KAFKA_EVENT_DR
-            | ffi::RD_KAFKA_EVENT_ERROR
+        let events = ffi::RD_KAFKA_EVENT_ERROR
             | ffi::RD_KAFKA_EVENT_FETCH
             | ffi::RD_KAFKA_EVENT_REBALANCE
             | ffi::RD_KAFKA_EVENT_OFFSET_COMMIT;
@@ -128,16 +127,8 @@ impl Client {
             ffi::rd_kafka_conf_set_opaque(conf_ptr, Arc::as_ptr(&shared).cast_mut().cast());
             ffi::rd_kafka_conf_set_log_cb(conf_ptr, Some(log_callback));
             ffi::rd_kafka_conf_set_events(conf_ptr, events);
-            if role == Role::Producer && ffi::send_timestamp_0(conf_ptr) != code::NONE {
-                return Err(ContactError::Refused("no interceptor can be added".into()));
-            }
             let rk = ffi::rd_kafka_new(rk_type, conf_ptr, reason.as_mut_ptr().cast(), reason.len());
             if rk.is_null() {
-                if role == Role::Producer {
-                    // librdkafka has freed the interceptors that the configuration still names, and destroying it would
-                    // free them again.
-                    let _ = conf.release();
-                }
                 return Err(ContactError::Refused(ffi::buffer_text(&reason)));
             }
             let _ = conf.release();

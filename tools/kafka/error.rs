@@ -21,8 +21,36 @@ pub mod code {
     pub const NONE: i32 = 0;
     /// The record batch is larger than the topic or the broker takes.
     pub const MESSAGE_TOO_LARGE: i32 = 10;
-    /// librdkafka, by way of `shim.c`: the partition refused the record and took a later one.
+    /// librdkafka, and ours: a record failed, and enable.gapless.guarantee ends the producer.
     pub const GAPLESS_GUARANTEE: i32 = -148;
+    /// The batch is larger than a log segment.
+    pub const RECORD_LIST_TOO_LARGE: i32 = 18;
+    /// The batch is damaged, or holds what its topic does not allow (old brokers).
+    pub const CORRUPT_MESSAGE: i32 = 2;
+    /// A record's timestamp is out of the topic's range.
+    pub const INVALID_TIMESTAMP: i32 = 32;
+    /// A record is not what its topic allows: it has no key where one is needed, say.
+    pub const INVALID_RECORD: i32 = 87;
+    /// Too few replicas are in sync; nothing was stored.
+    pub const NOT_ENOUGH_REPLICAS: i32 = 19;
+    /// Too few replicas are in sync; the leader has stored it.
+    pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: i32 = 20;
+    /// A batch does not follow the last one of its producer.
+    pub const OUT_OF_ORDER_SEQUENCE_NUMBER: i32 = 45;
+    /// The batch was stored before.
+    pub const DUPLICATE_SEQUENCE_NUMBER: i32 = 46;
+    /// The coordinator has not completed the transaction before yet.
+    pub const CONCURRENT_TRANSACTIONS: i32 = 51;
+    /// Another producer has this transactional.id.
+    pub const PRODUCER_FENCED: i32 = 90;
+    /// The coordinator does not know this producer any more.
+    pub const INVALID_PRODUCER_ID_MAPPING: i32 = 49;
+    /// librdkafka, and ours: records of a transaction failed.
+    pub const INCONSISTENT: i32 = -149;
+    /// The broker does not know the producer any more.
+    pub const UNKNOWN_PRODUCER_ID: i32 = 59;
+    /// librdkafka, and ours: message.timeout.ms has passed.
+    pub const MESSAGE_TIMED_OUT: i32 = -192;
     /// The offset is not between the log start and the end.
     pub const OFFSET_OUT_OF_RANGE: i32 = 1;
     /// No such topic or partition at the broker.
@@ -83,8 +111,6 @@ pub mod code {
     pub const FENCED_MEMBER_EPOCH: i32 = 110;
     /// An acknowledgement of a record that is not locked for this member (KIP-932).
     pub const INVALID_RECORD_STATE: i32 = 121;
-    /// A batch's checksum is wrong.
-    pub const CORRUPT_MESSAGE: i32 = 2;
     /// The broker does not know the version of a request.
     pub const UNSUPPORTED_VERSION: i32 = 35;
     /// The broker can't make sense of a request.

@@ -10,13 +10,7 @@ use std::ffi::{CStr, c_char, c_int};
 
 pub(crate) use rdkafka::bindings::*;
 
-/// rdkafka.h: the partitioner chooses.
-pub(crate) const RD_KAFKA_PARTITION_UA: i32 = -1;
-
 unsafe extern "C" {
-    /// The shim's: a timestamp of `i64::MIN` is sent as 0.
-    #[link_name = "ku_send_timestamp_0"]
-    pub(crate) fn send_timestamp_0(conf: *mut rd_kafka_conf_t) -> c_int;
     #[link_name = "rd_kafka_err2str"]
     fn err2str_c(code: c_int) -> *const c_char;
     #[link_name = "rd_kafka_last_error"]
@@ -45,8 +39,6 @@ unsafe extern "C" {
         rk: *mut rd_kafka_t,
         reason: *const c_char,
     ) -> c_int;
-    #[link_name = "rd_kafka_flush"]
-    pub(crate) fn flush(rk: *mut rd_kafka_t, timeout_ms: c_int) -> c_int;
     #[link_name = "rd_kafka_event_error"]
     pub(crate) fn event_error(event: *mut rd_kafka_event_t) -> c_int;
     #[link_name = "rd_kafka_error_code"]
@@ -56,16 +48,6 @@ unsafe extern "C" {
         rk: *mut rd_kafka_t,
         errstr: *mut c_char,
         errstr_size: usize,
-    ) -> c_int;
-    #[link_name = "rd_kafka_purge"]
-    pub(crate) fn purge(rk: *mut rd_kafka_t, flags: c_int) -> c_int;
-    #[link_name = "rd_kafka_header_add"]
-    pub(crate) fn header_add(
-        headers: *mut rd_kafka_headers_t,
-        name: *const c_char,
-        name_size: isize,
-        value: *const std::ffi::c_void,
-        value_size: isize,
     ) -> c_int;
     #[link_name = "rd_kafka_subscribe"]
     pub(crate) fn subscribe(

@@ -260,6 +260,11 @@ impl Options {
         self.properties.insert(canonical(name).to_owned(), property);
     }
 
+    /// Forgets a property that another part of the program honours.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.properties.remove(canonical(name));
+    }
+
     /// The value of a property, under any of its names.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.properties

@@ -33,6 +33,7 @@ use super::client::Client;
 use super::error::{KafkaError, code};
 pub use response::RawResponse;
 use response::{InFlightRequest, api_name};
+pub use shim::Waker;
 pub(super) use shim::learned_brokers;
 use shim::{BrokerHandle, EncodedRequest, Queue, ResponseBody};
 
@@ -78,6 +79,7 @@ struct QueuedRequest {
     flexible_from: i16,
     deadline: Instant,
     connect_by: Instant,
+    has_response: bool,
     encode: Encode,
 }
 
@@ -163,6 +165,26 @@ impl<'c> Wire<'c> {
         limits: RequestLimits,
         build: impl FnOnce(i16) -> R + 'static,
     ) -> CorrelationId {
+        self.queue_request(target, limits, true, build)
+    }
+
+    /// As [`Wire::send_limited`], for a request that gets no response: its result is an error with code 0 once it was sent.
+    pub fn send_one_way<R: Request>(
+        &mut self,
+        target: Target,
+        limits: RequestLimits,
+        build: impl FnOnce(i16) -> R + 'static,
+    ) -> CorrelationId {
+        self.queue_request(target, limits, false, build)
+    }
+
+    fn queue_request<R: Request>(
+        &mut self,
+        target: Target,
+        limits: RequestLimits,
+        has_response: bool,
+        build: impl FnOnce(i16) -> R + 'static,
+    ) -> CorrelationId {
         let id = CorrelationId(self.next_id);
         self.next_id += 1;
         let (lowest, newest) = limits.versions.into_inner();
@@ -178,6 +200,7 @@ impl<'c> Wire<'c> {
             flexible_from: (lowest..=newest).find(is_flexible).unwrap_or(i16::MAX),
             deadline: limits.deadline,
             connect_by: limits.connect_by.min(limits.deadline),
+            has_response,
             encode: Box::new(move |version| {
                 let mut body = BytesMut::new();
                 build(version).encode(&mut body, version)?;
@@ -204,6 +227,34 @@ impl<'c> Wire<'c> {
         }
     }
 
+    /// The next result; waits for it until `until` or until the [`Waker`] wakes it.
+    pub fn next_or_wake(&mut self, until: Instant) -> Option<RequestResult> {
+        self.send_queued();
+        if self.arrived.is_empty() {
+            let mut left = until.saturating_duration_since(Instant::now());
+            if !self.queued.is_empty() {
+                left = left.min(self.next_connect_poll());
+            }
+            self.receive(left);
+        }
+        let (id, result) = self.arrived.pop_front()?;
+        Some(self.result(id, result))
+    }
+
+    /// Ends the waits of [`Wire::next_or_wake`] from any thread.
+    pub fn waker(&self) -> Waker {
+        self.queue.waker()
+    }
+
+    /// Whether a broker is connected; if not, librdkafka connects to it.
+    pub fn is_connected(&mut self, broker: i32) -> bool {
+        if BrokerHandle::find(self.client, Some(broker)).is_some() {
+            return true;
+        }
+        self.refresh_unknown_broker(Some(broker));
+        false
+    }
+
     /// Waits for a response, or for the connection of a queued request.
     fn wait(&mut self, left: Duration) {
         if self.queued.is_empty() {
@@ -218,15 +269,21 @@ impl<'c> Wire<'c> {
                 shim::wait_for_state(self.client, seen, wait.min(CONNECT_POLL_INTERVAL * 5));
             }
         } else {
-            let state = shim::state_version(self.client);
-            let is_new = std::mem::replace(&mut self.seen_state, state) != state;
-            self.connect_poll_interval = if is_new {
-                CONNECT_POLL_INTERVAL
-            } else {
-                (self.connect_poll_interval * 2).min(LONGEST_CONNECT_POLL_INTERVAL)
-            };
-            self.receive(left.min(self.connect_poll_interval));
+            let poll = self.next_connect_poll();
+            self.receive(left.min(poll));
         }
+    }
+
+    /// How long to wait before connections are checked again.
+    fn next_connect_poll(&mut self) -> Duration {
+        let state = shim::state_version(self.client);
+        let is_new = std::mem::replace(&mut self.seen_state, state) != state;
+        self.connect_poll_interval = if is_new {
+            CONNECT_POLL_INTERVAL
+        } else {
+            (self.connect_poll_interval * 2).min(LONGEST_CONNECT_POLL_INTERVAL)
+        };
+        self.connect_poll_interval
     }
 
     fn receive(&mut self, wait: Duration) {
@@ -328,6 +385,7 @@ impl<'c> Wire<'c> {
             body: &body,
             timeout,
             may_wait_at_broker: [ApiKey::Fetch as i16, ApiKey::ShareFetch as i16].contains(&api),
+            has_response: request.has_response,
         };
         broker.send(&self.queue, request.id.0, &encoded)?;
         let broker_name = match request.target {

@@ -5,18 +5,18 @@ use super::{BatchError, RawRecord};
 
 /// Base offset and length; the length counts the bytes after them.
 const PREFIX_BYTES: usize = 12;
-const HEADER_BYTES: usize = 61;
+pub(super) const HEADER_BYTES: usize = 61;
 /// The checksum covers the bytes from here on.
-const CHECKED_FROM: usize = 21;
+pub(super) const CHECKED_FROM: usize = 21;
 /// The position of the message format's version, in every format.
 const MAGIC_AT: usize = 16;
 
 /// The attributes of a batch (KIP-98, KIP-534).
-mod bit {
-    pub(super) const CODEC: i16 = 0b111;
-    pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
-    pub(super) const TRANSACTIONAL: i16 = 1 << 4;
-    pub(super) const CONTROL: i16 = 1 << 5;
+pub(super) mod bit {
+    pub(in super::super) const CODEC: i16 = 0b111;
+    pub(in super::super) const LOG_APPEND_TIME: i16 = 1 << 3;
+    pub(in super::super) const TRANSACTIONAL: i16 = 1 << 4;
+    pub(in super::super) const CONTROL: i16 = 1 << 5;
 }
 
 /// One batch: the fields of its header, and the bytes of its records.

@@ -43,44 +43,6 @@ fn within(seconds: Option<f64>) -> String {
 const UNLIMITED_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
 impl Client {
-    /// Calls `ask` with growing timeouts (milliseconds) until it succeeds, the time for the first contact is over, or
-    /// `interrupted`.
-    ///
-    /// The first timeouts are short: librdkafka repeats a request that was queued
-    /// before a connection stood only seconds later.
-    pub(crate) fn retry_until_contact<T>(
-        &self,
-        interrupted: &dyn Fn() -> bool,
-        mut ask: impl FnMut(i32) -> Result<T, KafkaError>,
-    ) -> Result<T, ContactError> {
-        let started = Instant::now();
-        let mut slice = Duration::from_millis(490);
-        loop {
-            let left = self.first_contact.saturating_sub(started.elapsed());
-            let wait = slice.min(left).max(Duration::from_millis(1));
-            match ask(wait.as_millis() as i32) {
-                Ok(answer) => return Ok(answer),
-                Err(error) if !is_no_answer(error.code) => {
-                    return Err(ContactError::Answered(error));
-                }
-                Err(_) if interrupted() => return Err(ContactError::Interrupted),
-                Err(_) => {}
-            }
-            self.drain_errors();
-            self.warn_of_slow_contact(started);
-            if self.is_refused_permanently() || started.elapsed() >= self.first_contact {
-                return Err(self.unreachable(started.elapsed()));
-            }
-            // A refused connection fails at once; retrying at once would spin.
-            let left = self.first_contact.saturating_sub(started.elapsed());
-            std::thread::sleep(left.min(Duration::from_millis(20)));
-            // Keep the timeouts short until the warning, which is due after a second.
-            if started.elapsed() > Duration::from_secs(1) {
-                slice *= 2;
-            }
-        }
-    }
-
     /// Warns once in a run, after a second, that there is no contact yet and why.
     pub(crate) fn warn_of_slow_contact(&self, started: Instant) {
         let what = || format!("no contact with {} yet", self.brokers);

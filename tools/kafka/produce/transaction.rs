@@ -1,84 +1,156 @@
 //! Transactions (KIP-98), optionally with a consumer group's offsets (KIP-447).
-#![allow(unsafe_code)]
+//!
+//! The partitions of a transaction are added by the thread that sends
+//! (`accumulator::transaction`). What begins and ends a transaction is asked
+//! here, and the caller waits for it. A coordinator that moves, starts or is away
+//! is asked again until message.timeout.ms is over.
 
-use std::ffi::CString;
-use std::ptr;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Producer, Totals};
+use kafka_protocol::messages::add_offsets_to_txn_request::AddOffsetsToTxnRequest;
+use kafka_protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::{
+    EndTxnRequest, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, InitProducerIdRequest,
+    TopicName, TransactionalId, TxnOffsetCommitRequest,
+};
+use kafka_protocol::protocol::{Request, StrBytes};
+
+use super::accumulator::ProducerId;
+use super::accumulator::transaction::{
+    CONCURRENT_BACKOFF, TransactionState, fenced, is_fencing, is_passing,
+};
+use super::wire_producer::WireProducer;
 use crate::ack::GroupMetadata;
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::ffi;
 use crate::kafka::group::Positions;
-use crate::kafka::partitions::PartitionList;
+use crate::kafka::wire::{RawResponse, RequestLimits, Target, Wire};
 
-/// How long a commit or an abort may take; the coordinator's own limit (transaction.timeout.ms) is 60 s.
-const END_TIMEOUT_MS: i32 = 60_000;
+/// How long a coordinator may take to answer before it is looked up again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the caller is asked whether to go on.
+const TICK: Duration = Duration::from_millis(50);
+/// The limit where message.timeout.ms sets none.
+const UNLIMITED: Duration = Duration::from_secs(86_400);
+/// How long to wait for batches in flight before an abort.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-impl Producer {
-    pub fn is_transactional(&self) -> bool {
-        self.is_transactional
+/// What a producer with a transactional.id knows of its transactions.
+pub(super) struct Transactions {
+    id: String,
+    timeout: Duration,
+    producer: Option<ProducerId>,
+    /// When the open transaction was begun.
+    begun_at: Option<Instant>,
+    /// How many records had failed before it.
+    failed_before: u64,
+    has_offsets: bool,
+}
+
+/// Whose coordinator.
+#[derive(Clone, Debug)]
+enum Coordinator {
+    Transaction,
+    Group(String),
+}
+
+impl Transactions {
+    pub(super) fn new(id: &str, timeout: Duration) -> Transactions {
+        Transactions {
+            id: id.to_owned(),
+            timeout,
+            producer: None,
+            begun_at: None,
+            failed_before: 0,
+            has_offsets: false,
+        }
     }
 
-    /// Initialises the transactional.id, which fences its earlier producers, and begins a transaction. Call it after
-    /// the first contact.
-    pub fn begin(&mut self) -> Result<(), KafkaError> {
-        self.init_transactions()?;
-        self.begin_next()
+    fn id(&self) -> TransactionalId {
+        TransactionalId(StrBytes::from_string(self.id.clone()))
     }
 
-    /// Initialises the transactional.id, which fences its earlier producers and aborts their open transaction.
-    pub fn init_transactions(&mut self) -> Result<(), KafkaError> {
-        // SAFETY: the handle is live; the error is ours to take.
-        let error = unsafe {
-            let rk = self.client.as_ptr();
-            ffi::take_error(ffi::rd_kafka_init_transactions(rk, END_TIMEOUT_MS))
+    fn producer(&self) -> Result<ProducerId, KafkaError> {
+        let missing =
+            || KafkaError::new(code::INVALID_ARG, "the transactional.id is not initialised");
+        self.producer.ok_or_else(missing)
+    }
+
+    /// A coordinator that aborts a transaction after its timeout fences the producer.
+    fn explain(&self, error: KafkaError) -> KafkaError {
+        if !is_fencing(error.code) {
+            return error;
+        }
+        let error = if error.code == code::FENCED {
+            error
+        } else {
+            fenced(&error)
         };
-        error.map_or(Ok(()), Err)
+        let is_late = |begun: Instant| begun.elapsed() >= self.timeout;
+        if !self.begun_at.is_some_and(is_late) {
+            return error;
+        }
+        let limit_ms = self.timeout.as_millis();
+        let reason = format!(
+            "the cluster has aborted the transaction, which was open for longer than transaction.timeout.ms={limit_ms} ({error})"
+        );
+        KafkaError::new(code::FENCED, reason)
+    }
+}
+
+impl WireProducer {
+    /// Initialises the transactional.id, which fences its earlier producers and aborts their open transaction.
+    pub(super) fn init_transactions(&mut self) -> Result<(), KafkaError> {
+        let transactions = self.transactions()?;
+        let (id, known) = (transactions.id(), transactions.producer);
+        let timeout_ms = transactions.timeout.as_millis().min(i32::MAX as u128) as i32;
+        // A producer with an id gets the next epoch, unless it was fenced (KIP-360).
+        let versions = if known.is_some() { 3..=4 } else { 0..=4 };
+        let build = move |_| {
+            let known = known.unwrap_or(ProducerId { id: -1, epoch: -1 });
+            InitProducerIdRequest::default()
+                .with_transactional_id(Some(id.clone()))
+                .with_transaction_timeout_ms(timeout_ms)
+                .with_producer_id(known.id.into())
+                .with_producer_epoch(known.epoch)
+        };
+        let response = self.ask::<InitProducerIdRequest>(
+            &Coordinator::Transaction,
+            versions,
+            &mut || true,
+            build,
+            |response| response.error_code,
+        )?;
+        let producer = ProducerId {
+            id: response.producer_id.0,
+            epoch: response.producer_epoch,
+        };
+        self.lock().accumulator.set_producer(producer);
+        self.transactions()?.producer = Some(producer);
+        Ok(())
     }
 
     /// Begins a transaction; the one before is committed or aborted.
-    pub fn begin_next(&mut self) -> Result<(), KafkaError> {
-        // SAFETY: the handle is live; the error is ours to take.
-        let error =
-            unsafe { ffi::take_error(ffi::rd_kafka_begin_transaction(self.client.as_ptr())) };
-        self.transaction_begun_at = Some(Instant::now());
-        error.map_or(Ok(()), Err)
+    pub(super) fn begin_next(&mut self) -> Result<(), KafkaError> {
+        self.transactions()?.producer()?;
+        let failed = self.totals().failed;
+        self.lock().accumulator.begin_transaction();
+        let transactions = self.transactions()?;
+        transactions.begun_at = Some(Instant::now());
+        transactions.failed_before = failed;
+        transactions.has_offsets = false;
+        Ok(())
     }
 
-    /// Explains an error in a transaction. A coordinator that aborts a transaction after its timeout fences the producer,
-    /// which librdkafka reports as another producer with the same transactional.id.
-    fn explain_transaction_error(&self, error: Option<KafkaError>) -> Result<(), KafkaError> {
-        const NAME: &str = "transaction.timeout.ms";
-        let Some(error) = error else {
-            return Ok(());
-        };
-        let is_fenced = matches!(error.code, code::FENCED | code::INVALID_PRODUCER_EPOCH);
-        let limit_ms = self.client.property(NAME).and_then(|ms| ms.parse().ok());
-        let (Some(begun_at), Some(limit_ms), true) =
-            (self.transaction_begun_at, limit_ms, is_fenced)
-        else {
-            return Err(error);
-        };
-        if begun_at.elapsed() < Duration::from_millis(limit_ms) {
-            return Err(error);
-        }
-        let reason = format!(
-            "the cluster has aborted the transaction, which was open for longer than {NAME}={limit_ms} ({error})"
-        );
-        Err(KafkaError::new(error.code, reason))
-    }
-
-    /// Adds a group's offsets to the transaction, which commits them together with its records.
-    ///
-    /// `metadata` is the group metadata under which the records before these
-    /// offsets were read, so that the coordinator refuses them once the partitions
-    /// belong to another member. Metadata without a generation or a member is not
-    /// sent, because the coordinator would accept it from anybody (KIP-447).
-    pub fn add_positions(
+    /// Adds a group's offsets to the open transaction.
+    pub(super) fn add_positions(
         &mut self,
         positions: &Positions,
         metadata: &GroupMetadata,
+        waiting: &mut dyn FnMut() -> bool,
     ) -> Result<(), KafkaError> {
         if metadata.generation < 0 || metadata.member.is_empty() {
             return Err(KafkaError::new(
@@ -86,62 +158,268 @@ impl Producer {
                 "the group's metadata is empty, and would fence nobody",
             ));
         }
-        let text = |text: &str| {
-            CString::new(text)
-                .map_err(|_| KafkaError::new(code::INVALID_ARG, "a NUL byte in a group's metadata"))
+        let transactions = self.transactions()?;
+        let (id, producer) = (transactions.id(), transactions.producer()?);
+        transactions.has_offsets = true;
+        let group = GroupId(StrBytes::from_string(metadata.group.clone()));
+        let (of_id, of_group) = (id.clone(), group.clone());
+        let build = move |_| {
+            AddOffsetsToTxnRequest::default()
+                .with_transactional_id(of_id.clone())
+                .with_producer_id(producer.id.into())
+                .with_producer_epoch(producer.epoch)
+                .with_group_id(of_group.clone())
         };
-        let (group, member) = (text(&metadata.group)?, text(&metadata.member)?);
-        let instance = metadata.instance.as_deref().map(text).transpose()?;
-        let mut list = PartitionList::new();
-        for ((topic, partition), offset) in positions {
-            list.add(topic, *partition, *offset)?;
+        self.ask::<AddOffsetsToTxnRequest>(
+            &Coordinator::Transaction,
+            0..=3,
+            waiting,
+            build,
+            |response| response.error_code,
+        )?;
+        let text = |text: &str| StrBytes::from_string(text.to_owned());
+        let request = TxnOffsetCommitRequest::default()
+            .with_transactional_id(id)
+            .with_group_id(group)
+            .with_producer_id(producer.id.into())
+            .with_producer_epoch(producer.epoch)
+            .with_generation_id(metadata.generation)
+            .with_member_id(text(&metadata.member))
+            .with_group_instance_id(metadata.instance.as_deref().map(text))
+            .with_topics(offset_rows(positions));
+        // 3 is the first version with the member and its generation.
+        self.ask::<TxnOffsetCommitRequest>(
+            &Coordinator::Group(metadata.group.clone()),
+            3..=3,
+            waiting,
+            move |_| request.clone(),
+            |response| {
+                let rows = response.topics.iter().flat_map(|topic| &topic.partitions);
+                let mut codes = rows.map(|row| row.error_code);
+                codes.find(|code| *code != 0).unwrap_or(0)
+            },
+        )?;
+        Ok(())
+    }
+
+    /// Commits what was delivered before.
+    pub(super) fn commit(&mut self, waiting: &mut dyn FnMut() -> bool) -> Result<(), KafkaError> {
+        if let Some(fatal) = self.fatal_error() {
+            return Err(self.transactions()?.explain(fatal));
         }
-        // SAFETY: the handle and the list are live; the texts are copied; metadata and error are ours.
-        let error = unsafe {
-            let metadata = ffi::rd_kafka_consumer_group_metadata_new_with_genid(
-                group.as_ptr(),
-                metadata.generation,
-                member.as_ptr(),
-                instance.as_ref().map_or(ptr::null(), |text| text.as_ptr()),
-            );
-            let error = ffi::rd_kafka_send_offsets_to_transaction(
-                self.client.as_ptr(),
-                list.as_ptr(),
-                metadata,
-                END_TIMEOUT_MS,
-            );
-            ffi::rd_kafka_consumer_group_metadata_destroy(metadata);
-            ffi::take_error(error)
-        };
-        self.explain_transaction_error(error)
+        let failed = self.totals().failed - self.transactions()?.failed_before;
+        if failed > 0 {
+            let reason = match failed {
+                1 => "1 record failed".to_owned(),
+                failed => format!("{failed} records failed"),
+            };
+            return Err(KafkaError::new(code::INCONSISTENT, reason));
+        }
+        self.end_transaction(true, waiting)
     }
 
-    /// Delivers what is queued and commits. After an error a read_committed consumer sees nothing of the transaction.
-    ///
-    /// Delivery reports are served before the commit, because librdkafka would
-    /// wait for them for ever.
-    pub fn commit(&mut self, waiting: &mut dyn FnMut(Totals) -> bool) -> Result<(), KafkaError> {
-        self.finish(waiting);
-        // SAFETY: the handle is live; the error is ours to take.
-        let error = unsafe {
-            ffi::take_error(ffi::rd_kafka_commit_transaction(
-                self.client.as_ptr(),
-                END_TIMEOUT_MS,
-            ))
+    /// Aborts: what is queued fails, and a read_committed consumer sees nothing of the transaction.
+    pub(super) fn abort(&mut self) -> Result<(), KafkaError> {
+        self.lock()
+            .accumulator
+            .purge(&KafkaError::of(code::PURGE_QUEUE));
+        let until = Instant::now() + SETTLE_TIMEOUT;
+        let is_busy = |this: &WireProducer| {
+            let state = this.lock();
+            let transaction = state.accumulator.transaction.as_ref();
+            transaction.is_some_and(TransactionState::is_requested)
+                || state.accumulator.outstanding() > 0
         };
-        self.explain_transaction_error(error)
-    }
-
-    /// Aborts: a read_committed consumer sees nothing of the transaction.
-    pub fn abort(&mut self) -> Result<(), KafkaError> {
+        while is_busy(self) && Instant::now() < until {
+            self.poll(TICK.as_millis() as i32);
+        }
         self.purge();
-        // SAFETY: the handle is live; the error is ours to take.
-        let error = unsafe {
-            ffi::take_error(ffi::rd_kafka_abort_transaction(
-                self.client.as_ptr(),
-                END_TIMEOUT_MS,
-            ))
-        };
-        error.map_or(Ok(()), Err)
+        if let Some(fatal) = self.fatal_error() {
+            return Err(self.transactions()?.explain(fatal));
+        }
+        let failed = self.totals().failed;
+        self.end_transaction(false, &mut || true)?;
+        if failed > self.transactions()?.failed_before {
+            // Some sequence numbers were not used.
+            self.init_transactions()?;
+        }
+        Ok(())
     }
+
+    fn end_transaction(
+        &mut self,
+        is_commit: bool,
+        waiting: &mut dyn FnMut() -> bool,
+    ) -> Result<(), KafkaError> {
+        let state = self.lock();
+        let transaction = state.accumulator.transaction.as_ref();
+        let is_open = transaction.is_some_and(|transaction| transaction.is_open);
+        let has_partitions = transaction.is_some_and(TransactionState::has_partitions);
+        drop(state);
+        let transactions = self.transactions()?;
+        // The coordinator knows nothing of a transaction without contents.
+        if is_open && (has_partitions || transactions.has_offsets) {
+            let (id, producer) = (transactions.id(), transactions.producer()?);
+            let build = move |_| {
+                EndTxnRequest::default()
+                    .with_transactional_id(id.clone())
+                    .with_producer_id(producer.id.into())
+                    .with_producer_epoch(producer.epoch)
+                    .with_committed(is_commit)
+            };
+            self.ask::<EndTxnRequest>(
+                &Coordinator::Transaction,
+                0..=3,
+                waiting,
+                build,
+                |response| response.error_code,
+            )?;
+        }
+        self.lock().accumulator.end_transaction();
+        Ok(())
+    }
+
+    /// Asks a coordinator until it answers with success or an error that stays.
+    fn ask<R: Request>(
+        &mut self,
+        whose: &Coordinator,
+        versions: std::ops::RangeInclusive<i16>,
+        waiting: &mut dyn FnMut() -> bool,
+        build: impl Fn(i16) -> R + Clone + 'static,
+        error_code: impl Fn(&R::Response) -> i16,
+    ) -> Result<R::Response, KafkaError> {
+        let settings = self.lock().accumulator.settings.clone();
+        let limit = Instant::now() + settings.delivery_timeout.unwrap_or(UNLIMITED);
+        let mut coordinator = match whose {
+            Coordinator::Transaction => self.coordinator(),
+            Coordinator::Group(_) => None,
+        };
+        let client = std::sync::Arc::clone(self.client());
+        let mut wire = Wire::new(&client);
+        let mut failures = 0;
+        loop {
+            let answer = match coordinator {
+                None => self
+                    .find_coordinator(&mut wire, whose, waiting)
+                    .map(|found| {
+                        coordinator = Some(found);
+                        None
+                    }),
+                Some(id) => {
+                    let target = Target::Broker(id);
+                    let answer = exchange(&mut wire, target, &versions, waiting, build.clone());
+                    answer.and_then(|response| match i32::from(error_code(&response)) {
+                        code::NONE => Ok(Some(response)),
+                        error => Err(KafkaError::of(error)),
+                    })
+                }
+            };
+            let error = match answer {
+                Ok(Some(response)) => {
+                    if let Coordinator::Transaction = whose {
+                        self.set_coordinator(coordinator);
+                    }
+                    return Ok(response);
+                }
+                Ok(None) => continue,
+                Err(error) => error,
+            };
+            let is_concurrent = error.code == code::CONCURRENT_TRANSACTIONS;
+            if !is_concurrent && !is_passing(error.code) || Instant::now() >= limit || !waiting() {
+                return Err(self.transactions()?.explain(error));
+            }
+            if is_concurrent {
+                std::thread::sleep(CONCURRENT_BACKOFF);
+            } else {
+                coordinator = None;
+                failures += 1;
+                std::thread::sleep(settings.backoff_after(failures));
+            }
+        }
+    }
+
+    fn find_coordinator(
+        &self,
+        wire: &mut Wire<'_>,
+        whose: &Coordinator,
+        waiting: &mut dyn FnMut() -> bool,
+    ) -> Result<i32, KafkaError> {
+        let request = match whose {
+            Coordinator::Transaction => {
+                let id = self.lock().accumulator.settings.transactional_id.clone();
+                find_request(id.as_deref().unwrap_or_default(), 1)
+            }
+            Coordinator::Group(group) => find_request(group, 0),
+        };
+        let build = move |_| request.clone();
+        let response = exchange::<FindCoordinatorRequest>(
+            wire,
+            Target::Any,
+            &COORDINATOR_VERSIONS,
+            waiting,
+            build,
+        )?;
+        coordinator_of(&response)
+    }
+}
+
+/// One request and its response.
+fn exchange<R: Request>(
+    wire: &mut Wire<'_>,
+    target: Target,
+    versions: &std::ops::RangeInclusive<i16>,
+    waiting: &mut dyn FnMut() -> bool,
+    build: impl Fn(i16) -> R + 'static,
+) -> Result<R::Response, KafkaError> {
+    let now = Instant::now();
+    let limits = RequestLimits {
+        deadline: now + ANSWER_TIMEOUT,
+        connect_by: now + CONNECT_TIMEOUT,
+        versions: versions.clone(),
+    };
+    let id = wire.send_limited(target, limits, build);
+    loop {
+        match wire.next(Instant::now() + TICK) {
+            Some(result) if result.id == id => {
+                return result.result.and_then(RawResponse::decode::<R>);
+            }
+            None if !waiting() => return Err(KafkaError::of(code::TIMED_OUT)),
+            _ => {}
+        }
+    }
+}
+
+/// Those before the coordinators of several keys in one request.
+pub(super) const COORDINATOR_VERSIONS: std::ops::RangeInclusive<i16> = 1..=3;
+
+/// Asks for the coordinator of a group (0) or transactional.id (1).
+pub(super) fn find_request(key: &str, kind: i8) -> FindCoordinatorRequest {
+    FindCoordinatorRequest::default()
+        .with_key(StrBytes::from_string(key.to_owned()))
+        .with_key_type(kind)
+}
+
+pub(super) fn coordinator_of(response: &FindCoordinatorResponse) -> Result<i32, KafkaError> {
+    match KafkaError::of_answer(response.error_code) {
+        Some(error) => Err(error),
+        None => Ok(response.node_id.0),
+    }
+}
+
+fn offset_rows(positions: &Positions) -> Vec<TxnOffsetCommitRequestTopic> {
+    let mut topics: BTreeMap<&str, Vec<TxnOffsetCommitRequestPartition>> = BTreeMap::new();
+    for ((topic, partition), offset) in positions {
+        let row = TxnOffsetCommitRequestPartition::default()
+            .with_partition_index(*partition)
+            .with_committed_offset(*offset)
+            .with_committed_leader_epoch(-1)
+            .with_committed_metadata(None);
+        topics.entry(topic).or_default().push(row);
+    }
+    let row = |(topic, partitions): (&str, _)| {
+        TxnOffsetCommitRequestTopic::default()
+            .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
+            .with_partitions(partitions)
+    };
+    topics.into_iter().map(row).collect()
 }

@@ -47,6 +47,15 @@ impl Undelivered {
         }
     }
 
+    /// About its size in memory.
+    pub(super) fn size(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter();
+        let headers =
+            headers.map(|(name, value)| 2 * size_of::<Vec<u8>>() + name.len() + length(value));
+        size_of::<Undelivered>() + length(&self.key) + length(&self.value) + headers.sum::<usize>()
+    }
+
     /// Its headers, for [`Undelivered::record`].
     pub fn headers(&self) -> Vec<Header<'_>> {
         self.headers

@@ -49,11 +49,16 @@ static void ku_answered(rd_kafka_t *rk, rd_kafka_broker_t *rkb,
 
         (void)rk;
         (void)rkb;
-        (void)request;
         free(opaque);
         /* The queue and its arrivals are gone; this may be any thread. */
         if (err == RD_KAFKA_RESP_ERR__DESTROY)
                 return;
+        /* A request that gets no response was sent. */
+        if (!err && (request->rkbuf_flags & RD_KAFKA_OP_F_NO_RESPONSE)) {
+                pending.on_response(pending.arrivals, pending.id, 0, NULL,
+                                    NULL, 0);
+                return;
+        }
         if (err || !reply) {
                 pending.on_response(pending.arrivals, pending.id,
                              err ? (int)err : RD_KAFKA_RESP_ERR__TRANSPORT,
@@ -84,6 +89,20 @@ void ku_queue_destroy(void *queue) {
 int ku_queue_serve(void *queue, int timeout_ms) {
         return rd_kafka_q_serve(queue, timeout_ms, 0 /* all */,
                                 RD_KAFKA_Q_CB_CALLBACK, NULL, NULL);
+}
+
+/* Another reference to a queue, for ku_queue_wake(); ku_queue_release() gives it back. */
+void *ku_queue_keep(void *queue) {
+        return rd_kafka_q_keep((rd_kafka_q_t *)queue);
+}
+
+void ku_queue_release(void *queue) {
+        rd_kafka_q_destroy((rd_kafka_q_t *)queue);
+}
+
+/* Ends the wait of ku_queue_serve(), or the next one; any thread may call it. */
+void ku_queue_wake(void *queue) {
+        rd_kafka_q_yield((rd_kafka_q_t *)queue);
 }
 
 /* Whether a broker comes only from the bootstrap list. */
@@ -203,8 +222,8 @@ void ku_refresh_brokers(rd_kafka_t *rk) {
  */
 int ku_send(void *broker, void *queue, int16_t api, int16_t version,
             int is_flexible, const void *body, size_t size, int timeout_ms,
-            int may_wait_at_broker, ku_response_callback_t on_response, void *arrivals,
-            uint64_t id) {
+            int may_wait_at_broker, int has_response,
+            ku_response_callback_t on_response, void *arrivals, uint64_t id) {
         rd_kafka_broker_t *rkb = broker;
         rd_kafka_buf_t *rkbuf;
         struct ku_pending *pending = malloc(sizeof(*pending));
@@ -230,6 +249,8 @@ int ku_send(void *broker, void *queue, int16_t api, int16_t version,
         rd_kafka_buf_set_abs_timeout_force(rkbuf, timeout_ms, 0);
         if (may_wait_at_broker)
                 rkbuf->rkbuf_flags |= RD_KAFKA_OP_F_BLOCKING;
+        if (!has_response)
+                rkbuf->rkbuf_flags |= RD_KAFKA_OP_F_NO_RESPONSE;
         rd_kafka_broker_buf_enq_replyq(rkb, rkbuf, RD_KAFKA_REPLYQ(queue, 0),
                                        ku_answered, pending);
         return 1;
@@ -237,42 +258,6 @@ int ku_send(void *broker, void *queue, int16_t api, int16_t version,
 
 void ku_reply_release(void *reply) {
         rd_kafka_buf_destroy((rd_kafka_buf_t *)reply);
-}
-
-/*
- * Timestamp 0.
- *
- * librdkafka takes the timestamp 0 for "now". A record of that time is handed
- * in with INT64_MIN, which no broker takes, and gets its own time here, before
- * it is queued.
- */
-static rd_kafka_resp_err_t ku_on_send(rd_kafka_t *rk,
-                                      rd_kafka_message_t *message,
-                                      void *opaque) {
-        rd_kafka_msg_t *rkm = rd_kafka_message2msg(message);
-
-        (void)rk;
-        (void)opaque;
-        if (rkm->rkm_timestamp == INT64_MIN)
-                rkm->rkm_timestamp = 0;
-        return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-static rd_kafka_resp_err_t ku_on_new(rd_kafka_t *rk,
-                                     const rd_kafka_conf_t *conf, void *opaque,
-                                     char *reason, size_t size) {
-        (void)conf;
-        (void)opaque;
-        (void)reason;
-        (void)size;
-        return rd_kafka_interceptor_add_on_send(rk, "timestamp 0", ku_on_send,
-                                                NULL);
-}
-
-/* Lets producers of this configuration send the timestamp 0 as INT64_MIN; returns 0 on success. */
-int ku_send_timestamp_0(rd_kafka_conf_t *conf) {
-        return rd_kafka_conf_interceptor_add_on_new(conf, "timestamp 0",
-                                                    ku_on_new, NULL);
 }
 
 /*
@@ -335,48 +320,4 @@ int __wrap_cnd_timedwait(cnd_t *cond, mtx_t *mutex,
         if (error == ETIMEDOUT)
                 return thrd_timedout;
         return error ? thrd_error : thrd_success;
-}
-
-/*
- * A batch that a broker refused is not delivered.
- *
- * When a batch succeeds while earlier ones wait for a retry, librdkafka takes
- * those for stored, because a broker refuses a gap in a producer's sequence.
- * But a broker sees no gap before the first batch of a producer: a partition
- * that is being created, or that changes its leader, may refuse one batch and
- * accept the next (confluent-kafka-go issue 921). The refused messages are
- * marked as not persisted; they are reported as a gap.
- */
-void __real_rd_kafka_dr_implicit_ack(rd_kafka_broker_t *rkb,
-                                     rd_kafka_toppar_t *rktp,
-                                     uint64_t last_msgid);
-void __wrap_rd_kafka_dr_implicit_ack(rd_kafka_broker_t *rkb,
-                                     rd_kafka_toppar_t *rktp,
-                                     uint64_t last_msgid);
-
-static void move_refused(rd_kafka_msgq_t *refused, rd_kafka_msgq_t *queue,
-                         uint64_t last_msgid) {
-        rd_kafka_msg_t *message, *next;
-
-        TAILQ_FOREACH_SAFE(message, &queue->rkmq_msgs, rkm_link, next) {
-                if (message->rkm_u.producer.msgid > last_msgid)
-                        break;
-                if (message->rkm_status != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
-                        continue;
-                rd_kafka_msgq_deq(queue, message, 1);
-                rd_kafka_msgq_enq(refused, message);
-        }
-}
-
-void __wrap_rd_kafka_dr_implicit_ack(rd_kafka_broker_t *rkb,
-                                     rd_kafka_toppar_t *rktp,
-                                     uint64_t last_msgid) {
-        rd_kafka_msgq_t refused = RD_KAFKA_MSGQ_INITIALIZER(refused);
-
-        /* Messages in flight are in neither queue. */
-        move_refused(&refused, &rktp->rktp_xmit_msgq, last_msgid);
-        move_refused(&refused, &rktp->rktp_msgq, last_msgid);
-        rd_kafka_dr_msgq(rktp->rktp_rkt, &refused,
-                         RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE);
-        __real_rd_kafka_dr_implicit_ack(rkb, rktp, last_msgid);
 }

@@ -17,6 +17,9 @@ unsafe extern "C" {
     fn ku_queue_new(rk: *mut rd_kafka_t) -> *mut c_void;
     fn ku_queue_destroy(queue: *mut c_void);
     fn ku_queue_serve(queue: *mut c_void, timeout_ms: c_int) -> c_int;
+    fn ku_queue_keep(queue: *mut c_void) -> *mut c_void;
+    fn ku_queue_release(queue: *mut c_void);
+    fn ku_queue_wake(queue: *mut c_void);
     fn ku_broker_any(rk: *mut rd_kafka_t) -> *mut c_void;
     fn ku_broker_up(rk: *mut rd_kafka_t, id: i32) -> *mut c_void;
     fn ku_broker_is_known(rk: *mut rd_kafka_t, id: i32) -> c_int;
@@ -38,6 +41,7 @@ unsafe extern "C" {
         size: usize,
         timeout_ms: c_int,
         may_wait_at_broker: c_int,
+        has_response: c_int,
         on_response: ResponseCallback,
         arrivals: *mut c_void,
         id: u64,
@@ -102,6 +106,39 @@ impl Queue {
         unsafe { ku_queue_serve(self.queue.as_ptr(), milliseconds(wait)) };
         self.arrivals.get_mut().drain(..)
     }
+
+    /// Ends the waits of this queue from any thread.
+    pub(super) fn waker(&self) -> Waker {
+        // SAFETY: the queue is live; the reference is ours.
+        let queue = unsafe { ku_queue_keep(self.queue.as_ptr()) };
+        Waker {
+            queue: NonNull::new(queue).expect("the queue itself"),
+        }
+    }
+}
+
+/// Ends the wait of [`Wire::next_or_wake`](super::Wire::next_or_wake), or the next one.
+pub struct Waker {
+    queue: NonNull<c_void>,
+}
+
+// SAFETY: librdkafka's queues have a lock of their own.
+unsafe impl Send for Waker {}
+// SAFETY: as above.
+unsafe impl Sync for Waker {}
+
+impl Waker {
+    pub fn wake(&self) {
+        // SAFETY: our reference keeps the queue.
+        unsafe { ku_queue_wake(self.queue.as_ptr()) }
+    }
+}
+
+impl Drop for Waker {
+    fn drop(&mut self) {
+        // SAFETY: our reference, released once.
+        unsafe { ku_queue_release(self.queue.as_ptr()) }
+    }
 }
 
 impl Drop for Queue {
@@ -149,6 +186,8 @@ pub(super) struct EncodedRequest<'a> {
     pub(super) body: &'a [u8],
     pub(super) timeout: Duration,
     pub(super) may_wait_at_broker: bool,
+    /// Whether the broker answers; else the request succeeds when it is sent.
+    pub(super) has_response: bool,
 }
 
 impl BrokerHandle {
@@ -203,6 +242,7 @@ impl BrokerHandle {
                 request.body.len(),
                 milliseconds(request.timeout),
                 c_int::from(request.may_wait_at_broker),
+                c_int::from(request.has_response),
                 on_response,
                 queue.arrivals.get().cast(),
                 id,

@@ -9,6 +9,8 @@ impl Layout {
     /// The layout of an API's responses; `None` if this library parses them itself and checks the counts there.
     pub(in crate::kafka::wire) fn of(api: i16) -> Option<Layout> {
         let (flexible_from, fields) = match ApiKey::try_from(api).ok()? {
+            ApiKey::Produce => (9, PRODUCE),
+            ApiKey::AddPartitionsToTxn | ApiKey::TxnOffsetCommit => (3, PARTITION_CODES),
             ApiKey::Metadata => (9, METADATA),
             ApiKey::ListOffsets => (6, LIST_OFFSETS),
             ApiKey::OffsetFetch => (6, OFFSET_FETCH),
@@ -46,6 +48,30 @@ const fn until(to: i16, kind: Kind) -> Field {
 const fn between(from: i16, to: i16, kind: Kind) -> Field {
     Field { from, to, kind }
 }
+
+const PRODUCE: &[Field] = &[
+    all(StructArray(&[
+        until(12, Text),
+        from(13, Fixed(16)),
+        all(StructArray(&[
+            all(Fixed(4 + 2 + 8)),
+            from(2, Fixed(8)),
+            from(5, Fixed(8)),
+            from(8, StructArray(&[all(Fixed(4)), all(Text)])),
+            from(8, Text),
+        ])),
+    ])),
+    from(1, Fixed(4)),
+];
+
+/// A code for each partition; of AddPartitionsToTxn the versions of clients, up to 3.
+const PARTITION_CODES: &[Field] = &[
+    all(Fixed(4)),
+    all(StructArray(&[
+        all(Text),
+        all(StructArray(&[all(Fixed(4 + 2))])),
+    ])),
+];
 
 const METADATA: &[Field] = &[
     from(3, Fixed(4)),

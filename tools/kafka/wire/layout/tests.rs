@@ -127,6 +127,10 @@ proptest! {
         agrees::<DescribeConfigsRequest>(all, &choices, &changes)?;
         agrees::<CreateTopicsRequest>(all, &choices, &changes)?;
         agrees::<OffsetCommitRequest>(all, &choices, &changes)?;
+        agrees::<AddPartitionsToTxnRequest>(3, &choices, &changes)?;
+        agrees::<TxnOffsetCommitRequest>(3, &choices, &changes)?;
+        // From 10 on a tagged field holds an array.
+        agrees::<ProduceRequest>(9, &choices, &changes)?;
         // From 16 on a tagged field holds an array.
         agrees::<FetchRequest>(15, &choices, &changes)?;
     }

@@ -1,0 +1,414 @@
+//! Encodes records into a batch as they come, and completes its header when it is sent.
+
+use std::io::{self, Write as _};
+
+use super::Codec;
+use super::header::{CHECKED_FROM, HEADER_BYTES, bit};
+use crate::record::Header;
+
+/// The longest varint of 64 bits, and of a length.
+const LONGEST_VARINT: usize = 10;
+const LONGEST_LENGTH: usize = 5;
+/// The most bytes of a record besides key, value and headers.
+const RECORD_OVERHEAD: usize = 4 * LONGEST_LENGTH + 2 * LONGEST_VARINT + 1;
+
+/// Who sends a batch, for idempotence and transactions (KIP-98).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerStamp {
+    /// -1 without idempotence, as the other two.
+    pub producer_id: i64,
+    pub producer_epoch: i16,
+    pub base_sequence: i32,
+    pub is_transactional: bool,
+}
+
+impl ProducerStamp {
+    pub const NONE: ProducerStamp = ProducerStamp {
+        producer_id: -1,
+        producer_epoch: -1,
+        base_sequence: -1,
+        is_transactional: false,
+    };
+}
+
+/// A record batch (message format v2): its header is complete after [`RecordBatch::stamp`].
+#[derive(Debug)]
+pub struct RecordBatch {
+    bytes: Vec<u8>,
+    count: i32,
+    base_timestamp_ms: i64,
+    max_timestamp_ms: i64,
+}
+
+impl RecordBatch {
+    /// An empty batch in this memory.
+    pub fn new(mut memory: Vec<u8>) -> RecordBatch {
+        memory.clear();
+        memory.resize(HEADER_BYTES, 0);
+        RecordBatch {
+            bytes: memory,
+            count: 0,
+            base_timestamp_ms: 0,
+            max_timestamp_ms: 0,
+        }
+    }
+
+    /// The number of records.
+    pub fn count(&self) -> u32 {
+        self.count as u32
+    }
+
+    /// The encoded size.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds a record.
+    #[inline]
+    pub fn append(
+        &mut self,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) {
+        if self.count == 0 {
+            self.base_timestamp_ms = timestamp_ms;
+            self.max_timestamp_ms = timestamp_ms;
+        }
+        self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
+        let timestamp_delta = zigzag(timestamp_ms.wrapping_sub(self.base_timestamp_ms));
+        let offset_delta = zigzag(i64::from(self.count));
+        let (key_length, value_length) = (length(key), length(value));
+        let header_bytes = match headers {
+            [] => 1,
+            headers => headers_size(headers),
+        };
+        let body_bytes = 1
+            + varint_size(timestamp_delta)
+            + varint_size(offset_delta)
+            + varint_size(key_length)
+            + key.map_or(0, <[u8]>::len)
+            + varint_size(value_length)
+            + value.map_or(0, <[u8]>::len)
+            + header_bytes;
+        self.bytes.reserve(body_bytes + LONGEST_LENGTH);
+        let mut head = Varints::new();
+        head.put(zigzag(body_bytes as i64));
+        // The attributes, unused yet.
+        head.put(0);
+        head.put(timestamp_delta);
+        head.put(offset_delta);
+        head.put(key_length);
+        let Some(key) = key else {
+            head.put(value_length);
+            self.bytes.extend_from_slice(head.bytes());
+            return self.end_record(value, headers);
+        };
+        self.bytes.extend_from_slice(head.bytes());
+        self.bytes.extend_from_slice(key);
+        put_varint(value_length, &mut self.bytes);
+        self.end_record(value, headers);
+    }
+
+    #[inline]
+    fn end_record(&mut self, value: Option<&[u8]>, headers: &[Header<'_>]) {
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        put_varint(zigzag(headers.len() as i64), &mut self.bytes);
+        for header in headers {
+            put_varint(length(Some(header.name)), &mut self.bytes);
+            self.bytes.extend_from_slice(header.name);
+            put_varint(length(header.value), &mut self.bytes);
+            self.bytes
+                .extend_from_slice(header.value.unwrap_or_default());
+        }
+        self.count += 1;
+    }
+
+    /// Compresses the records, unless that makes them larger, and writes the header's fields that do not change any more.
+    pub fn seal(self, codec: Codec, level: i32) -> io::Result<SealedBatch> {
+        let mut bytes = self.bytes;
+        let mut attributes = 0i16;
+        if codec != Codec::None {
+            let mut compressed = Vec::with_capacity(bytes.len() / 2);
+            compressed.resize(HEADER_BYTES, 0);
+            compress(codec, level, &bytes[HEADER_BYTES..], &mut compressed)?;
+            if compressed.len() < bytes.len() {
+                bytes = compressed;
+                attributes = codec as i16;
+            }
+        }
+        let length = (bytes.len() - PREFIX_BYTES) as i32;
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        put(8, &length.to_be_bytes());
+        put(12, &(-1i32).to_be_bytes());
+        put(16, &[2]);
+        put(21, &attributes.to_be_bytes());
+        put(23, &(self.count - 1).to_be_bytes());
+        put(27, &self.base_timestamp_ms.to_be_bytes());
+        put(35, &self.max_timestamp_ms.to_be_bytes());
+        put(57, &self.count.to_be_bytes());
+        Ok(SealedBatch { bytes })
+    }
+}
+
+/// Base offset and length; the length counts the bytes after them.
+const PREFIX_BYTES: usize = 12;
+
+/// A batch that takes no more records.
+#[derive(Debug, Default)]
+pub struct SealedBatch {
+    bytes: Vec<u8>,
+}
+
+impl SealedBatch {
+    /// Writes the fields that depend on the sender, and the checksum.
+    pub fn stamp(&mut self, stamp: ProducerStamp) {
+        let bytes = &mut self.bytes;
+        let mut attributes = i16::from_be_bytes([bytes[21], bytes[22]]) & !bit::TRANSACTIONAL;
+        if stamp.is_transactional {
+            attributes |= bit::TRANSACTIONAL;
+        }
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        put(21, &attributes.to_be_bytes());
+        put(43, &stamp.producer_id.to_be_bytes());
+        put(51, &stamp.producer_epoch.to_be_bytes());
+        put(53, &stamp.base_sequence.to_be_bytes());
+        let checksum = crc32c::crc32c(&bytes[CHECKED_FROM..]);
+        bytes[17..CHECKED_FROM].copy_from_slice(&checksum.to_be_bytes());
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The memory, to use it again.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl From<Vec<u8>> for SealedBatch {
+    fn from(bytes: Vec<u8>) -> SealedBatch {
+        SealedBatch { bytes }
+    }
+}
+
+/// The encoded size of a record's headers with their count.
+fn headers_size(headers: &[Header<'_>]) -> usize {
+    let one = |header: &Header<'_>| {
+        varint_size(length(Some(header.name)))
+            + header.name.len()
+            + varint_size(length(header.value))
+            + header.value.map_or(0, <[u8]>::len)
+    };
+    varint_size(zigzag(headers.len() as i64)) + headers.iter().map(one).sum::<usize>()
+}
+
+/// At most this many bytes are added by a record.
+#[inline]
+pub fn record_size_limit(
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[Header<'_>],
+) -> usize {
+    let headers = match headers {
+        [] => 0,
+        headers => headers_size(headers),
+    };
+    RECORD_OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers
+}
+
+/// A few varints, written together.
+struct Varints {
+    bytes: [u8; 48],
+    used: usize,
+}
+
+impl Varints {
+    #[inline]
+    fn new() -> Varints {
+        Varints {
+            bytes: [0; 48],
+            used: 0,
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.bytes[self.used] = number as u8 | 0x80;
+            self.used += 1;
+            number >>= 7;
+        }
+        self.bytes[self.used] = number as u8;
+        self.used += 1;
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+}
+
+#[inline]
+fn put_varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+#[inline]
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
+/// The length of nullable bytes, as a zigzag number.
+#[inline]
+fn length(bytes: Option<&[u8]>) -> u64 {
+    bytes.map_or(1, |bytes| (bytes.len() as u64) << 1)
+}
+
+#[inline]
+fn varint_size(number: u64) -> usize {
+    // A varint has seven bits in each byte.
+    (70 - (number | 1).leading_zeros() as usize) / 7
+}
+
+/// Appends the compressed `records`. lz4 has no levels here.
+fn compress(codec: Codec, level: i32, records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    match codec {
+        Codec::None => out.extend_from_slice(records),
+        Codec::Gzip => {
+            let level = u32::try_from(level).map_or(flate2::Compression::default(), |level| {
+                flate2::Compression::new(level.min(9))
+            });
+            let mut encoder = flate2::write::GzEncoder::new(out, level);
+            encoder.write_all(records)?;
+            encoder.finish()?;
+        }
+        Codec::Snappy => {
+            let block = snap::raw::Encoder::new().compress_vec(records);
+            out.extend_from_slice(&block.map_err(io::Error::other)?);
+        }
+        Codec::Lz4 => {
+            let info = lz4_flex::frame::FrameInfo::new()
+                .block_mode(lz4_flex::frame::BlockMode::Independent)
+                .block_size(lz4_flex::frame::BlockSize::Max64KB);
+            let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, out);
+            encoder.write_all(records)?;
+            encoder.finish().map_err(io::Error::other)?;
+        }
+        Codec::Zstd => {
+            let level = if level < 0 {
+                zstd::DEFAULT_COMPRESSION_LEVEL
+            } else {
+                level
+            };
+            zstd::stream::copy_encode(records, out, level)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use proptest::prelude::*;
+
+    use super::super::{BatchDecoder, Batches};
+    use super::*;
+
+    type OwnedRecord = (
+        i64,
+        Option<Vec<u8>>,
+        Option<Vec<u8>>,
+        Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    );
+
+    fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
+        proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200))
+    }
+
+    fn record() -> impl Strategy<Value = OwnedRecord> {
+        let header = (proptest::collection::vec(any::<u8>(), 0..9), bytes());
+        let time = prop_oneof![Just(0), -3..3i64, 0..2_000_000_000_000i64];
+        (
+            time,
+            bytes(),
+            bytes(),
+            proptest::collection::vec(header, 0..3),
+        )
+    }
+
+    fn codec() -> impl Strategy<Value = Codec> {
+        prop_oneof![
+            Just(Codec::None),
+            Just(Codec::Gzip),
+            Just(Codec::Snappy),
+            Just(Codec::Lz4),
+            Just(Codec::Zstd)
+        ]
+    }
+
+    fn encode(records: &[OwnedRecord]) -> RecordBatch {
+        let mut batch = RecordBatch::new(vec![7; 5]);
+        for (time, key, value, headers) in records {
+            let headers: Vec<Header<'_>> = headers
+                .iter()
+                .map(|(name, value)| Header::new(name, value.as_deref()))
+                .collect();
+            let before = batch.size();
+            batch.append(*time, key.as_deref(), value.as_deref(), &headers);
+            let limit = record_size_limit(key.as_deref(), value.as_deref(), &headers);
+            assert!(batch.size() - before <= limit);
+        }
+        batch
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded_the_same(
+            records in proptest::collection::vec(record(), 1..40), codec in codec(), is_transactional: bool
+        ) {
+            let stamp = ProducerStamp { producer_id: 5, producer_epoch: 3, base_sequence: 77, is_transactional };
+            let mut sealed = encode(&records).seal(codec, -1).expect("it can be compressed");
+            sealed.stamp(ProducerStamp::NONE);
+            sealed.stamp(stamp);
+            let mut batches = Batches::new(sealed.bytes());
+            let batch = batches.next().expect("one").expect("well-formed");
+            prop_assert!(batches.next().is_none() && batches.rest().is_empty());
+            prop_assert!(batch.check().is_ok());
+            prop_assert_eq!((batch.producer_id, batch.is_transactional()), (5, is_transactional));
+            let mut decoded: Vec<OwnedRecord> = Vec::new();
+            let flow = BatchDecoder::new(1 << 20).records(&batch, |record| {
+                let mut headers = Vec::new();
+                assert!(record.headers.read(&mut headers));
+                let headers = headers.iter().map(|h| (h.name.to_vec(), h.value.map(<[u8]>::to_vec)));
+                decoded.push((
+                    record.timestamp_ms,
+                    record.key.map(<[u8]>::to_vec),
+                    record.value.map(<[u8]>::to_vec),
+                    headers.collect(),
+                ));
+                ControlFlow::Continue(())
+            });
+            prop_assert!(flow.is_ok());
+            prop_assert_eq!(decoded, records);
+        }
+    }
+
+    #[test]
+    fn a_varint_is_as_long_as_its_size_says() {
+        for shift in 0..64 {
+            for number in [1u64 << shift, (1 << shift) - 1, u64::MAX >> shift] {
+                let mut bytes = Vec::new();
+                put_varint(number, &mut bytes);
+                assert_eq!(varint_size(number), bytes.len(), "{number}");
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The open transaction: which partitions its coordinator knows, and what to ask it. Pure.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use super::{Accumulator, Identity, ProducerId};
+use crate::kafka::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
+
+#[derive(Debug, Default)]
+pub(in crate::kafka::produce) struct TransactionState {
+    pub(in crate::kafka::produce) is_open: bool,
+    /// The broker that coordinates the transactional.id, if it is known.
+    pub(in crate::kafka::produce) coordinator: Option<i32>,
+    /// Topic and partition of those that the coordinator knows.
+    added: HashSet<(usize, usize)>,
+    /// Those that are to be added.
+    wanted: Vec<(usize, usize)>,
+    is_requested: bool,
+    not_before: Option<Instant>,
+    failures: u32,
+    /// Whether a record failed: the transaction can only be aborted.
+    pub(super) has_failed: bool,
+}
+
+/// A request to the cluster for the open transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::kafka::produce) enum TransactionPlan {
+    FindCoordinator,
+    AddPartitions {
+        coordinator: i32,
+        producer: ProducerId,
+        /// Topic and partition.
+        partitions: Vec<(usize, usize)>,
+    },
+}
+
+impl TransactionState {
+    /// Whether batches of a partition may be sent; if not, it is to be added.
+    pub(super) fn has(&mut self, partition: (usize, usize)) -> bool {
+        if !self.is_open || self.added.contains(&partition) {
+            return self.is_open;
+        }
+        if !self.wanted.contains(&partition) {
+            self.wanted.push(partition);
+        }
+        false
+    }
+
+    /// Whether the coordinator knows of anything in it.
+    pub(in crate::kafka::produce) fn has_partitions(&self) -> bool {
+        !self.added.is_empty() || self.is_requested
+    }
+
+    /// Whether a request for it is in flight.
+    pub(in crate::kafka::produce) fn is_requested(&self) -> bool {
+        self.is_requested
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.not_before.filter(|_| !self.wanted.is_empty())
+    }
+}
+
+impl Accumulator {
+    /// Begins a transaction; nothing of the one before is left.
+    pub(in crate::kafka::produce) fn begin_transaction(&mut self) {
+        let coordinator = self.transaction.as_ref().and_then(|it| it.coordinator);
+        self.transaction = Some(TransactionState {
+            is_open: true,
+            coordinator,
+            ..TransactionState::default()
+        });
+    }
+
+    pub(in crate::kafka::produce) fn end_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.is_open = false;
+        }
+    }
+
+    /// The coordinator has assigned this id: all partitions begin at sequence number 0.
+    pub(in crate::kafka::produce) fn set_producer(&mut self, producer: ProducerId) {
+        self.identity = Identity::Assigned(producer);
+        for topic in &mut self.topics {
+            for partition in &mut topic.partitions {
+                partition.sequences = super::sequences::Sequences::default();
+            }
+        }
+    }
+
+    pub(in crate::kafka::produce) fn plan_transaction(
+        &mut self,
+        now: Instant,
+    ) -> Option<TransactionPlan> {
+        let Identity::Assigned(producer) = self.identity else {
+            return None;
+        };
+        let transaction = self.transaction.as_mut()?;
+        let is_due = transaction.not_before.is_none_or(|at| now >= at);
+        if transaction.wanted.is_empty() || transaction.is_requested || !is_due {
+            return None;
+        }
+        transaction.is_requested = true;
+        Some(match transaction.coordinator {
+            None => TransactionPlan::FindCoordinator,
+            Some(coordinator) => TransactionPlan::AddPartitions {
+                coordinator,
+                producer,
+                partitions: std::mem::take(&mut transaction.wanted),
+            },
+        })
+    }
+
+    pub(in crate::kafka::produce) fn coordinator_found(
+        &mut self,
+        result: Result<i32, KafkaError>,
+        now: Instant,
+    ) {
+        let settings = &self.settings;
+        let Some(transaction) = &mut self.transaction else {
+            return;
+        };
+        transaction.is_requested = false;
+        match result {
+            Ok(coordinator) => transaction.coordinator = Some(coordinator),
+            Err(error) if is_passing(error.code) => {
+                transaction.failures += 1;
+                transaction.not_before = Some(now + settings.backoff_after(transaction.failures));
+            }
+            Err(error) => self.set_fatal(error),
+        }
+    }
+
+    /// The coordinator has added these partitions, or says why not, each with a code.
+    pub(in crate::kafka::produce) fn partitions_added(
+        &mut self,
+        partitions: Vec<(usize, usize)>,
+        result: Result<i32, KafkaError>,
+        now: Instant,
+    ) {
+        let settings = &self.settings;
+        let Some(transaction) = &mut self.transaction else {
+            return;
+        };
+        transaction.is_requested = false;
+        let error = match result {
+            Ok(code::NONE) => {
+                transaction.failures = 0;
+                transaction.not_before = None;
+                transaction.added.extend(partitions);
+                return;
+            }
+            Ok(error) => KafkaError::of(error),
+            Err(error) => error,
+        };
+        let is_new_topic = error.code == code::UNKNOWN_TOPIC_OR_PARTITION;
+        if error.code == code::CONCURRENT_TRANSACTIONS || is_new_topic || is_passing(error.code) {
+            // The coordinator has not completed the transaction before yet: mostly a matter of milliseconds.
+            transaction.failures += 1;
+            let backoff = settings.backoff_after(transaction.failures);
+            let backoff = match error.code {
+                code::CONCURRENT_TRANSACTIONS => backoff.min(CONCURRENT_BACKOFF),
+                _ => backoff,
+            };
+            transaction.not_before = Some(now + backoff);
+            if is_passing(error.code) {
+                transaction.coordinator = None;
+            }
+            for partition in partitions {
+                transaction.has(partition);
+            }
+        } else if is_fencing(error.code) {
+            self.set_fatal(fenced(&error));
+        } else {
+            for (topic, partition) in partitions {
+                self.fail_partition(topic, partition, &error);
+            }
+        }
+    }
+}
+
+/// How long to wait for the end of the transaction before.
+pub(in crate::kafka::produce) const CONCURRENT_BACKOFF: std::time::Duration =
+    std::time::Duration::from_millis(20);
+
+/// Whether the coordinator or its connection is away for a while.
+pub(in crate::kafka::produce) fn is_passing(code: i32) -> bool {
+    is_connection_failure(code) || is_coordinator_change(code) || code == code::BAD_MESSAGE
+}
+
+/// Whether the coordinator takes another producer for the owner of the transactional.id.
+pub(in crate::kafka::produce) fn is_fencing(code: i32) -> bool {
+    matches!(
+        code,
+        code::INVALID_PRODUCER_EPOCH
+            | code::PRODUCER_FENCED
+            | code::INVALID_PRODUCER_ID_MAPPING
+            | code::FENCED
+    )
+}
+
+pub(in crate::kafka::produce) fn fenced(error: &KafkaError) -> KafkaError {
+    let reason = format!(
+        "another producer has this transactional.id, or the transaction was aborted by its coordinator ({error})"
+    );
+    KafkaError::new(code::FENCED, reason)
+}

@@ -1,0 +1,334 @@
+//! The producer over [`wire`](crate::kafka::wire): passes records to the accumulator, and reports what became of them.
+
+use std::sync::mpsc;
+use std::sync::{Arc, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::accumulator::{Accumulator, Appended, Now};
+use super::driver::{self, Shared, State};
+use super::settings::{self, ProduceSettings};
+use super::transaction::Transactions;
+use super::{Enqueued, Failure, TICK_MS, TopicId, Totals, Undelivered, may_be_created_yet};
+use crate::kafka::client::{Client, ContactError, Role};
+use crate::kafka::cluster::metadata::{OLDEST, metadata_request, rows};
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::options::Options;
+use crate::kafka::wire::{Waker, Wire};
+use crate::record::Record;
+
+/// How many records may share one reading of the clock, unless the producer was polled in between.
+const RECORDS_PER_TIME: u32 = 64;
+/// How long to wait for the requests in flight to be forgotten.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) struct WireProducer {
+    shared: Arc<Shared>,
+    // Wakes a queue of the client.
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+    client: Arc<Client>,
+    transactions: Option<Transactions>,
+    /// The last reading of the clock, and how many records may still have it.
+    now: Now,
+    now_left: u32,
+    /// How many records were delivered when the producer was polled last.
+    delivered: u64,
+    /// Whether the outage was reported.
+    is_outage_reported: bool,
+}
+
+impl WireProducer {
+    /// `options` are [tuned](settings::tune).
+    pub(super) fn new(options: &Options) -> Result<WireProducer, ContactError> {
+        let client = Client::new(&settings::client_options(options)?, Role::Producer)?;
+        let client = Arc::new(client);
+        let settings = ProduceSettings::of(&client, options);
+        let timeout_ms = client.property("transaction.timeout.ms");
+        let timeout_ms = timeout_ms.and_then(|ms| ms.parse().ok()).unwrap_or(60_000);
+        let transactions = settings
+            .transactional_id
+            .as_deref()
+            .map(|id| Transactions::new(id, Duration::from_millis(timeout_ms)));
+        let shared = Arc::new(Shared::new(Accumulator::new(settings)));
+        let (sender, receiver) = mpsc::channel();
+        let driven = (Arc::clone(&shared), Arc::clone(&client));
+        let thread = std::thread::Builder::new().name("produce".to_owned());
+        let thread = thread.spawn(move || {
+            driver::run(driven.0, &driven.1, &|waker| {
+                let _ = sender.send(waker);
+            });
+        });
+        let failed = |error: String| ContactError::Refused(format!("no thread: {error}"));
+        let thread = thread.map_err(|error| failed(error.to_string()))?;
+        let waker = receiver.recv().map_err(|error| failed(error.to_string()))?;
+        Ok(WireProducer {
+            shared,
+            waker,
+            thread: Some(thread),
+            client,
+            transactions,
+            now: time(),
+            now_left: 0,
+            delivered: 0,
+            is_outage_reported: false,
+        })
+    }
+
+    pub(super) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    pub(super) fn is_transactional(&self) -> bool {
+        self.transactions.is_some()
+    }
+
+    pub(super) fn transactions(&mut self) -> Result<&mut Transactions, KafkaError> {
+        let missing = || KafkaError::new(code::INVALID_ARG, "there is no transactional.id");
+        self.transactions.as_mut().ok_or_else(missing)
+    }
+
+    /// The coordinator of the transactional.id, if it is known.
+    pub(super) fn coordinator(&self) -> Option<i32> {
+        let state = self.lock();
+        state
+            .accumulator
+            .transaction
+            .as_ref()
+            .and_then(|it| it.coordinator)
+    }
+
+    pub(super) fn set_coordinator(&self, coordinator: Option<i32>) {
+        if let Some(transaction) = &mut self.lock().accumulator.transaction {
+            transaction.coordinator = coordinator;
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.lock()
+    }
+
+    /// Lets the thread look at what has changed.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let is_waiting = std::mem::take(&mut state.is_waiting);
+        drop(state);
+        if is_waiting {
+            self.waker.wake();
+        }
+    }
+
+    pub(super) fn topic(&self, name: &str) -> TopicId {
+        let mut state = self.lock();
+        let id = TopicId(state.accumulator.topic(name));
+        self.wake(state);
+        id
+    }
+
+    pub(super) fn contact(
+        &self,
+        topic: Option<TopicId>,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<(), ContactError> {
+        let name = topic.map(|id| self.lock().accumulator.topic_name(id.0).to_owned());
+        let names: Vec<String> = name.iter().cloned().collect();
+        let started = Instant::now();
+        let deadline = started + self.client.first_contact();
+        let mut is_reported = false;
+        let mut wire = Wire::new(&self.client);
+        loop {
+            let names = names.clone();
+            let build = move |_| metadata_request(Some(&names), true);
+            let response = match wire.retry_until_contact(OLDEST..=i16::MAX, interrupted, build) {
+                Ok((response, _)) => response,
+                // Another connection has reached the cluster: wait as after any outage.
+                Err(ContactError::Unreachable { .. }) if self.client.has_seen_cluster() => {
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            };
+            let metadata = rows(response);
+            let mut state = self.lock();
+            let now = Instant::now();
+            state.accumulator.update_metadata(&metadata, now);
+            self.wake(state);
+            let name = name.as_deref().unwrap_or_default();
+            let row = metadata.topic(name);
+            let Some(error) = row.and_then(|row| row.error.as_ref()) else {
+                return Ok(());
+            };
+            if !may_be_created_yet(error.code) || now >= deadline {
+                let reason = format!("topic {name}: {error}");
+                return Err(ContactError::Answered(KafkaError::new(error.code, reason)));
+            }
+            if interrupted() {
+                return Err(ContactError::Interrupted);
+            }
+            if !is_reported && started.elapsed() >= Duration::from_secs(1) {
+                is_reported = true;
+                log::warn!("waiting for topic {name} to be created: {error}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[inline]
+    pub(super) fn send(
+        &mut self,
+        topic: TopicId,
+        partition: Option<i32>,
+        record: &Record<'_>,
+        opaque: u64,
+    ) -> Enqueued {
+        if self.now_left == 0 {
+            self.now = time();
+            self.now_left = RECORDS_PER_TIME;
+        }
+        self.now_left -= 1;
+        let mut state = self.shared.lock();
+        let accumulator = &mut state.accumulator;
+        match accumulator.append(topic.0, partition, record, opaque, self.now) {
+            Appended::Done => Enqueued::Done,
+            Appended::Wake => {
+                self.wake(state);
+                Enqueued::Done
+            }
+            Appended::Full => {
+                self.wake(state);
+                Enqueued::QueueFull
+            }
+        }
+    }
+
+    /// Waits at most `timeout_ms` until something has its result.
+    pub(super) fn poll(&mut self, timeout_ms: i32) {
+        self.now_left = 0;
+        let mut state = self.shared.lock();
+        if timeout_ms > 0 {
+            let limit = Duration::from_millis(timeout_ms.unsigned_abs().into());
+            state = self.shared.wait(state, limit);
+        }
+        let delivered = state.accumulator.report.totals.delivered;
+        drop(state);
+        if delivered > self.delivered {
+            self.delivered = delivered;
+            self.is_outage_reported = false;
+        }
+        while let Some(event) = self.client.poll(0) {
+            if let Some(error) = self.client.note(&event) {
+                self.report_outage(&error);
+            }
+        }
+    }
+
+    /// Reports each outage once, since it may last long.
+    fn report_outage(&mut self, error: &KafkaError) {
+        if self.is_outage_reported {
+            return;
+        }
+        let is_first = self.delivered == 0;
+        let cause = || self.client.cause().unwrap_or_else(|| error.to_string());
+        if is_first && self.client.has_unreachable_advertised_address() {
+            log::warn!("{}; still trying", cause());
+        } else if !is_first && self.client.all_brokers_down() {
+            log::warn!("no broker can be reached ({}); still trying", cause());
+        } else {
+            return;
+        }
+        self.is_outage_reported = true;
+    }
+
+    pub(super) fn keep_delivered(&self) {
+        self.lock()
+            .accumulator
+            .report
+            .delivered
+            .get_or_insert_default();
+    }
+
+    pub(super) fn take_delivered(&self, take: &mut dyn FnMut(u64)) {
+        let kept = self
+            .lock()
+            .accumulator
+            .report
+            .delivered
+            .as_mut()
+            .map(std::mem::take);
+        for opaques in kept.iter().flatten() {
+            opaques.iter().for_each(&mut *take);
+        }
+    }
+
+    pub(super) fn keep_undelivered(&self) {
+        self.lock()
+            .accumulator
+            .report
+            .undelivered
+            .get_or_insert_default();
+    }
+
+    pub(super) fn take_undelivered(&self) -> Vec<Undelivered> {
+        let mut state = self.lock();
+        let kept = state.accumulator.report.undelivered.as_mut();
+        kept.map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        self.lock().accumulator.outstanding()
+    }
+
+    pub(super) fn flush(&mut self) -> bool {
+        let mut state = self.lock();
+        if state.accumulator.outstanding() == 0 {
+            drop(state);
+            self.poll(0);
+            return false;
+        }
+        state.accumulator.close_open_batches();
+        self.wake(state);
+        self.poll(TICK_MS);
+        true
+    }
+
+    pub(super) fn purge(&mut self) {
+        let mut state = self.lock();
+        let error = KafkaError::of(code::PURGE_QUEUE);
+        state.accumulator.purge(&error);
+        state.is_purging = true;
+        self.wake(state);
+        let until = Instant::now() + PURGE_TIMEOUT;
+        while self.in_flight() > 0 && Instant::now() < until {
+            self.poll(TICK_MS);
+        }
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        self.lock().accumulator.report.totals
+    }
+
+    pub(super) fn failures(&self) -> Vec<Failure> {
+        self.lock().accumulator.report.failures.clone()
+    }
+
+    pub(super) fn fatal_error(&self) -> Option<KafkaError> {
+        self.lock().accumulator.fatal().cloned()
+    }
+}
+
+impl Drop for WireProducer {
+    fn drop(&mut self) {
+        let mut state = self.lock();
+        state.is_closing = true;
+        self.wake(state);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn time() -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+    Now {
+        instant: Instant::now(),
+        wall_ms: wall.map_or(0, |wall| wall.as_millis() as i64),
+    }
+}
