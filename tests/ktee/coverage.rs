@@ -359,11 +359,8 @@ fn live_through_kills(site: &Site, salt: u64) {
     }
     assert_eq!(site.assert_told(false, "at the end").len(), RECORDS);
     site.ktee(&["--verify"]).run().succeeds();
-    assert!(
-        !files(&site.folder)
-            .iter()
-            .any(|file| file.ends_with(".tmp"))
-    );
+    let is_temporary = |file: &String| Path::new(file).extension().is_some_and(|end| end == "tmp");
+    assert!(!files(&site.folder).iter().any(is_temporary));
     assert!(site.s3.as_ref().is_none_or(|s3| s3.faults_met() > 0));
 }
 
