@@ -196,6 +196,7 @@ pub(crate) struct Group {
     pub(crate) idle: Option<Duration>,
     /// `--give-up`
     pub(crate) give_up: Option<Duration>,
+    pub(crate) engine: Engine,
     pub(crate) output: Output,
     pub(crate) delivery: Delivery,
 }

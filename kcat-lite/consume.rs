@@ -10,7 +10,7 @@ use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::cluster::Isolation;
 use tools::kafka::consume::{ConsumeError, LeaderProbe, ReadRequest, Start};
-use tools::kafka::fetch::RecordVisitor;
+use tools::kafka::fetch::{RecordVisitor, ValuesSource};
 use tools::kafka::outage::Outage;
 use tools::kafka::{Client, Role};
 use tools::record::Record;
@@ -260,6 +260,7 @@ impl RecordVisitor for RecordWriter<'_, '_> {
     #[expect(clippy::inline_always, reason = "a part of the loop over records")]
     fn values<'v>(
         &mut self,
+        _source: ValuesSource<'_>,
         values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
     ) -> usize {
         // The last record, and the one that fills a block, go through `record`, which looks at signals.

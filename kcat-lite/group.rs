@@ -22,6 +22,7 @@ use tools::kafka::cluster::Isolation;
 use tools::kafka::group::{Member, Membership, Stop, tune};
 
 use crate::config::{Delivery, Group};
+use crate::engine::Engine;
 use crate::output::shows_headers;
 use status::StatusReporter;
 
@@ -52,6 +53,7 @@ fn join(config: &Group, stop: Stop, signals: &Signals) -> anyhow::Result<Option<
         isolation: Isolation::of(&config.options),
         wants_headers: shows_headers(&config.output.format),
         is_reset_set: config.options.is_set("auto.offset.reset"),
+        uses_librdkafka: config.engine == Engine::Librdkafka,
         give_up: config.give_up,
     };
     let mut options = config.options.clone();

@@ -1,10 +1,9 @@
 //! Which offsets were written to standard output and may be committed.
 //!
-//! Every record leaves an entry: the position behind it, and how many bytes have
-//! to be taken for it to be out whole. An entry that is reached by what write(2)
-//! has taken moves its partition's position.
-
-use std::collections::VecDeque;
+//! Every record, or run of records, leaves an entry: where it ends among the
+//! bytes of the output, and the position behind it. An entry that write(2) has
+//! taken whole moves its partition's position. Of a run that was taken in part,
+//! which happens once at the end of the program, the lines are counted.
 
 use tools::kafka::group::Positions;
 
@@ -14,7 +13,7 @@ pub(crate) struct OffsetTracker {
     partitions: Vec<PartitionOffsets>,
     /// The index of the last record's partition, likely that of the next one.
     current: usize,
-    pending: VecDeque<PendingOffset>,
+    pending: Vec<PendingOffsets>,
 }
 
 #[derive(Debug)]
@@ -28,9 +27,13 @@ struct PartitionOffsets {
 }
 
 #[derive(Debug)]
-struct PendingOffset {
+struct PendingOffsets {
     place: usize,
+    /// The position before the run of records, which has a line for each offset; `None` for a single record.
+    first: Option<i64>,
+    /// The position behind it.
     position: i64,
+    start_byte: u64,
     end_byte: u64,
 }
 
@@ -38,27 +41,58 @@ impl OffsetTracker {
     /// Notes that `position` is reached when `end_byte` bytes are out.
     pub(crate) fn add(&mut self, topic: &str, partition: i32, position: i64, end_byte: u64) {
         let place = self.place(topic, partition);
-        match self.pending.back_mut() {
+        match self.pending.last_mut() {
             // The end of a partition, or a record without output.
             Some(last) if last.place == place && last.end_byte == end_byte => {
                 last.position = position;
             }
-            _ => self.pending.push_back(PendingOffset {
+            _ => self.pending.push(PendingOffsets {
                 place,
+                first: None,
                 position,
+                start_byte: end_byte,
                 end_byte,
             }),
         }
     }
 
-    /// Moves the positions that are reached by `written_bytes`.
-    pub(crate) fn advance(&mut self, written_bytes: u64) {
-        while let Some(pending_offset) = self.pending.front()
-            && pending_offset.end_byte <= written_bytes
-        {
-            self.partitions[pending_offset.place].written = Some(pending_offset.position);
-            self.pending.pop_front();
+    /// Notes `count` records from offset `first` without gaps, each a line, in these bytes of the output.
+    pub(crate) fn add_lines(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        first: i64,
+        count: usize,
+        bytes: std::ops::Range<u64>,
+    ) {
+        let place = self.place(topic, partition);
+        self.pending.push(PendingOffsets {
+            place,
+            first: Some(first),
+            position: first + count as i64,
+            start_byte: bytes.start,
+            end_byte: bytes.end,
+        });
+    }
+
+    /// Moves the positions that are reached by `written_bytes`; `count_lines` counts the lines that end in the written
+    /// bytes from an offset on.
+    pub(crate) fn advance(&mut self, written_bytes: u64, count_lines: impl Fn(u64) -> usize) {
+        let is_written = |pending: &PendingOffsets| pending.end_byte <= written_bytes;
+        let whole = self.pending.partition_point(is_written);
+        for pending in &self.pending[..whole] {
+            self.partitions[pending.place].written = Some(pending.position);
         }
+        if let Some(partial) = self.pending.get_mut(whole)
+            && let Some(first) = partial.first
+            && partial.start_byte < written_bytes
+        {
+            let lines = count_lines(partial.start_byte) as i64;
+            if lines > 0 {
+                self.partitions[partial.place].written = Some(first + lines);
+            }
+        }
+        self.pending.drain(..whole);
     }
 
     /// The written offsets.
@@ -98,8 +132,7 @@ impl OffsetTracker {
             let place = self.place(topic, *partition);
             self.partitions[place].written = None;
             self.partitions[place].sent = None;
-            self.pending
-                .retain(|pending_offset| pending_offset.place != place);
+            self.pending.retain(|pending| pending.place != place);
         }
     }
 
@@ -139,11 +172,11 @@ mod tests {
         offsets.add("t", 0, 1, 10);
         offsets.add("t", 1, 8, 20);
         offsets.add("t", 0, 2, 30);
-        offsets.advance(9);
+        offsets.advance(9, |_| 0);
         assert_eq!(written(&offsets), []);
-        offsets.advance(29);
+        offsets.advance(29, |_| 0);
         assert_eq!(written(&offsets), [(0, 1), (1, 8)]);
-        offsets.advance(30);
+        offsets.advance(30, |_| 0);
         assert_eq!(written(&offsets), [(0, 2), (1, 8)]);
     }
 
@@ -153,9 +186,9 @@ mod tests {
         offsets.add("t", 0, 5, 10);
         offsets.add("t", 0, 6, 10);
         offsets.add("t", 1, 3, 10);
-        offsets.advance(9);
+        offsets.advance(9, |_| 0);
         assert_eq!(written(&offsets), []);
-        offsets.advance(10);
+        offsets.advance(10, |_| 0);
         assert_eq!(written(&offsets), [(0, 6), (1, 3)]);
     }
 
@@ -163,7 +196,7 @@ mod tests {
     fn what_was_sent_is_sent_again_only_where_it_was_not_committed() {
         let mut offsets = OffsetTracker::default();
         offsets.add("t", 0, 1, 1);
-        offsets.advance(1);
+        offsets.advance(1, |_| 0);
         assert_eq!(offsets.unsent().len(), 1);
         offsets.mark_sent();
         assert!(offsets.unsent().is_empty());
@@ -176,9 +209,29 @@ mod tests {
         let mut offsets = OffsetTracker::default();
         offsets.add("t", 0, 1, 1);
         offsets.add("t", 1, 1, 2);
-        offsets.advance(1);
+        offsets.advance(1, |_| 0);
         offsets.forget(&[("t".to_owned(), 0)]);
-        offsets.advance(2);
+        offsets.advance(2, |_| 0);
         assert_eq!(written(&offsets), [(1, 1)]);
+    }
+
+    #[test]
+    fn of_lines_that_are_out_in_part_the_whole_ones_count() {
+        let mut offsets = OffsetTracker::default();
+        offsets.add("t", 0, 5, 10);
+        offsets.add_lines("t", 0, 7, 3, 10..40);
+        offsets.add_lines("t", 1, 2, 2, 40..60);
+        // The end of the partition.
+        offsets.add("t", 1, 6, 60);
+        offsets.advance(10, |_| 9);
+        assert_eq!(written(&offsets), [(0, 5)]);
+        offsets.advance(15, |_| 0);
+        assert_eq!(written(&offsets), [(0, 5)]);
+        offsets.advance(32, |from| usize::from(from == 10) * 2);
+        assert_eq!(written(&offsets), [(0, 9)]);
+        offsets.advance(50, |from| usize::from(from == 40));
+        assert_eq!(written(&offsets), [(0, 10), (1, 3)]);
+        offsets.advance(60, |_| 9);
+        assert_eq!(written(&offsets), [(0, 10), (1, 6)]);
     }
 }

@@ -96,6 +96,25 @@ impl Encoding {
             .encode_values(values, most, buffer, limit_bytes)
     }
 
+    /// As [`Encoding::encode_values`]; see [`Encoder::encode_lines`].
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    fn encode_lines<'v, V>(
+        &mut self,
+        values: &mut V,
+        most: usize,
+        buffer: &mut Vec<u8>,
+        limit_bytes: usize,
+    ) -> Option<usize>
+    where
+        V: Iterator<Item = Option<&'v [u8]>> + Clone,
+    {
+        if !self.is_plain {
+            return Some(0);
+        }
+        self.encoder.encode_lines(values, most, buffer, limit_bytes)
+    }
+
     /// Appends the record to `buffer`, which is as it was after an error.
     #[inline]
     pub(crate) fn encode(
@@ -159,6 +178,8 @@ pub(crate) struct Writer {
     skips_bad: bool,
     skipped: u64,
     written: u64,
+    /// Whether a line may be a part of a record.
+    has_ambiguous_lines: bool,
 }
 
 impl Writer {
@@ -173,6 +194,7 @@ impl Writer {
             skips_bad: output.keep_trying,
             skipped: 0,
             written: 0,
+            has_ambiguous_lines: false,
             out,
         })
     }
@@ -219,6 +241,29 @@ impl Writer {
         let put = encoding.encode_values(values, most, buffer, Out::BLOCK_BYTES);
         self.written += put as u64;
         put
+    }
+
+    /// As [`Writer::put_values`], as long as no value holds the delimiter: each line is a record.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    pub(crate) fn put_lines<'v, V>(&mut self, values: &mut V, most: usize) -> usize
+    where
+        V: Iterator<Item = Option<&'v [u8]>> + Clone,
+    {
+        if self.by_record || self.only_key.is_some() || self.has_ambiguous_lines {
+            return 0;
+        }
+        let (encoding, buffer) = (&mut self.encoding, self.out.buffer());
+        let put = encoding.encode_lines(values, most, buffer, Out::BLOCK_BYTES);
+        self.has_ambiguous_lines = put.is_none();
+        self.written += put.unwrap_or(0) as u64;
+        put.unwrap_or(0)
+    }
+
+    /// How many lines end in what was taken of a block that failed, from this byte of the output on.
+    pub(crate) fn count_lines(&self, from: u64) -> usize {
+        let bytes = self.out.partial_block(from);
+        self.encoding.encoder.count_lines(bytes)
     }
 
     /// Writes a block that is full, or each record where that is wanted.

@@ -244,6 +244,11 @@ const SHOWN: &[Shown] = &[
     ),
     ("engine", ALL_C, "every_codec_is_read_alike"),
     (
+        "engine",
+        "G G-exec G-ack",
+        "a_group_reads_with_either_engine_what_the_other_reads",
+    ),
+    (
         "print_offset",
         "C C-last C-key G S S-exec",
         "the_offset_is_shown_before_a_raw_record_where_it_is_asked_for",

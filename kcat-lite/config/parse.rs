@@ -258,6 +258,7 @@ fn group(cli: &Cli) -> anyhow::Result<Group> {
         exit_at_end: cli.exit_at_end,
         idle: cli.idle,
         give_up: cli.give_up,
+        engine: cli.engine.unwrap_or_default(),
     })
 }
 

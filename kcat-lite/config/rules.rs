@@ -56,7 +56,7 @@ const MODES: &[(&str, &[Mode])] = &[
     ("tee", &[Produce]),
     ("unbuffered", READ),
     ("keep_trying", &[Produce, Consume, Group, List, Query]),
-    ("engine", &[Consume]),
+    ("engine", START),
     ("print_offset", READ),
     ("unpack", READ),
     ("raw", READ),

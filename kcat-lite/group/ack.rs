@@ -18,6 +18,7 @@ use tools::ack::{
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
+use tools::kafka::consume::Item;
 use tools::kafka::group::{Member, Polled};
 use tools::kafka::types::TopicPartition;
 
@@ -295,15 +296,14 @@ impl AckSource<'_> {
             taken: 0,
         };
         let mut failed = None;
-        let polled = self
-            .member
-            .poll(timeout_ms, |item| match line_encoder.take(&item) {
-                Ok(flow) => flow,
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            });
+        let mut visitor = |item: Item<'_>| match line_encoder.take(&item) {
+            Ok(flow) => flow,
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        };
+        let polled = self.member.poll(timeout_ms, &mut visitor);
         self.written += line_encoder.taken;
         self.left -= line_encoder.taken;
         if line_encoder.taken > 0 {

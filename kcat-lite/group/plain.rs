@@ -7,8 +7,9 @@ use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
-use tools::kafka::consume::Item;
+use tools::kafka::fetch::{RecordVisitor, ValuesSource};
 use tools::kafka::group::{GroupError, Member, Polled, Positions, Stop};
+use tools::record::Record;
 
 use super::{StatusReporter, join};
 use crate::config::Group;
@@ -44,6 +45,7 @@ pub(super) fn run(config: &Group, signals: &Signals) -> anyhow::Result<Exit> {
         left: config.count.unwrap_or(u64::MAX),
         status: StatusReporter::new(verbosity),
         keeps_trying: config.output.keep_trying,
+        has_failed: false,
         commit_interval: interval_ms.map_or(COMMIT_INTERVAL, Duration::from_millis),
         committed_at: Instant::now(),
         idle: config.idle,
@@ -53,7 +55,13 @@ pub(super) fn run(config: &Group, signals: &Signals) -> anyhow::Result<Exit> {
     drop(run.progress);
     run.writer.report_oddities(verbosity < 0);
     signals.end_line();
-    result.map(|()| run.writer.exit())
+    result.map(|()| {
+        if run.has_failed {
+            Exit::Failed
+        } else {
+            run.writer.exit()
+        }
+    })
 }
 
 struct GroupConsumer<'a> {
@@ -65,6 +73,8 @@ struct GroupConsumer<'a> {
     left: u64,
     status: StatusReporter,
     keeps_trying: bool,
+    /// `-E`: whether an error was skipped.
+    has_failed: bool,
     commit_interval: Duration,
     committed_at: Instant,
     /// `--idle`
@@ -138,19 +148,25 @@ impl GroupConsumer<'_> {
 
     /// Writes what has arrived or handles an event; returns whether there was neither.
     fn step(&mut self, member: &mut Member, timeout_ms: i32) -> anyhow::Result<bool> {
-        let mut failed = None;
-        let polled = member.poll(timeout_ms, |item| match self.take(&item) {
-            Ok(flow) => flow,
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        });
-        if let Some(error) = failed {
+        let written = self.writer.written();
+        let mut visitor = GroupWriter {
+            run: self,
+            failed: None,
+        };
+        let polled = member.poll(timeout_ms, &mut visitor);
+        if let Some(error) = visitor.failed {
             return Err(error);
         }
+        if written != self.writer.written() {
+            self.last_record_at = Some(Instant::now());
+        }
         match polled {
-            Ok(Polled::Records(records)) => return Ok(records == 0),
+            Ok(Polled::Records(records)) => {
+                if records > 0 {
+                    self.status.is_in_contact();
+                }
+                return Ok(records == 0);
+            }
             Ok(Polled::Assigned(places)) => {
                 self.last_record_at = Some(Instant::now());
                 self.status.report_partitions("assigned", &places);
@@ -164,66 +180,63 @@ impl GroupConsumer<'_> {
                 }
             }
             Ok(Polled::Error(error)) => self.status.report_error(member, &error),
-            Err(error) if self.keeps_trying => message(&error),
+            Err(error) if self.keeps_trying => {
+                message(&error);
+                self.has_failed = true;
+            }
             Err(error) => return Err(error.into()),
         }
         Ok(false)
     }
 
-    fn take(&mut self, item: &Item<'_>) -> anyhow::Result<ControlFlow<()>> {
-        self.status.is_in_contact();
-        match *item {
-            Item::Record(record) => {
-                let put = self.writer.put(record)?;
-                let (Some(topic), Some(partition), Some(offset)) =
-                    (record.topic, record.partition, record.offset)
-                else {
-                    anyhow::bail!("a record without a place");
-                };
-                let end_byte = self.writer.out().total_bytes();
-                self.offsets.add(topic, partition, offset + 1, end_byte);
-                if put == PutResult::Written {
-                    self.last_record_at = Some(Instant::now());
-                    self.flush_if_due()?;
-                    self.left -= 1;
-                }
-            }
-            Item::End {
-                topic,
-                partition,
-                offset,
-            } => {
-                // Transaction markers after the last record need not be read again.
-                let end_byte = self.writer.out().total_bytes();
-                self.offsets.add(topic, partition, offset, end_byte);
-                if !self.status.is_quiet() {
-                    self.flush()?;
-                    message(format_args!(
-                        "reached the end of {topic} [{partition}] at offset {offset}"
-                    ));
-                }
-            }
+    fn write(&mut self, record: &Record<'_>) -> anyhow::Result<()> {
+        let put = self.writer.put(record)?;
+        let (Some(topic), Some(partition), Some(offset)) =
+            (record.topic, record.partition, record.offset)
+        else {
+            anyhow::bail!("a record without a place");
+        };
+        let end_byte = self.writer.out().total_bytes();
+        self.offsets.add(topic, partition, offset + 1, end_byte);
+        if put == PutResult::Written {
+            self.flush_if_due()?;
+            self.left -= 1;
         }
-        Ok(if self.left == 0 || self.signals.caught().is_some() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
+        Ok(())
+    }
+
+    fn reach_end(&mut self, topic: &str, partition: i32, offset: i64) -> anyhow::Result<()> {
+        // Transaction markers after the last record need not be read again.
+        let end_byte = self.writer.out().total_bytes();
+        self.offsets.add(topic, partition, offset, end_byte);
+        if !self.status.is_quiet() {
+            self.flush()?;
+            message(format_args!(
+                "reached the end of {topic} [{partition}] at offset {offset}"
+            ));
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> anyhow::Result<()> {
         let result = self.writer.flush(self.signals);
-        self.offsets.advance(self.writer.out().taken_bytes());
+        self.advance_offsets();
         Ok(result?)
     }
 
     fn flush_if_due(&mut self) -> anyhow::Result<()> {
         let result = self.writer.flush_if_due(self.signals);
         if !matches!(result, Ok(false)) {
-            self.offsets.advance(self.writer.out().taken_bytes());
+            self.advance_offsets();
         }
         result?;
         Ok(())
+    }
+
+    fn advance_offsets(&mut self) {
+        let (offsets, writer) = (&mut self.offsets, &self.writer);
+        let taken_bytes = writer.out().taken_bytes();
+        offsets.advance(taken_bytes, |from| writer.count_lines(from));
     }
 
     /// Commits what was written of the revoked partitions before it releases them.
@@ -250,6 +263,58 @@ impl GroupConsumer<'_> {
         self.status.report_partitions("revoked", places);
         member.release()?;
         flushed
+    }
+}
+
+/// Writes each record that has arrived.
+struct GroupWriter<'r, 'a> {
+    run: &'r mut GroupConsumer<'a>,
+    failed: Option<anyhow::Error>,
+}
+
+impl RecordVisitor for GroupWriter<'_, '_> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    fn values<'v>(
+        &mut self,
+        source: ValuesSource<'_>,
+        values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
+    ) -> usize {
+        let Some(first_offset) = source.first_offset else {
+            return 0;
+        };
+        let run = &mut *self.run;
+        // The last record, and the one that fills a block, go through `record`, which looks at signals.
+        let most = usize::try_from(run.left - 1).unwrap_or(usize::MAX);
+        let start_byte = run.writer.out().total_bytes();
+        let put = run.writer.put_lines(values, most);
+        if put > 0 {
+            let bytes = start_byte..run.writer.out().total_bytes();
+            run.offsets
+                .add_lines(source.topic, source.partition, first_offset, put, bytes);
+            run.left -= put as u64;
+        }
+        put
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        let written = self.run.write(record);
+        self.flow(written)
+    }
+
+    fn end(&mut self, topic: &str, partition: i32, offset: i64) -> ControlFlow<()> {
+        let reached = self.run.reach_end(topic, partition, offset);
+        self.flow(reached)
+    }
+}
+
+impl GroupWriter<'_, '_> {
+    fn flow(&mut self, done: anyhow::Result<()>) -> ControlFlow<()> {
+        self.failed = done.err();
+        if self.failed.is_some() || self.run.left == 0 {
+            return ControlFlow::Break(());
+        }
+        self.run.signals.flow()
     }
 }
 

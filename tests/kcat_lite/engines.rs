@@ -260,10 +260,70 @@ fn a_near_replica_is_read_from() {
     }
 }
 
+/// What a new group reads of a topic, by partition, and what it has committed.
+fn read_as_group(
+    kafka: &broker::Kafka,
+    topic: &str,
+    engine: &str,
+    args: &[&str],
+) -> (BTreeMap<i64, Vec<String>>, BTreeMap<i32, i64>) {
+    let group = session::unique("engines");
+    let output = at(kafka, &["-G", &group, "-e", "-q", topic])
+        .args(["-X", "auto.offset.reset=earliest", "--engine", engine])
+        .args(args)
+        .limit(Duration::from_secs(60))
+        .run()
+        .succeeds();
+    let mut partitions: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let partition = line.split('\t').next().unwrap().parse().unwrap();
+        partitions
+            .entry(partition)
+            .or_default()
+            .push(line.to_owned());
+    }
+    (partitions, kafka.committed(&group, topic))
+}
+
 #[test]
-fn only_c_has_engines_to_choose_from() {
+fn a_group_reads_with_either_engine_what_the_other_reads() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = kafka.topic("group-engines", 3, &[]);
+    let producer = kafka.producer(&[("transactional.id", &topic), ("compression.codec", "lz4")]);
+    for is_commit in [true, false, true] {
+        producer.begin();
+        producer.send(&topic, &shapes(300, 3));
+        if is_commit {
+            producer.commit();
+        } else {
+            producer.abort();
+        }
+        kafka.produce(&topic, &shapes(100, 2));
+    }
+    let columns = "--tsv=partition,offset,timestamp,key,value,headers";
+    for args in [
+        &[columns][..],
+        &[columns, "--exec", "cat"],
+        &[columns, "--exec", "cat", "--parallel", "2"],
+        &[columns, "-X", "isolation.level=read_uncommitted"],
+        &[columns, "-X", "group.protocol=consumer"],
+        &[columns, "-o", "-20"],
+        &[columns, "-o", "250"],
+    ] {
+        let wire = read_as_group(kafka, &topic, "wire", args);
+        let oracle = read_as_group(kafka, &topic, "librdkafka", args);
+        assert!(wire == oracle, "{args:?}:\n{wire:?}\nis not\n{oracle:?}");
+        assert!(wire.0.values().flatten().count() > 50, "{args:?}");
+        assert_eq!(wire.1.len(), 3, "{args:?}");
+    }
+}
+
+#[test]
+fn engines_are_for_reading() {
     let refused = crate::testkit::command::cmd("kcat-lite")
-        .args(["-G", "g", "-b", "127.0.0.1:1", "--engine", "wire", "t"])
+        .args(["-P", "-b", "127.0.0.1:1", "--engine", "wire", "-t", "t"])
         .run();
     refused.fails_with(2).stderr_has("--engine");
     let unknown = crate::testkit::command::cmd("kcat-lite")

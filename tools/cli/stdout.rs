@@ -39,6 +39,8 @@ pub enum OutError {
 pub struct Out {
     file: File,
     buffer: Vec<u8>,
+    /// What was taken of a block that failed.
+    partial: Vec<u8>,
     taken_bytes: u64,
     is_terminal: bool,
     is_pipe: bool,
@@ -70,6 +72,7 @@ impl Out {
         Ok(Out {
             file,
             buffer: Vec::with_capacity(Out::BLOCK_BYTES + 16 * 1024),
+            partial: Vec::new(),
             taken_bytes: 0,
             is_terminal: stdout.is_terminal(),
             is_pipe,
@@ -135,9 +138,21 @@ impl Out {
         self.flush(signals)
     }
 
+    /// The bytes that were taken of a block that failed, from this byte of the output on.
+    pub fn partial_block(&self, from: u64) -> &[u8] {
+        let start = self.taken_bytes - self.partial.len() as u64;
+        let skipped = usize::try_from(from.saturating_sub(start)).unwrap_or(usize::MAX);
+        self.partial.get(skipped..).unwrap_or_default()
+    }
+
     /// Writes all that is in the buffer. On an error [`Out::taken_bytes`] tells how far it came; the rest is dropped.
     pub fn flush(&mut self, signals: &Signals) -> Result<(), OutError> {
+        let before = self.taken_bytes;
         let result = self.write_all(signals);
+        if result.is_err() {
+            self.partial = std::mem::take(&mut self.buffer);
+            self.partial.truncate((self.taken_bytes - before) as usize);
+        }
         self.buffer.clear();
         result
     }

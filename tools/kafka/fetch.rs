@@ -25,6 +25,7 @@ mod tests;
 
 pub use super::consume::{ConsumeError, Item, ReadRequest, Start};
 pub use consumer::FetchConsumer;
+pub use fetcher::StartPosition;
 
 use std::ops::ControlFlow;
 
@@ -36,6 +37,15 @@ pub fn tune(options: &mut Options) {
     settings::tune(options);
 }
 
+/// Which records the values of [`RecordVisitor::values`] are of.
+#[derive(Clone, Copy, Debug)]
+pub struct ValuesSource<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+    /// The offset of the first, if no offset is missing between the records.
+    pub first_offset: Option<i64>,
+}
+
 /// Receives records. Any closure that takes [`Item`]s is one.
 pub trait RecordVisitor {
     /// Called before each record; a visitor that needs only the values may consume them here, and returns their number.
@@ -45,6 +55,7 @@ pub trait RecordVisitor {
     #[expect(clippy::inline_always, reason = "part of the loop over records")]
     fn values<'v>(
         &mut self,
+        _source: ValuesSource<'_>,
         _values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
     ) -> usize {
         0

@@ -4,13 +4,17 @@
 //! the caller knows what was dealt with. When the group takes partitions away,
 //! [`Member::poll`] says so first, so that the caller can commit; then
 //! [`Member::release`] lets them go.
+//!
+//! librdkafka is the member: it joins, sends heartbeats, rebalances and commits. The records are read by `reader`.
 
 mod begin;
 mod commit;
 mod ends;
 mod leave;
 mod member;
+mod message_reader;
 mod outage;
+mod reader;
 mod rebalance;
 mod start;
 mod waiting;
@@ -51,6 +55,8 @@ pub struct Membership {
     pub wants_headers: bool,
     /// Whether the user says by `auto.offset.reset` where a partition without a commit begins.
     pub is_reset_set: bool,
+    /// Whether librdkafka reads the records: slower, but also message formats v0 and v1.
+    pub uses_librdkafka: bool,
     /// An outage that is longer ends the member.
     pub give_up: Option<Duration>,
 }

@@ -22,7 +22,8 @@ mod response;
 mod shim;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::ops::RangeInclusive;
+use std::ops::{Deref, RangeInclusive};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -83,9 +84,25 @@ struct QueuedRequest {
     encode: Encode,
 }
 
+/// A client that is borrowed, or kept.
+enum ClientRef<'c> {
+    Borrowed(&'c Client),
+    Shared(Arc<Client>),
+}
+
+impl Deref for ClientRef<'_> {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        match self {
+            ClientRef::Borrowed(client) => client,
+            ClientRef::Shared(client) => client,
+        }
+    }
+}
+
 /// Sends requests and receives their responses; for one thread.
 pub struct Wire<'c> {
-    client: &'c Client,
     queue: Queue,
     queued: VecDeque<QueuedRequest>,
     in_flight: HashMap<CorrelationId, InFlightRequest>,
@@ -96,6 +113,8 @@ pub struct Wire<'c> {
     connect_poll_interval: Duration,
     /// The state of the connections at the last check.
     seen_state: i32,
+    // The last field: the queue is destroyed before its client.
+    client: ClientRef<'c>,
 }
 
 /// How often connections are checked while other responses are awaited.
@@ -108,9 +127,18 @@ const BROKER_REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 impl<'c> Wire<'c> {
     /// Opens no connection before the first request.
     pub fn new(client: &'c Client) -> Wire<'c> {
+        Wire::over(ClientRef::Borrowed(client))
+    }
+
+    /// As [`Wire::new`]; keeps the client.
+    pub fn shared(client: Arc<Client>) -> Wire<'static> {
+        Wire::over(ClientRef::Shared(client))
+    }
+
+    fn over(client: ClientRef<'_>) -> Wire<'_> {
         Wire {
+            queue: Queue::new(&client),
             client,
-            queue: Queue::new(client),
             queued: VecDeque::new(),
             in_flight: HashMap::new(),
             arrived: VecDeque::new(),
@@ -121,8 +149,8 @@ impl<'c> Wire<'c> {
         }
     }
 
-    pub fn client(&self) -> &'c Client {
-        self.client
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// How many requests have no result yet.
@@ -248,7 +276,7 @@ impl<'c> Wire<'c> {
 
     /// Whether a broker is connected; if not, librdkafka connects to it.
     pub fn is_connected(&mut self, broker: i32) -> bool {
-        if BrokerHandle::find(self.client, Some(broker)).is_some() {
+        if BrokerHandle::find(&self.client, Some(broker)).is_some() {
             return true;
         }
         self.refresh_unknown_broker(Some(broker));
@@ -260,13 +288,13 @@ impl<'c> Wire<'c> {
         if self.queued.is_empty() {
             self.receive(left);
         } else if self.in_flight.is_empty() {
-            let seen = shim::state_version(self.client);
+            let seen = shim::state_version(&self.client);
             self.send_queued();
             let first = self.queued.iter().map(|queued| queued.connect_by).min();
             if let (Some(first), true) = (first, self.arrived.is_empty()) {
                 let wait = left.min(first.saturating_duration_since(Instant::now()));
                 // librdkafka changes no broker's state when it learns the id of one.
-                shim::wait_for_state(self.client, seen, wait.min(CONNECT_POLL_INTERVAL * 5));
+                shim::wait_for_state(&self.client, seen, wait.min(CONNECT_POLL_INTERVAL * 5));
             }
         } else {
             let poll = self.next_connect_poll();
@@ -276,7 +304,7 @@ impl<'c> Wire<'c> {
 
     /// How long to wait before connections are checked again.
     fn next_connect_poll(&mut self) -> Duration {
-        let state = shim::state_version(self.client);
+        let state = shim::state_version(&self.client);
         let is_new = std::mem::replace(&mut self.seen_state, state) != state;
         self.connect_poll_interval = if is_new {
             CONNECT_POLL_INTERVAL
@@ -340,7 +368,7 @@ impl<'c> Wire<'c> {
             Target::Broker(id) => Some(id),
         };
         let id = request.id;
-        let sent = match BrokerHandle::find(self.client, broker_id) {
+        let sent = match BrokerHandle::find(&self.client, broker_id) {
             None if request.connect_by <= now => Err(self.unreachable(request.target)),
             None => {
                 self.refresh_unknown_broker(broker_id);
@@ -406,8 +434,8 @@ impl<'c> Wire<'c> {
         let Some(id) = id else { return };
         let last = self.brokers_refreshed_at;
         let is_due = last.is_none_or(|at| at.elapsed() >= BROKER_REFRESH_INTERVAL);
-        if is_due && !shim::is_known(self.client, id) {
-            shim::refresh_brokers(self.client);
+        if is_due && !shim::is_known(&self.client, id) {
+            shim::refresh_brokers(&self.client);
             self.brokers_refreshed_at = Some(Instant::now());
         }
     }
@@ -430,7 +458,7 @@ impl<'c> Wire<'c> {
         self.queued.clear();
         self.arrived.clear();
         self.in_flight.clear();
-        self.queue = Queue::new(self.client);
+        self.queue = Queue::new(&self.client);
     }
 }
 

@@ -85,6 +85,40 @@ impl Encoder {
         written.values
     }
 
+    /// As [`Encoder::encode_values`], unless a value contains the delimiter: then `None`, and nothing is appended.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of the loop over records")]
+    pub fn encode_lines<'v, V>(
+        &mut self,
+        values: &mut V,
+        max_count: usize,
+        out: &mut Vec<u8>,
+        limit_bytes: usize,
+    ) -> Option<usize>
+    where
+        V: Iterator<Item = Option<&'v [u8]>> + Clone,
+    {
+        let Some(delimited) = self.delimited_values else {
+            return Some(0);
+        };
+        let before = (values.clone(), out.len());
+        let written = delimited.write_many(values, max_count, out, limit_bytes);
+        if written.ambiguous == 0 {
+            return Some(written.values);
+        }
+        *values = before.0;
+        out.truncate(before.1);
+        None
+    }
+
+    /// How many lines of [`Encoder::encode_lines`] end in these bytes.
+    pub fn count_lines(&self, bytes: &[u8]) -> usize {
+        let delimited = self.delimited_values;
+        delimited.map_or(0, |values| {
+            memchr::memchr_iter(values.delimiter, bytes).count()
+        })
+    }
+
     #[inline(never)]
     fn encode_any(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let start = out.len();

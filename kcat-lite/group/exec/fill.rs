@@ -16,14 +16,15 @@ impl BatchRunner<'_> {
     /// Reads records that have arrived.
     pub(super) fn read(&mut self, member: &mut Member, wait_ms: i32) -> anyhow::Result<()> {
         let mut failed = None;
-        let polled = member.poll(wait_ms, |item| match self.take(&item) {
+        let mut visitor = |item: Item<'_>| match self.take(&item) {
             Ok(()) if self.left == 0 || self.is_congested() => ControlFlow::Break(()),
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failed = Some(error);
                 ControlFlow::Break(())
             }
-        });
+        };
+        let polled = member.poll(wait_ms, &mut visitor);
         if let Some(error) = failed {
             // What came before a bad record is good.
             self.close(|_| true);

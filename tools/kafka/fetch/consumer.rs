@@ -1,35 +1,26 @@
 //! Drives a [`Fetcher`] over the wire: sends its requests, passes it the responses, delivers their records.
 
-use std::collections::hash_map::Entry;
+mod requests;
+
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::{ListOffsetsRequest, MetadataRequest};
-
+use super::RecordVisitor;
 use super::delivery::{Delivery, DeliveryEnd, DeliveryRules, UnreadableBatch};
-use super::fetcher::{CompletedFetch, FetchPlan, Fetcher};
+use super::fetcher::{CompletedFetch, Fetcher, StartPosition};
 use super::offset_lookup::OffsetLookup;
-use super::response::FetchResponse;
 use super::settings::FetchSettings;
-use super::{RecordVisitor, request};
 use crate::kafka::client::Client;
-use crate::kafka::cluster::metadata::{OLDEST, metadata_request, rows};
 use crate::kafka::consume::committed::committed_offsets;
 use crate::kafka::consume::offset_range::{self, StartLookup, TopicRanges};
 use crate::kafka::consume::{ConsumeError, ReadRequest, Start};
-use crate::kafka::error::{KafkaError, code};
+use crate::kafka::error::KafkaError;
 use crate::kafka::options::Options;
 use crate::kafka::types::TopicPartition;
-use crate::kafka::wire::{CorrelationId, RawResponse, RequestLimits, RequestResult, Target, Wire};
-
-/// How long to wait for metadata before another broker is asked.
-const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long to wait for a connection to a leader before the metadata are refreshed.
-const LEADER_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait for a connection to a replica, and for its response, before the leader is asked.
-const REPLICA_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const REPLICA_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::kafka::wire::{CorrelationId, RawResponse, Wire};
+use requests::PendingRequest;
 
 pub struct FetchConsumer<'c> {
     wire: Wire<'c>,
@@ -39,24 +30,10 @@ pub struct FetchConsumer<'c> {
     in_flight: HashMap<CorrelationId, PendingRequest>,
     lookups: HashMap<u64, OffsetLookup>,
     current: Option<CurrentResponse>,
-    topics: Vec<String>,
     stop_time_ms: i64,
     wants_headers: bool,
     expected_records: Option<u64>,
     partly_read: Vec<TopicPartition>,
-}
-
-enum PendingRequest {
-    Fetch {
-        broker: i32,
-        request: u64,
-    },
-    Metadata,
-    /// One of the requests of an [`OffsetLookup`].
-    Offsets {
-        lookup: u64,
-        number: usize,
-    },
 }
 
 /// A response that is being delivered.
@@ -98,21 +75,69 @@ impl<'c> FetchConsumer<'c> {
         }
         fetcher.update_metadata(&metadata, Instant::now());
         let mut consumer = FetchConsumer {
+            stop_time_ms: request.stop_time_ms.unwrap_or(i64::MAX),
+            wants_headers: request.wants_headers,
+            expected_records: offset_range::expected_records(&topics),
+            partly_read: offset_range::partly_read(&topics),
+            ..FetchConsumer::new(wire, settings, fetcher)
+        };
+        consumer.send();
+        Ok(consumer)
+    }
+
+    /// A consumer without partitions: a group [assigns](FetchConsumer::assign) and [releases](FetchConsumer::release) them.
+    pub fn of_member(
+        client: Arc<Client>,
+        options: &Options,
+        wants_headers: bool,
+    ) -> FetchConsumer<'static> {
+        let settings = FetchSettings::of(&client, options);
+        let fetcher = Fetcher::new(settings.clone(), false, Instant::now());
+        FetchConsumer {
+            wants_headers,
+            ..FetchConsumer::new(Wire::shared(client), settings, fetcher)
+        }
+    }
+
+    fn new(wire: Wire<'c>, settings: FetchSettings, fetcher: Fetcher) -> FetchConsumer<'c> {
+        FetchConsumer {
             fetcher,
             delivery: Delivery::new(settings.receive_max_bytes as usize),
             settings,
             in_flight: HashMap::new(),
             lookups: HashMap::new(),
             current: None,
-            stop_time_ms: request.stop_time_ms.unwrap_or(i64::MAX),
-            wants_headers: request.wants_headers,
-            expected_records: offset_range::expected_records(&topics),
-            partly_read: offset_range::partly_read(&topics),
-            topics: topics.into_iter().map(|topic| topic.name).collect(),
+            stop_time_ms: i64::MAX,
+            wants_headers: false,
+            expected_records: None,
+            partly_read: Vec::new(),
             wire,
+        }
+    }
+
+    /// Reads a partition from now on, up to `end`.
+    pub fn assign(
+        &mut self,
+        (topic, partition): &TopicPartition,
+        start: StartPosition,
+        end: Option<i64>,
+    ) {
+        self.fetcher.assign(topic, *partition, start, end);
+    }
+
+    /// Stops reading a partition; its records that have arrived are dropped.
+    pub fn release(&mut self, (topic, partition): &TopicPartition) {
+        let Some(index) = self.fetcher.release(topic, *partition) else {
+            return;
         };
-        consumer.send();
-        Ok(consumer)
+        if let Some(current) = &mut self.current {
+            current.fetches.retain(|fetch| fetch.partition != index);
+        }
+    }
+
+    /// The partitions that are read, also those at their bound.
+    pub fn assigned(&self) -> Vec<TopicPartition> {
+        self.fetcher.assigned().collect()
     }
 
     /// Whether every partition was read to its bound.
@@ -135,7 +160,7 @@ impl<'c> FetchConsumer<'c> {
         &self.partly_read
     }
 
-    pub fn client(&self) -> &'c Client {
+    pub fn client(&self) -> &Client {
         self.wire.client()
     }
 
@@ -162,6 +187,13 @@ impl<'c> FetchConsumer<'c> {
             self.receive(Duration::from_millis(timeout_ms))?;
         }
         self.delivery.records = 0;
+        while let Some((index, offset)) = self.fetcher.next_at_bound() {
+            self.fetcher.finish(index);
+            let (topic, partition) = self.fetcher.topic_partition(index);
+            if visitor.end(topic, partition, offset).is_break() {
+                return Ok(0);
+            }
+        }
         let Some(mut current) = self.current.take() else {
             return Ok(0);
         };
@@ -245,7 +277,7 @@ impl<'c> FetchConsumer<'c> {
             if let Some(error) = self.fetcher.next_error() {
                 return Err(error);
             }
-            if self.fetcher.is_done() {
+            if self.fetcher.is_done() || self.fetcher.has_reports() {
                 return Ok(());
             }
             let now = Instant::now();
@@ -269,134 +301,6 @@ impl<'c> FetchConsumer<'c> {
                 // Every partition is paused.
                 std::thread::sleep(wake.saturating_duration_since(Instant::now()));
             }
-        }
-    }
-
-    fn handle_result(&mut self, RequestResult { id, result }: RequestResult) {
-        let now = Instant::now();
-        let Some(pending) = self.in_flight.remove(&id) else {
-            return;
-        };
-        match (pending, result) {
-            (PendingRequest::Fetch { broker, request }, Ok(response)) => {
-                self.handle_fetch(broker, request, response, now);
-            }
-            (PendingRequest::Fetch { broker, request }, Err(error)) => {
-                self.fetcher.handle_failure(broker, request, &error, now);
-            }
-            (PendingRequest::Offsets { lookup, number }, result) => {
-                self.handle_offsets(lookup, number, result, now);
-            }
-            (PendingRequest::Metadata, result) => {
-                match result.and_then(RawResponse::decode::<MetadataRequest>) {
-                    Ok(response) => self.fetcher.update_metadata(&rows(response), now),
-                    Err(_) => self.fetcher.metadata_failed(now),
-                }
-            }
-        }
-    }
-
-    fn handle_fetch(&mut self, broker: i32, request: u64, response: RawResponse, now: Instant) {
-        let body = response.body();
-        let fetches = match FetchResponse::parse(body, response.version()) {
-            Ok(mut parsed) => self
-                .fetcher
-                .handle_response(broker, request, body, &mut parsed, now),
-            Err(error) => {
-                let reason = format!("broker {broker}: {error}");
-                let error = KafkaError::new(code::BAD_MESSAGE, reason);
-                self.fetcher.handle_failure(broker, request, &error, now);
-                return;
-            }
-        };
-        if !fetches.is_empty() {
-            self.current = Some(CurrentResponse {
-                response,
-                fetches: fetches.into(),
-            });
-        }
-    }
-
-    /// Sends the requests that are due.
-    fn send(&mut self) {
-        let now = Instant::now();
-        for plan in self.fetcher.plan_fetches(now) {
-            self.send_fetch(&plan, now);
-        }
-        self.send_offset_lookups(now);
-        if self.fetcher.wants_metadata(now) {
-            self.fetcher.metadata_requested(now);
-            let topics = self.topics.clone();
-            let build = move |_| metadata_request(Some(&topics), false);
-            let deadline = now + METADATA_TIMEOUT;
-            let versions = OLDEST..=i16::MAX;
-            let id = self
-                .wire
-                .send_within(Target::Any, deadline, versions, build);
-            self.in_flight.insert(id, PendingRequest::Metadata);
-        }
-    }
-
-    fn send_fetch(&mut self, plan: &FetchPlan, now: Instant) {
-        let build = request::build(plan, &self.fetcher.topics, &self.settings);
-        // A replica can be replaced by the leader.
-        let (request_timeout, connect_timeout) = if plan.is_replica {
-            (REPLICA_REQUEST_TIMEOUT, REPLICA_CONNECT_TIMEOUT)
-        } else {
-            (self.settings.request_timeout, LEADER_CONNECT_TIMEOUT)
-        };
-        let limits = RequestLimits {
-            deadline: now + self.settings.max_wait + request_timeout,
-            connect_by: now + connect_timeout,
-            versions: request::versions(plan, &self.fetcher.topics),
-        };
-        let target = Target::Broker(plan.broker);
-        let id = self.wire.send_limited(target, limits, build);
-        let pending = PendingRequest::Fetch {
-            broker: plan.broker,
-            request: plan.request,
-        };
-        self.in_flight.insert(id, pending);
-    }
-
-    /// Requests the log offsets of the partitions whose position is to be reset.
-    fn send_offset_lookups(&mut self, now: Instant) {
-        for plan in self.fetcher.plan_resets(now) {
-            let (target, lookup) = (Target::Broker(plan.broker), plan.request);
-            let topic_partition = |index: usize| {
-                let (topic, partition) = self.fetcher.topic_partition(index);
-                (topic.to_owned(), partition)
-            };
-            let offset_lookup = OffsetLookup::new(plan, topic_partition);
-            let requests = offset_lookup.requests(self.settings.isolation);
-            for (number, request) in requests.into_iter().enumerate() {
-                let limits = RequestLimits {
-                    deadline: now + self.settings.request_timeout,
-                    connect_by: now + LEADER_CONNECT_TIMEOUT,
-                    versions: 1..=i16::MAX,
-                };
-                let id = self.wire.send_limited(target, limits, move |_| request);
-                let pending = PendingRequest::Offsets { lookup, number };
-                self.in_flight.insert(id, pending);
-            }
-            self.lookups.insert(lookup, offset_lookup);
-        }
-    }
-
-    fn handle_offsets(
-        &mut self,
-        lookup: u64,
-        number: usize,
-        result: Result<RawResponse, KafkaError>,
-        now: Instant,
-    ) {
-        let response = result.and_then(RawResponse::decode::<ListOffsetsRequest>);
-        let Entry::Occupied(mut offset_lookup) = self.lookups.entry(lookup) else {
-            return;
-        };
-        if offset_lookup.get_mut().handle_response(number, response) {
-            let (plan, logs) = offset_lookup.remove().finish();
-            self.fetcher.handle_log_offsets(&plan, logs, now);
         }
     }
 }

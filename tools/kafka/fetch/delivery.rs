@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::RecordVisitor;
 use super::fetcher::CompletedFetch;
+use super::{RecordVisitor, ValuesSource};
 use crate::kafka::batch::{
     Batch, BatchDecoder, BatchError, Batches, RawRecord, RawRecordVisitor, Values,
 };
@@ -188,7 +188,13 @@ impl<T: RecordVisitor> RawRecordVisitor for BatchVisitor<'_, T> {
             return;
         }
         values.not_before(*self.next);
-        let taken = self.visitor.values(values);
+        let first_offset = values.next_offset();
+        let source = ValuesSource {
+            topic: rules.topic,
+            partition: rules.partition,
+            first_offset: values.batch().is_dense().then_some(first_offset),
+        };
+        let taken = self.visitor.values(source, values);
         if taken > 0 {
             *self.next = values.next_offset();
             *self.records += taken;

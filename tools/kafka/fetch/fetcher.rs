@@ -5,6 +5,7 @@
 //! position advances as soon as a response's batches are counted, before their
 //! records are delivered: the next request is in flight meanwhile.
 
+mod assignment;
 mod batches;
 mod broker;
 mod metadata;
@@ -21,6 +22,7 @@ use crate::kafka::batch::AbortedTransactions;
 use crate::kafka::cluster::Isolation;
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::error::{KafkaError, code, is_connection_failure, is_leader_change};
+pub use assignment::StartPosition;
 #[cfg(test)]
 pub(super) use batches::BatchRange;
 use batches::Checks;
@@ -57,6 +59,15 @@ pub(super) struct FetchPlan {
     pub(super) partitions: Vec<PartitionPlan>,
 }
 
+/// What to send.
+pub(super) enum FetcherRequest {
+    Fetch(FetchPlan),
+    /// The log offsets of partitions whose position is to be reset.
+    LogOffsets(ResetPlan),
+    /// The leaders of these topics.
+    Metadata(Vec<String>),
+}
+
 pub(super) struct Fetcher {
     settings: FetchSettings,
     pub(super) topics: Vec<Topic>,
@@ -73,6 +84,8 @@ pub(super) struct Fetcher {
     refresh: MetadataRefresh,
     /// Errors to report.
     errors: Vec<ConsumeError>,
+    /// Partitions that are at their bound without a response, each with its position: to be reported, then finished.
+    at_bound: Vec<(usize, i64)>,
 }
 
 impl Fetcher {
@@ -97,6 +110,7 @@ impl Fetcher {
                 ..MetadataRefresh::default()
             },
             errors: Vec::new(),
+            at_bound: Vec::new(),
         }
     }
 
@@ -165,11 +179,33 @@ impl Fetcher {
         partitions.all(|p| p.is_finished || p.eof_reported_at.is_some())
     }
 
+    /// The next partition that is at its bound without a response, with its position.
+    pub(super) fn next_at_bound(&mut self) -> Option<(usize, i64)> {
+        self.at_bound.pop()
+    }
+
+    pub(super) fn has_reports(&self) -> bool {
+        !self.at_bound.is_empty()
+    }
+
     pub(super) fn next_error(&mut self) -> Option<ConsumeError> {
         (!self.errors.is_empty()).then(|| self.errors.remove(0))
     }
 
-    /// The requests to send now, at most one for each broker.
+    /// The requests to send now.
+    pub(super) fn requests(&mut self, now: Instant) -> Vec<FetcherRequest> {
+        let fetches = self.plan_fetches(now).into_iter();
+        let mut requests: Vec<FetcherRequest> = fetches.map(FetcherRequest::Fetch).collect();
+        let resets = self.plan_resets(now).into_iter();
+        requests.extend(resets.map(FetcherRequest::LogOffsets));
+        if self.wants_metadata(now) {
+            self.metadata_requested(now);
+            requests.push(FetcherRequest::Metadata(self.topic_names()));
+        }
+        requests
+    }
+
+    /// The Fetch requests to send now, at most one for each broker.
     pub(super) fn plan_fetches(&mut self, now: Instant) -> Vec<FetchPlan> {
         let mut planned: Vec<(i32, Vec<PartitionPlan>)> = Vec::new();
         for &index in &self.order {

@@ -170,7 +170,7 @@ impl Member {
 
     /// Whether all that is assigned was read to the end that was noted at the start; so too where nothing is assigned.
     pub fn has_read_all(&self) -> bool {
-        self.states().all(|state| state.is_done)
+        self.reader.is_done()
     }
 
     /// Those of the ends that the group, as far as it has committed, has not reached.

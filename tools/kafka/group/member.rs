@@ -2,21 +2,21 @@
 #![allow(unsafe_code)]
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::begin::TopicsAtJoin;
 use super::commit::Committer;
 use super::leave::leave;
+use super::reader::Reader;
 use super::{GroupError, Interrupt, Membership, Positions, Stop, is_outage};
 use crate::ack::GroupMetadata;
 use crate::kafka::client::Event;
-use crate::kafka::consume::queue::{MessageQueue, PartitionState};
-use crate::kafka::consume::{Item, set_fetch_wait};
+use crate::kafka::consume::set_fetch_wait;
 use crate::kafka::error::{KafkaError, code};
+use crate::kafka::fetch::RecordVisitor;
 use crate::kafka::outage::Outage;
-use crate::kafka::partitions::{Entry, PartitionList, entries};
+use crate::kafka::partitions::{PartitionList, entries};
 use crate::kafka::types::TopicPartition;
 use crate::kafka::{Client, Options, Role, ffi};
 
@@ -46,7 +46,7 @@ pub fn tune(options: &mut Options, membership: &Membership) {
 pub(super) struct GroupHandle {
     pub(super) events: *mut ffi::rd_kafka_queue_t,
     // The last field: queues are given back before their client.
-    pub(super) client: Client,
+    pub(super) client: Arc<Client>,
 }
 
 // SAFETY: librdkafka's queues may be used from any thread.
@@ -99,7 +99,7 @@ pub enum Polled {
 
 /// A member of a group.
 pub struct Member {
-    pub(super) inbox: MessageQueue,
+    pub(super) reader: Reader,
     pub(super) committer: Committer,
     pub(super) membership: Membership,
     pub(super) interrupted: Interrupt,
@@ -107,7 +107,7 @@ pub struct Member {
     pub(super) at_join: TopicsAtJoin,
     pub(super) outage: Outage,
     /// What is to be released.
-    pub(super) revoked: Vec<Entry>,
+    pub(super) revoked: Vec<TopicPartition>,
     /// The end of every partition of the topics, where the whole group's end is what counts.
     pub(super) ends: BTreeMap<TopicPartition, i64>,
     /// Partitions that were assigned once; `start` overrides nothing there any more.
@@ -132,12 +132,12 @@ impl Member {
         membership: Membership,
         interrupted: Interrupt,
     ) -> Result<Member, GroupError> {
-        let client = Client::new(options, Role::Consumer)?;
+        let client = Arc::new(Client::new(options, Role::Consumer)?);
         // SAFETY: the handle is live and has a group; the queue is given back when the link is dropped.
         let events = unsafe { ffi::rd_kafka_queue_get_consumer(client.as_ptr()) };
         let handle = Arc::new(GroupHandle { events, client });
         let mut member = Member {
-            inbox: MessageQueue::new(&handle.client, membership.wants_headers),
+            reader: Reader::new(&handle.client, options, &membership),
             committer: Committer::new(&handle.client),
             outage: Outage::new(membership.give_up),
             membership,
@@ -175,25 +175,22 @@ impl Member {
         }
     }
 
-    /// Passes records to `take` or returns an event; blocks for at most `timeout_ms`.
-    pub fn poll<F>(&mut self, timeout_ms: i32, take: F) -> Result<Polled, GroupError>
-    where
-        F: FnMut(Item<'_>) -> ControlFlow<()>,
-    {
-        // Before there are partitions, the group is what is waited for.
-        let group_ms = if self.is_assigned { 0 } else { timeout_ms };
-        if let Some(polled) = self.next_event(group_ms)? {
+    /// Passes records to `visitor` or returns an event; blocks for at most `timeout_ms`.
+    pub fn poll(
+        &mut self,
+        timeout_ms: i32,
+        visitor: &mut impl RecordVisitor,
+    ) -> Result<Polled, GroupError> {
+        // Where nothing is to be read, the group is what is waited for.
+        let is_reading = self.is_assigned && !self.reader.is_done();
+        if let Some(polled) = self.next_event(if is_reading { 0 } else { timeout_ms })? {
             return Ok(polled);
         }
-        let inbox_ms = if self.is_assigned { timeout_ms } else { 0 };
-        let served = self.inbox.poll(&self.handle.client, inbox_ms, take);
-        for (topic, partition) in served.ended {
-            self.pause(topic, partition);
+        if !is_reading {
+            return Ok(Polled::Records(0));
         }
-        match served.failed {
-            Some(error) => Err(error.into()),
-            None => Ok(Polled::Records(served.records)),
-        }
+        let records = self.reader.read(&self.handle.client, timeout_ms, visitor)?;
+        Ok(Polled::Records(records))
     }
 
     /// As [`Member::poll`] without records. Keeps the member in the group.
@@ -235,13 +232,7 @@ impl Member {
         if !self.is_assigned {
             return self.has_empty_assignment();
         }
-        self.states().all(|state| state.is_done)
-    }
-
-    /// All partitions that are assigned.
-    pub(super) fn states(&self) -> impl Iterator<Item = &PartitionState> {
-        let topics = self.inbox.topics.iter();
-        topics.flat_map(|topic| topic.partitions.iter().flatten())
+        self.reader.is_done()
     }
 
     /// Under KIP-848 nobody says that a member's assignment is empty: the others have everything.
@@ -353,7 +344,12 @@ impl Member {
                     entries(ffi::rd_kafka_event_topic_partition_list(event.as_ptr())),
                 )
             };
-            return self.rebalance(kind, partitions).map(Some);
+            let places = partitions.into_iter();
+            let places = places.map(|entry| (entry.topic, entry.partition)).collect();
+            return self.rebalance(kind, places).map(Some);
+        }
+        if is_of_partition(event) {
+            return Ok(None);
         }
         let Some(error) = self.handle.client.note(event) else {
             return Ok(None);
@@ -419,4 +415,16 @@ impl Drop for Member {
 fn is_fatal(event: &Event) -> bool {
     // SAFETY: the event is live.
     unsafe { ffi::rd_kafka_event_error_is_fatal(event.as_ptr()) != 0 }
+}
+
+/// Whether an error event concerns one partition; what reads the partition finds the same.
+fn is_of_partition(event: &Event) -> bool {
+    // SAFETY: the event is live; the partition, if there is one, is ours.
+    unsafe {
+        let partition = ffi::rd_kafka_event_topic_partition(event.as_ptr());
+        if !partition.is_null() {
+            ffi::rd_kafka_topic_partition_destroy(partition);
+        }
+        !partition.is_null()
+    }
 }

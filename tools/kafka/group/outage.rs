@@ -9,7 +9,6 @@ use crate::kafka::cluster::{
 };
 use crate::kafka::consume::{ConsumeError, LeaderProbe};
 use crate::kafka::error::{KafkaError, code, is_leader_change};
-use crate::kafka::types::TopicPartition;
 use crate::kafka::wire::Wire;
 
 /// How long to wait before a question is asked again.
@@ -70,22 +69,17 @@ impl Member {
         if !coordinator_answers(&mut wire, group, &mut budget) {
             return false;
         }
-        let questions = self.assigned().map(|(topic, partition)| OffsetQuery {
-            topic,
-            partition,
-            spec: OffsetSpec::Latest,
-        });
+        let questions = self
+            .reader
+            .partitions()
+            .into_iter()
+            .map(|(topic, partition)| OffsetQuery {
+                topic,
+                partition,
+                spec: OffsetSpec::Latest,
+            });
         let leaders = LeaderProbe::from_questions(questions.collect());
         leaders.all_respond(&self.handle.client, within, &|| (self.interrupted)())
-    }
-
-    /// All partitions that are assigned.
-    fn assigned(&self) -> impl Iterator<Item = TopicPartition> {
-        self.inbox.topics.iter().flat_map(|topic| {
-            let partitions = topic.partitions.iter().enumerate();
-            let own = partitions.filter(|(_, state)| state.is_some());
-            own.map(|(partition, _)| (topic.name.clone(), partition as i32))
-        })
     }
 
     pub(super) fn gave_up(&self, silence: Duration) -> GroupError {

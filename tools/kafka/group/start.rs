@@ -7,16 +7,26 @@ use super::{GroupError, Member, Positions};
 use crate::ack::ReadStart;
 use crate::kafka::cluster::{OffsetQuery, OffsetSpec};
 use crate::kafka::consume::Start;
-use crate::kafka::ffi;
+use crate::kafka::fetch::StartPosition;
 use crate::kafka::types::TopicPartition;
 
-/// Where partitions are read from that do not go on at what is committed.
+/// Where the partitions of an assignment are read from.
 #[derive(Default)]
 pub(super) struct StartOffsets {
-    /// An offset, or one of librdkafka's names for one.
-    pub(super) offsets: HashMap<TopicPartition, i64>,
+    positions: HashMap<TopicPartition, StartPosition>,
     /// What is new to the group, with the offset where it begins: to be committed at once.
     pub(super) new: Positions,
+}
+
+impl StartOffsets {
+    pub(super) fn start(&self, place: &TopicPartition) -> StartPosition {
+        let known = self.positions.get(place).copied();
+        known.unwrap_or(StartPosition::Reset)
+    }
+
+    fn set(&mut self, place: &TopicPartition, start: StartPosition) {
+        self.positions.insert(place.clone(), start);
+    }
 }
 
 impl Member {
@@ -27,52 +37,48 @@ impl Member {
     ) -> Result<Option<StartOffsets>, GroupError> {
         let mut starts = StartOffsets::default();
         let mut open = Vec::new();
+        let mut tails = Vec::new();
         for place in places {
             match self.overriding_start(place) {
-                Some(offset) => drop(starts.offsets.insert(place.clone(), offset)),
+                Some(Overriding::Start(start)) => starts.set(place, start),
+                Some(Overriding::Tail(count)) => tails.push((place.clone(), count)),
                 None => open.push(place.clone()),
             }
         }
-        if open.is_empty() || self.membership.is_reset_set {
+        if self.start_tails(&tails, &mut starts)?.is_none() {
+            return Ok(None);
+        }
+        if open.is_empty() {
             return Ok(Some(starts));
         }
         let Some(committed) = self.ask_committed(&open, None)? else {
             return Ok(None);
         };
+        if self.membership.is_reset_set {
+            for (place, offset) in committed {
+                if let Some(offset) = offset {
+                    starts.set(&place, StartPosition::At(offset));
+                }
+            }
+            return Ok(Some(starts));
+        }
         let mut questions = Vec::new();
-        let mut ask = |place: &TopicPartition, spec| {
-            let (topic, partition) = place.clone();
-            questions.push(OffsetQuery {
-                topic,
-                partition,
-                spec,
-            });
-        };
         for place in &open {
             let is_committed = committed.get(place).copied().flatten().is_some();
             match begin(&self.at_join, &place.0, place.1) {
-                Begin::End if !is_committed => ask(place, OffsetSpec::Latest),
-                _ => {
-                    ask(place, OffsetSpec::Earliest);
-                    ask(place, OffsetSpec::HighWatermark);
-                }
+                Begin::End if !is_committed => questions.push(question(place, OffsetSpec::Latest)),
+                _ => questions.extend(
+                    [OffsetSpec::Earliest, OffsetSpec::HighWatermark]
+                        .map(|spec| question(place, spec)),
+                ),
             }
         }
-        let Some(answers) = self.ask_offsets(&questions, self.membership.isolation)? else {
+        let Some(mut logs) = self.ask_logs(&questions)? else {
             return Ok(None);
         };
-        let mut log: BTreeMap<TopicPartition, Log> = BTreeMap::new();
-        for (question, answer) in questions.iter().zip(answers) {
-            let place = (question.topic.clone(), question.partition);
-            let log = log.entry(place).or_default();
-            match question.spec {
-                OffsetSpec::Earliest => log.first = answer,
-                _ => log.next = answer,
-            }
-        }
         let mut new_topics = BTreeSet::new();
         for place in &open {
-            let log = log.remove(place).unwrap_or_default();
+            let log = logs.remove(place).unwrap_or_default();
             match committed.get(place).copied().flatten() {
                 Some(offset) => self.resume_at_commit(place, offset, log, &mut starts)?,
                 None => self.begin_new(place, log, &mut starts, &mut new_topics),
@@ -88,6 +94,48 @@ impl Member {
         Ok(Some(starts))
     }
 
+    /// The last records of partitions; `None` after a signal.
+    fn start_tails(
+        &self,
+        tails: &[(TopicPartition, i64)],
+        starts: &mut StartOffsets,
+    ) -> Result<Option<()>, GroupError> {
+        let specs = [OffsetSpec::Earliest, OffsetSpec::Latest];
+        let questions = tails
+            .iter()
+            .flat_map(|(place, _)| specs.map(|spec| question(place, spec)));
+        let Some(logs) = self.ask_logs(&questions.collect::<Vec<_>>())? else {
+            return Ok(None);
+        };
+        for (place, count) in tails {
+            let log = logs.get(place).copied().unwrap_or_default();
+            let first = log.first.unwrap_or(0);
+            let start = log.next.unwrap_or(0).saturating_sub(*count).max(first);
+            starts.set(place, StartPosition::At(start));
+        }
+        Ok(Some(()))
+    }
+
+    /// The log offsets that were asked for; `None` after a signal.
+    fn ask_logs(
+        &self,
+        questions: &[OffsetQuery],
+    ) -> Result<Option<BTreeMap<TopicPartition, Log>>, GroupError> {
+        let Some(answers) = self.ask_offsets(questions, self.membership.isolation)? else {
+            return Ok(None);
+        };
+        let mut logs: BTreeMap<TopicPartition, Log> = BTreeMap::new();
+        for (question, answer) in questions.iter().zip(answers) {
+            let place = (question.topic.clone(), question.partition);
+            let log = logs.entry(place).or_default();
+            match question.spec {
+                OffsetSpec::Earliest => log.first = answer,
+                _ => log.next = answer,
+            }
+        }
+        Ok(Some(logs))
+    }
+
     /// Where partitions that were just assigned are read from, and where their logs start, as far as that can be known.
     pub fn read_starts(&self, places: &[TopicPartition]) -> Vec<ReadStart> {
         let may_begin_elsewhere = !matches!(
@@ -96,12 +144,10 @@ impl Member {
         );
         let committed = self.ask_committed(places, Some(self.handle.client.first_contact()));
         let committed = committed.ok().flatten().unwrap_or_default();
-        let question = |(topic, partition): &TopicPartition| OffsetQuery {
-            topic: topic.clone(),
-            partition: *partition,
-            spec: OffsetSpec::Earliest,
-        };
-        let questions: Vec<OffsetQuery> = places.iter().map(question).collect();
+        let questions = places
+            .iter()
+            .map(|place| question(place, OffsetSpec::Earliest));
+        let questions: Vec<OffsetQuery> = questions.collect();
         let log_starts = self.ask_offsets(&questions, self.membership.isolation);
         let log_starts = log_starts.ok().flatten().unwrap_or_default();
         let reset = self.handle.client.property("auto.offset.reset");
@@ -137,7 +183,7 @@ impl Member {
     }
 
     /// What `-o` says of a partition that is assigned for the first time.
-    fn overriding_start(&self, place: &TopicPartition) -> Option<i64> {
+    fn overriding_start(&self, place: &TopicPartition) -> Option<Overriding> {
         let start = self.membership.start?;
         if self.seen.contains(place) {
             return None;
@@ -146,16 +192,16 @@ impl Member {
             .at_join
             .get(&place.0)
             .is_none_or(|known| place.1 >= known.partitions);
-        Some(match start {
+        Some(Overriding::Start(match start {
             // All of it came after this member joined.
-            Start::End | Start::Tail(_) if is_younger => ffi::RD_KAFKA_OFFSET_BEGINNING.into(),
-            Start::Beginning => ffi::RD_KAFKA_OFFSET_BEGINNING.into(),
-            Start::End => ffi::RD_KAFKA_OFFSET_END.into(),
-            Start::At(offset) => offset,
-            Start::Tail(count) => i64::from(ffi::RD_KAFKA_OFFSET_TAIL_BASE) - count,
+            Start::End | Start::Tail(_) if is_younger => StartPosition::Beginning,
+            Start::Beginning => StartPosition::Beginning,
+            Start::End => StartPosition::End,
+            Start::At(offset) => StartPosition::At(offset),
+            Start::Tail(count) => return Some(Overriding::Tail(count)),
             // Times are asked for elsewhere.
             Start::Stored | Start::Time(_) => return None,
-        })
+        }))
     }
 
     /// A partition with a commit goes on there, or at what is left.
@@ -166,6 +212,7 @@ impl Member {
         log: Log,
         starts: &mut StartOffsets,
     ) -> Result<(), GroupError> {
+        starts.set(place, StartPosition::At(committed));
         let (Some(first), Some(next)) = (log.first, log.next) else {
             return Ok(());
         };
@@ -179,7 +226,7 @@ impl Member {
                     first - 1,
                     self.membership.group
                 );
-                starts.offsets.insert(place.clone(), first);
+                starts.set(place, StartPosition::At(first));
                 Ok(())
             }
             LogPosition::Above => Err(GroupError::BeyondEnd {
@@ -220,9 +267,24 @@ impl Member {
             }
         };
         if let Some(offset) = offset {
-            starts.offsets.insert(place.clone(), offset);
+            starts.set(place, StartPosition::At(offset));
             starts.new.insert(place.clone(), offset);
         }
+    }
+}
+
+/// Where `-o` starts a partition.
+enum Overriding {
+    Start(StartPosition),
+    /// So many offsets before the end.
+    Tail(i64),
+}
+
+fn question((topic, partition): &TopicPartition, spec: OffsetSpec) -> OffsetQuery {
+    OffsetQuery {
+        topic: topic.clone(),
+        partition: *partition,
+        spec,
     }
 }
 

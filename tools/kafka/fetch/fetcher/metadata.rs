@@ -48,7 +48,10 @@ impl Fetcher {
             || is_late
             || refresh.periodic_at.is_some_and(|at| now >= at)
             || has_no_leader();
-        is_needed && !refresh.is_in_flight && refresh.not_before.is_none_or(|at| now >= at)
+        is_needed
+            && !refresh.is_in_flight
+            && refresh.not_before.is_none_or(|at| now >= at)
+            && self.partitions.iter().any(|p| !p.is_released)
     }
 
     pub(crate) fn metadata_requested(&mut self, now: Instant) {
@@ -119,7 +122,9 @@ impl Fetcher {
             match self.partition_indexes.get(&(index, row.id)) {
                 Some(&partition) => {
                     let partition = &mut self.partitions[partition];
-                    self.refresh.is_needed |= partition.update_leader(row, now);
+                    if !partition.is_released {
+                        self.refresh.is_needed |= partition.update_leader(row, now);
+                    }
                 }
                 // All records of a new partition are new.
                 None if self.follows_new_partitions => {
@@ -143,7 +148,8 @@ impl Fetcher {
 
     /// Without topic ids, a recreated topic shows by its epochs, which start again.
     fn is_recreated(&self, topic: usize, now: Instant) -> bool {
-        let mut partitions = self.partitions.iter().filter(|p| p.topic == topic);
+        let read = |p: &&Partition| p.topic == topic && !p.is_released;
+        let mut partitions = self.partitions.iter().filter(read);
         partitions.any(|partition| {
             let since = partition.stale_epoch_since;
             since.is_some_and(|since| now.saturating_duration_since(since) >= TOPIC_GONE_AFTER)

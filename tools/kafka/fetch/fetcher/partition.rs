@@ -37,6 +37,8 @@ pub(crate) struct Partition {
     pub(super) stalled_since: Option<Instant>,
     pub(super) is_stall_reported: bool,
     pub(super) is_finished: bool,
+    /// The group has assigned it to another member; finished as well.
+    pub(super) is_released: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,7 @@ impl Partition {
             stalled_since: None,
             is_stall_reported: false,
             is_finished: false,
+            is_released: false,
         }
     }
 

@@ -132,7 +132,9 @@ impl Fetcher {
         // The log was truncated before the bound.
         partition.end = partition.end.map(|end| end.min(log.end.max(to)));
         let is_contradiction = partition.failures == 3 && requested == Some(to);
-        partition.is_finished = partition.end.is_some_and(|end| to >= end);
+        if partition.end.is_some_and(|end| to >= end) {
+            self.at_bound.push((index, to));
+        }
         if is_contradiction {
             let (topic, id) = self.topic_partition(index);
             log::warn!(

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use super::super::RecordVisitor;
 use super::super::delivery::{Delivery, DeliveryEnd, DeliveryRules, UnreadableBatch};
 use super::super::fetcher::{BatchRange, CompletedFetch};
+use super::super::{RecordVisitor, ValuesSource};
 use crate::kafka::batch::build::BatchBuilder;
 use crate::kafka::batch::{AbortedTransactions, BatchError, Codec};
 use crate::record::Record;
@@ -33,6 +33,8 @@ fn fetch(body: &[u8], from: i64) -> CompletedFetch {
 /// Collects at most `most` values, from records or by [`RecordVisitor::values`].
 struct Keeper {
     values: Vec<String>,
+    /// `None` where the source of values does not know it.
+    offsets: Vec<Option<i64>>,
     most: usize,
     takes_values: bool,
 }
@@ -47,6 +49,7 @@ impl Keeper {
 impl RecordVisitor for Keeper {
     fn values<'v>(
         &mut self,
+        source: ValuesSource<'_>,
         values: &mut (impl Iterator<Item = Option<&'v [u8]>> + Clone),
     ) -> usize {
         let before = self.values.len();
@@ -54,12 +57,16 @@ impl RecordVisitor for Keeper {
             let Some(value) = values.next() else {
                 break;
             };
+            let index = (self.values.len() - before) as i64;
+            self.offsets
+                .push(source.first_offset.map(|first| first + index));
             self.keep(value);
         }
         self.values.len() - before
     }
 
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        self.offsets.push(record.offset);
         self.keep(record.value);
         if self.values.len() == self.most {
             ControlFlow::Break(())
@@ -80,7 +87,7 @@ fn deliver(
     rules: &DeliveryRules<'_>,
     most: usize,
 ) -> (Vec<String>, Result<DeliveryEnd, UnreadableBatch>) {
-    let [by_record, by_value] = [false, true].map(|takes_values| {
+    let [(by_record, offsets), (by_value, known)] = [false, true].map(|takes_values| {
         let mut fetch = CompletedFetch {
             batches: BatchRange::intact(fetch.batches.bytes.clone(), fetch.batches.next),
             remaining: VecDeque::new(),
@@ -90,13 +97,21 @@ fn deliver(
         let mut delivery = Delivery::new(1 << 20);
         let mut keeper = Keeper {
             values: Vec::new(),
+            offsets: Vec::new(),
             most,
             takes_values,
         };
         let end = delivery.deliver(body, &mut fetch, rules, &mut keeper);
         assert_eq!(delivery.records, keeper.values.len());
-        (keeper.values, end, fetch)
+        ((keeper.values, end, fetch), keeper.offsets)
     });
+    assert_eq!(known.len(), offsets.len());
+    let known = known.iter().zip(&offsets);
+    assert!(
+        known
+            .filter(|(known, _)| known.is_some())
+            .all(|(known, offset)| known == offset)
+    );
     assert_eq!(format!("{by_value:?}"), format!("{by_record:?}"));
     let (values, end, rest) = by_value;
     *fetch = rest;

@@ -1,5 +1,6 @@
 //! What the fetcher requests, and how responses change its state.
 
+mod assignment;
 mod damaged;
 mod metadata;
 mod reset;
