@@ -36,6 +36,8 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> anyhow::Res
         guard: ChildGuard::start().context("--exec: sh")?,
         encoding: Encoding::new(&config.output, false),
         queues: Vec::new(),
+        place: (String::new(), -1),
+        queue: 0,
         assigned: BTreeMap::new(),
         assignment: 0,
         passed: Positions::new(),
@@ -82,6 +84,9 @@ struct BatchRunner<'a> {
     guard: ChildGuard,
     encoding: Encoding,
     queues: Vec<(Option<TopicPartition>, BatchQueue)>,
+    /// The partition of the last record, likely that of the next one, and its queue.
+    place: TopicPartition,
+    queue: usize,
     /// The assigned partitions, each with the number of its assignment.
     assigned: BTreeMap<TopicPartition, u64>,
     assignment: u64,

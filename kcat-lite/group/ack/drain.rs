@@ -1,16 +1,13 @@
 //! Revocations and ends of sessions, after everything of them is acknowledged.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tools::ack::SinkKind;
 use tools::cli::message;
 use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
 
-use super::{AckSource, PipelineError, STALLED};
-
-/// How often to check the member's generation.
-const CHECK_EVERY: Duration = Duration::from_millis(100);
+use super::{AckSource, PipelineError};
 
 impl AckSource<'_> {
     /// Drains and commits the revoked partitions before it releases them.
@@ -30,7 +27,7 @@ impl AckSource<'_> {
             self.in_flight.passed(Some(places))
         };
         let released = self.in_flight.forget(places);
-        self.current = None;
+        self.lines.begin_session();
         self.source.released(released, passed)?;
         self.source.request_flush(false)?;
         self.status.report_partitions("revoked", places);
@@ -58,14 +55,9 @@ impl AckSource<'_> {
         self.source.request_flush(true)?;
         let started = Instant::now();
         while !self.in_flight.is_drained(places) {
-            self.advance()?;
-            self.wait_for_io();
-            // The member stays one; the group waits for it.
-            let polled = self.member.poll_events(0)?;
-            self.handle_event(polled)?;
+            self.step()?;
             let is_late = started.elapsed() > self.drain_limit;
-            let is_still = self.last_activity.max(started).elapsed() > STALLED;
-            if is_late || is_still {
+            if is_late || self.watchdog.is_silent_since(started, Instant::now()) {
                 return Err(PipelineError::NotDrained(self.in_flight.unacknowledged()).into());
             }
         }
@@ -91,13 +83,9 @@ impl AckSource<'_> {
     /// callback. Offsets of records read before are committed under the old epoch.
     pub(super) fn check_generation(&mut self) -> anyhow::Result<()> {
         if self.source.kind() != SinkKind::Transactional
-            || self.checked_at.elapsed() < CHECK_EVERY
             || self.in_flight.places().next().is_none()
+            || !self.sessions.is_outdated(&self.member)
         {
-            return Ok(());
-        }
-        self.checked_at = Instant::now();
-        if self.member.metadata() == self.session.metadata {
             return Ok(());
         }
         self.drain(None)?;

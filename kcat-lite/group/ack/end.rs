@@ -6,12 +6,10 @@ use tools::ack::AckError;
 use tools::cli::Exit;
 use tools::kafka::types::TopicPartition;
 
-use super::{AckSource, PipelineError, STALLED};
+use super::{AckSource, PipelineError};
 
 /// How long to wait for acknowledgements after a program of the pipe died.
 const DRAIN_AFTER_ERROR: Duration = Duration::from_secs(5);
-/// Lines in flight for this long, with nothing more to send, are in a buffer that is flushed when its input ends.
-const BUFFERED_AFTER: Duration = Duration::from_secs(2);
 
 impl AckSource<'_> {
     pub(super) fn work_and_leave(mut self) -> anyhow::Result<Exit> {
@@ -35,9 +33,8 @@ impl AckSource<'_> {
 
     /// Whether everything up to the end noted at the start is committed or in flight.
     pub(super) fn is_done(&mut self) -> anyhow::Result<bool> {
-        let has_more = self.lines.as_ref().is_some_and(|l| l.waiting_bytes() > 0);
-        let may_read = self.lines.is_some() && !self.member.has_read_all();
-        if !self.exit_at_end || has_more || may_read {
+        let may_read = self.lines.is_open() && !self.member.has_read_all();
+        if !self.exit_at_end || self.lines.is_waiting() || may_read {
             return Ok(false);
         }
         let in_flight = &self.in_flight;
@@ -52,7 +49,7 @@ impl AckSource<'_> {
         // Other members still work, and their partitions may be assigned to this one.
         if !self.in_flight.is_drained(None) {
             self.source.request_flush(true)?;
-            if self.last_activity.max(self.written_at).elapsed() > BUFFERED_AFTER {
+            if self.watchdog.is_buffered(Instant::now()) {
                 self.close()?;
             }
         }
@@ -61,17 +58,19 @@ impl AckSource<'_> {
 
     /// Sends the end mark and closes the pipe.
     fn close(&mut self) -> anyhow::Result<()> {
-        let Some(lines) = self.lines.take() else {
+        if !self.lines.is_open() {
             return Ok(());
-        };
+        }
         // A dead reader may have left a torn line, which the end mark would make a whole one.
-        if !lines.has_reader() {
+        let has_reader = self.lines.has_reader();
+        if has_reader {
+            let passed = self.in_flight.passed(None);
+            self.source.end(self.lines.last(), passed)?;
+        }
+        self.lines.close()?;
+        if !has_reader {
             return Err(PipelineError::NoReader.into());
         }
-        self.source.end(self.number, self.in_flight.passed(None))?;
-        // Standard output is the last descriptor of the pipe.
-        let null = std::fs::File::options().write(true).open("/dev/null")?;
-        rustix::stdio::dup2_stdout(&null)?;
         Ok(())
     }
 
@@ -88,11 +87,7 @@ impl AckSource<'_> {
     /// Closes the pipe and blocks until everything sent is acknowledged.
     fn finish(&mut self) -> anyhow::Result<()> {
         self.is_ending = true;
-        while self
-            .lines
-            .as_ref()
-            .is_some_and(|lines| lines.waiting_bytes() > 0)
-        {
+        while self.lines.is_waiting() {
             self.step()?;
         }
         let closed = self.close();
@@ -103,7 +98,7 @@ impl AckSource<'_> {
         closed?;
         let closed_at = Instant::now();
         while !self.in_flight.is_drained(None) {
-            if self.last_activity.max(closed_at).elapsed() > STALLED {
+            if self.watchdog.is_silent_since(closed_at, Instant::now()) {
                 let lines = self.in_flight.unacknowledged();
                 return Err(PipelineError::Unended { lines }.into());
             }
@@ -119,21 +114,10 @@ impl AckSource<'_> {
         Ok(())
     }
 
-    /// One round without new records.
-    fn step(&mut self) -> anyhow::Result<()> {
-        self.advance()?;
-        self.wait_for_io();
-        let polled = self.member.poll_events(0)?;
-        self.handle_event(polled)
-    }
-
     /// Takes the last acknowledgements after a program of the pipe died: the sink may still live.
     fn drain_after_error(&mut self) {
         // No end mark: the sink must not use a line that it has not received whole.
-        self.lines = None;
-        if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
-            let _ = rustix::stdio::dup2_stdout(&null);
-        }
+        let _ = self.lines.close();
         let until = Instant::now() + DRAIN_AFTER_ERROR;
         while !self.in_flight.is_drained(None) && Instant::now() < until {
             let Ok(update) = self.source.poll() else {

@@ -1,6 +1,6 @@
 //! Why a pipe with `--ack` failed.
 
-use super::STALLED;
+use super::watchdog::STALLED;
 
 /// Why the pipe failed.
 #[derive(Debug, thiserror::Error)]

@@ -55,10 +55,13 @@ impl BatchRunner<'_> {
         else {
             anyhow::bail!("a record without a place");
         };
-        let place = (topic.to_owned(), partition);
-        let index = self.queue(&place);
-        let assignment = self.assigned.get(&place).copied().unwrap_or(0);
-        let (exec, queue) = (self.exec, &mut self.queues[index].1);
+        if self.place.1 != partition || self.place.0 != topic {
+            self.place = (topic.to_owned(), partition);
+            self.queue = self.find_queue();
+        }
+        let place = &self.place;
+        let assignment = self.assigned.get(place).copied().unwrap_or(0);
+        let (exec, queue) = (self.exec, &mut self.queues[self.queue].1);
         let batch = match &mut queue.open {
             Some(batch) => batch,
             none => none.insert(
@@ -80,9 +83,12 @@ impl BatchRunner<'_> {
             return Err(BadRecord::new(record, reason).into());
         }
         batch
-            .add(&place, offset, assignment)
+            .add(place, offset, assignment)
             .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
-        self.read.insert(place, offset + 1);
+        match self.read.get_mut(place) {
+            Some(read) => *read = offset + 1,
+            None => drop(self.read.insert(place.clone(), offset + 1)),
+        }
         self.left -= 1;
         if batch.is_full(exec) && queue.ready.is_none() {
             queue.ready = queue.open.take();
@@ -90,7 +96,9 @@ impl BatchRunner<'_> {
         Ok(())
     }
 
-    fn queue(&mut self, place: &TopicPartition) -> usize {
+    /// The queue of the current partition.
+    fn find_queue(&mut self) -> usize {
+        let place = &self.place;
         let is_shared = self.exec.parallel == 1;
         let is_it = |key: &Option<TopicPartition>| is_shared || key.as_ref() == Some(place);
         let found = self.queues.iter().position(|(key, _)| is_it(key));
