@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use tools::kafka::admin::{NewTopic, commit_offsets, create_topic};
+use anyhow::{Context, Result, bail, ensure};
+use tools::kafka::admin::positions::{NewPosition, PositionChange, change_positions};
+use tools::kafka::admin::{NewTopic, create_topic};
 use tools::kafka::cluster::{
-    Isolation, Metadata, OffsetQuery, OffsetSpec, QueryBudget, Topics, coordinators, metadata_over,
+    GroupKind, Isolation, Metadata, OffsetQuery, OffsetSpec, QueryBudget, Topics, metadata_over,
     offsets, topic_settings,
 };
-use tools::kafka::error::{code, is_coordinator_change};
+use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, KafkaError, Options};
 
@@ -335,53 +336,27 @@ impl Target {
                     .push((*partition, before + records));
             }
         }
-        let names: Vec<String> = commits.keys().map(|group| (*group).to_owned()).collect();
         let mut budget = QueryBudget::new(
             wire.client().first_contact().max(Duration::from_secs(10)),
             interrupted,
         );
-        // A group that is new here has a coordinator that is just being chosen.
-        for attempt in 0.. {
-            let found = coordinators(wire, &names, &mut budget);
-            let failed = self.commit_at(wire, found, &commits, interrupted);
-            match failed {
-                Err((error, _))
-                    if is_coordinator_change(error.code)
-                        && budget.pause_for_coordinator(attempt) => {}
-                Err((error, group)) => {
-                    return Err(anyhow!(
-                        "offsets of group {group} in topic {}: {error}",
-                        self.topic
-                    ));
-                }
-                Ok(()) => return Ok(()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Commits at the coordinators that were found; the first failure with its group. What was committed may be again.
-    fn commit_at(
-        &self,
-        wire: &mut Wire<'_>,
-        found: Vec<Result<i32, KafkaError>>,
-        commits: &BTreeMap<&str, Vec<(i32, i64)>>,
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<(), (KafkaError, String)> {
-        for ((group, offsets), coordinator) in commits.iter().zip(found) {
-            let deadline = Instant::now() + Duration::from_secs(10);
-            let committed = coordinator.and_then(|broker| {
-                commit_offsets(
-                    wire,
-                    broker,
-                    group,
-                    &self.topic,
-                    offsets,
-                    deadline,
-                    interrupted,
-                )
+        for (group, offsets) in commits {
+            let change = PositionChange {
+                group,
+                kind: GroupKind::Classic,
+                metadata: "",
+                deletes: false,
+            };
+            let positions = offsets.into_iter().map(|(partition, offset)| NewPosition {
+                topic: self.topic.clone(),
+                partition,
+                offset: Some(offset),
             });
-            committed.map_err(|error| (error, (*group).to_owned()))?;
+            let positions: Vec<NewPosition> = positions.collect();
+            let results = change_positions(wire, &change, &positions, &mut budget);
+            if let Some(error) = results.into_iter().find_map(Result::err) {
+                bail!("offsets of group {group} in topic {}: {error}", self.topic);
+            }
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What changes a cluster: topics that are made, and positions that are committed for a group by somebody else.
+//! What changes a cluster: topics that are made, and the positions of groups.
 
 pub mod positions;
 
@@ -6,10 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
-use kafka_protocol::messages::{CreateTopicsRequest, GroupId, OffsetCommitRequest, TopicName};
+use kafka_protocol::messages::{CreateTopicsRequest, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::error::{KafkaError, code};
@@ -17,8 +14,6 @@ use super::wire::{Target, Wire};
 
 /// From v4 on a topic may be made with the broker's own replication factor (KIP-464).
 const CREATE_VERSIONS: RangeInclusive<i16> = 4..=i16::MAX;
-/// Up to v9 a topic has its name, then its id.
-const COMMIT_VERSIONS: RangeInclusive<i16> = 2..=9;
 
 /// A topic to be made.
 #[derive(Clone, Copy, Debug)]
@@ -71,47 +66,6 @@ pub fn create_topic(
     let answer = response.topics.into_iter().next();
     let answer = answer.ok_or_else(|| KafkaError::of(code::TIMED_OUT))?;
     check(answer.error_code, answer.error_message)
-}
-
-/// Commits positions of a group that has no member just now, at its coordinator.
-///
-/// # Errors
-/// The group has members, or this user may not.
-pub fn commit_offsets(
-    wire: &mut Wire<'_>,
-    coordinator: i32,
-    group: &str,
-    topic: &str,
-    offsets: &[(i32, i64)],
-    deadline: Instant,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<(), KafkaError> {
-    let partitions = offsets.iter().map(|(partition, offset)| {
-        OffsetCommitRequestPartition::default()
-            .with_partition_index(*partition)
-            .with_committed_offset(*offset)
-            .with_committed_metadata(Some(StrBytes::default()))
-    });
-    let topic = OffsetCommitRequestTopic::default()
-        .with_name(topic_name(topic))
-        .with_partitions(partitions.collect());
-    // Without a generation and a member it is an administrator's commit, which no member's may be mixed with.
-    let request = OffsetCommitRequest::default()
-        .with_group_id(GroupId(StrBytes::from_string(group.to_owned())))
-        .with_generation_id_or_member_epoch(-1)
-        .with_topics(vec![topic]);
-    let ask = Ask {
-        target: Target::Broker(coordinator),
-        versions: COMMIT_VERSIONS,
-        deadline,
-        interrupted,
-    };
-    let response = ask.once(wire, request)?;
-    let mut partitions = response
-        .topics
-        .into_iter()
-        .flat_map(|topic| topic.partitions);
-    partitions.try_for_each(|partition| check(partition.error_code, None))
 }
 
 /// How one question is asked.

@@ -19,7 +19,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use super::{COMMIT_VERSIONS, check, topic_name};
+use super::{check, topic_name};
 use crate::kafka::cluster::query_budget::ANY_VERSION;
 use crate::kafka::cluster::{GroupKind, QueryBudget, coordinators};
 use crate::kafka::error::{KafkaError, code, is_coordinator_change};
@@ -44,6 +44,8 @@ pub struct PositionChange<'a> {
     pub deletes: bool,
 }
 
+/// Up to v9 a topic has its name, then its id.
+const COMMIT_VERSIONS: RangeInclusive<i16> = 2..=9;
 /// The coordinator writes a request as one batch, which has to fit into `max.message.bytes` of its topic.
 const BATCH_BYTES: usize = 500_000;
 /// A position in that batch: names of the longest, and some numbers.
