@@ -18,7 +18,7 @@ pub mod template;
 mod tests;
 pub mod tsv;
 
-pub use decode::{Decoded, DecodedRecord, Decoder};
+pub use decode::{Decoded, DecodedRecord, Decoder, Embedded};
 pub use encode::Encoder;
 pub use error::{DecodeError, EncodeError, FormatError};
 
@@ -80,4 +80,18 @@ pub struct Record<'a> {
     pub headers: &'a [Header<'a>],
     /// How often a share group has delivered it, this time included.
     pub delivery_count: Option<i16>,
+    pub key_content: Content,
+    pub value_content: Content,
+}
+
+/// What the bytes of a key or value are, which [`Format::Json`] shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// Any bytes: text, or base64 if they are not UTF-8.
+    #[default]
+    Bytes,
+    /// The JSON of a value, embedded as it is, and the id of the schema that it was decoded with.
+    Json { schema_id: Option<u32> },
+    /// A value that was not decoded: base64.
+    Encoded,
 }

@@ -3,6 +3,7 @@
 mod control;
 mod escape;
 mod hex;
+pub mod json;
 mod terminal;
 
 pub use control::{is_control, visible};

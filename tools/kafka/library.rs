@@ -17,9 +17,17 @@ pub fn features() -> Vec<String> {
     let all = default
         .split(',')
         .filter(|name| *name != "oidc")
-        .chain(ours);
+        .chain(ours)
+        .chain(OF_SCHEMAS.iter().copied());
     all.map(ToOwned::to_owned).collect()
 }
+
+/// The serializations of kcat-lite's `-s`.
+const OF_SCHEMAS: &[&str] = if cfg!(feature = "schema-registry") {
+    &["avro", "protobuf", "json-schema"]
+} else {
+    &[]
+};
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ mod conf;
 mod file;
 mod java;
 mod properties;
+mod registry;
 pub mod table;
 mod trust;
 
@@ -165,6 +166,9 @@ fn canonical(name: &str) -> &str {
         .strip_prefix("topic.")
         .filter(|rest| !OWN_TOPIC_PROPERTIES.iter().any(|own| rest.starts_with(own)));
     let name = of_topic.unwrap_or(name);
+    if let Some(whole) = registry::canonical(name) {
+        return whole;
+    }
     ALIASES
         .iter()
         .find_map(|&(alias, kept)| (alias == name).then_some(kept))
@@ -391,6 +395,11 @@ impl Options {
                 value.clone_from(&property.value);
             }
         }
+        for (name, property) in &self.properties {
+            if registry::is_known(name) {
+                rows.push((name.clone(), property.value.clone()));
+            }
+        }
         rows.into_iter()
             .map(|(name, value)| {
                 let source = said(&name).unwrap_or_default();
@@ -412,6 +421,9 @@ fn is_secret(name: &str) -> bool {
     name.contains("password")
         || name.contains("secret")
         || name.contains(".pem")
+        || name.ends_with("keystore.key")
+        || name.ends_with("auth.user.info")
+        || name.ends_with("auth.token")
         || name == "sasl.oauthbearer.config"
 }
 

@@ -238,7 +238,7 @@ impl Token {
 
 #[cfg(feature = "oidc")]
 fn ask(endpoint: &Value, is_cancelled: &dyn Fn() -> bool) -> Result<(String, Option<f64>), String> {
-    super::oidc::fetch(endpoint, is_cancelled)
+    crate::http::token::fetch(endpoint, is_cancelled)
 }
 
 #[cfg(not(feature = "oidc"))]

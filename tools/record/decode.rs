@@ -15,6 +15,13 @@ enum FormatDecoder {
     Json(json::JsonDecoder),
 }
 
+/// Which of a record's values are JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Embedded {
+    pub key: bool,
+    pub value: bool,
+}
+
 /// The start of the input, decoded.
 #[derive(Debug)]
 pub enum Decoded<'a> {
@@ -91,6 +98,15 @@ impl Decoder {
     pub fn of_stream(mut self, may_be_torn: bool) -> Decoder {
         if let FormatDecoder::Tsv(decoder) = &mut self.format {
             decoder.may_be_torn = may_be_torn;
+        }
+        self
+    }
+
+    /// Whether key and value are JSON values, which an object embeds and other formats have as text.
+    #[must_use]
+    pub fn with_embedded(mut self, embedded: Embedded) -> Decoder {
+        if let FormatDecoder::Json(decoder) = &mut self.format {
+            decoder.embedded = embedded;
         }
         self
     }

@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 
-use super::{Options, OptionsError, Source, table};
+use super::{Options, OptionsError, Source, registry, table};
 use crate::kafka::ffi;
 use crate::near::nearest;
 
@@ -158,11 +158,23 @@ const OWN: &[&str] = &[
 
 /// Whether librdkafka is not told of this property.
 pub(super) fn is_own(name: &str) -> bool {
+    is_of_oidc(name) || is_of_registry(name)
+}
+
+fn is_of_oidc(name: &str) -> bool {
     cfg!(feature = "oidc") && OWN.contains(&name)
+}
+
+/// Whether this is a property of a schema registry.
+pub(super) fn is_of_registry(name: &str) -> bool {
+    cfg!(feature = "schema-registry") && registry::is_known(name)
 }
 
 /// Says whether librdkafka takes this property with this value, or we do.
 pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
+    if is_of_registry(name) {
+        return registry::check(name, value);
+    }
     if !is_own(name) {
         return Conf::new().set(name, value);
     }

@@ -1,5 +1,8 @@
 //! Java's client.properties, said in librdkafka's words.
 
+use super::canonical;
+use super::conf::is_of_registry;
+
 /// What a property of a file means here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -60,6 +63,7 @@ pub(super) fn translate(
         "send.buffer.bytes" | "receive.buffer.bytes" if value == "-1" => Ok(Meaning::Ignored),
         _ => match EQUIVALENTS.iter().find(|(java, _)| *java == name) {
             Some((_, ours)) => one(ours, value),
+            None if is_of_registry(canonical(name)) => one(name, value),
             None if concerns_only_java(name) => Ok(Meaning::Ignored),
             None => one(name, value),
         },
@@ -326,8 +330,8 @@ mod tests {
             "key.serializer",
             "default.api.timeout.ms",
             "exclude.internal.topics",
-            "schema.registry.url",
-            "basic.auth.user.info",
+            "schema.registry.ssl.truststore.type",
+            "specific.avro.reader",
             "ssl.truststore.type",
         ] {
             assert_eq!(says(name, "x"), Meaning::Ignored, "{name}");
@@ -338,6 +342,13 @@ mod tests {
             is(&[("partition.assignment.strategy", "range")])
         );
         assert_eq!(says("no.such", "x"), is(&[("no.such", "x")]));
+        let of_registry = Meaning::Is(vec![("basic.auth.user.info".to_owned(), "a:b".to_owned())]);
+        let expected = if cfg!(feature = "schema-registry") {
+            of_registry
+        } else {
+            Meaning::Ignored
+        };
+        assert_eq!(says("basic.auth.user.info", "a:b"), expected);
     }
 
     #[test]

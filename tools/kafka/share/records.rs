@@ -126,6 +126,7 @@ impl RecordParser {
                 value: raw.value,
                 headers: &headers,
                 delivery_count: Some(range.delivery_count),
+                ..Record::default()
             };
             visit(AcquiredRecord {
                 position: &position,

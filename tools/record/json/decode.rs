@@ -10,7 +10,7 @@ use serde_json::de::{Deserializer, SliceRead};
 
 use super::super::decode::{Decoded, DecodedRecord};
 use super::super::split::Splitter;
-use super::super::{DecodeError, FormatError, Header, Record, TimestampType};
+use super::super::{Content, DecodeError, Embedded, FormatError, Header, Record, TimestampType};
 use super::Json;
 use array::{ArrayRemainder, LineElement};
 use object::{Fields, ObjectSeed, Payload};
@@ -19,6 +19,7 @@ use value::Text;
 #[derive(Clone, Debug)]
 pub(in super::super) struct JsonDecoder {
     splitter: Splitter,
+    pub(in super::super) embedded: Embedded,
     /// Strings that had escapes or were base64; others are slices of the input.
     scratch: Vec<u8>,
     /// The rest of a line that is an array.
@@ -32,6 +33,7 @@ impl JsonDecoder {
         }
         Ok(JsonDecoder {
             splitter: Splitter::new(&format.delimiter),
+            embedded: Embedded::default(),
             scratch: Vec::new(),
             rest: None,
         })
@@ -68,17 +70,22 @@ impl JsonDecoder {
             }
         };
         self.scratch.clear();
-        let fields = parse(text, &mut self.scratch).map_err(|error| explain(&error))?;
+        let fields =
+            parse(text, self.embedded, &mut self.scratch).map_err(|error| explain(&error))?;
         Ok(Decoded::Record {
-            record: record(fields, &self.scratch)?,
+            record: record(fields, self.embedded, &self.scratch)?,
             used,
         })
     }
 }
 
-fn parse<'de>(text: &'de [u8], scratch: &mut Vec<u8>) -> Result<Fields<'de>, serde_json::Error> {
+fn parse<'de>(
+    text: &'de [u8],
+    embedded: Embedded,
+    scratch: &mut Vec<u8>,
+) -> Result<Fields<'de>, serde_json::Error> {
     let mut deserializer = Deserializer::new(SliceRead::new(text));
-    let fields = ObjectSeed { scratch }.deserialize(&mut deserializer)?;
+    let fields = ObjectSeed { embedded, scratch }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     let both =
         |one, other| serde_json::Error::custom(format_args!("{one} and {other} are both there"));
@@ -109,9 +116,17 @@ fn explain(error: &serde_json::Error) -> DecodeError {
     }
 }
 
-fn record<'a>(fields: Fields<'a>, scratch: &'a [u8]) -> Result<DecodedRecord<'a>, DecodeError> {
+fn record<'a>(
+    fields: Fields<'a>,
+    embedded: Embedded,
+    scratch: &'a [u8],
+) -> Result<DecodedRecord<'a>, DecodeError> {
     let bytes = |text: Option<Text<'a>>| text.map(|text| text.bytes(scratch));
     let topic = bytes(fields.topic).map(std::str::from_utf8);
+    let [key_schema, value_schema] = fields.schema_ids;
+    let key_content = content(embedded.key, fields.key_base64.is_some(), key_schema);
+    let is_encoded = matches!(fields.payload_base64, Payload::Text(_));
+    let value_content = content(embedded.value, is_encoded, value_schema);
     // An object with other fields than a record's has no payload in `value`.
     let payload = match (fields.payload, fields.payload_base64, fields.value) {
         (Payload::Missing, Payload::Missing, value) if !fields.has_unknown => value,
@@ -135,12 +150,25 @@ fn record<'a>(fields: Fields<'a>, scratch: &'a [u8]) -> Result<DecodedRecord<'a>
             Payload::Null => None,
             Payload::Text(text) => Some(text.bytes(scratch)),
         },
+        key_content,
+        value_content,
         ..Record::default()
     };
     let headers = fields.headers.into_iter().map(|(name, value)| {
         Header::new(name.bytes(scratch), value.map(|value| value.bytes(scratch)))
     });
     Ok(DecodedRecord::with_headers(record, headers.collect()))
+}
+
+/// Base64 is bytes that need no encoding.
+fn content(is_json: bool, is_encoded: bool, schema_id: Option<i64>) -> Content {
+    match (is_json, is_encoded) {
+        (false, _) => Content::Bytes,
+        (true, true) => Content::Encoded,
+        (true, false) => Content::Json {
+            schema_id: schema_id.and_then(|id| u32::try_from(id).ok()),
+        },
+    }
 }
 
 fn no_payload() -> DecodeError {

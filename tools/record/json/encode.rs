@@ -1,12 +1,10 @@
 //! From a record to a JSON object.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::super::split::ByteSearch;
-use super::super::{Header, Record, TimestampType};
+use super::super::{Content, Header, Record, TimestampType};
 use super::Json;
-use crate::text::{TerminalEscape, UPPER, escape_tail_for_terminal, hex_digits};
+use crate::text::json::{write_base64, write_string};
+use crate::text::{TerminalEscape, escape_tail_for_terminal};
 
 #[derive(Clone, Debug)]
 pub(in super::super) struct JsonEncoder {
@@ -70,10 +68,26 @@ fn write_object(record: &Record<'_>, out: &mut Vec<u8>) {
         write_headers(record.headers, out);
         out.push(b',');
     }
-    write_bytes("key", record.key, out);
+    write_bytes("key", record.key, record.key_content, out);
     out.push(b',');
-    write_bytes("payload", record.value, out);
+    write_bytes("payload", record.value, record.value_content, out);
+    write_schema_id("key", record.key_content, out);
+    write_schema_id("value", record.value_content, out);
     out.push(b'}');
+}
+
+/// As kcat does with Avro.
+fn write_schema_id(field: &str, content: Content, out: &mut Vec<u8>) {
+    let Content::Json {
+        schema_id: Some(schema_id),
+    } = content
+    else {
+        return;
+    };
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(field.as_bytes());
+    out.extend_from_slice(b"_schema_id\":");
+    out.extend_from_slice(itoa::Buffer::new().format(schema_id).as_bytes());
 }
 
 /// A field and its comma; nothing where the number is not known.
@@ -84,16 +98,20 @@ fn write_number(field: &[u8], number: Option<i64>, out: &mut Vec<u8>) {
     out.push(b',');
 }
 
-fn write_bytes(field: &str, bytes: Option<&[u8]>, out: &mut Vec<u8>) {
+fn write_bytes(field: &str, bytes: Option<&[u8]>, content: Content, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(field.as_bytes());
-    match bytes {
-        None => out.extend_from_slice(b"\":null"),
-        Some(text) if std::str::from_utf8(text).is_ok() => {
+    match (bytes, content) {
+        (None, _) => out.extend_from_slice(b"\":null"),
+        (Some(value), Content::Json { .. }) => {
+            out.extend_from_slice(b"\":");
+            out.extend_from_slice(value);
+        }
+        (Some(text), Content::Bytes) if std::str::from_utf8(text).is_ok() => {
             out.extend_from_slice(b"\":");
             write_string(text, out);
         }
-        Some(binary) => {
+        (Some(binary), _) => {
             out.extend_from_slice(b"_base64\":");
             write_base64(binary, out);
         }
@@ -132,97 +150,8 @@ fn write_or_null(bytes: Option<&[u8]>, write: fn(&[u8], &mut Vec<u8>), out: &mut
     }
 }
 
-/// The character after the backslash for a byte; 0 for a byte that is not escaped.
-///
-/// The escapes are those of kcat's library (yajl).
-const ESCAPES: [u8; 256] = {
-    let mut escapes = [0; 256];
-    let mut control = 0;
-    while control < b' ' as usize {
-        escapes[control] = b'u';
-        control += 1;
-    }
-    escapes[b'\n' as usize] = b'n';
-    escapes[b'\r' as usize] = b'r';
-    escapes[b'\t' as usize] = b't';
-    escapes[0x08] = b'b';
-    escapes[0x0c] = b'f';
-    escapes[b'"' as usize] = b'"';
-    escapes[b'\\' as usize] = b'\\';
-    escapes
-};
-
-/// `text` is UTF-8. Text that is JSON itself has a quote every few bytes, other text has hardly any: so eight bytes
-/// are checked together, and one by one only if one of them needs an escape.
-fn write_string(text: &[u8], out: &mut Vec<u8>) {
-    out.reserve(text.len() + 2);
-    out.push(b'"');
-    let (words, rest) = text.as_chunks::<8>();
-    for word in words {
-        if needs_escape(*word) {
-            write_escaped(word, out);
-        } else {
-            out.extend_from_slice(word);
-        }
-    }
-    write_escaped(rest, out);
-    out.push(b'"');
-}
-
-/// Whether a byte is below the space, a quote or a backslash ("Bit Twiddling Hacks": a word with a byte less than n,
-/// with a zero byte). Bytes of 128 and more are none of them.
-fn needs_escape(word: [u8; 8]) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let word = u64::from_le_bytes(word);
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, b' ') | is(b'"') | is(b'\\')) & HIGH != 0
-}
-
-/// Writes at most eight bytes. A backslash is always stored, and overwritten where it is not needed: a branch that is
-/// hard to predict costs more.
-fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
-    let mut written = [0; 16];
-    let mut used = 0;
-    for &byte in text {
-        let escape = ESCAPES[usize::from(byte)];
-        if escape == b'u' {
-            out.extend_from_slice(&written[..used]);
-            used = 0;
-            write_control(byte, out);
-            continue;
-        }
-        written[used % 16] = b'\\';
-        used += usize::from(escape != 0);
-        written[used % 16] = if escape == 0 { byte } else { escape };
-        used += 1;
-    }
-    out.extend_from_slice(&written[..used]);
-}
-
-#[cold]
-fn write_control(byte: u8, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"\\u00");
-    out.extend_from_slice(&hex_digits(byte, UPPER));
-}
-
-fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let start = out.len();
-    // Four characters for every three bytes begun.
-    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    let written = STANDARD
-        .encode_slice(bytes, &mut out[start..])
-        .expect("the space is as large as base64 needs");
-    out.truncate(start + written);
-    out.push(b'"');
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::super::super::{Encoder, Format};
     use super::*;
 
@@ -245,7 +174,6 @@ mod tests {
             broker: Some(1),
             key: None,
             value: Some("a\"\\/\n\r\t\u{8}\u{c}\u{1b}\u{7f}ü\u{2028}".as_bytes()),
-            headers: &[],
             ..Record::default()
         };
         assert_eq!(
@@ -253,16 +181,6 @@ mod tests {
             "{\"topic\":\"t\",\"partition\":0,\"offset\":7,\"tstype\":\"create\",\"ts\":1500,\"broker\":1,\
              \"key\":null,\"payload\":\"a\\\"\\\\/\\n\\r\\t\\b\\f\\u001B\u{7f}ü\u{2028}\"}\n"
         );
-    }
-
-    proptest! {
-        #[test]
-        fn eight_bytes_are_checked_as_one_by_one(word in proptest::array::uniform8(prop_oneof![
-            Just(b'"'), Just(b'\\'), 30..36u8, 90..94u8, 126..130u8, any::<u8>(),
-        ])) {
-            let expected = word.iter().any(|&byte| ESCAPES[usize::from(byte)] != 0);
-            prop_assert_eq!(needs_escape(word), expected);
-        }
     }
 
     #[test]
@@ -285,6 +203,21 @@ mod tests {
             written(&record),
             "{\"headers\":[[\"n\",\"v\"],[\"n\",null],[\"n\",null,\"/w==\"],[null,\"v\",null,\"/g==\"],\
              [null,null,\"/w==\",\"/g==\"]],\"key_base64\":\"/w==\",\"payload_base64\":\"wyg=\"}\n"
+        );
+    }
+
+    #[test]
+    fn values_of_a_schema_are_embedded_and_others_are_base64() {
+        let record = Record {
+            key: Some(b"text"),
+            value: Some(b"{\"a\":1}"),
+            key_content: Content::Encoded,
+            value_content: Content::Json { schema_id: Some(7) },
+            ..Record::default()
+        };
+        assert_eq!(
+            written(&record),
+            "{\"key_base64\":\"dGV4dA==\",\"payload\":{\"a\":1},\"value_schema_id\":7}\n"
         );
     }
 

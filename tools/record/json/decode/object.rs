@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use super::super::super::Embedded;
 use super::headers::{HeaderText, HeadersSeed};
-use super::value::{IntegerSeed, Text, TextSeed};
+use super::value::{IntegerSeed, JsonSeed, Text, TextSeed};
 
 /// A payload, where null is a tombstone and a missing one an error.
 #[derive(Debug, Default)]
@@ -38,7 +39,9 @@ pub(super) struct Fields<'de> {
     pub(super) payload_base64: Payload<'de>,
     /// The payload as kafkactl, kaf and Java tools call it.
     pub(super) value: Payload<'de>,
-    /// Whether there is a field that no record has, as `key_schema_id`.
+    /// The ids of the schemas that key and payload were decoded with.
+    pub(super) schema_ids: [Option<i64>; 2],
+    /// Whether there is a field that no record has.
     pub(super) has_unknown: bool,
 }
 
@@ -56,10 +59,12 @@ enum Field {
     Payload,
     PayloadBase64,
     Value,
+    KeySchemaId,
+    ValueSchemaId,
 }
 
 /// The fields in kcat's order.
-const FIELDS: [(Field, &str); 12] = [
+const FIELDS: [(Field, &str); 14] = [
     (Field::Topic, "topic"),
     (Field::Partition, "partition"),
     (Field::Offset, "offset"),
@@ -72,10 +77,24 @@ const FIELDS: [(Field, &str); 12] = [
     (Field::Payload, "payload"),
     (Field::PayloadBase64, "payload_base64"),
     (Field::Value, "value"),
+    (Field::KeySchemaId, "key_schema_id"),
+    (Field::ValueSchemaId, "value_schema_id"),
 ];
+
+impl Embedded {
+    fn has(self, field: Field) -> bool {
+        match field {
+            Field::Key => self.key,
+            Field::Payload | Field::Value => self.value,
+            _ => false,
+        }
+    }
+}
 
 /// Reads an object.
 pub(super) struct ObjectSeed<'s> {
+    /// Which of key and payload are JSON, not text.
+    pub(super) embedded: Embedded,
     pub(super) scratch: &'s mut Vec<u8>,
 }
 
@@ -114,6 +133,9 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                 fields.headers = object.next_value_seed(HeadersSeed { scratch })?;
             } else if let Some(number) = fields.integer(field) {
                 *number = object.next_value_seed(IntegerSeed { field: name })?;
+            } else if self.embedded.has(field) {
+                let text = object.next_value_seed(JsonSeed)?;
+                fields.set_text((field, name), text, self.scratch)?;
             } else {
                 let field_text = TextSeed {
                     field: name,
@@ -134,6 +156,8 @@ impl<'de> Fields<'de> {
             Field::Offset => &mut self.offset,
             Field::Ts => &mut self.ts,
             Field::Broker => &mut self.broker,
+            Field::KeySchemaId => &mut self.schema_ids[0],
+            Field::ValueSchemaId => &mut self.schema_ids[1],
             _ => return None,
         })
     }
@@ -156,7 +180,8 @@ impl<'de> Fields<'de> {
             Field::Payload => self.payload = text.into(),
             Field::PayloadBase64 => self.payload_base64 = decoded(text, scratch)?.into(),
             Field::Value => self.value = text.into(),
-            Field::Partition | Field::Offset | Field::Ts | Field::Broker | Field::Headers => {}
+            // These are no text.
+            _ => {}
         }
         Ok(())
     }

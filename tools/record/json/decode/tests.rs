@@ -115,7 +115,7 @@ fn an_array_is_its_objects_one_after_the_other() {
 
 #[test]
 fn each_malformed_object_is_refused_with_its_reason() {
-    const NUMBERS: &str = " (numbers and objects, as kcat -s writes them, cannot be read back)";
+    const NUMBERS: &str = " (numbers and objects are read with -s, as -s value=json)";
     for (text, reason) in [
         ("\n", "empty where a JSON object was expected".to_owned()),
         (
@@ -217,4 +217,37 @@ fn bytes_that_are_not_utf8_are_refused() {
         .map_err(|error| error.to_string())
         .expect_err("the text is not UTF-8");
     assert_eq!(error, "byte 13: invalid unicode code point");
+}
+
+#[test]
+fn embedded_json_is_the_text_that_it_is() {
+    let embedded = Embedded {
+        key: false,
+        value: true,
+    };
+    let mut decoder = Decoder::new(Format::Json(Json::default())).expect("the format is fine");
+    decoder = decoder.with_embedded(embedded);
+    let mut read = |text: &str| match decoder.decode(text.as_bytes(), true) {
+        Ok(Decoded::Record { record, .. }) => {
+            let record = record.record();
+            let value = record
+                .value
+                .map(|value| String::from_utf8_lossy(value).into_owned());
+            (value, record.value_content, record.key_content)
+        }
+        other => panic!("{other:?}"),
+    };
+    let json = |schema_id| Content::Json { schema_id };
+    let text =
+        r#"{"key":"k","payload":{"a": [9007199254740993,1.50],"b":"\u00e9"},"value_schema_id":7}"#;
+    let value = r#"{"a": [9007199254740993,1.50],"b":"\u00e9"}"#.to_owned();
+    assert_eq!(read(text), (Some(value), json(Some(7)), Content::Bytes));
+    assert_eq!(read(r#"{"payload":"x"}"#).0.as_deref(), Some("\"x\""));
+    assert_eq!(read(r#"{"value":5}"#).0.as_deref(), Some("5"));
+    assert_eq!(read(r#"{"payload":null}"#).0, None);
+    let bytes = r#"{"payload_base64":"AAE="}"#;
+    assert_eq!(
+        read(bytes),
+        (Some("\0\u{1}".to_owned()), Content::Encoded, Content::Bytes)
+    );
 }

@@ -8,7 +8,9 @@ use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
+use serde_json::value::RawValue;
 
 /// A string: a slice of the input, or a range of the scratch buffer if it had escapes or was base64.
 #[derive(Clone, Debug)]
@@ -67,7 +69,7 @@ impl<'de> Visitor<'de> for TextSeed<'_> {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a string or null for {}", self.field)?;
         if matches!(self.field, "key" | "payload") {
-            f.write_str(" (numbers and objects, as kcat -s writes them, cannot be read back)")?;
+            f.write_str(" (numbers and objects are read with -s, as -s value=json)")?;
         }
         Ok(())
     }
@@ -84,6 +86,18 @@ impl<'de> Visitor<'de> for TextSeed<'_> {
         let start = self.scratch.len();
         self.scratch.extend_from_slice(text.as_bytes());
         Ok(Some(Text::Scratch(start..self.scratch.len())))
+    }
+}
+
+/// Reads any JSON as the text that it is; null is null.
+pub(super) struct JsonSeed;
+
+impl<'de> DeserializeSeed<'de> for JsonSeed {
+    type Value = Option<Text<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
+        let text = <&RawValue>::deserialize(input)?.get();
+        Ok((text != "null").then_some(Text::Input(text.as_bytes())))
     }
 }
 

@@ -1,0 +1,427 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::encode::write_long;
+use super::{JsonStyle, Schema};
+use crate::schema::json::parse;
+
+const STYLES: [JsonStyle; 2] = [JsonStyle::Tagged, JsonStyle::Plain];
+
+fn schema(schema: &Value) -> Schema {
+    Schema::parse(&schema.to_string(), &[]).expect("a schema")
+}
+
+fn decoded(schema: &Schema, bytes: &[u8], style: JsonStyle) -> Result<String, String> {
+    let mut out = Vec::new();
+    let decoded = schema.decode(bytes, style, &mut out);
+    decoded.map_err(|wrong| wrong.to_string())?;
+    Ok(String::from_utf8(out).expect("JSON is text"))
+}
+
+fn encoded(schema: &Schema, text: &str, style: JsonStyle) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let value = parse(text.as_bytes()).map_err(|wrong| wrong.to_string())?;
+    let encoded = schema.encode(&value, style, &mut out);
+    encoded.map_err(|wrong| wrong.to_string())?;
+    Ok(out)
+}
+
+/// A value in both forms, there and back.
+fn check(kind: &Value, tagged: &str, plain: &str, bytes: &[u8]) {
+    let schema = schema(kind);
+    for (style, text) in STYLES.into_iter().zip([tagged, plain]) {
+        assert_eq!(
+            decoded(&schema, bytes, style).as_deref(),
+            Ok(text),
+            "{kind}"
+        );
+        assert_eq!(
+            encoded(&schema, text, style).as_deref(),
+            Ok(bytes),
+            "{kind} {text}"
+        );
+    }
+}
+
+#[test]
+fn primitive_values_are_those_of_the_specification() {
+    check(&json!("null"), "null", "null", &[]);
+    check(&json!("boolean"), "true", "true", &[1]);
+    check(
+        &json!("int"),
+        "-2147483648",
+        "-2147483648",
+        &[255, 255, 255, 255, 15],
+    );
+    let lowest = [255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
+    check(
+        &json!("long"),
+        "-9223372036854775808",
+        "-9223372036854775808",
+        &lowest,
+    );
+    check(&json!("long"), "64", "64", &[128, 1]);
+    check(&json!("float"), "0.1", "0.1", &0.1f32.to_le_bytes());
+    check(
+        &json!("double"),
+        "1e+300",
+        "1e+300",
+        &1e300f64.to_le_bytes(),
+    );
+    check(
+        &json!("double"),
+        "\"-Infinity\"",
+        "\"-Infinity\"",
+        &f64::NEG_INFINITY.to_le_bytes(),
+    );
+    check(
+        &json!("string"),
+        "\"foo\"",
+        "\"foo\"",
+        &[6, b'f', b'o', b'o'],
+    );
+    check(
+        &json!("bytes"),
+        "\"\u{ff}\\u0000\"",
+        "\"/wA=\"",
+        &[4, 255, 0],
+    );
+}
+
+#[test]
+fn unions_are_tagged_with_the_full_name_or_stand_alone() {
+    let kind = json!(["null", "string", {"type": "enum", "name": "a.E", "symbols": ["X", "Y"]},
+        {"type": "array", "items": "long"}]);
+    check(&kind, "null", "null", &[0]);
+    let symbol = schema(&kind);
+    assert_eq!(
+        decoded(&symbol, &[4, 2], JsonStyle::Tagged).as_deref(),
+        Ok("{\"a.E\":\"Y\"}")
+    );
+    check(&kind, "{\"array\":[1]}", "[1]", &[6, 2, 2, 0]);
+    assert_eq!(
+        encoded(&symbol, "\"other\"", JsonStyle::Tagged),
+        Ok(vec![2, 10, b'o', b't', b'h', b'e', b'r'])
+    );
+    let both = encoded(&symbol, "\"Y\"", JsonStyle::Plain).expect_err("two branches");
+    assert!(both.contains("fits string and a.E of the union"), "{both}");
+    let numbers = schema(&json!(["int", "double"]));
+    assert_eq!(encoded(&numbers, "5", JsonStyle::Plain), Ok(vec![0, 10]));
+    assert_eq!(
+        encoded(&numbers, "5.5", JsonStyle::Plain).map(|bytes| bytes[0]),
+        Ok(2)
+    );
+}
+
+#[test]
+fn logical_types_are_numbers_or_text() {
+    check(
+        &json!({"type": "int", "logicalType": "date"}),
+        "19723",
+        "\"2024-01-01\"",
+        &[150, 180, 2],
+    );
+    let decimal = json!({"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2});
+    check(
+        &decimal,
+        "\"\u{4}\u{d2}\"".replace('\u{4}', "\\u0004").as_str(),
+        "\"12.34\"",
+        &[4, 4, 210],
+    );
+    assert_eq!(
+        encoded(&schema(&decimal), "12.34", JsonStyle::Tagged),
+        Ok(vec![4, 4, 210])
+    );
+    let fixed = json!({"type": "fixed", "name": "D", "size": 4, "logicalType": "decimal", "precision": 9, "scale": 2});
+    check(
+        &fixed,
+        "\"\u{ff}\u{ff}\u{fb}.\"",
+        "\"-12.34\"",
+        &[255, 255, 0xfb, 0x2e],
+    );
+    // Out of range of the type's own words it stays a number.
+    let millis = json!({"type": "long", "logicalType": "timestamp-millis"});
+    let far = schema(&millis);
+    let bytes = encoded(&far, &i64::MAX.to_string(), JsonStyle::Plain).expect("a number");
+    assert_eq!(
+        decoded(&far, &bytes, JsonStyle::Plain),
+        Ok(i64::MAX.to_string())
+    );
+    check(
+        &json!({"type": "long", "logicalType": "decimal"}),
+        "1",
+        "1",
+        &[2],
+    );
+}
+
+#[test]
+fn names_are_resolved_in_their_namespaces_and_schemas_may_refer_to_themselves() {
+    let list = json!({"type": "record", "name": "List", "namespace": "org.x", "fields": [
+        {"name": "value", "type": "int"},
+        {"name": "next", "type": ["null", "List"], "default": null}]});
+    let list = schema(&list);
+    let text = "{\"value\":1,\"next\":{\"org.x.List\":{\"value\":2,\"next\":null}}}";
+    let bytes = [2, 2, 4, 0];
+    assert_eq!(
+        decoded(&list, &bytes, JsonStyle::Tagged).as_deref(),
+        Ok(text)
+    );
+    assert_eq!(encoded(&list, text, JsonStyle::Tagged), Ok(bytes.to_vec()));
+    assert_eq!(
+        encoded(
+            &list,
+            "{\"value\":1,\"next\":{\"value\":2}}",
+            JsonStyle::Plain
+        ),
+        Ok(bytes.to_vec())
+    );
+    let endless = [2u8, 2].repeat(5000);
+    assert!(
+        decoded(&list, &endless, JsonStyle::Tagged)
+            .is_err_and(|why| why.contains("nested too deeply"))
+    );
+    assert_eq!(list.name(), Some("org.x.List"));
+    let reference = json!({"type": "fixed", "name": "x.F", "size": 1}).to_string();
+    let outer = json!({"type": "record", "name": "x.R", "fields": [{"name": "f", "type": "F"}]})
+        .to_string();
+    let outer = Schema::parse(&outer, &[reference]).expect("a schema with a reference");
+    assert_eq!(
+        decoded(&outer, b"A", JsonStyle::Tagged).as_deref(),
+        Ok("{\"f\":\"A\"}")
+    );
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_named_with_its_path_and_the_expected_type() {
+    let kind = json!({"type": "record", "name": "Order", "fields": [
+        {"name": "items", "type": {"type": "array", "items": {"type": "record", "name": "Item", "fields": [
+            {"name": "price", "type": "long"}, {"name": "note", "type": ["null", "string"], "default": null}]}}}]});
+    let order = schema(&kind);
+    let wrong = |text| encoded(&order, text, JsonStyle::Tagged).expect_err(text);
+    assert_eq!(
+        wrong("{\"items\":[{\"price\":1},{\"price\":\"x\"}]}"),
+        ".items[1].price: expected long, found \"x\""
+    );
+    assert_eq!(
+        wrong("{\"items\":[{}]}"),
+        ".items[0].price: missing, expected long"
+    );
+    assert_eq!(
+        wrong("{\"items\":[{\"price\":1,\"note\":{\"string\":2}}]}"),
+        ".items[0].note.string: expected string, found 2"
+    );
+    assert_eq!(
+        wrong("{\"items\":[],\"item\":1}"),
+        ".item: the record Order has no such field"
+    );
+    assert_eq!(
+        wrong("{\"items\":[{\"price\":1.5}]}"),
+        ".items[0].price: expected long, found 1.5"
+    );
+    assert_eq!(
+        wrong("[]"),
+        "expected an object for the record Order, found an array"
+    );
+    let cut = |bytes: &[u8]| decoded(&order, bytes, JsonStyle::Tagged).expect_err("wrong bytes");
+    assert_eq!(cut(&[2]), ".items[0].price: the bytes end within a long");
+    assert_eq!(cut(&[2, 2, 6, 0]), ".items[0].note: union 3 of 2");
+    assert_eq!(cut(&[0, 0]), "1 bytes are left behind the value");
+}
+
+#[test]
+fn a_schema_that_is_none_is_refused() {
+    for wrong in [
+        "{}",
+        "[[\"null\"]]",
+        "\"nothing\"",
+        "5",
+        "",
+        "{\"type\":\"record\",\"name\":\"x\"}",
+        "[\"int\",\"int\"]",
+        "{\"type\":\"array\"}",
+        "{\"type\":\"fixed\",\"name\":\"f\",\"size\":-1}",
+        "{\"type\":\"enum\",\"name\":\"e\"}",
+        "{\"type\":\"record\",\"fields\":[]}",
+    ] {
+        assert!(Schema::parse(wrong, &[]).is_err(), "{wrong}");
+    }
+    assert!(Schema::parse(&"[".repeat(100_000), &[]).is_err());
+    assert!(Schema::parse("string", &[]).is_ok());
+}
+
+#[test]
+fn a_few_bytes_make_no_endless_value() {
+    let nulls = schema(&json!({"type": "array", "items": "null"}));
+    let mut bytes = Vec::new();
+    write_long(i64::MAX, &mut bytes);
+    bytes.push(0);
+    assert!(decoded(&nulls, &bytes, JsonStyle::Tagged).is_err());
+    let blocks = schema(&json!({"type": "array", "items": "int"}));
+    assert_eq!(
+        decoded(&blocks, &[3, 4, 2, 4, 2, 6, 0], JsonStyle::Tagged).as_deref(),
+        Ok("[1,2,3]")
+    );
+}
+
+/// A schema, and the bytes of some values.
+#[derive(Clone, Debug)]
+struct Sample {
+    schema: Value,
+    values: Vec<Vec<u8>>,
+}
+
+fn leaf() -> impl Strategy<Value = Sample> {
+    fn of<T: std::fmt::Debug>(
+        schema: Value,
+        values: impl Strategy<Value = T>,
+        bytes: fn(T) -> Vec<u8>,
+    ) -> impl Strategy<Value = Sample> {
+        let values = values.prop_map(bytes);
+        prop::collection::vec(values, 3).prop_map(move |values| {
+            let schema = schema.clone();
+            Sample { schema, values }
+        })
+    }
+    fn long(number: i64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_long(number, &mut bytes);
+        bytes
+    }
+    fn framed(bytes: &[u8]) -> Vec<u8> {
+        let mut out = long(bytes.len() as i64);
+        out.extend_from_slice(bytes);
+        out
+    }
+    let logical = prop::sample::select(vec![
+        "timestamp-millis",
+        "timestamp-micros",
+        "timestamp-nanos",
+        "local-timestamp-millis",
+        "time-micros",
+        "none",
+    ]);
+    let bytes = || prop::collection::vec(any::<u8>(), 0..20);
+    prop_oneof![
+        of(json!("null"), Just(()), |()| Vec::new()),
+        of(json!("boolean"), any::<bool>(), |value| vec![value.into()]),
+        of(json!("int"), any::<i32>(), |number| long(number.into())),
+        of(
+            json!({"type": "int", "logicalType": "date"}),
+            any::<i32>(),
+            |number| long(number.into())
+        ),
+        logical.prop_flat_map(|name| {
+            let numbers = (any::<i64>(), 0u32..40).prop_map(|(number, shift)| number >> shift);
+            of(json!({"type": "long", "logicalType": name}), numbers, long)
+        }),
+        of(json!("float"), any::<f32>(), |number| number
+            .to_le_bytes()
+            .to_vec()),
+        of(json!("double"), any::<f64>(), |number| number
+            .to_le_bytes()
+            .to_vec()),
+        of(json!("string"), "\\PC{0,8}", |text| framed(text.as_bytes())),
+        of(json!("bytes"), bytes(), |bytes| framed(&bytes)),
+        of(
+            json!({"type": "fixed", "name": "Fix", "size": 3}),
+            any::<[u8; 3]>(),
+            |bytes| bytes.to_vec()
+        ),
+        of(
+            json!({"type": "fixed", "name": "Id", "size": 16, "logicalType": "uuid"}),
+            any::<[u8; 16]>(),
+            |b| b.to_vec()
+        ),
+        of(
+            json!({"type": "fixed", "name": "Price", "size": 9, "logicalType": "decimal", "precision": 30, "scale": 4}),
+            any::<[u8; 9]>(),
+            |b| b.to_vec()
+        ),
+        of(
+            json!({"type": "enum", "name": "Enum", "symbols": ["A", "B", "C"]}),
+            0..3i64,
+            long
+        ),
+    ]
+}
+
+fn samples() -> impl Strategy<Value = Sample> {
+    leaf().prop_recursive(4, 24, 4, |inner| {
+        let children = || prop::collection::vec(inner.clone(), 1..4);
+        let name = "[A-Z][a-z]{9}";
+        prop_oneof![
+            inner.clone().prop_map(|item| Sample {
+                values: vec![vec![0], list(&item.values[..1]), list(&item.values)],
+                schema: json!({"type": "array", "items": item.schema}),
+            }),
+            inner.clone().prop_map(|item| Sample {
+                values: vec![vec![0], map(&item.values[..2]), map(&item.values)],
+                schema: json!({"type": "map", "values": item.schema}),
+            }),
+            children().prop_map(|branches| Sample {
+                values: (0..3).map(|at| {
+                    let branch = at % branches.len();
+                    let mut bytes = Vec::new();
+                    write_long(branch as i64, &mut bytes);
+                    bytes.extend_from_slice(&branches[branch].values[at]);
+                    bytes
+                }).collect(),
+                schema: branches.into_iter().map(|branch| branch.schema).collect(),
+            }),
+            (name, children()).prop_map(|(name, fields)| Sample {
+                values: (0..3).map(|at| fields.iter().flat_map(|field| field.values[at].clone()).collect()).collect(),
+                schema: json!({"type": "record", "name": name, "fields": fields.iter().enumerate().map(|(at, field)| {
+                    json!({"name": format!("f{at}"), "type": field.schema})
+                }).collect::<Vec<_>>()}),
+            }),
+        ]
+    })
+}
+
+fn list(values: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_long(values.len() as i64, &mut bytes);
+    bytes.extend(values.concat());
+    bytes.push(0);
+    bytes
+}
+
+fn map(values: &[Vec<u8>]) -> Vec<u8> {
+    let keyed = values.iter().enumerate().map(|(at, value)| {
+        let mut bytes = vec![2, b'a' + at as u8];
+        bytes.extend_from_slice(value);
+        bytes
+    });
+    list(&keyed.collect::<Vec<_>>())
+}
+
+proptest! {
+    #[test]
+    fn every_value_of_every_schema_comes_back_byte_for_byte(sample in samples()) {
+        // Names that are there twice make no schema.
+        if let Ok(schema) = Schema::parse(&sample.schema.to_string(), &[]) {
+            for bytes in &sample.values {
+                let text = decoded(&schema, bytes, JsonStyle::Tagged).expect("a value");
+                prop_assert_eq!(encoded(&schema, &text, JsonStyle::Tagged), Ok(bytes.clone()), "{}", text);
+                // Without tags a value comes back, or it is reported that it can't.
+                let text = decoded(&schema, bytes, JsonStyle::Plain).expect("a value");
+                match encoded(&schema, &text, JsonStyle::Plain) {
+                    Ok(again) => prop_assert_eq!(decoded(&schema, &again, JsonStyle::Plain), Ok(text)),
+                    Err(wrong) => prop_assert!(wrong.contains("of the union"), "{} {}", wrong, text),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_and_no_text_make_it_panic(sample in samples(), bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        if let Ok(schema) = Schema::parse(&sample.schema.to_string(), &[]) {
+            for style in STYLES {
+                if let Ok(text) = decoded(&schema, &bytes, style) {
+                    drop(encoded(&schema, &text, style));
+                }
+            }
+        }
+    }
+}
