@@ -1,6 +1,7 @@
 //! The command line as it is typed. What it means is settled in [`config`](crate::config).
 
 mod pipes;
+mod schema;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ use tools::units::{parse_duration, parse_whole};
 
 use crate::engine::Engine;
 pub(crate) use pipes::{PipeArgs, PositionArgs};
+pub(crate) use schema::SchemaArgs;
+#[cfg(feature = "schema-registry")]
+pub(crate) use schema::Style;
 
 /// Produce, consume and list: records between Kafka topics and pipes
 #[derive(Debug, Parser)]
@@ -237,15 +241,18 @@ pub(crate) struct Cli {
     )]
     pub(crate) print_offset: bool,
 
-    /// Unpack binary keys or values into text, as kcat does: [key=|value=]PACK
+    /// Unpack binary keys or values: [key=|value=]NAME or PACK
     ///
-    /// PACK consists of b B h H i I q Q (integers of 1, 2, 4, 8 bytes, signed
+    /// avro, protobuf and json-schema are JSON in the pipe and serialized in
+    /// the topic; registry is whatever the record's schema says; json is JSON
+    /// without a schema. A PACK unpacks numbers into text, as kcat does. It
+    /// consists of b B h H i I q Q (integers of 1, 2, 4, 8 bytes, signed
     /// and unsigned), c (a character), s (the rest as text), < and > (byte
     /// order), $ (the end).
     #[arg(
         short = 's',
         long = "unpack",
-        value_name = "PACK",
+        value_name = "NAME|PACK",
         help_heading = "Record format: see kafka-records(5)"
     )]
     pub(crate) unpack: Vec<String>,
@@ -260,9 +267,8 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) positions: PositionArgs,
 
-    /// kcat's schema registry, which is not supported
-    #[arg(short = 'r', long = "registry", value_name = "URL", hide = true)]
-    pub(crate) registry: Option<String>,
+    #[command(flatten)]
+    pub(crate) schema: SchemaArgs,
 
     #[command(flatten)]
     pub(crate) connection: Connection,

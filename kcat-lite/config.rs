@@ -8,6 +8,7 @@ mod parse;
 mod pipe;
 mod positions;
 mod rules;
+mod schemas;
 mod value;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ use crate::cli::Cli;
 use crate::commit::lines::LineFormat;
 use crate::engine::Engine;
 use crate::offset::{Range, Start};
+use crate::schema::{ReadSchemas, WriteSchemas};
 use crate::unpack::Unpack;
 
 /// Parses the command line of this process.
@@ -98,6 +100,8 @@ pub(crate) struct Produce {
     pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     pub(crate) count: Option<u64>,
     pub(crate) tee: bool,
+    /// `-s avro` and its like
+    pub(crate) schemas: Option<WriteSchemas>,
     /// `--ack`
     pub(crate) ack_input: Option<AckInput>,
 }
@@ -125,6 +129,8 @@ pub(crate) struct Output {
     /// `-O`: print the offset and this before each record.
     pub(crate) offset_delimiter: Option<Vec<u8>>,
     pub(crate) unpack: Unpack,
+    /// `-s avro` and its like
+    pub(crate) schemas: Option<ReadSchemas>,
     /// `--only-key`
     pub(crate) only_key: Option<Vec<u8>>,
     pub(crate) unbuffered: bool,

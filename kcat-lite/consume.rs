@@ -19,7 +19,7 @@ use crate::admin_query::report_first;
 use crate::config::Consume;
 use crate::engine::Reader;
 use crate::last;
-use crate::output::{PutResult, Writer, report_all_down, report_idle, shows_headers};
+use crate::output::{PutResult, Writer, needs_headers, report_all_down, report_idle};
 
 /// How often an idle loop looks at signals and at the pipe.
 const IDLE_MS: i32 = 100;
@@ -95,7 +95,7 @@ pub(crate) fn read_request(config: &Consume) -> ReadRequest {
         stop_time_ms: config.range.stop_time_ms,
         stop_at_end: config.exit_at_end,
         isolation: Isolation::of(options),
-        wants_headers: shows_headers(&config.output.format),
+        wants_headers: needs_headers(&config.output),
     }
 }
 

@@ -23,7 +23,7 @@ use tools::kafka::group::{Member, Membership, Stop, tune};
 
 use crate::config::{Delivery, Group};
 use crate::engine::Engine;
-use crate::output::shows_headers;
+use crate::output::needs_headers;
 use status::StatusReporter;
 
 /// Default of `max.poll.interval.ms`.
@@ -51,7 +51,7 @@ fn join(config: &Group, stop: Stop, signals: &Signals) -> anyhow::Result<Option<
         start: config.start,
         stop,
         isolation: Isolation::of(&config.options),
-        wants_headers: shows_headers(&config.output.format),
+        wants_headers: needs_headers(&config.output),
         is_reset_set: config.options.is_set("auto.offset.reset"),
         uses_librdkafka: config.engine == Engine::Librdkafka,
         give_up: config.give_up,

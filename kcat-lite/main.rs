@@ -19,6 +19,11 @@ mod offset_tracker;
 mod output;
 mod produce;
 mod query;
+#[cfg(feature = "schema-registry")]
+mod schema;
+#[cfg(not(feature = "schema-registry"))]
+#[path = "schema/absent.rs"]
+mod schema;
 mod selftest;
 mod share;
 mod unpack;

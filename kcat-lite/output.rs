@@ -12,6 +12,7 @@ use tools::record::{EncodeError, Encoder, Format, Record};
 use tools::units::format_duration_ms;
 
 use crate::config::Output;
+use crate::schema::{ReadError, RecordReader, is_fatal};
 use crate::unpack::{Unpack, UnpackError};
 
 /// Why a record was not written. Nothing of it is in the output.
@@ -20,6 +21,9 @@ pub(crate) enum EncodeRefusal {
     /// The pack of `-s` does not fit.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
+    /// It can't be decoded with its schema.
+    #[error(transparent)]
+    Schema(#[from] ReadError),
     /// The format can't hold it.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -48,6 +52,11 @@ impl BadRecord {
             reason,
         }
     }
+
+    /// Whether the reason is not the record's own, so that others have it as well.
+    fn is_fatal(&self) -> bool {
+        matches!(&self.reason, EncodeRefusal::Schema(error) if is_fatal(error))
+    }
 }
 
 /// Whether a record was written.
@@ -64,19 +73,26 @@ pub(crate) struct Encoding {
     encoder: Encoder,
     offset_delimiter: Option<Vec<u8>>,
     unpack: Unpack,
+    schemas: Option<RecordReader>,
     /// Whether a record is encoded and nothing else.
     is_plain: bool,
 }
 
 impl Encoding {
     /// What the options ask for.
-    pub(crate) fn new(output: &Output, for_terminal: bool) -> Encoding {
-        Encoding {
+    pub(crate) fn new(output: &Output, for_terminal: bool) -> anyhow::Result<Encoding> {
+        let schemas = output.schemas.as_ref();
+        Ok(Encoding {
             encoder: Encoder::new(output.format.clone()).for_terminal(for_terminal),
             offset_delimiter: output.offset_delimiter.clone(),
             unpack: output.unpack.clone(),
-            is_plain: output.offset_delimiter.is_none() && output.unpack.is_empty(),
-        }
+            schemas: schemas
+                .map(|schemas| RecordReader::new(schemas, &output.format))
+                .transpose()?,
+            is_plain: output.offset_delimiter.is_none()
+                && output.unpack.is_empty()
+                && schemas.is_none(),
+        })
     }
 
     /// Appends values, where nothing else is wanted of a record; see [`Encoder::encode_values`].
@@ -147,16 +163,16 @@ impl Encoding {
             let _ = write!(buffer, "{offset}");
             buffer.extend_from_slice(delimiter);
         }
-        let encoder = &mut self.encoder;
-        if self.unpack.is_empty() {
-            return encoder.encode(record, buffer).map_err(EncodeRefusal::from);
-        }
-        match self
-            .unpack
-            .apply(record, |text| encoder.encode(text, buffer))
-        {
-            Ok(written) => written.map_err(EncodeRefusal::from),
-            Err(error) => Err(error.into()),
+        let (encoder, unpack) = (&mut self.encoder, &self.unpack);
+        let mut encode = |record: &Record<'_>| -> Result<(), EncodeRefusal> {
+            if unpack.is_empty() {
+                return Ok(encoder.encode(record, buffer)?);
+            }
+            Ok(unpack.apply(record, |text| encoder.encode(text, buffer))??)
+        };
+        match &mut self.schemas {
+            Some(schemas) => schemas.apply(record, encode)?,
+            None => encode(record),
         }
     }
 
@@ -184,11 +200,11 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// A writer to standard output.
-    pub(crate) fn new(output: &Output) -> Result<Writer, OutError> {
+    pub(crate) fn new(output: &Output) -> anyhow::Result<Writer> {
         let out = Out::stdout()?;
         let for_terminal = out.is_terminal() && !output.raw;
         Ok(Writer {
-            encoding: Encoding::new(output, for_terminal),
+            encoding: Encoding::new(output, for_terminal)?,
             by_record: output.unbuffered || out.is_terminal(),
             only_key: output.only_key.clone(),
             skips_bad: output.keep_trying,
@@ -207,7 +223,7 @@ impl Writer {
         }
         if let Err(reason) = self.encoding.encode(record, self.out.buffer()) {
             let bad = BadRecord::new(record, reason);
-            if !self.skips_bad {
+            if !self.skips_bad || bad.is_fatal() {
                 return Err(bad);
             }
             message(&bad);
@@ -321,9 +337,12 @@ pub(crate) fn records(count: u64) -> String {
     format!("{count} record{plural}")
 }
 
-/// Whether a format shows headers; else they need not be read.
-pub(crate) fn shows_headers(format: &Format) -> bool {
-    match format {
+/// Whether headers have to be read: the format shows them, or one may name a schema.
+pub(crate) fn needs_headers(output: &Output) -> bool {
+    if output.schemas.is_some() {
+        return true;
+    }
+    match &output.format {
         Format::Raw(_) => false,
         Format::Tsv(tsv) => tsv.columns.contains(Column::Headers),
         Format::Template(_) | Format::Json(_) => true,

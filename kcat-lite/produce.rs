@@ -19,6 +19,7 @@ use tools::kafka::produce::{Enqueued, TopicId};
 use tools::record::{Decoded, Decoder, Format, Header, Record};
 
 use crate::config::{self, Source};
+use crate::schema::{RecordWriter, WriteError};
 use tee::Tee;
 
 /// How often to poll delivery reports while the input is idle.
@@ -54,6 +55,8 @@ struct Sender {
     partition: Option<i32>,
     key: Option<Vec<u8>>,
     headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// `-s avro` and its like
+    schemas: Option<RecordWriter>,
     left: u64,
     tee: Option<Tee>,
     is_in_contact: bool,
@@ -89,6 +92,7 @@ impl Sender {
             partition: config.partition,
             key: config.key.clone(),
             headers: config.headers.clone(),
+            schemas: RecordWriter::new(config.schemas.as_ref(), config.topic.as_deref())?,
             left: config.count.unwrap_or(u64::MAX),
             tee: config.tee.then(Tee::open).transpose()?,
             is_in_contact: false,
@@ -166,7 +170,11 @@ impl Sender {
             ..Record::default()
         };
         if self.left > 0 {
-            self.send(&record, value.len(), number)?;
+            let sent = self.send(&record, value.len(), number);
+            sent.map_err(|error| match error.is::<WriteError>() {
+                true => error.context(path.display().to_string()),
+                false => error,
+            })?;
         }
         Ok(self
             .signals
@@ -177,7 +185,7 @@ impl Sender {
     /// Reads blocks and sends each record as soon as it is complete.
     fn send_lines(&mut self, path: &Path, format: &Format) -> anyhow::Result<InputEnd> {
         let mut input = Input::open(path)?;
-        let decoder = Decoder::new(format.clone()).map_err(config::usage)?;
+        let decoder = self.decoder(format)?;
         let mut decoder = decoder.of_stream(input.may_be_torn());
         let mut buffer = Vec::new();
         let mut line = 0;
@@ -195,6 +203,9 @@ impl Sender {
                 .map_err(
                     |error| match error.downcast::<tools::record::DecodeError>() {
                         Ok(malformed) => anyhow::anyhow!("{}: {malformed}", place(line, self.unit)),
+                        Err(other) if other.is::<WriteError>() => {
+                            other.context(place(line, self.unit))
+                        }
                         Err(other) => other,
                     },
                 )?;
@@ -224,6 +235,12 @@ impl Sender {
             }
             self.after_block()?;
         }
+    }
+
+    fn decoder(&self, format: &Format) -> anyhow::Result<Decoder> {
+        let decoder = Decoder::new(format.clone()).map_err(config::usage)?;
+        let embedded = self.schemas.as_ref().map(RecordWriter::embedded);
+        Ok(decoder.with_embedded(embedded.unwrap_or_default()))
     }
 
     /// Sends the complete records of `buffer`; returns how many bytes they took.
@@ -292,7 +309,25 @@ impl Sender {
         pushed
     }
 
+    #[inline]
     fn push(
+        &mut self,
+        topic: TopicId,
+        partition: Option<i32>,
+        record: &Record<'_>,
+        number: u64,
+    ) -> anyhow::Result<()> {
+        let Some(mut schemas) = self.schemas.take() else {
+            return self.enqueue(topic, partition, record, number);
+        };
+        let pushed = schemas.apply(record, |serialized| {
+            self.enqueue(topic, partition, serialized, number)
+        });
+        self.schemas = Some(schemas);
+        pushed?
+    }
+
+    fn enqueue(
         &mut self,
         topic: TopicId,
         partition: Option<i32>,

@@ -20,7 +20,7 @@ use tools::kafka::{Client, KafkaError, Role};
 use tools::units::format_duration_ms;
 
 use crate::config::Share;
-use crate::output::{records, shows_headers};
+use crate::output::{needs_headers, records};
 
 /// An outage of the coordinator is reported after this time.
 const OUTAGE_AFTER: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub(crate) fn run(config: &Share) -> anyhow::Result<Exit> {
     let membership = ShareMembership {
         group: config.group.clone(),
         topics: config.topics.clone(),
-        wants_headers: shows_headers(&config.output.format) || config.jobs.is_some(),
+        wants_headers: needs_headers(&config.output) || config.jobs.is_some(),
         give_up: config.give_up,
     };
     let interrupted = || signals.caught().is_some();

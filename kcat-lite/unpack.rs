@@ -96,9 +96,6 @@ struct Pack(Vec<char>);
 
 impl Pack {
     fn parse(text: &str) -> Result<Pack, String> {
-        if text == "avro" {
-            return Err("Avro needs a schema registry, which is not supported".to_owned());
-        }
         if text.is_empty() {
             return Err("a pack is expected".to_owned());
         }

@@ -30,6 +30,10 @@ mod koldest;
 /// Lines that a killed program leaves torn.
 mod torn;
 
+/// Values that are serialized with a schema, on a real registry and by foreign clients.
+#[cfg(feature = "schema-registry")]
+mod schema;
+
 /// Whole pipelines on the embedded cluster.
 mod pipeline;
 

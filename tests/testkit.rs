@@ -12,6 +12,7 @@
 //! - [`old`]: Apache Kafka 2.4.1 with ZooKeeper.
 //! - [`postgres`]: a real PostgreSQL of a test's own.
 //! - [`azure`]: the emulator of Azure's blob storage.
+//! - `registry`: a real schema registry, and one of a test's own.
 //! - [`s3`]: a real S3 server of a test's own.
 //! - [`witness`]: other people's programs that the same data is shown to.
 
@@ -29,6 +30,8 @@ pub(crate) mod old;
 pub(crate) mod output;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
+#[cfg(feature = "schema-registry")]
+pub(crate) mod registry;
 pub(crate) mod rolling;
 pub(crate) mod running;
 #[cfg(feature = "object-store")]

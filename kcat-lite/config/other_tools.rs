@@ -1,4 +1,4 @@
-//! Hints for users of other tools: kaf, kcl, kafkactl, Java's console tools, kcat with Avro.
+//! Hints for users of other tools: kaf, kcl, kafkactl, Java's console tools.
 
 use super::usage;
 use crate::cli::Cli;
@@ -78,20 +78,6 @@ pub(super) fn refuse_java_properties(properties: &[String]) -> anyhow::Result<()
                 "-X {name}: a property of Java's console tools, and none of a client; {hint}"
             )));
         }
-    }
-    Ok(())
-}
-
-/// kcat's Avro and schema registry, refused before anything else.
-pub(super) fn refuse_avro(cli: &Cli) -> anyhow::Result<()> {
-    let avro = |pack: &String| pack.rsplit('=').next() == Some("avro");
-    if cli.registry.is_some() {
-        return Err(usage("-r: schema registries and Avro are not supported"));
-    }
-    if cli.unpack.iter().any(avro) {
-        return Err(usage(
-            "-s avro: Avro and schema registries are not supported",
-        ));
     }
     Ok(())
 }

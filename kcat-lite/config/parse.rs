@@ -12,7 +12,7 @@ use super::mode::{Mode, choose_mode};
 use super::value::{check_topic, key_partition, parse_header, parse_partition};
 use super::{
     Config, Consume, Group, List, Mock, Output, OutputFormat, Produce, Share, Source, other_tools,
-    pipe, positions, rules, usage, value,
+    pipe, positions, rules, schemas, usage, value,
 };
 use crate::cli::Cli;
 use crate::offset::{Range, Start};
@@ -24,7 +24,6 @@ pub(super) fn parse(typed: Typed<Cli>) -> anyhow::Result<(Config, Vec<String>)> 
     if cli.version {
         return Ok((Config::Version, Vec::new()));
     }
-    other_tools::refuse_avro(&cli)?;
     if let Some(listing) = cli.connection.wants_listing() {
         let options = Box::new(cli.connection.options()?);
         return Ok((Config::Properties(listing, options), Vec::new()));
@@ -86,7 +85,7 @@ pub(super) fn options(cli: &Cli) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-fn output(cli: &Cli) -> anyhow::Result<Output> {
+fn output(cli: &Cli, options: &Options) -> anyhow::Result<Output> {
     let is_raw_format =
         !cli.format.json && cli.format.tsv.is_none() && cli.format.template.is_none();
     if cli.print_offset && !is_raw_format {
@@ -95,13 +94,15 @@ fn output(cli: &Cli) -> anyhow::Result<Output> {
         ));
     }
     let key_delimiter = cli.format.key_delimiter.clone().map(|d| d.0);
+    let unpacked = schemas::Unpacked::new(&cli.unpack);
     Ok(Output {
         format: cli.format.format().map_err(usage)?,
         raw: cli.raw,
         offset_delimiter: cli
             .print_offset
             .then(|| key_delimiter.unwrap_or_else(|| b"\t".to_vec())),
-        unpack: Unpack::parse(&cli.unpack).map_err(usage)?,
+        unpack: Unpack::parse(&unpacked.packs).map_err(usage)?,
+        schemas: schemas::reading(cli, &unpacked, options)?,
         only_key: cli.only_key.clone().map(OsStringExt::into_vec),
         unbuffered: cli.unbuffered,
         keep_trying: cli.keep_trying,
@@ -147,6 +148,7 @@ fn produce(cli: Cli) -> anyhow::Result<Produce> {
     for file in &cli.operands {
         value::check_operand(&file.to_string_lossy(), &cli.format, Mode::Produce)?;
     }
+    let schemas = schemas::writing(&cli, &options)?;
     let source = if cli.lines || cli.operands.is_empty() {
         Source::Lines(cli.operands)
     } else {
@@ -154,6 +156,7 @@ fn produce(cli: Cli) -> anyhow::Result<Produce> {
         Source::Whole(cli.operands)
     };
     Ok(Produce {
+        schemas,
         ack_input,
         options,
         topic: match cli.topics.into_iter().next() {
@@ -231,7 +234,7 @@ fn consume(cli: &Cli) -> anyhow::Result<Consume> {
         exit_at_end: cli.exit_at_end,
         give_up: cli.give_up,
         engine: cli.engine.unwrap_or_default(),
-        output: output(cli)?,
+        output: output(cli, &options)?,
         options,
     })
 }
@@ -247,12 +250,13 @@ fn group(cli: &Cli) -> anyhow::Result<Group> {
     if name.is_empty() {
         return Err(usage("-G: the group has no name; is a variable empty?"));
     }
+    let options = options(cli)?;
     Ok(Group {
         name,
         delivery: pipe::delivery(cli)?,
-        options: options(cli)?,
         topics: topics(cli, Mode::Group)?,
-        output: output(cli)?,
+        output: output(cli, &options)?,
+        options,
         start: range.start,
         count: cli.count,
         exit_at_end: cli.exit_at_end,
@@ -269,12 +273,13 @@ fn share(cli: &Cli) -> anyhow::Result<Share> {
             "--share: the group has no name; is a variable empty?",
         ));
     }
+    let options = options(cli)?;
     Ok(Share {
         group,
         jobs: pipe::jobs(cli)?,
-        options: options(cli)?,
         topics: topics(cli, Mode::Share)?,
-        output: output(cli)?,
+        output: output(cli, &options)?,
+        options,
         count: cli.count,
         idle: cli.idle,
         give_up: cli.give_up,

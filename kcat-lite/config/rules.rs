@@ -38,7 +38,6 @@ const MODES: &[(&str, &[Mode])] = &[
     ("mock", ANY),
     ("self_test", ANY),
     ("version", ANY),
-    ("registry", ANY),
     ("topics", &[Produce, Consume, Group, Share, List, Query]),
     ("partition", &[Produce, Consume]),
     ("offsets", START),
@@ -58,7 +57,12 @@ const MODES: &[(&str, &[Mode])] = &[
     ("keep_trying", &[Produce, Consume, Group, List, Query]),
     ("engine", START),
     ("print_offset", READ),
-    ("unpack", READ),
+    ("unpack", MOVE),
+    ("registry", MOVE),
+    ("json_style", MOVE),
+    ("undecodable", READ),
+    ("schema", &[Produce]),
+    ("schema_id", &[Produce]),
     ("raw", READ),
     ("delimiter", MOVE),
     ("key_delimiter", MOVE),
@@ -122,12 +126,14 @@ const REQUIRES: &[(&str, &[&str])] = &[
     ("parallel", &["exec"]),
     ("max_tries", &["exec"]),
     ("reject_to", &["exec"]),
+    ("undecodable", &["json"]),
 ];
 
 /// Options that exclude others.
 const CONFLICTS: &[(&str, &[&str])] = &[
     ("algorithm", &["partition"]),
     ("delete", &["metadata", "force"]),
+    ("schema", &["schema_id"]),
     ("last", &["offsets", "count", "idle"]),
     (
         "exec",

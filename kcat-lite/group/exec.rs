@@ -34,7 +34,7 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> anyhow::Res
         exec,
         group: &config.name,
         guard: ChildGuard::start().context("--exec: sh")?,
-        encoding: Encoding::new(&config.output, false),
+        encoding: Encoding::new(&config.output, false)?,
         queues: Vec::new(),
         place: (String::new(), -1),
         queue: 0,

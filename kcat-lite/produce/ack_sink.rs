@@ -45,7 +45,7 @@ pub(super) fn run(
         other => other?,
     };
     let ack_sink = AckSink {
-        decoder: Decoder::new(config.format.clone()).map_err(config::usage)?,
+        decoder: sender.decoder(&config.format)?,
         transaction: ack_input.transactions.as_ref().map(Transaction::new),
         sender,
         sink: Some(sink),

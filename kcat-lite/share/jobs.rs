@@ -40,7 +40,7 @@ pub(super) fn run(
         max_tries,
         dead_letters: dead_letters.transpose()?,
         guard: ChildGuard::start().context("--exec: sh")?,
-        encoding: Encoding::new(&config.output, false),
+        encoding: Encoding::new(&config.output, false)?,
         consumer,
         signals,
         waiting: Vec::new(),

@@ -40,26 +40,6 @@ fn a_value_that_is_not_wholly_what_its_option_takes_is_a_usage_error() {
 }
 
 #[test]
-fn what_is_not_here_says_so() {
-    let registry = ["-C", "-b", NOWHERE, "-t", "t", "-r", "http://127.0.0.1:1"];
-    cmd("kcat-lite")
-        .args(registry)
-        .run()
-        .fails_with(2)
-        .stderr_has("registr");
-    cmd("kcat-lite")
-        .args(["-C", "-b", NOWHERE, "-t", "t", "-s", "value=avro"])
-        .run()
-        .fails_with(2)
-        .stderr_has("vro");
-    cmd("kcat-lite")
-        .args(["-C", "-b", NOWHERE, "-t", "t", "-s", "avro"])
-        .run()
-        .fails_with(2)
-        .stderr_has("vro");
-}
-
-#[test]
 fn modes_do_not_mix_and_options_belong_to_a_mode() {
     let wrong: [&[&str]; 6] = [
         &["-C", "-P", "-t", "t"],

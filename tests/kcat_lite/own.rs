@@ -1,7 +1,7 @@
 //! kcat's own tests, unmodified, with kcat-lite in kcat's place.
 //!
 //! `tests/kcat/` is a copy of `tests/` of <https://github.com/edenhill/kcat> at ab6ce81, under its licence, without
-//! the Avro test: a schema registry is not here.
+//! the Avro test, whose producers are containers.
 
 use super::SOON;
 use crate::testkit::broker;

@@ -120,6 +120,30 @@ pub(crate) fn streams(name: &str) -> Option<Cmd> {
     }
 }
 
+/// The folder of Apicurio Registry, which runs in memory; 3.0 is the last that this Java runs.
+#[cfg(feature = "schema-registry")]
+pub(super) fn apicurio(version: &str) -> Result<std::path::PathBuf, String> {
+    enough_java()?;
+    super::cached(&format!("apicurio-{version}"), |folder| {
+        let artifact = format!("-Dartifact=io.apicurio:apicurio-registry-app:{version}:tar.gz:all");
+        let output = format!("-DoutputDirectory={}", folder.display());
+        maven(&["dependency:copy", &artifact, &output])?;
+        let archive = folder.join(format!("apicurio-registry-app-{version}-all.tar.gz"));
+        let status = Command::new("tar")
+            .arg("-xzf")
+            .arg(&archive)
+            .arg("-C")
+            .arg(folder)
+            .status()
+            .map_err(|error| error.to_string())?;
+        std::fs::remove_file(&archive).map_err(|error| error.to_string())?;
+        status
+            .success()
+            .then_some(())
+            .ok_or("tar has failed".to_owned())
+    })
+}
+
 /// One of Kafka's own console tools, such as `org.apache.kafka.tools.TopicCommand`; a skipped test where there is no Java.
 #[track_caller]
 pub(crate) fn tool(class: &str) -> Option<Cmd> {

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use prost_reflect::prost::Message as _;
+use prost_reflect::prost_types::FileDescriptorProto;
 use prost_reflect::{DynamicMessage, FileDescriptor, MessageDescriptor, SerializeOptions};
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
@@ -110,11 +113,22 @@ impl FileResolver for Files {
     }
 
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        match self.0.iter().find(|(known, _)| known == name) {
-            Some((name, text)) => File::from_source(name, text),
-            None => Err(protox::Error::file_not_found(name)),
+        let Some((name, text)) = self.0.iter().find(|(known, _)| known == name) else {
+            return Err(protox::Error::file_not_found(name));
+        };
+        match parsed(name, text) {
+            Some(parsed) => Ok(File::from_file_descriptor_proto(parsed)),
+            None => File::from_source(name, text),
         }
     }
+}
+
+/// Python's client registers the base64 of a parsed file, which some registries return as it is.
+fn parsed(name: &str, text: &str) -> Option<FileDescriptorProto> {
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    let mut file = FileDescriptorProto::decode(bytes.as_slice()).ok()?;
+    file.name = Some(name.to_owned());
+    Some(file)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl Lines {
     pub(super) fn new(output: &Output, shape: Shape) -> anyhow::Result<Lines> {
         let stdout = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Lines {
-            encoding: Encoding::new(output, false),
+            encoding: Encoding::new(output, false)?,
             shape,
             pipe: Some(LineWriter::new(stdout)),
             current: None,

@@ -1,0 +1,62 @@
+//! `-s avro` and its like: keys and values that are JSON in the pipe and serialized in the topic.
+
+mod read;
+mod write;
+
+use tools::cli::signals::any_caught;
+use tools::kafka::Options;
+use tools::schema::JsonStyle;
+use tools::schema::reader::Serialization;
+use tools::schema::registry::{Registry, RegistryError, Settings};
+
+pub(crate) use read::{ReadError, ReadSchemas, RecordReader, is_fatal, reading};
+pub(crate) use write::{RecordWriter, WriteError, WriteSchemas, writing};
+
+use crate::cli::{SchemaArgs, Style};
+
+impl From<Style> for JsonStyle {
+    fn from(style: Style) -> JsonStyle {
+        match style {
+            Style::Tagged => JsonStyle::Tagged,
+            Style::Plain => JsonStyle::Plain,
+        }
+    }
+}
+
+/// A name of `-s`.
+fn serialization(name: Option<&str>) -> Result<Option<Serialization>, String> {
+    name.map(|name| Serialization::parse(name).ok_or_else(|| format!("-s {name}: not supported")))
+        .transpose()
+}
+
+/// Where the registry is, if one is needed.
+fn registry(
+    args: &SchemaArgs,
+    used: [Option<Serialization>; 2],
+    options: &Options,
+) -> Result<Option<Settings>, String> {
+    let mut used = used.into_iter().flatten();
+    if used.all(|one| one == Serialization::Json) {
+        return match &args.registry {
+            Some(_) => Err("-r: -s json needs no registry".to_owned()),
+            None => Ok(None),
+        };
+    }
+    let get = |name: &str| {
+        let typed = args.registry.as_deref().filter(|_| name == "url");
+        let whole = format!("schema.registry.{name}");
+        let found = typed.or_else(|| options.get(&whole)).or_else(|| {
+            // For credentials that are those of the cluster.
+            name.starts_with("sasl.")
+                .then(|| options.get(name))
+                .flatten()
+        });
+        found.map(str::to_owned)
+    };
+    Settings::new(&get).map(Some)
+}
+
+fn open(settings: Option<&Settings>) -> Result<Option<Registry>, RegistryError> {
+    let open = |settings: &Settings| Registry::new(settings.clone(), any_caught);
+    settings.map(open).transpose()
+}

@@ -1,0 +1,30 @@
+//! Values that are serialized with a schema: JSON in the pipe, bytes in the topic.
+//!
+//! - [`avro`]: Avro there and back, judged by a foreign client.
+//! - [`json`]: JSON without a schema.
+//! - [`types`]: Protobuf, JSON Schema, references.
+//! - [`registry`]: registries that are slow, gone, wrong, or want a login.
+
+mod avro;
+mod json;
+mod registry;
+mod types;
+
+use crate::testkit::cluster::Cluster;
+use crate::testkit::command::{Cmd, cmd};
+
+/// `kcat-lite` with this cluster and registry.
+fn at(cluster: &dyn Cluster, registry: &str, args: &[&str]) -> Cmd {
+    cmd("kcat-lite")
+        .args(args)
+        .args(["-r", registry, "-b", &cluster.bootstrap()])
+}
+
+/// The keys, values and what follows of JSON objects: what does not depend on time and place.
+fn payloads(text: &str) -> Vec<String> {
+    let payload = |line: &str| {
+        let start = line.find("\"key").unwrap_or_default();
+        line[start..].to_owned()
+    };
+    text.lines().map(payload).collect()
+}

@@ -1,0 +1,251 @@
+//! Registries that are slow, gone, wrong, or want a login; GUIDs in headers, which Apicurio has not.
+
+use super::{at, payloads};
+use crate::testkit::cluster::{Record, any};
+use crate::testkit::command::cmd;
+use crate::testkit::registry::Registry;
+use crate::testkit::session;
+use serde_json::json;
+
+const GUID: &str = "89791762-2336-4186-9674-299b90a802e2";
+const GUID_HEADER: [u8; 17] = [
+    1, 0x89, 0x79, 0x17, 0x62, 0x23, 0x36, 0x41, 0x86, 0x96, 0x74, 0x29, 0x9b, 0x90, 0xa8, 0x02,
+    0xe2,
+];
+
+/// A value of `"long"` with the id 1.
+const SEVEN: [u8; 6] = [0, 0, 0, 0, 1, 14];
+
+fn long() -> serde_json::Value {
+    json!({"schema": "\"long\""})
+}
+
+const READ: [&str; 5] = ["-C", "-e", "-q", "-s", "value=avro"];
+
+#[test]
+fn a_guid_in_a_header_names_the_schema_both_ways() {
+    let cluster = any();
+    let registry = Registry::start();
+    registry.answer(&format!("/schemas/guids/{GUID}"), 200, long());
+    let topic = cluster.topic("guid", 1, &[]);
+    let header = ("__value_schema_id".to_owned(), Some(GUID_HEADER.to_vec()));
+    let record = Record {
+        headers: vec![header],
+        ..Record::of([14])
+    };
+    cluster.produce(&topic, &[record.clone(), record]);
+    let args = [&READ[..], &["-t", &topic]].concat();
+    at(&*cluster, &registry.url, &args)
+        .run()
+        .succeeds()
+        .stdout_is("7\n7\n");
+    assert_eq!(registry.requests().len(), 1, "asked once");
+    let read = at(&*cluster, &registry.url, &args)
+        .arg("-J")
+        .run()
+        .succeeds();
+    assert_eq!(payloads(read.text())[0], "\"key\":null,\"payload\":7}");
+    let copy = cluster.topic("guid", 1, &[]);
+    at(
+        &*cluster,
+        &registry.url,
+        &["-P", "-t", &copy, "-J", "-s", "value=avro"],
+    )
+    .stdin(read.text())
+    .run()
+    .succeeds();
+    let parts = |topic: &str| {
+        let records = cluster.records(topic).into_iter();
+        records
+            .map(|record| (record.value, record.headers))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(parts(&copy), parts(&topic));
+    at(
+        &*cluster,
+        &registry.url,
+        &[
+            "-P",
+            "-t",
+            &copy,
+            "-J",
+            "-s",
+            "value=avro",
+            "--schema-id",
+            "1",
+        ],
+    )
+    .stdin(read.text())
+    .run()
+    .fails_with(2)
+    .stderr_has("the record's header __value_schema_id names another one");
+}
+
+#[test]
+fn a_schema_that_does_not_exist_is_asked_for_once() {
+    let cluster = any();
+    let registry = Registry::start();
+    let topic = cluster.topic("registry", 1, &[]);
+    cluster.produce(&topic, &vec![Record::of(SEVEN); 5]);
+    let args = [&READ[..], &["-t", &topic, "-E"]].concat();
+    at(&*cluster, &registry.url, &args)
+        .run()
+        .fails_with(2)
+        .stderr_has("the schema registry has no such schema (Schema not found)")
+        .stderr_has("5 records not written");
+    assert_eq!(registry.requests(), ["GET /schemas/ids/1"]);
+}
+
+#[test]
+fn another_registry_is_asked_where_one_is_gone_or_broken() {
+    let cluster = any();
+    let (broken, good) = (Registry::start(), Registry::start());
+    let topic = cluster.topic("registry", 1, &[]);
+    cluster.produce(&topic, &[Record::of(SEVEN)]);
+    good.answer("/schemas/ids/1", 200, long());
+    let args = [&READ[..], &["-t", &topic]].concat();
+    for status in [500, 503, 1] {
+        broken.answer("/schemas/ids/1", status, "");
+        let urls = format!("http://127.0.0.1:1,{},{}", broken.url, good.url);
+        at(&*cluster, &urls, &args)
+            .run()
+            .succeeds()
+            .stdout_is("7\n");
+    }
+    broken.answer("/schemas/ids/1", 503, "");
+    // No record is passed over for the registry's sake.
+    at(&*cluster, &broken.url, &args)
+        .arg("-E")
+        .run()
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has(format!(
+            "schema registry {}/: /schemas/ids/1: HTTP status 503",
+            broken.url
+        ));
+    assert_eq!(broken.requests().len(), 3 + 3, "three tries");
+}
+
+#[test]
+fn an_answer_that_makes_no_sense_is_an_error_that_says_so() {
+    let cluster = any();
+    let registry = Registry::start();
+    let topic = cluster.topic("registry", 1, &[]);
+    cluster.produce(&topic, &[Record::of(SEVEN)]);
+    let args = [&READ[..], &["-t", &topic]].concat();
+    for (status, body, said) in [
+        (
+            200,
+            "<html>".to_owned(),
+            "its answer is not JSON: is this a schema registry?",
+        ),
+        (404, "<html>".to_owned(), "HTTP status 404"),
+        (200, "{}".to_owned(), "without a schema"),
+        (
+            200,
+            json!({"schema": "{}"}).to_string(),
+            "the schema is not understood: a type is missing",
+        ),
+        (
+            200,
+            json!({"schema": "x", "schemaType": "XML"}).to_string(),
+            "a schema of the type XML",
+        ),
+        (
+            403,
+            json!({"message": "no"}).to_string(),
+            "HTTP status 403 no (basic.auth.user.info",
+        ),
+        (302, String::new(), "HTTP status 302"),
+    ] {
+        registry.answer("/schemas/ids/1", status, body);
+        at(&*cluster, &registry.url, &args)
+            .run()
+            .fails_with(2)
+            .stdout_is("")
+            .stderr_has(said);
+    }
+}
+
+#[test]
+fn the_login_of_a_clients_file_is_used_and_never_shown() {
+    let cluster = any();
+    let registry = Registry::start();
+    let topic = cluster.topic("registry", 1, &[]);
+    cluster.produce(&topic, &[Record::of(SEVEN)]);
+    registry.answer("/schemas/ids/1", 200, long());
+    let folder = session::folder("registry");
+    let file = folder.join("client.properties");
+    let text = format!(
+        "bootstrap.servers={}\nschema.registry.url={}\nbasic.auth.credentials.source=USER_INFO\n\
+         basic.auth.user.info=key:secret\nsession.timeout.ms=45000\n",
+        cluster.bootstrap(),
+        registry.url
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let args = [&READ[..], &["-t", &topic, "-F", &file]].concat();
+    cmd("kcat-lite")
+        .args(&args)
+        .run()
+        .succeeds()
+        .stdout_is("7\n");
+    assert_eq!(
+        registry.requests(),
+        ["GET /schemas/ids/1 Basic a2V5OnNlY3JldA=="]
+    );
+    let dump = cmd("kcat-lite")
+        .args(["-X", "dump", "-F", &file])
+        .run()
+        .succeeds();
+    let dump = dump.stdout_has("schema.registry.url = http://127.0.0.1");
+    assert!(
+        !dump.text().contains("secret\n") && !dump.text().contains("key:"),
+        "{}",
+        dump.text()
+    );
+    let token = folder.join("token");
+    std::fs::write(&token, "abc\n").unwrap();
+    let token = format!("bearer.auth.token=@{}", token.display());
+    let args = [&READ[..], &["-t", &topic, "-X", &token]].concat();
+    at(&*cluster, &registry.url, &args).run().succeeds();
+    assert_eq!(registry.requests()[1], "GET /schemas/ids/1 Bearer abc");
+}
+
+#[test]
+fn options_of_schemas_without_schemas_are_refused() {
+    for (args, said) in [
+        (&["-C", "-r", "http://x"][..], "-r needs -s avro"),
+        (&["-C", "-s", "avro"], "no registry: say -r URL"),
+        (&["-C", "-s", "avro", "-r", "x"], "schema.registry.url"),
+        (
+            &["-C", "-s", "json", "-r", "http://x"],
+            "-s json needs no registry",
+        ),
+        (
+            &["-C", "-s", "json", "--undecodable", "base64"],
+            "--undecodable needs",
+        ),
+        (&["-P", "-s", "i"], "a PACK is for reading"),
+        (
+            &["-P", "-s", "json", "--schema-id", "5"],
+            "the value has no schema",
+        ),
+        (
+            &["-P", "-s", "avro", "-r", "http://x", "--schema-id", "x"],
+            "a number is expected",
+        ),
+        (
+            &["-P", "-s", "avro", "-r", "http://x", "--schema", "/none"],
+            "/none: No such file",
+        ),
+    ] {
+        cmd("kcat-lite")
+            .args(args)
+            .args(["-t", "t", "-b", "127.0.0.1:1"])
+            .run()
+            .fails_with(2)
+            .stdout_is("")
+            .stderr_has(said);
+    }
+}

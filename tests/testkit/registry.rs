@@ -1,0 +1,171 @@
+//! Schema registries: a real one, Apicurio, shared by all tests; and one of a test's own that answers what it is given.
+
+use super::command::{Cmd, cmd};
+use super::running::Running;
+use super::session;
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+const APICURIO: &str = "3.0.9";
+
+/// The URL of a real registry that starts with the first test that needs one; without Java the test is skipped by name.
+#[track_caller]
+pub(crate) fn shared() -> Option<String> {
+    static REGISTRY: OnceLock<Result<(u16, Mutex<Running>), String>> = OnceLock::new();
+    match REGISTRY.get_or_init(start) {
+        Ok((port, _)) => Some(format!("http://127.0.0.1:{port}/apis/ccompat/v7")),
+        Err(reason) => {
+            super::skip(&format!("no schema registry: {reason}"));
+            None
+        }
+    }
+}
+
+fn start() -> Result<(u16, Mutex<Running>), String> {
+    let folder = super::java::apicurio(APICURIO)?;
+    let port = TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|socket| socket.local_addr())
+        .map_err(|error| error.to_string())?
+        .port();
+    let jar = format!("apicurio-registry-app-{APICURIO}-runner.jar");
+    let program = cmd("java")
+        .args(super::java::JVM)
+        .args(["-Dquarkus.http.host=127.0.0.1".to_owned()])
+        .args([format!("-Dquarkus.http.port={port}")])
+        .args(["-jar".to_owned(), folder.join(jar).display().to_string()])
+        .inside(&session::folder("apicurio"))
+        .limit(Duration::from_secs(3600))
+        .start();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while get(port, "/apis/ccompat/v7/subjects").is_none_or(|answer| !answer.contains(" 200 ")) {
+        if Instant::now() > deadline {
+            return Err("Apicurio does not answer".to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok((port, Mutex::new(program)))
+}
+
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// What a registry of a test's own answers: a status and a body for each path, 404 for others.
+#[derive(Clone, Default)]
+pub(crate) struct Answers(Arc<Mutex<BTreeMap<String, (u16, String)>>>);
+
+/// A registry of a test's own; it ends with the process.
+pub(crate) struct Registry {
+    pub(crate) url: String,
+    pub(crate) answers: Answers,
+    /// The requests so far: method, path, and the login that came with it.
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Registry {
+    pub(crate) fn start() -> Self {
+        let socket = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}", socket.local_addr().unwrap());
+        let registry = Self {
+            url,
+            answers: Answers::default(),
+            requests: Arc::default(),
+        };
+        let (answers, requests) = (registry.answers.clone(), Arc::clone(&registry.requests));
+        std::thread::spawn(move || {
+            for connection in socket.incoming().flatten() {
+                let (answers, requests) = (answers.clone(), Arc::clone(&requests));
+                std::thread::spawn(move || serve(&connection, &answers, &requests));
+            }
+        });
+        registry
+    }
+
+    /// From now on this path is answered so.
+    pub(crate) fn answer(&self, path: &str, status: u16, body: impl ToString) {
+        let mut answers = self.answers.0.lock().unwrap();
+        answers.insert(path.to_owned(), (status, body.to_string()));
+    }
+
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+/// One request; a status of 0 hangs, and one of 1 hangs up.
+fn serve(connection: &TcpStream, answers: &Answers, requests: &Mutex<Vec<String>>) -> Option<()> {
+    let mut lines = BufReader::new(connection).lines();
+    let first = lines.next()?.ok()?;
+    let mut words = first.split(' ');
+    let (method, path) = (words.next()?, words.next()?);
+    let mut login = String::new();
+    for line in lines
+        .map_while(Result::ok)
+        .take_while(|line| !line.is_empty())
+    {
+        if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("authorization")
+        {
+            value.clone_into(&mut login);
+        }
+    }
+    let request = format!("{method} {path} {login}").trim_end().to_owned();
+    requests.lock().unwrap().push(request);
+    let missing = (
+        404,
+        r#"{"error_code":40403,"message":"Schema not found"}"#.to_owned(),
+    );
+    let found = answers.0.lock().unwrap().get(path).cloned();
+    let (status, body) = found.unwrap_or(missing);
+    match status {
+        0 => std::thread::sleep(Duration::from_secs(120)),
+        1 => {}
+        _ => {
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            );
+            let mut connection = connection;
+            connection.write_all((head + &body).as_bytes()).ok()?;
+        }
+    }
+    Some(())
+}
+
+/// Python with the schema clients of confluent-kafka, in a virtual environment of its own.
+#[track_caller]
+pub(crate) fn python() -> Option<Cmd> {
+    let made = super::cached("python-schemas", |folder| {
+        let run = |command: &mut Command| {
+            let output = command.stdin(Stdio::null()).output();
+            let output = output.map_err(|error| error.to_string())?;
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            output.status.success().then_some(()).ok_or(text)
+        };
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        run(Command::new(folder.join("bin/python")).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "confluent-kafka[avro,json,protobuf]==2.12.1",
+        ]))
+    });
+    match made {
+        Ok(folder) => Some(cmd(&folder.join("bin/python").display().to_string())),
+        Err(reason) => {
+            super::skip(&format!("no Python with confluent-kafka[avro]: {reason}"));
+            None
+        }
+    }
+}
