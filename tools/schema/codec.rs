@@ -78,13 +78,13 @@ impl Codec {
                 out.extend_from_slice(text);
                 Ok(())
             }
-            Codec::Protobuf(messages) => match path {
-                Some(path) => messages.encode(&indexes(path)?.0, text, out),
-                None => {
-                    write_indexes(&FIRST, out);
-                    messages.encode(&FIRST, text, out)
+            Codec::Protobuf(messages) => {
+                if let Some(path) = path {
+                    return messages.encode(&indexes(path)?.0, text, out);
                 }
-            },
+                write_indexes(&FIRST, out);
+                messages.encode(&FIRST, text, out)
+            }
         }
     }
 

@@ -143,11 +143,9 @@ impl Reader {
 }
 
 /// The id, what follows it if it is in a header, and the data.
-fn split<'a>(
-    part: Part,
-    bytes: &'a [u8],
-    headers: &[Header<'a>],
-) -> Result<(SchemaId, Option<&'a [u8]>, &'a [u8]), WireError> {
+type Split<'a> = (SchemaId, Option<&'a [u8]>, &'a [u8]);
+
+fn split<'a>(part: Part, bytes: &'a [u8], headers: &[Header<'a>]) -> Result<Split<'a>, WireError> {
     if let Some(header) = wire::header(part, headers) {
         let (id, path) = wire::of_header(header)?;
         return Ok((id, Some(path), bytes));
