@@ -171,9 +171,12 @@ impl Sender {
         };
         if self.left > 0 {
             let sent = self.send(&record, value.len(), number);
-            sent.map_err(|error| match error.is::<WriteError>() {
-                true => error.context(path.display().to_string()),
-                false => error,
+            sent.map_err(|error| {
+                if error.is::<WriteError>() {
+                    error.context(path.display().to_string())
+                } else {
+                    error
+                }
             })?;
         }
         Ok(self

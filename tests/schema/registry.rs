@@ -26,7 +26,7 @@ const READ: [&str; 5] = ["-C", "-e", "-q", "-s", "value=avro"];
 fn a_guid_in_a_header_names_the_schema_both_ways() {
     let cluster = any();
     let registry = Registry::start();
-    registry.answer(&format!("/schemas/guids/{GUID}"), 200, long());
+    registry.answer(&format!("/schemas/guids/{GUID}"), 200, &long());
     let topic = cluster.topic("guid", 1, &[]);
     let header = ("__value_schema_id".to_owned(), Some(GUID_HEADER.to_vec()));
     let record = Record {
@@ -102,7 +102,7 @@ fn another_registry_is_asked_where_one_is_gone_or_broken() {
     let (broken, good) = (Registry::start(), Registry::start());
     let topic = cluster.topic("registry", 1, &[]);
     cluster.produce(&topic, &[Record::of(SEVEN)]);
-    good.answer("/schemas/ids/1", 200, long());
+    good.answer("/schemas/ids/1", 200, &long());
     let args = [&READ[..], &["-t", &topic]].concat();
     for status in [500, 503, 1] {
         broken.answer("/schemas/ids/1", status, "");
@@ -158,7 +158,7 @@ fn an_answer_that_makes_no_sense_is_an_error_that_says_so() {
         ),
         (302, String::new(), "HTTP status 302"),
     ] {
-        registry.answer("/schemas/ids/1", status, body);
+        registry.answer("/schemas/ids/1", status, &body);
         at(&*cluster, &registry.url, &args)
             .run()
             .fails_with(2)
@@ -173,7 +173,7 @@ fn the_login_of_a_clients_file_is_used_and_never_shown() {
     let registry = Registry::start();
     let topic = cluster.topic("registry", 1, &[]);
     cluster.produce(&topic, &[Record::of(SEVEN)]);
-    registry.answer("/schemas/ids/1", 200, long());
+    registry.answer("/schemas/ids/1", 200, &long());
     let folder = session::folder("registry");
     let file = folder.join("client.properties");
     let text = format!(

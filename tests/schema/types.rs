@@ -219,18 +219,18 @@ fn references_are_fetched_and_a_circle_of_them_ends() {
     let record = r#"{"type":"record","name":"R","fields":[{"name":"f","type":"F"}]}"#;
     let fixed = r#"{"type":"record","name":"F","fields":[{"name":"n","type":"N"}]}"#;
     let number = r#"{"type":"enum","name":"N","symbols":["X"]}"#;
-    registry.answer("/schemas/ids/1", 200, schema(record, &reference("F")));
+    registry.answer("/schemas/ids/1", 200, &schema(record, &reference("F")));
     registry.answer(
         "/subjects/F/versions/1",
         200,
-        schema(fixed, &reference("N")),
+        &schema(fixed, &reference("N")),
     );
-    registry.answer("/subjects/N/versions/1", 200, schema(number, ""));
-    registry.answer("/schemas/ids/2", 200, schema(record, &reference("C")));
+    registry.answer("/subjects/N/versions/1", 200, &schema(number, ""));
+    registry.answer("/schemas/ids/2", 200, &schema(record, &reference("C")));
     registry.answer(
         "/subjects/C/versions/1",
         200,
-        schema(fixed, &reference("C")),
+        &schema(fixed, &reference("C")),
     );
     let topic = cluster.topic("references", 1, &[]);
     cluster.produce(

@@ -92,7 +92,7 @@ impl Registry {
     }
 
     /// From now on this path is answered so.
-    pub(crate) fn answer(&self, path: &str, status: u16, body: impl ToString) {
+    pub(crate) fn answer(&self, path: &str, status: u16, body: &(impl ToString + ?Sized)) {
         let mut answers = self.answers.0.lock().unwrap();
         answers.insert(path.to_owned(), (status, body.to_string()));
     }
