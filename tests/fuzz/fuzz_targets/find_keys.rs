@@ -18,6 +18,7 @@ extern crate self as tools;
 mod keys;
 #[path = "../../../tools"]
 mod library {
+    pub mod near;
     pub mod partition;
     pub mod record;
     pub mod text;
@@ -25,7 +26,7 @@ mod library {
 }
 
 use keys::{Key, KeyLocation, KeyReader};
-use library::{partition, record, text, units};
+use library::{near, partition, record, text, units};
 use libfuzzer_sys::fuzz_target;
 use partition::{Partition, Partitioner};
 
