@@ -28,7 +28,7 @@ struct PartitionOffsets {
 
 #[derive(Debug)]
 struct PendingOffsets {
-    place: usize,
+    topic_partition: usize,
     /// The position before the run of records, which has a line for each offset; `None` for a single record.
     first: Option<i64>,
     /// The position behind it.
@@ -40,14 +40,14 @@ struct PendingOffsets {
 impl OffsetTracker {
     /// Notes that `position` is reached when `end_byte` bytes are out.
     pub(crate) fn add(&mut self, topic: &str, partition: i32, position: i64, end_byte: u64) {
-        let place = self.place(topic, partition);
+        let topic_partition = self.topic_partition(topic, partition);
         match self.pending.last_mut() {
             // The end of a partition, or a record without output.
-            Some(last) if last.place == place && last.end_byte == end_byte => {
+            Some(last) if last.topic_partition == topic_partition && last.end_byte == end_byte => {
                 last.position = position;
             }
             _ => self.pending.push(PendingOffsets {
-                place,
+                topic_partition,
                 first: None,
                 position,
                 start_byte: end_byte,
@@ -65,9 +65,9 @@ impl OffsetTracker {
         count: usize,
         bytes: std::ops::Range<u64>,
     ) {
-        let place = self.place(topic, partition);
+        let topic_partition = self.topic_partition(topic, partition);
         self.pending.push(PendingOffsets {
-            place,
+            topic_partition,
             first: Some(first),
             position: first + count as i64,
             start_byte: bytes.start,
@@ -81,7 +81,7 @@ impl OffsetTracker {
         let is_written = |pending: &PendingOffsets| pending.end_byte <= written_bytes;
         let whole = self.pending.partition_point(is_written);
         for pending in &self.pending[..whole] {
-            self.partitions[pending.place].written = Some(pending.position);
+            self.partitions[pending.topic_partition].written = Some(pending.position);
         }
         if let Some(partial) = self.pending.get_mut(whole)
             && let Some(first) = partial.first
@@ -89,7 +89,7 @@ impl OffsetTracker {
         {
             let lines = count_lines(partial.start_byte) as i64;
             if lines > 0 {
-                self.partitions[partial.place].written = Some(first + lines);
+                self.partitions[partial.topic_partition].written = Some(first + lines);
             }
         }
         self.pending.drain(..whole);
@@ -97,47 +97,57 @@ impl OffsetTracker {
 
     /// The written offsets.
     pub(crate) fn written(&self) -> Positions {
-        self.positions(|place| place.written)
+        self.positions(|topic_partition| topic_partition.written)
     }
 
     /// The written offsets that no commit was sent for.
     pub(crate) fn unsent(&self) -> Positions {
-        self.positions(|place| place.written.filter(|_| place.written != place.sent))
+        self.positions(|topic_partition| {
+            topic_partition
+                .written
+                .filter(|_| topic_partition.written != topic_partition.sent)
+        })
     }
 
     fn positions(&self, which: impl Fn(&PartitionOffsets) -> Option<i64>) -> Positions {
-        let row = |place: &PartitionOffsets| {
-            Some(((place.topic.clone(), place.partition), which(place)?))
+        let row = |topic_partition: &PartitionOffsets| {
+            Some((
+                (topic_partition.topic.clone(), topic_partition.partition),
+                which(topic_partition)?,
+            ))
         };
         self.partitions.iter().filter_map(row).collect()
     }
 
     /// Records that a commit of the written offsets was sent.
     pub(crate) fn mark_sent(&mut self) {
-        for place in &mut self.partitions {
-            place.sent = place.written;
+        for topic_partition in &mut self.partitions {
+            topic_partition.sent = topic_partition.written;
         }
     }
 
     /// Records that the last commit failed.
     pub(crate) fn reset_sent(&mut self) {
-        for place in &mut self.partitions {
-            place.sent = None;
+        for topic_partition in &mut self.partitions {
+            topic_partition.sent = None;
         }
     }
 
     /// Removes revoked partitions.
     pub(crate) fn forget(&mut self, partitions: &[(String, i32)]) {
         for (topic, partition) in partitions {
-            let place = self.place(topic, *partition);
-            self.partitions[place].written = None;
-            self.partitions[place].sent = None;
-            self.pending.retain(|pending| pending.place != place);
+            let topic_partition = self.topic_partition(topic, *partition);
+            self.partitions[topic_partition].written = None;
+            self.partitions[topic_partition].sent = None;
+            self.pending
+                .retain(|pending| pending.topic_partition != topic_partition);
         }
     }
 
-    fn place(&mut self, topic: &str, partition: i32) -> usize {
-        let is_it = |place: &PartitionOffsets| place.partition == partition && place.topic == topic;
+    fn topic_partition(&mut self, topic: &str, partition: i32) -> usize {
+        let is_it = |topic_partition: &PartitionOffsets| {
+            topic_partition.partition == partition && topic_partition.topic == topic
+        };
         if self.partitions.get(self.current).is_some_and(is_it) {
             return self.current;
         }

@@ -230,41 +230,45 @@ impl AckSource<'_> {
                     message(format_args!("positions not committed yet: {error}"));
                 }
             }
-            Polled::Assigned(places) => self.assign(&places)?,
-            Polled::Revoked { places, lost } => self.revoke(&places, lost)?,
+            Polled::Assigned(topic_partitions) => self.assign(&topic_partitions)?,
+            Polled::Revoked {
+                topic_partitions,
+                lost,
+            } => self.revoke(&topic_partitions, lost)?,
             Polled::Error(error) => self.status.report_error(&self.member, &error),
         }
         Ok(())
     }
 
-    fn assign(&mut self, places: &[TopicPartition]) -> anyhow::Result<()> {
-        self.status.report_partitions("assigned", places);
+    fn assign(&mut self, topic_partitions: &[TopicPartition]) -> anyhow::Result<()> {
+        self.status.report_partitions("assigned", topic_partitions);
         if !self.lines.is_open() {
-            self.refuse_late_partitions(places)?;
+            self.refuse_late_partitions(topic_partitions)?;
         }
         let starts = if self.source.kind() == SinkKind::Segment {
-            self.member.read_starts(places)
+            self.member.read_starts(topic_partitions)
         } else {
             Vec::new()
         };
-        self.begin_session(places, starts)
+        self.begin_session(topic_partitions, starts)
     }
 
     /// Begins a session for the records of these partitions read from now on.
     fn begin_session(
         &mut self,
-        places: &[TopicPartition],
+        topic_partitions: &[TopicPartition],
         starts: Vec<ReadStart>,
     ) -> anyhow::Result<()> {
-        let session = self.sessions.begin(&self.member, places, starts);
+        let session = self.sessions.begin(&self.member, topic_partitions, starts);
         let metadata = &session.metadata;
         let is_empty = metadata.generation < 0 || metadata.member.is_empty();
-        if is_empty && self.source.kind() == SinkKind::Transactional && !places.is_empty() {
+        if is_empty && self.source.kind() == SinkKind::Transactional && !topic_partitions.is_empty()
+        {
             return Err(PipelineError::NoMetadata.into());
         }
         self.source.begin(session)?;
         self.lines.begin_session();
-        for (topic, partition) in places {
+        for (topic, partition) in topic_partitions {
             self.in_flight.begin(&session.name, topic, *partition);
         }
         Ok(())

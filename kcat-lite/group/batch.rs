@@ -63,13 +63,13 @@ impl Batch {
     /// Notes the record whose bytes were appended.
     pub(super) fn add(
         &mut self,
-        place: &TopicPartition,
+        topic_partition: &TopicPartition,
         offset: i64,
         assignment: u64,
     ) -> io::Result<()> {
         self.spool.write_full_block()?;
         self.count += 1;
-        if let Some(span) = self.spans.get_mut(place) {
+        if let Some(span) = self.spans.get_mut(topic_partition) {
             span.last = offset;
             // After a partition was taken away and came back, only what was read since then may be committed.
             span.assignment = span.assignment.min(assignment);
@@ -79,7 +79,7 @@ impl Batch {
                 last: offset,
                 assignment,
             };
-            self.spans.insert(place.clone(), span);
+            self.spans.insert(topic_partition.clone(), span);
         }
         Ok(())
     }
@@ -108,7 +108,9 @@ impl Batch {
         assigned: &'a BTreeMap<TopicPartition, u64>,
     ) -> impl Iterator<Item = (&'a TopicPartition, &'a Span)> {
         let spans = self.spans.iter();
-        spans.filter(|(place, span)| assigned.get(*place) == Some(&span.assignment))
+        spans.filter(|(topic_partition, span)| {
+            assigned.get(*topic_partition) == Some(&span.assignment)
+        })
     }
 
     /// Whether any of its partitions is.
@@ -119,7 +121,7 @@ impl Batch {
     /// What to commit when it is done.
     pub(super) fn positions(&self, assigned: &BTreeMap<TopicPartition, u64>) -> Positions {
         self.assigned(assigned)
-            .map(|(place, span)| (place.clone(), span.last + 1))
+            .map(|(topic_partition, span)| (topic_partition.clone(), span.last + 1))
             .collect()
     }
 
@@ -320,16 +322,16 @@ mod tests {
 
     #[test]
     fn only_what_is_assigned_as_it_was_is_committed() {
-        let place = |partition| ("t".to_owned(), partition);
+        let topic_partition = |partition| ("t".to_owned(), partition);
         let mut batch = Batch::new().expect("a spool");
         for (partition, offset, assignment) in [(0, 5, 1), (0, 6, 1), (1, 9, 1), (2, 3, 1)] {
             batch
-                .add(&place(partition), offset, assignment)
+                .add(&topic_partition(partition), offset, assignment)
                 .expect("added");
         }
         // 1 was taken away and came back, 2 is another's.
-        let assigned = [(place(0), 1), (place(1), 2)].into();
-        assert_eq!(batch.positions(&assigned), [(place(0), 7)].into());
+        let assigned = [(topic_partition(0), 1), (topic_partition(1), 2)].into();
+        assert_eq!(batch.positions(&assigned), [(topic_partition(0), 7)].into());
         assert_eq!(
             batch.describe(),
             "4 records (t:0:5 t:1:9 t:2:3 to t:0:6 t:1:9 t:2:3)"
@@ -346,14 +348,14 @@ mod tests {
     #[test]
     fn the_line_that_skips_a_record_is_named_where_the_record_is_known() {
         let mut batch = Batch::new().expect("a spool");
-        let place = ("t".to_owned(), 3);
-        batch.add(&place, 17, 1).expect("added");
+        let topic_partition = ("t".to_owned(), 3);
+        batch.add(&topic_partition, 17, 1).expect("added");
         assert_eq!(
             batch.way_past("the shop's"),
             r"; to skip it: printf 't\t3\t18\n' | kcat-lite --commit 'the shop'\''s'"
         );
         assert!(batch.way_past("shop").ends_with("--commit shop"));
-        batch.add(&place, 18, 1).expect("added");
+        batch.add(&topic_partition, 18, 1).expect("added");
         assert!(batch.way_past("shop").contains("--batch 1"));
     }
 
@@ -364,8 +366,8 @@ mod tests {
         let mut batch = Batch::new().expect("a spool");
         for partition in 0..partitions {
             for offset in [7, 8] {
-                let place = (topic.clone(), partition);
-                batch.add(&place, offset, 1).expect("added");
+                let topic_partition = (topic.clone(), partition);
+                batch.add(&topic_partition, offset, 1).expect("added");
             }
         }
         let mut command = Command::new("true");

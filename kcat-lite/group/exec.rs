@@ -36,7 +36,7 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> anyhow::Res
         guard: ChildGuard::start().context("--exec: sh")?,
         encoding: Encoding::new(&config.output, false)?,
         queues: Vec::new(),
-        place: (String::new(), -1),
+        topic_partition: (String::new(), -1),
         queue: 0,
         assigned: BTreeMap::new(),
         assignment: 0,
@@ -85,7 +85,7 @@ struct BatchRunner<'a> {
     encoding: Encoding,
     queues: Vec<(Option<TopicPartition>, BatchQueue)>,
     /// The partition of the last record, likely that of the next one, and its queue.
-    place: TopicPartition,
+    topic_partition: TopicPartition,
     queue: usize,
     /// The assigned partitions, each with the number of its assignment.
     assigned: BTreeMap<TopicPartition, u64>,
@@ -241,8 +241,11 @@ impl BatchRunner<'_> {
             // Polling keeps the member in the group; a rebalance waits.
             match member.poll_events(self.tick_ms())? {
                 Polled::Error(error) => self.status.report_error(member, &error),
-                Polled::Revoked { places, lost } => self.release(member, &places, lost)?,
-                Polled::Assigned(places) => self.assign(&places),
+                Polled::Revoked {
+                    topic_partitions,
+                    lost,
+                } => self.release(member, &topic_partitions, lost)?,
+                Polled::Assigned(topic_partitions) => self.assign(&topic_partitions),
                 Polled::Records(_) | Polled::Committed | Polled::CommitFailed(_) => {}
             }
         }

@@ -167,11 +167,14 @@ impl GroupConsumer<'_> {
                 }
                 return Ok(records == 0);
             }
-            Ok(Polled::Assigned(places)) => {
+            Ok(Polled::Assigned(topic_partitions)) => {
                 self.last_record_at = Some(Instant::now());
-                self.status.report_partitions("assigned", &places);
+                self.status.report_partitions("assigned", &topic_partitions);
             }
-            Ok(Polled::Revoked { places, lost }) => self.revoke(member, &places, lost)?,
+            Ok(Polled::Revoked {
+                topic_partitions,
+                lost,
+            }) => self.revoke(member, &topic_partitions, lost)?,
             Ok(Polled::Committed) => {}
             Ok(Polled::CommitFailed(error)) => {
                 self.offsets.reset_sent();
@@ -243,7 +246,7 @@ impl GroupConsumer<'_> {
     fn revoke(
         &mut self,
         member: &mut Member,
-        places: &[(String, i32)],
+        topic_partitions: &[(String, i32)],
         lost: bool,
     ) -> anyhow::Result<()> {
         let flushed = self.flush();
@@ -253,14 +256,14 @@ impl GroupConsumer<'_> {
             );
         } else {
             let mut positions: Positions = self.offsets.written();
-            positions.retain(|place, _| places.contains(place));
+            positions.retain(|topic_partition, _| topic_partitions.contains(topic_partition));
             if let Err(error) = member.commit(&positions) {
                 // The next member reads those records again: nothing is lost.
                 message(error);
             }
         }
-        self.offsets.forget(places);
-        self.status.report_partitions("revoked", places);
+        self.offsets.forget(topic_partitions);
+        self.status.report_partitions("revoked", topic_partitions);
         member.release()?;
         flushed
     }

@@ -24,7 +24,8 @@ impl GroupEnd {
         member: &Member,
         is_mine: impl Fn(&TopicPartition, i64) -> bool,
     ) -> Result<bool, GroupError> {
-        let is_mine = |(place, end): (&TopicPartition, &i64)| is_mine(place, *end);
+        let is_mine =
+            |(topic_partition, end): (&TopicPartition, &i64)| is_mine(topic_partition, *end);
         if member.ends().iter().all(is_mine) {
             return Ok(true);
         }

@@ -39,9 +39,12 @@ impl StatusReporter {
         self.all_brokers_down = false;
     }
 
-    pub(super) fn report_partitions(&self, what: &str, places: &[(String, i32)]) {
+    pub(super) fn report_partitions(&self, what: &str, topic_partitions: &[(String, i32)]) {
         if self.is_verbose() {
-            let list: Vec<String> = places.iter().map(|(t, p)| format!("{t} [{p}]")).collect();
+            let list: Vec<String> = topic_partitions
+                .iter()
+                .map(|(t, p)| format!("{t} [{p}]"))
+                .collect();
             message(format_args!("{what}: {}", list.join(", ")));
         }
     }

@@ -55,7 +55,7 @@ impl Pipe {
         });
         let session = Session {
             name: session.to_owned(),
-            places: vec![("t".to_owned(), 0)],
+            topic_partitions: vec![("t".to_owned(), 0)],
             starts: start.into_iter().collect(),
             ..Session::default()
         };

@@ -274,7 +274,7 @@ fn a_spilled_record_is_acknowledged_once_it_is_in_the_file() {
     let mut source = listener.accept("run", LIMIT, &|| false).unwrap();
     let session = Session {
         name: "s".to_owned(),
-        places: vec![("t".to_owned(), 0)],
+        topic_partitions: vec![("t".to_owned(), 0)],
         ..Session::default()
     };
     source.begin(&session).unwrap();

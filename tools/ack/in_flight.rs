@@ -99,13 +99,13 @@ impl InFlight {
     }
 
     /// The stream of a partition; `None` if the source does not have it.
-    pub fn key(&self, place: &TopicPartition) -> Option<&StreamKey> {
-        self.partitions.get(place).map(|sent| &sent.key)
+    pub fn key(&self, topic_partition: &TopicPartition) -> Option<&StreamKey> {
+        self.partitions.get(topic_partition).map(|sent| &sent.key)
     }
 
     /// Notes that a record is sent.
-    pub fn send(&mut self, place: &TopicPartition, offset: i64) {
-        let Some(sent) = self.partitions.get_mut(place) else {
+    pub fn send(&mut self, topic_partition: &TopicPartition, offset: i64) {
+        let Some(sent) = self.partitions.get_mut(topic_partition) else {
             return;
         };
         match sent.runs.back_mut() {
@@ -119,8 +119,8 @@ impl InFlight {
     }
 
     /// Notes that between what was sent and `position` there are no records: markers of transactions, say.
-    pub fn pass(&mut self, place: &TopicPartition, position: i64) {
-        if let Some(sent) = self.partitions.get_mut(place) {
+    pub fn pass(&mut self, topic_partition: &TopicPartition, position: i64) {
+        if let Some(sent) = self.partitions.get_mut(topic_partition) {
             sent.end = Some(position);
         }
     }
@@ -130,8 +130,8 @@ impl InFlight {
     /// # Errors
     /// What was never sent can't be acknowledged.
     pub fn acknowledge(&mut self, position: &Position) -> Result<bool, AckError> {
-        let place = (position.key.topic.clone(), position.key.partition);
-        let Some(sent) = self.partitions.get_mut(&place) else {
+        let topic_partition = (position.key.topic.clone(), position.key.partition);
+        let Some(sent) = self.partitions.get_mut(&topic_partition) else {
             return Ok(false);
         };
         if sent.key.session != position.key.session {
@@ -166,7 +166,7 @@ impl InFlight {
             (sent.committed != Some(position)).then_some(position)
         };
         let rows = self.partitions.iter();
-        rows.filter_map(|(place, sent)| Some((place.clone(), position(sent)?)))
+        rows.filter_map(|(topic_partition, sent)| Some((topic_partition.clone(), position(sent)?)))
             .collect()
     }
 
@@ -183,8 +183,8 @@ impl InFlight {
 
     /// Records that a commit of these positions was sent.
     pub fn begin_commit(&mut self, positions: &BTreeMap<TopicPartition, i64>) {
-        for (place, position) in positions {
-            if let Some(sent) = self.partitions.get_mut(place) {
+        for (topic_partition, position) in positions {
+            if let Some(sent) = self.partitions.get_mut(topic_partition) {
                 sent.committing = Some(*position);
             }
         }
@@ -203,9 +203,15 @@ impl InFlight {
     }
 
     /// Up to where these partitions, or all, were read, where that is behind the last record.
-    pub fn passed(&self, places: Option<&[TopicPartition]>) -> Vec<Position> {
-        let matters = |place: &TopicPartition| places.is_none_or(|places| places.contains(place));
-        let partitions = self.partitions.iter().filter(|(place, _)| matters(place));
+    pub fn passed(&self, topic_partitions: Option<&[TopicPartition]>) -> Vec<Position> {
+        let matters = |topic_partition: &TopicPartition| {
+            topic_partitions
+                .is_none_or(|topic_partitions| topic_partitions.contains(topic_partition))
+        };
+        let partitions = self
+            .partitions
+            .iter()
+            .filter(|(topic_partition, _)| matters(topic_partition));
         let passed = partitions.filter_map(|(_, sent)| {
             Some(Position {
                 key: sent.key.clone(),
@@ -216,10 +222,10 @@ impl InFlight {
     }
 
     /// Removes revoked partitions; returns their streams.
-    pub fn forget(&mut self, places: &[TopicPartition]) -> Vec<StreamKey> {
-        let forgotten = places
+    pub fn forget(&mut self, topic_partitions: &[TopicPartition]) -> Vec<StreamKey> {
+        let forgotten = topic_partitions
             .iter()
-            .filter_map(|place| self.partitions.remove(place));
+            .filter_map(|topic_partition| self.partitions.remove(topic_partition));
         let forgotten: Vec<PartitionInFlight> = forgotten.collect();
         self.count -= forgotten.iter().map(|sent| sent.count).sum::<u64>();
         forgotten.into_iter().map(|sent| sent.key).collect()
@@ -236,8 +242,10 @@ impl InFlight {
     }
 
     /// Records in flight of these partitions.
-    pub fn records_of(&self, places: &[TopicPartition]) -> u64 {
-        let sent = places.iter().filter_map(|place| self.partitions.get(place));
+    pub fn records_of(&self, topic_partitions: &[TopicPartition]) -> u64 {
+        let sent = topic_partitions
+            .iter()
+            .filter_map(|topic_partition| self.partitions.get(topic_partition));
         sent.map(|sent| sent.count).sum()
     }
 
@@ -252,22 +260,28 @@ impl InFlight {
     }
 
     /// Whether all that was sent of these partitions, or of all, is acknowledged.
-    pub fn is_drained(&self, places: Option<&[TopicPartition]>) -> bool {
-        let matters = |place: &TopicPartition| places.is_none_or(|places| places.contains(place));
-        let partitions = self.partitions.iter().filter(|(place, _)| matters(place));
+    pub fn is_drained(&self, topic_partitions: Option<&[TopicPartition]>) -> bool {
+        let matters = |topic_partition: &TopicPartition| {
+            topic_partitions
+                .is_none_or(|topic_partitions| topic_partitions.contains(topic_partition))
+        };
+        let partitions = self
+            .partitions
+            .iter()
+            .filter(|(topic_partition, _)| matters(topic_partition));
         partitions
             .into_iter()
             .all(|(_, sent)| sent.is_acknowledged())
     }
 
     /// The offset behind everything that was sent of a partition, or behind which there was nothing to send.
-    pub fn reached(&self, place: &TopicPartition) -> Option<i64> {
-        let sent = self.partitions.get(place)?;
+    pub fn reached(&self, topic_partition: &TopicPartition) -> Option<i64> {
+        let sent = self.partitions.get(topic_partition)?;
         sent.end.or(sent.last.map(|last| last + 1))
     }
 
     /// The partitions that the source has.
-    pub fn places(&self) -> impl Iterator<Item = &TopicPartition> {
+    pub fn topic_partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         self.partitions.keys()
     }
 

@@ -50,7 +50,7 @@ pub struct Session {
     /// Under what the source reads its records, while it does.
     pub metadata: GroupMetadata,
     /// The topics and partitions that lines of it come from.
-    pub places: Vec<(String, i32)>,
+    pub topic_partitions: Vec<(String, i32)>,
     /// Where they are read from, as far as that is known.
     pub starts: Vec<ReadStart>,
     /// How many partitions the topics have.
@@ -113,7 +113,7 @@ impl SourceMessage {
                 "generation": session.metadata.generation,
                 "member": session.metadata.member,
                 "instance": session.metadata.instance,
-                "places": session.places,
+                "places": session.topic_partitions,
                 "starts": session.starts.iter().map(ReadStart::value).collect::<Vec<_>>(),
                 "partitions": session.partition_counts,
             }),
@@ -143,10 +143,12 @@ impl SourceMessage {
                     member: text(value.get("member")?)?,
                     instance: value.get("instance").and_then(text),
                 },
-                places: places(value.get("places")?)?,
+                topic_partitions: topic_partitions(value.get("places")?)?,
                 // Earlier versions do not say these.
                 starts: list(value.get("starts"), ReadStart::parse)?,
-                partition_counts: value.get("partitions").map_or(Some(Vec::new()), places)?,
+                partition_counts: value
+                    .get("partitions")
+                    .map_or(Some(Vec::new()), topic_partitions)?,
             }),
             "flush" => SourceMessage::RequestFlush(first.as_bool()?),
             "released" => {
@@ -212,12 +214,12 @@ fn text(value: &Value) -> Option<String> {
 }
 
 /// Pairs of a topic and a partition.
-fn places(value: &Value) -> Option<Vec<(String, i32)>> {
-    let place = |pair: &Value| {
+fn topic_partitions(value: &Value) -> Option<Vec<(String, i32)>> {
+    let topic_partition = |pair: &Value| {
         let partition = i32::try_from(pair.get(1)?.as_i64()?).ok()?;
         Some((text(pair.get(0)?)?, partition))
     };
-    value.as_array()?.iter().map(place).collect()
+    value.as_array()?.iter().map(topic_partition).collect()
 }
 
 fn texts(positions: &[Position]) -> Vec<String> {

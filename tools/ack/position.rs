@@ -145,7 +145,7 @@ pub(super) struct Parts<'a> {
     /// The line's number.
     pub(super) number: u64,
     /// `topic:partition`
-    pub(super) place: &'a [u8],
+    pub(super) topic_partition: &'a [u8],
     pub(super) offset: i64,
 }
 
@@ -161,7 +161,7 @@ impl<'a> Parts<'a> {
         Some(Parts {
             session,
             number: digits(number)?.try_into().ok()?,
-            place: &rest[..colon],
+            topic_partition: &rest[..colon],
             offset: digits(&rest[colon + 1..])?,
         })
     }

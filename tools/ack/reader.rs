@@ -215,15 +215,15 @@ impl LineReader {
     fn stream(&mut self, parts: &Parts<'_>) -> Result<usize, AckError> {
         if let Some(current) = self.current {
             let stream = &self.streams[current];
-            if stream.place == parts.place && stream.session == parts.session {
+            if stream.place == parts.topic_partition && stream.session == parts.session {
                 return Ok(current);
             }
         }
-        let found = self.find(parts.session, parts.place);
+        let found = self.find(parts.session, parts.topic_partition);
         self.current = found;
         found.ok_or_else(|| {
             let session = String::from_utf8_lossy(parts.session);
-            let place = String::from_utf8_lossy(parts.place);
+            let place = String::from_utf8_lossy(parts.topic_partition);
             AckError::Stray(format!("{session}:{place}"))
         })
     }
@@ -238,7 +238,7 @@ impl LineReader {
         let key = StreamKey::parse(&[session, b":", place].concat())?;
         let is_member =
             |(topic, partition): &(String, i32)| *topic == key.topic && *partition == key.partition;
-        if !read_session.session.places.iter().any(is_member) {
+        if !read_session.session.topic_partitions.iter().any(is_member) {
             return None;
         }
         let number = self.streams.len();

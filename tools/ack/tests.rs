@@ -27,7 +27,7 @@ fn session(name: &str) -> Session {
             member: "m".to_owned(),
             instance: None,
         },
-        places: vec![("t".to_owned(), 0)],
+        topic_partitions: vec![("t".to_owned(), 0)],
         ..Session::default()
     }
 }

@@ -38,9 +38,9 @@ impl AckSource<'_> {
             return Ok(false);
         }
         let in_flight = &self.in_flight;
-        let is_mine = |place: &_, end: i64| {
+        let is_mine = |topic_partition: &_, end: i64| {
             in_flight
-                .reached(place)
+                .reached(topic_partition)
                 .is_some_and(|reached| reached >= end)
         };
         if self.group_end.is_reached(&self.member, is_mine)? {
@@ -75,10 +75,17 @@ impl AckSource<'_> {
     }
 
     /// Refuses partitions that are assigned after the end mark and have records to read.
-    pub(super) fn refuse_late_partitions(&self, places: &[TopicPartition]) -> anyhow::Result<()> {
+    pub(super) fn refuse_late_partitions(
+        &self,
+        topic_partitions: &[TopicPartition],
+    ) -> anyhow::Result<()> {
         let behind = self.member.behind()?;
-        let is_late = |place| behind.as_ref().is_none_or(|b| b.contains_key(place));
-        if self.exit_at_end && places.iter().any(is_late) {
+        let is_late = |topic_partition| {
+            behind
+                .as_ref()
+                .is_none_or(|b| b.contains_key(topic_partition))
+        };
+        if self.exit_at_end && topic_partitions.iter().any(is_late) {
             return Err(PipelineError::TooLate.into());
         }
         Ok(())

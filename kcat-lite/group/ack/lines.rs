@@ -154,18 +154,19 @@ impl LineEncoder<'_> {
         ) else {
             anyhow::bail!("a record without a place");
         };
-        let is_other =
-            |(place, _): &(TopicPartition, LineStart)| place.1 != partition || place.0 != topic;
+        let is_other = |(topic_partition, _): &(TopicPartition, LineStart)| {
+            topic_partition.1 != partition || topic_partition.0 != topic
+        };
         if lines.current.as_ref().is_none_or(is_other) {
-            let place = (topic.to_owned(), partition);
-            let Some(key) = self.in_flight.key(&place) else {
+            let topic_partition = (topic.to_owned(), partition);
+            let Some(key) = self.in_flight.key(&topic_partition) else {
                 // The partition was revoked: another member reads its records.
                 return Ok(());
             };
             let line_start = LineStart::new(lines.shape, key);
-            lines.current = Some((place, line_start));
+            lines.current = Some((topic_partition, line_start));
         }
-        let Some((place, line_start)) = lines.current.as_ref() else {
+        let Some((topic_partition, line_start)) = lines.current.as_ref() else {
             return Ok(());
         };
         let buffer = pipe.buffer();
@@ -177,7 +178,7 @@ impl LineEncoder<'_> {
         }
         line_start.join(start, buffer);
         lines.last += 1;
-        self.in_flight.send(place, offset);
+        self.in_flight.send(topic_partition, offset);
         self.taken += 1;
         Ok(())
     }

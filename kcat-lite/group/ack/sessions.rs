@@ -30,14 +30,14 @@ impl Sessions {
     pub(super) fn begin(
         &mut self,
         member: &Member,
-        places: &[TopicPartition],
+        topic_partitions: &[TopicPartition],
         starts: Vec<ReadStart>,
     ) -> &Session {
         self.count += 1;
         self.current = Session {
             name: format!("{}.{}", self.run, self.count),
             metadata: member.metadata(),
-            places: places.to_vec(),
+            topic_partitions: topic_partitions.to_vec(),
             starts,
             partition_counts: member.partition_counts(),
         };

@@ -55,12 +55,12 @@ impl BatchRunner<'_> {
         else {
             anyhow::bail!("a record without a place");
         };
-        if self.place.1 != partition || self.place.0 != topic {
-            self.place = (topic.to_owned(), partition);
+        if self.topic_partition.1 != partition || self.topic_partition.0 != topic {
+            self.topic_partition = (topic.to_owned(), partition);
             self.queue = self.find_queue();
         }
-        let place = &self.place;
-        let assignment = self.assigned.get(place).copied().unwrap_or(0);
+        let topic_partition = &self.topic_partition;
+        let assignment = self.assigned.get(topic_partition).copied().unwrap_or(0);
         let (exec, queue) = (self.exec, &mut self.queues[self.queue].1);
         let batch = match &mut queue.open {
             Some(batch) => batch,
@@ -83,11 +83,11 @@ impl BatchRunner<'_> {
             return Err(BadRecord::new(record, reason).into());
         }
         batch
-            .add(place, offset, assignment)
+            .add(topic_partition, offset, assignment)
             .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
-        match self.read.get_mut(place) {
+        match self.read.get_mut(topic_partition) {
             Some(read) => *read = offset + 1,
-            None => drop(self.read.insert(place.clone(), offset + 1)),
+            None => drop(self.read.insert(topic_partition.clone(), offset + 1)),
         }
         self.left -= 1;
         if batch.is_full(exec) && queue.ready.is_none() {
@@ -98,12 +98,13 @@ impl BatchRunner<'_> {
 
     /// The queue of the current partition.
     fn find_queue(&mut self) -> usize {
-        let place = &self.place;
+        let topic_partition = &self.topic_partition;
         let is_shared = self.exec.parallel == 1;
-        let is_it = |key: &Option<TopicPartition>| is_shared || key.as_ref() == Some(place);
+        let is_it =
+            |key: &Option<TopicPartition>| is_shared || key.as_ref() == Some(topic_partition);
         let found = self.queues.iter().position(|(key, _)| is_it(key));
         found.unwrap_or_else(|| {
-            let key = (!is_shared).then(|| place.clone());
+            let key = (!is_shared).then(|| topic_partition.clone());
             self.queues.push((key, BatchQueue::default()));
             self.queues.len() - 1
         })

@@ -57,10 +57,12 @@ impl BatchRunner<'_> {
 
     /// Commits the ends of partitions whose records are all committed.
     pub(super) fn commit_passed(&mut self, member: &mut Member) -> anyhow::Result<()> {
-        let is_done = |place: &TopicPartition| self.read.get(place) == self.done.get(place);
+        let is_done = |topic_partition: &TopicPartition| {
+            self.read.get(topic_partition) == self.done.get(topic_partition)
+        };
         let (now, later): (Positions, Positions) = std::mem::take(&mut self.passed)
             .into_iter()
-            .partition(|(place, _)| is_done(place));
+            .partition(|(topic_partition, _)| is_done(topic_partition));
         self.passed = later;
         match member.commit(&now) {
             Err(GroupError::Lost { .. }) => Ok(()),
@@ -75,34 +77,38 @@ impl BatchRunner<'_> {
     ) -> anyhow::Result<()> {
         match polled {
             Polled::Records(_) | Polled::Committed | Polled::CommitFailed(_) => {}
-            Polled::Assigned(places) => self.assign(&places),
-            Polled::Revoked { places, lost } => {
+            Polled::Assigned(topic_partitions) => self.assign(&topic_partitions),
+            Polled::Revoked {
+                topic_partitions,
+                lost,
+            } => {
                 if !lost && !self.run_to_end(member, Some(self.drain_limit))? {
                     message(
                         "the group takes partitions away from a batch that is not done: its records come again",
                     );
                 }
-                self.release(member, &places, lost)?;
+                self.release(member, &topic_partitions, lost)?;
             }
             Polled::Error(error) => self.status.report_error(member, &error),
         }
         Ok(())
     }
 
-    pub(super) fn assign(&mut self, places: &[TopicPartition]) {
+    pub(super) fn assign(&mut self, topic_partitions: &[TopicPartition]) {
         self.assignment += 1;
-        for place in places {
-            self.assigned.insert(place.clone(), self.assignment);
-            self.read.remove(place);
-            self.done.remove(place);
+        for topic_partition in topic_partitions {
+            self.assigned
+                .insert(topic_partition.clone(), self.assignment);
+            self.read.remove(topic_partition);
+            self.done.remove(topic_partition);
         }
-        self.status.report_partitions("assigned", places);
+        self.status.report_partitions("assigned", topic_partitions);
     }
 
     pub(super) fn release(
         &mut self,
         member: &mut Member,
-        places: &[TopicPartition],
+        topic_partitions: &[TopicPartition],
         lost: bool,
     ) -> anyhow::Result<()> {
         if lost {
@@ -110,12 +116,12 @@ impl BatchRunner<'_> {
                 "the group has given this member's partitions away; what is not committed comes again",
             );
         }
-        for place in places {
-            self.assigned.remove(place);
-            self.passed.remove(place);
-            self.read.remove(place);
+        for topic_partition in topic_partitions {
+            self.assigned.remove(topic_partition);
+            self.passed.remove(topic_partition);
+            self.read.remove(topic_partition);
         }
-        self.status.report_partitions("revoked", places);
+        self.status.report_partitions("revoked", topic_partitions);
         Ok(member.release()?)
     }
 }

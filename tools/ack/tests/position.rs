@@ -58,7 +58,7 @@ fn a_position_stands_in_front_of_columns_and_first_in_an_object() {
         (
             text(parts.session),
             parts.number,
-            text(parts.place),
+            text(parts.topic_partition),
             parts.offset
         ),
         ("s", 5, "t.x-y_z:12", 17)

@@ -99,7 +99,7 @@ fn lines_that_are_lost_repeated_or_turned_are_noticed_and_the_line_before_is_not
     ] {
         let (mut source, mut sink, _folder) = begun();
         let both = Session {
-            places: vec![("t".to_owned(), 0), ("t".to_owned(), 1)],
+            topic_partitions: vec![("t".to_owned(), 0), ("t".to_owned(), 1)],
             ..session("s")
         };
         source.begin(&both).expect("heard");

@@ -134,7 +134,7 @@ fn where_reading_began_and_up_to_where_it_came_is_told_by_stream() {
 fn the_sink_acknowledges_and_its_death_is_noticed_after_its_last_word() {
     let (mut source, mut sink, _folder) = pair(SinkKind::Plain);
     let both = Session {
-        places: vec![("t".to_owned(), 0), ("t".to_owned(), 1)],
+        topic_partitions: vec![("t".to_owned(), 0), ("t".to_owned(), 1)],
         ..session("s")
     };
     source.begin(&both).expect("heard");

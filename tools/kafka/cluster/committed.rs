@@ -155,9 +155,10 @@ impl CommittedQuery<'_> {
             self.answers[index] = Some(taken);
             return;
         }
-        let place: HashMap<&str, usize> = chunk.iter().map(|&i| (self.groups[i].0, i)).collect();
+        let topic_partition: HashMap<&str, usize> =
+            chunk.iter().map(|&i| (self.groups[i].0, i)).collect();
         for group in reply.groups {
-            let Some(&index) = place.get(group.group_id.as_str()) else {
+            let Some(&index) = topic_partition.get(group.group_id.as_str()) else {
                 continue;
             };
             let topics = group.topics.into_iter().map(|topic| {

@@ -99,7 +99,7 @@ fn describe_once(
             GroupKind::Streams => ask_streams(wire, asked, budget),
         };
         for ((_, chunk), reply) in chunks.iter().zip(replies) {
-            place(&mut answers, groups, chunk, reply);
+            topic_partition(&mut answers, groups, chunk, reply);
         }
     }
     answers
@@ -108,7 +108,7 @@ fn describe_once(
 type Described = Vec<(String, Result<GroupDescription, KafkaError>)>;
 
 /// Puts each group of a reply in its place; the broker promises no order.
-fn place(
+fn topic_partition(
     answers: &mut [Result<GroupDescription, KafkaError>],
     groups: &[(&str, GroupKind, i32)],
     chunk: &[usize],

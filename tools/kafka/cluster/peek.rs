@@ -66,9 +66,11 @@ pub fn peek(
     isolation: Isolation,
     budget: &mut QueryBudget<'_>,
 ) -> Vec<Vec<Result<PartitionBatches, KafkaError>>> {
-    let asked = lists.iter().filter(|places| !places.is_empty());
-    let requests = asked.map(|places| {
-        let request = fetch_request(places.iter().copied(), isolation, ANSWER_BYTES);
+    let asked = lists
+        .iter()
+        .filter(|topic_partitions| !topic_partitions.is_empty());
+    let requests = asked.map(|topic_partitions| {
+        let request = fetch_request(topic_partitions.iter().copied(), isolation, ANSWER_BYTES);
         let build = move |_version: i16| request;
         (broker, build)
     });
@@ -76,11 +78,19 @@ pub fn peek(
     let mut answers = answers.into_iter();
     lists
         .iter()
-        .map(|places| {
-            let Some(answer) = (!places.is_empty()).then(|| answers.next()).flatten() else {
+        .map(|topic_partitions| {
+            let Some(answer) = (!topic_partitions.is_empty())
+                .then(|| answers.next())
+                .flatten()
+            else {
                 return Vec::new();
             };
-            let failed = |error: KafkaError| places.iter().map(|_| Err(error.clone())).collect();
+            let failed = |error: KafkaError| {
+                topic_partitions
+                    .iter()
+                    .map(|_| Err(error.clone()))
+                    .collect()
+            };
             let response = match answer {
                 Ok(response) if response.error_code == 0 => response,
                 Ok(response) => return failed(KafkaError::of(response.error_code.into())),
@@ -92,12 +102,12 @@ pub fn peek(
                     found.insert((topic.topic.0.clone(), data.partition_index), data);
                 }
             }
-            let take = |place: &PeekPosition<'_>| {
-                let name = StrBytes::from_string(place.topic.to_owned());
-                found.remove(&(name, place.partition))
+            let take = |topic_partition: &PeekPosition<'_>| {
+                let name = StrBytes::from_string(topic_partition.topic.to_owned());
+                found.remove(&(name, topic_partition.partition))
             };
             let missing = || Err(KafkaError::of(code::UNKNOWN_PARTITION));
-            places
+            topic_partitions
                 .iter()
                 .map(take)
                 .map(|data| data.map_or_else(missing, batches))

@@ -93,7 +93,7 @@ fn read<'a>(
     isolation: Isolation,
     budget: &mut QueryBudget<'_>,
 ) -> Vec<(OpenSpan<'a>, Result<PartitionBatches, KafkaError>)> {
-    let place = |one: &OpenSpan<'a>| PeekPosition {
+    let topic_partition = |one: &OpenSpan<'a>| PeekPosition {
         topic: &one.span.topic,
         partition: one.span.partition,
         offset: one.next,
@@ -101,7 +101,7 @@ fn read<'a>(
     };
     let lists: Vec<Vec<_>> = open
         .chunks(IN_ONE_REQUEST)
-        .map(|chunk| chunk.iter().map(place).collect())
+        .map(|chunk| chunk.iter().map(topic_partition).collect())
         .collect();
     let answers = peek(wire, leader, &lists, isolation, budget);
     open.into_iter()

@@ -32,11 +32,11 @@ impl GroupHandle {
     /// Asks the group's coordinator once what is committed.
     pub(super) fn committed(
         &self,
-        places: &[TopicPartition],
+        topic_partitions: &[TopicPartition],
         within: Duration,
     ) -> Result<Committed, KafkaError> {
         let mut list = PartitionList::new();
-        for (topic, partition) in places {
+        for (topic, partition) in topic_partitions {
             list.add(topic, *partition, 0)?;
         }
         let timeout_ms = within.as_millis().clamp(1, i32::MAX as u128) as i32;
@@ -65,13 +65,13 @@ impl Member {
     /// What is committed, asked for until it is answered or `begun` is longer ago than `limit`; `None` after a signal.
     pub(super) fn ask_committed(
         &self,
-        places: &[TopicPartition],
+        topic_partitions: &[TopicPartition],
         limit: Option<Duration>,
     ) -> Result<Option<Committed>, GroupError> {
         let begun = Instant::now();
         let mut within = FIRST_ASK;
         loop {
-            let answer = match self.handle.committed(places, within) {
+            let answer = match self.handle.committed(topic_partitions, within) {
                 // librdkafka goes on looking for a coordinator that the group's rights hide.
                 Err(error) if is_outage(error.code) => {
                     Err(self.coordinator_refusal().unwrap_or(error))
@@ -119,7 +119,7 @@ impl Member {
             Err(ConsumeError::NothingMatches(_)) => Vec::new(),
             other => other?,
         };
-        let mut places: Vec<TopicPartition> = Vec::new();
+        let mut topic_partitions: Vec<TopicPartition> = Vec::new();
         for topic in &found {
             let partitions = topic.partitions.iter().max().map_or(0, |last| last + 1);
             let known = TopicAtJoin {
@@ -128,14 +128,14 @@ impl Member {
             };
             self.at_join.insert(topic.name.clone(), known);
             let own = topic.partitions.iter();
-            places.extend(own.map(|partition| (topic.name.clone(), *partition)));
+            topic_partitions.extend(own.map(|partition| (topic.name.clone(), *partition)));
         }
         if self.membership.is_reset_set {
             // The coordinator is met all the same.
-            places.truncate(1);
+            topic_partitions.truncate(1);
         }
         let limit = client.first_contact().saturating_mul(COORDINATOR_TIMES);
-        let committed = self.ask_committed(&places, Some(limit))?;
+        let committed = self.ask_committed(&topic_partitions, Some(limit))?;
         let committed = committed.ok_or(ContactError::Interrupted)?;
         for ((topic, _), offset) in committed {
             if let Some(known) = self.at_join.get_mut(&topic) {
@@ -147,17 +147,23 @@ impl Member {
 
     /// Notes where every partition of the topics ends.
     pub(super) fn fetch_ends(&mut self) -> Result<(), GroupError> {
-        let places = self.at_join.iter().flat_map(|(topic, known)| {
+        let topic_partitions = self.at_join.iter().flat_map(|(topic, known)| {
             (0..known.partitions).map(move |partition| (topic.clone(), partition))
         });
-        let places: Vec<TopicPartition> = places.collect();
+        let topic_partitions: Vec<TopicPartition> = topic_partitions.collect();
         let isolation = self.membership.isolation;
         let interrupted = || (self.interrupted)();
         let client = &self.handle.client;
-        let ends = list_offsets(client, &places, OffsetSpec::Latest, isolation, &interrupted)?;
+        let ends = list_offsets(
+            client,
+            &topic_partitions,
+            OffsetSpec::Latest,
+            isolation,
+            &interrupted,
+        )?;
         self.ends = ends
             .into_iter()
-            .filter_map(|(place, end)| Some((place, end?)))
+            .filter_map(|(topic_partition, end)| Some((topic_partition, end?)))
             .filter(|(_, end)| *end > 0)
             .collect();
         Ok(())
@@ -177,27 +183,29 @@ impl Member {
     ///
     /// Waits a moment for the coordinator. `Ok(None)`: it can't say now.
     pub fn behind(&self) -> Result<Option<BTreeMap<TopicPartition, i64>>, GroupError> {
-        let places: Vec<TopicPartition> = self.ends.keys().cloned().collect();
-        if places.is_empty() {
+        let topic_partitions: Vec<TopicPartition> = self.ends.keys().cloned().collect();
+        if topic_partitions.is_empty() {
             return Ok(Some(BTreeMap::new()));
         }
-        let committed = match self.handle.committed(&places, ASK) {
+        let committed = match self.handle.committed(&topic_partitions, ASK) {
             Ok(committed) => committed,
             Err(error) if error.code == code::GROUP_AUTHORIZATION_FAILED => {
                 return Err(self.refused(error));
             }
             Err(_) => return Ok(None),
         };
-        let is_behind = |place: &TopicPartition, end: i64| {
-            let offset = committed.get(place).copied().flatten();
+        let is_behind = |topic_partition: &TopicPartition, end: i64| {
+            let offset = committed.get(topic_partition).copied().flatten();
             offset.is_none_or(|offset| offset < end)
         };
         let behind = self
             .ends
             .iter()
-            .filter(|(place, end)| is_behind(place, **end));
+            .filter(|(topic_partition, end)| is_behind(topic_partition, **end));
         Ok(Some(
-            behind.map(|(place, end)| (place.clone(), *end)).collect(),
+            behind
+                .map(|(topic_partition, end)| (topic_partition.clone(), *end))
+                .collect(),
         ))
     }
 }

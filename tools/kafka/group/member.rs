@@ -85,7 +85,7 @@ pub enum Polled {
     /// The group takes these partitions away: commit what was processed, then call [`Member::release`].
     Revoked {
         /// The partitions.
-        places: Vec<TopicPartition>,
+        topic_partitions: Vec<TopicPartition>,
         /// They belong to somebody else already; a commit would be refused, or undo another's.
         lost: bool,
     },
@@ -344,9 +344,11 @@ impl Member {
                     entries(ffi::rd_kafka_event_topic_partition_list(event.as_ptr())),
                 )
             };
-            let places = partitions.into_iter();
-            let places = places.map(|entry| (entry.topic, entry.partition)).collect();
-            return self.rebalance(kind, places).map(Some);
+            let topic_partitions = partitions.into_iter();
+            let topic_partitions = topic_partitions
+                .map(|entry| (entry.topic, entry.partition))
+                .collect();
+            return self.rebalance(kind, topic_partitions).map(Some);
         }
         if is_of_partition(event) {
             return Ok(None);

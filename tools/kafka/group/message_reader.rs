@@ -51,17 +51,23 @@ impl MessageReader {
         partitions: &[Assigned],
     ) -> Result<PartitionList, ConsumeError> {
         let mut list = PartitionList::new();
-        for Assigned { place, start, end } in partitions {
-            let topic_error = |error| ConsumeError::Topic(place.0.clone(), error);
-            self.track(client, place, *end)?;
-            self.forward_queue(client, place)?;
+        for Assigned {
+            topic_partition,
+            start,
+            end,
+        } in partitions
+        {
+            let topic_error = |error| ConsumeError::Topic(topic_partition.0.clone(), error);
+            self.track(client, topic_partition, *end)?;
+            self.forward_queue(client, topic_partition)?;
             let offset = match *start {
                 StartPosition::At(offset) => offset,
                 StartPosition::Beginning => ffi::RD_KAFKA_OFFSET_BEGINNING.into(),
                 StartPosition::End => ffi::RD_KAFKA_OFFSET_END.into(),
                 StartPosition::Reset => ffi::RD_KAFKA_OFFSET_INVALID.into(),
             };
-            list.add(&place.0, place.1, offset).map_err(topic_error)?;
+            list.add(&topic_partition.0, topic_partition.1, offset)
+                .map_err(topic_error)?;
         }
         Ok(list)
     }
@@ -95,10 +101,10 @@ impl MessageReader {
     fn track(
         &mut self,
         client: &Client,
-        place: &TopicPartition,
+        topic_partition: &TopicPartition,
         end: Option<i64>,
     ) -> Result<(), ConsumeError> {
-        let (name, partition) = (&place.0, place.1 as usize);
+        let (name, partition) = (&topic_partition.0, topic_partition.1 as usize);
         let found = self.queue.topics.iter().position(|t| t.name == *name);
         let index = if let Some(index) = found {
             index
@@ -125,12 +131,20 @@ impl MessageReader {
     }
 
     /// Sends a partition's messages to the queue, where a callback takes them, instead of one by one through the group's.
-    fn forward_queue(&self, client: &Client, place: &TopicPartition) -> Result<(), ConsumeError> {
-        let name =
-            topic_name(&place.0).map_err(|error| ConsumeError::Topic(place.0.clone(), error))?;
+    fn forward_queue(
+        &self,
+        client: &Client,
+        topic_partition: &TopicPartition,
+    ) -> Result<(), ConsumeError> {
+        let name = topic_name(&topic_partition.0)
+            .map_err(|error| ConsumeError::Topic(topic_partition.0.clone(), error))?;
         // SAFETY: handle, name and queues are live; the reference to the partition's queue is given back.
         unsafe {
-            let queue = ffi::rd_kafka_queue_get_partition(client.as_ptr(), name.as_ptr(), place.1);
+            let queue = ffi::rd_kafka_queue_get_partition(
+                client.as_ptr(),
+                name.as_ptr(),
+                topic_partition.1,
+            );
             if !queue.is_null() {
                 ffi::rd_kafka_queue_forward(queue, self.queue.as_ptr());
                 ffi::rd_kafka_queue_destroy(queue);

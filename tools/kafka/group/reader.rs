@@ -19,7 +19,7 @@ use crate::kafka::{Client, Options, ffi};
 /// A partition that the group has assigned to this member.
 #[derive(Clone, Debug)]
 pub(super) struct Assigned {
-    pub(super) place: TopicPartition,
+    pub(super) topic_partition: TopicPartition,
     pub(super) start: StartPosition,
     /// The offset before which reading stops.
     pub(super) end: Option<i64>,
@@ -75,8 +75,13 @@ impl Reader {
     ) {
         match self {
             Reader::Fetch(reader) => {
-                for Assigned { place, start, end } in partitions {
-                    reader.assign(place, *start, *end);
+                for Assigned {
+                    topic_partition,
+                    start,
+                    end,
+                } in partitions
+                {
+                    reader.assign(topic_partition, *start, *end);
                 }
             }
             Reader::Librdkafka(_) => {
@@ -90,10 +95,10 @@ impl Reader {
     }
 
     /// Stops reading a partition.
-    pub(super) fn release(&mut self, place: &TopicPartition) {
+    pub(super) fn release(&mut self, topic_partition: &TopicPartition) {
         match self {
-            Reader::Fetch(reader) => reader.release(place),
-            Reader::Librdkafka(reader) => reader.release(place),
+            Reader::Fetch(reader) => reader.release(topic_partition),
+            Reader::Librdkafka(reader) => reader.release(topic_partition),
         }
     }
 
@@ -117,17 +122,24 @@ impl Reader {
 /// Pauses the partitions, and returns them as librdkafka is to assign them.
 fn paused(client: &Client, partitions: &[Assigned]) -> Result<PartitionList, KafkaError> {
     let mut list = PartitionList::new();
-    for Assigned { place, .. } in partitions {
-        let name = topic_name(&place.0)?;
+    for Assigned {
+        topic_partition, ..
+    } in partitions
+    {
+        let name = topic_name(&topic_partition.0)?;
         // A partition that librdkafka does not know can't be paused; asking for its queue makes it known.
         // SAFETY: handle and name are live; the reference to the queue is given back.
         unsafe {
-            let queue = ffi::rd_kafka_queue_get_partition(client.as_ptr(), name.as_ptr(), place.1);
+            let queue = ffi::rd_kafka_queue_get_partition(
+                client.as_ptr(),
+                name.as_ptr(),
+                topic_partition.1,
+            );
             if !queue.is_null() {
                 ffi::rd_kafka_queue_destroy(queue);
             }
         }
-        list.add(&place.0, place.1, 0)?;
+        list.add(&topic_partition.0, topic_partition.1, 0)?;
     }
     // SAFETY: handle and list are live.
     unsafe {

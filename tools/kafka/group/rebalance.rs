@@ -17,8 +17,8 @@ impl Member {
     /// Lets go of the partitions that [`Polled::Revoked`] named.
     pub fn release(&mut self) -> Result<(), GroupError> {
         let revoked = std::mem::take(&mut self.revoked);
-        for place in &revoked {
-            self.reader.release(place);
+        for topic_partition in &revoked {
+            self.reader.release(topic_partition);
         }
         let is_incremental = self.is_incremental();
         if !is_incremental || self.reader.partitions().is_empty() {
@@ -41,19 +41,22 @@ impl Member {
     pub(super) fn rebalance(
         &mut self,
         kind: i32,
-        places: Vec<TopicPartition>,
+        topic_partitions: Vec<TopicPartition>,
     ) -> Result<Polled, GroupError> {
         match kind {
             code::ASSIGN_PARTITIONS => {
-                if !self.assign(&places)? {
+                if !self.assign(&topic_partitions)? {
                     return Ok(Polled::Records(0));
                 }
-                Ok(Polled::Assigned(places))
+                Ok(Polled::Assigned(topic_partitions))
             }
             code::REVOKE_PARTITIONS => {
-                self.revoked.clone_from(&places);
+                self.revoked.clone_from(&topic_partitions);
                 let lost = self.handle.is_lost();
-                Ok(Polled::Revoked { places, lost })
+                Ok(Polled::Revoked {
+                    topic_partitions,
+                    lost,
+                })
             }
             other => {
                 self.assign_all(std::ptr::null())?;
@@ -63,18 +66,21 @@ impl Member {
     }
 
     /// Takes an assignment up; says whether it was, and not left to the leaving of a member that a signal ends.
-    fn assign(&mut self, places: &[TopicPartition]) -> Result<bool, GroupError> {
-        let (Some(ends), Some(starts)) = (self.ends_of(places)?, self.starts(places)?) else {
+    fn assign(&mut self, topic_partitions: &[TopicPartition]) -> Result<bool, GroupError> {
+        let (Some(ends), Some(starts)) = (
+            self.ends_of(topic_partitions)?,
+            self.starts(topic_partitions)?,
+        ) else {
             return Ok(false);
         };
-        let assigned = places.iter().map(|place| Assigned {
-            place: place.clone(),
-            start: starts.start(place),
-            end: ends.get(place).copied().flatten(),
+        let assigned = topic_partitions.iter().map(|topic_partition| Assigned {
+            topic_partition: topic_partition.clone(),
+            start: starts.start(topic_partition),
+            end: ends.get(topic_partition).copied().flatten(),
         });
         let assigned: Vec<Assigned> = assigned.collect();
         let list = self.reader.prepare(&self.handle.client, &assigned)?;
-        self.seen.extend(places.iter().cloned());
+        self.seen.extend(topic_partitions.iter().cloned());
         self.is_assigned = true;
         if self.is_incremental() {
             self.incremental(&list, ffi::rd_kafka_incremental_assign)?;
@@ -93,7 +99,7 @@ impl Member {
     /// Where partitions stop; `None` after a signal.
     fn ends_of(
         &self,
-        places: &[TopicPartition],
+        topic_partitions: &[TopicPartition],
     ) -> Result<Option<HashMap<TopicPartition, Option<i64>>>, GroupError> {
         match self.membership.stop {
             Stop::Never => Ok(Some(HashMap::new())),
@@ -103,14 +109,18 @@ impl Member {
                     partition: *partition,
                     spec: OffsetSpec::Latest,
                 };
-                let questions: Vec<OffsetQuery> = places.iter().map(question).collect();
+                let questions: Vec<OffsetQuery> = topic_partitions.iter().map(question).collect();
                 let ends = self.ask_offsets(&questions, self.membership.isolation)?;
-                Ok(ends.map(|ends| places.iter().cloned().zip(ends).collect()))
+                Ok(ends.map(|ends| topic_partitions.iter().cloned().zip(ends).collect()))
             }
             Stop::AtGroupEnd => {
                 // A partition that was made later has nothing that was there at the start.
-                let end = |place: &TopicPartition| self.ends.get(place).copied().unwrap_or(0);
-                let rows = places.iter().map(|place| (place.clone(), Some(end(place))));
+                let end = |topic_partition: &TopicPartition| {
+                    self.ends.get(topic_partition).copied().unwrap_or(0)
+                };
+                let rows = topic_partitions
+                    .iter()
+                    .map(|topic_partition| (topic_partition.clone(), Some(end(topic_partition))));
                 Ok(Some(rows.collect()))
             }
         }

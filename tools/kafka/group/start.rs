@@ -19,13 +19,13 @@ pub(super) struct StartOffsets {
 }
 
 impl StartOffsets {
-    pub(super) fn start(&self, place: &TopicPartition) -> StartPosition {
-        let known = self.positions.get(place).copied();
+    pub(super) fn start(&self, topic_partition: &TopicPartition) -> StartPosition {
+        let known = self.positions.get(topic_partition).copied();
         known.unwrap_or(StartPosition::Reset)
     }
 
-    fn set(&mut self, place: &TopicPartition, start: StartPosition) {
-        self.positions.insert(place.clone(), start);
+    fn set(&mut self, topic_partition: &TopicPartition, start: StartPosition) {
+        self.positions.insert(topic_partition.clone(), start);
     }
 }
 
@@ -33,16 +33,16 @@ impl Member {
     /// Settles where the partitions of an assignment are read from; `None` after a signal.
     pub(super) fn starts(
         &self,
-        places: &[TopicPartition],
+        topic_partitions: &[TopicPartition],
     ) -> Result<Option<StartOffsets>, GroupError> {
         let mut starts = StartOffsets::default();
         let mut open = Vec::new();
         let mut tails = Vec::new();
-        for place in places {
-            match self.overriding_start(place) {
-                Some(Overriding::Start(start)) => starts.set(place, start),
-                Some(Overriding::Tail(count)) => tails.push((place.clone(), count)),
-                None => open.push(place.clone()),
+        for topic_partition in topic_partitions {
+            match self.overriding_start(topic_partition) {
+                Some(Overriding::Start(start)) => starts.set(topic_partition, start),
+                Some(Overriding::Tail(count)) => tails.push((topic_partition.clone(), count)),
+                None => open.push(topic_partition.clone()),
             }
         }
         if self.start_tails(&tails, &mut starts)?.is_none() {
@@ -55,21 +55,23 @@ impl Member {
             return Ok(None);
         };
         if self.membership.is_reset_set {
-            for (place, offset) in committed {
+            for (topic_partition, offset) in committed {
                 if let Some(offset) = offset {
-                    starts.set(&place, StartPosition::At(offset));
+                    starts.set(&topic_partition, StartPosition::At(offset));
                 }
             }
             return Ok(Some(starts));
         }
         let mut questions = Vec::new();
-        for place in &open {
-            let is_committed = committed.get(place).copied().flatten().is_some();
-            match begin(&self.at_join, &place.0, place.1) {
-                Begin::End if !is_committed => questions.push(question(place, OffsetSpec::Latest)),
+        for topic_partition in &open {
+            let is_committed = committed.get(topic_partition).copied().flatten().is_some();
+            match begin(&self.at_join, &topic_partition.0, topic_partition.1) {
+                Begin::End if !is_committed => {
+                    questions.push(question(topic_partition, OffsetSpec::Latest));
+                }
                 _ => questions.extend(
                     [OffsetSpec::Earliest, OffsetSpec::HighWatermark]
-                        .map(|spec| question(place, spec)),
+                        .map(|spec| question(topic_partition, spec)),
                 ),
             }
         }
@@ -77,11 +79,11 @@ impl Member {
             return Ok(None);
         };
         let mut new_topics = BTreeSet::new();
-        for place in &open {
-            let log = logs.remove(place).unwrap_or_default();
-            match committed.get(place).copied().flatten() {
-                Some(offset) => self.resume_at_commit(place, offset, log, &mut starts)?,
-                None => self.begin_new(place, log, &mut starts, &mut new_topics),
+        for topic_partition in &open {
+            let log = logs.remove(topic_partition).unwrap_or_default();
+            match committed.get(topic_partition).copied().flatten() {
+                Some(offset) => self.resume_at_commit(topic_partition, offset, log, &mut starts)?,
+                None => self.begin_new(topic_partition, log, &mut starts, &mut new_topics),
             }
         }
         for topic in new_topics {
@@ -103,15 +105,15 @@ impl Member {
         let specs = [OffsetSpec::Earliest, OffsetSpec::Latest];
         let questions = tails
             .iter()
-            .flat_map(|(place, _)| specs.map(|spec| question(place, spec)));
+            .flat_map(|(topic_partition, _)| specs.map(|spec| question(topic_partition, spec)));
         let Some(logs) = self.ask_logs(&questions.collect::<Vec<_>>())? else {
             return Ok(None);
         };
-        for (place, count) in tails {
-            let log = logs.get(place).copied().unwrap_or_default();
+        for (topic_partition, count) in tails {
+            let log = logs.get(topic_partition).copied().unwrap_or_default();
             let first = log.first.unwrap_or(0);
             let start = log.next.unwrap_or(0).saturating_sub(*count).max(first);
-            starts.set(place, StartPosition::At(start));
+            starts.set(topic_partition, StartPosition::At(start));
         }
         Ok(Some(()))
     }
@@ -126,8 +128,8 @@ impl Member {
         };
         let mut logs: BTreeMap<TopicPartition, Log> = BTreeMap::new();
         for (question, answer) in questions.iter().zip(answers) {
-            let place = (question.topic.clone(), question.partition);
-            let log = logs.entry(place).or_default();
+            let topic_partition = (question.topic.clone(), question.partition);
+            let log = logs.entry(topic_partition).or_default();
             match question.spec {
                 OffsetSpec::Earliest => log.first = answer,
                 _ => log.next = answer,
@@ -137,16 +139,17 @@ impl Member {
     }
 
     /// Where partitions that were just assigned are read from, and where their logs start, as far as that can be known.
-    pub fn read_starts(&self, places: &[TopicPartition]) -> Vec<ReadStart> {
+    pub fn read_starts(&self, topic_partitions: &[TopicPartition]) -> Vec<ReadStart> {
         let may_begin_elsewhere = !matches!(
             self.membership.start,
             None | Some(Start::Stored | Start::Beginning)
         );
-        let committed = self.ask_committed(places, Some(self.handle.client.first_contact()));
+        let committed =
+            self.ask_committed(topic_partitions, Some(self.handle.client.first_contact()));
         let committed = committed.ok().flatten().unwrap_or_default();
-        let questions = places
+        let questions = topic_partitions
             .iter()
-            .map(|place| question(place, OffsetSpec::Earliest));
+            .map(|topic_partition| question(topic_partition, OffsetSpec::Earliest));
         let questions: Vec<OffsetQuery> = questions.collect();
         let log_starts = self.ask_offsets(&questions, self.membership.isolation);
         let log_starts = log_starts.ok().flatten().unwrap_or_default();
@@ -157,16 +160,16 @@ impl Member {
                 reset.as_deref(),
                 Some("earliest" | "beginning" | "smallest")
             );
-        let rows = places.iter().zip(log_starts);
-        let starts = rows.filter_map(|(place, log_start)| {
+        let rows = topic_partitions.iter().zip(log_starts);
+        let starts = rows.filter_map(|(topic_partition, log_start)| {
             let log_start = log_start?;
-            let from = match committed.get(place).copied().flatten() {
+            let from = match committed.get(topic_partition).copied().flatten() {
                 Some(offset) if offset >= log_start => Some(offset),
                 _ => Some(log_start).filter(|_| goes_on_at_start),
             };
             Some(ReadStart {
-                topic: place.0.clone(),
-                partition: place.1,
+                topic: topic_partition.0.clone(),
+                partition: topic_partition.1,
                 from: from.filter(|_| !may_begin_elsewhere),
                 log_start,
             })
@@ -183,15 +186,15 @@ impl Member {
     }
 
     /// What `-o` says of a partition that is assigned for the first time.
-    fn overriding_start(&self, place: &TopicPartition) -> Option<Overriding> {
+    fn overriding_start(&self, topic_partition: &TopicPartition) -> Option<Overriding> {
         let start = self.membership.start?;
-        if self.seen.contains(place) {
+        if self.seen.contains(topic_partition) {
             return None;
         }
         let is_younger = self
             .at_join
-            .get(&place.0)
-            .is_none_or(|known| place.1 >= known.partitions);
+            .get(&topic_partition.0)
+            .is_none_or(|known| topic_partition.1 >= known.partitions);
         Some(Overriding::Start(match start {
             // All of it came after this member joined.
             Start::End | Start::Tail(_) if is_younger => StartPosition::Beginning,
@@ -207,12 +210,12 @@ impl Member {
     /// A partition with a commit goes on there, or at what is left.
     fn resume_at_commit(
         &self,
-        place: &TopicPartition,
+        topic_partition: &TopicPartition,
         committed: i64,
         log: Log,
         starts: &mut StartOffsets,
     ) -> Result<(), GroupError> {
-        starts.set(place, StartPosition::At(committed));
+        starts.set(topic_partition, StartPosition::At(committed));
         let (Some(first), Some(next)) = (log.first, log.next) else {
             return Ok(());
         };
@@ -221,18 +224,18 @@ impl Member {
             LogPosition::Below => {
                 log::warn!(
                     "{} [{}]: records {committed} to {} were deleted before group {} had read them",
-                    place.0,
-                    place.1,
+                    topic_partition.0,
+                    topic_partition.1,
                     first - 1,
                     self.membership.group
                 );
-                starts.set(place, StartPosition::At(first));
+                starts.set(topic_partition, StartPosition::At(first));
                 Ok(())
             }
             LogPosition::Above => Err(GroupError::BeyondEnd {
                 group: self.membership.group.clone(),
-                topic: place.0.clone(),
-                partition: place.1,
+                topic: topic_partition.0.clone(),
+                partition: topic_partition.1,
                 offset: committed,
                 next,
             }),
@@ -242,15 +245,15 @@ impl Member {
     /// A partition without a commit begins at its end, or at its beginning if it is younger than the group.
     fn begin_new(
         &self,
-        place: &TopicPartition,
+        topic_partition: &TopicPartition,
         log: Log,
         starts: &mut StartOffsets,
         new_topics: &mut BTreeSet<String>,
     ) {
-        let offset = match begin(&self.at_join, &place.0, place.1) {
+        let offset = match begin(&self.at_join, &topic_partition.0, topic_partition.1) {
             Begin::End => {
                 if log.next.is_some_and(|next| next > 0) {
-                    new_topics.insert(place.0.clone());
+                    new_topics.insert(topic_partition.0.clone());
                 }
                 log.next
             }
@@ -258,8 +261,8 @@ impl Member {
                 if log.first < log.next {
                     log::warn!(
                         "{} [{}]: was added after group {} began; it is read from its beginning",
-                        place.0,
-                        place.1,
+                        topic_partition.0,
+                        topic_partition.1,
                         self.membership.group
                     );
                 }
@@ -267,8 +270,8 @@ impl Member {
             }
         };
         if let Some(offset) = offset {
-            starts.set(place, StartPosition::At(offset));
-            starts.new.insert(place.clone(), offset);
+            starts.set(topic_partition, StartPosition::At(offset));
+            starts.new.insert(topic_partition.clone(), offset);
         }
     }
 }

@@ -113,9 +113,9 @@ impl<'a> PartitionSearch<'a> {
     ) -> Vec<PartitionSearch<'a>> {
         let key = |index: &usize| {
             let position = &positions[*index];
-            let place = (&position.topic, position.partition, position.isolation);
-            let place = (place, position.not_after_ms);
-            (place, position.offset, position.until)
+            let topic_partition = (&position.topic, position.partition, position.isolation);
+            let topic_partition = (topic_partition, position.not_after_ms);
+            (topic_partition, position.offset, position.until)
         };
         let mut order: Vec<usize> = (0..positions.len()).collect();
         order.sort_by_key(key);
@@ -290,14 +290,16 @@ fn take(
     };
     // A partition's share may be cut by what is left: from a half on the answer may have been full.
     let is_full = partitions(&reply) >= ANSWER_BYTES as usize / 2;
-    let places: BTreeMap<(&str, i32), usize> = indices
+    let topic_partitions: BTreeMap<(&str, i32), usize> = indices
         .iter()
         .map(|&index| ((&**parts[index].topic, parts[index].partition), index))
         .collect();
     let mut found: Vec<(usize, PartitionData)> = Vec::new();
     for topic in reply.responses {
         for data in topic.partitions {
-            if let Some(&index) = places.get(&(topic.topic.as_str(), data.partition_index)) {
+            if let Some(&index) =
+                topic_partitions.get(&(topic.topic.as_str(), data.partition_index))
+            {
                 found.push((index, data));
             }
         }
