@@ -54,7 +54,10 @@ const MODES: &[(&str, &[Mode])] = &[
     ("compression", &[Produce]),
     ("tee", &[Produce]),
     ("unbuffered", READ),
-    ("keep_trying", &[Produce, Consume, Group, List, Query]),
+    (
+        "keep_trying",
+        &[Produce, Consume, Group, List, Query, Commit],
+    ),
     ("engine", START),
     ("print_offset", READ),
     ("unpack", MOVE),
