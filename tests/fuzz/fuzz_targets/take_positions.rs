@@ -52,7 +52,7 @@ fn read(input: &[u8], shape: Shape) {
     reader.begin(Session {
         name: "s".to_owned(),
         metadata: GroupMetadata::default(),
-        places: vec![("t".to_owned(), 0), ("t".to_owned(), 1)],
+        topic_partitions: vec![("t".to_owned(), 0), ("t".to_owned(), 1)],
         ..Session::default()
     });
     let mut tracker = AckTracker::default();
