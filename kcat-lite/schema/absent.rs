@@ -1,4 +1,9 @@
 //! A build without schemas: every option that needs them is refused.
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unnecessary_wraps,
+    reason = "the signatures are those of a build with schemas"
+)]
 
 pub(crate) use std::convert::Infallible as ReadError;
 pub(crate) use std::convert::Infallible as WriteError;
