@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::options::Options;
 
-/// What `options` say of where tokens come from, for [`fetch`]; `None` where that is not OIDC.
+/// What `options` say of where tokens come from; `None` where that is not OIDC.
 pub(super) fn settings(options: &Options) -> Option<Result<Value, String>> {
     let is_oidc = options
         .get("sasl.oauthbearer.method")

@@ -31,7 +31,7 @@ impl ProducerStamp {
     };
 }
 
-/// A record batch (message format v2): its header is complete after [`RecordBatch::stamp`].
+/// A record batch (message format v2): its header is complete after [`SealedBatch::stamp`].
 #[derive(Debug)]
 pub struct RecordBatch {
     bytes: Vec<u8>,
