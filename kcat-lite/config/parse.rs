@@ -9,7 +9,7 @@ use tools::kafka::Options;
 use tools::record::Decoder;
 
 use super::mode::{Mode, choose_mode};
-use super::value::{check_topic, key_partition, parse_header, parse_partition};
+use super::value::{check_topic, group_name, key_partition, parse_header, parse_partition};
 use super::{
     Config, Consume, Group, List, Mock, Output, OutputFormat, Produce, Share, Source, other_tools,
     pipe, positions, rules, schemas, usage, value,
@@ -246,10 +246,7 @@ fn group(cli: &Cli) -> anyhow::Result<Group> {
             "-G: -o takes beginning, end, stored, N or -N; times go with -C",
         ));
     }
-    let name = cli.group.clone().unwrap_or_default();
-    if name.is_empty() {
-        return Err(usage("-G: the group has no name; is a variable empty?"));
-    }
+    let name = group_name("-G", cli.group.as_ref())?;
     let options = options(cli)?;
     Ok(Group {
         name,
@@ -267,12 +264,7 @@ fn group(cli: &Cli) -> anyhow::Result<Group> {
 }
 
 fn share(cli: &Cli) -> anyhow::Result<Share> {
-    let group = cli.share.clone().unwrap_or_default();
-    if group.is_empty() {
-        return Err(usage(
-            "--share: the group has no name; is a variable empty?",
-        ));
-    }
+    let group = group_name("--share", cli.share.as_ref())?;
     let options = options(cli)?;
     Ok(Share {
         group,

@@ -3,7 +3,7 @@
 use tools::cli::format::FormatArgs;
 use tools::record::tsv::{Column, Columns};
 
-use super::value::parse_offset_query;
+use super::value::{group_name, parse_offset_query};
 use super::{Commit, OutputFormat, Query, usage};
 use crate::cli::Cli;
 use crate::commit::lines::LineFormat;
@@ -47,12 +47,7 @@ pub(super) fn query(cli: &Cli, now_ms: i64) -> anyhow::Result<Query> {
 }
 
 pub(super) fn commit(cli: Cli) -> anyhow::Result<Commit> {
-    let group = cli.commit.clone().unwrap_or_default();
-    if group.is_empty() {
-        return Err(usage(
-            "--commit: the group has no name; is a variable empty?",
-        ));
-    }
+    let group = group_name("--commit", cli.commit.as_ref())?;
     let deletes = cli.positions.delete;
     let format = if cli.format.json {
         LineFormat::Json

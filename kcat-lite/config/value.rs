@@ -33,6 +33,16 @@ pub(super) fn parse_partition(text: Option<&str>) -> anyhow::Result<Option<i32>>
     }
 }
 
+/// The group of `option`, whose name is not empty.
+pub(super) fn group_name(option: &str, name: Option<&String>) -> anyhow::Result<String> {
+    match name {
+        Some(name) if !name.is_empty() => Ok(name.clone()),
+        _ => Err(usage(format_args!(
+            "{option}: the group has no name; is a variable empty?"
+        ))),
+    }
+}
+
 /// Why no topic can have this name.
 fn topic_problem(name: &str) -> Option<&'static str> {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
