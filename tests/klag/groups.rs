@@ -131,8 +131,7 @@ fn a_share_group_s_lag_is_what_the_broker_counts() {
     let Some(kafka) = broker::shared() else {
         return;
     };
-    let [Some(configs), Some(consumer), Some(tool)] = [
-        "kafka.admin.ConfigCommand",
+    let [Some(consumer), Some(tool)] = [
         "org.apache.kafka.tools.consumer.ConsoleShareConsumer",
         "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
     ]
@@ -142,19 +141,8 @@ fn a_share_group_s_lag_is_what_the_broker_counts() {
     let topic = topic(kafka, 1, 20);
     let bootstrap = kafka.bootstrap();
     let server = ["--bootstrap-server", &bootstrap];
-    configs
-        .args(server)
-        .args([
-            "--alter",
-            "--entity-type",
-            "groups",
-            "--entity-name",
-            &topic,
-        ])
-        .args(["--add-config", "share.auto.offset.reset=earliest"])
-        .limit(3 * SOON)
-        .run()
-        .succeeds();
+    let earliest = ["share.auto.offset.reset=earliest"];
+    java::set_group(&bootstrap, &topic, &earliest).expect("it comes with the broker");
     consumer
         .args(server)
         .args(["--topic", &topic, "--group", &topic, "--max-messages", "5"])

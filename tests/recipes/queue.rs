@@ -22,20 +22,8 @@ fn two_machines_convert_all_files_and_what_never_works_is_put_aside() {
     for file in &files {
         std::fs::write(folder.join(file), file).unwrap();
     }
-    java::tool("kafka.admin.ConfigCommand")
-        .expect("it comes with the broker")
-        .args(["--bootstrap-server", &kafka.bootstrap()])
-        .args([
-            "--alter",
-            "--entity-type",
-            "groups",
-            "--entity-name",
-            &group,
-        ])
-        .args(["--add-config", "share.auto.offset.reset=earliest"])
-        .limit(LIMIT)
-        .run()
-        .succeeds();
+    let earliest = ["share.auto.offset.reset=earliest"];
+    java::set_group(&kafka.bootstrap(), &group, &earliest).expect("it comes with the broker");
     let records = files.iter().map(String::as_str).chain(["no-such-file"]);
     let records: Vec<Record> = records.map(Record::of).collect();
     kafka.produce(&topic, &records);

@@ -4,6 +4,7 @@ use super::command::{Cmd, cmd};
 use super::session::on_path;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The release that the tests run against unless they name another.
 pub(crate) const KAFKA: &str = "4.3.0";
@@ -142,6 +143,20 @@ pub(super) fn apicurio(version: &str) -> Result<std::path::PathBuf, String> {
             .then_some(())
             .ok_or("tar has failed".to_owned())
     })
+}
+
+/// Changes settings of a group, which need not exist; a skipped test where there is no Java.
+#[track_caller]
+pub(crate) fn set_group(bootstrap: &str, group: &str, settings: &[&str]) -> Option<()> {
+    tool("kafka.admin.ConfigCommand")?
+        .args(["--bootstrap-server", bootstrap])
+        .args(["--alter", "--entity-type", "groups"])
+        .args(["--entity-name", group])
+        .args(["--add-config", &settings.join(",")])
+        .limit(Duration::from_secs(90))
+        .run()
+        .succeeds();
+    Some(())
 }
 
 /// One of Kafka's own console tools, such as `org.apache.kafka.tools.TopicCommand`; a skipped test where there is no Java.
