@@ -21,6 +21,7 @@ use tools::units::format_duration_ms;
 
 use crate::config::Share;
 use crate::output::{needs_headers, records};
+use settings::GroupSettings;
 
 /// An outage of the coordinator is reported after this time.
 const OUTAGE_AFTER: Duration = Duration::from_secs(1);
@@ -43,9 +44,8 @@ pub(crate) fn run(config: &Share) -> anyhow::Result<Exit> {
     let Some(settings) = settings::read(&client, config, &signals)? else {
         return Ok(signals.end_of_reader());
     };
-    settings.warn_of_new_group(config);
     let exit = match &config.jobs {
-        None => plain::run(config, consumer, &signals),
+        None => plain::run(config, &settings, consumer, &signals),
         Some(jobs) => jobs::run(config, jobs, &settings, consumer, &signals),
     }?;
     Ok(match exit {
@@ -59,6 +59,8 @@ struct StatusReporter<'a> {
     group: &'a str,
     is_quiet: bool,
     is_outage_reported: bool,
+    /// Reported when the group has taken this member, which shows that it is a share group.
+    new_group: Option<String>,
 }
 
 impl StatusReporter<'_> {
@@ -67,10 +69,24 @@ impl StatusReporter<'_> {
             group: &config.group,
             is_quiet: config.options.verbosity < 0,
             is_outage_reported: false,
+            new_group: None,
+        }
+    }
+
+    fn with_settings<'s>(config: &'s Share, settings: &GroupSettings) -> StatusReporter<'s> {
+        StatusReporter {
+            new_group: settings.warning_of_new_group(&config.group),
+            ..StatusReporter::new(config)
         }
     }
 
     fn report(&mut self, consumer: &mut ShareConsumer<'_>) {
+        if consumer.assigned_count() > 0
+            && let Some(warning) = self.new_group.take()
+            && !self.is_quiet
+        {
+            message(warning);
+        }
         match consumer.outage() {
             None => self.is_outage_reported = false,
             Some((time, error)) => self.report_outage(time, &error),

@@ -46,7 +46,7 @@ pub(super) fn run(
         waiting: Vec::new(),
         running: Vec::new(),
         left: config.count.unwrap_or(u64::MAX),
-        status: StatusReporter::new(config),
+        status: StatusReporter::with_settings(config, settings),
         failed: None,
     };
     queue.work(config.idle);

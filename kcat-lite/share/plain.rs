@@ -11,6 +11,7 @@ use tools::kafka::share::{
     Acknowledgement, AcquiredRecord, FetchLimit, RecordPosition, ShareConsumer,
 };
 
+use super::settings::GroupSettings;
 use super::{StatusReporter, is_idle};
 use crate::config::Share;
 use crate::output::Writer;
@@ -22,6 +23,7 @@ const IDLE: Duration = Duration::from_millis(100);
 
 pub(super) fn run(
     config: &Share,
+    settings: &GroupSettings,
     consumer: ShareConsumer<'_>,
     signals: &Signals,
 ) -> anyhow::Result<Exit> {
@@ -34,7 +36,7 @@ pub(super) fn run(
         signals,
         written: VecDeque::new(),
         left: config.count.unwrap_or(u64::MAX),
-        status: StatusReporter::new(config),
+        status: StatusReporter::with_settings(config, settings),
     };
     let result = run.read(config);
     for (position, _) in run.written.drain(..) {

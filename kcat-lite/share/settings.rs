@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use tools::cli::message;
 use tools::cli::signals::Signals;
 use tools::kafka::Client;
 use tools::kafka::cluster::{
@@ -34,18 +33,16 @@ pub(super) struct GroupSettings {
 }
 
 impl GroupSettings {
-    /// A new group begins at the end of its topics, unless its settings say otherwise.
-    pub(super) fn warn_of_new_group(&self, config: &Share) {
+    /// What to report of a new group that begins at the end of its topics, as its settings say.
+    pub(super) fn warning_of_new_group(&self, group: &str) -> Option<String> {
         let is_at_end = self.reset.as_deref().is_none_or(|reset| reset == "latest");
-        if !self.is_new || !is_at_end || config.options.verbosity < 0 {
-            return;
-        }
-        let group = &config.group;
-        message(format_args!(
-            "group {group} is new: it begins at the end, with what comes from now on (kafka-configs.sh --alter \
-             --entity-type groups --entity-name {group} --add-config share.auto.offset.reset=earliest \
-             makes it begin at the beginning)"
-        ));
+        (self.is_new && is_at_end).then(|| {
+            format!(
+                "group {group} is new: it begins at the end, with what comes from now on (kafka-configs.sh --alter \
+                 --entity-type groups --entity-name {group} --add-config share.auto.offset.reset=earliest \
+                 makes it begin at the beginning)"
+            )
+        })
     }
 }
 

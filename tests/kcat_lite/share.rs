@@ -20,20 +20,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 fn group(kafka: &Kafka, settings: &[&str]) -> String {
     let group = session::unique("queue");
     let all = [&["share.auto.offset.reset=earliest"], settings].concat();
-    java::tool("kafka.admin.ConfigCommand")
-        .expect("it comes with the broker")
-        .args(["--bootstrap-server", &kafka.bootstrap()])
-        .args([
-            "--alter",
-            "--entity-type",
-            "groups",
-            "--entity-name",
-            &group,
-        ])
-        .args(["--add-config", &all.join(",")])
-        .limit(LIMIT)
-        .run()
-        .succeeds();
+    java::set_group(&kafka.bootstrap(), &group, &all).expect("it comes with the broker");
     group
 }
 
@@ -277,6 +264,26 @@ fn give_up_ends_a_queue_whose_cluster_is_away_for_too_long() {
     running.stderr_until("is new", LIMIT);
     kafka.kill(1);
     running.wait().fails_with(2).stderr_has("(--give-up)");
+}
+
+// Regression: it was said to be new, and then refused.
+#[test]
+fn a_group_of_another_type_is_refused_and_not_called_new() {
+    let Some(kafka) = broker::shared() else {
+        return;
+    };
+    let topic = numbered(kafka, 1, 1);
+    let group = session::unique("classic");
+    at(kafka, &["-G", &group, "-e", "-q", &topic])
+        .args(["-X", "auto.offset.reset=earliest"])
+        .run()
+        .succeeds()
+        .stdout_is("0\n");
+    share(kafka, &group, &topic)
+        .run()
+        .fails_with(2)
+        .stderr_has("is not a share group")
+        .stderr_lacks("is new");
 }
 
 #[test]
