@@ -3,8 +3,8 @@
 use super::{at, payloads};
 use crate::testkit::cluster::{Cluster, Record, any};
 use crate::testkit::command::{Cmd, cmd};
-use crate::testkit::registry;
 use crate::testkit::session;
+use crate::testkit::{registry, witness};
 
 /// Unions of records, a map of unions, an enum, decimals, fixed, a recursive list, logical types.
 const SCHEMA: &str = r#"{"type":"record","name":"Order","namespace":"shop","fields":[
@@ -75,7 +75,7 @@ const REGISTER: [&str; 2] = ["-X", "auto.register.schemas=true"];
 
 #[test]
 fn what_pythons_client_writes_is_read_in_both_styles_and_comes_back_byte_for_byte() {
-    let (Some(url), Some(python)) = (registry::shared(), registry::python()) else {
+    let (Some(url), Some(python)) = (registry::shared(), witness::python()) else {
         return;
     };
     let cluster = any();
@@ -110,7 +110,7 @@ fn what_pythons_client_writes_is_read_in_both_styles_and_comes_back_byte_for_byt
 
 #[test]
 fn what_is_written_from_json_is_read_by_pythons_client() {
-    let (Some(url), Some(python)) = (registry::shared(), registry::python()) else {
+    let (Some(url), Some(python)) = (registry::shared(), witness::python()) else {
         return;
     };
     let cluster = any();

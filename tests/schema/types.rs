@@ -3,8 +3,8 @@
 use super::at;
 use crate::testkit::cluster::{Record, any};
 use crate::testkit::command::cmd;
-use crate::testkit::registry;
 use crate::testkit::session;
+use crate::testkit::{registry, witness};
 
 /// The descriptor is made by hand, because there is no protoc: the message is `google.protobuf.Struct`'s neighbour.
 const PROTOBUF: &str = r#"
@@ -66,7 +66,7 @@ fn file(name: &str, text: &str) -> String {
 
 #[test]
 fn protobuf_of_pythons_client_is_read_and_comes_back_byte_for_byte() {
-    let (Some(url), Some(python)) = (registry::shared(), registry::python()) else {
+    let (Some(url), Some(python)) = (registry::shared(), witness::python()) else {
         return;
     };
     let cluster = any();
@@ -157,7 +157,7 @@ fn protobuf_is_registered_from_a_file_and_a_wrong_line_is_named() {
 
 #[test]
 fn json_schema_is_validated_and_read_by_pythons_client() {
-    let (Some(url), Some(python)) = (registry::shared(), registry::python()) else {
+    let (Some(url), Some(python)) = (registry::shared(), witness::python()) else {
         return;
     };
     let cluster = any();

@@ -1,12 +1,11 @@
 //! Schema registries: a real one, Apicurio, shared by all tests; and one of a test's own that answers what it is given.
 
-use super::command::{Cmd, cmd};
+use super::command::cmd;
 use super::running::Running;
 use super::session;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -140,32 +139,4 @@ fn serve(connection: &TcpStream, answers: &Answers, requests: &Mutex<Vec<String>
         }
     }
     Some(())
-}
-
-/// Python with the schema clients of confluent-kafka, in a virtual environment of its own.
-#[track_caller]
-pub(crate) fn python() -> Option<Cmd> {
-    let made = super::cached("python-schemas", |folder| {
-        let run = |command: &mut Command| {
-            let output = command.stdin(Stdio::null()).output();
-            let output = output.map_err(|error| error.to_string())?;
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            output.status.success().then_some(()).ok_or(text)
-        };
-        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        run(Command::new(folder.join("bin/python")).args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "confluent-kafka[avro,json,protobuf]==2.12.1",
-        ]))
-    });
-    match made {
-        Ok(folder) => Some(cmd(&folder.join("bin/python").display().to_string())),
-        Err(reason) => {
-            super::skip(&format!("no Python with confluent-kafka[avro]: {reason}"));
-            None
-        }
-    }
 }

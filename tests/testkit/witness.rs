@@ -20,17 +20,17 @@ pub(crate) fn installed(program: &str) -> Option<Cmd> {
     None
 }
 
-/// Python with confluent-kafka from `PyPI`, in a virtual environment of its own in `target/testkit`: `python().args(["-c", SCRIPT])`.
+/// Python with confluent-kafka and its schema clients from `PyPI`, in a virtual environment of its own in `target/testkit`: `python().args(["-c", SCRIPT])`.
 #[track_caller]
 pub(crate) fn python() -> Option<Cmd> {
-    let made = super::cached("python", |folder| {
+    let made = super::cached("confluent-kafka", |folder| {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         run(Command::new(folder.join("bin/python")).args([
             "-m",
             "pip",
             "install",
             "--quiet",
-            "confluent-kafka==2.12.1",
+            "confluent-kafka[avro,json,protobuf]==2.12.1",
         ]))
     });
     match made {
