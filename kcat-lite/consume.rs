@@ -8,7 +8,7 @@ use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
-use tools::kafka::cluster::Isolation;
+use tools::kafka::admin::Isolation;
 use tools::kafka::consume::{ConsumeError, LeaderProbe, ReadRequest, Start};
 use tools::kafka::fetch::{RecordVisitor, ValuesSource};
 use tools::kafka::outage::Outage;

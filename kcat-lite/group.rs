@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tools::cli::Exit;
 use tools::cli::signals::Signals;
-use tools::kafka::cluster::Isolation;
+use tools::kafka::admin::Isolation;
 use tools::kafka::group::{Member, Membership, Stop, tune};
 
 use crate::config::{Delivery, Group};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use tools::cli::{Exit, message};
-use tools::kafka::cluster::{Metadata, Topic, Topics, metadata};
+use tools::kafka::admin::{Metadata, Topic, Topics, metadata};
 use tools::kafka::consume::{ConsumeError, TopicPatterns};
 use tools::kafka::error::code;
 use tools::kafka::{Client, KafkaError, Role};
@@ -235,8 +235,8 @@ fn tsv(cluster: &Metadata) -> String {
 mod tests {
     use super::{json, text, tsv};
     use tools::kafka::KafkaError;
-    use tools::kafka::cluster::metadata::Broker;
-    use tools::kafka::cluster::{Metadata, Partition, Topic};
+    use tools::kafka::admin::metadata::Broker;
+    use tools::kafka::admin::{Metadata, Partition, Topic};
 
     /// Two brokers, a topic with one partition led and one not, and a name that no topic has.
     fn cluster() -> Metadata {

@@ -5,10 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use tools::cli::Exit;
+use tools::kafka::admin::{Isolation, OffsetQuery as Lookup, OffsetSpec, Topic, metadata, offsets};
 use tools::kafka::client::ContactError;
-use tools::kafka::cluster::{
-    Isolation, OffsetQuery as Lookup, OffsetSpec, Topic, metadata, offsets,
-};
 use tools::kafka::error::code;
 use tools::kafka::{Client, KafkaError, Role};
 use tools::record::tsv::Column;

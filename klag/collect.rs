@@ -19,8 +19,8 @@ use std::time::Instant;
 use tools::cli::names::Selection;
 use tools::cli::watch::now_ms;
 use tools::kafka::Client;
+use tools::kafka::admin::{CommitTimes, Metadata, QueryBudget, Topics, metadata_over};
 use tools::kafka::client::ContactError;
-use tools::kafka::cluster::{CommitTimes, Metadata, QueryBudget, Topics, metadata_over};
 use tools::kafka::wire::Wire;
 
 use crate::lag::{self, Lag, LagNote, ReaderIsolation, Unread};

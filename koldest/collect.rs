@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use tools::cli::watch::now_ms;
-use tools::kafka::client::ContactError;
-use tools::kafka::cluster::configs::BrokerConfigs;
-use tools::kafka::cluster::metadata::Broker;
-use tools::kafka::cluster::{
+use tools::kafka::admin::configs::BrokerConfigs;
+use tools::kafka::admin::metadata::Broker;
+use tools::kafka::admin::{
     LogDir, Metadata, QueryBudget, Topic, Topics, configs, log_dirs, may_list_topics, metadata,
 };
+use tools::kafka::client::ContactError;
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, KafkaError};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tools::kafka::cluster::LogDir;
+use tools::kafka::admin::LogDir;
 use tools::kafka::error::code;
 use tools::report::{Cell, Column, Report};
 

@@ -1,12 +1,12 @@
 //! One broker, and the partitions that it leads whose first and newest message are looked for.
 
 use tools::kafka::KafkaError;
-use tools::kafka::batch::BatchError;
-use tools::kafka::client::ContactError;
-use tools::kafka::cluster::{
+use tools::kafka::admin::{
     Isolation, ListedOffset, Metadata, OffsetQuery, PartitionBatches, PeekPosition, QueryBudget,
     offsets_over, peek,
 };
+use tools::kafka::batch::BatchError;
+use tools::kafka::client::ContactError;
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 

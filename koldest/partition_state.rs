@@ -1,8 +1,8 @@
 //! What the cluster says of a partition: plain facts, nothing reckoned yet.
 
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::configs::ConfigValues;
-use tools::kafka::cluster::{LogSpan, OffsetQuery, OffsetSpec};
+use tools::kafka::admin::configs::ConfigValues;
+use tools::kafka::admin::{LogSpan, OffsetQuery, OffsetSpec};
 use tools::units::{age_ms, is_in_future};
 
 use crate::forecast::Settings;

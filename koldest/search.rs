@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use tools::kafka::KafkaError;
+use tools::kafka::admin::{Isolation, PartitionBatches, Position, first_unread};
 use tools::kafka::batch::BatchDecoder;
-use tools::kafka::cluster::{Isolation, PartitionBatches, Position, first_unread};
 use tools::kafka::error::code;
 use tools::units::CLOCK_TOLERANCE_MS;
 

@@ -11,8 +11,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use tools::kafka::KafkaError;
+use tools::kafka::admin::{PartitionBatches, PeekPosition};
 use tools::kafka::batch::BatchDecoder;
-use tools::kafka::cluster::{PartitionBatches, PeekPosition};
 use tools::kafka::error::code;
 
 use crate::leader::{LeaderClient, NonEmptyLog, unreadable};

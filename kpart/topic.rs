@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tools::cli::message;
 use tools::cli::signals::Signals;
+use tools::kafka::admin::{Topics, metadata};
 use tools::kafka::client::ContactError;
-use tools::kafka::cluster::{Topics, metadata};
 use tools::kafka::error::code;
 use tools::kafka::{Client, KafkaError, Role};
 

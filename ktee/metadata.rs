@@ -10,7 +10,7 @@ use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
-use tools::kafka::cluster::{
+use tools::kafka::admin::{
     Metadata, QueryBudget, Topics, committed, list_groups, metadata_over, topic_settings,
 };
 use tools::kafka::wire::Wire;

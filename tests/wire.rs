@@ -7,7 +7,7 @@ use kafka_protocol::messages::{
     ApiVersionsRequest, DescribeClusterRequest, DescribeShareGroupOffsetsRequest, MetadataRequest,
 };
 use std::time::{Duration, Instant};
-use tools::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec, Topics, metadata_over, offsets};
+use tools::kafka::admin::{Isolation, OffsetQuery, OffsetSpec, Topics, metadata_over, offsets};
 use tools::kafka::error::code;
 use tools::kafka::options::Source;
 use tools::kafka::wire::{Target, Wire};

@@ -18,8 +18,7 @@
 //! - [`outage`]: how long a reader's cluster has been away.
 //!
 //! Questions and answers:
-//! - [`cluster`]: topics, offsets, groups, settings, sizes: plain rows.
-//! - [`admin`]: topics made, positions committed for others.
+//! - [`admin`]: topics, offsets, groups, settings, sizes as plain rows; creates topics, changes groups' positions.
 //!
 //! librdkafka itself:
 //! - [`process`]: standard descriptors of this process, and what its children get.
@@ -30,7 +29,6 @@ pub mod admin;
 pub mod batch;
 mod certificate;
 pub mod client;
-pub mod cluster;
 pub mod consume;
 mod diagnosis;
 pub mod error;

@@ -18,7 +18,7 @@
 //! ```text
 //! stdin   -> cli::stdin -> record::decode -> partition -> kafka::produce -> delivery reports -> exit code
 //! cluster -> kafka::fetch, kafka::group -> record::encode -> cli::stdout, checked -> commit
-//! cluster -> kafka::cluster: plain rows -> a program's pure functions -> report -> cli::stdout
+//! cluster -> kafka::admin: plain rows -> a program's pure functions -> report -> cli::stdout
 //! ```
 //!
 //! What is in here has two users at least. What one program alone does is in its own folder.

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use tools::kafka::client::ContactError;
-use tools::kafka::cluster::groups::GroupListing;
-use tools::kafka::cluster::members::MemberDescription;
-use tools::kafka::cluster::offsets::offsets_over;
-use tools::kafka::cluster::{
+use tools::kafka::admin::groups::GroupListing;
+use tools::kafka::admin::members::MemberDescription;
+use tools::kafka::admin::offsets::offsets_over;
+use tools::kafka::admin::{
     GroupKind, Isolation, Metadata, OffsetQuery, OffsetSpec, QueryBudget, Topics, committed,
     coordinators, describe_groups, list_groups, metadata_over, share_offsets,
 };
+use tools::kafka::client::ContactError;
 use tools::kafka::error::{KafkaError, code};
 use tools::kafka::wire::Wire;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use tools::cli::signals::Signals;
 use tools::kafka::Client;
-use tools::kafka::cluster::{
+use tools::kafka::admin::{
     ConfigResource, ConfigsQuery, QueryBudget, Topics, configs, coordinators, metadata,
     share_offsets,
 };

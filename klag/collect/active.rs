@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tools::cli::watch::now_ms;
-use tools::kafka::cluster::GroupKind;
-use tools::kafka::cluster::commits::{CommitTimes, OFFSETS_TOPIC};
-use tools::kafka::cluster::groups::offsets_partition;
+use tools::kafka::admin::GroupKind;
+use tools::kafka::admin::commits::{CommitTimes, OFFSETS_TOPIC};
+use tools::kafka::admin::groups::offsets_partition;
 
 use super::group_partitions::{CommittedOffset, GroupPartition};
 use super::groups::{DescribedGroup, partition_count};
@@ -115,7 +115,7 @@ fn held(
 #[cfg(test)]
 mod tests {
     use tools::kafka::KafkaError;
-    use tools::kafka::cluster::members::{GroupDescription, MemberDescription};
+    use tools::kafka::admin::members::{GroupDescription, MemberDescription};
 
     use super::*;
     use crate::row::Group;

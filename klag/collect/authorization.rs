@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tools::cli::names::may_be_hidden;
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::{may_list_groups, may_list_topics, named_topics};
+use tools::kafka::admin::{may_list_groups, may_list_topics, named_topics};
 
 use super::{ClusterQuery, FailureKind, QueryKind};
 

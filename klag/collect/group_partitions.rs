@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tools::cli::names::{Name, Selection};
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::members::MemberDescription;
-use tools::kafka::cluster::{self, GroupKind, Metadata, SharePosition, committed, share_offsets};
+use tools::kafka::admin::members::MemberDescription;
+use tools::kafka::admin::{self, GroupKind, Metadata, SharePosition, committed, share_offsets};
 
 use super::groups::DescribedGroup;
 use super::{ClusterQuery, Scope};
@@ -50,7 +50,7 @@ impl CommittedOffset {
 
 /// What the coordinators answered about a group.
 pub(super) enum FetchedOffsets {
-    Commits(Result<Vec<cluster::TopicCommits>, KafkaError>),
+    Commits(Result<Vec<admin::TopicCommits>, KafkaError>),
     Shares(Result<Vec<SharePosition>, KafkaError>),
 }
 
@@ -322,7 +322,7 @@ fn add_owners(
 
 #[cfg(test)]
 mod tests {
-    use tools::kafka::cluster::members::GroupDescription;
+    use tools::kafka::admin::members::GroupDescription;
 
     use super::*;
 

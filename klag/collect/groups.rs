@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tools::kafka::cluster::commits::OFFSETS_TOPIC;
-use tools::kafka::cluster::groups::{GroupListing, ListGroupsResult, offsets_partition};
-use tools::kafka::cluster::members::GroupDescription;
-use tools::kafka::cluster::{
+use tools::kafka::admin::commits::OFFSETS_TOPIC;
+use tools::kafka::admin::groups::{GroupListing, ListGroupsResult, offsets_partition};
+use tools::kafka::admin::members::GroupDescription;
+use tools::kafka::admin::{
     GroupKind, Metadata, committed, coordinators, describe_groups, list_groups,
 };
 use tools::kafka::error::{KafkaError, code};

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tools::kafka::KafkaError;
-use tools::kafka::client::ContactError;
-use tools::kafka::cluster::{
+use tools::kafka::admin::{
     Isolation, LogSpan, Metadata, OffsetQuery, OffsetSpec, Topic, count_after, first_since,
     offsets::ListedOffset, offsets_over,
 };
+use tools::kafka::client::ContactError;
 use tools::kafka::error::code;
 use tools::units::CLOCK_TOLERANCE_MS;
 

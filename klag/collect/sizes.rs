@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tools::kafka::cluster::{LogDirsQuery, log_dirs};
+use tools::kafka::admin::{LogDirsQuery, log_dirs};
 use tools::kafka::error::code;
 
 use super::{ClusterQuery, QueryKind};

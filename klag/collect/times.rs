@@ -1,7 +1,7 @@
 //! The first record that each group has not read in each partition, and since when it waits.
 
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::{FirstRecord, Isolation, Position, first_unread, times_of};
+use tools::kafka::admin::{FirstRecord, Isolation, Position, first_unread, times_of};
 use tools::kafka::error::code;
 
 use super::ClusterQuery;

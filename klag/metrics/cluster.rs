@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tools::kafka::cluster::{Metadata, Partition};
+use tools::kafka::admin::{Metadata, Partition};
 
 use super::exposition::Exposition;
 use super::{Family, family, seconds};

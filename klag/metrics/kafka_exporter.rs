@@ -1,6 +1,6 @@
 //! The names and labels of danielqsj's kafka_exporter, so that dashboards and alerts that exist go on working.
 
-use tools::kafka::cluster::Partition;
+use tools::kafka::admin::Partition;
 
 use super::detail::{Detail, Fold, Labels, folded, offsets};
 use super::exposition::Exposition;

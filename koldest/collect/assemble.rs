@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::{
+use tools::kafka::admin::{
     ConfigResource, ConfigsQuery, ListedOffset, LogDir, LogDirsQuery, Metadata, OffsetSpec,
 };
 use tools::kafka::error::code;

@@ -1,7 +1,7 @@
 //! What was written within the window of the rate: where it begins, and what in it is not of its time.
 
 use tools::kafka::KafkaError;
-use tools::kafka::cluster::{LogSpan, Metadata, OffsetSpec, count_after, earliest_in, first_since};
+use tools::kafka::admin::{LogSpan, Metadata, OffsetSpec, count_after, earliest_in, first_since};
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 use tools::units::CLOCK_TOLERANCE_MS;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, bail};
-use tools::kafka::cluster::Isolation;
+use tools::kafka::admin::Isolation;
 use tools::kafka::consume::{ReadRequest, Start};
 use tools::kafka::fetch::{FetchConsumer, Item};
 use tools::kafka::{Client, Options};

@@ -1,6 +1,6 @@
 //! Which settings a restored topic needs, and which ones it is to get later. Pure.
 
-use tools::kafka::cluster::ConfigEntry;
+use tools::kafka::admin::ConfigEntry;
 
 use crate::metadata::TopicMetadata;
 

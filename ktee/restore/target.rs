@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use tools::kafka::admin::positions::{NewPosition, PositionChange, change_positions};
-use tools::kafka::admin::{NewTopic, create_topic};
-use tools::kafka::cluster::{
-    GroupKind, Isolation, Metadata, OffsetQuery, OffsetSpec, QueryBudget, Topics, metadata_over,
-    offsets, topic_settings,
+use tools::kafka::admin::{
+    GroupKind, Isolation, Metadata, NewTopic, OffsetQuery, OffsetSpec, QueryBudget, Topics,
+    create_topic, metadata_over, offsets, topic_settings,
 };
 use tools::kafka::error::code;
 use tools::kafka::wire::Wire;

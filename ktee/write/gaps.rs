@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use tools::cli::message;
-use tools::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec, offsets};
+use tools::kafka::admin::{Isolation, OffsetQuery, OffsetSpec, offsets};
 use tools::kafka::{Client, Options, Role};
 
 use super::partition::Partition;

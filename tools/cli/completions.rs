@@ -15,7 +15,7 @@ use clap_complete::env::{Elvish, EnvCompleter, Fish, Powershell, Shells, Zsh};
 use clap_complete::{CompleteEnv, Shell};
 
 use super::connection::Connection;
-use crate::kafka::cluster::{QueryBudget, Topics, list_groups, metadata_over};
+use crate::kafka::admin::{QueryBudget, Topics, list_groups, metadata_over};
 use crate::kafka::options;
 use crate::kafka::wire::Wire;
 use crate::kafka::{Client, Role};

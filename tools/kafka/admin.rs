@@ -1,102 +1,58 @@
-//! What changes a cluster: topics that are made, and the positions of groups.
+//! Queries a cluster and changes it: plain rows, no type of librdkafka's in sight.
+//!
+//! - [`commits`]: when groups committed last.
+//! - [`mod@committed`]: how far groups have read, many groups at once.
+//! - [`mod@configs`]: settings of topics and brokers.
+//! - `create_topic`: creates a topic.
+//! - [`groups`]: which groups there are, and who coordinates them.
+//! - [`mod@log_dirs`]: bytes of every replica, and the brokers' disks.
+//! - [`members`]: who is in a group, and what each member owns.
+//! - [`mod@metadata`]: brokers, topics, partitions; the first contact of every program that asks.
+//! - [`mod@offsets`]: earliest, latest, and by time, for many partitions at once.
+//! - [`positions`]: changes a group's positions from outside.
+//! - [`query_budget`]: how long all of it may take.
+//! - [`mod@peek`]: what lies at an offset of many partitions at once.
+//! - [`authorization`]: whether what is listed is all that there is.
+//! - [`share`]: how far share groups have come.
+//! - [`unread`]: the first record that a reader has not seen yet.
 
+mod assignment;
+pub mod authorization;
+pub mod commits;
+pub mod committed;
+pub mod configs;
+mod create_topic;
+pub mod groups;
+pub(super) mod handmade;
+pub mod log_dirs;
+pub mod members;
+pub mod metadata;
+pub mod offsets;
+pub mod peek;
 pub mod positions;
+pub mod query_budget;
+pub mod share;
+mod share_response;
+mod spans;
+mod streams;
+mod streams_response;
+pub mod unread;
 
-use std::ops::RangeInclusive;
-use std::time::Instant;
-
-use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use kafka_protocol::messages::{CreateTopicsRequest, TopicName};
-use kafka_protocol::protocol::{Request, StrBytes};
-
-use super::error::{KafkaError, code};
-use super::wire::{Target, Wire};
-
-/// From v4 on a topic may be made with the broker's own replication factor (KIP-464).
-const CREATE_VERSIONS: RangeInclusive<i16> = 4..=i16::MAX;
-
-/// A topic to be made.
-#[derive(Clone, Copy, Debug)]
-pub struct NewTopic<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// How many partitions it gets.
-    pub partitions: i32,
-    /// Its own settings, by name.
-    pub settings: &'a [(String, String)],
-}
-
-/// Makes a topic, with as many replicas as the brokers make by themselves; with `is_trial` only asks whether it could.
-///
-/// `broker` is the controller: before Kafka 4 it alone makes topics. It is named, and not any broker asked, because
-/// the connection to one of the bootstrap list is closed as soon as librdkafka knows the brokers by their numbers.
-///
-/// # Errors
-/// What the cluster answers: that there is one of this name, or that this user may not.
-pub fn create_topic(
-    wire: &mut Wire<'_>,
-    broker: i32,
-    topic: &NewTopic<'_>,
-    is_trial: bool,
-    deadline: Instant,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<(), KafkaError> {
-    let settings = topic.settings.iter().map(|(name, value)| {
-        CreatableTopicConfig::default()
-            .with_name(StrBytes::from_string(name.clone()))
-            .with_value(Some(StrBytes::from_string(value.clone())))
-    });
-    let topic = CreatableTopic::default()
-        .with_name(topic_name(topic.name))
-        .with_num_partitions(topic.partitions)
-        .with_replication_factor(-1)
-        .with_configs(settings.collect());
-    let timeout_ms = deadline.saturating_duration_since(Instant::now());
-    let request = CreateTopicsRequest::default()
-        .with_topics(vec![topic])
-        .with_validate_only(is_trial)
-        .with_timeout_ms(timeout_ms.as_millis().min(60_000) as i32);
-    let ask = Ask {
-        target: Target::Broker(broker),
-        versions: CREATE_VERSIONS,
-        deadline,
-        interrupted,
-    };
-    let response = ask.once(wire, request)?;
-    let answer = response.topics.into_iter().next();
-    let answer = answer.ok_or_else(|| KafkaError::of(code::TIMED_OUT))?;
-    check(answer.error_code, answer.error_message)
-}
-
-/// How one question is asked.
-struct Ask<'a> {
-    target: Target,
-    versions: RangeInclusive<i16>,
-    deadline: Instant,
-    interrupted: &'a dyn Fn() -> bool,
-}
-
-impl Ask<'_> {
-    fn once<R: Request + 'static>(
-        self,
-        wire: &mut Wire<'_>,
-        request: R,
-    ) -> Result<R::Response, KafkaError> {
-        let asked = [(self.target, self.versions, move |_| request)];
-        let mut answers = wire.fan_out::<R, _>(asked, self.deadline, self.interrupted);
-        let answer = answers.pop();
-        answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT)))
-    }
-}
-
-fn topic_name(name: &str) -> TopicName {
-    TopicName(StrBytes::from_string(name.to_owned()))
-}
-
-fn check(error: i16, reason: Option<StrBytes>) -> Result<(), KafkaError> {
-    match (i32::from(error), reason) {
-        (code::NONE, _) => Ok(()),
-        (error, Some(reason)) => Err(KafkaError::new(error, reason.to_string())),
-        (error, None) => Err(KafkaError::of(error)),
-    }
-}
+use super::primitives;
+pub use authorization::{may_list_groups, may_list_topics, named_topics};
+pub use commits::CommitTimes;
+pub use committed::{TopicCommits, committed};
+pub use configs::{ConfigEntry, ConfigResource, ConfigsQuery, configs, topic_settings};
+pub use create_topic::{NewTopic, create_topic};
+pub use groups::{GroupKind, coordinator_answers, coordinators, list_groups};
+pub use log_dirs::{LogDir, LogDirsQuery, Replica, log_dirs};
+pub use members::describe_groups;
+pub use metadata::{Metadata, Partition, Topic, Topics, metadata, metadata_over};
+pub use offsets::{Isolation, ListedOffset, OffsetQuery, OffsetSpec, offsets, offsets_over};
+pub use peek::{PartitionBatches, PeekPosition, ScanSummary, peek};
+pub use query_budget::QueryBudget;
+pub use share::{SharePosition, share_offsets};
+pub use spans::LogSpan;
+pub use unread::{
+    FirstRecord, Position, count_after, earliest_in, first_since, first_unread, times_of,
+};

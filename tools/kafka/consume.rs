@@ -21,9 +21,9 @@ pub use simple_consumer::SimpleConsumer;
 pub use topics::TopicPatterns;
 
 use super::Options;
+use super::admin::Isolation;
 use super::batch::BatchError;
 use super::client::ContactError;
-use super::cluster::Isolation;
 use super::error::{KafkaError, code};
 use crate::partition::{Algorithm, Partition, Partitioner};
 use crate::record::Record;

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 pub use member::{Member, Polled, tune};
 
+use super::admin::Isolation;
 use super::client::ContactError;
-use super::cluster::Isolation;
 use super::consume::{ConsumeError, Start};
 use super::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
 use super::types::TopicPartition;

@@ -88,7 +88,7 @@ impl Drop for MockCluster {
 #[cfg(test)]
 mod tests {
     use super::{MAX_BROKERS, MockCluster};
-    use crate::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec, Topics, metadata, offsets};
+    use crate::kafka::admin::{Isolation, OffsetQuery, OffsetSpec, Topics, metadata, offsets};
     use crate::kafka::options::{Options, Source};
     use crate::kafka::{Client, Role};
 

@@ -13,14 +13,14 @@
 // The pure modules by their path, so that fuzzing needs no librdkafka.
 #[path = "../../../tools/kafka/fetch/response.rs"]
 mod fetch_response;
-#[path = "../../../tools/kafka/cluster/assignment.rs"]
+#[path = "../../../tools/kafka/admin/assignment.rs"]
 mod assignment;
 #[path = "../../../tools/kafka/primitives.rs"]
 mod primitives;
-#[path = "../../../tools/kafka/cluster/share_response.rs"]
+#[path = "../../../tools/kafka/admin/share_response.rs"]
 mod share_response;
 
-#[path = "../../../tools/kafka/cluster/streams_response.rs"]
+#[path = "../../../tools/kafka/admin/streams_response.rs"]
 mod streams_response;
 
 use libfuzzer_sys::fuzz_target;

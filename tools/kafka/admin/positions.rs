@@ -19,9 +19,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use super::{check, topic_name};
-use crate::kafka::cluster::query_budget::ANY_VERSION;
-use crate::kafka::cluster::{GroupKind, QueryBudget, coordinators};
+use super::create_topic::{check, topic_name};
+use super::query_budget::ANY_VERSION;
+use super::{GroupKind, QueryBudget, coordinators};
 use crate::kafka::error::{KafkaError, code, is_coordinator_change};
 use crate::kafka::wire::Wire;
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::kafka::Client;
-use crate::kafka::cluster::{QueryBudget, Topics, committed, coordinators, metadata_over};
+use crate::kafka::admin::{QueryBudget, Topics, committed, coordinators, metadata_over};
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::error::KafkaError;
 use crate::kafka::types::TopicPartition;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{ConsumeError, ReadRequest, topics};
 use crate::kafka::Client;
-use crate::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec, offsets};
+use crate::kafka::admin::{Isolation, OffsetQuery, OffsetSpec, offsets};
 
 /// Asks the leaders of partitions for their end offsets.
 #[derive(Default)]

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::ConsumeError;
 use crate::kafka::Client;
+use crate::kafka::admin::{self, Metadata, Topics};
 use crate::kafka::client::ContactError;
-use crate::kafka::cluster::{self, Metadata, Topics};
 use crate::kafka::error::code;
 use crate::kafka::topic::{TopicHandle, learn_leaders};
 use crate::kafka::wire::Wire;
@@ -61,7 +61,7 @@ pub(crate) fn resolve(
     }
     let patterns = TopicPatterns::new(names)?;
     if !patterns.is_empty() {
-        let all = cluster::metadata::metadata_over(wire, Topics::All, interrupted)?;
+        let all = admin::metadata::metadata_over(wire, Topics::All, interrupted)?;
         for topic in all.topics {
             if patterns.matches(&topic.name) && !wanted.contains(&topic.name) {
                 wanted.push(topic.name);
@@ -104,7 +104,7 @@ fn metadata_of(
     let until = Instant::now() + wire.client().first_contact();
     loop {
         let topics = Topics::Named(names);
-        let metadata = cluster::metadata::metadata_over(wire, topics, interrupted)?;
+        let metadata = admin::metadata::metadata_over(wire, topics, interrupted)?;
         let is_settled = metadata.topics.iter().all(|topic| {
             topic
                 .error

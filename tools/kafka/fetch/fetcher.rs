@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use super::response::{FetchResponse, PartitionResponse, TopicRef};
 use super::settings::FetchSettings;
+use crate::kafka::admin::Isolation;
 use crate::kafka::batch::AbortedTransactions;
-use crate::kafka::cluster::Isolation;
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::error::{KafkaError, code, is_connection_failure, is_leader_change};
 pub use assignment::StartPosition;

@@ -3,8 +3,8 @@
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::fetcher::{LogOffsets, ResetPlan};
-use crate::kafka::cluster::offsets::{answers_of, request_of};
-use crate::kafka::cluster::{Isolation, OffsetQuery, OffsetSpec};
+use crate::kafka::admin::offsets::{answers_of, request_of};
+use crate::kafka::admin::{Isolation, OffsetQuery, OffsetSpec};
 use crate::kafka::error::{KafkaError, code};
 
 /// One request for each, in the order of the fields of [`LogOffsets`].

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kafka::cluster::Isolation;
+use crate::kafka::admin::Isolation;
 use crate::kafka::{Client, Options};
 
 /// As in Java's consumer (its `metadata.max.age.ms` is 5 minutes): ask the leader again which replica it recommends.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::{GroupError, Member, is_outage};
-use crate::kafka::client::ContactError;
-use crate::kafka::cluster::{
+use crate::kafka::admin::{
     Isolation, OffsetQuery, OffsetSpec, QueryBudget, coordinator_answers, offsets,
 };
+use crate::kafka::client::ContactError;
 use crate::kafka::consume::{ConsumeError, LeaderProbe};
 use crate::kafka::error::{KafkaError, code, is_leader_change};
 use crate::kafka::wire::Wire;

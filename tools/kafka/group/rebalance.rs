@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::member::{Member, Polled};
 use super::reader::Assigned;
 use super::{GroupError, Stop};
-use crate::kafka::cluster::{OffsetQuery, OffsetSpec};
+use crate::kafka::admin::{OffsetQuery, OffsetSpec};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
 use crate::kafka::partitions::PartitionList;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::begin::{Begin, LogPosition, begin, log_position};
 use super::{GroupError, Member, Positions};
 use crate::ack::ReadStart;
-use crate::kafka::cluster::{OffsetQuery, OffsetSpec};
+use crate::kafka::admin::{OffsetQuery, OffsetSpec};
 use crate::kafka::consume::Start;
 use crate::kafka::fetch::StartPosition;
 use crate::kafka::types::TopicPartition;

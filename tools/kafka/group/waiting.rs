@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Member;
-use crate::kafka::cluster::{GroupKind, QueryBudget, coordinators, describe_groups};
+use crate::kafka::admin::{GroupKind, QueryBudget, coordinators, describe_groups};
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 

@@ -15,8 +15,8 @@ use super::accumulator::{self, Accumulator, ProducePlan};
 use super::request;
 use super::settings::ProduceSettings;
 use super::transaction::{COORDINATOR_VERSIONS, coordinator_of, find_request};
+use crate::kafka::admin::metadata::{OLDEST, metadata_request, rows};
 use crate::kafka::client::Client;
-use crate::kafka::cluster::metadata::{OLDEST, metadata_request, rows};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{
     CorrelationId, RawResponse, RequestLimits, RequestResult, Target, Waker, Wire,

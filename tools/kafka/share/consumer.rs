@@ -17,8 +17,8 @@ use super::{
     Acknowledgement, AcquiredRecord, FetchLimit, RecordPosition, Refused, ShareMembership,
 };
 use crate::kafka::Client;
-use crate::kafka::cluster::groups::coordinator_of;
-use crate::kafka::cluster::metadata::{self, Metadata};
+use crate::kafka::admin::groups::coordinator_of;
+use crate::kafka::admin::metadata::{self, Metadata};
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::consume::topics::resolve;
 use crate::kafka::error::{KafkaError, code};

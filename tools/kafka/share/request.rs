@@ -8,7 +8,7 @@ use bytes::BufMut;
 use uuid::Uuid;
 
 use super::response::{ShareAcknowledgeResponse, ShareFetchResponse};
-use crate::kafka::cluster::handmade::{handmade, put_text, put_varint};
+use crate::kafka::admin::handmade::{handmade, put_text, put_varint};
 
 /// A topic's id and a partition's number.
 pub(super) type PartitionId = (Uuid, i32);

@@ -9,8 +9,8 @@ use super::member::{self, MemberRequest};
 use super::request::{SessionHead, ShareAcknowledgeRequest, ShareFetchRequest};
 use super::session::SessionRequest;
 use crate::kafka::Client;
-use crate::kafka::cluster::groups::find_request;
-use crate::kafka::cluster::metadata;
+use crate::kafka::admin::groups::find_request;
+use crate::kafka::admin::metadata;
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::{CorrelationId, RawResponse, Target, Wire};
 

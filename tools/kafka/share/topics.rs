@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::request::PartitionId;
-use crate::kafka::cluster::metadata::Metadata;
+use crate::kafka::admin::metadata::Metadata;
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::consume::topics::TopicPatterns;
 

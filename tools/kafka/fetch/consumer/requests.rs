@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::messages::{ListOffsetsRequest, MetadataRequest};
 
 use super::{CurrentResponse, FetchConsumer};
-use crate::kafka::cluster::metadata::{OLDEST, metadata_request, rows};
+use crate::kafka::admin::metadata::{OLDEST, metadata_request, rows};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::fetch::fetcher::{FetchPlan, FetcherRequest, ResetPlan};
 use crate::kafka::fetch::offset_lookup::OffsetLookup;

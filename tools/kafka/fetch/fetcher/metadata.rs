@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::settings::ResetPolicy;
 use super::partition::{Partition, Position};
 use super::{Fetcher, is_retriable};
-use crate::kafka::cluster::{Metadata, Topic};
+use crate::kafka::admin::{Metadata, Topic};
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::error::{KafkaError, code};
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::kafka::cluster;
+use crate::kafka::admin;
 
 use super::super::settings::ResetPolicy;
 
@@ -147,7 +147,7 @@ impl Partition {
     }
 
     /// True if the leader is still unknown or stale.
-    pub(super) fn update_leader(&mut self, metadata: &cluster::Partition, now: Instant) -> bool {
+    pub(super) fn update_leader(&mut self, metadata: &admin::Partition, now: Instant) -> bool {
         let epoch = metadata.leader_epoch.unwrap_or(-1);
         let Some(leader) = metadata.leader else {
             return true;

@@ -11,10 +11,10 @@ use super::super::fetcher::{CompletedFetch, FetchPlan, Fetcher, LogOffsets};
 use super::super::response::FetchResponse;
 use super::super::settings::{FetchSettings, ResetPolicy};
 use super::{PartitionBuilder, ResponseBuilder};
+use crate::kafka::admin::Isolation;
+use crate::kafka::admin::metadata::{Broker, Metadata, Partition, Topic};
 use crate::kafka::batch::AbortedTransactions;
 use crate::kafka::batch::build::BatchBuilder;
-use crate::kafka::cluster::Isolation;
-use crate::kafka::cluster::metadata::{Broker, Metadata, Partition, Topic};
 use crate::kafka::error::{KafkaError, code};
 
 fn settings() -> FetchSettings {

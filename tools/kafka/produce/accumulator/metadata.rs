@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::failures::unknown_partition;
 use super::{Accumulator, Undelivered};
-use crate::kafka::cluster::{Metadata, Topic};
+use crate::kafka::admin::{Metadata, Topic};
 use crate::kafka::error::{KafkaError, code, is_connection_failure, is_leader_change};
 use crate::kafka::produce::accumulator::partition::Partition;
 

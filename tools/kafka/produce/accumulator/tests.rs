@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
+use crate::kafka::admin::{self, Metadata};
 use crate::kafka::batch::Codec;
-use crate::kafka::cluster::{self, Metadata};
 use crate::kafka::error::code;
 use crate::record::Record;
 use broker::ModelBroker;
@@ -45,16 +45,16 @@ fn settings() -> ProduceSettings {
 
 /// A cluster of two brokers; the leader of partition n is broker n % 2, plus `shift`.
 fn metadata(topic: &str, partitions: i32, shift: i32) -> Metadata {
-    let partition = |id| cluster::Partition {
+    let partition = |id| admin::Partition {
         id,
         leader: Some((id + shift) % 2),
-        ..cluster::Partition::default()
+        ..admin::Partition::default()
     };
     Metadata {
-        topics: vec![cluster::Topic {
+        topics: vec![admin::Topic {
             name: topic.to_owned(),
             partitions: (0..partitions).map(partition).collect(),
-            ..cluster::Topic::default()
+            ..admin::Topic::default()
         }],
         ..Metadata::default()
     }
@@ -62,10 +62,10 @@ fn metadata(topic: &str, partitions: i32, shift: i32) -> Metadata {
 
 fn unknown_topic(topic: &str, code: i32) -> Metadata {
     Metadata {
-        topics: vec![cluster::Topic {
+        topics: vec![admin::Topic {
             name: topic.to_owned(),
             error: Some(KafkaError::of(code)),
-            ..cluster::Topic::default()
+            ..admin::Topic::default()
         }],
         ..Metadata::default()
     }

@@ -7,10 +7,10 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 
 use super::{Answer, Isolation, Position, scan};
+use crate::kafka::admin::metadata::Metadata;
+use crate::kafka::admin::peek::{PeekPosition, fetch_request};
+use crate::kafka::admin::query_budget::QueryBudget;
 use crate::kafka::batch::BatchDecoder;
-use crate::kafka::cluster::metadata::Metadata;
-use crate::kafka::cluster::peek::{PeekPosition, fetch_request};
-use crate::kafka::cluster::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 

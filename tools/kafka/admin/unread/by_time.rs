@@ -5,11 +5,11 @@
 //! where times rise along the log. What it is (a marker, an aborted record) it does not tell.
 
 use super::Position;
-use crate::kafka::cluster::metadata::Metadata;
-use crate::kafka::cluster::offsets::{
+use crate::kafka::admin::metadata::Metadata;
+use crate::kafka::admin::offsets::{
     Isolation, ListedOffset, OffsetQuery, OffsetSpec, offsets_over,
 };
-use crate::kafka::cluster::query_budget::QueryBudget;
+use crate::kafka::admin::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 

@@ -7,10 +7,10 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use super::super::peek::aborted;
 use super::leaders::Pending;
 use super::{Answer, FirstRecord};
+use crate::kafka::admin::offsets::Isolation;
 use crate::kafka::batch::{
     AbortedTransactions, Batch, BatchDecoder, BatchError, Batches, RawRecord,
 };
-use crate::kafka::cluster::offsets::Isolation;
 
 /// Which records count.
 #[derive(Clone, Copy, Debug)]

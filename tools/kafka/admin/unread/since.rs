@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use super::{Position, first_unread};
+use crate::kafka::admin::metadata::Metadata;
+use crate::kafka::admin::offsets::Isolation;
+use crate::kafka::admin::query_budget::QueryBudget;
+use crate::kafka::admin::spans::{LogSpan, read_spans};
 use crate::kafka::batch::RawRecord;
-use crate::kafka::cluster::metadata::Metadata;
-use crate::kafka::cluster::offsets::Isolation;
-use crate::kafka::cluster::query_budget::QueryBudget;
-use crate::kafka::cluster::spans::{LogSpan, read_spans};
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 

@@ -1,0 +1,100 @@
+//! Creates a topic.
+
+use std::ops::RangeInclusive;
+use std::time::Instant;
+
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::{CreateTopicsRequest, TopicName};
+use kafka_protocol::protocol::{Request, StrBytes};
+
+use crate::kafka::error::{KafkaError, code};
+use crate::kafka::wire::{Target, Wire};
+
+/// From v4 on a topic may be made with the broker's own replication factor (KIP-464).
+const CREATE_VERSIONS: RangeInclusive<i16> = 4..=i16::MAX;
+
+/// A topic to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTopic<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How many partitions it gets.
+    pub partitions: i32,
+    /// Its own settings, by name.
+    pub settings: &'a [(String, String)],
+}
+
+/// Makes a topic, with as many replicas as the brokers make by themselves; with `is_trial` only asks whether it could.
+///
+/// `broker` is the controller: before Kafka 4 it alone makes topics. It is named, and not any broker asked, because
+/// the connection to one of the bootstrap list is closed as soon as librdkafka knows the brokers by their numbers.
+///
+/// # Errors
+/// What the cluster answers: that there is one of this name, or that this user may not.
+pub fn create_topic(
+    wire: &mut Wire<'_>,
+    broker: i32,
+    topic: &NewTopic<'_>,
+    is_trial: bool,
+    deadline: Instant,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<(), KafkaError> {
+    let settings = topic.settings.iter().map(|(name, value)| {
+        CreatableTopicConfig::default()
+            .with_name(StrBytes::from_string(name.clone()))
+            .with_value(Some(StrBytes::from_string(value.clone())))
+    });
+    let topic = CreatableTopic::default()
+        .with_name(topic_name(topic.name))
+        .with_num_partitions(topic.partitions)
+        .with_replication_factor(-1)
+        .with_configs(settings.collect());
+    let timeout_ms = deadline.saturating_duration_since(Instant::now());
+    let request = CreateTopicsRequest::default()
+        .with_topics(vec![topic])
+        .with_validate_only(is_trial)
+        .with_timeout_ms(timeout_ms.as_millis().min(60_000) as i32);
+    let ask = Ask {
+        target: Target::Broker(broker),
+        versions: CREATE_VERSIONS,
+        deadline,
+        interrupted,
+    };
+    let response = ask.once(wire, request)?;
+    let answer = response.topics.into_iter().next();
+    let answer = answer.ok_or_else(|| KafkaError::of(code::TIMED_OUT))?;
+    check(answer.error_code, answer.error_message)
+}
+
+/// How one question is asked.
+struct Ask<'a> {
+    target: Target,
+    versions: RangeInclusive<i16>,
+    deadline: Instant,
+    interrupted: &'a dyn Fn() -> bool,
+}
+
+impl Ask<'_> {
+    fn once<R: Request + 'static>(
+        self,
+        wire: &mut Wire<'_>,
+        request: R,
+    ) -> Result<R::Response, KafkaError> {
+        let asked = [(self.target, self.versions, move |_| request)];
+        let mut answers = wire.fan_out::<R, _>(asked, self.deadline, self.interrupted);
+        let answer = answers.pop();
+        answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT)))
+    }
+}
+
+pub(super) fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+pub(super) fn check(error: i16, reason: Option<StrBytes>) -> Result<(), KafkaError> {
+    match (i32::from(error), reason) {
+        (code::NONE, _) => Ok(()),
+        (error, Some(reason)) => Err(KafkaError::new(error, reason.to_string())),
+        (error, None) => Err(KafkaError::of(error)),
+    }
+}
