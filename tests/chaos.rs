@@ -8,18 +8,15 @@ use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::output::ended_lines;
 use crate::testkit::proxy::Weather;
 use crate::testkit::running::Running;
-use crate::testkit::session;
+use crate::testkit::{free_port, http, number, session};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How many records pass while things break; four milliseconds for each.
 fn record_count() -> usize {
-    let said = std::env::var("KAFKAUTILS_CHAOS_RECORDS").ok();
-    said.map_or(12_000, |count| count.parse().unwrap())
+    number("KAFKAUTILS_CHAOS_RECORDS").map_or(12_000, |count| count as usize)
 }
 
 /// So long may a question take that gives up after three seconds, on a machine that is busy.
@@ -81,8 +78,7 @@ impl Chaos<'_> {
             wait
         done"#;
         let backup = self.shell(backup).limit(RECOVERY * 3).start();
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = port.local_addr().unwrap().port();
+        let port = free_port();
         let listen = format!("127.0.0.1:{port}");
         let exporter = self
             .at(cmd("klag").args(["-q", "--listen", &listen]))
@@ -289,13 +285,7 @@ impl Chaos<'_> {
 
     /// The exporter has outlived it all and knows that nothing is left.
     fn judge_exporter(mut exporter: Running, port: u16) {
-        let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        connection
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let answer = http::get(("127.0.0.1", port), "/metrics").unwrap().text();
         let sum = "kafka_consumergroup_group_sum_lag{group=\"backup\"} 0";
         assert!(answer.contains(sum), "{answer}");
         exporter.signal(Signal::TERM);

@@ -1,16 +1,14 @@
 //! All programs while somebody sets the clock: nothing hangs, is lost, or comes twice, and no number is nonsense.
 
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::clock::Clock;
 use crate::testkit::cluster::Cluster as _;
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::output::ended_lines;
 use crate::testkit::running::Running;
-use crate::testkit::session;
+use crate::testkit::{http, session};
 use rustix::process::Signal;
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -135,15 +133,7 @@ fn has_each_once(path: &Path) {
 }
 
 fn scrape(address: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: klag\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    answer
+    http::get(address, "/metrics").unwrap().text()
 }
 
 /// The numbers of these columns in lines of JSON; null is no number.
@@ -169,7 +159,7 @@ fn are_sane(what: &str, numbers: &[f64], most: f64) {
 
 #[test]
 fn a_clock_that_jumps_an_hour_ahead_and_back_stops_nothing_and_spoils_no_number() {
-    let (Some(kafka), Some(clock)) = (broker::shared(), Clock::new()) else {
+    let (Some(kafka), Some(clock)) = (shared_kafka(), Clock::new()) else {
         return;
     };
     // A broker refuses what claims to be from more than an hour ahead, if not told otherwise.

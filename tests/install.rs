@@ -130,9 +130,7 @@ fn static_programs_need_nothing_at_all() {
     let Some(folder) = package("KAFKAUTILS_STATIC") else {
         return;
     };
-    let Some(system) = System::new() else {
-        return;
-    };
+    let Some(system) = System::new() else { return };
     let nothing = session::folder("nothing");
     for program in PROGRAMS {
         let built = folder.join(program);
@@ -156,9 +154,7 @@ fn the_debian_package_needs_only_what_is_there() {
     let Some(package) = package("KAFKAUTILS_DEB") else {
         return;
     };
-    let Some(system) = System::new() else {
-        return;
-    };
+    let Some(system) = System::new() else { return };
     system.put(&package, "kafkautils.deb");
     // Without a network and without --force: what it depends on is installed, or this fails.
     system

@@ -12,6 +12,7 @@
 //! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
 //! - [`fault_table`]: what the pages say of each death.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`; [`commit`]: `--commit`.
+//! - [`selected`]: `--last`, `--only-key`, `--idle`.
 //! - [`losses`]: full disks, readers that leave, signals; [`roundtrip`]: topic -> pipe -> topic.
 //! - [`habits`]: what people type: kcat's command lines, other tools' options, mistakes.
 //! - [`peer`]: the same command lines typed with kcat; [`own`]: kcat's own tests.
@@ -45,6 +46,7 @@ mod peer;
 mod produce;
 mod query;
 mod roundtrip;
+mod selected;
 mod share;
 
 use crate::testkit::cluster::Cluster;

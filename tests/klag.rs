@@ -22,10 +22,8 @@ mod rights;
 mod selected;
 mod table;
 
-use crate::testkit::broker::Kafka;
 use crate::testkit::cluster::{Cluster, PATIENCE};
 use crate::testkit::command::{Cmd, cmd};
-use rdkafka::admin::AdminOptions;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
@@ -70,17 +68,6 @@ fn commit(cluster: &dyn Cluster, group: &str, topic: &str, offsets: &[(i32, i64)
             .unwrap();
     }
     client.commit(&list, CommitMode::Sync).unwrap();
-}
-
-/// Deletes a partition's records up to and without `offset`.
-fn delete_before(kafka: &Kafka, topic: &str, offset: i64) {
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Offset(offset))
-        .unwrap();
-    let deleted =
-        futures_executor::block_on(kafka.admin().delete_records(&list, &AdminOptions::new()))
-            .unwrap();
-    deleted.elements()[0].error().unwrap();
 }
 
 /// A member of a group, which reads what it is given until it is dropped.

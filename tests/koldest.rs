@@ -15,8 +15,6 @@ mod times;
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::output::Output;
-use rdkafka::admin::AdminOptions;
-use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,14 +54,4 @@ fn at(timestamp_ms: i64, value: impl Into<Vec<u8>>) -> Record {
         timestamp_ms: Some(timestamp_ms),
         ..Record::of(value)
     }
-}
-
-/// Deletes everything below `offset` in partition 0, as `kafka-delete-records` does.
-fn delete_to(kafka: &crate::testkit::broker::Kafka, topic: &str, offset: i64) {
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Offset(offset))
-        .unwrap();
-    let deleted = kafka.admin().delete_records(&list, &AdminOptions::new());
-    let deleted = futures_executor::block_on(deleted).unwrap();
-    assert!(deleted.elements()[0].error().is_ok(), "{deleted:?}");
 }

@@ -73,11 +73,3 @@ fn segments(folder: &Path) -> Vec<String> {
     found.retain(|path| !path.ends_with(".sha256") && !path.ends_with("/head.tsv"));
     found
 }
-
-/// A number of the environment, for long runs by hand.
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
-}

@@ -3,14 +3,13 @@
 //! `KAFKAUTILS_SOAK_S=600 cargo test --test tests soak:: -- --nocapture` runs them for ten minutes and prints what each
 //! had in use at the most, in each third of that time.
 
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::Cluster as _;
 use crate::testkit::command::shell;
 use crate::testkit::running::Running;
-use crate::testkit::session;
+use crate::testkit::{http, number, process, session};
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,8 +18,7 @@ const SLACK_KIB: u64 = 2048;
 
 /// For how long they run.
 fn length() -> Duration {
-    let said = std::env::var("KAFKAUTILS_SOAK_S").ok();
-    Duration::from_secs(said.map_or(15, |seconds| seconds.parse().unwrap()))
+    Duration::from_secs(number("KAFKAUTILS_SOAK_S").unwrap_or(15))
 }
 
 /// What each program is named by, and a command line that leaves its number in a file of this name.
@@ -58,20 +56,15 @@ const PROGRAMS: [(&str, &str); 8] = [
 /// What a process has in use.
 #[derive(Clone, Copy, Debug, Default)]
 struct Use {
-    /// Memory of its own: not the pages of its program's file, which come one by one as they are run.
     kib: u64,
     descriptors: usize,
 }
 
 impl Use {
-    fn of(process: &str) -> Use {
-        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("RssAnon:"));
-        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
-        let descriptors = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    fn of(id: &str) -> Use {
         Use {
-            kib: kib.parse().unwrap(),
-            descriptors: descriptors.count(),
+            kib: process::memory_kib(id, "RssAnon"),
+            descriptors: process::descriptors(id),
         }
     }
 
@@ -128,16 +121,6 @@ impl Soak {
         }
     }
 
-    fn scrape(&self) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: klag\r\n\r\n")
-            .unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        assert!(answer.starts_with(b"HTTP/1.1 200"));
-    }
-
     /// The most that each program has in use in each third of the time.
     fn watch(&self) -> Vec<[Use; 3]> {
         let processes = PROGRAMS.map(|(name, _)| self.process(name));
@@ -148,7 +131,7 @@ impl Soak {
             if third > 2 {
                 return most;
             }
-            self.scrape();
+            http::get(&self.address, "/metrics").unwrap().text();
             for (most, process) in most.iter_mut().zip(&processes) {
                 most[third] = most[third].most(Use::of(process));
             }
@@ -174,9 +157,7 @@ impl Soak {
 
 #[test]
 fn memory_and_descriptors_of_what_runs_for_ever_stay_what_they_are() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let soak = Soak::start(kafka);
     let most = soak.watch();
     soak.stop();

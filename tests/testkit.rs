@@ -8,6 +8,7 @@
 //! - [`mock`]: librdkafka's mock cluster, in this process or lent by `kcat-lite -M`.
 //! - [`cluster`]: topics and records of any of them, written and read by a foreign client.
 //! - [`proxy`]: the network between a client and a broker, to be cut.
+//! - [`http`]: a client of HTTP; [`process`]: what a process has in use; [`random`]: numbers that a seed gives again.
 //! - [`interceptor`]: a proxy that speaks Kafka, and changes, cuts and delays answers.
 //! - [`old`]: Apache Kafka 2.4.1 with ZooKeeper.
 //! - [`postgres`]: a real PostgreSQL of a test's own.
@@ -22,6 +23,7 @@ pub(crate) mod broker;
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod command;
+pub(crate) mod http;
 pub(crate) mod interceptor;
 pub(crate) mod java;
 pub(crate) mod mock;
@@ -29,7 +31,9 @@ mod node;
 pub(crate) mod old;
 pub(crate) mod output;
 pub(crate) mod postgres;
+pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod random;
 #[cfg(feature = "schema-registry")]
 pub(crate) mod registry;
 pub(crate) mod rolling;
@@ -39,7 +43,6 @@ pub(crate) mod s3;
 pub(crate) mod session;
 pub(crate) mod witness;
 
-#[cfg(feature = "gssapi")]
 pub(crate) use node::free_port;
 
 /// The testkit, tested on itself.
@@ -52,6 +55,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The variable that turns every skipped test into a failed one.
 const REQUIRE: &str = "KAFKAUTILS_REQUIRE_KAFKA";
+
+/// A number that the environment says, for long runs by hand.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+    )
+}
 
 /// Counts and names a test that cannot run here, on stderr in spite of libtest's capture.
 ///
@@ -70,6 +82,18 @@ pub(crate) fn skip(reason: &str) {
         std::io::stderr(),
         "skipped ({count} so far): {test}: {reason}"
     ));
+}
+
+/// What a test needs; if it is missing, the test is skipped.
+#[track_caller]
+pub(crate) fn or_skip<T>(needed: Result<T, impl std::fmt::Display>) -> Option<T> {
+    match needed {
+        Ok(found) => Some(found),
+        Err(reason) => {
+            skip(&reason.to_string());
+            None
+        }
+    }
 }
 
 /// libtest names the thread after the test; with one test thread it runs them on `main`, and the place has to do.

@@ -1,6 +1,6 @@
 //! Requests over librdkafka's connections: many at once, each broker for itself, and what goes wrong is said.
 
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::mock::Mock;
 use kafka_protocol::messages::{
@@ -108,9 +108,7 @@ fn what_a_broker_does_not_know_is_said_and_not_sent() {
 
 #[test]
 fn a_request_that_librdkafka_has_never_heard_of_is_answered() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let client = client(&kafka.bootstrap());
     let mut wire = Wire::new(&client);
     metadata_over(&mut wire, Topics::All, &|| false).unwrap();
@@ -141,9 +139,7 @@ fn a_reply_outlives_the_wire_that_brought_it() {
 
 #[test]
 fn every_end_of_a_log_with_an_open_transaction_is_told_apart() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("ends", &["one", "two"]);
     let id = crate::testkit::session::unique("ends");
     let producer = kafka.producer(&[("transactional.id", &id)]);

@@ -1,6 +1,6 @@
 //! Completion: what each shell offers, with the scripts that the programs print.
 
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::Cluster as _;
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::{session, witness};
@@ -120,9 +120,7 @@ fn values_are_completed_by_what_they_are_and_not_by_files() {
 
 #[test]
 fn every_shell_completes_the_topics_and_groups_of_the_cluster_that_the_line_names() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("completed", 1, &[]);
     let brokers = kafka.bootstrap();
     let group = format!("{topic}-readers");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::{SOON, at};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::{session, witness};
@@ -78,9 +78,7 @@ pub(super) fn all(partitions: i32, count: usize) -> Vec<String> {
 
 #[test]
 fn what_is_delivered_is_committed_and_nothing_is_left_behind() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for (options, doing) in [("", "plain"), ("--txn", "in transactions")] {
         let pipe = Pipe::new(kafka, 3, 500);
         pipe.shell("source -e -q --tsv | sed 's/^/&/' | sink -q --tsv $TXN")
@@ -106,9 +104,7 @@ fn what_is_delivered_is_committed_and_nothing_is_left_behind() {
 
 #[test]
 fn objects_keep_their_position_through_jq() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     if witness::installed("jq").is_none() {
         return;
     }
@@ -130,9 +126,7 @@ fn objects_keep_their_position_through_jq() {
 
 #[test]
 fn lines_may_be_dropped_by_their_position_and_multiplied() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let pipe = Pipe::new(kafka, 1, 100);
     let awk = r"awk -F '\t' '$2 % 3 == 0 { print $1; next } { print; print }'";
     pipe.shell(&format!("source -e -q --tsv | {awk} | sink -q --tsv"))
@@ -145,9 +139,7 @@ fn lines_may_be_dropped_by_their_position_and_multiplied() {
 
 #[test]
 fn long_and_odd_records_pass_unharmed() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let pipe = Pipe::new(kafka, 1, 0);
     let values: Vec<Option<Vec<u8>>> = vec![
         Some(b"x".repeat(300_000)),
@@ -189,9 +181,7 @@ fn long_and_odd_records_pass_unharmed() {
 
 #[test]
 fn an_end_that_is_alone_says_so_in_time() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let pipe = Pipe::new(kafka, 1, 10);
     pipe.shell("source -m 1 --tsv | cat >/dev/null")
         .run()
@@ -207,9 +197,7 @@ fn an_end_that_is_alone_says_so_in_time() {
 
 #[test]
 fn a_program_between_that_has_enough_ends_the_pipe() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let pipe = Pipe::new(kafka, 1, 5000);
     let output = pipe
         .shell("source -e --tsv | head -n 100 | sink --tsv; echo ${PIPESTATUS[@]}")
@@ -234,9 +222,7 @@ fn a_program_between_that_has_enough_ends_the_pipe() {
 
 #[test]
 fn a_sink_that_stands_still_bounds_what_is_sent() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let pipe = Pipe::new(kafka, 1, 20_000);
     let mut running = pipe
         .shell(
@@ -267,9 +253,7 @@ fn a_sink_that_stands_still_bounds_what_is_sent() {
 
 #[test]
 fn a_program_that_swallows_lines_is_named_after_a_while() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let pipe = Pipe::new(kafka, 1, 1000);
     pipe.shell("source -e --max-inflight 100 --tsv | grep --line-buffered -v ' ' | sink --tsv; exit ${PIPESTATUS[0]}")
         .run()
@@ -280,9 +264,7 @@ fn a_program_that_swallows_lines_is_named_after_a_while() {
 
 #[test]
 fn a_changed_order_and_a_lost_position_are_noticed() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let pipe = Pipe::new(kafka, 1, 100);
     for (transform, words) in [
         ("tac", "must keep the order of the lines"),
@@ -300,9 +282,7 @@ fn a_changed_order_and_a_lost_position_are_noticed() {
 
 #[test]
 fn a_record_that_the_topic_refuses_ends_the_pipe_before_it() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for txn in ["", "--txn"] {
         let pipe = Pipe::new(kafka, 1, 50);
         let pipe = Pipe {
@@ -329,9 +309,7 @@ fn a_record_that_the_topic_refuses_ends_the_pipe_before_it() {
 
 #[test]
 fn two_pipes_of_a_group_share_the_work_and_end_together() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for protocol in ["classic", "consumer"] {
         for txn in ["", "--txn"] {
             let pipe = Pipe::new(kafka, 4, 3000);
@@ -364,9 +342,7 @@ fn two_pipes_of_a_group_share_the_work_and_end_together() {
 
 #[test]
 fn a_signal_to_the_source_ends_the_pipe_in_order() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for txn in ["", "--txn"] {
         let pipe = Pipe::new(kafka, 2, 100);
         let id = if txn.is_empty() { "" } else { &pipe.group };

@@ -7,7 +7,7 @@ use rustix::process::{Signal, kill_process};
 use super::SOON;
 use super::ack::{Pipe, all};
 use super::kills::wait_for_pid;
-use crate::testkit::broker::{self, Spec};
+use crate::testkit::broker::{Spec, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 
 /// A sink of each kind; the transactional one by the name of its group.
@@ -15,9 +15,7 @@ const SINKS: [&str; 2] = ["sink --tsv", "sink --tsv --txn $GROUP"];
 
 #[test]
 fn a_line_that_is_lost_repeated_or_turned_ends_the_pipe_at_once() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let gap =
         "came where line 50 was expected: what stands between must keep the order of the lines";
     for (transform, words) in [
@@ -62,9 +60,7 @@ fn a_line_that_is_lost_repeated_or_turned_ends_the_pipe_at_once() {
 
 #[test]
 fn a_filter_that_is_started_again_in_the_middle_loses_nothing_in_silence() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let pipe = Pipe::new(kafka, 2, 3000);
     // It reads blocks: what it had read and not passed on is lost with it.
     let filter = r"slow() { echo $BASHPID >filter.new; mv filter.new filter
@@ -93,9 +89,7 @@ const TEAR: &str = r#"perl -ne '$| = 1; if ($. == 20) { print substr($_, 0, $ENV
 
 #[test]
 fn a_torn_line_that_the_next_program_ends_is_no_record_while_the_pipe_stays_open() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for cut in ["value", "position"] {
         for (between, sink) in [
             (format!("{TEAR} | (awk 1; sleep 2)"), SINKS[0]),
@@ -126,9 +120,7 @@ fn a_torn_line_that_the_next_program_ends_is_no_record_while_the_pipe_stays_open
 
 #[test]
 fn each_record_of_a_slow_topic_is_delivered_and_committed_without_the_next_one() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for format in ["--tsv", "-J"] {
         let pipe = Pipe::new(kafka, 1, 0);
         let mut running = pipe
@@ -154,9 +146,7 @@ fn each_record_of_a_slow_topic_is_delivered_and_committed_without_the_next_one()
 
 #[test]
 fn lines_of_a_session_that_was_lost_come_again_and_make_no_hole_in_a_backup() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let pipe = Pipe::new(kafka, 2, 6000);
     let folder = &pipe.folder;
     let running = pipe
@@ -208,9 +198,7 @@ fn three_brokers_that_are_killed_in_turn_cost_nothing() {
         .setting("min.insync.replicas", "2")
         .setting("offsets.topic.replication.factor", "3")
         .start();
-    let Some(kafka) = kafka else {
-        return;
-    };
+    let Some(kafka) = kafka else { return };
     let pipe = Pipe::new(&kafka, 3, 2000);
     let slow = "perl -pe '$| = 1; select undef, undef, undef, 0.002'";
     let options = "-X session.timeout.ms=6000 --max-inflight 500";

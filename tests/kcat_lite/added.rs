@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::log::delete_before;
 use super::{SOON, at};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, shell};
 use crate::testkit::output::lines;
@@ -22,14 +21,6 @@ fn fill(kafka: &Kafka, topic: &str, partition: i32, numbers: std::ops::Range<i32
         ..Record::of(n.to_string())
     };
     kafka.produce(topic, &numbers.map(record).collect::<Vec<_>>());
-}
-
-/// Gives a topic more partitions.
-fn grow(kafka: &Kafka, topic: &str, count: usize) {
-    let more = rdkafka::admin::NewPartitions::new(topic, count);
-    let options = rdkafka::admin::AdminOptions::new();
-    futures_executor::block_on(kafka.admin().create_partitions([&more], &options)).unwrap();
-    kafka.wait_for_leaders(topic, count);
 }
 
 /// A member that leaves at the end.
@@ -84,9 +75,7 @@ fn read(kafka: &Kafka, group: &str, topic: &str, protocol: &str, way: &str) -> V
 
 #[test]
 fn partitions_that_are_added_are_read_from_their_beginning_in_every_way() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for protocol in PROTOCOLS {
         for way in ["stdout", "--exec", "--ack", "--txn"] {
             let case = format!("{protocol} {way}");
@@ -95,7 +84,7 @@ fn partitions_that_are_added_are_read_from_their_beginning_in_every_way() {
             fill(kafka, &topic, 0, 0..10);
             let read = || read(kafka, &group, &topic, protocol, way);
             assert_eq!(read(), [""; 0], "{case}: a new group begins at the end");
-            grow(kafka, &topic, 3);
+            kafka.grow(&topic, 3);
             fill(kafka, &topic, 1, 10..20);
             assert_eq!(read(), sorted_range(10..20), "{case}");
             fill(kafka, &topic, 2, 20..25);
@@ -117,9 +106,7 @@ fn sorted_range(numbers: std::ops::Range<i32>) -> Vec<String> {
 
 #[test]
 fn a_running_member_reads_what_is_added_while_it_runs() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for protocol in PROTOCOLS {
         for start in [&[][..], &["-o", "end"]] {
             let topic = kafka.topic("grows", 1, &[]);
@@ -137,7 +124,7 @@ fn a_running_member_reads_what_is_added_while_it_runs() {
                 sent += 1;
                 std::thread::sleep(Duration::from_millis(100));
             }
-            grow(kafka, &topic, 2);
+            kafka.grow(&topic, 2);
             fill(kafka, &topic, 1, 1000..1005);
             running.stdout_until(lines(1000..1005), 3 * SOON);
             running.signal(Signal::TERM);
@@ -150,9 +137,7 @@ fn a_running_member_reads_what_is_added_while_it_runs() {
 
 #[test]
 fn a_group_that_began_at_the_end_misses_nothing_while_nobody_runs() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for protocol in PROTOCOLS {
         let topic = kafka.topic("begins", 2, &[]);
         let group = session::unique("begins");
@@ -179,9 +164,7 @@ fn a_group_that_began_at_the_end_misses_nothing_while_nobody_runs() {
 
 #[test]
 fn an_explicit_reset_wins_over_all_that() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("explicit", 1, &[]);
     let group = session::unique("explicit");
     fill(kafka, &topic, 0, 0..3);
@@ -192,7 +175,7 @@ fn an_explicit_reset_wins_over_all_that() {
             .succeeds()
     };
     run("earliest").stdout_is("0\n1\n2\n");
-    grow(kafka, &topic, 2);
+    kafka.grow(&topic, 2);
     fill(kafka, &topic, 1, 3..6);
     run("latest").stdout_is("");
     run("earliest").stdout_is("");
@@ -200,9 +183,7 @@ fn an_explicit_reset_wins_over_all_that() {
 
 #[test]
 fn a_position_whose_records_are_gone_goes_on_at_what_is_left_and_says_so() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("gone", 1, &[]);
     let group = session::unique("gone");
     fill(kafka, &topic, 0, 0..10);
@@ -212,7 +193,7 @@ fn a_position_whose_records_are_gone_goes_on_at_what_is_left_and_says_so() {
         .run()
         .succeeds()
         .stdout_is("0\n1\n");
-    delete_before(kafka, &topic, 0, 5);
+    kafka.delete_before(&topic, 5);
     run()
         .run()
         .succeeds()
@@ -224,9 +205,7 @@ fn a_position_whose_records_are_gone_goes_on_at_what_is_left_and_says_so() {
 
 #[test]
 fn a_position_that_the_log_does_not_reach_is_an_error_unless_the_user_says_where_to_go_on() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let short = kafka.topic("short", 1, &[]);
     let group = session::unique("beyond");
     // As after a log was truncated.

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{SOON, at};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, cmd};
-use crate::testkit::session;
+use crate::testkit::{number, session};
 
 /// `kcat-lite -G` with a command for its batches, from the beginning.
 fn exec(kafka: &Kafka, group: &str, topic: &str, command: &str) -> Cmd {
@@ -39,9 +39,7 @@ fn an_empty_command_is_a_usage_error() {
 
 #[test]
 fn a_command_and_its_children_die_with_the_program() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for (signals, command) in [
         (&[Signal::KILL][..], "echo begun; sleep 600"),
         (
@@ -70,9 +68,7 @@ fn a_command_and_its_children_die_with_the_program() {
 
 #[test]
 fn a_command_gets_three_descriptors_and_no_more() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("descriptors", &["one"]);
     exec(
         kafka,
@@ -88,9 +84,7 @@ fn a_command_gets_three_descriptors_and_no_more() {
 
 #[test]
 fn positions_that_are_too_long_for_the_environment_are_in_a_file() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = format!("{}-{}", session::unique("wide"), "x".repeat(180));
     let count: i32 = 200;
     kafka.create_topic(&topic, count, &[]);
@@ -125,11 +119,9 @@ fn positions_that_are_too_long_for_the_environment_are_in_a_file() {
 
 #[test]
 fn a_member_with_nothing_to_read_leaves_at_once_however_often() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("leaves", &["one"]);
-    let rounds: usize = std::env::var("KAFKAUTILS_LEAVES").map_or(5, |n| n.parse().unwrap());
+    let rounds = number("KAFKAUTILS_LEAVES").unwrap_or(5);
     for way in [&[][..], &["--exec", "cat"]] {
         for protocol in ["classic", "consumer"] {
             for instance in [&[][..], &["-X", "group.instance.id=leaves"]] {
@@ -155,9 +147,7 @@ fn a_member_with_nothing_to_read_leaves_at_once_however_often() {
 
 #[test]
 fn a_signal_ends_every_wait_of_a_member() {
-    let Some(kafka) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let topic = kafka.topic_of("waits", &["one"]);
     for way in [&[][..], &["--exec", "cat"]] {
         // While the member joins, or is assigned, or waits for what does not answer.

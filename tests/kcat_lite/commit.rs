@@ -1,7 +1,7 @@
 //! `--commit`: positions as lines.
 
 use super::{SOON, at};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record, any};
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::interceptor::Interceptor;
@@ -47,9 +47,7 @@ fn lines(topic: &str, positions: &[(i32, i64)]) -> String {
 
 #[test]
 fn a_group_is_rewound_to_a_time_as_kafka_s_own_tool_does() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let Some(tool) = java::tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand")
     else {
         return;
@@ -108,9 +106,7 @@ fn a_group_is_rewound_to_a_time_as_kafka_s_own_tool_does() {
 
 #[test]
 fn positions_that_klag_has_saved_are_put_back() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = timed(kafka);
     let group = session::unique("saved");
     let before = lines(&topic, &[(0, 4), (1, 2), (2, 0)]);
@@ -131,11 +127,9 @@ fn positions_that_klag_has_saved_are_put_back() {
 
 #[test]
 fn a_line_that_is_wrong_keeps_all_from_being_committed() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = timed(kafka);
-    super::log::delete_before(kafka, &topic, 0, 2);
+    kafka.delete_before(&topic, 2);
     let group = session::unique("wrong");
     commit(kafka, &group, &[], &lines(&topic, &[(1, 1)])).succeeds();
     let missing = session::unique("missing");
@@ -207,9 +201,7 @@ fn a_trial_shows_what_would_be_and_commits_nothing() {
 
 #[test]
 fn a_group_that_has_members_keeps_its_positions_and_they_are_named() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for protocol in ["classic", "consumer"] {
         let topic = timed(kafka);
         let group = session::unique("members");
@@ -253,9 +245,7 @@ fn a_group_that_has_members_keeps_its_positions_and_they_are_named() {
 
 #[test]
 fn positions_are_deleted_where_that_is_asked_for() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = timed(kafka);
     let group = session::unique("deleted");
     commit(kafka, &group, &["--delete"], &format!("{topic}\t0\n"))
@@ -275,9 +265,7 @@ fn positions_are_deleted_where_that_is_asked_for() {
 
 #[test]
 fn a_text_stands_beside_each_position() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = timed(kafka);
     let group = session::unique("metadata");
     let text = ["--metadata", "after incident 7"];
@@ -292,9 +280,7 @@ fn a_text_stands_beside_each_position() {
 
 #[test]
 fn the_start_of_a_share_group_is_set_and_deleted() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let share = || java::tool("org.apache.kafka.tools.consumer.ConsoleShareConsumer");
     let Some(consumer) = share() else { return };
     let topic = timed(kafka);
@@ -345,9 +331,7 @@ fn the_start_of_a_share_group_is_set_and_deleted() {
 
 #[test]
 fn several_topics_are_asked_by_name_and_by_pattern() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let (one, two) = (timed(kafka), timed(kafka));
     let pattern = format!("^({one}|{two})$:end");
     let expected = |topic: &str| format!("{topic}\t0\t10\n{topic}\t1\t5\n{topic}\t2\t0\n");
@@ -388,9 +372,7 @@ const NOT_AVAILABLE: i16 = 15;
 
 #[test]
 fn a_coordinator_that_is_loading_its_groups_is_waited_for() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = timed(kafka);
     let group = session::unique("loading");
     let proxy = Interceptor::before(&kafka.bootstrap())
@@ -433,9 +415,7 @@ fn a_coordinator_that_is_loading_its_groups_is_waited_for() {
 
 #[test]
 fn the_message_of_exec_names_the_line_that_gets_past_a_record() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("poison", &["a", "poison", "b"]);
     let group = session::unique("poison");
     let run = || {

@@ -1,7 +1,7 @@
 //! What happens when a record is not delivered: why, how many, and everything else arrives.
 
 use super::{consume, produce};
-use crate::testkit::broker::{self, Spec};
+use crate::testkit::broker::{own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record, any};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::mock::Mock;
@@ -12,9 +12,7 @@ use std::time::Duration;
 
 #[test]
 fn a_record_that_the_topic_refuses_fails_alone() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("refused", 1, &[("max.message.bytes", "1000")]);
     let large = "x".repeat(5000);
     let lines: Vec<&str> = vec!["1", "2", "3", "4", &large, "6", "7", "8", "9"];
@@ -34,9 +32,7 @@ fn a_record_that_the_topic_refuses_fails_alone() {
 
 #[test]
 fn records_that_are_too_large_together_are_split() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("split", 1, &[("max.message.bytes", "2000")]);
     let lines: Vec<String> = (0..500).map(|n| format!("{n:0>100}")).collect();
     produce(kafka, &topic)
@@ -48,9 +44,7 @@ fn records_that_are_too_large_together_are_split() {
 
 #[test]
 fn records_that_are_split_keep_their_times_keys_and_headers() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("split-whole", 1, &[("max.message.bytes", "2000")]);
     let records: Vec<Record> = (0..100)
         .map(|n| Record {
@@ -75,9 +69,7 @@ fn records_that_are_split_keep_their_times_keys_and_headers() {
 
 #[test]
 fn a_record_over_the_limit_of_the_broker_fails_alone() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for property in ["message.max.bytes=1000000", "message.max.bytes=5000000"] {
         let topic = kafka.topic("over", 1, &[]);
         let mut input = b"before\n".to_vec();
@@ -97,9 +89,7 @@ fn a_record_over_the_limit_of_the_broker_fails_alone() {
 
 #[test]
 fn a_record_that_the_broker_names_fails_alone_with_its_reason() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("named", 1, &[("cleanup.policy", "compact")]);
     let output = produce(kafka, &topic)
         .arg("--tsv")
@@ -115,9 +105,7 @@ fn a_record_that_the_broker_names_fails_alone_with_its_reason() {
 
 #[test]
 fn a_record_up_to_the_limit_is_taken() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("up-to", 1, &[]);
     let line = "y".repeat(999_900);
     produce(kafka, &topic)
@@ -129,9 +117,7 @@ fn a_record_up_to_the_limit_is_taken() {
 
 #[test]
 fn a_file_over_the_limit_fails_alone() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("large-file", 1, &[]);
     let folder = session::folder("large-file");
     std::fs::write(folder.join("a"), "one").unwrap();
@@ -330,9 +316,7 @@ fn an_error_that_stays_names_itself() {
 /// Feeds a producer and reads with a consumer while the only broker dies and comes back five seconds later.
 #[test]
 fn a_broker_away_for_five_seconds_loses_nothing_and_doubles_nothing() {
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let topic = kafka.topic("away", 1, &[]);
     let mut producer = produce(&kafka, &topic)
         .stdin_open()
@@ -376,9 +360,7 @@ fn a_clean_run_says_nothing_on_stdout_and_fails_nothing() {
 
 #[test]
 fn a_transaction_that_its_coordinator_ends_is_not_said_to_be_another_producers() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("slow-transaction", 1, &[]);
     let id = format!("transactional.id={topic}");
     shell("(echo a; sleep 6; echo b) | kcat-lite -P -b $B -t $T -X $ID -X transaction.timeout.ms=3000")

@@ -1,7 +1,7 @@
 //! The two ways to read: what `--engine wire` shows is what librdkafka's own consumer shows, whatever the log holds.
 
 use super::{SOON, at, consume};
-use crate::testkit::broker::{self, Spec};
+use crate::testkit::broker::{Kafka, Spec, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record, any};
 use crate::testkit::session;
 use std::collections::BTreeMap;
@@ -93,12 +93,10 @@ fn every_codec_is_read_alike() {
 
 #[test]
 fn every_form_of_offset_begins_and_ends_alike() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("forms", 2, &[]);
     kafka.produce(&topic, &shapes(400, 2));
-    super::log::delete_before(kafka, &topic, 0, 20);
+    kafka.delete_before(&topic, 20);
     let at_time = |which: &str, ms: i64| format!("{which}@{}", long_ago_ms() + ms);
     let half = at_time("s", 500);
     for offset in ["beginning", "end", "50", "-1", "-60", &half, "s@now"] {
@@ -116,9 +114,7 @@ fn every_form_of_offset_begins_and_ends_alike() {
 
 #[test]
 fn what_a_group_has_committed_is_where_reading_begins() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("stored", &["0", "1", "2", "3"]);
     let group = crate::testkit::session::unique("stored");
     let earliest = ["-X", "auto.offset.reset=earliest"];
@@ -132,9 +128,7 @@ fn what_a_group_has_committed_is_where_reading_begins() {
 
 #[test]
 fn transactions_are_read_alike() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for codec in ["none", "lz4"] {
         let topic = kafka.topic("transactions", 2, &[]);
         let producer = |n: u32| {
@@ -175,9 +169,7 @@ fn transactions_are_read_alike() {
 
 #[test]
 fn records_of_ten_megabytes_are_read_in_little_memory() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("giants", 1, &[("max.message.bytes", "11000000")]);
     let giant = |n: u8| Record::of(vec![n; 10_000_000]);
     let properties = [("message.max.bytes", "20000000")];
@@ -262,7 +254,7 @@ fn a_near_replica_is_read_from() {
 
 /// What a new group reads of a topic, by partition, and what it has committed.
 fn read_as_group(
-    kafka: &broker::Kafka,
+    kafka: &Kafka,
     topic: &str,
     engine: &str,
     args: &[&str],
@@ -287,9 +279,7 @@ fn read_as_group(
 
 #[test]
 fn a_group_reads_with_either_engine_what_the_other_reads() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("group-engines", 3, &[]);
     let producer = kafka.producer(&[("transactional.id", &topic), ("compression.codec", "lz4")]);
     for is_commit in [true, false, true] {

@@ -7,8 +7,8 @@ use rustix::process::Signal;
 
 use super::kills::wait_for_pid;
 use super::{SOON, at};
-use crate::testkit::broker::{self, Kafka};
-use crate::testkit::cluster::{Cluster as _, Record};
+use crate::testkit::broker::{Kafka, shared_kafka};
+use crate::testkit::cluster::{Cluster as _, Record, any};
 use crate::testkit::command::Cmd;
 use crate::testkit::{postgres, session};
 
@@ -54,9 +54,7 @@ pub(super) fn recipe() -> (String, String) {
 
 #[test]
 fn a_command_gets_whole_batches_and_is_told_what_they_hold() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 25);
     let group = session::unique("told");
     let command = r#"echo "$KAFKA_TOPIC $KAFKA_FIRST $KAFKA_LAST $KAFKA_COUNT" $(cat)"#;
@@ -83,9 +81,7 @@ fn a_command_gets_whole_batches_and_is_told_what_they_hold() {
 
 #[test]
 fn a_batch_ends_by_its_bytes_and_by_its_time() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 1000);
     exec(kafka, &session::unique("bytes"), &topic, "wc -l")
         .args(["-e", "-q", "--batch-bytes", "100"])
@@ -106,9 +102,7 @@ fn a_batch_ends_by_its_bytes_and_by_its_time() {
 
 #[test]
 fn a_batch_that_is_not_taken_is_not_committed_nor_is_one_after_it() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 30);
     let group = session::unique("refused");
     exec(kafka, &group, &topic, "grep -qx 15 && exit 7; cat")
@@ -123,9 +117,7 @@ fn a_batch_that_is_not_taken_is_not_committed_nor_is_one_after_it() {
 
 #[test]
 fn a_command_that_fails_is_tried_again_with_the_whole_batch() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 3);
     let group = session::unique("again");
     exec(
@@ -145,9 +137,7 @@ fn a_command_that_fails_is_tried_again_with_the_whole_batch() {
 
 #[test]
 fn a_value_that_a_command_would_take_for_two_stops_before_it() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("ambiguous", &["one", "two\nlines", "three"]);
     let group = session::unique("ambiguous");
     exec(kafka, &group, &topic, "cat")
@@ -166,9 +156,7 @@ fn a_value_that_a_command_would_take_for_two_stops_before_it() {
 
 #[test]
 fn partitions_run_beside_each_other_and_each_in_its_order() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 4, 20);
     let started = Instant::now();
     let output = exec(
@@ -194,9 +182,7 @@ fn partitions_run_beside_each_other_and_each_in_its_order() {
 
 #[test]
 fn a_signal_lets_the_batch_come_to_its_end() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 20);
     let group = session::unique("signal");
     let mut running = exec(kafka, &group, &topic, "echo begun; sleep 2; wc -l")
@@ -210,9 +196,7 @@ fn a_signal_lets_the_batch_come_to_its_end() {
 
 #[test]
 fn a_command_that_takes_longer_than_the_poll_interval_keeps_its_partitions() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 3);
     let group = session::unique("slow");
     exec(kafka, &group, &topic, "sleep 9; cat")
@@ -226,9 +210,7 @@ fn a_command_that_takes_longer_than_the_poll_interval_keeps_its_partitions() {
 
 #[test]
 fn a_second_member_takes_over_nothing_that_is_being_dealt_with() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for protocol in ["classic", "consumer"] {
         let topic = numbered(kafka, 4, 50);
         let group = session::unique("shared");
@@ -271,9 +253,7 @@ fn a_second_member_takes_over_nothing_that_is_being_dealt_with() {
 
 #[test]
 fn the_end_is_that_of_the_group_also_behind_markers_of_transactions() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("marked", 1, &[]);
     let producer = kafka.producer(&[("transactional.id", &topic)]);
     producer.begin();
@@ -292,7 +272,7 @@ fn the_end_is_that_of_the_group_also_behind_markers_of_transactions() {
 
 #[test]
 fn the_recipe_loads_a_batch_once_however_often_it_comes() {
-    let (Some(kafka), Some(postgres)) = (broker::shared(), postgres::start()) else {
+    let (Some(kafka), Some(postgres)) = (shared_kafka(), postgres::start()) else {
         return;
     };
     let (tables, load) = recipe();
@@ -318,9 +298,7 @@ fn the_recipe_loads_a_batch_once_however_often_it_comes() {
 #[test]
 fn a_member_that_was_suspended_for_longer_than_its_session_repeats_the_batch_that_ran_and_no_other()
 {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 40);
     let folder = session::folder("suspended");
     let command = "cat; if ! [ -e began ]; then echo $$ >began; until [ -e go ]; do sleep 0.02; done; echo $$ >ended; fi";
@@ -343,4 +321,19 @@ fn a_member_that_was_suspended_for_longer_than_its_session_repeats_the_batch_tha
     let output = running.wait().succeeds();
     let expected: Vec<String> = (0..10).chain(0..40).map(|n: usize| n.to_string()).collect();
     assert_eq!(output.lines(), expected);
+}
+
+#[test]
+fn a_command_gets_offsets_where_they_are_asked_for() {
+    let cluster = any();
+    let topic = cluster.topic_of("exec-offsets", &["a", "b"]);
+    let group = session::unique("exec-offsets");
+    at(
+        &*cluster,
+        &["-G", &group, "-e", "-O", "--exec", "cat", &topic],
+    )
+    .args(["-q", "-X", "auto.offset.reset=earliest"])
+    .run()
+    .succeeds()
+    .stdout_is("0\ta\n1\tb\n");
 }

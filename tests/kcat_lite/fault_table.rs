@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process};
 
 use super::kills::{MEMBER, wait_for_pid};
-use crate::testkit::broker::{Kafka, Spec};
+use crate::testkit::broker::{Kafka, own_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::running::Running;
-use crate::testkit::session;
+use crate::testkit::{number, session};
 
 const PAGES: [(&str, &str); 2] = [
     ("kcat-lite.1", include_str!("../../man/kcat-lite.1")),
@@ -299,11 +299,8 @@ impl<'a> Trial<'a> {
 
 #[test]
 fn what_the_pages_say_of_each_fault_is_what_happens() {
-    let rounds = std::env::var("KAFKAUTILS_FAULTS").ok();
-    let rounds: usize = rounds.map_or(0, |n| n.parse().expect("KAFKAUTILS_FAULTS is a number"));
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let rounds = number("KAFKAUTILS_FAULTS").map_or(0, |rounds| rounds as usize);
+    let Some(kafka) = own_kafka() else { return };
     for round in 0..rounds.max(1) {
         for (fault, column, cell) in cells() {
             let is_slow = fault.starts_with("suspended") || fault.starts_with("cluster");

@@ -2,7 +2,7 @@
 
 use super::engines::{read, shapes};
 use super::{SOON, at, consume};
-use crate::testkit::broker::{self, Kafka, Spec};
+use crate::testkit::broker::{Kafka, Spec, shared_kafka};
 use crate::testkit::cluster::{BrokerError, Cluster, Record};
 use crate::testkit::mock::Mock;
 use rdkafka::types::RDKafkaApiKey;
@@ -92,18 +92,13 @@ fn nothing_is_lost_or_doubled_while_leaders_come_and_go() {
 
 #[test]
 fn partitions_that_come_into_being_are_read_too() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("grows", &["old"]);
     let mut reader = at(kafka, &["-C", "-q", "-t", &topic])
         .args(["-X", "topic.metadata.refresh.interval.ms=300"])
         .start();
     reader.stdout_until("old\n", SOON);
-    let more = rdkafka::admin::NewPartitions::new(&topic, 3);
-    let options = rdkafka::admin::AdminOptions::new();
-    futures_executor::block_on(kafka.admin().create_partitions([&more], &options)).unwrap();
-    kafka.wait_for_leaders(&topic, 3);
+    kafka.grow(&topic, 3);
     let record = Record {
         partition: Some(2),
         ..Record::of("new")
@@ -114,25 +109,20 @@ fn partitions_that_come_into_being_are_read_too() {
 
 #[test]
 fn a_topic_that_is_deleted_ends_the_run_with_its_name() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("deleted", &["seen"]);
     let mut reader = at(kafka, &["-C", "-q", "-t", &topic])
         .limit(Duration::from_secs(60))
         .start();
     reader.stdout_until("seen\n", SOON);
-    let options = rdkafka::admin::AdminOptions::new();
-    futures_executor::block_on(kafka.admin().delete_topics(&[&topic], &options)).unwrap();
+    kafka.delete_topic(&topic);
     let output = reader.wait().fails_with(2);
     output.stderr_has(&topic).stderr_has("deleted");
 }
 
 #[test]
 fn records_that_are_deleted_before_they_are_read_are_told() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("late", &["0", "1"]);
     let reader = |args: &[&str]| {
         let mut reader = at(kafka, &["-C", "-q", "-t", &topic, "-o", "1"])
@@ -154,7 +144,7 @@ fn records_that_are_deleted_before_they_are_read_are_told() {
     kafka.produce(&topic, &[Record::of("2")]);
     std::thread::sleep(Duration::from_secs(2));
     kafka.produce(&topic, &[Record::of("3"), Record::of("4"), Record::of("5")]);
-    super::log::delete_before(kafka, &topic, 0, 5);
+    kafka.delete_before(&topic, 5);
     stops.signal(rustix::process::Signal::CONT);
     goes_on.signal(rustix::process::Signal::CONT);
     let output = stops.wait().fails_with(2);

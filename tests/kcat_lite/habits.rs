@@ -1,7 +1,7 @@
 //! What people type: kcat's command lines, other tools' options, and mistakes made by instinct.
 
 use super::{at, consume};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record, any};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::output::Output;
@@ -39,9 +39,8 @@ fn lines() -> Vec<(usize, Verdict, &'static str)> {
     lines
 }
 
-/// Topics of the list: T with all that text shows, W with partitions of 0, 5 and 10 records.
-fn topics(kafka: &Kafka) -> [String; 2] {
-    let narrow = super::peer::plain(kafka);
+/// A topic with partitions of 0, 5 and 10 records.
+pub(super) fn wide(kafka: &Kafka) -> String {
     let wide = kafka.topic("wide", 3, &[]);
     let record = |partition: i32, n: i64| Record {
         partition: Some(partition),
@@ -51,7 +50,7 @@ fn topics(kafka: &Kafka) -> [String; 2] {
     let mut records: Vec<Record> = (0..5).map(|n| record(1, n)).collect();
     records.extend((0..10).map(|n| record(2, n)));
     kafka.produce(&wide, &records);
-    [narrow, wide]
+    wide
 }
 
 /// Runs a line with `kcat`, which is this package's program where `is_ours`.
@@ -98,11 +97,10 @@ fn values(text: &str) -> Vec<serde_json::Value> {
 
 #[test]
 fn the_command_lines_of_kcat_do_the_same_or_say_what_to_type() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let has_kcat = witness::kcat().is_some();
-    let topics = topics(kafka);
+    // T with all that text shows, and W.
+    let topics = [super::peer::plain(kafka), wide(kafka)];
     for (number, verdict, line) in lines() {
         let place = format!("kcat.txt:{number}: {line}");
         let ours = typed(kafka, &topics, line, true);
@@ -178,229 +176,6 @@ fn a_group_may_be_asked_for_beside_c() {
     at(&*cluster, &["-P", "-G", &group, &topic])
         .run()
         .fails_with(2);
-}
-
-#[test]
-fn an_offset_that_one_partition_lacks_does_not_keep_the_others_from_being_read() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    let [_, topic] = topics(kafka);
-    let nine = |output: Output| {
-        assert_eq!(output.lines().len(), 9, "{}", output.story());
-        output
-            .stderr_has("[0]: offset 3 is out of range, which is 0 to 0")
-            .stderr_has("auto.offset.reset")
-    };
-    for engine in ["wire", "librdkafka"] {
-        let read = |args: &[&str]| {
-            let read = at(kafka, &["-C", "-t", &topic, "-o", "3", "--engine", engine]);
-            read.args(args).run()
-        };
-        for args in [&["-e", "-q"][..], &["-q"], &["-e", "-q", "-E"]] {
-            nine(read(args).fails_with(2));
-        }
-        let reset = |policy: &str| {
-            let property = format!("auto.offset.reset={policy}");
-            let output = read(&["-e", "-X", &property]).succeeds();
-            assert_eq!(output.lines().len(), 9, "{}", output.story());
-            output.stderr_has("out of range")
-        };
-        reset("latest");
-        reset("earliest");
-    }
-    // -E goes on reading what comes.
-    let mut tail = at(kafka, &["-C", "-q", "-E", "-t", &topic, "-o", "3"]).start();
-    tail.stderr_until("out of range", super::SOON);
-    let late = Record {
-        partition: Some(1),
-        ..Record::of("late")
-    };
-    kafka.produce(&topic, &[late]);
-    tail.stdout_until("late\n", super::SOON);
-    tail.signal(rustix::process::Signal::TERM);
-    tail.wait().fails_with(2);
-}
-
-#[test]
-fn what_a_group_has_committed_may_be_out_of_range_too() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    let topic = kafka.topic("stored-range", 2, &[]);
-    let record = |partition: i32, n: u32| Record {
-        partition: Some(partition),
-        ..Record::of(format!("{partition}-{n}"))
-    };
-    kafka.produce(&topic, &[record(0, 0), record(0, 1), record(1, 0)]);
-    let group = session::unique("stored-range");
-    kafka.commit_offset(&group, &topic, 0, 5000);
-    kafka.commit_offset(&group, &topic, 1, 0);
-    let id = format!("group.id={group}");
-    for engine in ["wire", "librdkafka"] {
-        let stored = |args: &[&str]| {
-            at(
-                kafka,
-                &["-C", "-e", "-t", &topic, "-o", "stored", "-X", &id],
-            )
-            .args(["--engine", engine])
-            .args(args)
-            .run()
-        };
-        stored(&[])
-            .fails_with(2)
-            .stdout_is("1-0\n")
-            .stderr_has("offset 5000 is out of range, which is 0 to 2");
-        stored(&["-X", "auto.offset.reset=error"])
-            .fails_with(2)
-            .stdout_is("1-0\n");
-        stored(&["-X", "auto.offset.reset=latest"])
-            .succeeds()
-            .stdout_is("1-0\n");
-        let earliest = stored(&["-X", "auto.offset.reset=earliest"]);
-        let mut lines: Vec<String> = earliest.lines().iter().map(|&l| l.to_owned()).collect();
-        lines.sort_unstable();
-        assert_eq!(lines, ["0-0", "0-1", "1-0"]);
-        earliest
-            .succeeds()
-            .stderr_has("offset 5000 is out of range");
-    }
-}
-
-#[test]
-fn idleness_ends_a_consumer_and_a_member_of_a_group() {
-    let cluster = any();
-    let topic = cluster.topic_of("idle", &["a", "b"]);
-    at(&*cluster, &["-C", "-t", &topic, "--idle", "1s"])
-        .run()
-        .succeeds()
-        .stdout_is("a\nb\n")
-        .stderr_has("no record for 1s");
-    let group = session::unique("idle");
-    at(&*cluster, &["-G", &group, "-q", "--idle", "1s", &topic])
-        .args(["-X", "auto.offset.reset=earliest"])
-        .run()
-        .succeeds()
-        .stdout_is("a\nb\n")
-        .stderr_is("");
-    assert_eq!(cluster.committed(&group, &topic)[&0], 2);
-    let mut fed = at(&*cluster, &["-C", "-q", "-t", &topic, "--idle", "3s"]).start();
-    fed.stdout_until("b\n", super::SOON);
-    std::thread::sleep(Duration::from_secs(2));
-    cluster.produce(&topic, &[Record::of("c")]);
-    fed.stdout_until("c\n", super::SOON);
-    fed.wait().succeeds().stdout_is("a\nb\nc\n");
-}
-
-#[test]
-fn the_last_are_the_newest_of_all_partitions_by_their_times() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    let topic = kafka.topic("last", 3, &[]);
-    let record = |partition: i32, ms: i64| Record {
-        partition: Some(partition),
-        timestamp_ms: Some(ms),
-        ..Record::keyed(format!("k{}", ms % 2), ms.to_string())
-    };
-    let mut records: Vec<Record> = (0..50).map(|n| record(0, 1_000 + n)).collect();
-    records.extend((0..3).map(|n| record(1, 5_000 + n)));
-    records.extend((0..20).map(|n| record(2, 3_000 + 1_000 * n)));
-    kafka.produce(&topic, &records);
-    let last = |args: &[&str]| {
-        let read = at(kafka, &["-C", "-q", "-t", &topic]);
-        read.args(args).run().succeeds()
-    };
-    last(&["--last", "3"]).stdout_is("20000\n21000\n22000\n");
-    last(&["--last", "3", "--engine", "librdkafka"]).stdout_is("20000\n21000\n22000\n");
-    last(&["--last", "2", "-p", "0", "-e"]).stdout_is("1048\n1049\n");
-    last(&["--last", "2", "--only-key", "k1"]).stdout_is("1049\n5001\n");
-    last(&["--last", "200", "-f", "%T\\n"]).expect(|it| it.lines().len() == 73, "every record");
-    last(&["--last", "1", "-J"])
-        .stdout_has("\"ts\":22000")
-        .stdout_has("\"key\":\"k0\"");
-    for args in [["-o", "3"], ["-c", "1"], ["--idle", "1s"]] {
-        let read = at(kafka, &["-C", "-t", &topic, "--last", "3"]).args(args);
-        read.run()
-            .fails_with(2)
-            .stderr_has(args[0])
-            .stderr_has("--last");
-    }
-}
-
-#[test]
-fn the_last_records_lie_behind_holes_and_markers_too() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    let topic = kafka.topic("last-markers", 1, &[]);
-    for n in 0..6 {
-        let id = format!("transactional.id={topic}");
-        at(kafka, &["-P", "-t", &topic, "-X", &id])
-            .stdin(format!("{n}\n"))
-            .run()
-            .succeeds();
-    }
-    at(kafka, &["-C", "-q", "-t", &topic, "--last", "4"])
-        .run()
-        .succeeds()
-        .stdout_is("2\n3\n4\n5\n");
-}
-
-#[test]
-fn only_one_key_is_shown_from_all_partitions_or_from_its_own() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    let topic = kafka.topic("only-key", 5, &[]);
-    let lines: Vec<String> = (0..50).map(|n| format!("k{}:{n}\n", n % 10)).collect();
-    at(kafka, &["-P", "-t", &topic, "-K:"])
-        .stdin(lines.concat())
-        .run()
-        .succeeds();
-    // A record that somebody has put elsewhere.
-    let elsewhere = |partition: i32| Record {
-        partition: Some(partition),
-        ..Record::keyed("k3", "elsewhere")
-    };
-    kafka.produce(&topic, &(0..5).map(elsewhere).collect::<Vec<_>>());
-    let only = |args: &[&str]| {
-        consume(kafka, &topic)
-            .args(["--only-key", "k3"])
-            .args(args)
-            .run()
-    };
-    let all = only(&[]).succeeds();
-    assert_eq!(all.lines().len(), 10, "{}", all.story());
-    let own = only(&["--algo", "java"]).succeeds();
-    own.stdout_is("3\n13\n23\n33\n43\nelsewhere\n");
-    only(&["-c", "1", "--algo", "java"])
-        .succeeds()
-        .stdout_is("3\n");
-    let group = session::unique("only-key");
-    let member = at(
-        kafka,
-        &["-G", &group, "-e", "-q", "--only-key", "k3", &topic],
-    );
-    let member = member
-        .args(["-X", "auto.offset.reset=earliest"])
-        .run()
-        .succeeds();
-    assert_eq!(member.lines().len(), 10, "{}", member.story());
-    assert_eq!(kafka.committed(&group, &topic).values().sum::<i64>(), 55);
-    let refused = [
-        (&["--algo", "redis"][..], "--algo"),
-        (&["--algo", "java", "-p", "0"], "-p"),
-        (&["--algo", "no-such"], "no-such"),
-    ];
-    for (args, named) in refused {
-        only(args).fails_with(2).stderr_has(named);
-    }
-    consume(kafka, &topic)
-        .args(["--algo", "java"])
-        .run()
-        .fails_with(2)
-        .stderr_has("--only-key");
 }
 
 /// Mistakes, and what the answer has.
@@ -548,62 +323,4 @@ fn headers_may_be_an_object_and_a_line_an_array_of_records() {
             .fails_with(2)
             .stderr_has(named);
     }
-}
-
-#[test]
-fn with_e_every_mode_waits_for_the_cluster() {
-    let modes: [&[&str]; 6] = [
-        &["-P", "-t", "t"],
-        &["-C", "-t", "t", "-e"],
-        &["-G", "g", "t"],
-        &["-L"],
-        &["-Q", "-t", "t:0:end"],
-        &["--commit", "g"],
-    ];
-    for mode in modes {
-        let waiting = cmd("kcat-lite")
-            .args(["-E", "-m", "1", "-b", "127.0.0.1:1"])
-            .args(mode)
-            .stdin_open();
-        let mut waiting = waiting.start();
-        if mode[0] == "-P" {
-            waiting.write("a\n");
-        } else if mode[0] == "--commit" {
-            waiting.write("t\t0\t1\n").close_stdin();
-        }
-        waiting.stderr_until("no contact with 127.0.0.1:1 yet, trying on", super::SOON);
-        assert!(waiting.runs(), "{mode:?}");
-        waiting.signal(rustix::process::Signal::TERM);
-        let ended = waiting.wait();
-        ended.stderr_has("refused").stdout_is("");
-    }
-}
-
-#[test]
-fn a_file_that_is_one_record_is_passed_on_too() {
-    let cluster = any();
-    let topic = cluster.topic("whole-tee", 1, &[]);
-    let folder = session::folder("whole-tee");
-    std::fs::write(folder.join("f"), "two\nlines").unwrap();
-    at(&*cluster, &["-P", "-T", "-t", &topic, "f"])
-        .inside(&folder)
-        .run()
-        .succeeds()
-        .stdout_is("two\nlines");
-    assert_eq!(cluster.values(&topic), ["two\nlines"]);
-}
-
-#[test]
-fn a_command_gets_offsets_where_they_are_asked_for() {
-    let cluster = any();
-    let topic = cluster.topic_of("exec-offsets", &["a", "b"]);
-    let group = session::unique("exec-offsets");
-    at(
-        &*cluster,
-        &["-G", &group, "-e", "-O", "--exec", "cat", &topic],
-    )
-    .args(["-q", "-X", "auto.offset.reset=earliest"])
-    .run()
-    .succeeds()
-    .stdout_is("0\ta\n1\tb\n");
 }

@@ -1,6 +1,6 @@
 //! Brokers that do what they do once in a year: answers that are cut, changed, too large, or of an old version.
 
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::interceptor::{Interceptor, Then};
@@ -76,9 +76,7 @@ fn an_old_broker_is_read_listed_queried_and_written() {
 
 #[test]
 fn every_version_of_fetch_that_a_broker_may_have_is_read() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = topic_of_numbers(kafka, 3000);
     for newest in [4, 7, 11, 12, 13] {
         let proxy = Interceptor::before(&kafka.bootstrap()).newest(ApiKey::Fetch, newest);
@@ -95,9 +93,7 @@ fn every_version_of_fetch_that_a_broker_may_have_is_read() {
 
 #[test]
 fn an_answer_that_is_cut_is_asked_for_again_and_reported_once() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = topic_of_numbers(kafka, 500);
     let cut = |proxy: Interceptor, times: usize| {
         proxy.on(ApiKey::Fetch, move |call, body| {
@@ -126,9 +122,7 @@ fn an_answer_that_is_cut_is_asked_for_again_and_reported_once() {
 
 #[test]
 fn a_count_that_an_answer_can_not_hold_is_refused() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = topic_of_numbers(kafka, 10);
     for (api, at) in [(ApiKey::Metadata, 4), (ApiKey::ListOffsets, 4)] {
         let proxy = Interceptor::before(&kafka.bootstrap()).on(api, move |call, body| {
@@ -148,9 +142,7 @@ fn a_count_that_an_answer_can_not_hold_is_refused() {
 
 #[test]
 fn a_damaged_batch_costs_its_own_records_and_no_others() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = topic_of_numbers(kafka, 1000);
     // Byte of the batch, and what is put there.
     let changes: [(usize, &[u8]); 4] = [
@@ -205,9 +197,7 @@ fn a_damaged_batch_costs_its_own_records_and_no_others() {
 
 #[test]
 fn a_broker_that_contradicts_itself_about_offsets_is_asked_slowly_and_that_is_said() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = topic_of_numbers(kafka, 10);
     let proxy = Interceptor::before(&kafka.bootstrap()).change(
         ApiKey::Fetch,
@@ -231,9 +221,7 @@ fn a_broker_that_contradicts_itself_about_offsets_is_asked_slowly_and_that_is_sa
 
 #[test]
 fn a_throttle_of_weeks_is_said_and_capped() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = topic_of_numbers(kafka, 2000);
     let proxy = Interceptor::before(&kafka.bootstrap()).change(
         ApiKey::Fetch,
@@ -254,9 +242,7 @@ fn a_throttle_of_weeks_is_said_and_capped() {
 
 #[test]
 fn a_record_larger_than_what_is_received_is_named_with_its_topic_and_offset() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("large", 1, &[("max.message.bytes", "5000000")]);
     let large = "x".repeat(3_000_000);
     let producer = kafka.producer(&[("message.max.bytes", "5000000")]);
@@ -281,9 +267,7 @@ fn a_record_larger_than_what_is_received_is_named_with_its_topic_and_offset() {
 
 #[test]
 fn an_answer_of_list_offsets_that_is_an_error_is_told_with_its_reason() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = topic_of_numbers(kafka, 10);
     let proxy = Interceptor::before(&kafka.bootstrap()).change(
         ApiKey::ListOffsets,
@@ -301,9 +285,7 @@ fn an_answer_of_list_offsets_that_is_an_error_is_told_with_its_reason() {
 
 #[test]
 fn a_recreated_topic_is_not_taken_for_the_old_one_behind_a_pipe_that_stands_still() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("again", 1, &[]);
     let values = |text: &str| {
         let records = (0..4000).map(|n| Record::of(format!("{text}{n:0>500}")));
@@ -323,8 +305,7 @@ fn a_recreated_topic_is_not_taken_for_the_old_one_behind_a_pipe_that_stands_stil
     while !folder.join("stands").exists() {
         std::thread::sleep(Duration::from_millis(50));
     }
-    let options = rdkafka::admin::AdminOptions::new();
-    futures_executor::block_on(kafka.admin().delete_topics(&[&topic], &options)).unwrap();
+    kafka.delete_topic(&topic);
     kafka.create_topic(&topic, 1, &[]);
     kafka.produce(&topic, &values("new"));
     std::fs::write(folder.join("on"), "").unwrap();

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::output::Output;
+use crate::testkit::random::Random;
 use crate::testkit::rolling;
 use crate::testkit::running::Running;
-use crate::testkit::{postgres, session};
+use crate::testkit::{number, postgres, session};
 
 /// Kills of each pipe in a normal run.
 const KILLS: usize = 5;
@@ -45,39 +46,18 @@ const HOLD: &str = r"$| = 1; while (<STDIN>) { push @held, $_; select undef, und
 const BATCHES: &str = r#"(member source kcat-lite -G "$GROUP" $PROPERTIES $END -q --tsv=partition,offset,key,value \
     --batch 500 --batch-wait 50ms --exec 'echo $$ >command.new; mv command.new command; exec psql -qX -v ON_ERROR_STOP=1 -f load.sql' "$IN")"#;
 
-/// Numbers that are the same in every run with the same seed (xorshift64, Marsaglia 2003).
-struct Dice(u64);
-
-impl Dice {
-    fn new(hint: &str) -> Dice {
-        let seed = std::env::var("KAFKAUTILS_SEED").ok();
-        let seed = seed.map_or(1, |seed| seed.parse().expect("KAFKAUTILS_SEED is a number"));
-        Dice(hint.bytes().fold(seed | 1 << 40, |seed, byte| {
-            seed.wrapping_mul(31).wrapping_add(u64::from(byte))
-        }))
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % limit
-    }
-}
-
 fn kills() -> usize {
     long_kills().unwrap_or(KILLS)
 }
 
 fn long_kills() -> Option<usize> {
-    let kills = std::env::var("KAFKAUTILS_KILLS").ok();
-    kills.map(|kills| kills.parse().expect("KAFKAUTILS_KILLS is a number"))
+    number("KAFKAUTILS_KILLS").map(|kills| kills as usize)
 }
 
 /// The shared broker; in a long run three that are restarted in turn.
 fn cluster() -> Option<&'static Kafka> {
     if long_kills().is_none() {
-        return broker::shared();
+        return shared_kafka();
     }
     rolling::shared()
 }
@@ -162,21 +142,21 @@ impl<'a> Trial<'a> {
 
     /// Kills one of `members` in each run, and lets the last run come to its end.
     fn run(&mut self, members: &[&str], pipe_to: impl Fn(Cmd) -> Cmd) {
-        let mut dice = Dice::new(members[members.len() - 1]);
+        let mut random = Random::new(members[members.len() - 1]);
         for round in 0..kills() {
             self.send_more();
             for member in members {
                 let _ = std::fs::remove_file(self.folder.join(member));
             }
             let running = pipe_to(self.command("")).start();
-            let victim = members[dice.below(members.len())];
+            let victim = members[random.below(members.len())];
             // From before there is a group until long after all has been read.
-            let pause = Duration::from_millis(dice.below(1500) as u64);
+            let pause = Duration::from_millis(random.below(1500) as u64);
             let pid = wait_for_pid(&self.folder.join(victim));
             std::thread::sleep(pause);
-            let is_suspended = long_kills().is_some() && dice.below(8) == 0;
+            let is_suspended = long_kills().is_some() && random.below(8) == 0;
             let (fault, output) = if is_suspended {
-                let suspended = Duration::from_secs(5 + dice.below(56) as u64);
+                let suspended = Duration::from_secs(5 + random.below(56) as u64);
                 let _ = kill_process(pid, Signal::STOP);
                 std::thread::sleep(suspended);
                 let _ = kill_process(pid, Signal::CONT);
@@ -277,9 +257,7 @@ pub(super) fn wait_for_pid(path: &Path) -> Pid {
 }
 
 fn stream(hint: &str, transform: &str) {
-    let Some(kafka) = cluster() else {
-        return;
-    };
+    let Some(kafka) = cluster() else { return };
     let output = topic(kafka, "out");
     let mut trial = Trial::new(kafka, hint, STREAM)
         .with("OUT", &output)
@@ -328,9 +306,7 @@ fn a_backup_through_a_pipe_that_holds_lines_has_each_record_once_whoever_is_kill
 
 #[test]
 fn a_transactional_pipe_doubles_nothing_whoever_is_killed() {
-    let Some(kafka) = cluster() else {
-        return;
-    };
+    let Some(kafka) = cluster() else { return };
     let output = topic(kafka, "out");
     let id = session::unique("txn");
     let mut trial = Trial::new(kafka, "txn", STREAM)

@@ -1,7 +1,7 @@
 //! `-L`: brokers, topics and partitions as text, JSON and TSV.
 
 use super::at;
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, any};
 use crate::testkit::mock::Mock;
 use crate::testkit::session;
@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 
 #[test]
 fn the_text_is_kcats() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("text", 2, &[]);
     let bootstrap = kafka.bootstrap();
     let output = at(kafka, &["-L", "-t", &topic]).run().succeeds();
@@ -70,9 +68,7 @@ fn tsv_is_one_line_for_each_partition() {
 
 #[test]
 fn a_topic_that_is_not_there_is_a_failure() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = session::unique("missing");
     at(kafka, &["-L", "-t", &topic])
         .run()

@@ -1,29 +1,14 @@
 //! Logs that are not plain: transactions, compaction, deleted records, batches of every kind.
 
 use super::{at, consume};
-use crate::testkit::broker::{self, Kafka, Spec};
+use crate::testkit::broker::{Spec, own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::output::lines;
-use rdkafka::admin::AdminOptions;
-use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
-
-/// Deletes a partition's records up to and without `offset`.
-pub(super) fn delete_before(kafka: &Kafka, topic: &str, partition: i32, offset: i64) {
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, partition, Offset::Offset(offset))
-        .unwrap();
-    let deleted =
-        futures_executor::block_on(kafka.admin().delete_records(&list, &AdminOptions::new()))
-            .unwrap();
-    deleted.elements()[0].error().unwrap();
-}
 
 #[test]
 fn a_transaction_marker_at_the_end_is_the_end() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("marker", 1, &[]);
     let producer = kafka.producer(&[("transactional.id", &topic)]);
     producer.begin();
@@ -50,9 +35,7 @@ fn a_transaction_marker_at_the_end_is_the_end() {
 
 #[test]
 fn an_open_transaction_ends_the_run_at_the_last_stable_offset() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("open", &["before"]);
     let producer = kafka.producer(&[("transactional.id", &topic)]);
     producer.begin();
@@ -76,9 +59,7 @@ fn an_open_transaction_ends_the_run_at_the_last_stable_offset() {
 
 #[test]
 fn aborted_records_between_others_are_left_out() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("interleaved", 1, &[]);
     let first = kafka.producer(&[("transactional.id", &format!("{topic}-1"))]);
     let second = kafka.producer(&[("transactional.id", &format!("{topic}-2"))]);
@@ -118,16 +99,14 @@ fn aborted_records_between_others_are_left_out() {
 
 #[test]
 fn deleted_records_are_not_shown_though_their_batch_is_still_there() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for codec in ["none", "lz4", "zstd", "gzip", "snappy"] {
         let topic = kafka.topic("deleted", 1, &[]);
         let records: Vec<Record> = (0..100).map(|n| Record::of(format!("{n}"))).collect();
         kafka
             .producer(&[("compression.codec", codec), ("linger.ms", "200")])
             .send(&topic, &records);
-        delete_before(kafka, &topic, 0, 42);
+        kafka.delete_before(&topic, 42);
         let expected = lines(42..100);
         consume(kafka, &topic).run().succeeds().stdout_is(&expected);
         let middle = lines(77..100);
@@ -141,19 +120,15 @@ fn deleted_records_are_not_shown_though_their_batch_is_still_there() {
 
 #[test]
 fn a_topic_whose_records_are_all_deleted_is_empty() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("all-deleted", &["one", "two"]);
-    delete_before(kafka, &topic, 0, 2);
+    kafka.delete_before(&topic, 2);
     consume(kafka, &topic).run().succeeds().stdout_is("");
 }
 
 #[test]
 fn a_compacted_log_has_holes_and_an_end() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let settings = [
         ("cleanup.policy", "compact"),
         ("min.cleanable.dirty.ratio", "0.001"),
@@ -185,9 +160,7 @@ fn a_compacted_log_has_holes_and_an_end() {
 
 #[test]
 fn the_brokers_own_time_is_shown_where_the_topic_says_so() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic(
         "append-time",
         1,
@@ -256,9 +229,7 @@ fn a_partition_whose_leader_moves_is_read_on() {
 #[test]
 fn a_damaged_record_is_handed_on_by_no_reader_and_not_committed() {
     // Of its own: other tests read every topic of the shared one.
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let topic = kafka.topic("damaged", 1, &[]);
     kafka.produce(&topic, &[Record::of("first")]);
     kafka.produce(&topic, &[Record::of("precious")]);

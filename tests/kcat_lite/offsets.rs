@@ -1,8 +1,9 @@
 //! Where consumption starts and ends: every form of `-o`.
 
-use super::{at, consume};
-use crate::testkit::broker;
+use super::{SOON, at, consume};
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record, any};
+use crate::testkit::output::Output;
 use crate::testkit::session;
 
 #[test]
@@ -56,11 +57,9 @@ fn a_tail_is_counted_in_each_partition() {
 
 #[test]
 fn an_offset_that_the_log_does_not_have_says_so() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("out-of-range", &["0", "1", "2"]);
-    super::log::delete_before(kafka, &topic, 0, 2);
+    kafka.delete_before(&topic, 2);
     for offset in ["0", "1000"] {
         let output = consume(kafka, &topic).args(["-o", offset]).run();
         output
@@ -84,9 +83,7 @@ fn an_offset_that_the_log_does_not_have_says_so() {
 
 #[test]
 fn a_time_starts_and_ends_consumption() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("times", 1, &[]);
     let at_time = |ms: i64| Record {
         timestamp_ms: Some(ms),
@@ -126,9 +123,7 @@ fn a_time_starts_and_ends_consumption() {
 
 #[test]
 fn a_time_to_stop_at_waits_for_a_record_of_that_time() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("stop", 1, &[]);
     let at_time = |ms: i64| Record {
         timestamp_ms: Some(ms),
@@ -148,9 +143,7 @@ fn a_time_to_stop_at_waits_for_a_record_of_that_time() {
 
 #[test]
 fn the_stored_offset_is_the_groups() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("stored", &["0", "1", "2", "3"]);
     let group = session::unique("stored");
     at(
@@ -174,4 +167,87 @@ fn the_stored_offset_is_the_groups() {
         .run()
         .succeeds()
         .stdout_is("2\n3\n");
+}
+
+#[test]
+fn an_offset_that_one_partition_lacks_does_not_keep_the_others_from_being_read() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = super::habits::wide(kafka);
+    let nine = |output: Output| {
+        assert_eq!(output.lines().len(), 9, "{}", output.story());
+        output
+            .stderr_has("[0]: offset 3 is out of range, which is 0 to 0")
+            .stderr_has("auto.offset.reset")
+    };
+    for engine in ["wire", "librdkafka"] {
+        let read = |args: &[&str]| {
+            let read = at(kafka, &["-C", "-t", &topic, "-o", "3", "--engine", engine]);
+            read.args(args).run()
+        };
+        for args in [&["-e", "-q"][..], &["-q"], &["-e", "-q", "-E"]] {
+            nine(read(args).fails_with(2));
+        }
+        let reset = |policy: &str| {
+            let property = format!("auto.offset.reset={policy}");
+            let output = read(&["-e", "-X", &property]).succeeds();
+            assert_eq!(output.lines().len(), 9, "{}", output.story());
+            output.stderr_has("out of range")
+        };
+        reset("latest");
+        reset("earliest");
+    }
+    // -E goes on reading what comes.
+    let mut tail = at(kafka, &["-C", "-q", "-E", "-t", &topic, "-o", "3"]).start();
+    tail.stderr_until("out of range", SOON);
+    let late = Record {
+        partition: Some(1),
+        ..Record::of("late")
+    };
+    kafka.produce(&topic, &[late]);
+    tail.stdout_until("late\n", SOON);
+    tail.signal(rustix::process::Signal::TERM);
+    tail.wait().fails_with(2);
+}
+
+#[test]
+fn what_a_group_has_committed_may_be_out_of_range_too() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = kafka.topic("stored-range", 2, &[]);
+    let record = |partition: i32, n: u32| Record {
+        partition: Some(partition),
+        ..Record::of(format!("{partition}-{n}"))
+    };
+    kafka.produce(&topic, &[record(0, 0), record(0, 1), record(1, 0)]);
+    let group = session::unique("stored-range");
+    kafka.commit_offset(&group, &topic, 0, 5000);
+    kafka.commit_offset(&group, &topic, 1, 0);
+    let id = format!("group.id={group}");
+    for engine in ["wire", "librdkafka"] {
+        let stored = |args: &[&str]| {
+            at(
+                kafka,
+                &["-C", "-e", "-t", &topic, "-o", "stored", "-X", &id],
+            )
+            .args(["--engine", engine])
+            .args(args)
+            .run()
+        };
+        stored(&[])
+            .fails_with(2)
+            .stdout_is("1-0\n")
+            .stderr_has("offset 5000 is out of range, which is 0 to 2");
+        stored(&["-X", "auto.offset.reset=error"])
+            .fails_with(2)
+            .stdout_is("1-0\n");
+        stored(&["-X", "auto.offset.reset=latest"])
+            .succeeds()
+            .stdout_is("1-0\n");
+        let earliest = stored(&["-X", "auto.offset.reset=earliest"]);
+        let mut lines: Vec<String> = earliest.lines().iter().map(|&l| l.to_owned()).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["0-0", "0-1", "1-0"]);
+        earliest
+            .succeeds()
+            .stderr_has("offset 5000 is out of range");
+    }
 }

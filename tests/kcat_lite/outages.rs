@@ -9,7 +9,7 @@ use kafka_protocol::messages::ApiKey;
 use rustix::process::Signal;
 
 use super::{SOON, at};
-use crate::testkit::broker::{self, Spec};
+use crate::testkit::broker::{own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::cmd;
 use crate::testkit::interceptor::{Interceptor, Then};
@@ -27,9 +27,7 @@ fn shown(text: &str) -> BTreeSet<usize> {
 
 #[test]
 fn a_broker_that_restarts_is_waited_for_by_batches_and_lines() {
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     for way in [&["--exec", "sleep 0.2; cat", "--batch", "5"][..], &[]] {
         for protocol in ["classic", "consumer"] {
             let topic = kafka.topic("restart", 1, &[]);
@@ -70,9 +68,7 @@ fn a_broker_that_restarts_is_waited_for_by_batches_and_lines() {
 
 #[test]
 fn give_up_ends_a_consumer_whose_cluster_is_away_for_too_long() {
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let topic = kafka.topic("gives-up", 1, &[]);
     kafka.produce(&topic, &numbered(3));
     // A member that gives up can't leave, and holds its group up until its session is over.
@@ -109,9 +105,7 @@ fn give_up_ends_a_consumer_whose_cluster_is_away_for_too_long() {
 
 #[test]
 fn with_e_a_signal_is_heard_while_nobody_says_who_leads_a_partition() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("no-leader", &["a"]);
     let is_silent = Arc::new(AtomicBool::new(false));
     let (ends, leaders) = (Arc::clone(&is_silent), Arc::clone(&is_silent));
@@ -145,9 +139,7 @@ fn with_e_a_signal_is_heard_while_nobody_says_who_leads_a_partition() {
 
 #[test]
 fn a_member_says_whom_it_waits_for() {
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let topic = kafka.topic("waits", 1, &[]);
     kafka.produce(&topic, &numbered(3));
     let group = session::unique("waits");
@@ -173,4 +165,33 @@ fn a_member_says_whom_it_waits_for() {
     second.stdout_until("2\n", 2 * SOON);
     second.signal(Signal::TERM);
     second.wait().succeeds();
+}
+
+#[test]
+fn with_e_every_mode_waits_for_the_cluster() {
+    let modes: [&[&str]; 6] = [
+        &["-P", "-t", "t"],
+        &["-C", "-t", "t", "-e"],
+        &["-G", "g", "t"],
+        &["-L"],
+        &["-Q", "-t", "t:0:end"],
+        &["--commit", "g"],
+    ];
+    for mode in modes {
+        let waiting = cmd("kcat-lite")
+            .args(["-E", "-m", "1", "-b", "127.0.0.1:1"])
+            .args(mode)
+            .stdin_open();
+        let mut waiting = waiting.start();
+        if mode[0] == "-P" {
+            waiting.write("a\n");
+        } else if mode[0] == "--commit" {
+            waiting.write("t\t0\t1\n").close_stdin();
+        }
+        waiting.stderr_until("no contact with 127.0.0.1:1 yet, trying on", SOON);
+        assert!(waiting.runs(), "{mode:?}");
+        waiting.signal(Signal::TERM);
+        let ended = waiting.wait();
+        ended.stderr_has("refused").stdout_is("");
+    }
 }

@@ -4,7 +4,7 @@
 //! the Avro test, whose producers are containers.
 
 use super::SOON;
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, any};
 use crate::testkit::command::{Terminal, cmd, programs};
 use crate::testkit::session;
@@ -52,9 +52,7 @@ fn kcats_unit_tests_pass() {
 
 #[test]
 fn kcats_test_of_the_end_of_a_topic_passes() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     passes("0001-exit_eof.sh", &kafka.bootstrap());
 }
 

@@ -1,6 +1,6 @@
 //! The same command line typed with kcat and with kcat-lite: the same stdout, the same records, where kcat is right.
 
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::session;
@@ -55,9 +55,7 @@ fn both(kafka: &Kafka, args: &[&str]) -> Option<[Cmd; 2]> {
 
 #[test]
 fn consumption_prints_the_same() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = plain(kafka);
     let cases: [&[&str]; 31] = [
         &[],
@@ -133,9 +131,7 @@ fn parsed(line: &str) -> Value {
 
 #[test]
 fn numbers_are_unpacked_to_the_same() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("pack", 1, &[]);
     let value = b"\x81\x82\x83\x84\x85\x86\x87\x88rest".to_vec();
     kafka.produce(&topic, &[Record::keyed(value.clone(), value)]);
@@ -162,9 +158,7 @@ fn numbers_are_unpacked_to_the_same() {
 
 #[test]
 fn metadata_and_offsets_print_the_same() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("peer-list", 3, &[]);
     kafka.produce(
         &topic,
@@ -200,9 +194,7 @@ fn metadata_and_offsets_print_the_same() {
 
 #[test]
 fn production_makes_the_same_records() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let folder = session::folder("peer");
     std::fs::write(folder.join("one"), "first file\nof two lines").unwrap();
     std::fs::write(folder.join("two"), b"\0\xff").unwrap();
@@ -255,9 +247,7 @@ fn production_makes_the_same_records() {
 
 #[test]
 fn a_transaction_is_committed_by_both() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("peer-transaction", 1, &[]);
     let id = format!("transactional.id={topic}");
     let Some(commands) = both(kafka, &["-P", "-t", &topic, "-X", &id]) else {
@@ -271,9 +261,7 @@ fn a_transaction_is_committed_by_both() {
 
 #[test]
 fn a_group_prints_the_same() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = plain(kafka);
     for case in [
         &["-e", "-q"][..],

@@ -1,7 +1,7 @@
 //! From stdin and files to records: where they go and when.
 
-use super::{SOON, produce};
-use crate::testkit::broker;
+use super::{SOON, at, produce};
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record, any};
 use crate::testkit::output::lines;
 use crate::testkit::session;
@@ -238,9 +238,7 @@ fn every_codec_is_readable_by_others() {
 
 #[test]
 fn all_of_stdin_is_one_transaction() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("transaction", 1, &[]);
     let id = format!("transactional.id={topic}");
     let mut program = produce(kafka, &topic)
@@ -265,9 +263,7 @@ fn all_of_stdin_is_one_transaction() {
 
 #[test]
 fn a_transaction_that_fails_leaves_nothing() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("transaction-fails", 1, &[]);
     let id = format!("transactional.id={topic}");
     let output = produce(kafka, &topic)
@@ -283,10 +279,22 @@ fn a_transaction_that_fails_leaves_nothing() {
 
 #[test]
 fn a_topic_that_is_not_there_is_made_where_the_broker_makes_topics() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = session::unique("made");
     produce(kafka, &topic).stdin("one\n").run().succeeds();
     assert_eq!(kafka.values(&topic), ["one"]);
+}
+
+#[test]
+fn a_file_that_is_one_record_is_passed_on_too() {
+    let cluster = any();
+    let topic = cluster.topic("whole-tee", 1, &[]);
+    let folder = session::folder("whole-tee");
+    std::fs::write(folder.join("f"), "two\nlines").unwrap();
+    at(&*cluster, &["-P", "-T", "-t", &topic, "f"])
+        .inside(&folder)
+        .run()
+        .succeeds()
+        .stdout_is("two\nlines");
+    assert_eq!(cluster.values(&topic), ["two\nlines"]);
 }

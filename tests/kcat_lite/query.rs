@@ -1,7 +1,7 @@
 //! `-Q`: the offset of a time.
 
 use super::at;
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record, any};
 use crate::testkit::session;
 use serde_json::{Value, json};
@@ -18,9 +18,7 @@ fn timed(kafka: &Kafka) -> String {
 
 #[test]
 fn a_time_is_answered_with_the_first_offset_at_or_after_it() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = timed(kafka);
     let cases = [
         ("0:-2", "[0] offset 0"),
@@ -58,9 +56,7 @@ fn a_time_is_answered_with_the_first_offset_at_or_after_it() {
 
 #[test]
 fn json_has_kcats_shape() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = timed(kafka);
     let output = at(
         kafka,
@@ -98,9 +94,7 @@ fn the_ends_of_a_log_are_answered_by_any_cluster() {
 
 #[test]
 fn what_is_not_there_is_a_failure_and_the_rest_is_answered() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = timed(kafka);
     let missing = session::unique("missing");
     at(kafka, &["-Q", "-t", &format!("{missing}:0:-1")])

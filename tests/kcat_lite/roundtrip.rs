@@ -1,68 +1,53 @@
 //! topic -> pipe -> topic: the same records, judged by a client of somebody else.
 
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record, any};
 use crate::testkit::command::shell;
+use crate::testkit::random::{self, Random};
 use crate::testkit::witness;
 use std::time::Duration;
 
-/// xorshift64*: the same records in every run, and a seed is all a failure needs.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 33) % end
-    }
-
-    /// NULL, empty, characters that a format might trip over, or any bytes.
-    fn bytes(&mut self, longest: u64) -> Option<Vec<u8>> {
-        const TRAPS: &[u8] = b"\\\t\n\r\0N:;&=%\"',xtrn0\x7f\xc3\x28\xff ";
-        match self.below(10) {
-            0 => None,
-            1 => Some(Vec::new()),
-            2 => Some(b"\\N".to_vec()),
-            3..6 => {
-                let length = self.below(longest);
-                Some(
-                    (0..length)
-                        .map(|_| TRAPS[self.below(TRAPS.len() as u64) as usize])
-                        .collect(),
-                )
-            }
-            _ => {
-                let length = self.below(longest);
-                Some((0..length).map(|_| self.below(256) as u8).collect())
-            }
-        }
-    }
-
-    fn record(&mut self) -> Record {
-        let names = ["a", "b", "a", "", "na=me&", "g\u{fc}n\t"];
-        let headers = if self.below(3) == 0 { self.below(4) } else { 0 };
-        Record {
-            partition: Some(self.below(3) as i32),
-            offset: 0,
-            timestamp_ms: Some(1_500_000_000_000 + self.below(200_000_000_000) as i64),
-            key: self.bytes(20),
-            value: self.bytes(80),
-            headers: (0..headers)
-                .map(|_| (names[self.below(6) as usize].to_owned(), self.bytes(10)))
+/// NULL, empty, characters that a format might trip over, or any bytes.
+fn random_bytes(random: &mut Random, longest: usize) -> Option<Vec<u8>> {
+    const TRAPS: &[u8] = b"\\\t\n\r\0N:;&=%\"',xtrn0\x7f\xc3\x28\xff ";
+    let kind = random.below(10);
+    let length = random.below(longest);
+    match kind {
+        0 => None,
+        1 => Some(Vec::new()),
+        2 => Some(b"\\N".to_vec()),
+        3..6 => Some(
+            (0..length)
+                .map(|_| TRAPS[random.below(TRAPS.len())])
                 .collect(),
-        }
+        ),
+        _ => Some((0..length).map(|_| random.below(256) as u8).collect()),
     }
 }
 
-fn random_topic(cluster: &dyn Cluster, count: usize, seed: u64) -> String {
+fn random_record(random: &mut Random) -> Record {
+    let names = ["a", "b", "a", "", "na=me&", "g\u{fc}n\t"];
+    let headers = if random.below(3) == 0 {
+        random.below(4)
+    } else {
+        0
+    };
+    Record {
+        partition: Some(random.below(3) as i32),
+        offset: 0,
+        timestamp_ms: Some(1_500_000_000_000 + random.below(200_000_000_000) as i64),
+        key: random_bytes(random, 20),
+        value: random_bytes(random, 80),
+        headers: (0..headers)
+            .map(|_| (names[random.below(6)].to_owned(), random_bytes(random, 10)))
+            .collect(),
+    }
+}
+
+fn random_topic(cluster: &dyn Cluster, count: usize, test: &str) -> String {
     let topic = cluster.topic("random", 3, &[]);
-    let mut random = Random(seed);
-    let records: Vec<Record> = (0..count).map(|_| random.record()).collect();
+    let mut random = Random::new(test);
+    let records: Vec<Record> = (0..count).map(|_| random_record(&mut random)).collect();
     cluster
         .producer(&[("linger.ms", "20")])
         .send(&topic, &records);
@@ -84,11 +69,11 @@ fn copy(cluster: &dyn Cluster, from: &str, to: &str, format: &str) {
         .succeeds();
 }
 
-fn judged(kafka: &Kafka, format: &str, seed: u64) {
+fn judged(kafka: &Kafka, format: &str) {
     let Some(python) = witness::python() else {
         return;
     };
-    let from = random_topic(kafka, 100_000, seed);
+    let from = random_topic(kafka, 100_000, format);
     let to = kafka.topic("copy", 3, &[]);
     copy(kafka, &from, &to, format);
     let judge = python.args([
@@ -107,30 +92,27 @@ fn judged(kafka: &Kafka, format: &str, seed: u64) {
 
 #[test]
 fn a_hundred_thousand_random_records_survive_tsv() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    judged(kafka, "--tsv=all", 1);
+    let Some(kafka) = shared_kafka() else { return };
+    judged(kafka, "--tsv=all");
 }
 
 #[test]
 fn a_hundred_thousand_random_records_survive_json() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    judged(kafka, "-J", 2);
+    let Some(kafka) = shared_kafka() else { return };
+    judged(kafka, "-J");
 }
 
 #[test]
 fn random_records_survive_any_cluster() {
     let cluster = any();
-    for (seed, format) in [(3, "--tsv=all"), (4, "-J")] {
-        let from = random_topic(&*cluster, 2000, seed);
+    for format in ["--tsv=all", "-J"] {
+        let from = random_topic(&*cluster, 2000, format);
         let to = cluster.topic("copy", 3, &[]);
         copy(&*cluster, &from, &to, format);
         assert!(
             cluster.records(&from) == cluster.records(&to),
-            "{format}, seed {seed}"
+            "{format}, seed {}",
+            random::seed()
         );
     }
 }
@@ -139,10 +121,10 @@ fn random_records_survive_any_cluster() {
 fn length_frames_keep_any_value() {
     let cluster = any();
     let topic = cluster.topic("frames", 1, &[]);
-    let mut random = Random(5);
+    let mut random = Random::new("frames");
     let records: Vec<Record> = (0..2000)
         .map(|_| Record {
-            value: random.bytes(200),
+            value: random_bytes(&mut random, 200),
             ..Record::of("")
         })
         .collect();
@@ -163,11 +145,11 @@ fn length_frames_keep_any_value() {
 fn keys_and_values_survive_the_tools_between() {
     let cluster = any();
     let topic = cluster.topic("between", 1, &[]);
-    let mut random = Random(6);
+    let mut random = Random::new("template");
     let records: Vec<Record> = (0..2000)
         .map(|_| Record {
-            key: random.bytes(20),
-            value: random.bytes(80),
+            key: random_bytes(&mut random, 20),
+            value: random_bytes(&mut random, 80),
             ..Record::of("")
         })
         .collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::at;
-use crate::testkit::broker::{self, Kafka, Spec};
+use crate::testkit::broker::{Kafka, own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::Cmd;
 use crate::testkit::output::lines;
@@ -47,9 +47,7 @@ fn numbers(path: &Path) -> Vec<String> {
 
 #[test]
 fn what_standard_output_has_taken_is_accepted_and_the_rest_comes_again() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 10);
     let group = group(kafka, &[]);
     share(kafka, &group, &topic)
@@ -82,9 +80,7 @@ fn what_standard_output_has_taken_is_accepted_and_the_rest_comes_again() {
 
 #[test]
 fn each_record_is_accepted_rejected_or_tried_again_as_its_command_says() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 2, 6);
     let dead = kafka.topic("dead", 1, &[]);
     let group = group(kafka, &[]);
@@ -120,9 +116,7 @@ fn each_record_is_accepted_rejected_or_tried_again_as_its_command_says() {
 
 #[test]
 fn a_command_that_is_not_found_stops_the_program_and_its_record_comes_again() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 1);
     let group = group(kafka, &[]);
     share(kafka, &group, &topic)
@@ -139,9 +133,7 @@ fn a_command_that_is_not_found_stops_the_program_and_its_record_comes_again() {
 
 #[test]
 fn several_records_in_one_command_have_one_verdict() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 10);
     let group = group(kafka, &[]);
     share(kafka, &group, &topic)
@@ -154,9 +146,7 @@ fn several_records_in_one_command_have_one_verdict() {
 
 #[test]
 fn a_lock_is_renewed_while_its_command_runs() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 1);
     let group = group(kafka, &["share.record.lock.duration.ms=5000"]);
     let output = share(kafka, &group, &topic)
@@ -168,9 +158,7 @@ fn a_lock_is_renewed_while_its_command_runs() {
 
 #[test]
 fn after_a_kill_only_the_running_commands_run_again_and_none_is_lost() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 2, 60);
     let settings = [
         "share.record.lock.duration.ms=5000",
@@ -201,9 +189,7 @@ fn after_a_kill_only_the_running_commands_run_again_and_none_is_lost() {
 
 #[test]
 fn on_sigterm_running_commands_end_and_the_rest_is_left_to_others() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 3);
     let group = group(kafka, &[]);
     let mut running = share(kafka, &group, &topic)
@@ -221,9 +207,7 @@ fn on_sigterm_running_commands_end_and_the_rest_is_left_to_others() {
 
 #[test]
 fn a_new_group_that_begins_at_the_end_is_told_of() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 1);
     let group = session::unique("queue");
     let mut running = share(kafka, &group, &topic).start();
@@ -234,9 +218,7 @@ fn a_new_group_that_begins_at_the_end_is_told_of() {
 
 #[test]
 fn a_queue_over_several_topics_ends_when_it_is_idle() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let (one, other) = (numbered(kafka, 1, 2), numbered(kafka, 1, 3));
     let group = group(kafka, &[]);
     let output = share(kafka, &group, &one)
@@ -254,9 +236,7 @@ fn a_queue_over_several_topics_ends_when_it_is_idle() {
 
 #[test]
 fn give_up_ends_a_queue_whose_cluster_is_away_for_too_long() {
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let topic = numbered(&kafka, 1, 1);
     let mut running = share(&kafka, "jobs", &topic)
         .args(["--give-up", "3s", "--exec", "cat"])
@@ -269,9 +249,7 @@ fn give_up_ends_a_queue_whose_cluster_is_away_for_too_long() {
 // Regression: it was said to be new, and then refused.
 #[test]
 fn a_group_of_another_type_is_refused_and_not_called_new() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 1);
     let group = session::unique("classic");
     at(kafka, &["-G", &group, "-e", "-q", &topic])
@@ -288,9 +266,7 @@ fn a_group_of_another_type_is_refused_and_not_called_new() {
 
 #[test]
 fn what_a_queue_can_t_do_is_refused_by_name() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = numbered(kafka, 1, 1);
     for (args, reason) in [
         (

@@ -2,7 +2,7 @@
 
 use super::exporter::Exporter;
 use super::{Member, commit, klag, rows};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::Cluster as _;
 use crate::testkit::command::cmd;
 use crate::testkit::session;
@@ -21,9 +21,7 @@ const SHORT: &str = "1ms";
 
 #[test]
 fn topics_that_a_group_has_left_are_left_out() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for protocol in ["classic", "consumer"] {
         let group = session::unique("active");
         let (old, read) = (
@@ -43,9 +41,7 @@ fn topics_that_a_group_has_left_are_left_out() {
 
 #[test]
 fn a_named_group_that_is_left_out_as_a_whole_is_no_green_check() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("left", &["x"]);
     commit(kafka, &topic, &topic, &[(0, 1)]);
     let active = |args: &[&str]| klag(kafka, &topic).args(args).run();
@@ -70,9 +66,7 @@ fn a_named_group_that_is_left_out_as_a_whole_is_no_green_check() {
 
 #[test]
 fn an_exporter_reads_on_where_its_last_look_has_ended() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let group = session::unique("reads-on");
     let (one, two) = (kafka.topic_of("one", &["x"]), kafka.topic_of("two", &["x"]));
     commit(kafka, &group, &one, &[(0, 0)]);

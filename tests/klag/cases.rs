@@ -1,7 +1,7 @@
 //! Cases in which lag is often told wrong, each against what was put there.
 
-use super::{Member, SOON, commit, delete_before, klag, now_ms, numbers, row, rows};
-use crate::testkit::broker;
+use super::{Member, SOON, commit, klag, now_ms, numbers, row, rows};
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::session;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,14 +32,12 @@ fn assert_age(row: &serde_json::Value, written_ms: i64) {
 
 #[test]
 fn what_was_deleted_before_it_was_read_is_lost_and_the_rest_is_behind() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("below", 1, &[]);
     let first_ms = now_ms() - HOUR_MS;
     kafka.produce(&topic, &seconds_apart(1000, first_ms));
     commit(kafka, &topic, &topic, &[(0, 10)]);
-    delete_before(kafka, &topic, 500);
+    kafka.delete_before(&topic, 500);
     let row = row(kafka, &topic);
     assert_eq!(numbers(&row), [Some(500), Some(490), Some(0)]);
     assert_eq!(row["note"], "490 deleted before they were read");
@@ -53,13 +51,11 @@ fn what_was_deleted_before_it_was_read_is_lost_and_the_rest_is_behind() {
 
 #[test]
 fn a_log_that_was_deleted_whole_leaves_no_lag() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("expired", 1, &[]);
     kafka.produce(&topic, &seconds_apart(100, now_ms()));
     commit(kafka, &topic, &topic, &[(0, 40)]);
-    delete_before(kafka, &topic, 100);
+    kafka.delete_before(&topic, 100);
     let row = row(kafka, &topic);
     assert_eq!(numbers(&row), [Some(0), Some(60), Some(0)]);
     assert_eq!(row["time_lag"], 0);
@@ -67,9 +63,7 @@ fn a_log_that_was_deleted_whole_leaves_no_lag() {
 
 #[test]
 fn what_compaction_took_is_not_behind() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let settings = [
         ("cleanup.policy", "compact"),
         ("segment.ms", "100"),
@@ -102,9 +96,7 @@ fn what_compaction_took_is_not_behind() {
 
 #[test]
 fn a_commit_beyond_the_end_is_an_error_and_no_number() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("anew", 1, &[]);
     kafka.produce(&topic, &seconds_apart(10, now_ms()));
     commit(kafka, &topic, &topic, &[(0, 1000)]);
@@ -116,9 +108,7 @@ fn a_commit_beyond_the_end_is_an_error_and_no_number() {
 
 #[test]
 fn partitions_that_were_never_committed_are_unknown_with_their_upper_bound() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("never", 10, &[]);
     let records = (0..1000).map(|n| Record {
         partition: Some(n % 10),
@@ -153,9 +143,7 @@ fn partitions_that_were_never_committed_are_unknown_with_their_upper_bound() {
 
 #[test]
 fn a_member_that_never_committed_is_seen() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("stuck", 4, &[]);
     let records = (0..40).map(|n| Record {
         partition: Some(n % 4),
@@ -186,9 +174,7 @@ fn a_member_that_never_committed_is_seen() {
 
 #[test]
 fn markers_and_aborted_records_are_not_behind() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("transactions", 1, &[]);
     let producer = kafka.producer(&[("transactional.id", &topic)]);
     // 12 transactions of 5 records and a marker, the last two aborted.
@@ -224,9 +210,7 @@ fn markers_and_aborted_records_are_not_behind() {
 
 #[test]
 fn an_open_transaction_blocks_and_is_no_lag() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("open", 1, &[]);
     kafka.produce(&topic, &seconds_apart(10, now_ms() - 2 * HOUR_MS));
     let producer = kafka.producer(&[("transactional.id", &topic)]);
@@ -258,9 +242,7 @@ fn an_open_transaction_blocks_and_is_no_lag() {
 
 #[test]
 fn an_idle_topic_s_last_record_is_as_old_as_it_is() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("idle", 1, &[]);
     let first_ms = now_ms() - HOUR_MS - 9000;
     kafka.produce(&topic, &seconds_apart(10, first_ms));
@@ -272,9 +254,7 @@ fn an_idle_topic_s_last_record_is_as_old_as_it_is() {
 
 #[test]
 fn a_record_s_own_time_counts_in_every_codec_and_not_its_batch_s() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let first_ms = now_ms() - HOUR_MS;
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let topic = kafka.topic("codec", 1, &[]);
@@ -296,9 +276,7 @@ fn a_record_s_own_time_counts_in_every_codec_and_not_its_batch_s() {
 
 #[test]
 fn batches_larger_than_a_request_s_share_are_read_too() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("large", 3, &[]);
     let first_ms = now_ms() - HOUR_MS;
     // Far more than is asked for of one partition at first.
@@ -323,9 +301,7 @@ fn batches_larger_than_a_request_s_share_are_read_too() {
 
 #[test]
 fn a_moving_log_is_never_ahead_of_itself() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("moving", 1, &[]);
     let is_over = Over(AtomicBool::new(false));
     std::thread::scope(|threads| {

@@ -1,10 +1,13 @@
 //! `--listen`: scrapes, health, and clients that behave badly.
 
 use super::{SOON, commit};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{Cmd, cmd};
+use crate::testkit::http::{self, Answer};
 use crate::testkit::mock::Mock;
+use crate::testkit::output::has;
+use crate::testkit::process::{descriptors, memory_kib};
 use crate::testkit::running::Running;
 use crate::testkit::session;
 use rustix::process::Signal;
@@ -33,51 +36,18 @@ impl Exporter {
         Exporter { running, address }
     }
 
-    pub(super) fn ask(&self, request: &str) -> (String, String) {
-        ask(&self.address, request)
-    }
-
-    pub(super) fn get(&self, path: &str) -> (String, String) {
-        get(&self.address, path)
+    pub(super) fn get(&self, path: &str) -> Answer {
+        http::get(&self.address, path).unwrap()
     }
 
     pub(super) fn connect(&self) -> TcpStream {
-        connect(&self.address)
+        http::connect(&self.address).unwrap()
     }
 
     #[track_caller]
     pub(super) fn scrape(&self) -> String {
-        let (status, body) = self.get("/metrics");
-        assert_eq!(status, "HTTP/1.1 200 OK", "{body}");
-        body
+        self.get("/metrics").text()
     }
-}
-
-fn connect(address: &str) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(2 * SOON)).unwrap();
-    stream
-}
-
-/// Status line and body of the answer to this request.
-fn ask(address: &str, request: &str) -> (String, String) {
-    let mut stream = connect(address);
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    (
-        head.lines().next().unwrap_or("").to_owned(),
-        body.to_owned(),
-    )
-}
-
-pub(super) fn get(address: &str, path: &str) -> (String, String) {
-    ask(
-        address,
-        &format!("GET {path} HTTP/1.1\r\nHost: klag\r\n\r\n"),
-    )
 }
 
 pub(super) fn read_group(kafka: &Kafka, group: &str) -> String {
@@ -89,9 +59,7 @@ pub(super) fn read_group(kafka: &Kafka, group: &str) -> String {
 
 #[test]
 fn a_scrape_is_what_there_is_now() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let group = session::unique("scraped");
     let topic = read_group(kafka, &group);
     let exporter = Exporter::start(kafka, &["-g", &format!("^{group}"), "--cluster", "c"]);
@@ -108,23 +76,13 @@ fn a_scrape_is_what_there_is_now() {
     commit(kafka, &group, &topic, &[(0, 9)]);
     assert!(exporter.scrape().contains(&lag(1)));
     // What goes away is gone.
-    let gone = kafka
-        .admin()
-        .delete_groups(&[&group], &rdkafka::admin::AdminOptions::new());
-    futures_executor::block_on(gone).unwrap()[0]
-        .as_ref()
-        .unwrap();
+    kafka.delete_group(&group);
     let text = exporter.scrape();
     assert!(!text.contains(&group), "{text}");
     for path in ["/health", "/ready"] {
-        let (status, body) = exporter.get(path);
-        assert_eq!(
-            (status.as_str(), body.as_str()),
-            ("HTTP/1.1 200 OK", "ok\n")
-        );
+        assert_eq!(exporter.get(path).text(), "ok\n");
     }
-    let (status, page) = exporter.get("/");
-    assert_eq!(status, "HTTP/1.1 200 OK");
+    let page = exporter.get("/").text();
     assert!(
         page.starts_with("<!DOCTYPE html>") && !page.contains("<script"),
         "{page}"
@@ -136,9 +94,7 @@ fn a_scrape_is_what_there_is_now() {
 
 #[test]
 fn scrapes_that_overlap_share_one_look() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let exporter = Exporter::start(kafka, &[]);
     exporter.scrape();
     let duration = |text: &str| {
@@ -147,9 +103,9 @@ fn scrapes_that_overlap_share_one_look() {
             .find(|line| line.starts_with("klag_scrape_duration_seconds "));
         line.unwrap().to_owned()
     };
-    let address = &exporter.address;
+    let address = exporter.address.as_str();
     let durations: Vec<String> = std::thread::scope(|threads| {
-        let scrape = || duration(&get(address, "/metrics").1);
+        let scrape = || duration(&http::get(address, "/metrics").unwrap().text());
         let scrapes: Vec<_> = (0..20).map(|_| threads.spawn(scrape)).collect();
         scrapes
             .into_iter()
@@ -176,11 +132,8 @@ fn only_get_and_head_are_answered_and_only_what_there_is() {
         ("HEAD /other HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
         ("nonsense\r\n\r\n", "400 Bad Request"),
     ] {
-        assert_eq!(
-            exporter.ask(request).0,
-            format!("HTTP/1.1 {status}"),
-            "{request}"
-        );
+        let answer = http::send(exporter.connect(), request).unwrap();
+        assert_eq!(answer.status, status, "{request}");
     }
     let long = format!(
         "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
@@ -209,22 +162,19 @@ fn clients_that_say_nothing_are_cut_off_and_hold_up_nobody_for_long() {
     // Closed by the other side, with or without a word.
     let _ = silent[0].read_to_end(&mut rest);
     drop(silent);
-    assert_eq!(exporter.get("/").0, "HTTP/1.1 200 OK");
+    assert_eq!(exporter.get("/").status, "200 OK");
 }
 
 #[test]
 fn health_is_the_process_and_ready_is_whether_the_cluster_answers() {
     let mock = Mock::start(1);
     let exporter = Exporter::start(&mock, &["-g", "readers", "-m", "2"]);
-    assert_eq!(exporter.get("/ready").0, "HTTP/1.1 200 OK");
+    assert_eq!(exporter.get("/ready").status, "200 OK");
     mock.cluster.broker_down(1).unwrap();
-    let (status, body) = exporter.get("/ready");
-    assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
-    assert!(body.contains("no contact"), "{body}");
-    assert_eq!(
-        exporter.get("/health"),
-        ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned())
-    );
+    let answer = exporter.get("/ready");
+    assert_eq!(answer.status, "503 Service Unavailable");
+    assert!(has(&answer.body, b"no contact"), "{answer:?}");
+    assert_eq!(exporter.get("/health").text(), "ok\n");
     // Prometheus is told the same, by a number.
     let text = exporter.scrape();
     assert!(
@@ -233,24 +183,14 @@ fn health_is_the_process_and_ready_is_whether_the_cluster_answers() {
     );
     mock.cluster.broker_up(1).unwrap();
     let deadline = Instant::now() + SOON;
-    while exporter.get("/ready").0 != "HTTP/1.1 200 OK" {
+    while exporter.get("/ready").status != "200 OK" {
         assert!(Instant::now() < deadline, "it never gets well");
     }
 }
 
-/// Memory of the process's own, in KiB: without the pages of its program's file, which come as they are first run.
-fn memory_kib(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
-    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
-    kib.parse().unwrap()
-}
-
 #[test]
 fn descriptors_and_memory_do_not_grow() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let group = session::unique("leak");
     let topic = read_group(kafka, &group);
     // A scrape of 200 KiB, so that one that is kept would be seen.
@@ -259,19 +199,16 @@ fn descriptors_and_memory_do_not_grow() {
     commit(kafka, &group, &more, &places);
     let mut exporter = Exporter::start(kafka, &["-g", &group, "--granularity", "partition"]);
     let process = exporter.running.id();
-    let descriptors = || {
-        let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
-        open.count()
-    };
+    let in_use = || (descriptors(process), memory_kib(process, "RssAnon"));
     let scrape = |times: usize| {
         let sizes = (0..times).map(|_| exporter.scrape().len());
         sizes.max().unwrap()
     };
     let bytes = scrape(100);
     assert!(bytes > 100_000, "{topic}: {bytes}");
-    let before = (descriptors(), memory_kib(process));
+    let before = in_use();
     scrape(200);
-    let after = (descriptors(), memory_kib(process));
+    let after = in_use();
     assert!(after.0 <= before.0 + 2, "{before:?} became {after:?}");
     // One scrape in ten that is kept would be 4 MB.
     assert!(after.1 <= before.1 + 2048, "{before:?} became {after:?}");

@@ -2,9 +2,10 @@
 
 use super::SOON;
 use super::exporter::Exporter;
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::Cluster as _;
 use crate::testkit::command::{cmd, shell};
+use crate::testkit::http::{self, Answer};
 use crate::testkit::mock::Mock;
 use crate::testkit::session;
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
@@ -12,55 +13,36 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 
-/// Status line, head and body of an answer.
-struct Answer {
-    head: String,
-    body: Vec<u8>,
-}
+/// As short as a request may be.
+const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: klag\r\n\r\n";
 
-impl Answer {
-    fn of(bytes: &[u8]) -> Answer {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-        let end = end.expect("a head");
-        Answer {
-            head: String::from_utf8(bytes[..end].to_vec())
-                .unwrap()
-                .to_lowercase(),
-            body: bytes[end + 4..].to_vec(),
-        }
-    }
-}
-
-fn request(exporter: &Exporter, path: &str, headers: &str) -> Answer {
-    let mut stream = exporter.connect();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: klag\r\n{headers}\r\n").unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    Answer::of(&answer)
+fn request(exporter: &Exporter, headers: &str) -> Answer {
+    let request = http::request("/metrics", headers);
+    http::send(exporter.connect(), &request).unwrap()
 }
 
 #[test]
 fn metrics_are_what_the_client_takes() {
     let mock = Mock::start(1);
     let exporter = Exporter::start(&mock, &["-g", "readers"]);
-    let plain = request(&exporter, "/metrics", "");
+    let plain = request(&exporter, "");
     assert!(
-        plain.head.contains("text/plain; version=0.0.4"),
+        plain.headers.contains("text/plain; version=0.0.4"),
         "{}",
-        plain.head
+        plain.headers
     );
-    assert!(!plain.head.contains("content-encoding"));
+    assert!(!plain.headers.contains("content-encoding"));
     let headers = "Accept: application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3\r\n\
                    Accept-Encoding: gzip\r\n";
-    let packed = request(&exporter, "/metrics", headers);
+    let packed = request(&exporter, headers);
     assert!(
         packed
-            .head
+            .headers
             .contains("application/openmetrics-text; version=1.0.0"),
         "{}",
-        packed.head
+        packed.headers
     );
-    assert!(packed.head.contains("content-encoding: gzip"));
+    assert!(packed.headers.contains("content-encoding: gzip"));
     let mut text = String::new();
     flate2::read::GzDecoder::new(&packed.body[..])
         .read_to_string(&mut text)
@@ -76,9 +58,7 @@ fn a_client_that_has_closed_its_half_gets_its_answer() {
     let mock = Mock::start(1);
     let exporter = Exporter::start(&mock, &["-g", "readers"]);
     let mut stream = exporter.connect();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: klag\r\n\r\n")
-        .unwrap();
+    stream.write_all(REQUEST).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -104,7 +84,7 @@ fn clients_that_neither_ask_nor_read_cost_nobody_else_a_scrape() {
             };
             if at % 3 == 0 {
                 // It asks and does not read.
-                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: klag\r\n\r\n");
+                let _ = stream.write_all(REQUEST);
             }
             idle.push(stream);
         }
@@ -129,8 +109,8 @@ fn an_address_is_taken_in_every_form() {
         let exporter = Exporter::of(klag);
         let (_, port) = exporter.address.rsplit_once(':').unwrap();
         for host in hosts {
-            let (status, _) = super::exporter::get(&format!("{host}:{port}"), "/health");
-            assert_eq!(status, "HTTP/1.1 200 OK", "{form} at {host}");
+            let answer = http::get(format!("{host}:{port}"), "/health").unwrap();
+            assert_eq!(answer.status, "200 OK", "{form} at {host}");
         }
     }
 }
@@ -167,16 +147,8 @@ fn over_tls(address: &str, authority: &Path, headers: &str) -> Result<Answer, St
     connector.set_ca_file(authority).unwrap();
     let stream = TcpStream::connect(address).unwrap();
     let stream = connector.build().connect("localhost", stream);
-    let mut stream = stream.map_err(|error| error.to_string())?;
-    write!(
-        stream,
-        "GET /metrics HTTP/1.1\r\nHost: klag\r\n{headers}\r\n"
-    )
-    .unwrap();
-    let mut answer = Vec::new();
-    // The other side may close without saying so in TLS' own way.
-    let _ = stream.read_to_end(&mut answer);
-    Ok(Answer::of(&answer))
+    let stream = stream.map_err(|error| error.to_string())?;
+    Ok(http::send(stream, &http::request("/metrics", headers)).unwrap())
 }
 
 #[test]
@@ -201,8 +173,7 @@ fn the_exporters_web_configuration_file_gives_tls_and_users() {
     let ask = |headers: &str| over_tls(&exporter.address, &authority, headers).unwrap();
     let refused = ask("");
     assert!(
-        refused.head.starts_with("http/1.1 401")
-            && refused.head.contains("www-authenticate: basic")
+        refused.status.starts_with("401") && refused.headers.contains("www-authenticate: basic")
     );
     assert!(!refused.body.windows(4).any(|window| window == b"klag"));
     // alice:wrong, bob:secret, alice:secret
@@ -213,17 +184,11 @@ fn the_exporters_web_configuration_file_gives_tls_and_users() {
         ("YWxpY2U6c2VjcmV0", "200"),
     ] {
         let answer = ask(&format!("Authorization: Basic {credentials}\r\n"));
-        assert!(
-            answer.head.starts_with(&format!("http/1.1 {status}")),
-            "{}",
-            answer.head
-        );
+        assert!(answer.status.starts_with(status), "{}", answer.status);
     }
     // Plain HTTP is no way around.
     let mut plain = exporter.connect();
-    plain
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: klag\r\n\r\n")
-        .unwrap();
+    plain.write_all(REQUEST).unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer);
     assert!(!String::from_utf8_lossy(&answer).contains("200 OK"));
@@ -240,7 +205,7 @@ fn the_exporters_web_configuration_file_gives_tls_and_users() {
         std::fs::write(&config, text).unwrap();
         for _ in 0..2 {
             let answer = over_tls(&exporter.address, &authority, "").unwrap();
-            assert!(answer.head.starts_with("http/1.1 401"), "{}", answer.head);
+            assert!(answer.status.starts_with("401"), "{answer:?}");
         }
         let log = exporter
             .running
@@ -310,7 +275,7 @@ fn the_log_has_a_line_for_each_change_of_state() {
     }
     mock.cluster.broker_up(1).unwrap();
     let deadline = std::time::Instant::now() + SOON;
-    while exporter.get("/ready").0 != "HTTP/1.1 200 OK" {
+    while exporter.get("/ready").status != "200 OK" {
         assert!(std::time::Instant::now() < deadline, "it never gets well");
     }
     exporter.scrape();
@@ -322,9 +287,7 @@ fn the_log_has_a_line_for_each_change_of_state() {
 
 #[test]
 fn chosen_groups_choose_the_topics_that_are_exported() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let group = session::unique("chosen");
     let topic = super::exporter::read_group(kafka, &group);
     let other = kafka.topic("not-chosen", 1, &[]);

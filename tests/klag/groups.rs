@@ -1,7 +1,7 @@
 //! Every type of group, with members and without, against what Kafka's own tools say of it.
 
 use super::{Member, SOON, commit, klag, numbers, row, rows};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::mock::Mock;
 use crate::testkit::{java, session};
@@ -22,9 +22,7 @@ fn topic(kafka: &Kafka, partitions: i32, records: i32) -> String {
 
 #[test]
 fn a_group_of_either_protocol_is_right_and_names_its_members() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     for (protocol, state) in [("classic", "Stable"), ("consumer", "Stable")] {
         let topic = topic(kafka, 2, 10);
         let member = Member::join(kafka, &topic, &topic, protocol);
@@ -59,9 +57,7 @@ fn a_group_of_either_protocol_is_right_and_names_its_members() {
 
 #[test]
 fn a_group_that_only_commits_is_right() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = topic(kafka, 1, 10);
     commit(kafka, &topic, &topic, &[(0, 3)]);
     let row = row(kafka, &topic);
@@ -71,9 +67,7 @@ fn a_group_that_only_commits_is_right() {
 
 #[test]
 fn kafka_s_own_tool_says_the_same_of_a_plain_group() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let Some(tool) = java::tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand")
     else {
         return;
@@ -128,9 +122,7 @@ fn kafka_s_own_tool_says_the_same_of_a_plain_group() {
 
 #[test]
 fn a_share_group_s_lag_is_what_the_broker_counts() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let [Some(consumer), Some(tool)] = [
         "org.apache.kafka.tools.consumer.ConsoleShareConsumer",
         "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
@@ -176,9 +168,7 @@ fn a_share_group_s_lag_is_what_the_broker_counts() {
 
 #[test]
 fn a_streams_group_names_who_has_which_task() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let Some(copy) = java::streams("Copy") else {
         return;
     };
@@ -220,9 +210,7 @@ fn a_streams_group_names_who_has_which_task() {
 
 #[test]
 fn a_state_selects_groups_in_any_case_of_its_letters() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = topic(kafka, 1, 10);
     commit(kafka, &topic, &topic, &[(0, 3)]);
     let listed = klag(kafka, &topic).args(["-J", "--state", "EMPTY"]).run();
@@ -238,9 +226,7 @@ fn a_state_selects_groups_in_any_case_of_its_letters() {
 
 #[test]
 fn a_group_that_is_not_there_is_no_silence() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let group = session::unique("nobody");
     let output = klag(kafka, &group).args(["-J"]).run().fails_with(2);
     let output = output.stderr_has(format!("group {group}: there is no such group"));
@@ -265,18 +251,13 @@ fn a_group_that_is_not_there_is_no_silence() {
 
 #[test]
 fn a_deleted_topic_leaves_no_row_that_lies() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topics = [topic(kafka, 1, 5), topic(kafka, 1, 5)];
     let group = session::unique("orphan");
     for topic in &topics {
         commit(kafka, &group, topic, &[(0, 2)]);
     }
-    let gone = kafka
-        .admin()
-        .delete_topics(&[&topics[0]], &rdkafka::admin::AdminOptions::new());
-    futures_executor::block_on(gone).unwrap();
+    kafka.delete_topic(&topics[0]);
     let deadline = Instant::now() + SOON;
     loop {
         let output = klag(kafka, &group).arg("-J").run().succeeds();

@@ -1,7 +1,7 @@
 //! Which rows there are, in which order and format, and the exit code.
 
 use super::{Member, SOON, commit, klag, now_ms, rows};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Terminal, cmd};
 use crate::testkit::session;
@@ -24,7 +24,7 @@ fn world() -> Option<&'static World> {
 }
 
 fn build() -> Option<World> {
-    let kafka = broker::shared()?;
+    let kafka = shared_kafka()?;
     let name = session::unique("world");
     for topic in ["a", "b"] {
         let topic = format!("{name}-{topic}");
@@ -76,9 +76,7 @@ impl World {
 
 #[test]
 fn rows_are_selected_and_ordered() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     let lags = |args: &[&str]| world.cells(args, &[0, 1, 2, 10]);
     let all = [
         "1 a 0 0", "1 a 1 1", "2 a 0 5", "2 a 1 10", "2 b 0 0", "2 b 1 0", "3 b 0 2", "3 b 1 3",
@@ -101,9 +99,7 @@ fn rows_are_selected_and_ordered() {
 
 #[test]
 fn rows_are_summed() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     // group state partitions lag
     let groups = world.cells(&["--by", "group"], &[0, 1, 2, 3]);
     assert_eq!(groups, ["1 Empty 2 1", "2 Empty 4 15", "3 Empty 2 5"]);
@@ -125,9 +121,7 @@ fn rows_are_summed() {
 
 #[test]
 fn a_check_is_silent_within_its_limits_and_names_what_exceeds_them() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     let check = |args: &[&str]| world.klag(args).run();
     check(&[
         "--max-lag",
@@ -157,9 +151,7 @@ fn a_check_is_silent_within_its_limits_and_names_what_exceeds_them() {
 
 #[test]
 fn limits_come_from_a_file_too() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     let folder = session::folder("limits");
     let file = folder.join("limits");
     let name = &world.name;
@@ -190,9 +182,7 @@ fn limits_come_from_a_file_too() {
 
 #[test]
 fn the_unknown_trips_a_limit_unless_it_is_let_pass() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     let kafka = world.kafka;
     let topic = kafka.topic("unknown", 2, &[]);
     let in_partition = |partition| Record {
@@ -230,9 +220,7 @@ fn the_unknown_trips_a_limit_unless_it_is_let_pass() {
 
 #[test]
 fn every_format_has_the_same_columns() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     let columns = "group,topic,partition,state,member,client,host,committed,start,end,lag,lost,blocked,time_lag,note";
     let csv = world.klag(&["-o", "csv"]).run().succeeds();
     assert_eq!(csv.lines()[0], columns);
@@ -271,9 +259,7 @@ fn every_format_has_the_same_columns() {
 
 #[test]
 fn rates_are_of_two_looks_or_of_the_last_hour() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     let kafka = world.kafka;
     let topic = kafka.topic("rates", 1, &[]);
     kafka.produce(&topic, &vec![Record::of("x"); 100]);
@@ -346,9 +332,7 @@ fn rates_are_of_two_looks_or_of_the_last_hour() {
 
 #[test]
 fn a_watched_report_comes_again_until_a_signal() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     let mut running = world
         .klag(&["--watch", "200ms", "--by", "group", "-J"])
         .start();
@@ -367,9 +351,7 @@ fn a_watched_report_comes_again_until_a_signal() {
 
 #[test]
 fn a_file_is_replaced_as_a_whole() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     let folder = session::folder("textfile");
     let file = folder.join("klag.prom");
     std::fs::write(&file, "old\n").unwrap();
@@ -397,9 +379,7 @@ fn a_file_is_replaced_as_a_whole() {
 
 #[test]
 fn promtool_takes_the_metrics() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     let Some(promtool) = witness::installed("promtool") else {
         return;
     };
@@ -418,9 +398,7 @@ fn promtool_takes_the_metrics() {
 
 #[test]
 fn a_reader_that_has_enough_and_a_full_disk_are_told_apart() {
-    let Some(world) = world() else {
-        return;
-    };
+    let Some(world) = world() else { return };
     world
         .klag(&[])
         .stdout_to("/dev/full")

@@ -1,7 +1,7 @@
 //! Green means that somebody looked: what fits nothing is 2, what can't be determined is 1.
 
 use super::{commit, klag, now_ms, numbers, row, rows};
-use crate::testkit::broker::{self, Kafka, Spec};
+use crate::testkit::broker::{Kafka, Spec, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, PATIENCE, Record};
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::session;
@@ -25,9 +25,7 @@ fn all(kafka: &Kafka, args: &[&str]) -> Cmd {
 
 #[test]
 fn a_name_that_fits_nothing_is_no_empty_answer() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let (read, unread) = read_and_unread(kafka);
     let (misspelt, pattern) = (format!("{read}x"), format!("^{read}x"));
     let state = ["-g", &read, "--state", "reconciling"];
@@ -88,9 +86,7 @@ fn a_name_that_fits_nothing_is_no_empty_answer() {
 
 #[test]
 fn a_line_of_limits_that_can_t_apply_is_no_limit() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let (read, unread) = read_and_unread(kafka);
     let file = session::folder("selected-limits").join("limits");
     let check = |lines: &str, args: &[&str]| {
@@ -141,9 +137,7 @@ fn a_line_of_limits_that_can_t_apply_is_no_limit() {
 
 #[test]
 fn a_record_that_is_dated_ahead_has_no_time_lag_and_is_behind() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let far = [("message.timestamp.after.max.ms", "9223372036854775807")];
     let topic = kafka.topic("ahead", 1, &far);
     let at = |ahead_ms: i64| Record {
@@ -190,9 +184,7 @@ fn a_record_that_is_dated_ahead_has_no_time_lag_and_is_behind() {
 
 #[test]
 fn a_topic_is_stale_if_only_records_dated_ahead_are_new() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let far = [("message.timestamp.after.max.ms", "9223372036854775807")];
     let topic = kafka.topic("stale-ahead", 2, &far);
     let at = |ms: i64| Record {
@@ -217,9 +209,7 @@ fn a_topic_is_stale_if_only_records_dated_ahead_are_new() {
 
 #[test]
 fn a_check_that_excludes_everything_is_not_green() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let _ = read_and_unread(kafka);
     for (exclude, said) in [
         (&["--exclude", "^"][..], "every group is excluded"),
@@ -244,9 +234,7 @@ fn offsets_that_expire_do_not_turn_a_check_green() {
     let spec = Spec::new()
         .setting("offsets.retention.minutes", "1")
         .setting("offsets.retention.check.interval.ms", "1000");
-    let Some(kafka) = spec.start() else {
-        return;
-    };
+    let Some(kafka) = spec.start() else { return };
     let (kept, expired) = (
         kafka.topic_of("kept", &["x"]),
         kafka.topic_of("expires", &["x", "y"]),

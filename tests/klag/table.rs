@@ -1,7 +1,7 @@
 //! Tables at the width of a terminal, chosen columns, pages.
 
 use super::{commit, klag};
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::cmd;
 use crate::testkit::session;
@@ -9,9 +9,7 @@ use crate::testkit::witness;
 
 #[test]
 fn at_eighty_columns_a_row_is_a_line() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let group = session::unique("a-group-with-quite-a-long-name");
     let topic = kafka.topic("a-topic-with-quite-a-long-name", 3, &[]);
     kafka.produce(&topic, &vec![Record::of("x"); 30]);
@@ -58,9 +56,7 @@ fn at_eighty_columns_a_row_is_a_line() {
 
 #[test]
 fn columns_are_chosen_in_every_format() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let group = session::unique("columns");
     let topic = kafka.topic("columns", 1, &[]);
     commit(kafka, &group, &topic, &[(0, 0)]);
@@ -92,9 +88,7 @@ fn a_browser_shows_the_page() {
     let Some(chromium) = witness::installed("chromium") else {
         return;
     };
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let folder = session::folder("page");
     let group = format!("<b>{}&", session::unique("page"));
     let topic = kafka.topic("page", 2, &[]);
@@ -150,9 +144,7 @@ fn explained(page: &str) -> String {
 
 #[test]
 fn every_column_of_every_report_is_in_the_manual() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let bootstrap = kafka.bootstrap();
     let topic = kafka.topic("explained", 1, &[]);
     for (program, lines) in [

@@ -1,20 +1,18 @@
 //! Limits: what exceeds them is shown and ends with 1, what is young or within them is not.
 
-use super::{HOUR_MS, at, delete_to, koldest, now_ms, rows};
-use crate::testkit::broker;
+use super::{HOUR_MS, at, koldest, now_ms, rows};
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::Cluster;
 
 #[test]
 fn a_log_that_was_cut_is_short_and_a_young_one_is_not() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let records: Vec<_> = (0..100).map(|n| at(now_ms() - HOUR_MS + n, "x")).collect();
     let young = kafka.topic("checks-young", 1, &[]);
     kafka.produce(&young, &records);
     let cut = kafka.topic("checks-cut", 1, &[]);
     kafka.produce(&cut, &records);
-    delete_to(kafka, &cut, 40);
+    kafka.delete_before(&cut, 40);
     koldest(kafka, &["--min-age", "7d", &young])
         .run()
         .succeeds()
@@ -49,14 +47,12 @@ fn a_log_that_was_cut_is_short_and_a_young_one_is_not() {
 
 #[test]
 fn a_log_that_was_emptied_by_its_age_or_by_somebody_is_not_known_to_hold_enough() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let records: Vec<_> = (0..100).map(|n| at(now_ms() - HOUR_MS + n, "x")).collect();
     for left in [0, 1] {
         let topic = kafka.topic("checks-emptied", 1, &[]);
         kafka.produce(&topic, &records);
-        delete_to(kafka, &topic, 100 - left);
+        kafka.delete_before(&topic, 100 - left);
         let check = |args: &[&str]| {
             koldest(kafka, &["--min-age", "2h", &topic])
                 .args(args)
@@ -71,7 +67,7 @@ fn a_log_that_was_emptied_by_its_age_or_by_somebody_is_not_known_to_hold_enough(
     // Its settings would not have kept a month.
     let quiet = kafka.topic("checks-quiet", 1, &[]);
     kafka.produce(&quiet, &[at(now_ms() - HOUR_MS, "x"), at(now_ms(), "y")]);
-    delete_to(kafka, &quiet, 1);
+    kafka.delete_before(&quiet, 1);
     koldest(kafka, &["--min-age", "30d", "--unknown", "pass", &quiet])
         .run()
         .fails_with(1);
@@ -79,9 +75,7 @@ fn a_log_that_was_emptied_by_its_age_or_by_somebody_is_not_known_to_hold_enough(
 
 #[test]
 fn an_old_message_behind_a_new_one_is_kept_too_long() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("checks-mixed", 2, &[]);
     kafka.produce(&topic, &vec![at(now_ms() - HOUR_MS, "x"); 5]);
     kafka.produce(&topic, &[at(now_ms() - 60 * 24 * HOUR_MS, "old")]);
@@ -95,9 +89,7 @@ fn an_old_message_behind_a_new_one_is_kept_too_long() {
 
 #[test]
 fn what_is_kept_too_long_or_not_fed_is_shown() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let old = kafka.topic("checks-old", 1, &[]);
     kafka.produce(&old, &[at(now_ms() - 2 * HOUR_MS, "x")]);
     let fresh = kafka.topic("checks-fresh", 2, &[]);
@@ -132,9 +124,7 @@ fn what_is_kept_too_long_or_not_fed_is_shown() {
 
 #[test]
 fn a_topic_that_is_not_there_is_a_failure_even_of_a_check() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     koldest(kafka, &["--max-age", "1h", "no-such-topic"])
         .run()
         .fails_with(2)

@@ -1,7 +1,7 @@
 //! All formats, topics and disks, watching, and the mock.
 
 use super::{at, koldest, now_ms, rows};
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{Terminal, shell};
 use crate::testkit::mock::Mock;
@@ -13,9 +13,7 @@ rate_bytes,retention_ms,retention_bytes,binds,keeps_min,keeps_max,full_in,note";
 
 #[test]
 fn every_format_has_every_column() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("formats", 1, &[]);
     kafka.produce(&topic, &[at(now_ms() - 60_000, "x"), at(now_ms(), "y")]);
     let csv = koldest(kafka, &["-o", "csv", &topic]).run().succeeds();
@@ -58,9 +56,7 @@ fn every_format_has_every_column() {
 
 #[test]
 fn topics_are_chosen_by_name_and_pattern_and_internal_ones_only_on_request() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let one = kafka.topic_of("chosen-one", &["x"]);
     let two = kafka.topic_of("chosen-two", &["x"]);
     let named = |args: &[&str]| -> Vec<String> {
@@ -85,9 +81,7 @@ fn topics_are_chosen_by_name_and_pattern_and_internal_ones_only_on_request() {
 
 #[test]
 fn a_disk_is_as_full_as_the_machine_says() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     kafka.topic_of("disks", &["x"]);
     let output = koldest(kafka, &["-J", "--by", "broker"]).run().succeeds();
     let rows = rows(&output);

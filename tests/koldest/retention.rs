@@ -1,7 +1,7 @@
 //! Forecasts against brokers that really delete, and what Java's own tools say of bytes and settings.
 
 use super::{at, koldest, now_ms, row, rows};
-use crate::testkit::broker::{self, Spec};
+use crate::testkit::broker::{Kafka, Spec, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::java;
 use serde_json::Value;
@@ -21,7 +21,7 @@ struct Seen {
 }
 
 /// Writes to `topic` every 20 ms for `length` and looks at its log all the time.
-fn write_and_look(kafka: &broker::Kafka, topic: &str, length: Duration) -> Seen {
+fn write_and_look(kafka: &Kafka, topic: &str, length: Duration) -> Seen {
     let producer = kafka.producer(&[("linger.ms", "0")]);
     let started = Instant::now();
     let mut seen = Seen {
@@ -144,9 +144,7 @@ fn the_active_segment_goes_too_when_its_time_has_come() {
 
 #[test]
 fn bytes_and_settings_are_those_that_javas_own_tools_tell() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let settings = [
         ("retention.ms", "86400000"),
         ("retention.bytes", "123456789"),
@@ -178,9 +176,7 @@ fn bytes_and_settings_are_those_that_javas_own_tools_tell() {
 
 #[test]
 fn what_is_needed_and_what_would_be_follow_from_the_rate() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("needs", 2, &[("segment.bytes", "1048576")]);
     let hour_ago = now_ms() - 3_600_000;
     // A message every 3.6 s: a thousand in an hour, half of them in each partition.
@@ -238,9 +234,7 @@ fn what_is_needed_and_what_would_be_follow_from_the_rate() {
 
 #[test]
 fn the_rate_is_that_of_the_window() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("window", 1, &[]);
     let now_ms = now_ms();
     // A message a minute for an hour, and a hundred in the last ten seconds.

@@ -1,7 +1,7 @@
 //! The first and the newest message, beside what confluent-kafka reads of the whole log.
 
-use super::{HOUR_MS, at, delete_to, koldest, now_ms, row, rows};
-use crate::testkit::broker::{self, Kafka};
+use super::{HOUR_MS, at, koldest, now_ms, row, rows};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::witness;
 use serde_json::Value;
@@ -77,9 +77,7 @@ const LONG_BATCH: [(&str, &str); 2] = [("linger.ms", "500"), ("batch.size", "900
 
 #[test]
 fn plain_logs_of_every_codec_have_their_own_times_not_those_of_their_batches() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let mut topics = Vec::new();
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         for size in [1, 20_000] {
@@ -96,9 +94,7 @@ fn plain_logs_of_every_codec_have_their_own_times_not_those_of_their_batches() {
 
 #[test]
 fn a_log_that_was_cut_in_a_batch_begins_where_it_was_cut() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let mut topics = Vec::new();
     for (codec, size) in [("none", 1), ("none", 20_000), ("lz4", 20_000), ("lz4", 1)] {
         let topic = kafka.topic(&format!("times-cut-{codec}-{size}"), 1, &[]);
@@ -106,7 +102,7 @@ fn a_log_that_was_cut_in_a_batch_begins_where_it_was_cut() {
         kafka
             .producer(&[codec, LONG_BATCH[0], LONG_BATCH[1]])
             .send(&topic, &ten(size));
-        delete_to(kafka, &topic, 4);
+        kafka.delete_before(&topic, 4);
         topics.push(topic);
     }
     agree(kafka, &topics);
@@ -116,13 +112,11 @@ fn a_log_that_was_cut_in_a_batch_begins_where_it_was_cut() {
 
 #[test]
 fn an_empty_log_and_an_emptied_one_have_no_times() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let empty = kafka.topic("times-empty", 1, &[]);
     let emptied = kafka.topic("times-emptied", 1, &[]);
     kafka.produce(&emptied, &ten(1));
-    delete_to(kafka, &emptied, 10);
+    kafka.delete_before(&emptied, 10);
     agree(kafka, &[empty.clone(), emptied.clone()]);
     for (topic, note) in [
         (&empty, "never written to"),
@@ -137,9 +131,7 @@ fn an_empty_log_and_an_emptied_one_have_no_times() {
 
 #[test]
 fn out_of_order_the_oldest_is_the_first_and_the_newest_has_the_latest_time() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let start_ms = now_ms() - HOUR_MS;
     let shuffled = [5, 3, 9, 1, 7].map(|n| at(start_ms + n * 1000, "x"));
     let one_batch = kafka.topic("times-shuffled", 1, &[]);
@@ -154,9 +146,7 @@ fn out_of_order_the_oldest_is_the_first_and_the_newest_has_the_latest_time() {
 
 #[test]
 fn the_future_and_the_brokers_own_time_are_told_as_they_are() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let future = kafka.topic("times-future", 1, &[]);
     kafka.produce(
         &future,
@@ -181,9 +171,7 @@ fn the_future_and_the_brokers_own_time_are_told_as_they_are() {
 
 #[test]
 fn what_is_dated_ahead_is_in_no_age_rate_or_limit() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let far = [("message.timestamp.after.max.ms", "9223372036854775807")];
     let day_ms = 24 * HOUR_MS;
     // A year ahead, and then one an hour for sixty days, the last ones within the hour.
@@ -263,9 +251,7 @@ fn what_is_dated_ahead_is_in_no_age_rate_or_limit() {
 
 #[test]
 fn compaction_leaves_a_hole_before_the_first_message() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let settings = [
         ("cleanup.policy", "compact"),
         ("min.cleanable.dirty.ratio", "0.01"),
@@ -301,9 +287,7 @@ fn transactional(kafka: &Kafka, topic: &str) -> crate::testkit::cluster::Produce
 
 #[test]
 fn markers_and_aborted_messages_are_no_messages() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let mut topics = Vec::new();
     for size in [1, 20_000] {
         let make = |hint: &str| kafka.topic(&format!("times-{hint}-{size}"), 1, &[]);
@@ -321,7 +305,7 @@ fn markers_and_aborted_messages_are_no_messages() {
             producer.send(&marker_first, &ten(size));
             producer.commit();
         }
-        delete_to(kafka, &marker_first, 10);
+        kafka.delete_before(&marker_first, 10);
         // Aborted messages at both ends, one of them with the latest time of all.
         let aborted = make("aborted");
         let producer = transactional(kafka, &aborted);
@@ -353,9 +337,7 @@ fn markers_and_aborted_messages_are_no_messages() {
 
 #[test]
 fn long_after_the_last_message_the_newest_is_still_found() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("times-far", 1, &[]);
     let producer = transactional(kafka, &topic);
     producer.begin();
@@ -370,9 +352,7 @@ fn long_after_the_last_message_the_newest_is_still_found() {
 
 #[test]
 fn an_open_transaction_is_told() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("times-open", 1, &[]);
     let start_ms = now_ms() - HOUR_MS;
     kafka.produce(&topic, &[at(start_ms, "x"), at(start_ms + 5, "y")]);

@@ -1,6 +1,6 @@
 //! The recipe of kpart(1): a topic is sorted by the shards of a database, and each shard is loaded on its own.
 
-use crate::testkit::broker;
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::shell;
 use crate::testkit::postgres::{self, Postgres};
@@ -34,7 +34,7 @@ const RECIPE: &str = r#"
 "#;
 
 /// A topic whose keys are the user's id and whose values are the rows as COPY writes them.
-fn produce_rows(postgres: &Postgres, kafka: &broker::Kafka) -> String {
+fn produce_rows(postgres: &Postgres, kafka: &Kafka) -> String {
     let topic = kafka.topic("rows", 3, &[]);
     let rows = postgres.sql("copy (table origin) to stdout").succeeds();
     let records: Vec<Record> = rows
@@ -57,7 +57,7 @@ fn produce_rows(postgres: &Postgres, kafka: &broker::Kafka) -> String {
 
 #[test]
 fn every_row_of_a_topic_is_copied_into_the_leaf_that_postgresql_would_choose() {
-    let (Some(kafka), Some(postgres)) = (broker::shared(), postgres::start()) else {
+    let (Some(kafka), Some(postgres)) = (shared_kafka(), postgres::start()) else {
         return;
     };
     postgres.sql(TABLES).succeeds();
@@ -85,7 +85,7 @@ fn every_row_of_a_topic_is_copied_into_the_leaf_that_postgresql_would_choose() {
 
 #[test]
 fn rows_placed_by_another_algorithm_are_refused_by_their_leaf() {
-    let (Some(kafka), Some(postgres)) = (broker::shared(), postgres::start()) else {
+    let (Some(kafka), Some(postgres)) = (shared_kafka(), postgres::start()) else {
         return;
     };
     postgres.sql(TABLES).succeeds();

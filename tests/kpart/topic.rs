@@ -1,7 +1,6 @@
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{self, Cluster as _};
 use crate::testkit::command::cmd;
-use rdkafka::admin::{AdminOptions, NewPartitions};
 use std::time::Duration;
 
 #[test]
@@ -46,9 +45,7 @@ fn a_cluster_that_is_not_there_is_named() {
 
 #[test]
 fn more_partitions_than_at_the_start_end_the_run_at_the_first_line_that_may_be_affected() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("kpart-grows", 12, &[]);
     let arguments = ["-b", &kafka.bootstrap(), "-t", &topic, "--recheck", "200ms"];
     let mut kpart = cmd("kpart").args(arguments).stdin_open().start();
@@ -56,10 +53,7 @@ fn more_partitions_than_at_the_start_end_the_run_at_the_first_line_that_may_be_a
     kpart.stdout_until("8\tuser-1\n8\tuser-1\n", Duration::from_secs(10));
     // The number was asked for again after these two, and was still right.
     std::thread::sleep(Duration::from_secs(2));
-    let grown = [NewPartitions::new(&topic, 13)];
-    let options = AdminOptions::new();
-    let made = futures_executor::block_on(kafka.admin().create_partitions(&grown, &options));
-    made.unwrap()[0].as_ref().unwrap();
+    kafka.grow(&topic, 13);
     kpart
         .wait()
         .fails_with(2)

@@ -1,5 +1,5 @@
 use super::{lines, segments};
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::output::Output;
@@ -245,9 +245,7 @@ fn a_source_that_dies_is_told_and_what_was_open_is_not_lost() {
 
 #[test]
 fn a_window_that_is_smaller_than_a_segment_is_no_reason_to_wait_for_it() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("ack-window", &vec!["value"; 3000]);
     let copy = kafka.topic("ack-window-copy", 1, &[]);
     let folder = session::folder("ack-window");
@@ -313,9 +311,7 @@ fn what_the_source_has_passed_between_two_runs_is_no_hole_and_what_was_deleted_i
 
 #[test]
 fn a_group_that_goes_on_claims_markers_and_tells_what_was_deleted() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("ack-markers", 2, &[]);
     let folder = session::folder("ack-markers");
     let pipe = || {
@@ -353,11 +349,7 @@ fn a_group_that_goes_on_claims_markers_and_tells_what_was_deleted() {
         .stdout_has(format!("{topic}\t1\t0\t0\t"));
     transaction(&|| producer.commit());
     transaction(&|| producer.commit());
-    let mut list = rdkafka::TopicPartitionList::new();
-    list.add_partition_offset(&topic, 0, rdkafka::Offset::Offset(21))
-        .unwrap();
-    let options = rdkafka::admin::AdminOptions::new();
-    futures_executor::block_on(kafka.admin().delete_records(&list, &options)).unwrap();
+    kafka.delete_before(&topic, 21);
     pipe().stderr_has("offsets 18 to 20 were deleted from the topic before they were backed up");
     verify().fails_with(1);
 }

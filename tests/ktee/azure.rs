@@ -9,9 +9,7 @@ fn ktee(azure: &Azure) -> Cmd {
 
 #[test]
 fn a_backup_in_azure_goes_on_is_whole_and_comes_back() {
-    let Some(azure) = Azure::start() else {
-        return;
-    };
+    let Some(azure) = Azure::start() else { return };
     let run = |input: String| {
         ktee(&azure)
             .args(["--tsv=all", "--segment-records", "100", "az://backups/a/b"])
@@ -44,8 +42,6 @@ fn a_backup_in_azure_goes_on_is_whole_and_comes_back() {
 
 #[test]
 fn two_writers_to_azure_double_nothing() {
-    let Some(azure) = Azure::start() else {
-        return;
-    };
+    let Some(azure) = Azure::start() else { return };
     store_twice(&|| ktee(&azure), "az://backups");
 }

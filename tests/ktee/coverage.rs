@@ -1,32 +1,14 @@
-use super::{files, number};
+use super::files;
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::output::Output;
+use crate::testkit::random::{self, Random};
 use crate::testkit::s3::S3;
-use crate::testkit::session;
+use crate::testkit::{number, session};
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// Random numbers that a seed gives again.
-struct Random(u64);
-
-impl Random {
-    /// `KTEE_SEED` makes other ones.
-    fn new(salt: u64) -> Random {
-        let seed = number("KTEE_SEED", 7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Random((seed ^ salt.wrapping_mul(0xbf58_476d_1ce4_e5b9)) | 1)
-    }
-
-    /// One below `end`.
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % end
-    }
-}
 
 /// A backup of topic `t`, in a folder or a bucket that is one.
 struct Site {
@@ -194,11 +176,11 @@ fn lose(site: &Site, random: &mut Random) {
 }
 
 /// Whatever is sent and lost, each run leaves what was there and adds what it was sent.
-fn live_through(site: &Site, steps: u64, salt: u64) {
+fn live_through(site: &Site, steps: u64, test: &str) {
     const RECORDS: usize = 400;
-    let mut random = Random::new(salt);
+    let mut random = Random::new(test);
     for step in 0..steps {
-        let seed = format!("KTEE_SEED={} step {step}", number("KTEE_SEED", 7));
+        let seed = format!("KAFKAUTILS_SEED={} step {step}", random::seed());
         let before = site.offsets();
         let (first, last) = some(&mut random, RECORDS);
         let cut = 1 + random.below(60);
@@ -261,17 +243,17 @@ fn live_through(site: &Site, steps: u64, salt: u64) {
     site.ktee(&["--verify"]).run().succeeds();
 }
 
-/// `KTEE_STEPS` makes it longer.
+/// `KAFKAUTILS_STEPS` makes it longer.
 #[test]
 fn whatever_is_sent_and_lost_a_folder_has_each_record_once_and_ktee_says_so() {
-    let steps = number("KTEE_STEPS", 40);
-    live_through(&Site::folder("coverage-any"), steps, 1);
+    let steps = number("KAFKAUTILS_STEPS").unwrap_or(40);
+    live_through(&Site::folder("coverage-any"), steps, "folder");
 }
 
 #[test]
 fn whatever_is_sent_and_lost_a_bucket_has_each_record_and_ktee_says_so() {
-    let steps = number("KTEE_STEPS", 40) / 4;
-    live_through(&Site::bucket(), steps, 2);
+    let steps = number("KAFKAUTILS_STEPS").unwrap_or(40) / 4;
+    live_through(&Site::bucket(), steps, "bucket");
 }
 
 #[test]
@@ -319,12 +301,12 @@ fn a_recreated_topic_is_refused_whether_it_is_shorter_or_longer_or_begins_before
     assert_eq!(site.offsets().len(), 120);
 }
 
-/// `KTEE_KILLS` makes it longer.
-fn live_through_kills(site: &Site, salt: u64) {
+/// `KAFKAUTILS_KILLS` makes it longer.
+fn live_through_kills(site: &Site, test: &str) {
     const RECORDS: usize = 20_000;
-    let mut random = Random::new(salt);
+    let mut random = Random::new(test);
     let mut met = 0;
-    let kills = number("KTEE_KILLS", 12);
+    let kills = number("KAFKAUTILS_KILLS").unwrap_or(12);
     for kill in 0..kills {
         let before = site.offsets();
         let (first, last) = some(&mut random, RECORDS);
@@ -366,12 +348,12 @@ fn live_through_kills(site: &Site, salt: u64) {
 
 #[test]
 fn runs_from_anywhere_that_are_killed_leave_a_folder_that_is_as_ktee_says() {
-    live_through_kills(&Site::folder("coverage-kill"), 3);
+    live_through_kills(&Site::folder("coverage-kill"), "kill");
 }
 
 #[test]
 fn runs_from_anywhere_that_are_killed_leave_a_bucket_with_faults_that_is_as_ktee_says() {
-    live_through_kills(&Site::bucket(), 4);
+    live_through_kills(&Site::bucket(), "kill a bucket");
 }
 
 #[test]

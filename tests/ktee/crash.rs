@@ -1,21 +1,18 @@
-use super::{lines, number, segments};
-use crate::testkit::broker;
+use super::{lines, segments};
+use crate::testkit::broker::{own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
-use crate::testkit::session;
+use crate::testkit::{number, session};
 use rustix::process::Signal;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_topic_backed_up_through_kills_is_restored_as_it_was() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
-    let (kills, count) = (number("KTEE_KILLS", 5), number("KTEE_RECORDS", 60_000));
+    let Some(kafka) = shared_kafka() else { return };
+    let Some(target) = own_kafka() else { return };
+    let kills = number("KAFKAUTILS_KILLS").unwrap_or(5);
+    let count = number("KAFKAUTILS_RECORDS").unwrap_or(60_000);
     let topic = kafka.topic("crash", 3, &[("retention.ms", "-1")]);
     let records: Vec<Record> = (0..count)
         .map(|n| Record {

@@ -1,5 +1,5 @@
 use super::restore::{back_up, read_as_group, records, restore};
-use crate::testkit::broker;
+use crate::testkit::broker::{own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::session;
@@ -9,12 +9,8 @@ use std::path::Path;
 /// Row t16 of the trial: 6 partitions came back as 3, and an empty topic not at all.
 #[test]
 fn a_topic_comes_back_with_its_empty_partitions_and_an_empty_topic_too() {
-    let Some(source) = broker::shared() else {
-        return;
-    };
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(source) = shared_kafka() else { return };
+    let Some(target) = own_kafka() else { return };
     let topic = source.topic("recorded", 6, &[("retention.ms", "-1")]);
     let empty = source.topic("recorded-empty", 2, &[]);
     let record = |partition: i32| Record {
@@ -68,12 +64,8 @@ fn a_topic_comes_back_with_its_empty_partitions_and_an_empty_topic_too() {
 
 #[test]
 fn groups_go_on_behind_the_records_that_they_had_read() {
-    let Some(source) = broker::shared() else {
-        return;
-    };
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(source) = shared_kafka() else { return };
+    let Some(target) = own_kafka() else { return };
     let topic = source.topic("restore-groups", 3, &[("retention.ms", "-1")]);
     source.produce(&topic, &records());
     let group = session::unique("readers");
@@ -96,9 +88,7 @@ fn groups_go_on_behind_the_records_that_they_had_read() {
 
 #[test]
 fn groups_are_committed_on_partitions_without_records_and_as_of_a_time() {
-    let Some(source) = broker::shared() else {
-        return;
-    };
+    let Some(source) = shared_kafka() else { return };
     let topic = source.topic("restore-empty", 2, &[("retention.ms", "-1")]);
     let group = session::unique("readers");
     let read = |count: &str| read_as_group(source, &topic, &group, count);
@@ -117,9 +107,7 @@ fn groups_are_committed_on_partitions_without_records_and_as_of_a_time() {
         .as_millis();
     read("3");
     back_up(&source, &topic, &folder, &["--groups"]);
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(target) = own_kafka() else { return };
     restore(&target, &folder)
         .args(["--groups", "--as-of", &before_ms.to_string()])
         .run()
@@ -138,9 +126,7 @@ fn groups_are_committed_on_partitions_without_records_and_as_of_a_time() {
 
 #[test]
 fn a_backup_of_the_first_version_is_restored_with_its_settings_and_groups() {
-    let Some(target) = broker::shared() else {
-        return;
-    };
+    let Some(target) = shared_kafka() else { return };
     let folder = session::folder("restore-first");
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ktee-0.1");
     std::os::unix::fs::symlink(fixture, folder.join("b")).unwrap();

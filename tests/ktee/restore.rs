@@ -1,4 +1,4 @@
-use crate::testkit::broker;
+use crate::testkit::broker::{Spec, own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::proxy::Weather;
@@ -77,12 +77,8 @@ fn plain(records: &[Record]) -> Vec<Record> {
 
 #[test]
 fn a_topic_comes_back_as_it_was_and_keeps_its_old_records() {
-    let Some(source) = broker::shared() else {
-        return;
-    };
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(source) = shared_kafka() else { return };
+    let Some(target) = own_kafka() else { return };
     let topic = source.topic(
         "restore",
         5,
@@ -118,16 +114,12 @@ fn a_topic_comes_back_as_it_was_and_keeps_its_old_records() {
 
 #[test]
 fn a_topic_that_would_lose_the_records_is_refused_without_force() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("restore-refused", 3, &[("retention.ms", "-1")]);
     kafka.produce(&topic, &records());
     let folder = session::folder("restore-refused");
     back_up(&kafka, &topic, &folder, &[]);
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(target) = own_kafka() else { return };
     target.create_topic(&topic, 3, &[("retention.ms", "604800000")]);
     restore(&target, &folder)
         .run()
@@ -137,9 +129,7 @@ fn a_topic_that_would_lose_the_records_is_refused_without_force() {
     restore(&target, &folder).arg("--force").run().succeeds();
     let narrow = session::folder("restore-narrow");
     back_up(&kafka, &topic, &narrow, &[]);
-    let Some(other) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(other) = own_kafka() else { return };
     other.create_topic(&topic, 2, &[("retention.ms", "-1")]);
     restore(&other, &narrow)
         .arg("--force")
@@ -155,12 +145,8 @@ fn seen(kafka: &impl Cluster, topic: &str) -> Vec<Record> {
 
 #[test]
 fn a_restore_that_was_cut_short_is_continued_by_the_same_command() {
-    let Some(source) = broker::shared() else {
-        return;
-    };
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(source) = shared_kafka() else { return };
+    let Some(target) = own_kafka() else { return };
     let topic = source.topic("restore-again", 3, &[("retention.ms", "-1")]);
     source.produce(&topic, &records());
     let group = session::unique("readers");
@@ -241,9 +227,7 @@ fn a_restore_that_was_cut_short_is_continued_by_the_same_command() {
 
 #[test]
 fn killed_at_random_a_restore_comes_to_the_same_end() {
-    let Some(target) = broker::shared() else {
-        return;
-    };
+    let Some(target) = shared_kafka() else { return };
     let folder = session::folder("restore-kills");
     let topic = session::unique("restore-kills");
     cmd("ktee")
@@ -276,9 +260,7 @@ fn killed_at_random_a_restore_comes_to_the_same_end() {
 
 #[test]
 fn a_backup_with_a_hole_is_refused_without_force() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let folder = session::folder("restore-hole");
     let topic = session::unique("restore-hole");
     cmd("ktee")
@@ -310,9 +292,7 @@ fn a_backup_with_a_hole_is_refused_without_force() {
 
 #[test]
 fn records_of_any_time_and_size_are_restored_under_another_name() {
-    let Some(source) = broker::shared() else {
-        return;
-    };
+    let Some(source) = shared_kafka() else { return };
     let settings = [
         ("retention.ms", "-1"),
         ("max.message.bytes", "3000000"),
@@ -362,9 +342,7 @@ fn records_of_any_time_and_size_are_restored_under_another_name() {
     let folder = session::folder("restore-times");
     back_up(&source, &topic, &folder, &[]);
     back_up(&source, &other, &folder, &[]);
-    let Some(target) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(target) = own_kafka() else { return };
     // All are looked at before the first is made: the second is in the way.
     target.create_topic(
         &renamed,
@@ -406,7 +384,7 @@ fn records_of_any_time_and_size_are_restored_under_another_name() {
 
 #[test]
 fn a_restore_that_is_cut_off_says_how_much_was_delivered_and_goes_on_when_the_cluster_is_back() {
-    let Some(target) = broker::Spec::new().behind_proxies().start() else {
+    let Some(target) = Spec::new().behind_proxies().start() else {
         return;
     };
     let folder = session::folder("restore-cut");

@@ -1,5 +1,5 @@
 use super::lines;
-use crate::testkit::broker::{self, Spec};
+use crate::testkit::broker::{own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::mock::Mock;
@@ -87,9 +87,7 @@ fn what_is_not_delivered_in_time_is_spilled_and_sent_once_more_nothing_is_missin
 
 #[test]
 fn a_broker_that_is_killed_and_comes_back_leaves_each_record_in_the_topic_or_in_the_spill() {
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let topic = kafka.topic("spill-kill", 1, &[("retention.ms", "-1")]);
     let folder = session::folder("spill-kill");
     let mut running = ktee(&kafka, &topic, &folder)
@@ -114,9 +112,7 @@ fn a_broker_that_is_killed_and_comes_back_leaves_each_record_in_the_topic_or_in_
 
 #[test]
 fn what_the_brokers_refuse_is_spilled_at_once_and_the_others_arrive() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("spill-refused", 1, &[("max.message.bytes", "1000")]);
     let folder = session::folder("spill-refused");
     let large = "x".repeat(5000);

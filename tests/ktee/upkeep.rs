@@ -1,5 +1,5 @@
 use super::{files, lines};
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::output::Output;
@@ -218,9 +218,7 @@ fn a_backup_of_the_first_version_is_read_verified_and_goes_on() {
 
 #[test]
 fn what_retention_took_between_two_runs_is_told_until_it_is_accepted() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("upkeep-retention", 1, &[]);
     let produce = |count: usize| {
         let records: Vec<Record> = (0..count).map(|n| Record::of(format!("{n}"))).collect();
@@ -241,11 +239,7 @@ fn what_retention_took_between_two_runs_is_told_until_it_is_accepted() {
     produce(20);
     pipe();
     produce(20);
-    let mut list = rdkafka::TopicPartitionList::new();
-    list.add_partition_offset(&topic, 0, rdkafka::Offset::Offset(30))
-        .unwrap();
-    let options = rdkafka::admin::AdminOptions::new();
-    futures_executor::block_on(kafka.admin().delete_records(&list, &options)).unwrap();
+    kafka.delete_before(&topic, 30);
     pipe().stderr_has("offsets 20 to 29 were deleted from the topic before they were backed up");
     for _ in 0..2 {
         ktee(&folder, &["--verify", "b"])

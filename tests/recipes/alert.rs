@@ -1,17 +1,14 @@
 use super::{Recipe, recipe};
-use crate::testkit::broker::{Kafka, Spec};
+use crate::testkit::broker::{Kafka, Spec, own_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::cmd;
-use crate::testkit::java;
 use crate::testkit::output::Output;
 use crate::testkit::running::Running;
-use crate::testkit::session;
-use crate::testkit::witness;
+use crate::testkit::{free_port, http, java, session, witness};
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,9 +62,7 @@ fn as_cron(crontab: &str, brokers: &str) -> Vec<Output> {
 
 #[test]
 fn cron_mails_nothing_while_all_is_well_and_the_late_group_when_not() {
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let recipe = alerts();
     let crontab = recipe.text("crontab", 0);
     two_groups(&kafka);
@@ -92,12 +87,6 @@ fn cron_mails_nothing_while_all_is_well_and_the_late_group_when_not() {
     }
 }
 
-/// A port that nobody has.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 /// The alerts that fire in a Prometheus: name, group, topic and cluster.
 fn firing(prometheus: &str) -> Option<BTreeSet<String>> {
     let answer = get(prometheus, "/api/v1/alerts")?;
@@ -112,13 +101,8 @@ fn firing(prometheus: &str) -> Option<BTreeSet<String>> {
 }
 
 fn get(prometheus: &str, path: &str) -> Option<serde_json::Value> {
-    let mut stream = std::net::TcpStream::connect(prometheus).ok()?;
-    let mut answer = String::new();
-    let request = format!("GET {path} HTTP/1.0\r\nHost: prometheus\r\n\r\n");
-    std::io::Write::write_all(&mut stream, request.as_bytes()).ok()?;
-    std::io::Read::read_to_string(&mut stream, &mut answer).ok()?;
-    let (_, body) = answer.split_once("\r\n\r\n")?;
-    serde_json::from_str(body).ok()
+    let answer = http::get(prometheus, path).ok()?;
+    serde_json::from_slice(&answer.body).ok()
 }
 
 #[track_caller]
@@ -244,9 +228,7 @@ fn prometheus_fires_for_each_state_that_is_not_well_and_for_nothing_else() {
     let Some((_prometheus, own)) = prometheus(ports) else {
         return;
     };
-    let Some(kafka) = Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     // A healthy new cluster: a group that has read all, a topic that nobody reads, the cluster's own topics.
     kafka.create_topic("unread", 1, &[]);
     kafka.produce("unread", &[Record::of("x")]);
@@ -301,10 +283,7 @@ fn prometheus_fires_for_each_state_that_is_not_well_and_for_nothing_else() {
     .args(["--delete-offsets", "--topic", "stuck-topic"])
     .run()
     .succeeds();
-    let gone = kafka.admin().delete_groups(&["well"], &AdminOptions::new());
-    futures_executor::block_on(gone).unwrap()[0]
-        .as_ref()
-        .unwrap();
+    kafka.delete_group("well");
     let on = |cluster: &str| {
         let names = [
             "OffsetsGone beyond stuck-topic",

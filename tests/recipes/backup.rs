@@ -1,5 +1,5 @@
 use super::{fill, other_cluster, recipe, seen_by_python};
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::s3::S3;
@@ -7,7 +7,7 @@ use crate::testkit::session;
 
 #[test]
 fn a_topic_in_a_bucket_comes_back_with_every_header_and_with_its_groups() {
-    let (Some(kafka), Some(other)) = (broker::shared(), other_cluster()) else {
+    let (Some(kafka), Some(other)) = (shared_kafka(), other_cluster()) else {
         return;
     };
     let topic = kafka.topic("backup", 4, &[]);
@@ -60,9 +60,7 @@ fn a_topic_in_a_bucket_comes_back_with_every_header_and_with_its_groups() {
 
 #[test]
 fn a_segment_that_is_missing_is_an_exit_code() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("backup", &["one", "two", "three"]);
     let s3 = S3::start();
     let folder = session::folder("backup");

@@ -1,11 +1,11 @@
 use super::{fill, other_cluster, recipe, seen_by_python};
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::Cluster as _;
 use crate::testkit::session;
 
 #[test]
 fn a_copy_in_another_cluster_has_every_header_and_nothing_twice() {
-    let (Some(kafka), Some(other)) = (broker::shared(), other_cluster()) else {
+    let (Some(kafka), Some(other)) = (shared_kafka(), other_cluster()) else {
         return;
     };
     let topic = kafka.topic("copied", 4, &[]);

@@ -1,5 +1,5 @@
 use super::{Recipe, recipe, seen_by_python};
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::Cmd;
 use crate::testkit::session;
@@ -67,7 +67,7 @@ fn check(seen: &[String], count: usize) {
 
 #[test]
 fn every_order_is_enriched_once_however_often_the_recipe_is_run() {
-    let (Some(kafka), Some(_jq)) = (broker::shared(), witness::installed("jq")) else {
+    let (Some(kafka), Some(_jq)) = (shared_kafka(), witness::installed("jq")) else {
         return;
     };
     let topic = kafka.topic("orders", 3, &[]);
@@ -90,7 +90,7 @@ fn every_order_is_enriched_once_however_often_the_recipe_is_run() {
 
 #[test]
 fn killed_in_the_midst_of_it_every_order_is_enriched_once() {
-    let (Some(kafka), Some(_jq)) = (broker::shared(), witness::installed("jq")) else {
+    let (Some(kafka), Some(_jq)) = (shared_kafka(), witness::installed("jq")) else {
         return;
     };
     let Some(_) = witness::python() else { return };

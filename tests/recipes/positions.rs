@@ -1,5 +1,5 @@
 use super::recipe;
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::session;
 use std::collections::BTreeMap;
@@ -7,9 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 #[test]
 fn a_group_is_rewound_put_back_and_gets_past_a_record() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("rewound", 4, &[]);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let now_ms = now.as_millis() as i64;

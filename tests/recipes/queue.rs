@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::recipe;
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::{java, session};
 
@@ -12,9 +12,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 #[test]
 fn two_machines_convert_all_files_and_what_never_works_is_put_aside() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let (group, topic) = (session::unique("convert"), kafka.topic("uploads", 2, &[]));
     let rejects = kafka.topic("rejected", 1, &[]);
     let folder = session::folder("queue");

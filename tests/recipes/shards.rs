@@ -1,5 +1,5 @@
 use super::{Recipe, recipe};
-use crate::testkit::broker::{self, Kafka};
+use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::Cmd;
 use crate::testkit::postgres::{self, Postgres};
@@ -46,7 +46,7 @@ fn shards() -> Recipe {
 
 #[test]
 fn every_record_is_once_in_the_shard_that_postgresql_would_choose() {
-    let (Some(kafka), Some(postgres)) = (broker::shared(), postgres::start()) else {
+    let (Some(kafka), Some(postgres)) = (shared_kafka(), postgres::start()) else {
         return;
     };
     let recipe = shards();
@@ -73,7 +73,7 @@ fn every_record_is_once_in_the_shard_that_postgresql_would_choose() {
 
 #[test]
 fn killed_in_the_midst_of_it_no_row_is_missing_and_none_is_there_twice() {
-    let (Some(kafka), Some(postgres)) = (broker::shared(), postgres::start()) else {
+    let (Some(kafka), Some(postgres)) = (shared_kafka(), postgres::start()) else {
         return;
     };
     let recipe = named(shards(), &session::unique("loader"));
@@ -106,7 +106,7 @@ fn killed_in_the_midst_of_it_no_row_is_missing_and_none_is_there_twice() {
 
 #[test]
 fn rows_that_were_placed_by_another_rule_are_refused_and_nothing_is_committed() {
-    let (Some(kafka), Some(postgres)) = (broker::shared(), postgres::start()) else {
+    let (Some(kafka), Some(postgres)) = (shared_kafka(), postgres::start()) else {
         return;
     };
     let group = session::unique("loader");

@@ -75,7 +75,7 @@ const REGISTER: [&str; 2] = ["-X", "auto.register.schemas=true"];
 
 #[test]
 fn what_pythons_client_writes_is_read_in_both_styles_and_comes_back_byte_for_byte() {
-    let (Some(url), Some(python)) = (registry::shared(), witness::python()) else {
+    let (Some(url), Some(python)) = (registry::url(), witness::python()) else {
         return;
     };
     let cluster = any();
@@ -110,7 +110,7 @@ fn what_pythons_client_writes_is_read_in_both_styles_and_comes_back_byte_for_byt
 
 #[test]
 fn what_is_written_from_json_is_read_by_pythons_client() {
-    let (Some(url), Some(python)) = (registry::shared(), witness::python()) else {
+    let (Some(url), Some(python)) = (registry::url(), witness::python()) else {
         return;
     };
     let cluster = any();
@@ -150,9 +150,7 @@ fn what_is_written_from_json_is_read_by_pythons_client() {
 
 #[test]
 fn a_line_that_does_not_fit_is_named_and_those_before_it_are_sent() {
-    let Some(url) = registry::shared() else {
-        return;
-    };
+    let Some(url) = registry::url() else { return };
     let cluster = any();
     let topic = cluster.topic("avro", 1, &[]);
     let schema = file("order.avsc", SCHEMA);
@@ -173,9 +171,7 @@ fn a_line_that_does_not_fit_is_named_and_those_before_it_are_sent() {
 
 #[test]
 fn nothing_is_registered_unless_that_is_asked_for() {
-    let Some(url) = registry::shared() else {
-        return;
-    };
+    let Some(url) = registry::url() else { return };
     let cluster = any();
     let topic = cluster.topic("avro", 1, &[]);
     let schema = file("order.avsc", SCHEMA);
@@ -208,9 +204,7 @@ fn nothing_is_registered_unless_that_is_asked_for() {
 
 #[test]
 fn subjects_are_named_as_javas_strategies_say() {
-    let Some(url) = registry::shared() else {
-        return;
-    };
+    let Some(url) = registry::url() else { return };
     let cluster = any();
     let name = session::unique("Named").replace('-', "_");
     let text =
@@ -248,9 +242,7 @@ fn subjects_are_named_as_javas_strategies_say() {
 
 #[test]
 fn keys_have_schemas_of_their_own_and_null_stays_null() {
-    let Some(url) = registry::shared() else {
-        return;
-    };
+    let Some(url) = registry::url() else { return };
     let cluster = any();
     let topic = cluster.topic("avro", 1, &[]);
     let (key, value) = (
@@ -317,9 +309,7 @@ fn keys_have_schemas_of_their_own_and_null_stays_null() {
 
 #[test]
 fn what_does_not_decode_ends_the_program_or_is_passed_over_or_is_base64() {
-    let Some(url) = registry::shared() else {
-        return;
-    };
+    let Some(url) = registry::url() else { return };
     let cluster = any();
     let topic = cluster.topic("avro", 1, &[]);
     let schema = file("v.avsc", "\"long\"");
@@ -375,9 +365,7 @@ fn what_does_not_decode_ends_the_program_or_is_passed_over_or_is_base64() {
 
 #[test]
 fn a_group_and_its_commands_get_json() {
-    let Some(url) = registry::shared() else {
-        return;
-    };
+    let Some(url) = registry::url() else { return };
     let cluster = any();
     let topic = cluster.topic("avro", 1, &[]);
     let schema = file("v.avsc", "\"long\"");

@@ -66,7 +66,7 @@ fn file(name: &str, text: &str) -> String {
 
 #[test]
 fn protobuf_of_pythons_client_is_read_and_comes_back_byte_for_byte() {
-    let (Some(url), Some(python)) = (registry::shared(), witness::python()) else {
+    let (Some(url), Some(python)) = (registry::url(), witness::python()) else {
         return;
     };
     let cluster = any();
@@ -127,9 +127,7 @@ fn protobuf_of_pythons_client_is_read_and_comes_back_byte_for_byte() {
 
 #[test]
 fn protobuf_is_registered_from_a_file_and_a_wrong_line_is_named() {
-    let Some(url) = registry::shared() else {
-        return;
-    };
+    let Some(url) = registry::url() else { return };
     let cluster = any();
     let topic = cluster.topic("protobuf", 1, &[]);
     let text = "syntax = \"proto3\"; message A { uint64 n = 1; map<string, int32> m = 2; }";
@@ -157,7 +155,7 @@ fn protobuf_is_registered_from_a_file_and_a_wrong_line_is_named() {
 
 #[test]
 fn json_schema_is_validated_and_read_by_pythons_client() {
-    let (Some(url), Some(python)) = (registry::shared(), witness::python()) else {
+    let (Some(url), Some(python)) = (registry::url(), witness::python()) else {
         return;
     };
     let cluster = any();

@@ -1,7 +1,7 @@
 //! First connections that fail: each is answered at once, with the property to change.
 
 use super::{Fortress, PASSWORD, USER, fortress, refs};
-use crate::testkit::broker;
+use crate::testkit::broker::own_kafka;
 use crate::testkit::cluster::Cluster as _;
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::interceptor::Interceptor;
@@ -201,9 +201,7 @@ fn verification_that_is_off_is_off_in_every_program() {
 #[test]
 fn an_address_that_the_cluster_tells_and_that_leads_nowhere_is_named_as_such() {
     // Of its own: the topic t of the shared one is whatever other tests make of it.
-    let Some(kafka) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let lies = |host: &'static str, port: i32| {
         Interceptor::before(&kafka.bootstrap()).change(
             ApiKey::Metadata,

@@ -1,6 +1,6 @@
 //! What a terminal is shown of names, keys and values that would drive it.
 
-use crate::testkit::broker;
+use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, Terminal, cmd, shell};
 use crate::testkit::output::Output;
@@ -44,9 +44,7 @@ fn is_tame(output: &Output) {
 
 #[test]
 fn a_record_cannot_drive_the_terminal_in_any_format() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("evil", 1, &[]);
     let record = Record {
         headers: vec![(EVIL.to_owned(), Some(EVIL.into()))],
@@ -87,9 +85,7 @@ fn a_record_cannot_drive_the_terminal_in_any_format() {
 
 #[test]
 fn what_a_line_or_an_option_says_cannot_drive_the_terminal_by_a_message() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let at = |script: &str| on_terminal(shell(script).env("KAFKA_BROKERS", kafka.bootstrap()));
     for script in [
         r#"kcat-lite -C -e -t "$EVIL""#,
@@ -115,9 +111,7 @@ fn what_a_line_or_an_option_says_cannot_drive_the_terminal_by_a_message() {
 
 #[test]
 fn a_group_and_its_clients_cannot_drive_the_terminal_by_their_names() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("evil-group", &["one", "two"]);
     let group = format!("{}{EVIL}", session::unique("evil"));
     let member: BaseConsumer = kafka

@@ -2,12 +2,10 @@
 
 use super::command::{Cmd, cmd};
 use super::running::Running;
-use super::session;
+use super::{http, session};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -39,13 +37,8 @@ impl Azure {
             let text = String::from_utf8_lossy(&install.stderr).into_owned();
             install.status.success().then_some(()).ok_or(text)
         });
-        let program = match installed {
-            Ok(folder) => folder.join("node_modules/.bin/azurite-blob"),
-            Err(reason) => {
-                super::skip(&format!("no Azurite: {reason}"));
-                return None;
-            }
-        };
+        let folder = super::or_skip(installed.map_err(|why| format!("no Azurite: {why}")))?;
+        let program = folder.join("node_modules/.bin/azurite-blob");
         let mut program = cmd(&program.display().to_string())
             .args(["--blobPort", "0", "--silent", "--skipApiVersionCheck"])
             .args(["--disableTelemetry", "--location", "."])
@@ -81,16 +74,14 @@ impl Azure {
         let text = format!("PUT{}{headers}{resource}", "\n".repeat(12));
         let key = BASE64_STANDARD.decode(KEY).unwrap();
         let signature = BASE64_STANDARD.encode(hmac_sha256(&key, text.as_bytes()));
-        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let request = format!(
             "PUT /{ACCOUNT}/{name}?restype=container HTTP/1.1\r\nHost: 127.0.0.1\r\n{}\
              Authorization: SharedKey {ACCOUNT}:{signature}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
             headers.replace('\n', "\r\n")
         );
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+        let stream = http::connect(("127.0.0.1", self.port)).unwrap();
+        let answer = http::send(stream, &request).unwrap();
+        assert!(answer.status.starts_with("201"), "{answer:?}");
     }
 }
 

@@ -5,10 +5,11 @@ use super::java;
 use super::node::{Node, free_port};
 use super::proxy::Proxy;
 use super::session::{self, Group};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use futures_executor::block_on;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rustix::process::Signal;
 use std::fmt::Write as _;
 use std::sync::{Mutex, OnceLock};
@@ -144,26 +145,21 @@ impl Spec {
     /// A Kafka that is there and does not start is a failure, not a skip.
     #[track_caller]
     pub(crate) fn start(self) -> Option<Kafka> {
-        match java::class_path(self.version) {
-            Ok(class_path) => Some(Kafka::start(&self, class_path)),
-            Err(reason) => {
-                super::skip(&reason);
-                None
-            }
-        }
+        let class_path = super::or_skip(java::class_path(self.version))?;
+        Some(Kafka::start(&self, class_path))
     }
 }
 
 /// The one broker that most tests share. `None`: no Java or no Maven, the test is skipped.
 #[track_caller]
-pub(crate) fn shared() -> Option<&'static Kafka> {
-    match shared_or_reason() {
-        Ok(kafka) => Some(kafka),
-        Err(reason) => {
-            super::skip(reason);
-            None
-        }
-    }
+pub(crate) fn shared_kafka() -> Option<&'static Kafka> {
+    super::or_skip(shared_or_reason())
+}
+
+/// A broker of the test's own. `None`: no Java or no Maven, the test is skipped.
+#[track_caller]
+pub(crate) fn own_kafka() -> Option<Kafka> {
+    Spec::new().start()
 }
 
 /// The shared broker, or why there is none.
@@ -372,6 +368,40 @@ impl Kafka {
         self.admin.get_or_init(|| self.config().create().unwrap())
     }
 
+    /// Deletes the records of partition 0 before `offset`.
+    #[track_caller]
+    pub(crate) fn delete_before(&self, topic: &str, offset: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, 0, Offset::Offset(offset))
+            .unwrap();
+        let deleted = self.admin().delete_records(&list, &AdminOptions::new());
+        let deleted = block_on(deleted).unwrap();
+        deleted.elements()[0].error().unwrap();
+    }
+
+    #[track_caller]
+    pub(crate) fn delete_topic(&self, topic: &str) {
+        let deleted = self.admin().delete_topics(&[topic], &AdminOptions::new());
+        block_on(deleted).unwrap()[0].as_ref().unwrap();
+    }
+
+    #[track_caller]
+    pub(crate) fn delete_group(&self, group: &str) {
+        let deleted = self.admin().delete_groups(&[group], &AdminOptions::new());
+        block_on(deleted).unwrap()[0].as_ref().unwrap();
+    }
+
+    /// Gives a topic more partitions, `count` in all.
+    #[track_caller]
+    pub(crate) fn grow(&self, topic: &str, count: usize) {
+        let more = NewPartitions::new(topic, count);
+        let grown = self
+            .admin()
+            .create_partitions([&more], &AdminOptions::new());
+        block_on(grown).unwrap()[0].as_ref().unwrap();
+        self.wait_for_leaders(topic, count);
+    }
+
     fn node(&self, id: u16) -> &Node {
         &self.nodes[usize::from(id - 1)]
     }
@@ -432,14 +462,22 @@ impl Cluster for Kafka {
 
     fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
         let replicas = self.nodes.len().min(3) as i32;
-        let topic = settings.iter().fold(
-            NewTopic::new(name, partitions, TopicReplication::Fixed(replicas)),
-            |topic, (name, value)| topic.set(name, value),
-        );
-        let created =
-            futures_executor::block_on(self.admin().create_topics([&topic], &AdminOptions::new()))
-                .unwrap();
-        assert_eq!(created, [Ok(name.to_owned())]);
+        create_topic(self.admin(), name, partitions, replicas, settings);
         self.wait_for_leaders(name, partitions as usize);
     }
+}
+
+pub(super) fn create_topic(
+    admin: &AdminClient<DefaultClientContext>,
+    name: &str,
+    partitions: i32,
+    replicas: i32,
+    settings: &[(&str, &str)],
+) {
+    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
+    let topic = settings
+        .iter()
+        .fold(topic, |topic, (name, value)| topic.set(name, value));
+    let created = block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
+    assert_eq!(created, [Ok(name.to_owned())]);
 }

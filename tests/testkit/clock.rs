@@ -20,13 +20,8 @@ impl Clock {
     #[track_caller]
     pub(crate) fn new() -> Option<Self> {
         static LIBRARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let library = match LIBRARY.get_or_init(compile) {
-            Ok(library) => library,
-            Err(reason) => {
-                super::skip(&format!("no clock to set: {reason}"));
-                return None;
-            }
-        };
+        let library = LIBRARY.get_or_init(compile).as_ref();
+        let library = super::or_skip(library.map_err(|why| format!("no clock to set: {why}")))?;
         let path = session::folder("clock").join("wrong-by");
         std::fs::write(&path, 0_i64.to_ne_bytes()).unwrap();
         let file = File::options().write(true).open(&path).unwrap();

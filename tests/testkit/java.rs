@@ -108,17 +108,10 @@ fn streams_class_path() -> Result<String, String> {
 /// The program `tests/testkit/java/NAME.java`, which uses Kafka Streams; a skipped test where there is no Java.
 #[track_caller]
 pub(crate) fn streams(name: &str) -> Option<Cmd> {
-    match streams_class_path() {
-        Ok(class_path) => {
-            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testkit/java/");
-            let source = format!("{source}{name}.java");
-            Some(cmd("java").args(JVM).args(["-cp", &class_path, &source]))
-        }
-        Err(reason) => {
-            super::skip(&reason);
-            None
-        }
-    }
+    let class_path = super::or_skip(streams_class_path())?;
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testkit/java/");
+    let source = format!("{source}{name}.java");
+    Some(cmd("java").args(JVM).args(["-cp", &class_path, &source]))
 }
 
 /// The folder of Apicurio Registry, which runs in memory; 3.0 is the last that this Java runs.
@@ -162,11 +155,6 @@ pub(crate) fn set_group(bootstrap: &str, group: &str, settings: &[&str]) -> Opti
 /// One of Kafka's own console tools, such as `org.apache.kafka.tools.TopicCommand`; a skipped test where there is no Java.
 #[track_caller]
 pub(crate) fn tool(class: &str) -> Option<Cmd> {
-    match class_path(KAFKA) {
-        Ok(class_path) => Some(cmd("java").args(JVM).args(["-cp", &class_path, class])),
-        Err(reason) => {
-            super::skip(&reason);
-            None
-        }
-    }
+    let class_path = super::or_skip(class_path(KAFKA))?;
+    Some(cmd("java").args(JVM).args(["-cp", &class_path, class]))
 }

@@ -1,12 +1,12 @@
 //! Apache Kafka 2.4.1 with its ZooKeeper: what many clusters still are. Its newest Fetch is version 11, and its topics have no ids.
 
-use super::broker::PATIENCE;
+use super::broker::{PATIENCE, create_topic};
 use super::cluster::Cluster;
 use super::java::{self, JVM};
 use super::node::free_port;
 use super::session::{self, Group};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use std::fs::File;
@@ -27,13 +27,7 @@ pub(crate) struct OldKafka {
 pub(crate) fn shared() -> Option<&'static OldKafka> {
     static SHARED: OnceLock<Result<OldKafka, String>> = OnceLock::new();
     let start = || java::old_class_path().map(|class_path| OldKafka::start(&class_path));
-    match SHARED.get_or_init(start) {
-        Ok(kafka) => Some(kafka),
-        Err(reason) => {
-            super::skip(reason);
-            None
-        }
-    }
+    super::or_skip(SHARED.get_or_init(start).as_ref())
 }
 
 impl OldKafka {
@@ -111,14 +105,7 @@ impl Cluster for OldKafka {
     }
 
     fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let topic = settings.iter().fold(
-            NewTopic::new(name, partitions, TopicReplication::Fixed(1)),
-            |topic, (name, value)| topic.set(name, value),
-        );
-        let created =
-            futures_executor::block_on(self.admin().create_topics([&topic], &AdminOptions::new()))
-                .unwrap();
-        assert_eq!(created, [Ok(name.to_owned())]);
+        create_topic(&self.admin(), name, partitions, 1, settings);
         self.wait_for_leaders(name, partitions as usize);
     }
 }

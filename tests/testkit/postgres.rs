@@ -29,13 +29,8 @@ pub(crate) fn start() -> Option<Postgres> {
         return None;
     };
     witness::installed("psql")?;
-    match Postgres::start(&programs) {
-        Ok(postgres) => Some(postgres),
-        Err(reason) => {
-            super::skip(&format!("PostgreSQL does not start: {reason}"));
-            None
-        }
-    }
+    let started = Postgres::start(&programs);
+    super::or_skip(started.map_err(|why| format!("PostgreSQL does not start: {why}")))
 }
 
 /// Where `initdb` and `postgres` are: Debian keeps those of each release apart from the path.

@@ -2,9 +2,9 @@
 
 use super::command::cmd;
 use super::running::Running;
-use super::session;
+use super::{http, session};
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,23 +13,16 @@ const APICURIO: &str = "3.0.9";
 
 /// The URL of a real registry that starts with the first test that needs one; without Java the test is skipped by name.
 #[track_caller]
-pub(crate) fn shared() -> Option<String> {
+pub(crate) fn url() -> Option<String> {
     static REGISTRY: OnceLock<Result<(u16, Mutex<Running>), String>> = OnceLock::new();
-    match REGISTRY.get_or_init(start) {
-        Ok((port, _)) => Some(format!("http://127.0.0.1:{port}/apis/ccompat/v7")),
-        Err(reason) => {
-            super::skip(&format!("no schema registry: {reason}"));
-            None
-        }
-    }
+    let registry = REGISTRY.get_or_init(start).as_ref();
+    let (port, _) = super::or_skip(registry.map_err(|why| format!("no schema registry: {why}")))?;
+    Some(format!("http://127.0.0.1:{port}/apis/ccompat/v7"))
 }
 
 fn start() -> Result<(u16, Mutex<Running>), String> {
     let folder = super::java::apicurio(APICURIO)?;
-    let port = TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|socket| socket.local_addr())
-        .map_err(|error| error.to_string())?
-        .port();
+    let port = super::free_port();
     let jar = format!("apicurio-registry-app-{APICURIO}-runner.jar");
     let program = cmd("java")
         .args(super::java::JVM)
@@ -40,23 +33,14 @@ fn start() -> Result<(u16, Mutex<Running>), String> {
         .limit(Duration::from_secs(3600))
         .start();
     let deadline = Instant::now() + Duration::from_secs(60);
-    while get(port, "/apis/ccompat/v7/subjects").is_none_or(|answer| !answer.contains(" 200 ")) {
+    let subjects = || http::get(("127.0.0.1", port), "/apis/ccompat/v7/subjects");
+    while !subjects().is_ok_and(|answer| answer.status.starts_with("200")) {
         if Instant::now() > deadline {
             return Err("Apicurio does not answer".to_owned());
         }
         std::thread::sleep(Duration::from_millis(200));
     }
     Ok((port, Mutex::new(program)))
-}
-
-fn get(port: u16, path: &str) -> Option<String> {
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes()).ok()?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).ok()?;
-    Some(answer)
 }
 
 /// What a registry of a test's own answers: a status and a body for each path, 404 for others.

@@ -2,6 +2,7 @@
 
 use super::command::{Cmd, Input};
 use super::output::{Output, has};
+use super::process::memory_kib;
 use super::session::Group;
 use rustix::process::Signal;
 use std::fs::File;
@@ -99,13 +100,7 @@ impl Running {
     /// The most memory of its own that it had so far: without the pages of its program's file, which is many times as
     /// large as users have it.
     pub(crate) fn peak_memory_kib(&mut self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let kib = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name));
-            let kib = line.unwrap().split_whitespace().nth(1).unwrap();
-            kib.parse::<u64>().unwrap()
-        };
-        kib("VmHWM:") - kib("RssFile:")
+        memory_kib(self.id(), "VmHWM") - memory_kib(self.id(), "RssFile")
     }
 
     /// Writes to its input, which must be open.

@@ -1,6 +1,6 @@
 //! The testkit, tested on itself: what the other tests rely on.
 
-use super::broker;
+use super::broker::{own_kafka, shared_kafka};
 use super::cluster::{Cluster, Record};
 use super::command::{Terminal, cmd, shell};
 use super::java;
@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn a_real_broker_takes_records_and_shows_them_to_the_java_consumer() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic_of("java", &["one", "two", "three"]);
     let Some(consumer) = java::tool("org.apache.kafka.tools.consumer.ConsoleConsumer") else {
         return;
@@ -38,9 +36,7 @@ fn a_real_broker_takes_records_and_shows_them_to_the_java_consumer() {
 
 #[test]
 fn a_record_comes_back_with_all_its_parts() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("parts", 2, &[("cleanup.policy", "compact")]);
     let headers = vec![
         ("a".to_owned(), Some(b"\0\xff".to_vec())),
@@ -72,9 +68,7 @@ fn a_record_comes_back_with_all_its_parts() {
 
 #[test]
 fn an_aborted_transaction_is_seen_only_by_those_who_ask_for_it() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let topic = kafka.topic("aborted", 1, &[]);
     let producer = kafka.producer(&[("transactional.id", &topic)]);
     producer.begin();
@@ -94,9 +88,7 @@ fn an_aborted_transaction_is_seen_only_by_those_who_ask_for_it() {
 
 #[test]
 fn a_killed_broker_comes_back_with_its_data() {
-    let Some(kafka) = broker::Spec::new().start() else {
-        return;
-    };
+    let Some(kafka) = own_kafka() else { return };
     let topic = kafka.topic_of("killed", &["before"]);
     kafka.kill(1);
     kafka.start_again(1);
@@ -115,9 +107,7 @@ fn a_mock_cluster_takes_records_and_gives_them_back() {
 
 #[test]
 fn kcat_and_python_see_the_same_records() {
-    let Some(kafka) = broker::shared() else {
-        return;
-    };
+    let Some(kafka) = shared_kafka() else { return };
     let (Some(kcat), Some(python)) = (witness::kcat(), witness::python()) else {
         return;
     };

@@ -33,14 +33,10 @@ pub(crate) fn python() -> Option<Cmd> {
             "confluent-kafka[avro,json,protobuf]==2.12.1",
         ]))
     });
-    match made {
-        // The scripts in it name the folder it was made in, but the interpreter finds its libraries by its own place.
-        Ok(folder) => Some(cmd(&folder.join("bin/python").display().to_string())),
-        Err(reason) => {
-            super::skip(&format!("no Python with confluent-kafka: {reason}"));
-            None
-        }
-    }
+    let folder = made.map_err(|why| format!("no Python with confluent-kafka: {why}"));
+    let folder = super::or_skip(folder)?;
+    // The scripts in it name the folder it was made in, but the interpreter finds its libraries by its own place.
+    Some(cmd(&folder.join("bin/python").display().to_string()))
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

@@ -56,9 +56,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn read_name(folder: &str, file: &str) {
-    let Some(log) = LogId::of_folder(folder) else {
-        return;
-    };
+    let Some(log) = LogId::of_folder(folder) else { return };
     let again = log.folder();
     assert!(!again.starts_with('/') && !again.split('/').any(|part| part == ".."));
     assert_eq!(LogId::of_folder(&again).as_ref(), Some(&log));
