@@ -3,33 +3,17 @@
 
 use clap::{Arg, ArgAction, Command};
 
-/// A command line that is complete without the option that is added to it.
-pub(crate) struct Mode<'a> {
-    /// As it stands in the table of what is shown.
-    pub(crate) name: &'a str,
-    pub(crate) words: &'a [&'a str],
-}
-
-/// A mode of this name.
-pub(crate) const fn mode<'a>(name: &'a str, words: &'a [&'a str]) -> Mode<'a> {
-    Mode { name, words }
-}
-
-/// Options and modes (a blank between two, `*` for all modes), and the test that shows what those do in these.
-pub(crate) type Shown = (&'static str, &'static str, &'static str);
-
-/// The options of the connection, in these modes.
-pub(crate) const fn connection(modes: &'static str) -> [Shown; 5] {
-    const WHERE: &str = "the_first_that_says_where_the_cluster_is_wins";
-    const LOG: &str = "librdkafkas_log_is_shown_where_it_is_asked_for";
-    [
-        ("brokers", modes, WHERE),
-        ("properties", modes, WHERE),
-        ("config_files", modes, WHERE),
-        ("debug", modes, LOG),
-        ("verbose", modes, LOG),
-    ]
-}
+/// What shows the options of the connection.
+const CONNECTION: [(&str, &str); 2] = [
+    (
+        "brokers properties config_files",
+        "the_first_that_says_where_the_cluster_is_wins",
+    ),
+    (
+        "debug verbose",
+        "librdkafkas_log_is_shown_where_it_is_asked_for",
+    ),
+];
 
 /// Values of options that several programs have.
 const COMMON_VALUES: &[(&str, &str)] = &[
@@ -60,11 +44,14 @@ pub(crate) fn outcome(
 /// A program's options and what is known of them.
 pub(crate) struct Walk<'a> {
     pub(crate) command: Command,
-    pub(crate) modes: &'a [Mode<'a>],
+    /// Name and words of each mode: a command line that is complete without the option that is added to it.
+    pub(crate) modes: &'a [(&'a str, &'a str)],
     /// A value for each option that does not take `1`, by the option's id.
     pub(crate) values: &'a [(&'a str, &'a str)],
-    /// The tests that show that options do something.
-    pub(crate) shown: &'a [&'a [Shown]],
+    /// Lines of `OPTIONS | MODES | TEST`: the test shows that these options do something in these modes.
+    pub(crate) shown: &'a str,
+    /// The modes that have the options of the connection.
+    pub(crate) connection: &'a str,
     /// What the program makes of the words behind its name: its warnings, or its refusal.
     pub(crate) outcome: fn(&[String]) -> Result<Vec<String>, String>,
 }
@@ -77,31 +64,40 @@ impl Walk<'_> {
     pub(crate) fn check(&self) {
         let sources = sources();
         let mut wrong = Vec::new();
-        for (option, _, test) in self.shown.iter().copied().flatten() {
+        for (options, _, test) in self.shown() {
             let name = format!("fn {test}(");
             if !sources.iter().any(|source| source.contains(&name)) {
-                wrong.push(format!("{option}: there is no test {test}"));
+                wrong.push(format!("{options}: there is no test {test}"));
             }
         }
-        for mode in self.modes {
-            let bare: Vec<String> = mode.words.iter().map(|&word| word.to_owned()).collect();
+        for &(mode, words) in self.modes {
+            let bare: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
             if let Err(refusal) = (self.outcome)(&bare) {
                 wrong.push(format!("{}: {refusal}", bare.join(" ")));
             }
             for argument in self.command.get_arguments() {
                 let id = argument.get_id().as_str();
                 if !ANSWERED.contains(&id) {
-                    wrong.extend(self.pair(mode, argument));
+                    wrong.extend(self.pair(mode, bare.clone(), argument));
                 }
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
+    /// Options, modes and test of each line.
+    fn shown(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let lines = self.shown.lines().map(|line| {
+            let (options, rest) = line.split_once(" | ").expect(line);
+            let (modes, test) = rest.split_once(" | ").expect(line);
+            (options, modes, test)
+        });
+        lines.chain(CONNECTION.map(|(options, test)| (options, self.connection, test)))
+    }
+
     /// What is wrong with an option beside a mode.
-    fn pair(&self, mode: &Mode<'_>, argument: &Arg) -> Option<String> {
+    fn pair(&self, mode: &str, mut words: Vec<String>, argument: &Arg) -> Option<String> {
         let id = argument.get_id().as_str();
-        let mut words: Vec<String> = mode.words.iter().map(|&word| word.to_owned()).collect();
         words.extend(self.typed(argument));
         let line = words.join(" ");
         match (self.outcome)(&words) {
@@ -117,15 +113,10 @@ impl Walk<'_> {
                 let is_warned = names(argument)
                     .iter()
                     .any(|name| warnings.iter().any(|warning| warning.contains(name)));
-                let is_shown = self
-                    .shown
-                    .iter()
-                    .copied()
-                    .flatten()
-                    .any(|(options, modes, _)| {
-                        options.split(' ').any(|option| option == id)
-                            && modes.split(' ').any(|m| m == "*" || m == mode.name)
-                    });
+                let is_shown = self.shown().any(|(options, modes, _)| {
+                    options.split(' ').any(|option| option == id)
+                        && modes.split(' ').any(|m| m == "*" || m == mode)
+                });
                 (!is_warned && !is_shown)
                     .then(|| format!("{line}: {id} is taken, and no test shows what it does"))
             }

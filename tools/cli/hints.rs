@@ -3,128 +3,53 @@
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Of `kafka-console-*.sh`, `kafka-consumer-groups.sh`, kaf, kcl, kafkactl and rpk: their option, without `--`, and what is
-/// said of it here. The option in the middle has to be there for the hint to be given.
-const HABITS: &[(&str, &str, &str)] = &[
-    ("bootstrap-server", "-b", "-b HOST:PORT"),
-    ("bootstrap-servers", "-b", "-b HOST:PORT"),
-    ("broker-list", "-b", "-b HOST:PORT"),
-    ("broker", "-b", "-b HOST:PORT"),
-    ("zookeeper", "-b", "-b HOST:PORT, of a broker"),
-    ("consumer.config", "-F", "-F FILE"),
-    ("consumer-config", "-F", "-F FILE"),
-    ("producer.config", "-F", "-F FILE"),
-    ("producer-config", "-F", "-F FILE"),
-    ("command-config", "-F", "-F FILE"),
-    ("config-file", "-F", "-F FILE"),
-    ("consumer-property", "-X", "-X NAME=VALUE"),
-    ("producer-property", "-X", "-X NAME=VALUE"),
-    ("command-property", "-X", "-X NAME=VALUE"),
-    (
-        "reader-property",
-        "-K",
-        "-K DELIM for keys before values, or --tsv",
-    ),
-    (
-        "formatter-property",
-        "-K",
-        "-K DELIM for keys before values, or --tsv, -J",
-    ),
-    ("formatter", "-f", "-f TEMPLATE, --tsv or -J"),
-    ("output", "-f", "-J, --tsv or -f TEMPLATE"),
-    (
-        "isolation-level",
-        "-X",
-        "-X isolation.level=read_committed (or read_uncommitted)",
-    ),
-    ("acks", "-X", "-X acks=all (or 0, 1)"),
-    ("request-required-acks", "-X", "-X acks=all (or 0, 1)"),
-    ("partitioner", "-X", "-X partitioner=NAME"),
-    (
-        "from-beginning",
-        "-e",
-        "-C -o beginning, which is where -C begins; -e ends at the end",
-    ),
-    ("since", "-e", "-o s@TIME"),
-    ("from", "-e", "-o s@TIME"),
-    ("from-timestamp", "-e", "-o s@TIME"),
-    ("until", "-e", "-o e@TIME"),
-    ("to", "-e", "-o e@TIME"),
-    ("to-timestamp", "-e", "-o e@TIME"),
-    ("max-messages", "-c", "-c N"),
-    ("num", "-c", "-c N"),
-    ("num-messages", "-c", "-c N"),
-    ("max", "-c", "-c N"),
-    ("n", "-c", "-c N"),
-    ("num-partitions", "-n", "-n N"),
-    ("p", "-n", "-n N, or -t TOPIC"),
-    ("K", "-n", "-k COLUMN: columns are separated by tabs"),
-    ("tsv", "-n", "nothing: lines are TSV unless -J is there"),
-    ("limit", "-c", "-c N"),
-    ("limit-messages", "-c", "-c N"),
-    ("timeout-ms", "--idle", "--idle TIME, as --idle 5s"),
-    ("tail", "--last", "--last N, or -o -N for each partition"),
-    ("exit", "-e", "-e"),
-    (
-        "reset-offsets",
-        "--commit",
-        "-Q -t TOPIC:TIME --tsv=topic,partition,offset | kcat-lite --commit GROUP",
-    ),
-    (
-        "to-datetime",
-        "--commit",
-        "-Q -t TOPIC:TIME --tsv=topic,partition,offset | kcat-lite --commit GROUP",
-    ),
-    ("delete-offsets", "--commit", "--commit GROUP --delete"),
-    (
-        "execute",
-        "--commit",
-        "nothing: --commit commits unless --dry-run is there",
-    ),
-    ("follow", "-e", "nothing: -C follows unless -e is there"),
-    ("whitelist", "-t", "-t '^REGEX'"),
-    ("include", "-t", "-t '^REGEX'"),
-    ("all-topics", "-t", "-t '^REGEX'"),
-    ("key-separator", "-K", "-K DELIM"),
-    (
-        "separator",
-        "-K",
-        "-K DELIM (between key and value) or -D DELIM (between records)",
-    ),
-    ("print-key", "-K", "-K DELIM, or --tsv"),
-    ("print-headers", "-f", "--tsv=all, -J, or -f with %h"),
-    ("print-timestamps", "-f", "--tsv=all, -J, or -f with %T"),
-    ("compression-codec", "-z", "-z CODEC"),
-    ("topics", "-t", "-t TOPIC"),
-    ("partitions", "-p", "-p PARTITION"),
-    (
-        "timestamp",
-        "-e",
-        "-o s@TIME, or -Q -t TOPIC:PARTITION:TIME",
-    ),
-    ("describe", "-L", "-L -t TOPIC; groups are klag's"),
-    ("time", "-Q", "-Q -t TOPIC:PARTITION:TIME"),
-    ("consumer-group", "-G", "-G GROUP TOPIC"),
-    ("g", "-G", "-G GROUP TOPIC"),
-    ("value", "-P", "-P, whose standard input is the value"),
-    (
-        "no-headers",
-        "--header",
-        "nothing: TSV has no header unless --header is there",
-    ),
-    (
-        "all-groups",
-        "--max-lag",
-        "nothing: without -g it is all groups",
-    ),
-    (
-        "topic",
-        "--max-age",
-        "the topic's name alone, as an operand",
-    ),
-    ("watch-interval", "--watch", "--watch TIME"),
-    ("interval", "--watch", "--watch TIME"),
-];
+/// Options of `kafka-console-*.sh`, `kafka-consumer-groups.sh`, kaf, kcl, kafkactl and rpk, without `--`; the option that
+/// a program must have for the hint to be given; what to type here.
+const HABITS: &str = "\
+bootstrap-server bootstrap-servers broker-list broker | -b | -b HOST:PORT
+zookeeper | -b | -b HOST:PORT, of a broker
+consumer.config consumer-config producer.config producer-config command-config config-file | -F | -F FILE
+consumer-property producer-property command-property | -X | -X NAME=VALUE
+reader-property | -K | -K DELIM for keys before values, or --tsv
+formatter-property | -K | -K DELIM for keys before values, or --tsv, -J
+formatter | -f | -f TEMPLATE, --tsv or -J
+output | -f | -J, --tsv or -f TEMPLATE
+isolation-level | -X | -X isolation.level=read_committed (or read_uncommitted)
+acks request-required-acks | -X | -X acks=all (or 0, 1)
+partitioner | -X | -X partitioner=NAME
+from-beginning | -e | -C -o beginning, which is where -C begins; -e ends at the end
+since from from-timestamp | -e | -o s@TIME
+until to to-timestamp | -e | -o e@TIME
+max-messages num num-messages max n limit limit-messages | -c | -c N
+num-partitions | -n | -n N
+p | -n | -n N, or -t TOPIC
+K | -n | -k COLUMN: columns are separated by tabs
+tsv | -n | nothing: lines are TSV unless -J is there
+timeout-ms | --idle | --idle TIME, as --idle 5s
+tail | --last | --last N, or -o -N for each partition
+exit | -e | -e
+reset-offsets to-datetime | --commit | -Q -t TOPIC:TIME --tsv=topic,partition,offset | kcat-lite --commit GROUP
+delete-offsets | --commit | --commit GROUP --delete
+execute | --commit | nothing: --commit commits unless --dry-run is there
+follow | -e | nothing: -C follows unless -e is there
+whitelist include all-topics | -t | -t '^REGEX'
+key-separator | -K | -K DELIM
+separator | -K | -K DELIM (between key and value) or -D DELIM (between records)
+print-key | -K | -K DELIM, or --tsv
+print-headers | -f | --tsv=all, -J, or -f with %h
+print-timestamps | -f | --tsv=all, -J, or -f with %T
+compression-codec | -z | -z CODEC
+topics | -t | -t TOPIC
+partitions | -p | -p PARTITION
+timestamp | -e | -o s@TIME, or -Q -t TOPIC:PARTITION:TIME
+describe | -L | -L -t TOPIC; groups are klag's
+time | -Q | -Q -t TOPIC:PARTITION:TIME
+consumer-group g | -G | -G GROUP TOPIC
+value | -P | -P, whose standard input is the value
+no-headers | --header | nothing: TSV has no header unless --header is there
+all-groups | --max-lag | nothing: without -g it is all groups
+topic | --max-age | the topic's name alone, as an operand
+watch-interval interval | --watch | --watch TIME";
 
 /// The error with a hint, if it is an option of another tool that was typed.
 pub(super) fn explain(error: clap::Error, command: &Command) -> anyhow::Error {
@@ -149,10 +74,11 @@ fn hint(typed: &str, command: &Command) -> Option<&'static str> {
             letter.as_deref() == Some(option) || long.as_deref() == Some(option)
         })
     };
-    let mut known = HABITS.iter().filter(|(habit, ..)| *habit == name);
-    known
-        .find(|(_, needed, _)| has(needed))
-        .map(|(_, _, hint)| *hint)
+    HABITS.lines().find_map(|line| {
+        let (names, rest) = line.split_once(" | ")?;
+        let (needed, hint) = rest.split_once(" | ")?;
+        (names.split(' ').any(|habit| habit == name) && has(needed)).then_some(hint)
+    })
 }
 
 #[cfg(test)]
