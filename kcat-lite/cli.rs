@@ -1,5 +1,6 @@
 //! The command line as it is typed. What it means is settled in [`config`](crate::config).
 
+mod modes;
 mod pipes;
 mod schema;
 
@@ -14,6 +15,7 @@ use tools::partition::Algorithm;
 use tools::units::{parse_duration, parse_whole};
 
 use crate::engine::Engine;
+pub(crate) use modes::ModeArgs;
 pub(crate) use pipes::{PipeArgs, PositionArgs};
 pub(crate) use schema::SchemaArgs;
 #[cfg(feature = "schema-registry")]
@@ -23,6 +25,7 @@ pub(crate) use schema::Style;
 #[derive(Debug, Parser)]
 #[command(
     name = "kcat-lite",
+    next_help_heading = "What to move",
     disable_version_flag = true,
     override_usage = "kcat-lite -P -t TOPIC [FILE]...\n       \
                       kcat-lite -C -t TOPIC [-p PARTITION] [-o OFFSET] [-e]\n       \
@@ -43,81 +46,11 @@ Exit codes: 0 done; 2 usage error or failure, described on stderr.
 See kcat-lite(1) and kafka-records(5)."
 )]
 pub(crate) struct Cli {
-    /// Produce standard input, or each FILE as one record, to a topic
-    #[arg(short = 'P', long = "produce", help_heading = "Modes", group = "mode")]
-    pub(crate) produce: bool,
-
-    /// Consume topics, or one partition
-    #[arg(short = 'C', long = "consume", help_heading = "Modes", group = "mode")]
-    pub(crate) consume: bool,
-
-    /// Consume topics as a member of GROUP; ^REGEX matches many
-    #[arg(
-        short = 'G',
-        long = "group",
-        value_name = "GROUP",
-        help_heading = "Modes",
-        conflicts_with_all = ["produce", "list", "query", "commit", "mock", "self_test", "version"]
-    )]
-    pub(crate) group: Option<String>,
-
-    /// Consume topics as a member of the share GROUP: each record is accepted on its own
-    #[arg(
-        long = "share",
-        value_name = "GROUP",
-        help_heading = "Modes",
-        conflicts_with_all = ["produce", "consume", "group", "list", "query", "mock", "self_test", "version", "commit"]
-    )]
-    pub(crate) share: Option<String>,
-
-    /// List brokers, topics, partitions
-    #[arg(short = 'L', long = "list", help_heading = "Modes", group = "mode")]
-    pub(crate) list: bool,
-
-    /// Print the offsets of a time: -t TOPIC:TIME, -t TOPIC:PARTITION:TIME, -t ^REGEX:TIME
-    #[arg(short = 'Q', long = "query", help_heading = "Modes", group = "mode")]
-    pub(crate) query: bool,
-
-    /// Commit the positions on standard input for GROUP, which may not have members
-    #[arg(
-        long = "commit",
-        value_name = "GROUP",
-        help_heading = "Modes",
-        group = "mode"
-    )]
-    pub(crate) commit: Option<String>,
-
-    /// Start a throw-away cluster of N brokers for COMMAND, or until standard input ends
-    #[arg(
-        short = 'M',
-        long = "mock",
-        value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(tools::kafka::mock::MAX_BROKERS)),
-        help_heading = "Modes",
-        group = "mode"
-    )]
-    pub(crate) mock: Option<u32>,
-
-    /// Test this program itself, without a cluster
-    #[arg(
-        short = 'U',
-        long = "self-test",
-        help_heading = "Modes",
-        group = "mode"
-    )]
-    pub(crate) self_test: bool,
-
-    /// Print the versions of this program and of librdkafka
-    #[arg(short = 'V', long = "version", help_heading = "Modes", group = "mode")]
-    pub(crate) version: bool,
+    #[command(flatten)]
+    pub(crate) modes: ModeArgs,
 
     /// Topic; repeatable when consuming
-    #[arg(
-        short = 't',
-        long = "topic",
-        value_name = "TOPIC",
-        help_heading = "What to move"
-    )]
+    #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     pub(crate) topics: Vec<String>,
 
     /// Partition; when producing, -1 leaves it to the partitioner
@@ -125,8 +58,7 @@ pub(crate) struct Cli {
         short = 'p',
         long = "partition",
         value_name = "N",
-        allow_hyphen_values = true,
-        help_heading = "What to move"
+        allow_hyphen_values = true
     )]
     pub(crate) partition: Option<String>,
 
@@ -138,48 +70,42 @@ pub(crate) struct Cli {
         short = 'o',
         long = "offset",
         value_name = "OFFSET",
-        allow_hyphen_values = true,
-        help_heading = "What to move"
+        allow_hyphen_values = true
     )]
     pub(crate) offsets: Vec<String>,
 
     /// Stop after N records
-    #[arg(short = 'c', long = "count", value_name = "N", value_parser = parse_count, help_heading = "What to move")]
+    #[arg(short = 'c', long = "count", value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
 
     /// Stop at the end of the topic as it was at the start
-    #[arg(short = 'e', long = "exit-at-end", help_heading = "What to move")]
+    #[arg(short = 'e', long = "exit-at-end")]
     pub(crate) exit_at_end: bool,
 
     /// Stop if no record arrives for TIME
-    #[arg(long = "idle", value_name = "TIME", value_parser = parse_duration, help_heading = "What to move")]
+    #[arg(long = "idle", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) idle: Option<Duration>,
 
     /// Print the newest N records over all partitions, by timestamp, then stop
-    #[arg(long = "last", value_name = "N", value_parser = parse_count, help_heading = "What to move")]
+    #[arg(long = "last", value_name = "N", value_parser = parse_count)]
     pub(crate) last: Option<u64>,
 
     /// Print only records with this key
     ///
     /// Reads all partitions, unless -p or --algo selects the key's partition.
-    #[arg(
-        long = "only-key",
-        value_name = "KEY",
-        allow_hyphen_values = true,
-        help_heading = "What to move"
-    )]
+    #[arg(long = "only-key", value_name = "KEY", allow_hyphen_values = true)]
     pub(crate) only_key: Option<OsString>,
 
     /// With --only-key: read only the partition that this partitioner of kpart chooses
-    #[arg(long = "algo", value_name = "NAME", help_heading = "What to move")]
+    #[arg(long = "algo", value_name = "NAME")]
     pub(crate) algorithm: Option<Algorithm>,
 
     /// Consume: exit with 2 if the cluster does not answer for TIME; the default is to wait
-    #[arg(long = "give-up", value_name = "TIME", value_parser = parse_duration, help_heading = "What to move")]
+    #[arg(long = "give-up", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) give_up: Option<Duration>,
 
     /// Produce each line of FILE as a record, instead of each FILE as one
-    #[arg(short = 'l', long = "lines", help_heading = "What to move")]
+    #[arg(short = 'l', long = "lines")]
     pub(crate) lines: bool,
 
     /// Key for records without one
@@ -187,8 +113,7 @@ pub(crate) struct Cli {
         short = 'k',
         long = "key",
         value_name = "KEY",
-        allow_hyphen_values = true,
-        help_heading = "What to move"
+        allow_hyphen_values = true
     )]
     pub(crate) key: Option<OsString>,
 
@@ -197,37 +122,31 @@ pub(crate) struct Cli {
         short = 'H',
         long = "header",
         value_name = "NAME=VALUE",
-        allow_hyphen_values = true,
-        help_heading = "What to move"
+        allow_hyphen_values = true
     )]
     pub(crate) headers: Vec<OsString>,
 
     /// Compress with gzip, snappy, lz4 or zstd
-    #[arg(
-        short = 'z',
-        long = "compression",
-        value_name = "CODEC",
-        help_heading = "What to move"
-    )]
+    #[arg(short = 'z', long = "compression", value_name = "CODEC")]
     pub(crate) compression: Option<String>,
 
     /// Copy standard input to standard output, record by record
-    #[arg(short = 'T', long = "tee", help_heading = "What to move")]
+    #[arg(short = 'T', long = "tee")]
     pub(crate) tee: bool,
 
     /// Write each record at once; the default is in blocks, flushed when idle
-    #[arg(short = 'u', long = "unbuffered", help_heading = "What to move")]
+    #[arg(short = 'u', long = "unbuffered")]
     pub(crate) unbuffered: bool,
 
     /// Never give up on the cluster, also before the first contact
-    #[arg(short = 'E', long = "keep-trying", help_heading = "What to move")]
+    #[arg(short = 'E', long = "keep-trying")]
     pub(crate) keep_trying: bool,
 
     /// How to read partitions [default: wire]
     ///
     /// Both return the same records. librdkafka is slower, and also reads the
     /// message formats v0 and v1 of Kafka before 0.11.
-    #[arg(long = "engine", value_name = "ENGINE", help_heading = "What to move")]
+    #[arg(long = "engine", value_name = "ENGINE")]
     pub(crate) engine: Option<Engine>,
 
     #[command(flatten)]

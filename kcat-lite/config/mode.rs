@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 
 use crate::cli::Cli;
 
-/// A mode of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Produce,
@@ -38,16 +37,16 @@ impl Mode {
 /// The mode of the command line; without one, by its options or by standard input, as in kcat.
 pub(super) fn choose_mode(cli: &Cli) -> anyhow::Result<Mode> {
     let asked = [
-        (cli.produce, Mode::Produce),
+        (cli.modes.produce, Mode::Produce),
         // kcat takes `-C -G GROUP`: a group consumes.
-        (cli.group.is_some(), Mode::Group),
-        (cli.share.is_some(), Mode::Share),
-        (cli.consume, Mode::Consume),
-        (cli.list, Mode::List),
-        (cli.query, Mode::Query),
-        (cli.commit.is_some(), Mode::Commit),
-        (cli.mock.is_some(), Mode::Mock),
-        (cli.self_test, Mode::SelfTest),
+        (cli.modes.group.is_some(), Mode::Group),
+        (cli.modes.share.is_some(), Mode::Share),
+        (cli.modes.consume, Mode::Consume),
+        (cli.modes.list, Mode::List),
+        (cli.modes.query, Mode::Query),
+        (cli.modes.commit.is_some(), Mode::Commit),
+        (cli.modes.mock.is_some(), Mode::Mock),
+        (cli.modes.self_test, Mode::SelfTest),
     ];
     if let Some((_, mode)) = asked.into_iter().find(|(is_asked, _)| *is_asked) {
         return Ok(mode);

@@ -21,7 +21,7 @@ use crate::unpack::Unpack;
 /// The mode and its settings, and warnings about ignored options.
 pub(super) fn parse(typed: Typed<Cli>) -> anyhow::Result<(Config, Vec<String>)> {
     let mut cli = typed.cli;
-    if cli.version {
+    if cli.modes.version {
         return Ok((Config::Version, Vec::new()));
     }
     if let Some(listing) = cli.connection.wants_listing() {
@@ -45,7 +45,7 @@ fn config_of(cli: Cli, mode: Mode) -> anyhow::Result<Config> {
         Mode::Query => positions::query(&cli, now_ms()).map(Config::Query),
         Mode::Commit => positions::commit(cli).map(Config::Commit),
         Mode::Mock => Ok(Config::Mock(Mock {
-            brokers: cli.mock.unwrap_or(1),
+            brokers: cli.modes.mock.unwrap_or(1),
             command: cli.command,
             quiet: cli.connection.quiet,
         })),
@@ -246,7 +246,7 @@ fn group(cli: &Cli) -> anyhow::Result<Group> {
             "-G: -o takes beginning, end, stored, N or -N; times go with -C",
         ));
     }
-    let name = group_name("-G", cli.group.as_ref())?;
+    let name = group_name("-G", cli.modes.group.as_ref())?;
     let options = options(cli)?;
     Ok(Group {
         name,
@@ -264,7 +264,7 @@ fn group(cli: &Cli) -> anyhow::Result<Group> {
 }
 
 fn share(cli: &Cli) -> anyhow::Result<Share> {
-    let group = group_name("--share", cli.share.as_ref())?;
+    let group = group_name("--share", cli.modes.share.as_ref())?;
     let options = options(cli)?;
     Ok(Share {
         group,

@@ -47,7 +47,7 @@ pub(super) fn query(cli: &Cli, now_ms: i64) -> anyhow::Result<Query> {
 }
 
 pub(super) fn commit(cli: Cli) -> anyhow::Result<Commit> {
-    let group = group_name("--commit", cli.commit.as_ref())?;
+    let group = group_name("--commit", cli.modes.commit.as_ref())?;
     let deletes = cli.positions.delete;
     let format = if cli.format.json {
         LineFormat::Json
