@@ -21,7 +21,7 @@ use crate::segment::Codec;
     override_usage = "ktee [OPTION]... [FILE|FOLDER/|URL|kafka:TOPIC]...\n       \
                       ktee --verify [--accept|--quarantine] FOLDER|URL\n       \
                       ktee --prune TIME FOLDER|URL\n       \
-                      ktee --cat FOLDER|URL|FILE [-t TOPIC]... [-p N]... [--from TIME] [--to TIME]\n       \
+                      ktee --cat FOLDER|URL|FILE [-t TOPIC] [-p N] [--from TIME] [--to TIME]\n       \
                       ktee --restore FOLDER|URL [-t TOPIC[=NEW]]... [--from TIME] [--to TIME]",
     after_help = "\
 Examples:
