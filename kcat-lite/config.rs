@@ -51,7 +51,6 @@ pub(crate) fn usage(text: impl std::fmt::Display) -> anyhow::Error {
         .into()
 }
 
-/// A mode with its settings.
 pub(crate) enum Config {
     /// `-P`
     Produce(Produce),
@@ -65,7 +64,6 @@ pub(crate) enum Config {
     List(List),
     /// `-Q`
     Query(Query),
-    /// `--commit`
     Commit(Commit),
     /// `-M`
     Mock(Mock),
@@ -131,7 +129,6 @@ pub(crate) struct Output {
     pub(crate) unpack: Unpack,
     /// `-s avro` and its like
     pub(crate) schemas: Option<ReadSchemas>,
-    /// `--only-key`
     pub(crate) only_key: Option<Vec<u8>>,
     pub(crate) unbuffered: bool,
     /// `-E`: skip records that can't be written, and go on after an error of a partition.
@@ -146,13 +143,10 @@ pub(crate) struct Consume {
     /// `--algo`: the partition of `--only-key`.
     pub(crate) key_partition: Option<KeyPartition>,
     pub(crate) range: Range,
-    /// `--last`
     pub(crate) last: Option<u64>,
-    /// `--idle`
     pub(crate) idle: Option<Duration>,
     pub(crate) count: Option<u64>,
     pub(crate) exit_at_end: bool,
-    /// `--give-up`
     pub(crate) give_up: Option<Duration>,
     pub(crate) engine: Engine,
     pub(crate) output: Output,
@@ -198,9 +192,7 @@ pub(crate) struct Group {
     pub(crate) start: Option<Start>,
     pub(crate) count: Option<u64>,
     pub(crate) exit_at_end: bool,
-    /// `--idle`
     pub(crate) idle: Option<Duration>,
-    /// `--give-up`
     pub(crate) give_up: Option<Duration>,
     pub(crate) engine: Engine,
     pub(crate) output: Output,
@@ -213,9 +205,7 @@ pub(crate) struct Share {
     pub(crate) group: String,
     pub(crate) topics: Vec<String>,
     pub(crate) count: Option<u64>,
-    /// `--idle`
     pub(crate) idle: Option<Duration>,
-    /// `--give-up`
     pub(crate) give_up: Option<Duration>,
     pub(crate) output: Output,
     /// `--exec`
@@ -230,9 +220,7 @@ pub(crate) struct Jobs {
     pub(crate) batch_records: u64,
     /// Commands at a time.
     pub(crate) parallel: usize,
-    /// `--max-tries`
     max_tries: Option<u32>,
-    /// `--reject-to`
     pub(crate) reject_to: Option<String>,
 }
 
@@ -291,12 +279,10 @@ pub(crate) struct Query {
     pub(crate) columns: Vec<Column>,
 }
 
-/// `--commit`
 pub(crate) struct Commit {
     pub(crate) options: Options,
     pub(crate) group: String,
     pub(crate) format: LineFormat,
-    /// `--delete`
     pub(crate) deletes: bool,
     pub(crate) metadata: Option<String>,
     pub(crate) force: bool,

@@ -117,7 +117,6 @@ struct ConsumeLoop<'a> {
     has_failed: bool,
     /// Partitions without a record at their position. The others are read to their ends before the program fails.
     unreadable: Vec<ConsumeError>,
-    /// `--idle`
     idle: Option<Duration>,
     last_record_at: Instant,
 }

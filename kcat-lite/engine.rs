@@ -7,7 +7,6 @@ use tools::kafka::fetch::{self, RecordVisitor};
 use tools::kafka::types::TopicPartition;
 use tools::kafka::{Client, Options};
 
-/// `--engine`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
     /// Fetch requests of our own over librdkafka's connections
@@ -51,7 +50,6 @@ impl Engine {
     }
 }
 
-/// Reads partitions.
 pub(crate) enum Reader<'c> {
     Wire(Box<fetch::FetchConsumer<'c>>),
     Librdkafka(consume::SimpleConsumer<'c>),

@@ -19,7 +19,6 @@ use tools::kafka::mock::MockCluster;
 
 use crate::config::Mock;
 
-/// Starts the cluster.
 pub(crate) fn run(config: &Mock) -> anyhow::Result<Exit> {
     let cluster = MockCluster::start(config.brokers).map_err(anyhow::Error::msg)?;
     match config.command.split_first() {

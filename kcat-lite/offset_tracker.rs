@@ -95,7 +95,6 @@ impl OffsetTracker {
         self.pending.drain(..whole);
     }
 
-    /// The written offsets.
     pub(crate) fn written(&self) -> Positions {
         self.positions(|topic_partition| topic_partition.written)
     }
@@ -133,7 +132,6 @@ impl OffsetTracker {
         }
     }
 
-    /// Removes revoked partitions.
     pub(crate) fn forget(&mut self, partitions: &[(String, i32)]) {
         for (topic, partition) in partitions {
             let topic_partition = self.topic_partition(topic, *partition);

@@ -182,13 +182,11 @@ impl Encoding {
     }
 }
 
-/// Writes records.
 pub(crate) struct Writer {
     encoding: Encoding,
     out: Out,
     /// Each record goes out at once.
     by_record: bool,
-    /// `--only-key`
     only_key: Option<Vec<u8>>,
     /// `-E`: what can't be written is counted, not fatal.
     skips_bad: bool,
@@ -199,7 +197,6 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// A writer to standard output.
     pub(crate) fn new(output: &Output) -> anyhow::Result<Writer> {
         let out = Out::stdout()?;
         let for_terminal = out.is_terminal() && !output.raw;
@@ -292,17 +289,14 @@ impl Writer {
         Ok(is_due)
     }
 
-    /// Writes what is in the block.
     pub(crate) fn flush(&mut self, signals: &Signals) -> Result<(), OutError> {
         self.out.flush(signals)
     }
 
-    /// Where it is written to.
     pub(crate) fn out(&self) -> &Out {
         &self.out
     }
 
-    /// Records written so far.
     pub(crate) fn written(&self) -> u64 {
         self.written
     }

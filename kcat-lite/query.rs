@@ -24,7 +24,6 @@ const END: i64 = -1;
 struct Row {
     topic: String,
     partition: i32,
-    /// The requested time.
     time_ms: i64,
     /// -1 if no record is at or after the time, as in kcat.
     offset: Result<i64, KafkaError>,

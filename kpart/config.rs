@@ -79,9 +79,6 @@ pub(crate) enum Mode {
 
 impl Config {
     /// `topic_count` is the number of partitions of the topic of `-t`.
-    ///
-    /// # Errors
-    /// A usage error, which names the options.
     pub(crate) fn new(
         cli: &Cli,
         topic_count: Option<u32>,

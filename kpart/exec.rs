@@ -27,7 +27,6 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// After a signal, the program waits this long for a command that reads nothing.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The commands, by partition.
 pub(crate) struct Children<'a> {
     partitioner: Partitioner,
     command: PartitionTemplate,
@@ -44,9 +43,6 @@ struct RunningCommand {
 
 impl<'a> Children<'a> {
     /// Starts a command for every partition, also for those without lines: each shard is loaded once.
-    ///
-    /// # Errors
-    /// A command cannot be started.
     pub(crate) fn start(
         partitioner: Partitioner,
         command: PartitionTemplate,

@@ -25,9 +25,6 @@ pub(crate) enum KeyLocation {
 
 impl KeyLocation {
     /// `given` are the arguments of `-k`.
-    ///
-    /// # Errors
-    /// Not a list of columns, or with JSON not a pointer.
     pub(crate) fn new(given: &[String], json: bool) -> Result<KeyLocation> {
         if json {
             ensure!(
@@ -75,7 +72,6 @@ impl KeyLocation {
 /// A line whose key cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LineError {
-    /// The line is shorter.
     #[error("there is no column {0}")]
     NoColumn(usize),
     /// An empty line is no JSON object.
@@ -84,7 +80,6 @@ pub(crate) enum LineError {
     /// The column or the record is malformed.
     #[error(transparent)]
     Malformed(#[from] DecodeError),
-    /// Not JSON.
     #[error("not JSON")]
     NotJson(#[from] serde_json::Error),
     /// The pointer leads nowhere.
@@ -98,7 +93,6 @@ pub(crate) enum LineError {
 /// `PARTITION_MAX_KEYS` of `PostgreSQL`; the other algorithms take one column.
 const MAX_COLUMNS: usize = 32;
 
-/// Reads the keys of lines.
 pub(crate) struct KeyReader {
     location: KeyLocation,
     /// Of a TSV field or of a JSON record.
@@ -139,9 +133,6 @@ impl KeyReader {
     }
 
     /// Calls `then` with the key of a line, which is given without its line feed.
-    ///
-    /// # Errors
-    /// There is no key, or it is malformed.
     #[inline]
     pub(crate) fn with_key<T>(
         &mut self,

@@ -16,8 +16,6 @@ pub(crate) struct Label<'a> {
 }
 
 impl<'a> Label<'a> {
-    /// # Errors
-    /// There is no standard output.
     pub(crate) fn new(partitioner: Partitioner, signals: &'a Signals) -> Result<Label<'a>> {
         Ok(Label {
             partitioner,

@@ -15,12 +15,8 @@ use crate::topic::TopicMonitor;
 /// After this time without input, the sink is asked whether it still has a reader.
 const IDLE_MS: u64 = 1_000;
 
-/// Where lines go.
 pub(crate) trait Sink {
     /// Writes a line, including its line feed, which only the last line of all may lack.
-    ///
-    /// # Errors
-    /// The key has no partition, or writing failed.
     fn line(&mut self, key: Key<'_>, line: &[u8]) -> Result<()>;
 
     /// Writes what is buffered, because the input is idle.
@@ -32,9 +28,6 @@ pub(crate) trait Sink {
     }
 
     /// Writes what is buffered and ends; `is_complete`: all input was read.
-    ///
-    /// # Errors
-    /// Something was not written.
     fn finish(self, is_complete: bool) -> Result<()>;
 }
 

@@ -35,9 +35,6 @@ pub(crate) struct Split {
 impl Split {
     /// Creates every partition's file, empty: none keeps lines of an earlier run, and
     /// partitions without records have a file too.
-    ///
-    /// # Errors
-    /// A file cannot be created.
     pub(crate) fn new(partitioner: Partitioner, files: PartitionTemplate) -> Result<Split> {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let limit = limit.map_or(OPEN_FILES, |limit| limit as usize);

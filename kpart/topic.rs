@@ -25,8 +25,6 @@ pub(crate) struct TopicMonitor<'a> {
 }
 
 impl<'a> TopicMonitor<'a> {
-    /// # Errors
-    /// The cluster does not answer, or there is no such topic.
     pub(crate) fn start(topic: TopicConfig, signals: &'a Signals) -> Result<TopicMonitor<'a>> {
         let mut monitor = TopicMonitor {
             client: Client::new(&topic.options, Role::Consumer)?,

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How long an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An error of reqwest's with the cause that says most, which is the last of the chain; the URL is told once.
+/// An error of reqwest's with the cause that says most, which is the last of the chain, and the URL once.
 pub fn cause(error: &reqwest::Error) -> String {
     let mut last: &dyn std::error::Error = error;
     while let Some(source) = last.source() {

@@ -117,9 +117,6 @@ pub struct Partitioner {
 
 impl Partitioner {
     /// `weights`, of a `ClickHouse` Distributed table, may replace `count`; empty is "none".
-    ///
-    /// # Errors
-    /// The algorithm needs a count and has none, or the other way round; the same for weights.
     pub fn new(
         algorithm: Algorithm,
         count: Option<u32>,

@@ -46,7 +46,6 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
-/// One header; names may repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
     /// UTF-8 by Kafka's rule, which brokers do not enforce.

@@ -164,7 +164,6 @@ impl AckSink {
         aborted.context("cannot abort the transaction")
     }
 
-    /// Aborts the open transaction.
     pub(super) fn abort_transaction(&mut self) {
         let open = self.transaction.as_mut().and_then(|it| it.open.take());
         if open.is_some()

@@ -30,9 +30,6 @@ const LIMIT: Duration = Duration::from_millis(400);
 const SHELLS: Shells<'static> = Shells(&[&Bash, &Elvish, &Fish, &Powershell, &Zsh]);
 
 /// The script for `shell`.
-///
-/// # Errors
-/// None of the shells that there are.
 pub(super) fn script(command: &Command, shell: Shell) -> io::Result<String> {
     let (name, mut script) = (command.get_name(), Vec::new());
     if let Some(completer) = SHELLS.completer(&shell.to_string()) {
@@ -42,9 +39,6 @@ pub(super) fn script(command: &Command, shell: Shell) -> io::Result<String> {
 }
 
 /// Prints candidates for the last word, if a shell asks for them.
-///
-/// # Errors
-/// Unknown shells; standard output.
 pub(super) fn answer(command: impl Fn() -> Command) -> Result<bool, clap::Error> {
     let Some(shell) = std::env::var_os(VARIABLE) else {
         return Ok(false);
@@ -85,7 +79,6 @@ fn with_completer(argument: Arg, typed: &Arc<[OsString]>) -> Arg {
     }))
 }
 
-/// What an option takes.
 enum Values {
     Words(&'static [&'static str]),
     Algorithms,

@@ -8,7 +8,6 @@ use clap::Args;
 use crate::kafka::options::{Options, OptionsError, Source};
 use crate::units::parse_duration;
 
-/// As typed.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {

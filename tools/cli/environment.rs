@@ -10,7 +10,6 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// What the environment gives of a command's options.
 pub(super) struct Given {
-    /// The variables.
     pub(super) names: Vec<String>,
     /// The same as words of a command line.
     pub(super) words: Vec<OsString>,

@@ -12,7 +12,6 @@ use super::parse::Answer;
 use super::stdout::OutError;
 use crate::kafka::process::closed_at_start;
 
-/// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Everything asked for was done, or is within its limits: 0.

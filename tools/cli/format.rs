@@ -9,7 +9,6 @@ use crate::record::template::Template;
 use crate::record::tsv::{ByteStyle, Columns, Tsv, Utf8};
 use crate::text::unescape_delimiter;
 
-/// As typed.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Record format: see kafka-records(5)")]
 pub struct FormatArgs {

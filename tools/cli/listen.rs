@@ -17,7 +17,6 @@ use crate::kafka::{Client, Options, Role};
 use crate::report::failure_page;
 use crate::serve::{self, Address, Problem, Scraped, Scraper, Settings, StateLog};
 
-/// As typed.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Exporter")]
 pub struct ListenArgs {
@@ -36,9 +35,6 @@ pub struct ListenArgs {
 
 impl ListenArgs {
     /// How to serve, where that is asked for; a scrape takes at most `scrape_timeout`.
-    ///
-    /// # Errors
-    /// A usage error, which names the options.
     pub fn settings(&self, scrape_timeout: Duration) -> Result<Option<Settings>> {
         let Some(address) = self.listen.clone() else {
             ensure!(self.web_config.is_none(), "--web-config is for --listen");
@@ -68,9 +64,6 @@ pub struct Scrape {
 /// Serves what `scrape` brings until a signal comes, which is a normal end. `scrape` gets whether a page is wanted.
 ///
 /// Where nobody answers, the metrics are what `failed_metrics` writes.
-///
-/// # Errors
-/// The server can't be started.
 pub fn serve(
     settings: &Settings,
     options: &Options,

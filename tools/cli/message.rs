@@ -15,7 +15,7 @@ pub fn set_program(name: &'static str) {
     let _ = PROGRAM.set(name);
 }
 
-/// The program's name, as [`set_program`] was told.
+/// The program's name, as given to [`set_program`].
 pub fn program() -> &'static str {
     PROGRAM.get().copied().unwrap_or("kafkautils")
 }
@@ -31,7 +31,7 @@ pub fn message(text: impl Display) {
     let text = without_passwords(&text).replace(" ((null))", "");
     let line = format!("{}: {}\n", program(), visible(&without_os_codes(&text)));
     progress::suspend(|| {
-        // Nobody can be told that stderr is gone.
+        // There is nowhere to report that stderr is gone.
         let _ = std::io::stderr().write_all(line.as_bytes());
     });
 }

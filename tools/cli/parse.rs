@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use super::message::message;
 use super::{completions, environment, hints};
 
-/// The hidden option of every program; kafkautils(7) and the README tell of it.
+/// The hidden option of every program; kafkautils(7) and the README describe it.
 const COMPLETIONS: &str = "generate-completions";
 
 /// A text that was asked for on the command line; [`run`](super::run) prints it, as it prints `--help`, and ends with 0.
@@ -17,7 +17,6 @@ const COMPLETIONS: &str = "generate-completions";
 #[error("{0}")]
 pub(super) struct Answer(pub(super) String);
 
-/// A command line, parsed.
 #[derive(Debug)]
 pub struct Typed<C> {
     /// The options as the program declares them.
@@ -29,17 +28,11 @@ pub struct Typed<C> {
 }
 
 /// Parses the command line of this process.
-///
-/// # Errors
-/// A usage error, or a request for help, the version or a completion script: [`run`](super::run) knows them all.
 pub fn parse<C: Parser>() -> anyhow::Result<C> {
     parse_words(std::env::args_os(), &[]).map(|typed| typed.cli)
 }
 
 /// As [`parse`], with what the environment has of the options: `PROGRAM_NAME` is `--name`, unless it is typed.
-///
-/// # Errors
-/// As [`parse`].
 pub fn parse_with_environment<C: Parser>() -> anyhow::Result<C> {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     let given = environment::given(&C::command(), &words, &|name| std::env::var_os(name));
@@ -59,17 +52,11 @@ pub fn parse_with_environment<C: Parser>() -> anyhow::Result<C> {
 }
 
 /// The same, where the last of each option in `last_counts` (by its name in the program) counts, as with getopt.
-///
-/// # Errors
-/// As [`parse`].
 pub fn parse_last<C: Parser>(last_counts: &[&'static str]) -> anyhow::Result<Typed<C>> {
     parse_words(std::env::args_os(), last_counts)
 }
 
 /// The same of these words, the first of which is the program's name.
-///
-/// # Errors
-/// As [`parse`].
 pub fn parse_words<C: Parser>(
     words: impl IntoIterator<Item = OsString>,
     last_counts: &[&'static str],

@@ -55,9 +55,6 @@ pub struct ReportArgs {
 
 impl ReportArgs {
     /// Checks that a report of `columns` has those that are chosen.
-    ///
-    /// # Errors
-    /// A usage error, which names the one that there is not.
     pub fn check(&self, columns: &[Column]) -> Result<()> {
         unknown_columns(&self.columns, columns).map_err(|reason| anyhow!("--columns: {reason}"))
     }

@@ -78,8 +78,8 @@ impl Signals {
         Arc::new(move || caught.load(Ordering::Relaxed) != 0)
     }
 
-    /// How a program ends that reads until it is told to stop and has ended cleanly: SIGINT and SIGTERM
-    /// are the way to tell it so, any other signal is re-raised.
+    /// How a program ends that reads until a signal and has ended cleanly: after SIGINT and SIGTERM with 0; any
+    /// other signal is re-raised.
     pub fn end_of_reader(&self) -> Exit {
         self.end_line();
         match self.caught() {
@@ -91,7 +91,7 @@ impl Signals {
     /// Ends the line in which a terminal has shown `^C`, so that the prompt begins in a line of its own.
     pub fn end_line(&self) {
         if self.caught() == Some(SIGINT) && io::stderr().is_terminal() {
-            // Nobody can be told that stderr is gone.
+            // There is nowhere to report that stderr is gone.
             let _ = io::stderr().write_all(b"\n");
         }
     }

@@ -21,7 +21,6 @@ pub enum Filled {
     Bytes(usize),
     /// Nothing within the time given.
     Idle,
-    /// The end of the input.
     End,
     /// A signal asks to stop reading.
     Signal,
@@ -38,7 +37,6 @@ pub struct Input {
 }
 
 impl Input {
-    /// Standard input.
     pub fn stdin() -> io::Result<Input> {
         Input::new(File::from(io::stdin().as_fd().try_clone_to_owned()?))
     }

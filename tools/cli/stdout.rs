@@ -50,7 +50,6 @@ impl Out {
     /// A block goes out when it has this many bytes.
     pub const BLOCK_BYTES: usize = 128 * 1024;
 
-    /// Standard output of this process.
     pub fn stdout() -> Result<Out, OutError> {
         let stdout = io::stdout();
         let fd = stdout
@@ -107,9 +106,6 @@ impl Out {
     }
 
     /// Writes all that is in the buffer, somebody else's lines: on a terminal they are shown, not obeyed.
-    ///
-    /// # Errors
-    /// As [`Out::flush`].
     pub fn flush_lines(&mut self, signals: &Signals) -> Result<(), OutError> {
         self.flush_shown(TerminalEscape::Hex, signals)
     }
@@ -117,9 +113,6 @@ impl Out {
     /// Writes all that is in the buffer, a report in this format: on a terminal nothing of it is obeyed.
     ///
     /// A table is visible as it is, and may be drawn by sequences of its own.
-    ///
-    /// # Errors
-    /// As [`Out::flush`].
     pub fn flush_report(&mut self, format: Format, signals: &Signals) -> Result<(), OutError> {
         match format {
             Format::Table => self.flush(signals),
@@ -145,7 +138,7 @@ impl Out {
         self.partial.get(skipped..).unwrap_or_default()
     }
 
-    /// Writes all that is in the buffer. On an error [`Out::taken_bytes`] tells how far it came; the rest is dropped.
+    /// Writes all that is in the buffer. On an error [`Out::taken_bytes`] is how far it came; the rest is dropped.
     pub fn flush(&mut self, signals: &Signals) -> Result<(), OutError> {
         let before = self.taken_bytes;
         let result = self.write_all(signals);

@@ -36,9 +36,6 @@ impl<'a> Target<'a> {
     }
 
     /// Writes what there is, where that can be done before the end.
-    ///
-    /// # Errors
-    /// Standard output does not take it.
     pub fn flush_if_full(&mut self) -> Result<()> {
         match self {
             Target::Stdout(out, format, signals) if out.is_full() => {
@@ -60,9 +57,6 @@ impl<'a> Target<'a> {
 ///
 /// Where it can't be taken, metrics say so, as `failed_metrics` writes them, and so does a page: who reads the file
 /// of `--write` later must not take the last numbers for new ones. The other formats have no place for it.
-///
-/// # Errors
-/// The failure of `take`, or output that is not taken.
 pub fn report_once<T>(
     args: &WatchArgs,
     style: Style,

@@ -22,7 +22,6 @@ use super::stdout::Out;
 use crate::report::{Format, Report, Style};
 use crate::units::{format_duration_ms, format_time_ms, parse_duration};
 
-/// As typed.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Report")]
 pub struct WatchArgs {
@@ -40,9 +39,6 @@ pub struct WatchArgs {
 
 impl WatchArgs {
     /// Checks that reports of this format may follow one another.
-    ///
-    /// # Errors
-    /// A usage error, which names the option.
     pub fn check(&self, format: Format) -> Result<()> {
         ensure!(
             self.watch.is_none() || !matches!(format, Format::Prometheus | Format::Html),

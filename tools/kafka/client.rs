@@ -31,9 +31,7 @@ pub(crate) use event::Event;
 /// What a handle is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Produces records.
     Producer,
-    /// Consumes records, or only sends requests.
     Consumer,
 }
 
@@ -149,7 +147,6 @@ impl Client {
         self.rk
     }
 
-    /// The bootstrap list.
     pub fn brokers(&self) -> &str {
         &self.brokers
     }

@@ -113,9 +113,7 @@ pub enum ConsumeError {
     OutOfRange {
         topic: String,
         partition: i32,
-        /// The requested offset.
         offset: i64,
-        /// The log start.
         first: i64,
         /// The high watermark: the next record's offset.
         next: i64,

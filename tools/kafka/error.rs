@@ -17,7 +17,6 @@ pub struct KafkaError {
 
 /// The codes that code decides by, under the names of rdkafka.h and the Kafka protocol.
 pub mod code {
-    /// No error.
     pub const NONE: i32 = 0;
     /// The record batch is larger than the topic or the broker takes.
     pub const MESSAGE_TOO_LARGE: i32 = 10;
@@ -75,7 +74,6 @@ pub mod code {
     pub const THROTTLING_QUOTA_EXCEEDED: i32 = 89;
     /// librdkafka: records that were read are not in the log any more.
     pub const LOG_TRUNCATION: i32 = -139;
-    /// No topic can have this name.
     pub const INVALID_TOPIC: i32 = 17;
     /// Another member has taken this one's `group.instance.id`.
     pub const FENCED_INSTANCE_ID: i32 = 82;
@@ -121,7 +119,6 @@ pub mod code {
     pub const UNSTABLE_OFFSET: i32 = 88;
     /// librdkafka: the group's coordinator is not known yet.
     pub const WAIT_COORDINATOR: i32 = -180;
-    /// The group is rebalancing.
     pub const REBALANCE_IN_PROGRESS: i32 = 27;
     /// The member commits under an epoch that has passed (KIP-848).
     pub const STALE_MEMBER_EPOCH: i32 = 113;
@@ -133,7 +130,6 @@ pub mod code {
     pub const UNKNOWN_TOPIC: i32 = -188;
     /// librdkafka: this connection is given up: the broker is gone from the metadata, or another connection took its place.
     pub const DESTROY_BROKER: i32 = -137;
-    /// librdkafka: all brokers are down.
     pub const ALL_BROKERS_DOWN: i32 = -187;
     /// A setting has a name or a value that the broker does not take.
     pub const INVALID_CONFIG: i32 = 40;
@@ -157,7 +153,6 @@ pub mod code {
     pub const QUEUE_FULL: i32 = -184;
     /// librdkafka: the broker's name does not resolve.
     pub const RESOLVE: i32 = -193;
-    /// librdkafka: end of a partition.
     pub const PARTITION_EOF: i32 = -191;
     /// librdkafka: TLS failed.
     pub const SSL: i32 = -181;
@@ -173,11 +168,8 @@ pub mod code {
     pub const INVALID_PRODUCER_EPOCH: i32 = 47;
     /// librdkafka: the client can't go on; the reason is kept apart.
     pub const FATAL: i32 = -150;
-    /// Not authorised for the topic.
     pub const TOPIC_AUTHORIZATION_FAILED: i32 = 29;
-    /// Not authorised for the group.
     pub const GROUP_AUTHORIZATION_FAILED: i32 = 30;
-    /// Not authorised for the cluster.
     pub const CLUSTER_AUTHORIZATION_FAILED: i32 = 31;
 }
 
@@ -248,7 +240,7 @@ impl KafkaError {
         KafkaError { code, reason }
     }
 
-    /// The error that a field of an answer tells; `None` for "no error".
+    /// The error in a field of a response; `None` for "no error".
     pub fn of_answer(code: i16) -> Option<KafkaError> {
         (code != 0).then(|| KafkaError::of(code.into()))
     }

@@ -99,14 +99,14 @@ unsafe extern "C" {
 }
 
 unsafe extern "C" {
-    /// Of the shim: `name` is one that [`header_get_all`] told.
+    /// Of the shim: `name` is one that [`header_get_all`] returned.
     fn ku_header_name_size(name: *const c_char) -> usize;
 }
 
 /// The name of a header, NUL bytes and all.
 ///
 /// # Safety
-/// `name` is what [`header_get_all`] told, of a list that lives for `'a`.
+/// `name` is what [`header_get_all`] returned, of a list that lives for `'a`.
 pub(crate) unsafe fn header_name<'a>(name: *const c_char) -> &'a [u8] {
     // SAFETY: the caller's promise: the name is within a header of librdkafka's, which knows its size.
     unsafe { std::slice::from_raw_parts(name.cast::<u8>(), ku_header_name_size(name)) }

@@ -4,7 +4,7 @@
 use super::ffi;
 use super::options::Conf;
 
-/// The version as librdkafka tells it: `2.12.1`.
+/// The version that librdkafka reports: `2.12.1`.
 pub fn version() -> String {
     // SAFETY: a static text.
     unsafe { ffi::text(ffi::rd_kafka_version_str()) }

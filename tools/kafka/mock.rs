@@ -26,7 +26,7 @@ impl MockCluster {
         // threads and outlives it.
         unsafe {
             let conf = ffi::rd_kafka_conf_new();
-            // What goes wrong here, its clients are told; librdkafka would log to stderr in its own format.
+            // Its clients report what goes wrong here; librdkafka would log to stderr in its own format.
             ffi::rd_kafka_conf_set_log_cb(conf, None);
             let rk = ffi::rd_kafka_new(
                 ffi::rd_kafka_type_t::RD_KAFKA_PRODUCER,

@@ -24,9 +24,7 @@ use properties::Dialect;
 /// Where a property was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// An option of the command line.
     Option(&'static str),
-    /// A variable of the environment.
     Environment(&'static str),
     /// A line of a file, counted from 1.
     File(PathBuf, usize),

@@ -29,9 +29,6 @@ impl PartitionList {
     }
 
     /// Adds a partition with what `offset` means to the call that the list is for.
-    ///
-    /// # Errors
-    /// A topic's name with a NUL byte.
     pub(crate) fn add(
         &mut self,
         topic: &str,

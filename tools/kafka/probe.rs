@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 
-/// What listens at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Listener {
     /// Kafka without TLS and without SASL.
@@ -19,9 +18,7 @@ pub(super) enum Listener {
     PlainTls,
     /// A TLS server that answers nothing to a client without a certificate.
     Tls,
-    /// A web server.
     Http,
-    /// Anything else.
     Unknown,
 }
 

@@ -33,7 +33,6 @@ struct Token {
     expires_ms: i64,
 }
 
-/// How long a command may run.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often to check whether a command has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -97,7 +96,6 @@ impl TokenSource<'_> {
         file.or_else(|| config.strip_prefix("command:").map(TokenSource::Command))
     }
 
-    /// The token, without surrounding white space.
     fn read(&self, is_cancelled: &dyn Fn() -> bool) -> Result<String, String> {
         let text = match self {
             TokenSource::File(path) => {

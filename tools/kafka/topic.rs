@@ -35,7 +35,7 @@ impl TopicHandle {
     }
 }
 
-/// How long one question may take: a signal is heard between two.
+/// How long one question may take: signals are checked between two.
 const ASK_MS: i32 = 200;
 /// How long a question that failed at once is not asked again.
 const RETRY: Duration = Duration::from_millis(20);

@@ -43,7 +43,6 @@ use shim::{BrokerHandle, EncodedRequest, Queue, ResponseBody};
 pub enum Target {
     /// Any broker that is up; before the first metadata, one of the bootstrap list.
     Any,
-    /// The broker of this id.
     Broker(i32),
 }
 

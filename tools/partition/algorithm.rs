@@ -7,7 +7,6 @@ use super::clickhouse::ShardingKey;
 use super::postgres::Type;
 use crate::near::nearest;
 
-/// An algorithm, as `--algo` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// What a Kafka client does with a key.

@@ -16,13 +16,10 @@ use super::{KeyError, cityhash, crc, murmur2};
 pub(super) enum Function {
     /// `cityHash64`: `CityHash` 1.0.2 of bytes; `intHash64` of a number.
     CityHash64,
-    /// `xxHash64`.
     XxHash64,
-    /// `xxHash32`.
     XxHash32,
     /// `sipHash64`: SipHash-2-4 with the key 0.
     SipHash64,
-    /// `murmurHash3_32`.
     MurmurHash3,
     /// `intHash32`: of numbers only.
     IntHash32,
@@ -66,9 +63,6 @@ const FUNCTIONS: [(&str, Function); 9] = [
 
 impl ShardingKey {
     /// What the function answers for the column's value, given as the text that `ClickHouse` writes for it.
-    ///
-    /// # Errors
-    /// The bytes are no text form of a value of the column's type.
     pub(super) fn hash(self, key: &[u8]) -> Result<u64, KeyError> {
         match self.column {
             Type::String => Ok(hash_bytes(self.function, key)),

@@ -5,21 +5,13 @@ use super::KeyError;
 /// The width and sign of an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Integer {
-    /// 8 bits, signed.
     I8,
-    /// 16 bits, signed.
     I16,
-    /// 32 bits, signed.
     I32,
-    /// 64 bits, signed.
     I64,
-    /// 8 bits, unsigned.
     U8,
-    /// 16 bits, unsigned.
     U16,
-    /// 32 bits, unsigned.
     U32,
-    /// 64 bits, unsigned.
     U64,
 }
 
@@ -69,9 +61,6 @@ impl Integer {
 }
 
 /// The value of decimal digits with an optional sign, in two's complement of 64 bits (sign-extended).
-///
-/// # Errors
-/// Anything else, blanks included, and a number outside the range of `kind`.
 pub(super) fn integer(key: &[u8], kind: Integer) -> Result<u64, KeyError> {
     let (least, most) = kind.range();
     decimal(key)
@@ -81,9 +70,6 @@ pub(super) fn integer(key: &[u8], kind: Integer) -> Result<u64, KeyError> {
 }
 
 /// The value of a number that is only ever taken as 64 unsigned bits: a signed one by its two's complement.
-///
-/// # Errors
-/// Anything that fits neither `i64` nor `u64`.
 pub(super) fn any_64_bits(key: &[u8]) -> Result<u64, KeyError> {
     decimal(key)
         .filter(|value| (i64::MIN.into()..=u64::MAX.into()).contains(value))
@@ -96,9 +82,6 @@ fn decimal(key: &[u8]) -> Option<i128> {
 }
 
 /// A UUID in any of its usual spellings: with hyphens, without, in braces.
-///
-/// # Errors
-/// Anything else.
 pub(super) fn uuid(key: &[u8]) -> Result<uuid::Uuid, KeyError> {
     uuid::Uuid::try_parse_ascii(key).map_err(|_| KeyError::not_a("UUID", key))
 }

@@ -15,15 +15,12 @@ const PARTITION_SEED: u64 = 0x7A5B_2236_7996_DCFD;
 /// them, nor is text with a non-deterministic collation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
-    /// `text`, `varchar`: the bytes.
     Text,
     /// `bytea`: the bytes too, so that both hash alike.
     Bytea,
-    /// `bigint`.
     Bigint,
     /// `int`: a number hashes in every width alike.
     Int,
-    /// `smallint`.
     Smallint,
     /// `uuid`: its sixteen bytes.
     Uuid,
@@ -41,9 +38,6 @@ impl Type {
     ];
 
     /// The hash of a value: what the type's `hash_extended` function answers.
-    ///
-    /// # Errors
-    /// The bytes are no text form of a value of this type.
     fn hash(self, key: &[u8], seed: u64) -> Result<u64, KeyError> {
         Ok(match self {
             Self::Text | Self::Bytea => hash_bytes_extended(key, seed),
@@ -56,9 +50,6 @@ impl Type {
 }
 
 /// The row hash of the key columns, before the remainder. NULL columns add nothing, so a key of NULLs alone has 0.
-///
-/// # Errors
-/// A column is no text form of a value of its type.
 pub(super) fn row_hash(types: &[Type], key: &[Option<&[u8]>]) -> Result<u64, KeyError> {
     types
         .iter()
@@ -69,7 +60,6 @@ pub(super) fn row_hash(types: &[Type], key: &[Option<&[u8]>]) -> Result<u64, Key
         })
 }
 
-/// `hash_combine64`.
 fn combine(row: u64, hash: u64) -> u64 {
     row ^ hash
         .wrapping_add(0x49a0_f4dd_15e5_a8e3)
@@ -96,7 +86,6 @@ fn hash_integer(value: i64, seed: u64) -> u64 {
     state.both()
 }
 
-/// `hash_bytes_extended`.
 fn hash_bytes_extended(key: &[u8], seed: u64) -> u64 {
     let mut state = Lookup3::new(key.len(), seed);
     state.absorb(key);

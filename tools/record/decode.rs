@@ -77,8 +77,6 @@ impl<'a> DecodedRecord<'a> {
 }
 
 impl Decoder {
-    /// # Errors
-    /// A format that cannot be read back: an empty delimiter, a template that is ambiguous.
     pub fn new(format: Format) -> Result<Decoder, FormatError> {
         let decoder = match format {
             Format::Raw(raw) => FormatDecoder::Raw(raw::RawDecoder::new(&raw)?),

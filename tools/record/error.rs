@@ -25,7 +25,6 @@ pub enum EncodeError {
     /// `--utf8=strict` met bytes that are not UTF-8.
     #[error("the {column} is not UTF-8 (at byte {byte})")]
     NotUtf8 {
-        /// The column: `key` or `value`.
         column: &'static str,
         /// The first byte that is wrong, counted from 1.
         byte: usize,

@@ -27,7 +27,6 @@ use super::split::ByteSearch;
 /// NULL under `-Z`, and the NULL value of a header in `%h`.
 pub(super) const NULL_TEXT: &[u8] = b"NULL";
 
-/// A template, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     tokens: Vec<Token>,
@@ -81,7 +80,6 @@ pub enum TemplateError {
     Neighbours {
         /// The token whose end is unknown.
         first: &'static str,
-        /// The next token.
         second: &'static str,
         /// What to write instead.
         hint: &'static str,
@@ -94,7 +92,6 @@ pub enum TemplateError {
     /// The text after a number or time could be a part of it.
     #[error("the template is ambiguous: {text:?} behind {token} could be a part of it")]
     NumberContinues {
-        /// The token.
         token: &'static str,
         /// The text that follows.
         text: String,
@@ -125,9 +122,6 @@ impl Template {
     }
 
     /// Whether records that are written with it can be read back.
-    ///
-    /// # Errors
-    /// The template is ambiguous; the error names the place.
     pub fn check_decodable(&self) -> Result<(), TemplateError> {
         if !self
             .tokens

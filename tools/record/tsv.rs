@@ -25,22 +25,17 @@ pub struct Tsv {
     pub utf8: Utf8,
 }
 
-/// One column of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
-    /// The topic.
     Topic,
     /// The partition; empty, `\N` or -1 when read leave it to the partitioner.
     Partition,
-    /// The offset.
     Offset,
     /// Milliseconds since 1970-01-01 UTC.
     Timestamp,
     /// The timestamp as ISO 8601 in UTC.
     Time,
-    /// The key.
     Key,
-    /// The value.
     Value,
     /// All headers: `name=value` joined by `&`, percent-encoded.
     Headers,
@@ -81,7 +76,6 @@ impl Columns {
         &self.0
     }
 
-    /// Whether a line has this column.
     pub fn contains(&self, column: Column) -> bool {
         self.0.contains(&column)
     }
@@ -151,7 +145,6 @@ pub enum ByteStyle {
 /// What to do with a key or value that is not UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Utf8 {
-    /// Its bytes pass as they are.
     #[default]
     AsIs,
     /// It is an error, because a later tool in the pipe could damage it.

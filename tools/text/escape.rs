@@ -36,9 +36,6 @@ fn has_any(block: &[u8; BLOCK], special: impl Fn(u8) -> bool) -> bool {
 ///
 /// An escape begins with `mark`. `decode` gets the index of the mark and the text after it, and returns the byte and how
 /// many bytes after the mark belong to the escape.
-///
-/// # Errors
-/// Those of `decode`.
 #[inline]
 pub fn decode_escapes<E>(
     text: &[u8],
@@ -63,9 +60,6 @@ pub fn decode_escapes<E>(
 ///
 /// kcat knows only `\n`, `\t` and `\x`, cannot express NUL, and passes other
 /// escapes on as they are. Here they are errors.
-///
-/// # Errors
-/// An escape that is unknown, incomplete, or larger than a byte.
 pub fn unescape_delimiter(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(text.len());
     decode_escapes(text.as_bytes(), b'\\', &mut out, |_, after| {
@@ -91,9 +85,6 @@ pub fn unescape_delimiter(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Reads `x` and one or two hexadecimal digits: the byte, and how many bytes of `text` it takes.
-///
-/// # Errors
-/// There is no digit.
 pub fn parse_hex_escape(text: &[u8]) -> Result<(u8, usize), String> {
     match parse_number(&text[1..], 16, 2) {
         Ok((byte, digits)) => Ok((byte, digits + 1)),
@@ -102,9 +93,6 @@ pub fn parse_hex_escape(text: &[u8]) -> Result<(u8, usize), String> {
 }
 
 /// Reads at most `max_digits` digits: the byte, and how many digits it takes.
-///
-/// # Errors
-/// There is no digit, or the number is larger than a byte.
 pub fn parse_number(text: &[u8], radix: u32, max_digits: usize) -> Result<(u8, usize), String> {
     let digits: Vec<u32> = text
         .iter()

@@ -9,9 +9,6 @@ use jiff::{Span, SpanRelativeTo};
 /// A day is 24 hours and a week is 7 days. Months and years have no fixed
 /// length and are refused. A bare number is refused too: some programs take it
 /// for seconds, others for milliseconds.
-///
-/// # Errors
-/// A sentence that shows what a duration looks like.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let refused = |why: &str| {
         format!("{text:?} is not a duration{why} (write it as 250ms, 90s, 1.5h, 2d12h or 1w)")
@@ -30,9 +27,6 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// As [`parse_duration`], above 0.
-///
-/// # Errors
-/// As [`parse_duration`], and for 0.
 pub fn parse_positive_duration(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
     if duration.is_zero() {

@@ -6,9 +6,6 @@ use std::str::FromStr;
 /// A whole number in decimal digits, `-` before it if `T` has negative numbers.
 ///
 /// Stricter than [`str::parse`]: no `+`. The error is a sentence for a user.
-///
-/// # Errors
-/// Anything else, also spaces, and numbers out of the range of `T`.
 pub fn parse_whole<T>(text: &str) -> Result<T, String>
 where
     T: FromStr<Err = std::num::ParseIntError>,

@@ -8,9 +8,6 @@ const UNITS: [char; 6] = ['K', 'M', 'G', 'T', 'P', 'E'];
 /// As GNU coreutils have it: `K`, `M`, ... and `KiB`, `MiB`, ... are powers
 /// of 1024, `KB`, `MB`, ... powers of 1000. Case does not matter. A fraction
 /// is cut off at a whole byte.
-///
-/// # Errors
-/// A sentence that shows what a size looks like.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let refused = || format!("{text:?} is not a size (write it as 4096, 100k, 64M, 1GB or 1.5GiB)");
     let split = text

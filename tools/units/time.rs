@@ -17,9 +17,6 @@ const EXAMPLES: &str = "(a time is now-2h, \"2 hours ago\", \"yesterday 15:00\",
 /// the first instant of that day or with a time of day after it; or an
 /// absolute time as [`parse_instant_ms`] takes it. A time without a zone is
 /// UTC, not local time, so that a script does the same on every machine.
-///
-/// # Errors
-/// A sentence that shows what a time can be.
 pub fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
     if let Some(shift) = text.strip_prefix("now") {
         let (is_later, length) = match shift.chars().next() {
@@ -47,9 +44,6 @@ pub fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
 /// `@` and seconds since 1970; or milliseconds since 1970, which may be
 /// negative. A bare number of ten digits is refused: it is today's time in
 /// seconds, or a day of early 1970 in milliseconds.
-///
-/// # Errors
-/// A sentence that shows what a time can be.
 pub fn parse_instant_ms(text: &str) -> Result<i64, String> {
     if let Some(seconds) = text.strip_prefix('@') {
         return seconds_to_ms(seconds).ok_or_else(|| not_a_time(text));

@@ -42,7 +42,7 @@ pub fn may_list_groups(
     Ok(cluster_operations(wire, budget)? & DESCRIBE != 0)
 }
 
-/// What this user may do with the cluster, a bit for each operation; nothing where the broker does not tell.
+/// What this user may do with the cluster, a bit for each operation; 0 if the broker does not report it.
 fn cluster_operations(
     wire: &mut Wire<'_>,
     budget: &mut QueryBudget<'_>,
@@ -51,7 +51,7 @@ fn cluster_operations(
         |_: i16| DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
     let operations = match budget.ask_any::<DescribeClusterRequest, _>(wire, &ANY_VERSION, &build) {
         Ok(answer) => answer.cluster_authorized_operations,
-        // Before Kafka 2.8 that was told beside the metadata.
+        // Before Kafka 2.8 the metadata contained it.
         Err(error) if error.code == code::UNSUPPORTED_FEATURE => {
             let build = |_: i16| {
                 metadata_request(Some(&[]), false).with_include_cluster_authorized_operations(true)
@@ -61,7 +61,7 @@ fn cluster_operations(
         }
         Err(error) => return Err(error),
     };
-    // The smallest integer stands for what is not told.
+    // The smallest integer means "not reported".
     Ok(if operations == i32::MIN {
         0
     } else {

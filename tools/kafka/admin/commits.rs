@@ -1,7 +1,7 @@
 //! When groups committed last.
 //!
-//! No request tells it: `OffsetFetch` answers with offsets and without times. The coordinators write every commit to
-//! the topic `__consumer_offsets`, where the time of the record is the time of the commit. `ListOffsets` tells where
+//! No request returns it: `OffsetFetch` has offsets and no times. The coordinators write every commit to
+//! the topic `__consumer_offsets`, where the time of the record is the time of the commit. `ListOffsets` finds where
 //! the records since a time begin, so that only these are read.
 
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ impl CommitTimes {
         self.last_ms.get(group)?.get(topic).copied()
     }
 
-    /// Reads the commits since `since_ms` from these partitions of the offsets topic; tells which of them could not be
+    /// Reads the commits since `since_ms` from these partitions of the offsets topic; returns which of them could not be
     /// read to their end, and why. It takes the permission to read that topic.
     pub fn update(
         &mut self,

@@ -15,11 +15,9 @@ use crate::kafka::wire::{Target, Wire};
 /// What has settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ConfigResource {
-    /// The topic of this name.
     Topic(String),
-    /// The broker of this number; only it can tell.
+    /// The broker of this number; only it knows them.
     Broker(i32),
-    /// The group of this name.
     Group(String),
 }
 
@@ -40,7 +38,6 @@ pub type ConfigValues = HashMap<String, String>;
 /// One broker, what it is asked about, and which settings of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigsQuery {
-    /// The broker's number.
     pub broker: i32,
     /// Resources with the names of the settings that are wanted of each.
     pub resources: Vec<(ConfigResource, Vec<&'static str>)>,
@@ -54,7 +51,7 @@ const OLDEST: i16 = 1;
 
 /// Asks all these brokers side by side; an answer for each, in their order.
 ///
-/// A broker tells a topic's settings with its own defaults in the place of
+/// A broker reports a topic's settings with its own defaults in the place of
 /// what the topic does not set, so a partition's leader is the one to ask.
 /// It takes the permission to describe the configuration of each resource.
 pub fn configs(
@@ -79,9 +76,7 @@ pub fn configs(
 /// One setting of a topic, as it is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigEntry {
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: String,
     /// Whether it was set for this topic; else it is a broker's or Kafka's own.
     pub is_own: bool,

@@ -13,14 +13,10 @@ use crate::kafka::wire::{Target, Wire};
 /// From v4 on a topic may be made with the broker's own replication factor (KIP-464).
 const CREATE_VERSIONS: RangeInclusive<i16> = 4..=i16::MAX;
 
-/// A topic to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct NewTopic<'a> {
-    /// Its name.
     pub name: &'a str,
-    /// How many partitions it gets.
     pub partitions: i32,
-    /// Its own settings, by name.
     pub settings: &'a [(String, String)],
 }
 
@@ -28,9 +24,6 @@ pub struct NewTopic<'a> {
 ///
 /// `broker` is the controller: before Kafka 4 it alone makes topics. It is named, and not any broker asked, because
 /// the connection to one of the bootstrap list is closed as soon as librdkafka knows the brokers by their numbers.
-///
-/// # Errors
-/// What the cluster answers: that there is one of this name, or that this user may not.
 pub fn create_topic(
     wire: &mut Wire<'_>,
     broker: i32,
@@ -66,7 +59,6 @@ pub fn create_topic(
     check(answer.error_code, answer.error_message)
 }
 
-/// How one question is asked.
 struct Ask<'a> {
     target: Target,
     versions: RangeInclusive<i16>,

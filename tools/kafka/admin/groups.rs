@@ -58,11 +58,9 @@ impl GroupKind {
 /// A group as the broker that coordinates it lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupListing {
-    /// Its name.
     pub name: String,
-    /// Its type.
     pub kind: GroupKind,
-    /// Its state in the broker's words; brokers before 2.6 don't tell.
+    /// Its state in the broker's words; brokers before 2.6 don't report it.
     pub state: Option<String>,
     /// Who lists it.
     pub coordinator: i32,
@@ -73,9 +71,8 @@ pub struct GroupListing {
 /// All groups that could be listed.
 #[derive(Clone, Debug, Default)]
 pub struct ListGroupsResult {
-    /// The groups, by name.
     pub groups: Vec<GroupListing>,
-    /// The brokers that did not tell, and why.
+    /// The brokers that did not answer, and why.
     pub errors: Vec<(i32, KafkaError)>,
 }
 

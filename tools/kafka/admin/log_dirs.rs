@@ -16,9 +16,9 @@ pub struct LogDir {
     pub path: String,
     /// Why the broker can't say more of it: most often a disk that has failed.
     pub error: Option<KafkaError>,
-    /// The size of its volume, where the broker tells it (KIP-827, Kafka 3.3).
+    /// The size of its volume, if the broker reports it (KIP-827, Kafka 3.3).
     pub total_bytes: Option<u64>,
-    /// What is still free on its volume, where the broker tells it.
+    /// The free space of its volume, if the broker reports it.
     pub usable_bytes: Option<u64>,
     /// The logs in it that were asked for.
     pub replicas: Vec<Replica>,
@@ -27,9 +27,7 @@ pub struct LogDir {
 /// A partition's log on one broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replica {
-    /// The topic's name.
     pub topic: String,
-    /// The partition's number.
     pub partition: i32,
     /// Bytes of its segments, without their indexes.
     pub bytes: u64,
@@ -40,13 +38,12 @@ pub struct Replica {
 /// One broker, and which partitions it is asked about: all that it has where there are none named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogDirsQuery {
-    /// The broker's number.
     pub broker: i32,
     /// Topics with their partitions.
     pub topics: Option<Vec<(String, Vec<i32>)>>,
 }
 
-/// v1 is the oldest that Kafka 4 knows; v4 tells the volume's size.
+/// v1 is the oldest that Kafka 4 knows; v4 has the volume's size.
 const OLDEST: i16 = 1;
 
 /// Asks all these brokers side by side, each for its own folders; an answer for each, in their order.

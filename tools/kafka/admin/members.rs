@@ -23,21 +23,17 @@ use super::streams_response::Group as StreamsGroup;
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 
-/// Who is in a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupDescription {
     /// Its state in the broker's words.
     pub state: String,
-    /// Its members.
     pub members: Vec<MemberDescription>,
 }
 
-/// A member of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberDescription {
     /// Its id, which the group gave it.
     pub id: String,
-    /// Its client.id.
     pub client: String,
     /// The address that its broker sees, without the slash that brokers put in front.
     pub host: String,

@@ -13,7 +13,6 @@ use crate::kafka::client::{Client, ContactError};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{Wire, learned_brokers};
 
-/// Which topics to ask for.
 #[derive(Clone, Copy, Debug)]
 pub enum Topics<'a> {
     /// All that one may see.
@@ -25,9 +24,9 @@ pub enum Topics<'a> {
 /// What the cluster consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
-    /// The broker that answered: its id, -1 before it has told one, and librdkafka's name for it, `host:port/id`.
+    /// The broker that answered: its id, -1 while unknown, and librdkafka's name for it, `host:port/id`.
     pub origin: (i32, String),
-    /// The cluster's own name, where it has told one.
+    /// The cluster's id, if it has one.
     pub cluster_id: Option<String>,
     /// The broker that controls the cluster, where that is known.
     pub controller: Option<i32>,
@@ -42,9 +41,9 @@ pub struct Metadata {
 pub struct Broker {
     /// Its number in the cluster.
     pub id: i32,
-    /// The name that it tells its clients.
+    /// The advertised host.
     pub host: String,
-    /// The port that it tells its clients.
+    /// The advertised port.
     pub port: i32,
     /// Where it stands (`broker.rack`).
     pub rack: Option<String>,
@@ -53,9 +52,8 @@ pub struct Broker {
 /// A topic, or why there is none of this name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topic {
-    /// Its name.
     pub name: String,
-    /// What tells it from another of the same name, before or after it; nil from a broker older than 2.8.
+    /// Distinguishes it from other topics of the same name, earlier or later; nil from a broker older than 2.8.
     pub id: Uuid,
     /// Whether the brokers keep their own books in it.
     pub is_internal: bool,
@@ -65,10 +63,8 @@ pub struct Topic {
     pub partitions: Vec<Partition>,
 }
 
-/// A partition of a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partition {
-    /// Its number.
     pub id: i32,
     /// The broker that leads it; none while none does.
     pub leader: Option<i32>,
@@ -117,7 +113,6 @@ impl Metadata {
             .ok_or_else(|| row.error.clone().unwrap_or_else(none))
     }
 
-    /// The topic of this name.
     pub fn topic(&self, name: &str) -> Option<&Topic> {
         // All of them are by name, and are looked up for each of their partitions; a few may be in another order.
         let sorted = self
@@ -130,7 +125,7 @@ impl Metadata {
     }
 
     /// The first answer may come over a connection that was opened before its
-    /// broker's number was known; the answer itself tells it.
+    /// broker's number was known; the answer itself contains it.
     fn name_origin(&mut self) {
         let (id, name) = &self.origin;
         let Some(address) = name.strip_suffix("/bootstrap").filter(|_| *id < 0) else {
@@ -145,9 +140,8 @@ impl Metadata {
 }
 
 impl Topic {
-    /// The partition of this number.
     pub fn partition(&self, id: i32) -> Option<&Partition> {
-        // They are numbered from 0; one that was not told would shift the others.
+        // They are numbered from 0; a missing one would shift the others.
         let own = usize::try_from(id)
             .ok()
             .and_then(|at| self.partitions.get(at));
@@ -168,7 +162,7 @@ pub fn metadata(
     if rows.origin.0 >= 0 {
         return Ok(rows);
     }
-    // Another name of a broker was asked, and librdkafka is about to give this connection up. Those that it tells have numbers.
+    // A bootstrap address was asked, and librdkafka is about to close that connection. The brokers that it lists have ids.
     while learned_brokers(client).is_none() && started.elapsed() < client.first_contact() {
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -91,11 +91,8 @@ impl Isolation {
 /// One partition asked for one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetQuery {
-    /// The topic's name.
     pub topic: String,
-    /// The partition's number.
     pub partition: i32,
-    /// What to look for.
     pub spec: OffsetSpec,
 }
 
@@ -104,9 +101,9 @@ pub struct OffsetQuery {
 pub struct ListedOffset {
     /// The offset; none where no record is at or after the time.
     pub offset: Option<i64>,
-    /// The time of the record there, milliseconds since 1970; only a look-up by time tells it.
+    /// The time of the record there, milliseconds since 1970; only a look-up by time returns it.
     pub timestamp_ms: Option<i64>,
-    /// The leader's epoch in which the record there was written, where the broker tells it.
+    /// The leader's epoch in which the record there was written, if the broker reports it.
     pub leader_epoch: Option<i32>,
 }
 
@@ -244,7 +241,6 @@ fn split_into_calls(
     calls
 }
 
-/// The questions of one round.
 struct Round<'a> {
     metadata: &'a Metadata,
     questions: &'a [OffsetQuery],

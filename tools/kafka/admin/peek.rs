@@ -23,11 +23,8 @@ use crate::kafka::wire::Wire;
 /// Where to read in a partition, and how much at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeekPosition<'a> {
-    /// The topic's name.
     pub topic: &'a str,
-    /// The partition's number.
     pub partition: i32,
-    /// The first offset that is wanted.
     pub offset: i64,
     /// The most bytes, where they are not the first of the answer.
     pub limit_bytes: i32,

@@ -1,7 +1,7 @@
 //! How far share groups have come: `DescribeShareGroupOffsets` (KIP-932).
 //!
 //! A share group's records are acknowledged one by one, so its lag is not the
-//! distance to the end: only the broker can count what is left, and it tells
+//! distance to the end: only the broker can count what is left, and it does
 //! since version 1 (KIP-1226), which kafka-protocol does not have yet. The
 //! messages are small and written out here.
 
@@ -20,13 +20,11 @@ use crate::kafka::wire::Wire;
 /// Where a share group is in one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharePosition {
-    /// The topic's name.
     pub topic: Arc<str>,
-    /// The partition's number.
     pub partition: i32,
     /// The first record not yet dealt with; none where nothing was read yet.
     pub start: Option<i64>,
-    /// How many records are left, where the broker tells.
+    /// How many records are left, if the broker reports it.
     pub lag: Option<i64>,
     /// Why the broker can't say.
     pub error: Option<KafkaError>,

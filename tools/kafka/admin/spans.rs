@@ -15,11 +15,8 @@ use crate::kafka::wire::Wire;
 /// A part of a partition's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSpan {
-    /// The topic's name.
     pub topic: Arc<str>,
-    /// The partition's number.
     pub partition: i32,
-    /// The first offset of it.
     pub from: i64,
     /// The offset behind it.
     pub until: i64,
@@ -42,7 +39,7 @@ struct OpenSpan<'a> {
     limit_bytes: i32,
 }
 
-/// Hands every message of each span to `take`, with the span's place in `spans`; tells which spans were read to their
+/// Hands every message of each span to `take`, with the span's place in `spans`; returns which spans were read to their
 /// end. It takes the permission to read.
 pub(super) fn read_spans(
     wire: &mut Wire<'_>,

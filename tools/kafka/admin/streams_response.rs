@@ -96,7 +96,6 @@ fn subtopology(reader: &mut PrimitiveReader<'_>) -> Option<(String, Vec<Arc<str>
     Some((id, sources))
 }
 
-/// Its name.
 fn topic_info(reader: &mut PrimitiveReader<'_>) -> Option<Arc<str>> {
     let name = reader.compact_text()?.into();
     let _partitions = reader.i32()?;

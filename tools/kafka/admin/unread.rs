@@ -26,9 +26,7 @@ pub use since::{count_after, earliest_in, first_since};
 /// Where to look, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The topic's name.
     pub topic: Arc<str>,
-    /// The partition's number.
     pub partition: i32,
     /// The first offset that counts.
     pub offset: i64,
@@ -40,10 +38,8 @@ pub struct Position {
     pub not_after_ms: Option<i64>,
 }
 
-/// The record found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstRecord {
-    /// Its offset.
     pub offset: i64,
     /// Its time, milliseconds since 1970; none where it has none.
     pub timestamp_ms: Option<i64>,

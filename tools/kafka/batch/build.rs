@@ -63,7 +63,6 @@ impl BatchBuilder {
         }
     }
 
-    /// A transaction marker.
     pub(crate) fn marker(base_offset: i64, producer_id: i64, is_commit: bool) -> BatchBuilder {
         BatchBuilder {
             attributes: TRANSACTIONAL | CONTROL,
@@ -89,7 +88,6 @@ impl BatchBuilder {
         self
     }
 
-    /// The uncompressed records.
     fn body(&self) -> Vec<u8> {
         let mut body = Vec::new();
         for record in &self.records {
@@ -144,7 +142,6 @@ impl BatchBuilder {
     }
 }
 
-/// A zigzag varint.
 pub(crate) fn put_varint(number: i64, out: &mut Vec<u8>) {
     let mut raw = ((number << 1) ^ (number >> 63)) as u64;
     while raw >= 0x80 {

@@ -242,7 +242,6 @@ impl DecompressBuffer {
         true
     }
 
-    /// The free space.
     pub(super) fn free(&mut self) -> &mut [u8] {
         &mut self.bytes[self.end..]
     }

@@ -53,17 +53,14 @@ impl RecordBatch {
         }
     }
 
-    /// The number of records.
     pub fn count(&self) -> u32 {
         self.count as u32
     }
 
-    /// The encoded size.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Adds a record.
     #[inline]
     pub fn append(
         &mut self,

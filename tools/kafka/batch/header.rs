@@ -40,7 +40,6 @@ pub struct Batch<'a> {
     checksum: u32,
 }
 
-/// A transaction marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
     Abort,

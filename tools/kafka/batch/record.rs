@@ -3,7 +3,6 @@
 use super::Batch;
 use crate::record::Header;
 
-/// A record in its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct RawRecord<'a> {
     pub offset: i64,

@@ -11,7 +11,6 @@ use crate::kafka::options::OptionsError;
 /// Why there is no contact with the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ContactError {
-    /// The properties don't fit together.
     #[error(transparent)]
     Options(#[from] OptionsError),
     /// librdkafka refuses the combination of properties.
@@ -20,7 +19,6 @@ pub enum ContactError {
     /// No broker answered in time.
     #[error("no contact with {brokers}{}: {cause}", within(*.seconds))]
     Unreachable {
-        /// The bootstrap list.
         brokers: String,
         /// How long it was tried; none if it failed permanently before.
         seconds: Option<f64>,

@@ -15,13 +15,10 @@ use crate::kafka::{Client, ffi};
 /// The offset at which each partition starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// The log start.
     Beginning,
     /// Only records that arrive from now on.
     End,
-    /// The group's committed offset.
     Stored,
-    /// This offset.
     At(i64),
     /// This many offsets before the end, but not before the log start.
     Tail(i64),

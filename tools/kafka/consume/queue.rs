@@ -38,7 +38,6 @@ pub(crate) struct MessageQueue {
 unsafe impl Send for MessageQueue {}
 
 pub(crate) struct PollResult {
-    /// The number of records.
     pub(crate) records: usize,
     /// The partitions that reached their bound, with the index of the topic.
     pub(crate) ended: Vec<(usize, i32)>,

@@ -125,8 +125,6 @@ fn metadata_of(
 pub struct TopicPatterns(Vec<libc::regex_t>);
 
 impl TopicPatterns {
-    /// # Errors
-    /// One is no regular expression.
     pub fn new(names: &[String]) -> Result<TopicPatterns, ConsumeError> {
         let mut patterns = TopicPatterns(Vec::new());
         for name in names.iter().filter(|name| name.starts_with('^')) {
@@ -149,7 +147,6 @@ impl TopicPatterns {
         self.0.is_empty()
     }
 
-    /// Whether one of them matches.
     pub fn matches(&self, topic: &str) -> bool {
         let Ok(text) = std::ffi::CString::new(topic) else {
             return false;

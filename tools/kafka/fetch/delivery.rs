@@ -45,7 +45,6 @@ pub(super) struct UnreadableBatch {
 pub(super) struct Delivery {
     decoder: BatchDecoder,
     headers: Vec<Header<'static>>,
-    /// The number of delivered records.
     pub(super) records: usize,
 }
 

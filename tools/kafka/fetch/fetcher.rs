@@ -46,7 +46,6 @@ pub(super) struct Topic {
     missing_since: Option<Instant>,
 }
 
-/// A request to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FetchPlan {
     pub(super) broker: i32,
@@ -59,7 +58,6 @@ pub(super) struct FetchPlan {
     pub(super) partitions: Vec<PartitionPlan>,
 }
 
-/// What to send.
 pub(super) enum FetcherRequest {
     Fetch(FetchPlan),
     /// The log offsets of partitions whose position is to be reset.
@@ -82,7 +80,6 @@ pub(super) struct Fetcher {
     /// Whether to request one partition at a time, because a response was too large.
     is_single_partition: bool,
     refresh: MetadataRefresh,
-    /// Errors to report.
     errors: Vec<ConsumeError>,
     /// Partitions that are at their bound without a response, each with its position: to be reported, then finished.
     at_bound: Vec<(usize, i64)>,
@@ -192,7 +189,6 @@ impl Fetcher {
         (!self.errors.is_empty()).then(|| self.errors.remove(0))
     }
 
-    /// The requests to send now.
     pub(super) fn requests(&mut self, now: Instant) -> Vec<FetcherRequest> {
         let fetches = self.plan_fetches(now).into_iter();
         let mut requests: Vec<FetcherRequest> = fetches.map(FetcherRequest::Fetch).collect();

@@ -35,7 +35,7 @@ impl Conf {
         let name_c = CString::new(name).map_err(nul)?;
         let value_c = CString::new(value).map_err(nul)?;
         let mut reason = [0u8; 512];
-        // SAFETY: `ptr` is a live configuration, the strings are NUL-terminated, the buffer's size is told.
+        // SAFETY: `ptr` is a live configuration, the strings are NUL-terminated, the buffer's size is passed.
         let result = unsafe {
             ffi::rd_kafka_conf_set(
                 self.ptr,
@@ -74,7 +74,6 @@ impl Conf {
         }
     }
 
-    /// The value of one property.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let rows = self.dump();
         rows.into_iter().find(|row| row.0 == name).map(|row| row.1)
@@ -156,7 +155,7 @@ const OWN: &[&str] = &[
     "sasl.oauthbearer.grant.type",
 ];
 
-/// Whether librdkafka is not told of this property.
+/// Whether this property is not passed to librdkafka.
 pub(super) fn is_own(name: &str) -> bool {
     is_of_oidc(name) || is_of_registry(name)
 }

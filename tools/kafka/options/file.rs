@@ -21,7 +21,7 @@ pub(super) fn read(
     add(options, path, &properties::text_of(&bytes), dialect)
 }
 
-/// Adds what the text of the file `path` says; everything that is wrong with it is told at once.
+/// Adds what the text of the file `path` says; all of its errors are reported together.
 pub(super) fn add(
     options: &mut Options,
     path: &Path,

@@ -36,7 +36,6 @@ struct Field {
     kind: Kind,
 }
 
-/// The fields of a response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     /// The first version with compact lengths and tags.

@@ -33,7 +33,6 @@ impl RawResponse {
         &self.broker_name
     }
 
-    /// The response without its header.
     pub fn body(&self) -> &[u8] {
         self.body.as_ref()
     }

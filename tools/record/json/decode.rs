@@ -195,7 +195,7 @@ fn small(field: &'static str, number: Option<i64>) -> Result<Option<i32>, Decode
 
 fn timestamp_type(text: Option<&[u8]>) -> Result<TimestampType, DecodeError> {
     match text {
-        // kcat wrote "unknown" where its librdkafka could not tell.
+        // kcat writes "unknown" if its librdkafka does not know it.
         None | Some(b"unknown") => Ok(TimestampType::None),
         Some(b"create") => Ok(TimestampType::CreateTime),
         Some(b"logappend") => Ok(TimestampType::LogAppendTime),

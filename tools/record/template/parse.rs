@@ -10,9 +10,6 @@ impl Template {
     /// decimal), and a backslash before another character is that
     /// character. Unlike kcat, NUL is a byte as any other, `\xHH` takes one or
     /// two digits of either kind, and an escape beyond a byte is an error.
-    ///
-    /// # Errors
-    /// An unknown token, a lone `%`, an escape that is no byte.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Template, TemplateError> {
         let mut rest = text.as_ref();
         let mut tokens = Vec::new();

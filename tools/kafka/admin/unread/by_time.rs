@@ -1,8 +1,8 @@
 //! The time of a record that may not be read, from questions about offsets by time.
 //!
-//! `ListOffsets` needs no permission to read: it tells the first record at or
+//! `ListOffsets` needs no permission to read: it finds the first record at or
 //! after a time. So the record at an offset is found by bisection, exactly
-//! where times rise along the log. What it is (a marker, an aborted record) it does not tell.
+//! where times rise along the log. What it is (a marker, an aborted record) it does not report.
 
 use super::Position;
 use crate::kafka::admin::metadata::Metadata;

@@ -52,7 +52,7 @@ pub(super) fn ask_leaders(
                 error_code => Err(KafkaError::of(error_code)),
             });
             match reply {
-                // A client that has had more than its share is told to wait.
+                // The broker throttles a client that is over its quota.
                 Ok(reply) if reply.responses.is_empty() => {
                     budget.rest(call.0, reply.throttle_time_ms);
                 }

@@ -12,7 +12,6 @@ use crate::kafka::batch::{
     AbortedTransactions, Batch, BatchDecoder, BatchError, Batches, RawRecord,
 };
 
-/// Which records count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecordFilter {
     pub(super) isolation: Isolation,

@@ -1,7 +1,7 @@
 //! The first record since a time, where records that are dated ahead lie between.
 //!
-//! `ListOffsets` tells the first record at or after a time, and a record that
-//! is dated ahead is after every time: where it is told one, the place is
+//! `ListOffsets` finds the first record at or after a time, and a record that
+//! is dated ahead is after every time: where it returns one, the place is
 //! found by bisection, reading a record at a time and passing over those that
 //! are dated ahead. It is exact where the other times rise along the log.
 

@@ -81,7 +81,6 @@ impl FetchConsumer<'_> {
         }
     }
 
-    /// Sends the requests that are due.
     pub(super) fn send(&mut self) {
         let now = Instant::now();
         for request in self.fetcher.requests(now) {

@@ -91,7 +91,6 @@ impl Embedded {
     }
 }
 
-/// Reads an object.
 pub(super) struct ObjectSeed<'s> {
     /// Which of key and payload are JSON, not text.
     pub(super) embedded: Embedded,

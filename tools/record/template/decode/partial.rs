@@ -22,7 +22,6 @@ pub(super) struct PartialRecord {
     pub(super) value: PartialField,
 }
 
-/// A key or value.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PartialField {
     pub(super) range: Option<Range<usize>>,
