@@ -66,6 +66,41 @@ fn a_broker_that_restarts_is_waited_for_by_batches_and_lines() {
     }
 }
 
+/// With the classic protocol it waited for ever: librdkafka went on asking for the coordinator at the old address.
+#[test]
+fn a_group_follows_its_coordinator_to_another_address() {
+    let Some(kafka) = Spec::new().behind_proxies().start() else {
+        return;
+    };
+    let topic = kafka.topic("moves", 1, &[]);
+    kafka.produce(&topic, &numbered(1));
+    let bootstrap = format!("127.0.0.1:{}", kafka.detour(1));
+    let protocols: [&[&str]; 2] = [
+        &["-X", "session.timeout.ms=6000"],
+        &["-X", "group.protocol=consumer"],
+    ];
+    let members = protocols.map(|protocol| {
+        let group = session::unique("moves");
+        let mut member = cmd("kcat-lite")
+            .args(["-b", &bootstrap, "-G", &group, &topic, "-q"])
+            .args(["-X", "auto.offset.reset=earliest"])
+            .args(protocol)
+            .limit(Duration::from_secs(180))
+            .start();
+        member.stdout_until("0\n", SOON);
+        (group, member)
+    });
+    kafka.kill(1);
+    kafka.start_elsewhere(1);
+    kafka.produce(&topic, &[Record::of("1")]);
+    for (group, mut member) in members {
+        member.stdout_until("1\n", 4 * SOON);
+        member.signal(Signal::TERM);
+        member.wait().succeeds();
+        assert_eq!(kafka.committed(&group, &topic)[&0], 2, "{group}");
+    }
+}
+
 #[test]
 fn give_up_ends_a_consumer_whose_cluster_is_away_for_too_long() {
     let Some(kafka) = own_kafka() else { return };

@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::java;
 use super::node::{Node, free_port};
-use super::proxy::Proxy;
+use super::proxy::{Proxy, Weather};
 use super::session::{self, Group};
 use futures_executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
@@ -291,11 +291,7 @@ impl Kafka {
 
     /// The addresses of one of the extra listeners.
     pub(crate) fn bootstrap_of(&self, listener: &str) -> String {
-        let index = self
-            .listeners
-            .iter()
-            .position(|(name, _)| name == listener)
-            .expect("a listener of this Kafka");
+        let index = self.index_of(listener);
         let port = |(at, node): (usize, &Node)| match self.proxies.get(at) {
             Some(proxy) if listener == PROXIED => proxy.port(),
             _ => node.ports[index],
@@ -305,6 +301,12 @@ impl Kafka {
             .map(|node| format!("127.0.0.1:{}", port(node)))
             .collect();
         addresses.join(",")
+    }
+
+    fn index_of(&self, listener: &str) -> usize {
+        let mut listeners = self.listeners.iter();
+        let index = listeners.position(|(name, _)| name == listener);
+        index.expect("a listener of this Kafka")
     }
 
     /// The network between clients and broker `id` (from 1), where the Kafka is behind proxies.
@@ -345,6 +347,24 @@ impl Kafka {
     pub(crate) fn start_again(&self, id: u16) {
         self.node(id).spawn(&self.class_path);
         self.wait_until_ready();
+    }
+
+    /// Starts broker `id` again under another address of its network; nobody answers at the old one.
+    pub(crate) fn start_elsewhere(&self, id: u16) {
+        let old = self.network(id);
+        old.set(Weather::Cut);
+        let path = self.node(id).folder.join("server.properties");
+        let address = |port: u16| format!("{PROXIED}://127.0.0.1:{port}");
+        let properties = std::fs::read_to_string(&path).unwrap();
+        let moved = properties.replace(&address(old.port()), &address(self.detour(id)));
+        assert_ne!(moved, properties);
+        std::fs::write(&path, moved).unwrap();
+        self.start_again(id);
+    }
+
+    /// One more port that leads to broker `id`'s proxied listener.
+    pub(crate) fn detour(&self, id: u16) -> u16 {
+        Proxy::to(self.node(id).ports[self.index_of(PROXIED)]).port()
     }
 
     /// Broker `id` holds still: connections stay open, nothing answers.

@@ -35,8 +35,8 @@ use super::error::{KafkaError, code};
 pub use response::RawResponse;
 use response::{InFlightRequest, api_name};
 pub use shim::Waker;
-pub(super) use shim::learned_brokers;
 use shim::{BrokerHandle, EncodedRequest, Queue, ResponseBody};
+pub(super) use shim::{follow_coordinator, learned_brokers};
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

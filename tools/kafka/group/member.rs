@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 use std::time::{Duration, Instant};
 
 use super::begin::TopicsAtJoin;
@@ -18,6 +19,7 @@ use crate::kafka::fetch::RecordVisitor;
 use crate::kafka::outage::Outage;
 use crate::kafka::partitions::{PartitionList, entries};
 use crate::kafka::types::TopicPartition;
+use crate::kafka::wire::follow_coordinator;
 use crate::kafka::{Client, Options, Role, ffi};
 
 /// How long a commit may take after a signal.
@@ -45,6 +47,8 @@ pub fn tune(options: &mut Options, membership: &Membership) {
 /// librdkafka's handle and its queue of rebalances and errors of the group.
 pub(super) struct GroupHandle {
     pub(super) events: *mut ffi::rd_kafka_queue_t,
+    /// The brokers' state for which the coordinator's address was looked up.
+    brokers_state: AtomicI32,
     // The last field: queues are given back before their client.
     pub(super) client: Arc<Client>,
 }
@@ -59,6 +63,11 @@ impl GroupHandle {
     pub(super) fn is_lost(&self) -> bool {
         // SAFETY: the handle is live.
         unsafe { ffi::rd_kafka_assignment_lost(self.client.as_ptr()) != 0 }
+    }
+
+    /// Follows a coordinator that is now at another address; cheap while nothing changes.
+    fn follow_coordinator(&self) {
+        follow_coordinator(&self.client, &self.brokers_state);
     }
 
     /// Whether the consumer has left its group for good.
@@ -135,7 +144,11 @@ impl Member {
         let client = Arc::new(Client::new(options, Role::Consumer)?);
         // SAFETY: the handle is live and has a group; the queue is given back when the link is dropped.
         let events = unsafe { ffi::rd_kafka_queue_get_consumer(client.as_ptr()) };
-        let handle = Arc::new(GroupHandle { events, client });
+        let handle = Arc::new(GroupHandle {
+            events,
+            brokers_state: AtomicI32::new(0),
+            client,
+        });
         let mut member = Member {
             reader: Reader::new(&handle.client, options, &membership),
             committer: Committer::new(&handle.client),
@@ -200,6 +213,7 @@ impl Member {
 
     /// The next event of the group, a commit or the client.
     fn next_event(&mut self, group_ms: i32) -> Result<Option<Polled>, GroupError> {
+        self.handle.follow_coordinator();
         self.check_contact()?;
         self.report_long_wait();
         // SAFETY: the queue is live.
@@ -304,6 +318,7 @@ impl Member {
         let interrupted_at = std::cell::Cell::new(None);
         let handle = Arc::clone(&self.handle);
         let may_wait = || {
+            handle.follow_coordinator();
             if (self.interrupted)() && interrupted_at.get().is_none() {
                 interrupted_at.set(Some(Instant::now()));
             }

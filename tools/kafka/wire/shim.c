@@ -18,6 +18,7 @@
 #include "rdkafka_int.h"
 #include "rdkafka_broker.h"
 #include "rdkafka_buf.h"
+#include "rdkafka_cgrp.h"
 #include "rdkafka_header.h"
 #include "rdkafka_metadata.h"
 #include "rdkafka_proto.h"
@@ -210,6 +211,26 @@ void ku_state_wait(rd_kafka_t *rk, int seen, int timeout_ms) {
 /* Makes librdkafka refresh its list of brokers. */
 void ku_refresh_brokers(rd_kafka_t *rk) {
         (void)rd_kafka_metadata_refresh_brokers(rk, NULL, "unknown broker");
+}
+
+/*
+ * Connects a group's member to where its coordinator is now, after a change of a broker's state.
+ *
+ * librdkafka 2.12.1 keeps the address under which it found the coordinator
+ * until the coordinator has another id (rd_kafka_cgrp_coord_update). A stale id,
+ * read while librdkafka changes it, is replaced by librdkafka itself.
+ */
+void ku_follow_coordinator(rd_kafka_t *rk) {
+        rd_kafka_broker_t *rkb;
+        if (!rk->rk_cgrp)
+                return;
+        rd_kafka_rdlock(rk);
+        rkb = rd_kafka_broker_find_by_nodeid(rk, rk->rk_cgrp->rkcg_coord_id);
+        rd_kafka_rdunlock(rk);
+        if (!rkb)
+                return;
+        rd_kafka_broker_set_nodename(rk->rk_cgrp->rkcg_coord, rkb);
+        rd_kafka_broker_destroy(rkb);
 }
 
 /*

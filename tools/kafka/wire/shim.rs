@@ -4,6 +4,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use crate::kafka::client::Client;
@@ -31,6 +32,7 @@ unsafe extern "C" {
     fn ku_state_version(rk: *mut rd_kafka_t) -> c_int;
     fn ku_state_wait(rk: *mut rd_kafka_t, seen: c_int, timeout_ms: c_int);
     fn ku_refresh_brokers(rk: *mut rd_kafka_t);
+    fn ku_follow_coordinator(rk: *mut rd_kafka_t);
     fn ku_send(
         broker: *mut c_void,
         queue: *mut c_void,
@@ -289,6 +291,15 @@ pub(in crate::kafka) fn learned_brokers(client: &Client) -> Option<LearnedBroker
 pub(super) fn refresh_brokers(client: &Client) {
     // SAFETY: the handle is live.
     unsafe { ku_refresh_brokers(client.as_ptr()) }
+}
+
+/// Connects a group's member to the address that its coordinator has now, if a broker's state is another than `seen`.
+pub(in crate::kafka) fn follow_coordinator(client: &Client, seen: &AtomicI32) {
+    let version = state_version(client);
+    if seen.swap(version, Ordering::Relaxed) != version {
+        // SAFETY: the handle is live, and so is its group.
+        unsafe { ku_follow_coordinator(client.as_ptr()) }
+    }
 }
 
 /// Changes with every change of any broker's state.
