@@ -260,6 +260,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn options_stand_under_their_own_heading() {
+        let command = Cli::command();
+        let heading = |id: &str| {
+            let mut arguments = command.get_arguments();
+            let found = arguments.find(|argument| argument.get_id() == id);
+            found.and_then(Arg::get_help_heading)
+        };
+        assert_eq!(heading("version"), Some("Modes"));
+        assert_eq!(heading("topics"), Some("What to move"));
+        assert_eq!(heading("engine"), Some("What to move"));
+        assert_eq!(heading("print_offset"), heading("tsv"));
+    }
+
+    #[test]
     fn every_option_has_a_rule_and_every_rule_an_option() {
         let command = Cli::command();
         let ids: Vec<&str> = command

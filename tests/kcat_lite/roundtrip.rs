@@ -4,7 +4,7 @@ use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record, any};
 use crate::testkit::command::shell;
 use crate::testkit::random::{self, Random};
-use crate::testkit::witness;
+use crate::testkit::{java, session, witness};
 use std::time::Duration;
 
 /// NULL, empty, characters that a format might trip over, or any bytes.
@@ -173,4 +173,42 @@ fn keys_and_values_survive_the_tools_between() {
         pairs
     };
     assert!(pairs(&topic) == pairs(&to));
+}
+
+/// kcat and confluent-kafka are librdkafka again: this reader shares no code with what has written.
+#[test]
+fn java_reads_keys_headers_nulls_and_committed_transactions() {
+    let Some(kafka) = shared_kafka() else { return };
+    let Some(java) = java::tool("org.apache.kafka.tools.consumer.ConsoleConsumer") else {
+        return;
+    };
+    let topic = kafka.topic("java", 1, &[]);
+    let produce = |lines: &str, args: &[&str]| {
+        let tsv = ["--tsv=key,value,headers"];
+        let produce = super::produce(kafka, &topic).args(tsv).args(args);
+        produce.stdin(lines).run().succeeds();
+    };
+    produce("k\tv\ta=1&b=&c\n\\N\tone\\ttwo\t\\N\n", &[]);
+    produce("k\t\\N\t\\N\n", &["-z", "zstd"]);
+    let aborted = kafka.producer(&[("transactional.id", &session::unique("aborted"))]);
+    aborted.begin();
+    aborted.send(&topic, &[Record::of("aborted")]);
+    aborted.abort();
+    let id = format!("transactional.id={}", session::unique("committed"));
+    produce("\tin a transaction\t\\N\n", &["-X", &id]);
+    java.args(["--bootstrap-server", &kafka.bootstrap(), "--topic", &topic])
+        .args(["--from-beginning", "--max-messages", "4"])
+        .args(["--isolation-level", "read_committed"])
+        .args(["--formatter-property", "print.key=true"])
+        .args(["--formatter-property", "print.headers=true"])
+        .args(["--formatter-property", "null.literal=NULL"])
+        .limit(Duration::from_secs(90))
+        .run()
+        .succeeds()
+        .stdout_is(
+            "a:1,b:,c:NULL\tk\tv\n\
+             NO_HEADERS\tNULL\tone\ttwo\n\
+             NO_HEADERS\tk\tNULL\n\
+             NO_HEADERS\t\tin a transaction\n",
+        );
 }
