@@ -9,7 +9,7 @@ use kafka_protocol::messages::ApiKey;
 use rustix::process::Signal;
 
 use super::{SOON, at};
-use crate::testkit::broker::{own_kafka, shared_kafka};
+use crate::testkit::broker::{Spec, own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::cmd;
 use crate::testkit::interceptor::{Interceptor, Then};
