@@ -248,6 +248,12 @@ fn options_are_given_by_the_environment_and_an_option_beats_it() {
         .run()
         .fails_with(2)
         .stderr_has("KLAG_MAX_LAG");
+    // A variable that was to be set and is not takes no limit away.
+    klag()
+        .env("KLAG_MAX_LAG", "")
+        .run()
+        .fails_with(2)
+        .stderr_has("KLAG_MAX_LAG");
     let typed = klag()
         .env("KLAG_BROKERS", "127.0.0.1:1")
         .args(["-b", &mock.bootstrap()]);

@@ -34,7 +34,7 @@ pub(super) fn given(
     for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
         let Some(long) = arg.get_long() else { continue };
         let name = format!("{program}_{}", long.replace('-', "_").to_uppercase());
-        let Some(value) = variable(&name).filter(|value| !value.is_empty()) else {
+        let Some(value) = variable(&name) else {
             continue;
         };
         if is_typed(arg, &typed) || is_beaten(command, arg, &typed) {
@@ -85,8 +85,9 @@ fn add(arg: &Arg, long: &str, value: &OsStr, words: &mut Vec<OsString>) {
             _ => words.push(with(value.as_bytes())),
         },
         ArgAction::Append => {
-            let lines = value.as_bytes().split(|byte| *byte == b'\n');
-            words.extend(lines.filter(|line| !line.is_empty()).map(with));
+            let value = value.as_bytes();
+            let lines = value.strip_suffix(b"\n").unwrap_or(value);
+            words.extend(lines.split(|byte| *byte == b'\n').map(with));
         }
         _ => words.push(with(value.as_bytes())),
     }
@@ -134,7 +135,10 @@ mod tests {
         for (line, name, value, wanted) in [
             ("x", "X_MAX_LAG", "5", "--max-lag=5"),
             ("x --max-lag 7", "X_MAX_LAG", "5", ""),
-            ("x", "X_MAX_LAG", "", ""),
+            // A variable that was to be set and is not must not take a limit away.
+            ("x", "X_MAX_LAG", "", "--max-lag="),
+            ("x", "X_TOPIC", "", "--topic="),
+            ("x", "X_JSON", "", "--json="),
             ("x", "X_TOPIC", "a\nb\n", "--topic=a --topic=b"),
             ("x -t c", "X_TOPIC", "a", ""),
             ("x", "X_JSON", "true", "--json"),
