@@ -20,7 +20,7 @@ pub enum ContactError {
     #[error("no contact with {brokers}{}: {cause}", within(*.seconds))]
     Unreachable {
         brokers: String,
-        /// How long it was tried; none if it failed permanently before.
+        /// How long it was to be tried; none if it failed permanently before.
         seconds: Option<f64>,
         /// The error that says most.
         cause: String,
@@ -75,8 +75,7 @@ impl Client {
         let causes = lock(&self.shared.causes).clone();
         ContactError::Unreachable {
             brokers: self.brokers.clone(),
-            seconds: (tried >= self.first_contact)
-                .then(|| (tried.as_secs_f64() * 10.0).round() / 10.0),
+            seconds: (tried >= self.first_contact).then_some(self.first_contact.as_secs_f64()),
             cause: self
                 .mismatch(&causes)
                 .unwrap_or_else(|| explain(&causes, &self.settings)),
