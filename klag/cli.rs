@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser};
+use tools::cli::Unknown;
 use tools::cli::connection::Connection;
 use tools::cli::listen::ListenArgs;
 use tools::cli::names::Name;
@@ -179,15 +180,6 @@ pub(crate) struct LimitArgs {
     /// Whether an unknown value exceeds its limit [default: fail]
     #[arg(long, value_name = "RULE")]
     pub(crate) unknown: Option<Unknown>,
-}
-
-/// `--unknown`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Unknown {
-    /// It does not.
-    Pass,
-    /// It does.
-    Fail,
 }
 
 /// The states of groups of all types, as Kafka's `GroupState` names them, in lower case.

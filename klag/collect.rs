@@ -24,7 +24,7 @@ use tools::kafka::client::ContactError;
 use tools::kafka::wire::Wire;
 
 use crate::lag::{self, Lag, LagNote, ReaderIsolation, Unread};
-use crate::limits::{Limit, LimitLine, UnknownRule};
+use crate::limits::{Limits, UnknownRule};
 use crate::row::{Group, Row};
 use group_partitions::{CommittedOffset, GroupPartition};
 use logs::Logs;
@@ -39,19 +39,13 @@ pub(crate) struct Scope {
     pub(crate) states: Vec<String>,
     /// Whether a selection may fit nothing.
     pub(crate) allow_empty: bool,
-    /// Whether limits are checked: then it matters that nothing is missing.
-    pub(crate) is_check: bool,
-    /// What was said of what is not known.
-    pub(crate) unknown: UnknownRule,
-    /// The lines of all files of limits.
-    pub(crate) lines: Vec<LimitLine>,
+    /// What is checked, if anything: then it matters that nothing is missing.
+    pub(crate) limits: Limits,
     pub(crate) reader: ReaderIsolation,
     /// Whether to look for the first unread records.
     pub(crate) wants_time: bool,
     /// Whether to ask for all partitions of the topics, read by a group or not.
     pub(crate) wants_all_logs: bool,
-    /// For how long a topic may be silent.
-    pub(crate) stale: Limit,
     /// For how long a group without members is taken to read a topic after its last commit there.
     pub(crate) active_ms: Option<i64>,
     /// How far back to ask for the ends, for a rate from one look.
@@ -94,8 +88,8 @@ impl Snapshot {
         let mut completeness = Completeness::Complete;
         for failure in &self.failures {
             match failure.kind {
-                FailureKind::MayBeHidden if !scope.is_check => {}
-                FailureKind::NothingThere if scope.unknown == UnknownRule::Fail => {
+                FailureKind::MayBeHidden if !scope.limits.is_some() => {}
+                FailureKind::NothingThere if scope.limits.unknown == UnknownRule::Fail => {
                     completeness = Completeness::Undetermined;
                 }
                 _ => return Completeness::Incomplete,
@@ -210,7 +204,7 @@ pub(crate) fn collect(
         sizes = query.ask_sizes();
     }
     logs.ask_written(&mut query, taken_ms)?;
-    let unread = query.ask_times(&group_partitions, &logs, taken_ms);
+    let unread = query.ask_times(&group_partitions, &logs);
     let rows = group_partitions.into_iter().zip(unread);
     let row = |(one, unread)| row(one, &logs, &unread, scope.reader, taken_ms);
     let mut rows: Vec<Row> = rows.map(row).collect();

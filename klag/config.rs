@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use tools::cli::Unknown;
 use tools::cli::names::{Name, Selection};
 use tools::cli::watch::WatchArgs;
 use tools::kafka::Options;
 use tools::report::{Format, Style};
 use tools::serve::Settings;
 
-use crate::cli::{Cli, LimitArgs, MetricsArgs, Unknown};
+use crate::cli::{Cli, LimitArgs, MetricsArgs};
 use crate::collect::Scope;
 use crate::lag::ReaderIsolation;
 use crate::limits::{Limit, Limits, UnknownRule};
@@ -29,7 +30,6 @@ pub(crate) struct Config {
     pub(crate) layout: RowLayout,
     pub(crate) sort: Sort,
     pub(crate) top: Option<usize>,
-    pub(crate) limits: Limits,
     pub(crate) style: Style,
     pub(crate) columns: Vec<String>,
     pub(crate) watch: WatchArgs,
@@ -71,7 +71,7 @@ impl Config {
             cli.watch.watch.is_none() || cli.select.rate.is_none(),
             "--watch shows what changed from look to look; --rate is for one report"
         );
-        let scope = scope(cli, &limits, &options, wants_metrics);
+        let scope = scope(cli, limits, &options, wants_metrics);
         for (what, selection) in [("group", &scope.groups), ("topic", &scope.topics)] {
             if let [name, ..] = selection.contradictions()[..] {
                 ensure!(
@@ -99,7 +99,6 @@ impl Config {
             columns,
             sort: cli.order.sort,
             top: cli.order.top,
-            limits,
             style,
             watch: cli.watch.clone(),
             listen: cli.listen.settings(2 * cli.connection.timeout)?,
@@ -147,7 +146,7 @@ fn check_metrics(cli: &Cli, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-fn scope(cli: &Cli, limits: &Limits, options: &Options, wants_metrics: bool) -> Scope {
+fn scope(cli: &Cli, limits: Limits, options: &Options, wants_metrics: bool) -> Scope {
     let select = &cli.select;
     let without = |some: &[Name]| [&select.exclude, some].concat();
     Scope {
@@ -156,13 +155,10 @@ fn scope(cli: &Cli, limits: &Limits, options: &Options, wants_metrics: bool) -> 
         states: select.states.clone(),
         active_ms: select.active.map(|active| active.as_millis() as i64),
         allow_empty: select.allow_empty,
-        is_check: limits.is_some(),
-        unknown: limits.unknown,
-        lines: limits.lines(),
         reader: reader(options),
         wants_time: select.time || limits.time.is_some() || cli.listen.listen.is_some(),
         wants_all_logs: wants_metrics,
-        stale: limits.stale.clone(),
+        limits,
         rate_window_ms: match select.rate {
             Some(None) => Some(DEFAULT_RATE_WINDOW.as_millis() as i64),
             _ => None,

@@ -30,16 +30,11 @@ pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Re
             let snapshot = collect(client, &config.scope, &mut known, &interrupted)?;
             let mut text = Vec::new();
             metrics::write(&snapshot, &config.metrics, started, &mut text);
-            let problems = problems(&snapshot);
             Ok(Scrape {
                 metrics: text,
+                page: wants_page.then(|| page(config, &snapshot)),
+                problems: problems(&snapshot),
                 brokers: snapshot.metadata.broker_ids(),
-                page: if wants_page {
-                    page(config, &snapshot, &problems)
-                } else {
-                    Vec::new()
-                },
-                problems,
             })
         },
     )

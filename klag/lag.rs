@@ -45,10 +45,6 @@ pub(crate) enum Unread {
         offset: i64,
         timestamp_ms: Option<i64>,
     },
-    /// Of this time, and nobody may look where: found by asking for times.
-    Dated {
-        time_ms: i64,
-    },
     /// There is none that may be read; the time is that of the first one held back, where there is one.
     Nothing {
         blocked_ms: Option<i64>,
@@ -95,8 +91,6 @@ pub(crate) enum LagNote {
         messages: i64,
         age_ms: Option<i64>,
     },
-    /// No permission to read: offsets are counted, and the time comes from a search.
-    Dated,
     Timeless,
     /// The first unread record is dated ahead of now.
     Future {
@@ -106,6 +100,12 @@ pub(crate) enum LagNote {
     UnknownPartitions(u32),
     /// Partitions of a total whose lag is known and its time is not.
     UnknownTimes(u32),
+    /// Why it is not known how much was produced.
+    UnknownRate(String),
+    /// Partitions of a total of which that is not known.
+    UnknownRates(u32),
+    /// All records were deleted, and with them when the last one was written.
+    NewestDeleted,
     Over(String),
 }
 
@@ -144,7 +144,6 @@ impl fmt::Display for LagNote {
                     None => Ok(()),
                 }
             }
-            LagNote::Dated => out.write_str("not allowed to read, time by look-up"),
             LagNote::Timeless => out.write_str("the first unread record has no time"),
             LagNote::Future { by_ms } => write!(
                 out,
@@ -155,6 +154,14 @@ impl fmt::Display for LagNote {
             LagNote::UnknownPartitions(count) => write!(out, "{count} partitions unknown"),
             LagNote::UnknownTimes(1) => out.write_str("time lag of 1 partition unknown"),
             LagNote::UnknownTimes(count) => write!(out, "time lag of {count} partitions unknown"),
+            LagNote::UnknownRate(reason) => write!(out, "produce rate unknown: {reason}"),
+            LagNote::UnknownRates(1) => out.write_str("produce rate of 1 partition unknown"),
+            LagNote::UnknownRates(count) => {
+                write!(out, "produce rate of {count} partitions unknown")
+            }
+            LagNote::NewestDeleted => {
+                out.write_str("when something was last produced is unknown: all was deleted")
+            }
         }
     }
 }
@@ -206,7 +213,7 @@ pub(crate) fn lag(
     let lag = match unread {
         Unread::At { offset, .. } => (end - (*offset).max(from)).clamp(0, offsets),
         Unread::Nothing { .. } => 0,
-        Unread::NotAsked | Unread::Dated { .. } | Unread::Failed(_) => offsets,
+        Unread::NotAsked | Unread::Failed(_) => offsets,
     };
     let mut notes = Vec::new();
     if lost > 0 {
@@ -293,10 +300,6 @@ fn age_of(unread: &Unread, behind: i64, now_ms: i64, notes: &mut Vec<LagNote>) -
         | Unread::Nothing {
             blocked_ms: timestamp_ms,
         } => *timestamp_ms,
-        Unread::Dated { time_ms } => {
-            notes.push(LagNote::Dated);
-            Some(*time_ms)
-        }
         Unread::Failed(reason) => {
             notes.push(LagNote::TimeUnanswered(reason.clone()));
             return None;

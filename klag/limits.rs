@@ -7,7 +7,7 @@ use tools::cli::names::Name;
 use tools::units::{format_duration_ms, parse_positive_duration, parse_whole};
 
 use crate::lag::LagNote;
-use crate::row::{Row, SumBy};
+use crate::row::{Row, Silence, SumBy};
 
 /// A limit as it is typed: for everything, or a file of them.
 #[derive(Clone, Debug)]
@@ -91,6 +91,8 @@ impl Limit {
     fn read(&mut self, path: &Path, number: fn(&str) -> Result<i64, String>) -> Result<()> {
         let text = std::fs::read_to_string(path);
         let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+        // Windows' editors begin files so.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let before = self.lines.len();
         for (index, line) in text.lines().enumerate() {
             let location = format!("{}, line {}", path.display(), index + 1);
@@ -220,7 +222,17 @@ pub(crate) struct Limits {
 impl Limits {
     /// Whether anything is limited: only then rows are left out and the exit code can be 1.
     pub(crate) fn is_some(&self) -> bool {
-        self.lag.is_some() || self.time.is_some() || self.lost.is_some() || self.stale.is_some()
+        self.all().iter().any(|(_, limit)| limit.is_some())
+    }
+
+    /// Each limit with its option.
+    pub(crate) fn all(&self) -> [(&'static str, &Limit); 4] {
+        [
+            ("--max-lag", &self.lag),
+            ("--max-time", &self.time),
+            ("--max-lost", &self.lost),
+            ("--max-stale", &self.stale),
+        ]
     }
 
     /// Refuses lines of files that could not be applied to sums.
@@ -232,10 +244,9 @@ impl Limits {
             .try_for_each(|limit| limit.check_sums(by))
     }
 
-    pub(crate) fn lines(&self) -> Vec<LimitLine> {
-        let limits = [&self.lag, &self.time, &self.lost, &self.stale];
-        let lines = limits.iter().flat_map(|limit| &limit.lines);
-        lines.cloned().collect()
+    /// The lines of all files.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &LimitLine> {
+        self.all().into_iter().flat_map(|(_, limit)| &limit.lines)
     }
 
     /// Notes which limits `row` exceeds, and tells whether it does.
@@ -264,9 +275,13 @@ impl Limits {
         check(&self.lost, row.lag.lost, missing.lost, &|found, limit| {
             format!("lost {found} over {limit}")
         });
-        if let Some(limit) = row.stale_ms {
-            let limit = format_duration_ms(limit);
-            over.push(format!("nothing was produced for more than {limit}"));
+        match row.silence {
+            Silence::None => {}
+            Silence::Unknown => is_unknown = true,
+            Silence::LongerThan { limit_ms } => {
+                let limit = format_duration_ms(limit_ms);
+                over.push(format!("nothing was produced for more than {limit}"));
+            }
         }
         let exceeds = !over.is_empty() || is_unknown && self.unknown != UnknownRule::Pass;
         row.lag.notes.extend(over.into_iter().map(LagNote::Over));

@@ -14,7 +14,7 @@ use tools::cli::watch::{self, now_ms};
 use tools::cli::{Exit, messages};
 use tools::kafka::client::ContactError;
 use tools::kafka::{Client, Role};
-use tools::report::{Format, Report, Style};
+use tools::report::{Format, Report};
 use tools::serve::Problem;
 use tools::units::format_time_ms;
 
@@ -22,7 +22,7 @@ use crate::collect::{CollectState, Completeness, Snapshot, and_more, collect};
 use crate::config::Config;
 use crate::lag::LagNote;
 use crate::rates::{Rates, Sample, Status, produce_rates, rates};
-use crate::row::{Row, RowLayout, SumBy};
+use crate::row::{Row, RowLayout, Silence, SumBy};
 use crate::{metrics, totals};
 
 /// Rows that become cells at a time: the report of a large cluster is never in memory as a whole.
@@ -140,7 +140,15 @@ fn add_rates(before: &Samples, passed: Duration, after: &mut Snapshot) {
             .is_some_and(|g| g.members.unwrap_or(0) > 0);
         let after = sample(row);
         let found = before.map(|before| rates(*before, after, passed, has_members));
-        set_rates(row, found.unwrap_or_default());
+        let found = found.unwrap_or_default();
+        if let (Some(_), None) = (after.end, found.produced) {
+            let reason = match before {
+                None => "it was not seen in the first measurement",
+                Some(_) => "the topic was recreated, or not seen in the first measurement",
+            };
+            row.lag.notes.push(LagNote::UnknownRate(reason.to_owned()));
+        }
+        set_rates(row, found);
     }
 }
 
@@ -149,14 +157,22 @@ fn add_produce_rates(snapshot: &mut Snapshot, window_ms: i64) {
         let Some((topic, partition)) = row.topic.clone().zip(row.partition) else {
             continue;
         };
-        let written = snapshot.logs.written(&topic, partition);
-        let found = produce_rates(written, window_ms, sample(row));
-        set_rates(row, found);
+        let after = sample(row);
+        let written = match snapshot.logs.written(&topic, partition) {
+            Some(Ok(written)) => Some(*written),
+            Some(Err(reason)) => {
+                row.lag.notes.push(LagNote::UnknownRate(reason.clone()));
+                None
+            }
+            // Its row says why nothing is known.
+            None => None,
+        };
+        set_rates(row, produce_rates(written, window_ms, after));
     }
 }
 
 fn set_rates(row: &mut Row, mut found: Rates) {
-    if row.stale_ms.is_some() {
+    if matches!(row.silence, Silence::LongerThan { .. }) {
         found.status = found.status.max(Some(Status::Stale));
     }
     row.rates = Some(Box::new(found));
@@ -194,7 +210,7 @@ fn exit_of(completeness: Completeness, has_excess: bool) -> Exit {
 
 /// The rows to show, in their order, and the exit code.
 fn choose(mut snapshot: Snapshot, config: &Config) -> (Vec<Row>, Exit) {
-    let is_limited = config.limits.is_some();
+    let is_limited = config.scope.limits.is_some();
     let completeness = snapshot.completeness(&config.scope);
     let all = std::mem::take(&mut snapshot.rows);
     let mut rows = match config.layout.by {
@@ -208,7 +224,7 @@ fn choose(mut snapshot: Snapshot, config: &Config) -> (Vec<Row>, Exit) {
         None => all,
     };
     if is_limited {
-        rows.retain_mut(|row| config.limits.mark_exceeded(row));
+        rows.retain_mut(|row| config.scope.limits.mark_exceeded(row));
     }
     let exit = exit_of(completeness, is_limited && !rows.is_empty());
     totals::sort(&mut rows, config.sort);
@@ -219,8 +235,8 @@ fn choose(mut snapshot: Snapshot, config: &Config) -> (Vec<Row>, Exit) {
 /// Rows of the exporter's page at most: people look at the worst, programs have the metrics.
 const PAGE_ROWS: usize = 1000;
 
-/// The exporter's page: the groups that are the furthest behind first, and what is wrong.
-pub(crate) fn page(config: &Config, snapshot: &Snapshot, wrong: &[Problem]) -> Vec<u8> {
+/// The exporter's page: the groups that are the furthest behind first.
+pub(crate) fn page(config: &Config, snapshot: &Snapshot) -> Report {
     let by = config.layout.by.unwrap_or(SumBy::Group);
     let mut rows = totals::sum(&snapshot.rows, by, config.scope.wants_time);
     totals::sort(&mut rows, totals::Sort::Lag);
@@ -229,19 +245,7 @@ pub(crate) fn page(config: &Config, snapshot: &Snapshot, wrong: &[Problem]) -> V
         by: Some(by),
         ..config.layout.clone()
     };
-    let mut caption = vec![format_time_ms(now_ms())];
-    caption.extend(wrong.iter().take(REASONS).map(|one| one.text.clone()));
-    let style = Style {
-        format: Format::Html,
-        ..config.style
-    };
-    let mut html = Vec::new();
-    // A vector takes everything.
-    let _ = layout
-        .report(&rows)
-        .captioned(caption)
-        .write(style, &mut html);
-    html
+    layout.report(&rows)
 }
 
 fn report(config: &Config, rows: &[Row]) -> Report {
@@ -255,7 +259,7 @@ fn report(config: &Config, rows: &[Row]) -> Report {
 /// Writes the rows bit by bit, unless the width of a table's columns needs all of them.
 fn write(config: &Config, rows: &[Row], target: &mut Target<'_>) -> Result<()> {
     // Cron mails what is printed: a header alone would be a mail about nothing.
-    if rows.is_empty() && config.limits.is_some() {
+    if rows.is_empty() && config.scope.limits.is_some() {
         return Ok(());
     }
     let size = match config.style.format {

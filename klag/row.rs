@@ -36,6 +36,7 @@ pub(crate) struct Unknown {
     pub(crate) lag: u32,
     pub(crate) time: u32,
     pub(crate) lost: u32,
+    pub(crate) rate: u32,
 }
 
 impl Unknown {
@@ -43,6 +44,19 @@ impl Unknown {
     pub(crate) fn partitions(self, wants_time: bool) -> u32 {
         self.lag.max(if wants_time { self.time } else { 0 })
     }
+}
+
+/// Whether no record was written to a topic for longer than `--max-stale` allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Silence {
+    /// It is not silent, or that was not asked.
+    #[default]
+    None,
+    /// All records were deleted, and with them when the last one was written.
+    Unknown,
+    LongerThan {
+        limit_ms: i64,
+    },
 }
 
 /// One row. What a sum is not about is `None`.
@@ -58,8 +72,8 @@ pub(crate) struct Row {
     pub(crate) lag: Lag,
     /// Rates, where they are asked for.
     pub(crate) rates: Option<Box<Rates>>,
-    /// No record was written to the topic for longer than this limit.
-    pub(crate) stale_ms: Option<i64>,
+    /// For how long no record was written to the topic, where that is limited.
+    pub(crate) silence: Silence,
     /// How many partitions a sum is of.
     pub(crate) partitions: u32,
     /// Of how many of them a number is not known; nothing in a row that is no sum.

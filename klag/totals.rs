@@ -77,7 +77,7 @@ impl Total {
         add(&mut total.lost, row.lag.lost);
         add(&mut total.blocked, row.lag.blocked);
         total.time_lag_ms = total.time_lag_ms.max(row.lag.time_lag_ms);
-        self.row.stale_ms = self.row.stale_ms.max(row.stale_ms);
+        self.row.silence = self.row.silence.max(row.silence);
         if let Some(rates) = row.rates.as_deref() {
             self.sum_rates(rates);
         }
@@ -85,6 +85,7 @@ impl Total {
 
     fn sum_rates(&mut self, rates: &Rates) {
         let total = self.row.rates.get_or_insert_default();
+        self.row.unknown.rate += u32::from(rates.produced.is_none());
         total.produced = add_rate(total.produced, rates.produced);
         total.consumed = add_rate(total.consumed, rates.consumed);
         total.status = total.status.max(rates.status);
@@ -98,6 +99,9 @@ impl Total {
         let times = unknown.partitions(wants_time) - unknown.lag;
         if times > 0 {
             self.notes.push(LagNote::UnknownTimes(times));
+        }
+        if unknown.rate > 0 {
+            self.notes.push(LagNote::UnknownRates(unknown.rate));
         }
         if let Some(rates) = self.row.rates.as_deref_mut() {
             let gained = rates.consumed.zip(rates.produced).map(|(c, p)| c - p);

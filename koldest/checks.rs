@@ -8,7 +8,7 @@
 
 use tools::units::format_duration_ms;
 
-use crate::partition_state::{Message, PartitionState};
+use crate::partition_state::{Earliest, Message, PartitionState};
 
 /// What must hold; none is not checked.
 #[allow(clippy::struct_field_names)] // A unit is last in every name.
@@ -88,12 +88,20 @@ impl Limits {
             let is_old = |message: &Message| message.age_ms(now_ms) > Some(limit);
             if oldest.is_some_and(|oldest| is_old(&oldest)) {
                 exceeded.push(format!("keeps messages for more than {}", shown(limit)));
-            } else if let Some(earliest) = bounds.earliest.filter(is_old) {
-                exceeded.push(format!(
-                    "keeps messages for more than {}, as at offset {}",
-                    shown(limit),
-                    earliest.offset
-                ));
+            } else {
+                match &bounds.earliest {
+                    Earliest::Read(Some(earliest)) if is_old(earliest) => exceeded.push(format!(
+                        "keeps messages for more than {}, as at offset {}",
+                        shown(limit),
+                        earliest.offset
+                    )),
+                    Earliest::TooLong => unknown.push(
+                        "whether older messages follow the first is unknown: too much to read"
+                            .to_owned(),
+                    ),
+                    // What was not seen is said of its row.
+                    Earliest::NotAsked | Earliest::Read(_) | Earliest::Failed(_) => {}
+                }
             }
         }
         if let Some(limit) = self.max_stale_ms {
@@ -104,10 +112,13 @@ impl Limits {
                     exceeded.push(stale());
                 }
                 NewestTime::At(_) => {}
-                NewestTime::Unknown => {
+                NewestTime::Future => {
                     unknown.push(
                         "how stale it is is not known: the newest is in the future".to_owned(),
                     );
+                }
+                NewestTime::Timeless => {
+                    unknown.push("how stale it is is not known: messages have no time".to_owned());
                 }
             }
         }
@@ -132,7 +143,9 @@ pub(crate) enum NewestTime {
     /// This, in milliseconds since 1970.
     At(i64),
     /// There are messages, and all that were looked at are dated ahead.
-    Unknown,
+    Future,
+    /// There are messages, and they have no time.
+    Timeless,
 }
 
 impl NewestTime {
@@ -140,13 +153,9 @@ impl NewestTime {
     pub(crate) fn of(newest: Option<Message>, past: Option<Message>) -> NewestTime {
         match (newest, past.and_then(|past| past.time_ms)) {
             (_, Some(time_ms)) => NewestTime::At(time_ms),
-            (
-                Some(Message {
-                    time_ms: Some(_), ..
-                }),
-                None,
-            ) => NewestTime::Unknown,
-            (_, None) => NewestTime::None,
+            (None, None) => NewestTime::None,
+            (Some(newest), None) if newest.time_ms.is_none() => NewestTime::Timeless,
+            (Some(_), None) => NewestTime::Future,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use tools::cli::Unknown;
 use tools::cli::connection::Connection;
 use tools::cli::listen::ListenArgs;
 use tools::cli::names::Name;
@@ -105,15 +106,6 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
-}
-
-/// `--unknown`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Unknown {
-    /// It does not.
-    Pass,
-    /// It does.
-    Fail,
 }
 
 /// What a line is about.

@@ -1,19 +1,20 @@
-//! Asks the cluster: every leader for its partitions, side by side, in a thread of its own.
+//! Asks the cluster: every leader for its partitions, side by side.
 //!
-//! A broker that hangs delays its own answers only, and not beyond the time
-//! that the first contact may take; its partitions then say so.
+//! A broker that hangs is waited for once, and not beyond the time that the
+//! first contact may take; its partitions then say so.
 
 mod assemble;
 mod windows;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Result;
 use tools::cli::watch::now_ms;
 use tools::kafka::admin::configs::BrokerConfigs;
 use tools::kafka::admin::metadata::Broker;
 use tools::kafka::admin::{
-    LogDir, Metadata, QueryBudget, Topic, Topics, configs, log_dirs, may_list_topics, metadata,
+    Isolation, ListedOffset, LogDir, Metadata, OffsetQuery, QueryBudget, Topic, Topics, configs,
+    denied_topics, is_internal, log_dirs, may_list_topics, metadata_over, offsets_over,
 };
 use tools::kafka::client::ContactError;
 use tools::kafka::error::code;
@@ -21,9 +22,8 @@ use tools::kafka::wire::Wire;
 use tools::kafka::{Client, KafkaError};
 
 use crate::config::Scope;
-use crate::leader::{LeaderClient, NonEmptyLog};
-use crate::partition_state::{LogBounds, PartitionState};
-use crate::verify;
+use crate::partition_state::PartitionState;
+use crate::verify::verify;
 use assemble::{SPECS, bounds, configs_of, dirs_of, put_bytes, put_settings};
 
 /// Everything that the cluster said.
@@ -63,55 +63,56 @@ impl Snapshot {
     pub(crate) fn take(
         client: &Client,
         scope: &Scope,
-        interrupted: &(dyn Fn() -> bool + Sync),
+        interrupted: &dyn Fn() -> bool,
     ) -> Result<Snapshot> {
         let names = scope.topics.plain_names();
         let topics = names.as_deref().map_or(Topics::All, Topics::Named);
-        let mut cluster = metadata(client, topics, interrupted)?;
-        let now_ms = now_ms();
+        let mut wire = Wire::new(client);
+        let mut cluster = metadata_over(&mut wire, topics, interrupted)?;
+        let known: BTreeSet<String> = cluster.topics.iter().map(|t| t.name.clone()).collect();
         let is_named = names.is_some();
         let is_visible = is_named || scope.internal;
         cluster
             .topics
             .retain(|topic| is_visible || !topic.is_internal);
         let excludes_all = scope.topics.excludes_all(&names_of(&cluster));
+        let is_missing = |topic: &Topic| topic.error.as_ref().is_some_and(KafkaError::is_no_topic);
         cluster
             .topics
-            .retain(|topic| scope.topics.takes(&topic.name));
-        let is_missing = |topic: &Topic| topic.error.as_ref().is_some_and(KafkaError::is_no_topic);
-        cluster.topics.retain(|topic| !is_missing(topic));
+            .retain(|topic| scope.topics.takes(&topic.name) && !is_missing(topic));
         let unmatched = scope.topics.unmet(&names_of(&cluster));
-        let hidden = hidden_topics(client, &cluster, scope, interrupted)?;
-        let mut partitions = initial_states(&cluster);
-        let by_leader = by_leader(&partitions, |_| true);
-        let since_ms = now_ms.saturating_sub(scope.window_ms);
-        let query = ClusterQuery {
-            client,
+        let mut partitions = states_of(&cluster.topics);
+        let budget = QueryBudget::new(client.first_contact(), interrupted);
+        let now_ms = now_ms();
+        let mut query = ClusterQuery {
+            wire,
+            budget: budget.among(brokers_of(&cluster)),
+            cluster,
             now_ms,
-            since_ms,
-            interrupted,
+            since_ms: now_ms.saturating_sub(scope.window_ms),
         };
-        let (dirs, settings) = query.ask_all(&cluster, &by_leader, &mut partitions, scope.disks);
-        for _ in 1..ROUNDS {
-            let again = retriable_by_leader(&partitions);
-            if again.is_empty() || interrupted() {
-                break;
-            }
-            let all: Vec<String> = cluster.topics.iter().map(|t| t.name.clone()).collect();
-            cluster = metadata(client, Topics::Named(&all), interrupted)?;
-            renew_leaders(&mut partitions, &cluster);
-            query.ask_bounds(&cluster, &retriable_by_leader(&partitions), &mut partitions);
-        }
+        let hidden = query.hidden_prefixes(scope)?;
+        query.ask_bounds(&mut partitions)?;
+        query.ask_settings(&mut partitions);
+        // Of what is not named, the disks tell whether there is more than is shown.
+        let dirs = query.ask_dirs(&partitions, !is_named);
         put_bytes(&mut partitions, &dirs);
+        if !is_named {
+            let on_disks = topics_on(&dirs, |topic| {
+                let is_visible = scope.internal || !is_internal(topic);
+                is_visible && scope.topics.takes(topic) && !known.contains(topic)
+            });
+            let denied = denied_topics(&mut query.wire, &on_disks, &mut query.budget)?;
+            partitions.extend(states_of(&denied));
+        }
         if let Some(max_age_ms) = scope.max_age_ms {
-            query.ask_earliest(&cluster, &mut partitions, max_age_ms);
+            query.ask_earliest(&mut partitions, max_age_ms);
         }
         if interrupted() {
             return Err(ContactError::Interrupted.into());
         }
-        let absent_brokers = absent_brokers(&cluster);
-        put_settings(&mut partitions, &settings);
-        let brokers = cluster.brokers.into_iter().map(|broker| {
+        let absent_brokers = absent_brokers(&query.cluster);
+        let brokers = query.cluster.brokers.into_iter().map(|broker| {
             let known = dirs.get(&broker.id).cloned();
             let unasked = || Err(KafkaError::of(code::TIMED_OUT));
             (broker, known.unwrap_or_else(unasked))
@@ -141,31 +142,24 @@ fn absent_brokers(cluster: &Metadata) -> BTreeMap<i32, usize> {
     absent
 }
 
-/// The beginnings of names of which not all topics may be listed.
-fn hidden_topics(
-    client: &Client,
-    cluster: &Metadata,
-    scope: &Scope,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<Vec<String>> {
-    let mut hidden = Vec::new();
-    if cluster.is_mock() {
-        return Ok(hidden);
-    }
-    let mut ids: Vec<i32> = cluster.brokers.iter().map(|broker| broker.id).collect();
+/// All brokers, the one that has just answered first.
+fn brokers_of(cluster: &Metadata) -> Vec<i32> {
+    let mut ids = cluster.broker_ids();
     ids.sort_by_key(|id| *id != cluster.origin.0);
-    let mut budget = QueryBudget::new(client.first_contact(), interrupted).among(ids);
-    let mut wire = Wire::new(client);
-    for prefix in scope.topics.listed_prefixes() {
-        if !may_list_topics(&mut wire, &prefix, &mut budget)? {
-            hidden.push(prefix);
-        }
-    }
-    Ok(hidden)
+    ids
+}
+
+/// The topics that brokers have on their disks, as far as they are wanted.
+fn topics_on(dirs: &Dirs, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let replicas = dirs.values().flatten().flatten();
+    let topics = replicas.flat_map(|dir| &dir.replicas);
+    let topics = topics.map(|replica| replica.topic.as_str());
+    let topics: BTreeSet<&str> = topics.filter(|topic| is_wanted(topic)).collect();
+    topics.into_iter().map(str::to_owned).collect()
 }
 
 /// A row for each partition before anybody was asked about it.
-fn initial_states(cluster: &Metadata) -> Vec<PartitionState> {
+fn states_of(topics: &[Topic]) -> Vec<PartitionState> {
     let mut partitions = Vec::new();
     let unknown = || KafkaError::of(code::TIMED_OUT);
     let row = |topic: &Topic, partition, leader, replica_count, error: KafkaError| PartitionState {
@@ -178,7 +172,7 @@ fn initial_states(cluster: &Metadata) -> Vec<PartitionState> {
         settings: Err(error),
         notes: Vec::new(),
     };
-    for topic in &cluster.topics {
+    for topic in topics {
         if let Some(error) = &topic.error {
             partitions.push(row(topic, None, None, 0, error.clone()));
         }
@@ -201,157 +195,106 @@ fn initial_states(cluster: &Metadata) -> Vec<PartitionState> {
     partitions
 }
 
-/// The partitions that `picks` takes, by their leaders.
-fn by_leader(partitions: &[PartitionState], picks: impl Fn(&PartitionState) -> bool) -> ByLeader {
+/// The partitions of each leader, by their indices.
+fn by_leader(partitions: &[PartitionState]) -> ByLeader {
     let mut by_leader = ByLeader::new();
     for (index, state) in partitions.iter().enumerate() {
-        if let Some(leader) = state.leader.filter(|_| picks(state)) {
+        if let Some(leader) = state.leader {
             by_leader.entry(leader).or_default().push(index);
         }
     }
     by_leader
 }
 
-/// What may well be answered if it is asked once more.
-fn retriable_by_leader(partitions: &[PartitionState]) -> ByLeader {
-    by_leader(partitions, |state| {
-        let error = state.bounds.as_ref().err();
-        error.is_some_and(|error| {
-            matches!(
-                error.code,
-                code::NOT_LEADER | code::FENCED_LEADER_EPOCH | code::OFFSET_OUT_OF_RANGE
-            )
-        })
+/// What may well be answered if it is asked once more: its leader moved, or its log was cut.
+fn is_retriable(state: &PartitionState) -> bool {
+    let error = state.bounds.as_ref().err();
+    error.is_some_and(|error| {
+        matches!(
+            error.code,
+            code::NOT_LEADER | code::FENCED_LEADER_EPOCH | code::OFFSET_OUT_OF_RANGE
+        )
     })
 }
 
-fn renew_leaders(partitions: &mut [PartitionState], cluster: &Metadata) {
-    for state in partitions.iter_mut().filter(|state| state.bounds.is_err()) {
-        let topic = cluster.topic(&state.topic);
-        let partition = topic
-            .zip(state.partition)
-            .and_then(|(topic, id)| topic.partition(id));
-        state.leader = partition.and_then(|partition| partition.leader);
-    }
-}
-
-/// How the brokers are asked.
-struct ClusterQuery<'a> {
-    client: &'a Client,
-    now_ms: i64,
+/// The questions of one look.
+pub(crate) struct ClusterQuery<'a> {
+    pub(crate) wire: Wire<'a>,
+    pub(crate) cluster: Metadata,
+    pub(crate) budget: QueryBudget<'a>,
+    pub(crate) now_ms: i64,
     since_ms: i64,
-    interrupted: &'a (dyn Fn() -> bool + Sync),
 }
 
 type Dirs = HashMap<i32, Result<Vec<LogDir>, KafkaError>>;
 type Configs = HashMap<i32, Result<BrokerConfigs, KafkaError>>;
 
 impl ClusterQuery<'_> {
-    fn budget(&self) -> QueryBudget<'_> {
-        QueryBudget::new(self.client.first_contact(), self.interrupted)
-    }
-
-    /// Extents, disks and settings, all at once.
-    fn ask_all(
-        &self,
-        cluster: &Metadata,
-        by_leader: &ByLeader,
-        partitions: &mut [PartitionState],
-        all_dirs: bool,
-    ) -> (Dirs, Configs) {
-        let dirs = dirs_of(cluster, by_leader, partitions, all_dirs);
-        let asked = configs_of(by_leader, partitions);
-        std::thread::scope(|scope| {
-            let dirs = scope.spawn(move || {
-                let brokers: Vec<i32> = dirs.iter().map(|asked| asked.broker).collect();
-                let mut wire = Wire::new(self.client);
-                let answers = log_dirs(&mut wire, dirs, &mut self.budget());
-                brokers.into_iter().zip(answers).collect::<Dirs>()
-            });
-            let settings = scope.spawn(move || {
-                let mut wire = Wire::new(self.client);
-                let answers = configs(&mut wire, &asked, &mut self.budget());
-                let brokers = asked.iter().map(|asked| asked.broker);
-                brokers.zip(answers).collect::<Configs>()
-            });
-            self.ask_bounds(cluster, by_leader, partitions);
-            let dirs = dirs.join().unwrap_or_default();
-            (dirs, settings.join().unwrap_or_default())
-        })
+    /// The beginnings of names of which not all topics may be listed.
+    fn hidden_prefixes(&mut self, scope: &Scope) -> Result<Vec<String>, KafkaError> {
+        let mut hidden = Vec::new();
+        if self.cluster.is_mock() {
+            return Ok(hidden);
+        }
+        for prefix in scope.topics.listed_prefixes() {
+            if !may_list_topics(&mut self.wire, &prefix, &mut self.budget)? {
+                hidden.push(prefix);
+            }
+        }
+        Ok(hidden)
     }
 
     /// Every leader for what its partitions hold.
-    fn ask_bounds(
-        &self,
-        cluster: &Metadata,
-        by_leader: &ByLeader,
-        partitions: &mut [PartitionState],
-    ) {
-        let shared: &[PartitionState] = partitions;
-        let answers: Vec<(usize, Result<LogBounds, KafkaError>)> = std::thread::scope(|scope| {
-            let threads: Vec<_> = by_leader
-                .iter()
-                .map(|(&broker, indices)| {
-                    scope.spawn(move || {
-                        let asked: Vec<&PartitionState> =
-                            indices.iter().map(|&at| &shared[at]).collect();
-                        let answers = self.ask_leader(cluster, broker, &asked);
-                        indices.iter().copied().zip(answers).collect::<Vec<_>>()
-                    })
-                })
-                .collect();
-            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-            joined.flatten().flatten().collect()
-        });
-        for (index, bounds) in answers {
-            partitions[index].bounds = bounds;
+    fn ask_bounds(&mut self, partitions: &mut [PartitionState]) -> Result<(), ContactError> {
+        let led = |(index, state): (usize, &PartitionState)| state.leader.map(|_| index);
+        let mut asked: Vec<usize> = partitions.iter().enumerate().filter_map(led).collect();
+        for round in 1..=ROUNDS {
+            let questions = asked.iter();
+            let questions = questions.flat_map(|&at| SPECS.map(|spec| partitions[at].query(spec)));
+            let found = self.offsets(&questions.collect::<Vec<_>>())?;
+            for (&index, answers) in asked.iter().zip(found.chunks(SPECS.len())) {
+                partitions[index].bounds = bounds(answers);
+            }
+            self.ask_windows(partitions, &asked)?;
+            verify(self, partitions, &asked);
+            asked.retain(|&index| is_retriable(&partitions[index]));
+            if asked.is_empty() || round == ROUNDS {
+                break;
+            }
+            let all: Vec<String> = self.cluster.topics.iter().map(|t| t.name.clone()).collect();
+            let topics = Topics::Named(&all);
+            self.cluster = metadata_over(&mut self.wire, topics, self.budget.interrupted())?;
+            for &index in &asked {
+                let state = &mut partitions[index];
+                let number = state.partition.unwrap_or(-1);
+                state.leader = self.cluster.leader(&state.topic, number).ok();
+            }
         }
+        Ok(())
     }
 
-    /// One leader for what `asked` hold, an answer for each.
-    fn ask_leader(
-        &self,
-        cluster: &Metadata,
-        broker: i32,
-        asked: &[&PartitionState],
-    ) -> Vec<Result<LogBounds, KafkaError>> {
-        let (mut wire, mut budget) = (Wire::new(self.client), self.budget());
-        let mut leader = LeaderClient {
-            wire: &mut wire,
-            cluster,
-            broker,
-            budget: &mut budget,
-        };
-        let questions = asked.iter();
-        let questions = questions.flat_map(|state| SPECS.map(|spec| state.query(spec)));
-        let found = match leader.offsets(&questions.collect::<Vec<_>>()) {
-            Ok(found) => found,
-            Err(error) => {
-                let error = KafkaError::new(code::TRANSPORT, error.to_string());
-                return asked.iter().map(|_| Err(error.clone())).collect();
-            }
-        };
-        let mut bounds_by_index: Vec<_> = found.chunks(SPECS.len()).map(bounds).collect();
-        self.ask_windows(&mut leader, asked, &mut bounds_by_index);
-        let mut open = Vec::new();
-        let mut indices = Vec::new();
-        for (index, (state, bounds)) in asked.iter().zip(&mut bounds_by_index).enumerate() {
-            let Ok(bounds) = bounds else { continue };
-            if bounds.log_start >= bounds.end {
-                continue;
-            }
-            indices.push(index);
-            open.push(NonEmptyLog {
-                topic: &state.topic,
-                partition: state.partition.unwrap_or(-1),
-                bounds: std::mem::take(bounds),
-                error: None,
-            });
-        }
-        verify::verify(&mut leader, &mut open, self.now_ms);
-        for (index, state) in indices.into_iter().zip(open) {
-            bounds_by_index[index] = state.error.map_or(Ok(state.bounds), Err);
-        }
-        bounds_by_index
+    /// Offsets of all records.
+    fn offsets(
+        &mut self,
+        questions: &[OffsetQuery],
+    ) -> Result<Vec<Result<ListedOffset, KafkaError>>, ContactError> {
+        let (wire, budget) = (&mut self.wire, &mut self.budget);
+        let isolation = Isolation::ReadUncommitted;
+        offsets_over(wire, &self.cluster, questions, isolation, budget)
+    }
+
+    fn ask_settings(&mut self, partitions: &mut [PartitionState]) {
+        let asked = configs_of(&by_leader(partitions), partitions);
+        let answers = configs(&mut self.wire, &asked, &mut self.budget);
+        let brokers = asked.iter().map(|asked| asked.broker);
+        let answers: Configs = brokers.zip(answers).collect();
+        put_settings(partitions, &answers);
+    }
+
+    fn ask_dirs(&mut self, partitions: &[PartitionState], all: bool) -> Dirs {
+        let asked = dirs_of(&self.cluster, &by_leader(partitions), partitions, all);
+        let brokers: Vec<i32> = asked.iter().map(|asked| asked.broker).collect();
+        let answers = log_dirs(&mut self.wire, asked, &mut self.budget);
+        brokers.into_iter().zip(answers).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! What the command line means, checked and complete.
 
 use anyhow::{Result, ensure};
+use tools::cli::Unknown;
 use tools::cli::names::Selection;
 use tools::cli::watch::WatchArgs;
 use tools::kafka::Options;
@@ -8,7 +9,7 @@ use tools::report::Style;
 use tools::serve::Settings;
 
 use crate::checks::Limits;
-use crate::cli::{Cli, ReportBy, Unknown};
+use crate::cli::{Cli, ReportBy};
 use crate::forecast::WhatIf;
 use crate::report::columns;
 
@@ -36,8 +37,6 @@ pub(crate) struct Scope {
     pub(crate) topics: Selection,
     /// Whether the cluster's internal ones are, where they are not named.
     pub(crate) internal: bool,
-    /// Whether all that brokers have on their disks is wanted.
-    pub(crate) disks: bool,
     /// Of how much time the rate is.
     pub(crate) window_ms: i64,
     /// The limit of age for which logs are read.
@@ -60,11 +59,17 @@ pub(crate) enum ReportKind {
 impl Config {
     /// Whether what was not seen is a failure, not a remark: for limits, and for an exporter, whose remarks nobody reads.
     pub(crate) fn is_check(&self) -> bool {
-        let has_limits = match &self.kind {
-            ReportKind::Partitions(limits) | ReportKind::Topics(limits) => limits.are_any(),
-            ReportKind::Disks | ReportKind::Need(_) => false,
-        };
-        self.listen.is_some() || has_limits
+        self.listen.is_some() || self.limits().is_some()
+    }
+
+    /// What is checked, if anything.
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        match &self.kind {
+            ReportKind::Partitions(limits) | ReportKind::Topics(limits) => {
+                limits.are_any().then_some(limits)
+            }
+            ReportKind::Disks | ReportKind::Need(_) => None,
+        }
     }
 
     /// Checks what only makes sense together; `terminal` says whether stdout is one.
@@ -125,7 +130,6 @@ impl Config {
             scope: Scope {
                 topics: selection,
                 internal: cli.internal || disks,
-                disks,
                 window_ms: ms(cli.window),
                 max_age_ms: limits.max_age_ms,
             },

@@ -7,9 +7,8 @@ use anyhow::Result;
 use tools::cli::Exit;
 use tools::cli::listen::{Scrape, serve};
 use tools::cli::signals::Signals;
-use tools::report::{Format, Report, Style};
+use tools::report::{Format, Style};
 use tools::serve::{Problem, Settings};
-use tools::units::format_time_ms;
 
 use crate::collect::Snapshot;
 use crate::config::Config;
@@ -28,29 +27,17 @@ pub(crate) fn run(config: &Config, settings: &Settings, signals: &Signals) -> Re
             let started = Instant::now();
             let snapshot = Snapshot::take(client, &config.scope, &interrupted)?;
             let (report, failures) = report::of(&snapshot, config);
-            let mut metrics = written(&report, Format::Prometheus);
+            let mut metrics = Vec::new();
+            report.write(Style::new(Format::Prometheus, true), &mut metrics)?;
             write_scrape(failures.is_empty(), started, &mut metrics);
-            let mut page = Vec::new();
-            if wants_page {
-                let mut caption = vec![format_time_ms(snapshot.now_ms)];
-                caption.extend(failures.iter().take(report::MAX_REASONS).cloned());
-                page = written(&report.captioned(caption), Format::Html);
-            }
             Ok(Scrape {
                 metrics,
-                page,
+                page: wants_page.then_some(report),
                 problems: failures.into_iter().map(Problem::of).collect(),
                 brokers: snapshot.brokers.iter().map(|(one, _)| one.id).collect(),
             })
         },
     )
-}
-
-fn written(report: &Report, format: Format) -> Vec<u8> {
-    let mut text = Vec::new();
-    // A vector takes everything.
-    let _ = report.write(Style::new(format, true), &mut text);
-    text
 }
 
 /// Writes the metrics of the scrape itself.

@@ -11,7 +11,6 @@ mod config;
 mod disks;
 mod exporter;
 mod forecast;
-mod leader;
 mod need;
 #[cfg(test)]
 mod pairs;

@@ -2,7 +2,8 @@
 
 use tools::kafka::KafkaError;
 use tools::kafka::admin::configs::ConfigValues;
-use tools::kafka::admin::{LogSpan, OffsetQuery, OffsetSpec};
+use tools::kafka::admin::{Isolation, LogSpan, OffsetQuery, OffsetSpec, Position};
+use tools::kafka::error::code;
 use tools::units::{age_ms, is_in_future};
 
 use crate::forecast::Settings;
@@ -39,6 +40,8 @@ impl Message {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogBounds {
     pub(crate) log_start: i64,
+    /// The last stable offset: no record of an open transaction is below.
+    pub(crate) stable: i64,
     pub(crate) end: i64,
     /// The first message in the log.
     pub(crate) oldest: Option<Message>,
@@ -50,11 +53,25 @@ pub(crate) struct LogBounds {
     pub(crate) window_ahead: i64,
     /// What is not dated ahead, where the newest message is.
     pub(crate) past: PastMessages,
-    /// The message with the earliest time, where the whole log was read for it.
-    pub(crate) earliest: Option<Message>,
+    /// The message with the earliest time.
+    pub(crate) earliest: Earliest,
     /// Why the beginning of the window is not known, where that is not for want of a look-up by time.
     pub(crate) no_window: Option<String>,
     pub(crate) notes: Vec<String>,
+}
+
+/// The message with the earliest time of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Earliest {
+    /// It was not looked for: the first message tells enough.
+    #[default]
+    NotAsked,
+    /// The whole log was read.
+    Read(Option<Message>),
+    /// The log is too long to be read.
+    TooLong,
+    /// The log can't be read.
+    Failed(KafkaError),
 }
 
 /// The messages that are not dated ahead.
@@ -70,6 +87,11 @@ impl LogBounds {
     /// Whether some message is dated ahead; then the one with the latest time is.
     pub(crate) fn reaches_ahead(&self, now_ms: i64) -> bool {
         self.newest.is_some_and(|newest| newest.is_ahead(now_ms))
+    }
+
+    /// Whether a transaction is open in it.
+    pub(crate) fn has_open_transaction(&self) -> bool {
+        self.stable < self.end
     }
 
     /// The first message that is not dated ahead.
@@ -114,6 +136,38 @@ impl PartitionState {
         }
     }
 
+    /// Where to read on from for a committed message that is not dated later than `not_after_ms`.
+    pub(crate) fn position(&self, offset: i64, not_after_ms: Option<i64>) -> Option<Position> {
+        Some(Position {
+            topic: self.topic.as_str().into(),
+            partition: self.partition?,
+            offset,
+            until: self.bounds.as_ref().ok()?.stable,
+            isolation: Isolation::ReadCommitted,
+            not_after_ms,
+        })
+    }
+
+    /// Notes why it can't be told; without the permission to read, what is known without reading stays.
+    pub(crate) fn fail(&mut self, error: &KafkaError) {
+        let Ok(bounds) = &mut self.bounds else { return };
+        let has_both = bounds.oldest.is_some() && bounds.newest.is_some();
+        match error.code {
+            code::TOPIC_AUTHORIZATION_FAILED if has_both => {
+                let note =
+                    "no permission to read: a marker of a transaction may pass for a message";
+                if !bounds.notes.iter().any(|known| known == note) {
+                    bounds.notes.push(note.to_owned());
+                }
+            }
+            // Its row would say that it may not be described.
+            code::TOPIC_AUTHORIZATION_FAILED => {
+                self.bounds = Err(KafkaError::new(code::BAD_MESSAGE, error.refusal("read")));
+            }
+            _ => self.bounds = Err(error.clone()),
+        }
+    }
+
     /// The question for one of its offsets.
     pub(crate) fn query(&self, spec: OffsetSpec) -> OffsetQuery {
         OffsetQuery {
@@ -121,17 +175,6 @@ impl PartitionState {
             partition: self.partition.unwrap_or(-1),
             spec,
         }
-    }
-
-    /// Whether the log has more messages than the first one and was not read for the earliest one.
-    pub(crate) fn is_unread(&self) -> bool {
-        let bounds = self.bounds.as_ref();
-        bounds.is_ok_and(|bounds| {
-            let has_more = bounds
-                .oldest
-                .is_some_and(|oldest| oldest.offset + 1 < bounds.end);
-            has_more && bounds.earliest.is_none()
-        })
     }
 }
 

@@ -22,7 +22,7 @@ use crate::row::{self, Row};
 /// What metrics are called after.
 pub(crate) const PREFIX: &str = "koldest";
 /// So many failures are told one by one.
-pub(crate) const MAX_REASONS: usize = 3;
+const MAX_REASONS: usize = 3;
 
 const COLUMNS: [Column; 18] = [
     Column::label("topic"),
@@ -61,9 +61,7 @@ pub(crate) fn columns(kind: &ReportKind) -> Vec<Column> {
 /// The report that `config` asks for, and how the program ends by it.
 pub(crate) fn build(snapshot: &Snapshot, config: &Config) -> (Report, Exit) {
     let (report, failures, is_exceeded) = assemble(snapshot, config);
-    if let ReportKind::Partitions(limits) | ReportKind::Topics(limits) = &config.kind
-        && config.options.verbosity > 0
-    {
+    if let Some(limits) = config.limits().filter(|_| config.options.verbosity > 0) {
         print_excused(snapshot, limits);
     }
     messages(&failures, MAX_REASONS);
@@ -113,8 +111,11 @@ fn assemble(snapshot: &Snapshot, config: &Config) -> (Report, Vec<String>, bool)
     for name in snapshot.unmatched.iter().filter(|_| !config.allow_empty) {
         failures.push(format!("no topic fits {name}"));
     }
-    if snapshot.excludes_all && config.is_check() && !config.allow_empty {
+    let is_empty = snapshot.partitions.is_empty() && failures.is_empty() && !config.allow_empty;
+    if is_empty && snapshot.excludes_all {
         failures.push("every topic is excluded".to_owned());
+    } else if is_empty && config.limits().is_some() {
+        failures.push("nothing was checked: there is no topic".to_owned());
     }
     report_hidden(snapshot, config, &mut failures);
     let (report, is_exceeded) = match &config.kind {
@@ -123,6 +124,7 @@ fn assemble(snapshot: &Snapshot, config: &Config) -> (Report, Vec<String>, bool)
         ReportKind::Disks => (disks::report(snapshot, &rows, &mut failures), false),
         ReportKind::Need(hold_ms) => (need::report(snapshot, &rows, *hold_ms), false),
     };
+    failures.extend(without_forecast(&snapshot.partitions, config));
     (report, failures, is_exceeded)
 }
 
@@ -161,31 +163,40 @@ fn failures(rows: &[Row]) -> Vec<String> {
     failed.collect()
 }
 
-/// Which partitions hold less than they should and are not at fault, and which are checked by their first message alone.
+/// What a forecast that was asked for lacks.
+fn without_forecast(partitions: &[PartitionState], config: &Config) -> Vec<String> {
+    let needs_bytes = matches!(config.kind, ReportKind::Need(_));
+    let needs_settings =
+        needs_bytes || config.kind == ReportKind::Disks || !config.what_if.is_empty();
+    let mut lacks = Vec::new();
+    for one in partitions.iter().filter(|one| one.bounds.is_ok()) {
+        let settings = one.settings.as_ref().err().filter(|_| needs_settings);
+        let bytes = one.bytes.as_ref().err().filter(|_| needs_bytes);
+        for (what, error) in [("settings", settings), ("bytes", bytes)] {
+            let number = one.partition.unwrap_or(-1);
+            lacks.extend(
+                error.map(|error| format!("{}:{number}: {what} not known: {error}", one.topic)),
+            );
+        }
+    }
+    lacks
+}
+
+/// How many partitions hold less than they should and are not at fault.
 fn print_excused(snapshot: &Snapshot, limits: &Limits) {
-    let print = |count: usize, of: &str| match count {
-        0 => {}
-        1 => message(format_args!("1 partition {of}")),
-        count => message(format_args!("{count} partitions {of}")),
+    let Some(limit_ms) = limits.min_age_ms else {
+        return;
     };
-    let count = |is_meant: &dyn Fn(&PartitionState) -> bool| {
-        let partitions = snapshot.partitions.iter();
-        partitions.filter(|one| is_meant(one)).count()
+    let partitions = snapshot.partitions.iter();
+    let young = partitions.filter(|one| history(one, limit_ms, snapshot.now_ms) == History::Young);
+    let partitions = match young.count() {
+        0 => return,
+        1 => "1 partition".to_owned(),
+        count => format!("{count} partitions"),
     };
-    if let Some(limit_ms) = limits.min_age_ms {
-        let is_young =
-            |one: &PartitionState| history(one, limit_ms, snapshot.now_ms) == History::Young;
-        print(
-            count(&is_young),
-            "younger than --min-age: nothing was ever deleted there",
-        );
-    }
-    if limits.max_age_ms.is_some() {
-        print(
-            count(&PartitionState::is_unread),
-            "with more messages than were read: older ones may follow the first",
-        );
-    }
+    message(format_args!(
+        "{partitions} younger than --min-age: nothing was ever deleted there"
+    ));
 }
 
 /// A row for each partition, or for each that exceeds a limit.

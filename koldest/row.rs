@@ -5,7 +5,7 @@ use tools::kafka::error::code;
 use tools::units::format_duration_ms;
 
 use crate::forecast::{Forecast, LimitedBy, Log, Settings, WhatIf, apply, forecast};
-use crate::partition_state::{LogBounds, Message, PartitionState, PastMessages};
+use crate::partition_state::{Earliest, LogBounds, Message, PartitionState, PastMessages};
 
 /// A partition, or a topic with all its partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,7 +54,7 @@ impl Row {
         let bounds = match &state.bounds {
             Ok(bounds) => bounds,
             Err(error) => {
-                row.failure = Some(error.refusal());
+                row.failure = Some(error.refusal("describe"));
                 return row;
             }
         };
@@ -71,6 +71,11 @@ impl Row {
         row.rate_bytes = rate_bytes(bounds, row.rate_records, row.bytes);
         row.settings = state.settings.as_ref().ok().cloned();
         row.notes.extend(remarks(state, bounds, rate, context));
+        if let Earliest::Failed(error) = &bounds.earliest {
+            let why = error.refusal("read");
+            let failure = format!("whether older messages follow the first is unknown: {why}");
+            row.failure = Some(failure);
+        }
         if let Some(mut settings) = row.settings.take() {
             apply(
                 context.what_if,

@@ -1,4 +1,4 @@
-//! The first and the newest message of the partitions that one broker leads.
+//! The first and the newest message of logs.
 //!
 //! `ListOffsets` tells both, for many partitions at once and without reading:
 //! the first record with a time from 0 on, and the one with the latest time.
@@ -7,181 +7,256 @@
 //! are read at both places: a marker fits into them, and a batch of messages
 //! that fits is exact anyway. What is doubtful then is settled by reading.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
 use tools::kafka::KafkaError;
-use tools::kafka::admin::{PartitionBatches, PeekPosition};
-use tools::kafka::batch::BatchDecoder;
+use tools::kafka::admin::{Isolation, PartitionBatches, PeekPosition, peek};
+use tools::kafka::batch::{BatchDecoder, BatchError};
 use tools::kafka::error::code;
 
-use crate::leader::{LeaderClient, NonEmptyLog, unreadable};
-use crate::partition_state::Message;
-use crate::search::{self, BackwardSearch, ForwardSearch};
+use crate::collect::ClusterQuery;
+use crate::partition_state::{LogBounds, Message, PartitionState};
+use crate::search::{ForwardSearch, find_first, find_newest, find_past};
 
+/// The largest batch that is taken apart.
+const LARGEST_BYTES: usize = 128 * 1024 * 1024;
 /// A marker has 78 bytes, and more where it carries more than Kafka 4.3's.
 const PEEK_BYTES: i32 = 128;
 /// Up to so many partitions of a broker are read at their beginning even where nothing hints at a transaction.
 const READ_ANYWAY: usize = 100;
 
-/// The ends of logs that are uncertain, and from where to read on.
-struct Verifier<'a> {
-    decoder: BatchDecoder,
-    /// Topics of which some partition shows that transactions are written to it.
-    transactional: HashSet<&'a str>,
-    first: Vec<ForwardSearch>,
-    newest: Vec<BackwardSearch>,
-    /// Beginnings of which nothing says that they are not what they seem.
-    unread: Vec<ForwardSearch>,
+/// Where in a log a few bytes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// At the log start.
+    First,
+    /// At the newest message.
+    Newest,
+    /// At the end, where that is another place.
+    Last,
 }
 
-/// Makes sure of both ends of every partition.
-pub(crate) fn verify(leader: &mut LeaderClient<'_, '_>, logs: &mut [NonEmptyLog<'_>], now_ms: i64) {
-    let peeked = peek_ends(leader, logs);
+/// A few bytes of a log.
+struct Peek {
+    index: usize,
+    end: End,
+    offset: i64,
+    leader: i32,
+}
+
+/// The ends of logs that are uncertain, and from where to read on.
+struct Verifier {
+    decoder: BatchDecoder,
+    /// Topics of which some partition shows that transactions are written to it.
+    transactional: HashSet<String>,
+    first: Vec<ForwardSearch>,
+    newest: Vec<usize>,
+    /// Beginnings of which nothing says that they are not what they seem, by leader.
+    unread: BTreeMap<i32, Vec<ForwardSearch>>,
+}
+
+/// Makes sure of both ends of the logs that are `asked` for and have something between their ends.
+///
+/// Where all of a log is of transactions that are still open, both are as `ListOffsets` tells them.
+pub(crate) fn verify(
+    query: &mut ClusterQuery<'_>,
+    partitions: &mut [PartitionState],
+    asked: &[usize],
+) {
+    let is_open = |index: &&usize| {
+        let bounds = partitions[**index].bounds.as_ref();
+        bounds.is_ok_and(|bounds| bounds.log_start < bounds.stable)
+    };
+    let open: Vec<usize> = asked.iter().filter(is_open).copied().collect();
+    let peeks: Vec<Peek> = open.iter().flat_map(|&at| peeks(at, partitions)).collect();
+    let found = read(query, partitions, &peeks);
     let mut verifier = Verifier {
-        decoder: BatchDecoder::new(search::LIMIT_BYTES as usize),
+        decoder: BatchDecoder::new(LARGEST_BYTES),
         transactional: HashSet::new(),
         first: Vec::new(),
         newest: Vec::new(),
-        unread: Vec::new(),
+        unread: BTreeMap::new(),
     };
-    verifier.find_transactions(logs, &peeked);
-    for (index, (log, peeks)) in logs.iter_mut().zip(peeked).enumerate() {
-        if let Err(error) = verifier.check_ends(index, log, &peeks) {
-            log.fail(error);
+    verifier.find_transactions(partitions, &peeks, &found);
+    for (peek, found) in peeks.iter().zip(found) {
+        let state = &mut partitions[peek.index];
+        let checked = found.and_then(|batches| verifier.check(peek, state, &batches));
+        if let Err(error) = checked {
+            state.fail(&error);
         }
     }
-    if verifier.unread.len() <= READ_ANYWAY {
-        verifier.first.append(&mut verifier.unread);
-    }
-    search::find_first(leader, logs, &verifier.first);
-    search::find_newest(leader, logs, verifier.newest, &mut verifier.decoder);
-    search::find_past(leader, logs, now_ms, &mut verifier.decoder);
-}
-
-/// What a few bytes tell: at the log start, at the newest message, and at the end, where that is another place.
-struct Peeks {
-    first: Result<PartitionBatches, KafkaError>,
-    newest: Option<Result<PartitionBatches, KafkaError>>,
-    last: Option<Result<PartitionBatches, KafkaError>>,
-}
-
-fn peek_ends(leader: &mut LeaderClient<'_, '_>, logs: &[NonEmptyLog<'_>]) -> Vec<Peeks> {
-    let newest_at = |log: &NonEmptyLog<'_>| log.listed_newest();
-    let last_at = |log: &NonEmptyLog<'_>| {
-        let last = log.bounds.end - 1;
-        newest_at(log)
-            .filter(|newest| *newest != last)
-            .map(|_| last)
-    };
-    let places = |at: &dyn Fn(&NonEmptyLog<'_>) -> Option<i64>| -> Vec<PeekPosition<'_>> {
-        let found = logs.iter().filter_map(|log| Some((log, at(log)?)));
-        found
-            .map(|(log, offset)| log.place(offset, PEEK_BYTES))
-            .collect()
-    };
-    let lists = [
-        places(&|log| Some(log.bounds.log_start)),
-        places(&newest_at),
-        places(&last_at),
-    ];
-    let answers = leader.peek(&lists);
-    let mut lists = answers.into_iter().map(Vec::into_iter);
-    let mut next_list = || lists.next().unwrap_or_default();
-    let (mut first, mut newest, mut last) = (next_list(), next_list(), next_list());
-    let unanswered = || Err(KafkaError::of(code::TIMED_OUT));
-    let peeks = logs.iter().map(|log| Peeks {
-        first: first.next().unwrap_or_else(unanswered),
-        newest: newest_at(log).and_then(|_| newest.next()),
-        last: last_at(log).and_then(|_| last.next()),
+    let unlisted = open.iter().filter(|&&index| {
+        let bounds = partitions[index].bounds.as_ref();
+        bounds.is_ok_and(|bounds| bounds.newest.is_none())
     });
-    peeks.collect()
+    verifier.newest.extend(unlisted);
+    for unread in verifier.unread.into_values() {
+        if unread.len() <= READ_ANYWAY {
+            verifier.first.extend(unread);
+        }
+    }
+    find_first(query, partitions, &verifier.first);
+    find_newest(query, partitions, verifier.newest, None);
+    find_past(query, partitions, &open);
 }
 
-impl<'a> Verifier<'a> {
-    fn find_transactions(&mut self, logs: &[NonEmptyLog<'a>], peeked: &[Peeks]) {
-        for (log, peeks) in logs.iter().zip(peeked) {
-            let (newest, last) = (peeks.newest.as_ref(), peeks.last.as_ref());
-            let all = [Some(&peeks.first), newest, last];
-            for batches in all.into_iter().flatten().flatten() {
+fn peeks(index: usize, partitions: &[PartitionState]) -> Vec<Peek> {
+    let state = &partitions[index];
+    let (Some(leader), Ok(bounds)) = (state.leader, &state.bounds) else {
+        return Vec::new();
+    };
+    let newest = bounds.newest.map(|newest| newest.offset);
+    let last = newest
+        .map(|_| bounds.end - 1)
+        .filter(|last| newest != Some(*last));
+    let places = [
+        (End::First, Some(bounds.log_start)),
+        (End::Newest, newest),
+        (End::Last, last),
+    ];
+    let peek = |(end, offset): (End, Option<i64>)| {
+        Some(Peek {
+            index,
+            end,
+            offset: offset?,
+            leader,
+        })
+    };
+    places.into_iter().filter_map(peek).collect()
+}
+
+/// Reads at all places, one request for each kind of place to each leader.
+fn read(
+    query: &mut ClusterQuery<'_>,
+    partitions: &[PartitionState],
+    peeks: &[Peek],
+) -> Vec<Result<PartitionBatches, KafkaError>> {
+    let mut calls: BTreeMap<(i32, End), Vec<usize>> = BTreeMap::new();
+    for (place, peek) in peeks.iter().enumerate() {
+        let call = calls.entry((peek.leader, peek.end)).or_default();
+        call.push(place);
+    }
+    let position = |&place: &usize| {
+        let peek = &peeks[place];
+        PeekPosition {
+            topic: &partitions[peek.index].topic,
+            partition: partitions[peek.index].partition.unwrap_or(-1),
+            offset: peek.offset,
+            limit_bytes: PEEK_BYTES,
+        }
+    };
+    let lists = calls.iter();
+    let lists = lists.map(|((leader, _), places)| (*leader, places.iter().map(position).collect()));
+    let lists: Vec<_> = lists.collect();
+    let isolation = Isolation::ReadCommitted;
+    let answers = peek(&mut query.wire, &lists, isolation, &mut query.budget);
+    let mut found: Vec<_> = peeks
+        .iter()
+        .map(|_| Err(KafkaError::of(code::TIMED_OUT)))
+        .collect();
+    for (places, answers) in calls.values().zip(answers) {
+        for (&place, answer) in places.iter().zip(answers) {
+            found[place] = answer;
+        }
+    }
+    found
+}
+
+impl Verifier {
+    fn find_transactions(
+        &mut self,
+        partitions: &[PartitionState],
+        peeks: &[Peek],
+        found: &[Result<PartitionBatches, KafkaError>],
+    ) {
+        for (peek, batches) in peeks.iter().zip(found) {
+            let state = &partitions[peek.index];
+            let bounds = state.bounds.as_ref();
+            let has_open = bounds.is_ok_and(LogBounds::has_open_transaction);
+            let summary = batches.as_ref().ok().and_then(|batches| {
                 let summary = batches.messages(0, &mut self.decoder, |_| ControlFlow::Continue(()));
-                let has_open = batches.last_stable < log.bounds.end;
-                if has_open || summary.is_ok_and(|summary| summary.transactions) {
-                    self.transactional.insert(log.topic);
-                }
+                summary.ok()
+            });
+            if has_open || summary.is_some_and(|summary| summary.transactions) {
+                self.transactional.insert(state.topic.clone());
             }
         }
     }
 
     /// Takes what the bytes prove, and adds what they leave open.
-    fn check_ends(
+    fn check(
         &mut self,
-        index: usize,
-        log: &mut NonEmptyLog<'_>,
-        peeks: &Peeks,
+        peek: &Peek,
+        state: &mut PartitionState,
+        batches: &PartitionBatches,
     ) -> Result<(), KafkaError> {
-        let first = peeks.first.as_ref().map_err(Clone::clone)?;
-        if first.last_stable < log.bounds.end {
-            log.bounds.notes.push("has an open transaction".to_owned());
-        }
-        self.check_first(index, log, first)?;
-        let Some(at) = log.listed_newest() else {
-            self.newest.push(BackwardSearch::new(index, &log.bounds));
+        let is_transactional = self.transactional.contains(&state.topic);
+        let Ok(bounds) = &mut state.bounds else {
             return Ok(());
         };
-        let Some(newest) = &peeks.newest else {
-            return Ok(());
-        };
-        let newest = newest.as_ref().map_err(Clone::clone)?;
-        let mut is_message = false;
-        newest
-            .messages(at, &mut self.decoder, |record| {
-                is_message = record.offset == at;
-                ControlFlow::Break(())
-            })
-            .map_err(|error| unreadable(&error))?;
-        let is_open = newest.last_stable <= at;
-        let is_uncertain = !newest.is_empty() || is_open || self.transactional.contains(log.topic);
-        if !is_message && is_uncertain {
-            self.newest.push(BackwardSearch::new(index, &log.bounds));
+        match peek.end {
+            End::First => self.check_first(peek, bounds, batches, is_transactional),
+            End::Newest => {
+                let found = self.message_at(peek.offset, batches)?;
+                let is_message = found.message.is_some_and(|m| m.offset == peek.offset);
+                let is_open = bounds.stable <= peek.offset;
+                if !is_message && (!batches.is_empty() || is_open || is_transactional) {
+                    self.newest.push(peek.index);
+                }
+                Ok(())
+            }
+            End::Last => Ok(()),
         }
-        Ok(())
     }
 
     fn check_first(
         &mut self,
-        index: usize,
-        log: &mut NonEmptyLog<'_>,
-        first: &PartitionBatches,
+        peek: &Peek,
+        bounds: &mut LogBounds,
+        batches: &PartitionBatches,
+        is_transactional: bool,
     ) -> Result<(), KafkaError> {
-        let log_start = log.bounds.log_start;
-        if first.last_stable <= log_start {
-            // All of it is of transactions that are still open: the record that ListOffsets tells is the first.
+        let found = self.message_at(peek.offset, batches)?;
+        if found.message.is_some() {
+            bounds.oldest = found.message;
             return Ok(());
         }
-        let mut message = None;
-        let summary = first
-            .messages(log_start, &mut self.decoder, |record| {
-                message = Some(Message::new(record.offset, record.timestamp_ms));
-                ControlFlow::Break(())
-            })
-            .map_err(|error| unreadable(&error))?;
-        if message.is_some() {
-            log.bounds.oldest = message;
-            return Ok(());
-        }
-        let listed = log.bounds.oldest.map(|oldest| oldest.offset);
-        let is_plain = !self.transactional.contains(log.topic);
-        let list = if summary.next_offset.is_none() && listed == Some(log_start) && is_plain {
-            &mut self.unread
-        } else {
-            &mut self.first
+        let listed = bounds.oldest.map(|oldest| oldest.offset);
+        let is_plain = !is_transactional && listed == Some(peek.offset);
+        let list = match found.next_offset {
+            None if is_plain => self.unread.entry(peek.leader).or_default(),
+            _ => &mut self.first,
         };
         list.push(ForwardSearch {
-            index,
-            offset: summary.next_offset.unwrap_or(log_start),
-            until: first.last_stable,
+            index: peek.index,
+            offset: found.next_offset.unwrap_or(peek.offset),
         });
         Ok(())
     }
+
+    /// The first message from an offset on, or where to read on.
+    fn message_at(
+        &mut self,
+        offset: i64,
+        batches: &PartitionBatches,
+    ) -> Result<FirstMessage, KafkaError> {
+        let mut message = None;
+        let summary = batches.messages(offset, &mut self.decoder, |record| {
+            message = Some(Message::new(record.offset, record.timestamp_ms));
+            ControlFlow::Break(())
+        });
+        let unreadable = |error: BatchError| KafkaError::new(code::BAD_MESSAGE, error.reason());
+        let next_offset = summary.map_err(unreadable)?.next_offset;
+        Ok(FirstMessage {
+            message,
+            next_offset,
+        })
+    }
+}
+
+struct FirstMessage {
+    message: Option<Message>,
+    /// None where no whole batch came.
+    next_offset: Option<i64>,
 }

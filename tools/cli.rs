@@ -23,6 +23,6 @@ pub mod stdout;
 pub mod target;
 pub mod watch;
 
-pub use exit::{Exit, run};
+pub use exit::{Exit, Unknown, run};
 pub use message::{message, messages, visible};
 pub use parse::{option_name, parse, parse_last, parse_with_environment};

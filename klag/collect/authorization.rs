@@ -45,7 +45,7 @@ impl ClusterQuery<'_> {
             Err(error) => hidden.extend(names.into_iter().map(|name| (name, error.clone()))),
         }
         for (topic, error) in hidden.iter().filter(|(_, error)| !error.is_no_topic()) {
-            let reason = format!("topic {topic}: {}", error.refusal());
+            let reason = format!("topic {topic}: {}", error.refusal("describe"));
             self.fail(QueryKind::Cluster, reason);
         }
         for prefix in self.scope.groups.listed_prefixes() {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tools::kafka::KafkaError;
 use tools::kafka::admin::{
-    Isolation, LogSpan, Metadata, OffsetQuery, OffsetSpec, Topic, count_after, first_since,
-    offsets::ListedOffset, offsets_over,
+    Isolation, ListedOffset, LogSpan, Metadata, OffsetQuery, OffsetSpec, Topic, count_after,
+    first_in_window, offsets_over,
 };
 use tools::kafka::client::ContactError;
 use tools::kafka::error::code;
@@ -16,7 +16,7 @@ use super::ClusterQuery;
 use super::authorization::HiddenTopics;
 use super::group_partitions::GroupPartition;
 use crate::lag::{LagNote, Log};
-use crate::row::Row;
+use crate::row::{Row, Silence};
 
 type Key = (Arc<str>, i32);
 
@@ -24,8 +24,8 @@ type Key = (Arc<str>, i32);
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
     ends: HashMap<Key, Result<Log, KafkaError>>,
-    /// How many messages were written in the window that a rate is over.
-    written: HashMap<Key, i64>,
+    /// How many messages were written in the window that a rate is over, or why that is not known.
+    written: HashMap<Key, Result<i64, String>>,
     /// When the first record that is kept was written.
     oldest_ms: HashMap<Key, i64>,
     /// Topics of which the cluster says nothing but why.
@@ -98,7 +98,7 @@ impl Logs {
         match (self.ends.get(&key), self.hidden.get(&**topic)) {
             (Some(Ok(log)), _) => Ok(*log),
             (Some(Err(error)), _) | (None, Some(error)) if !is_gone(error) => {
-                Err(LagNote::Unanswered(error.refusal()))
+                Err(LagNote::Unanswered(error.refusal("describe")))
             }
             // What exists was asked for.
             (Some(Err(_)) | None, _) => {
@@ -121,10 +121,9 @@ impl Logs {
         self.ends.iter()
     }
 
-    /// How many messages were written to a partition in the window, where it was asked for and told.
-    pub(crate) fn written(&self, topic: &Arc<str>, partition: i32) -> Option<i64> {
-        let key = (Arc::clone(topic), partition);
-        self.written.get(&key).copied()
+    /// How many messages were written to a partition in the window, or why that is not known, where it was asked for.
+    pub(crate) fn written(&self, topic: &Arc<str>, partition: i32) -> Option<&Result<i64, String>> {
+        self.written.get(&(Arc::clone(topic), partition))
     }
 
     /// Asks what was written a while ago and since, if a rate from one look is wanted.
@@ -139,50 +138,44 @@ impl Logs {
             return Ok(());
         };
         let (since_ms, until_ms) = (now_ms - window_ms, now_ms + CLOCK_TOLERANCE_MS);
-        let keys = self.answered();
-        let specs = [
-            OffsetSpec::Time(since_ms.max(0)),
-            OffsetSpec::Time(until_ms + 1),
-        ];
-        let answers = query.ask_each(&keys, &specs)?;
-        let (mut unclear, mut with_ahead) = (Vec::new(), Vec::new());
-        for (key, answer) in keys.into_iter().zip(answers.chunks(specs.len())) {
-            let Some(Ok(Log { end, .. })) = self.ends.get(&key) else {
-                continue;
-            };
-            let [Ok(since), Ok(ahead)] = answer else {
-                continue;
-            };
-            let span = |from: i64| LogSpan {
+        let span = |(key, log): (&Key, &Result<Log, KafkaError>)| {
+            let log = log.as_ref().ok()?;
+            Some(LogSpan {
                 topic: Arc::clone(&key.0),
                 partition: key.1,
-                from,
-                until: *end,
+                from: log.start,
+                until: log.end,
+            })
+        };
+        let spans: Vec<LogSpan> = self.ends.iter().filter_map(span).collect();
+        let keys: Vec<Key> = spans.iter().map(key_of).collect();
+        let ahead = query.ask_each(&keys, &[OffsetSpec::Time(until_ms + 1)])?;
+        let found = query.first_in_window(&spans, (since_ms, until_ms))?;
+        let mut with_ahead = Vec::new();
+        for ((span, ahead), first) in spans.into_iter().zip(ahead).zip(found) {
+            let end = span.until;
+            let written = match (first, ahead) {
+                (Ok(Some(from)), Ok(ahead)) if ahead.offset.is_some_and(|at| at < end) => {
+                    with_ahead.push(LogSpan { from, ..span });
+                    continue;
+                }
+                (Ok(None), Ok(ahead)) if ahead.offset.is_some_and(|at| at < end) => {
+                    Err("all that was written is dated ahead".to_owned())
+                }
+                (Ok(first), Ok(_)) => Ok((end - first.unwrap_or(end)).max(0)),
+                (Err(error), _) | (_, Err(error)) => Err(error.refusal("read")),
             };
-            let first = since.offset.unwrap_or(*end);
-            if since.timestamp_ms > Some(until_ms) {
-                unclear.push(span(first));
-            } else if ahead.offset.is_some_and(|ahead| ahead < *end) {
-                with_ahead.push(span(first));
-            } else {
-                self.written.insert(key, (*end - first).max(0));
-            }
-        }
-        let window = (since_ms, until_ms);
-        let found = query.first_since(&unclear, window);
-        for (span, first) in unclear.into_iter().zip(found) {
-            if let Ok(Some(from)) = first {
-                with_ahead.push(LogSpan { from, ..span });
-            }
+            self.written.insert(key_of(&span), written);
         }
         let (wire, budget) = (&mut query.wire, &mut query.budget);
         let counts = count_after(wire, &with_ahead, until_ms, &query.metadata, budget);
         for (span, count) in with_ahead.into_iter().zip(counts) {
-            if let Ok(Some(count)) = count {
-                let written = span.until - span.from - count;
-                self.written
-                    .insert((span.topic, span.partition), written.max(0));
-            }
+            let written = match count {
+                Ok(Some(count)) => Ok((span.until - span.from - count).max(0)),
+                Ok(None) => Err("too much is to be read for messages dated ahead".to_owned()),
+                Err(error) => Err(error.refusal("read")),
+            };
+            self.written.insert(key_of(&span), written);
         }
         Ok(())
     }
@@ -191,7 +184,7 @@ impl Logs {
 impl ClusterQuery<'_> {
     /// Marks the rows of topics to which nothing was produced for longer than the limit.
     pub(super) fn mark_stale(&mut self, rows: &mut [Row], now_ms: i64) -> Result<(), ContactError> {
-        let limit = &self.scope.stale;
+        let limit = &self.scope.limits.stale;
         if !limit.is_some() {
             return Ok(());
         }
@@ -199,21 +192,27 @@ impl ClusterQuery<'_> {
             let limit_ms = limit.of(row.group_name(), row.topic_name())?;
             Some((row.topic.clone()?, limit_ms))
         };
-        let mut silent: HashMap<(Arc<str>, i64), Result<bool, KafkaError>> = HashMap::new();
-        silent.extend(rows.iter().filter_map(key).map(|key| (key, Ok(false))));
-        for ((topic, limit_ms), is_silent) in &mut silent {
+        let mut found: HashMap<(Arc<str>, i64), Result<Silence, KafkaError>> = HashMap::new();
+        let keys = rows.iter().filter_map(key);
+        found.extend(keys.map(|key| (key, Ok(Silence::None))));
+        for ((topic, limit_ms), silence) in &mut found {
             if let Some(found) = self.metadata.topic(topic) {
                 let keys: Vec<Key> = keys_of(found).collect();
-                *is_silent = self.has_none_since(&keys, now_ms - *limit_ms, now_ms)?;
+                *silence = self.silence(&keys, *limit_ms, now_ms)?;
             }
         }
         for row in rows {
             let Some(key) = key(row) else { continue };
-            match &silent[&key] {
-                Ok(true) => row.stale_ms = Some(key.1),
-                Ok(false) => {}
+            match &found[&key] {
+                Ok(silence) => {
+                    row.silence = *silence;
+                    let is_unknown = *silence == Silence::Unknown;
+                    row.lag
+                        .notes
+                        .extend(is_unknown.then_some(LagNote::NewestDeleted));
+                }
                 Err(error) => {
-                    let reason = format!("newest record unknown: {error}");
+                    let reason = format!("newest record unknown: {}", error.refusal("read"));
                     row.lag.notes.push(LagNote::Unanswered(reason));
                 }
             }
@@ -221,52 +220,53 @@ impl ClusterQuery<'_> {
         Ok(())
     }
 
-    /// Whether none of the partitions has a record since `since_ms` that is not dated ahead.
-    fn has_none_since(
+    /// Whether none of the partitions has a record of the last `limit_ms` that is not dated ahead.
+    fn silence(
         &mut self,
         keys: &[Key],
-        since_ms: i64,
+        limit_ms: i64,
         now_ms: i64,
-    ) -> Result<Result<bool, KafkaError>, ContactError> {
-        let latest_ms = now_ms.saturating_add(CLOCK_TOLERANCE_MS);
-        let specs = [OffsetSpec::Time(since_ms.max(0)), OffsetSpec::Latest];
-        let answers = self.ask_each(keys, &specs)?;
-        let mut behind_ahead = Vec::new();
-        let mut has_none = Ok(true);
+    ) -> Result<Result<Silence, KafkaError>, ContactError> {
+        let answers = self.ask_each(keys, &[OffsetSpec::Earliest, OffsetSpec::Latest])?;
+        let mut spans = Vec::new();
+        let mut silence = Ok(Silence::LongerThan { limit_ms });
         for (key, answers) in keys.iter().zip(answers.chunks_exact(2)) {
-            match (&answers[0], &answers[1]) {
-                (Err(error), _) | (_, Err(error)) => has_none = Err(error.clone()),
-                (Ok(first), Ok(end)) => match first.offset {
-                    None => {}
-                    Some(from) if first.timestamp_ms > Some(latest_ms) => {
-                        behind_ahead.push(LogSpan {
-                            topic: Arc::clone(&key.0),
-                            partition: key.1,
-                            from,
-                            until: end.offset.unwrap_or(from),
-                        });
-                    }
-                    Some(_) => return Ok(Ok(false)),
-                },
+            let (start, end) = match answers {
+                [Ok(start), Ok(end)] => (start.offset.unwrap_or(0), end.offset.unwrap_or(0)),
+                [Err(error), _] | [_, Err(error)] => {
+                    silence = Err(error.clone());
+                    continue;
+                }
+                _ => continue,
+            };
+            if start >= end && end > 0 {
+                silence = silence.map(|_| Silence::Unknown);
             }
+            spans.push(LogSpan {
+                topic: Arc::clone(&key.0),
+                partition: key.1,
+                from: start,
+                until: end,
+            });
         }
-        for first in self.first_since(&behind_ahead, (since_ms, latest_ms)) {
+        let latest_ms = now_ms.saturating_add(CLOCK_TOLERANCE_MS);
+        for first in self.first_in_window(&spans, (now_ms - limit_ms, latest_ms))? {
             match first {
                 Ok(None) => {}
-                Ok(Some(_)) => return Ok(Ok(false)),
-                Err(error) => has_none = Err(error),
+                Ok(Some(_)) => return Ok(Ok(Silence::None)),
+                Err(error) => silence = Err(error),
             }
         }
-        Ok(has_none)
+        Ok(silence)
     }
 
-    fn first_since(
+    fn first_in_window(
         &mut self,
         spans: &[LogSpan],
         window: (i64, i64),
-    ) -> Vec<Result<Option<i64>, KafkaError>> {
+    ) -> Result<Vec<Result<Option<i64>, KafkaError>>, ContactError> {
         let (wire, budget) = (&mut self.wire, &mut self.budget);
-        first_since(wire, spans, window, &self.metadata, budget)
+        first_in_window(wire, spans, window, &self.metadata, budget)
     }
 
     /// Asks each partition for each thing; the answers of one partition stand together.
@@ -284,6 +284,10 @@ impl ClusterQuery<'_> {
         let isolation = Isolation::ReadUncommitted;
         offsets_over(wire, &self.metadata, &questions, isolation, budget)
     }
+}
+
+fn key_of(span: &LogSpan) -> Key {
+    (Arc::clone(&span.topic), span.partition)
 }
 
 fn keys_of(topic: &Topic) -> impl Iterator<Item = Key> {

@@ -59,12 +59,16 @@ impl ClusterQuery<'_> {
         if !is_partial && self.failures.len() == before {
             selection.check_partitions(&mut self.failures);
         }
+        if !is_partial && self.failures.len() == before {
+            selection.check_limits(alone, &mut self.failures);
+        }
     }
 }
 
 impl SelectionCheck<'_> {
     /// Groups and topics that do not exist.
     fn check_names(&self, failures: &mut Vec<Failure>) {
+        let before = failures.len();
         let mut missing = |part: QueryKind, reason: String| {
             failures.push(part.failed_by(FailureKind::Unmatched, reason));
         };
@@ -82,15 +86,6 @@ impl SelectionCheck<'_> {
                 missing(QueryKind::Cluster, reason);
             }
         }
-        // A cluster that has no group yet is well.
-        if self.scope.is_check && !self.listed.is_empty() {
-            if self.scope.groups.excludes_all(&self.listed) {
-                missing(QueryKind::Groups, "every group is excluded".to_owned());
-            }
-            if self.scope.topics.excludes_all(&self.topics) {
-                missing(QueryKind::Cluster, "every topic is excluded".to_owned());
-            }
-        }
         let taken = |name: &str| self.scope.groups.takes(name);
         for name in self.scope.groups.wanted() {
             // A group that was named and is not there has a row that says so.
@@ -98,6 +93,21 @@ impl SelectionCheck<'_> {
             let mut groups = self.listed.iter().chain(&self.groups);
             if is_pattern && !groups.any(|group| name.fits(group) && taken(group)) {
                 missing(QueryKind::Groups, format!("no group fits {name}"));
+            }
+        }
+        let exclusions = [
+            (QueryKind::Groups, "group", &self.scope.groups, &self.listed),
+            (
+                QueryKind::Cluster,
+                "topic",
+                &self.scope.topics,
+                &self.topics,
+            ),
+        ];
+        for (part, what, selection, existing) in exclusions {
+            if failures.len() == before && selection.excludes_all(existing) {
+                let reason = format!("every {what} is excluded");
+                failures.push(part.failed_by(FailureKind::Unmatched, reason));
             }
         }
     }
@@ -115,10 +125,6 @@ impl SelectionCheck<'_> {
         };
         let (groups, topics) = (scope.groups.wanted(), scope.topics.wanted());
         let nothing_there = self.nothing_there();
-        let is_idle = scope.active_ms.is_some() && self.group_partitions.is_empty();
-        if is_idle && scope.is_check && !self.groups.is_empty() && groups.is_empty() {
-            nothing("no group is active: nothing is left to check".to_owned());
-        }
         if names_topics && !groups.is_empty() && self.group_partitions.is_empty() {
             nothing(format!(
                 "{} has {nothing_there} in {}",
@@ -127,26 +133,47 @@ impl SelectionCheck<'_> {
             ));
             return;
         }
-        if !groups.is_empty() && (names_topics || scope.is_check || scope.active_ms.is_some()) {
-            for group in groups {
-                let mut pairs = self.group_partitions.iter();
-                if !pairs.any(|(name, _)| group.fits(name)) {
-                    nothing(format!(
-                        "{group} has {nothing_there}{}",
-                        if names_topics { " in these topics" } else { "" }
-                    ));
-                }
+        for group in groups {
+            let mut pairs = self.group_partitions.iter();
+            if !pairs.any(|(name, _)| group.fits(name)) {
+                let place = if names_topics { " in these topics" } else { "" };
+                nothing(format!("{group} has {nothing_there}{place}"));
             }
         }
         // Metrics are about topics that nobody reads, too.
         for topic in topics.iter().filter(|_| !scope.wants_all_logs) {
             let mut pairs = self.group_partitions.iter();
             if !pairs.any(|(_, name)| topic.fits(name)) {
-                nothing(match scope.active_ms {
-                    None => format!("no group has offsets or members in {topic}"),
-                    Some(_) => format!("no group is active in {topic}"),
-                });
+                nothing(format!("{} in {topic}", self.no_group()));
             }
+        }
+    }
+
+    /// Limits that apply to nothing that was seen: they were not checked.
+    fn check_limits(&self, alone: &[Row], failures: &mut Vec<Failure>) {
+        let groups_alone = alone.iter().map(|row| (row.group_name(), row.topic_name()));
+        let seen: Vec<(&str, &str)> = (self.group_partitions.iter().copied())
+            .chain(groups_alone)
+            .collect();
+        for (option, limit) in self.scope.limits.all() {
+            let is_applied = seen
+                .iter()
+                .any(|(group, topic)| limit.of(group, topic).is_some());
+            if limit.is_some() && !is_applied {
+                let reason = format!(
+                    "{option} checks nothing: {} where it applies",
+                    self.no_group()
+                );
+                failures.push(QueryKind::Offsets.failed_by(FailureKind::Unmatched, reason));
+            }
+        }
+    }
+
+    /// What is so where nothing is in the report.
+    fn no_group(&self) -> &'static str {
+        match self.scope.active_ms {
+            None => "no group has offsets or members",
+            Some(_) => "no group is active",
         }
     }
 
@@ -160,7 +187,7 @@ impl SelectionCheck<'_> {
 
     /// Lines of limits that are about nothing.
     fn check_lines(&self, failures: &mut Vec<Failure>) {
-        for line in &self.scope.lines {
+        for line in self.scope.limits.lines() {
             if let Some(what) = self.fault_of(line) {
                 let reason = format!("{}: {what}", line.location);
                 failures.push(QueryKind::Offsets.failed_by(FailureKind::Unmatched, reason));

@@ -1,15 +1,11 @@
 //! The first record that each group has not read in each partition, and since when it waits.
 
-use tools::kafka::KafkaError;
-use tools::kafka::admin::{FirstRecord, Isolation, Position, first_unread, times_of};
-use tools::kafka::error::code;
+use tools::kafka::admin::{Isolation, Position, first_unread};
 
 use super::ClusterQuery;
 use super::group_partitions::{CommittedOffset, GroupPartition};
 use super::logs::Logs;
 use crate::lag::{self, Log, ReaderIsolation, Unread};
-
-type Answer = Result<Option<FirstRecord>, KafkaError>;
 
 impl ClusterQuery<'_> {
     /// For each partition what is unread, in their order.
@@ -17,7 +13,6 @@ impl ClusterQuery<'_> {
         &mut self,
         group_partitions: &[GroupPartition],
         logs: &Logs,
-        now_ms: i64,
     ) -> Vec<Unread> {
         let mut unread = vec![Unread::NotAsked; group_partitions.len()];
         if !self.scope.wants_time {
@@ -40,54 +35,22 @@ impl ClusterQuery<'_> {
             }
         }
         let (wire, budget) = (&mut self.wire, &mut self.budget);
-        let mut answers = first_unread(wire, &positions, &self.metadata, budget);
-        let times = self.look_up_unreadable(&positions, &mut answers, now_ms);
-        for (((index, is_blocked), answer), time) in owners.into_iter().zip(answers).zip(times) {
+        let answers = first_unread(wire, &positions, &self.metadata, budget);
+        for ((index, is_blocked), answer) in owners.into_iter().zip(answers) {
             let slot = &mut unread[index];
-            match (time, answer) {
-                (Some(time_ms), _) if is_blocked => hold_back(slot, Some(time_ms)),
-                (Some(time_ms), _) => *slot = Unread::Dated { time_ms },
-                (None, Ok(Some(record))) if is_blocked => hold_back(slot, record.timestamp_ms),
-                (None, Ok(Some(record))) => {
+            match answer {
+                Ok(Some(record)) if is_blocked => hold_back(slot, record.timestamp_ms),
+                Ok(Some(record)) => {
                     *slot = Unread::At {
                         offset: record.offset,
                         timestamp_ms: record.timestamp_ms,
                     };
                 }
-                (None, Ok(None)) => {}
-                (None, Err(error)) => *slot = Unread::Failed(error.to_string()),
+                Ok(None) => {}
+                Err(error) => *slot = Unread::Failed(error.refusal("read")),
             }
         }
         unread
-    }
-
-    fn look_up_unreadable(
-        &mut self,
-        positions: &[Position],
-        answers: &mut [Answer],
-        now_ms: i64,
-    ) -> Vec<Option<i64>> {
-        let mut times: Vec<Option<i64>> = vec![None; positions.len()];
-        let is_refused = |answer: &Answer| {
-            let error = answer.as_ref().err();
-            error.is_some_and(|error| error.code == code::TOPIC_AUTHORIZATION_FAILED)
-        };
-        let refused: Vec<usize> = (0..positions.len())
-            .filter(|&index| is_refused(&answers[index]))
-            .collect();
-        if refused.is_empty() {
-            return times;
-        }
-        let asked: Vec<Position> = refused.iter().map(|&i| positions[i].clone()).collect();
-        let (wire, budget) = (&mut self.wire, &mut self.budget);
-        let found = times_of(wire, &asked, &self.metadata, now_ms, budget);
-        for (index, found) in refused.into_iter().zip(found) {
-            match found {
-                Ok(time_ms) => times[index] = Some(time_ms),
-                Err(error) => answers[index] = Err(error),
-            }
-        }
-        times
     }
 }
 

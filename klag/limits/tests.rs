@@ -157,7 +157,7 @@ fn time_loss_and_silence_have_limits_of_their_own() {
     let mut late = row("g", "t", Some(1));
     late.lag.time_lag_ms = Some(60_001);
     late.lag.lost = Some(3);
-    late.stale_ms = Some(600_000);
+    late.silence = Silence::LongerThan { limit_ms: 600_000 };
     assert!(limits.mark_exceeded(&mut late));
     let notes: Vec<String> = late.lag.notes.iter().map(ToString::to_string).collect();
     let expected = [

@@ -1,6 +1,7 @@
 //! Metrics of topics and brokers, whether a group reads there or not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Add as _;
 
 use tools::kafka::admin::{Metadata, Partition};
 
@@ -50,22 +51,13 @@ fn write_logs(out: &mut Exposition<'_>, snapshot: &Snapshot, by_partition: bool)
         (family::EARLIEST, |log| log.start),
     ];
     for (family, number) in families {
-        let numbers = logs
-            .iter()
-            .map(|&(topic, id, log, _)| (topic, id, number(log)));
-        put(
-            out,
-            family,
-            by_partition,
-            numbers,
-            |a, b| a + b,
-            |n| n as f64,
-        );
+        let numbers = logs.iter();
+        let numbers = numbers.map(|&(topic, id, log, _)| (topic, id, number(log) as f64));
+        put(out, family, by_partition, numbers, f64::add);
     }
-    let times = logs
-        .iter()
-        .filter_map(|&(topic, id, _, ms)| Some((topic, id, ms?)));
-    put(out, family::OLDEST, by_partition, times, i64::min, seconds);
+    let times = logs.iter();
+    let times = times.filter_map(|&(topic, id, _, ms)| Some((topic, id, seconds(ms?))));
+    put(out, family::OLDEST, by_partition, times, f64::min);
 }
 
 fn write_partitions(out: &mut Exposition<'_>, metadata: &Metadata, by_partition: bool) {
@@ -78,16 +70,9 @@ fn write_partitions(out: &mut Exposition<'_>, metadata: &Metadata, by_partition:
     for (family, test) in tests {
         let partitions = metadata.topics.iter().flat_map(|topic| {
             let partitions = topic.partitions.iter();
-            partitions.map(|p| (topic.name.as_str(), p.id, i64::from(test(p))))
+            partitions.map(|p| (topic.name.as_str(), p.id, f64::from(test(p))))
         });
-        put(
-            out,
-            family,
-            by_partition,
-            partitions,
-            |a, b| a + b,
-            |n| n as f64,
-        );
+        put(out, family, by_partition, partitions, f64::add);
     }
 }
 
@@ -104,9 +89,8 @@ fn put<'a>(
     out: &mut Exposition<'_>,
     family: Family,
     by_partition: bool,
-    numbers: impl Iterator<Item = (&'a str, i32, i64)>,
-    fold: impl Fn(i64, i64) -> i64,
-    unit: impl Fn(i64) -> f64,
+    numbers: impl Iterator<Item = (&'a str, i32, f64)>,
+    fold: impl Fn(f64, f64) -> f64,
 ) {
     if !out.family(family) {
         return;
@@ -114,11 +98,11 @@ fn put<'a>(
     if by_partition {
         for (topic, partition, number) in numbers {
             let partition = partition.to_string();
-            out.sample(&[("topic", topic), ("partition", &partition)], unit(number));
+            out.sample(&[("topic", topic), ("partition", &partition)], number);
         }
         return;
     }
-    let mut topics: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut topics: BTreeMap<&str, f64> = BTreeMap::new();
     for (topic, _, number) in numbers {
         let entry = topics.entry(topic);
         entry
@@ -126,7 +110,7 @@ fn put<'a>(
             .or_insert(number);
     }
     for (topic, number) in topics {
-        out.sample(&[("topic", topic)], unit(number));
+        out.sample(&[("topic", topic)], number);
     }
 }
 

@@ -124,7 +124,8 @@ fn every_limit_says_what_exceeds_it() {
     );
     // One that is old lies behind one that is not.
     let mut mixed = good.clone();
-    mixed.bounds.as_mut().expect("known").earliest = Some(Message::new(7, NOW_MS - 2 * DAY_MS));
+    mixed.bounds.as_mut().expect("known").earliest =
+        Earliest::Read(Some(Message::new(7, NOW_MS - 2 * DAY_MS)));
     assert_eq!(
         limits
             .check(&mixed, NewestTime::At(NOW_MS), NOW_MS)
@@ -147,7 +148,7 @@ fn what_is_dated_ahead_is_judged_by_the_others_or_unknown() {
         max_stale_ms: Some(HOUR_MS),
     };
     let mut ahead = partition(5, 1000, Some((5, -365 * DAY_MS)));
-    let result = limits.check(&ahead, NewestTime::Unknown, NOW_MS);
+    let result = limits.check(&ahead, NewestTime::Future, NOW_MS);
     assert!(result.exceeded.is_empty(), "{result:?}");
     assert_eq!(
         result.unknown,
@@ -171,10 +172,9 @@ fn the_newest_is_the_newest_that_is_not_ahead() {
         NewestTime::of(Some(Message::new(2, 9)), Some(message)),
         NewestTime::At(5)
     );
-    assert_eq!(NewestTime::of(Some(message), None), NewestTime::Unknown);
-    // A message without a time is as good as none.
+    assert_eq!(NewestTime::of(Some(message), None), NewestTime::Future);
     assert_eq!(
         NewestTime::of(Some(Message::new(2, -1)), None),
-        NewestTime::None
+        NewestTime::Timeless
     );
 }

@@ -15,8 +15,9 @@ use crate::partition_state::{
 };
 
 /// What every partition is asked for; [`bounds`] takes the answers apart.
-pub(super) const SPECS: [OffsetSpec; 4] = [
+pub(super) const SPECS: [OffsetSpec; 5] = [
     OffsetSpec::Earliest,
+    OffsetSpec::LastStable,
     OffsetSpec::HighWatermark,
     OffsetSpec::Time(0),
     OffsetSpec::MaxTimestamp,
@@ -43,18 +44,26 @@ pub(super) fn bounds(answers: &[Answer]) -> Result<LogBounds, KafkaError> {
         let pair = by_time(at)?.and_then(|found| found.offset.zip(found.timestamp_ms));
         Ok(pair.map(|(offset, time_ms)| Message::new(offset, time_ms)))
     };
-    let (log_start, end) = (offset(0)?, offset(1)?);
-    let (oldest, newest) = (message(2)?, message(3)?);
-    let is_empty = log_start >= end;
-    Ok(LogBounds {
+    let (log_start, stable, end) = (offset(0)?, offset(1)?, offset(2)?);
+    let (oldest, newest) = (message(3)?, message(4)?);
+    // They were asked for side by side, while records came.
+    let end = end.max(stable);
+    // What was deleted may still be told.
+    let is_kept = |message: &Message| (log_start..end).contains(&message.offset);
+    let mut bounds = LogBounds {
         log_start,
+        stable,
         end,
-        // What was deleted since may still be told.
-        oldest: oldest.filter(|_| !is_empty),
-        newest: newest.filter(|_| !is_empty),
-        window_start: is_empty.then_some(end),
+        oldest: oldest.filter(is_kept),
+        newest: newest.filter(is_kept),
+        window_start: (log_start >= end).then_some(end),
         ..LogBounds::default()
-    })
+    };
+    if bounds.has_open_transaction() {
+        let note = "has an open transaction";
+        bounds.notes.push(note.to_owned());
+    }
+    Ok(bounds)
 }
 
 /// Where the window begins, as far as both ends of the log tell: a look-up by time costs a broker more than all else.
@@ -207,16 +216,16 @@ mod tests {
 
     #[test]
     fn an_emptied_log_has_no_message_even_if_the_broker_remembers_one() {
-        let nothing = || Ok(found(-1, None));
-        let answers = [
-            Ok(found(10, None)),
-            Ok(found(10, None)),
-            nothing(),
-            Ok(found(9, Some(77))),
-        ];
-        let bounds = bounds(&answers).expect("all answered");
-        assert_eq!((bounds.oldest, bounds.newest), (None, None));
-        assert_eq!(bounds.window_start, Some(10));
+        let told = |end| {
+            let [start, end] = [10, end].map(|offset| Ok(found(offset, None)));
+            let deleted = || Ok(found(9, Some(77)));
+            bounds(&[start, end.clone(), end, deleted(), deleted()]).expect("all answered")
+        };
+        let emptied = told(10);
+        assert_eq!((emptied.oldest, emptied.newest), (None, None));
+        assert_eq!(emptied.window_start, Some(10));
+        // Nor is it one of the messages that are left.
+        assert_eq!(told(20).newest, None);
     }
 
     #[test]
@@ -224,6 +233,7 @@ mod tests {
         let unsupported = || Err(KafkaError::of(code::UNSUPPORTED_FEATURE));
         let mut answers = [
             Ok(found(0, None)),
+            Ok(found(3, None)),
             Ok(found(3, None)),
             unsupported(),
             unsupported(),
@@ -233,7 +243,7 @@ mod tests {
             (open.oldest, open.newest, open.window_start),
             (None, None, None)
         );
-        answers[2] = Err(KafkaError::of(code::TIMED_OUT));
+        answers[3] = Err(KafkaError::of(code::TIMED_OUT));
         assert!(bounds(&answers).is_err());
     }
 

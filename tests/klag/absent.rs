@@ -5,7 +5,7 @@ use crate::testkit::broker::{Kafka, Spec};
 use crate::testkit::cluster::{Cluster as _, PATIENCE, Record};
 use crate::testkit::command::cmd;
 use crate::testkit::output::Output;
-use crate::testkit::{java, session};
+use crate::testkit::session;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde_json::Value;
@@ -191,86 +191,4 @@ fn brokers_that_are_down_or_hang_hide_nothing_of_the_others() {
         assert_eq!(sum["lag"], 6 * (PARTITIONS as usize - gone), "{sum}");
     }
     check.fails_with(2).stdout_has("partitions unknown");
-}
-
-#[test]
-fn who_may_not_read_is_told_the_time_all_the_same() {
-    let plain =
-        "org.apache.kafka.common.security.plain.PlainLoginModule required user_looker=\"secret\";";
-    let spec = Spec::new()
-        .listener("SASL_PLAINTEXT")
-        .setting("sasl.enabled.mechanisms", "PLAIN")
-        .setting("listener.name.sasl_plaintext.plain.sasl.jaas.config", plain)
-        .setting(
-            "authorizer.class.name",
-            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        )
-        .setting("super.users", "User:ANONYMOUS");
-    let Some(kafka) = spec.start() else { return };
-    let acls = |words: &[&str]| {
-        let tool = java::tool("org.apache.kafka.tools.AclCommand").unwrap();
-        tool.args([
-            "--bootstrap-server",
-            &kafka.bootstrap(),
-            "--add",
-            "--allow-principal",
-            "User:looker",
-        ])
-        .args(words)
-        .limit(PATIENCE * 2)
-        .run()
-        .succeeds();
-    };
-    let topic = kafka.topic("guarded", 1, &[]);
-    let first_ms = super::now_ms() - 3_600_000;
-    let records = (0..100).map(|n| Record {
-        timestamp_ms: Some(first_ms + n / 2 * 1000),
-        ..Record::of("x")
-    });
-    kafka.produce(&topic, &records.collect::<Vec<_>>());
-    commit(&kafka, &topic, &topic, &[(0, 51)]);
-    acls(&["--operation", "Describe", "--topic", &topic]);
-    acls(&["--operation", "Describe", "--group", &topic]);
-    let look = |group: &str| {
-        cmd("klag")
-            .args([
-                "-b",
-                &kafka.bootstrap_of("SASL_PLAINTEXT"),
-                "-m",
-                "20",
-                "-J",
-                "--time",
-            ])
-            .args([
-                "-X",
-                "security.protocol=SASL_PLAINTEXT",
-                "-X",
-                "sasl.mechanisms=PLAIN",
-            ])
-            .args([
-                "-X",
-                "sasl.username=looker",
-                "-X",
-                "sasl.password=secret",
-                "-g",
-                group,
-            ])
-            .run()
-    };
-    let output = look(&topic).succeeds();
-    let row = &rows(output.text())[0];
-    assert_eq!(numbers(row), [Some(49), Some(0), Some(0)]);
-    assert_eq!(row["note"], "not allowed to read, time by look-up");
-    let expected_ms = super::now_ms() - (first_ms + 25 * 1000);
-    let age_ms = row["time_lag"].as_i64().unwrap();
-    assert!(
-        age_ms <= expected_ms && age_ms > expected_ms - 30_000,
-        "{age_ms} {expected_ms}"
-    );
-    // A group that one may not see is not one without lag.
-    let hidden = session::unique("hidden");
-    commit(&kafka, &hidden, &topic, &[(0, 51)]);
-    look(&hidden)
-        .fails_with(2)
-        .stderr_has(format!("group {hidden}"));
 }

@@ -157,7 +157,7 @@ fn limits_come_from_a_file_too() {
     let name = &world.name;
     std::fs::write(
         &file,
-        format!("# known to be slow\n{name}-2 ^{name} 10\n* {name}-b 4\n"),
+        format!("\u{feff}{name}-2 ^{name} 10\r\n# known to be slow\n* {name}-b 4\n"),
     )
     .unwrap();
     let typed = format!("@{}", file.display());
@@ -311,9 +311,13 @@ fn rates_are_of_two_looks_or_of_the_last_hour() {
     for (topic, expected) in [(mixed, Some(18.0)), (behind, None)] {
         commit(kafka, &topic, &topic, &[(0, 1)]);
         let one_look = klag(kafka, &topic).args(["-J", "--rate"]).run().succeeds();
-        let produced = rows(one_look.text())[0]["produced"].as_f64();
+        let row = &rows(one_look.text())[0];
+        let produced = row["produced"].as_f64();
         let produced = produced.map(|rate| (rate * 3600.0).round());
         assert_eq!(produced, expected);
+        let said = "produce rate unknown: all that was written is dated ahead";
+        let has_reason = row["note"].as_str().unwrap().contains(said);
+        assert_eq!(has_reason, expected.is_none(), "{row}");
     }
 
     let still = klag(kafka, &topic)

@@ -7,8 +7,9 @@ use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::java;
 use crate::testkit::session;
 
-const USERS: [&str; 7] = [
+const USERS: [&str; 8] = [
     "nobody",
+    "describer",
     "grouper",
     "reader",
     "team",
@@ -37,10 +38,14 @@ fn guarded() -> Option<Kafka> {
 }
 
 fn grant(kafka: &Kafka, user: &str, words: &[&str]) {
+    add_rule(kafka, "--allow-principal", user, words);
+}
+
+fn add_rule(kafka: &Kafka, kind: &str, user: &str, words: &[&str]) {
     let tool = java::tool("org.apache.kafka.tools.AclCommand").unwrap();
     let principal = format!("User:{user}");
     tool.args(["--bootstrap-server", &kafka.bootstrap(), "--add"])
-        .args(["--allow-principal", &principal])
+        .args([kind, &principal])
         .args(words)
         .limit(PATIENCE * 2)
         .run()
@@ -85,6 +90,9 @@ fn world() -> Option<World> {
     let on_group = &["--operation", "Describe", "--group"][..];
     let prefixed = &["--resource-pattern-type", "prefixed"][..];
     grant(&kafka, "grouper", &[on_group, &[&shop]].concat());
+    grant(&kafka, "describer", &[on_group, &[&shop]].concat());
+    let describe = ["--operation", "Describe", "--topic", &orders];
+    grant(&kafka, "describer", &describe);
     for (user, group, topic) in [
         ("reader", shop.as_str(), orders.as_str()),
         ("everything", "*", "*"),
@@ -181,6 +189,65 @@ fn no_check_is_green_for_who_may_not_see_and_the_manual_s_acls_are_enough() {
     assert_eq!(over.len(), 2, "{over:?}");
     assert_eq!(numbers(&over[0]), [Some(1), Some(0), Some(0)]);
     check_ages(&world);
+    check_who_may_not_read(&world);
+}
+
+/// Without READ nobody knows since when a message waits, nor what follows the first one of a log.
+fn check_who_may_not_read(world: &World) {
+    let (kafka, shop, orders) = (&world.kafka, &world.shop, &world.orders);
+    let klag = |args: &[&str]| {
+        as_user(kafka, "describer", "klag", &["-g", shop, "-t", orders])
+            .args(args)
+            .run()
+    };
+    let said = "not authorised to read it";
+    klag(&["--max-lag", "1"]).succeeds().stdout_is("");
+    klag(&["--max-time", "1h"]).fails_with(2).stderr_has(said);
+    let pass = ["--max-time", "1h", "--unknown", "pass"];
+    klag(&pass).fails_with(2).stderr_has(said);
+    let report = klag(&["--time", "-J"]).fails_with(2);
+    let row = &rows(report.text())[0];
+    assert_eq!(numbers(row), [Some(1), Some(0), Some(0)]);
+    assert!(row["time_lag"].is_null(), "{row}");
+    let metrics = klag(&["-o", "prometheus", "--time"]).fails_with(2);
+    metrics
+        .stdout_has("klag_scrape_success{part=\"times\"} 0\n")
+        .expect(
+            |output| !output.text().contains("lag_seconds{"),
+            "no time lag",
+        );
+    let koldest = |args: &[&str]| {
+        as_user(kafka, "describer", "koldest", &[orders])
+            .args(args)
+            .run()
+    };
+    koldest(&[]).succeeds();
+    koldest(&["--max-age", "1h"]).fails_with(2).stderr_has(
+        "whether older messages follow the first is unknown: not authorised to read it",
+    );
+    koldest(&["--need", "7d"])
+        .fails_with(2)
+        .stderr_has("settings not known");
+    koldest(&["--what-if", "rate=x2"])
+        .fails_with(2)
+        .stderr_has("settings not known");
+    // The broker still tells the time of a message that was deleted.
+    let cut = session::unique("cut");
+    kafka.create_topic(&cut, 1, &[]);
+    let at = |ms: i64| Record {
+        timestamp_ms: Some(super::now_ms() + ms),
+        ..Record::of("x")
+    };
+    let hour_ms = 3_600_000;
+    kafka.produce(&cut, &[at(0), at(-3 * hour_ms), at(-2 * hour_ms)]);
+    kafka.delete_before(&cut, 1);
+    let describe = ["--operation", "Describe", "--topic", &cut];
+    grant(kafka, "describer", &describe);
+    let stale = |user| as_user(kafka, user, "koldest", &["--max-stale", "1h", &cut]).run();
+    stale("describer").fails_with(2).stderr_has(said);
+    stale("everything")
+        .fails_with(1)
+        .stdout_has("no message for more than 1h");
 }
 
 /// The same for koldest.
@@ -221,6 +288,14 @@ fn check_ages(world: &World) {
         known.iter().all(|name| !told[0][name].is_null()),
         "{told:?}"
     );
+    let need = ["--need", "7d", orders];
+    as_user(kafka, "ages", "koldest", &need).run().succeeds();
+    // A rule that denies one topic of all; its disk tells of it to who may describe the cluster.
+    let deny = ["--operation", "Describe", "--topic", &world.secret];
+    add_rule(kafka, "--deny-principal", "everything", &deny);
+    let said = format!("{}: not authorised to describe it", world.secret);
+    age("everything", &[]).fails_with(2).stderr_has(said);
+    age("everything", &["--exclude", &world.secret]).succeeds();
 }
 
 #[test]

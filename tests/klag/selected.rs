@@ -4,7 +4,7 @@ use super::{commit, klag, now_ms, numbers, row, rows};
 use crate::testkit::broker::{Kafka, Spec, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, PATIENCE, Record};
 use crate::testkit::command::{Cmd, cmd};
-use crate::testkit::session;
+use crate::testkit::{java, session};
 use std::time::Instant;
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -120,6 +120,13 @@ fn a_line_of_limits_that_can_t_apply_is_no_limit() {
     check(&format!("{read} {read} 7\n{other} * 5\n"), &[])
         .succeeds()
         .stdout_is("");
+    // But a check of nothing else is none.
+    check(&format!("{other} * 5\n"), &[])
+        .fails_with(2)
+        .stderr_has("--max-lag checks nothing: no group has offsets or members where it applies");
+    check(&format!("{other} * 5\n"), &["--allow-empty"]).succeeds();
+    check(&format!("{other} * 5\n"), &["--max-lag", "5"]).succeeds();
+    check(&format!("{other} * 5\n"), &["--max-lost", "5"]).fails_with(2);
     // A limit on a part of a sum.
     let part = check(&format!("{read} {read} 0\n"), &["--by", "group"]).fails_with(2);
     part.stderr_has("line 1: a limit of the topic")
@@ -219,14 +226,60 @@ fn a_check_that_excludes_everything_is_not_green() {
         let check = all(kafka, exclude).args(["--max-lag", "10"]);
         check.clone().run().fails_with(2).stderr_has(said);
         check.arg("--allow-empty").run().succeeds().stderr_is("");
-        all(kafka, exclude).run().succeeds().stdout_is("");
+        all(kafka, exclude).run().fails_with(2).stderr_has(said);
+        let metrics = all(kafka, exclude).args(["-o", "prometheus"]).run();
+        metrics
+            .fails_with(2)
+            .stdout_has("klag_selection_unmatched 1\n");
     }
     let check = cmd("koldest")
         .args(["-b", &kafka.bootstrap(), "-m", "20"])
-        .args(["--exclude", "^", "--max-age", "1d"]);
+        .args(["--exclude", "^"]);
     let said = "every topic is excluded";
     check.clone().run().fails_with(2).stderr_has(said);
+    let check = check.args(["--max-age", "1d"]);
+    check.clone().run().fails_with(2).stderr_has(said);
     check.arg("--allow-empty").run().succeeds().stderr_is("");
+}
+
+#[test]
+fn a_named_group_whose_offsets_are_gone_is_told_to_prometheus() {
+    let Some(kafka) = shared_kafka() else { return };
+    let (read, _) = read_and_unread(kafka);
+    let metrics = all(kafka, &["-o", "prometheus", "-g", &read]);
+    let metrics = || metrics.clone().run();
+    metrics()
+        .succeeds()
+        .stdout_has("klag_selection_unmatched 0\n");
+    let tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+    let tool = java::tool(tool).unwrap();
+    tool.args(["--bootstrap-server", &kafka.bootstrap(), "--group", &read])
+        .args(["--delete-offsets", "--topic", &read])
+        .limit(PATIENCE * 2)
+        .run()
+        .succeeds();
+    metrics()
+        .fails_with(2)
+        .stdout_has("klag_selection_unmatched 1\n")
+        .stdout_has("klag_scrape_success{part=\"offsets\"} 0\n");
+}
+
+#[test]
+fn nothing_is_known_of_what_was_produced_to_a_topic_that_was_emptied() {
+    let Some(kafka) = shared_kafka() else { return };
+    let (topic, _) = read_and_unread(kafka);
+    let check = |args: &[&str]| {
+        klag(kafka, &topic)
+            .args(["--max-stale", "1h"])
+            .args(args)
+            .run()
+    };
+    check(&[]).succeeds().stdout_is("");
+    kafka.delete_before(&topic, 2);
+    check(&[])
+        .fails_with(1)
+        .stdout_has("when something was last produced is unknown: all was deleted\n");
+    check(&["--unknown", "pass"]).succeeds().stdout_is("");
 }
 
 #[test]
@@ -235,6 +288,19 @@ fn offsets_that_expire_do_not_turn_a_check_green() {
         .setting("offsets.retention.minutes", "1")
         .setting("offsets.retention.check.interval.ms", "1000");
     let Some(kafka) = spec.start() else { return };
+    // Nobody has committed anything, and nothing was produced: nothing can be well.
+    let check = all(&kafka, &["--max-lag", "0"]);
+    check
+        .clone()
+        .run()
+        .fails_with(2)
+        .stderr_has("--max-lag checks nothing: no group has offsets or members where it applies");
+    check.arg("--allow-empty").run().succeeds();
+    all(&kafka, &["-o", "prometheus"]).run().succeeds();
+    let check = cmd("koldest").args(["-b", &kafka.bootstrap(), "--max-age", "1d"]);
+    let said = "nothing was checked: there is no topic";
+    check.clone().run().fails_with(2).stderr_has(said);
+    check.arg("--allow-empty").run().succeeds();
     let (kept, expired) = (
         kafka.topic_of("kept", &["x"]),
         kafka.topic_of("expires", &["x", "y"]),
@@ -266,7 +332,7 @@ fn offsets_that_expire_do_not_turn_a_check_green() {
     drop(member);
     // Nobody is left to be checked, once the group is known to be empty.
     let idle = all(&kafka, &["--active", "1ms", "--max-lag", "0"]);
-    let said = "no group is active: nothing is left to check";
+    let said = "--max-lag checks nothing: no group is active";
     while !idle.clone().run().story().contains(said) {
         assert!(Instant::now() < deadline, "{}", idle.run().story());
     }

@@ -88,6 +88,42 @@ fn an_old_message_behind_a_new_one_is_kept_too_long() {
 }
 
 #[test]
+fn whether_a_log_that_is_too_long_to_be_read_keeps_older_messages_is_not_known() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = kafka.topic("checks-long", 1, &[]);
+    kafka.produce(&topic, &vec![at(now_ms(), "x"); 100_000]);
+    let check = |args: &[&str]| {
+        let check = koldest(kafka, &["--max-age", "30d", &topic]).args(args);
+        check.run()
+    };
+    check(&[]).succeeds().stdout_is("");
+    kafka.produce(&topic, &[at(now_ms() - 60 * 24 * HOUR_MS, "old")]);
+    check(&[])
+        .fails_with(1)
+        .stdout_has("whether older messages follow the first is unknown: too much to read");
+    check(&["--unknown", "pass"]).succeeds().stdout_is("");
+}
+
+#[test]
+fn a_log_that_an_open_transaction_has_filled_is_not_stale() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = kafka.topic("checks-open", 1, &[]);
+    let producer = kafka.producer(&[("transactional.id", &topic)]);
+    producer.begin();
+    producer.send(&topic, &[at(now_ms() - HOUR_MS, "x")]);
+    koldest(kafka, &["--max-stale", "2h", &topic])
+        .run()
+        .succeeds()
+        .stdout_is("");
+    koldest(kafka, &["--max-stale", "30m", &topic])
+        .run()
+        .fails_with(1)
+        .stdout_has("no message for more than 30m")
+        .stdout_has("has an open transaction");
+    producer.commit();
+}
+
+#[test]
 fn what_is_kept_too_long_or_not_fed_is_shown() {
     let Some(kafka) = shared_kafka() else { return };
     let old = kafka.topic("checks-old", 1, &[]);

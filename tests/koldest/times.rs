@@ -369,6 +369,12 @@ fn an_open_transaction_is_told() {
         1
     );
     agree(kafka, std::slice::from_ref(&topic));
+    producer.abort();
+    agree(kafka, std::slice::from_ref(&topic));
+    // Nothing but what was aborted lies between the last message and the open transaction.
+    producer.begin();
+    producer.send(&topic, &ten(20_000));
+    agree(kafka, std::slice::from_ref(&topic));
     producer.commit();
     agree(kafka, &[topic]);
 }

@@ -26,6 +26,15 @@ pub enum Exit {
     Signal(i32),
 }
 
+/// `--unknown` of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Unknown {
+    /// It does not.
+    Pass,
+    /// It does.
+    Fail,
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         match exit {

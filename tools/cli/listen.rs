@@ -11,11 +11,13 @@ use clap::Args;
 use super::exit::Exit;
 use super::message::{message, messages, program};
 use super::signals::Signals;
+use super::watch::now_ms;
 use crate::kafka::admin::{Topics, metadata};
 use crate::kafka::client::ContactError;
 use crate::kafka::{Client, Options, Role};
-use crate::report::failure_page;
+use crate::report::{Format, Report, Style, failure_page};
 use crate::serve::{self, Address, Problem, Scraped, Scraper, Settings, StateLog};
+use crate::units::format_time_ms;
 
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Exporter")]
@@ -53,8 +55,8 @@ impl ListenArgs {
 pub struct Scrape {
     /// Text of Prometheus, 0.0.4.
     pub metrics: Vec<u8>,
-    /// HTML for people, where it was asked for.
-    pub page: Vec<u8>,
+    /// For people, where it was asked for.
+    pub page: Option<Report>,
     /// What was not seen, and why.
     pub problems: Vec<Problem>,
     /// The brokers that the cluster has now.
@@ -80,14 +82,14 @@ pub fn serve(
         log: StateLog::default(),
     };
     let end = signals.as_fd().try_clone_to_owned()?;
-    let report: serve::Report = Arc::new(|text: &str| message(text));
+    let notices: serve::Report = Arc::new(|text: &str| message(text));
     let is_quiet = options.verbosity < 0;
     let listening = |url: &str| {
         if !is_quiet {
             message(format_args!("listening on {url}"));
         }
     };
-    serve::run(settings, end, &mut scraper, &report, &listening)?;
+    serve::run(settings, end, &mut scraper, &notices, &listening)?;
     Ok(Exit::Done)
 }
 
@@ -102,37 +104,37 @@ struct ClusterScraper<'a> {
 impl Scraper for ClusterScraper<'_> {
     fn scrape(&mut self, wants_page: bool) -> Scraped {
         let started = Instant::now();
-        let scraped = (self.scrape)(self.client, wants_page);
-        let (scrape, brokers, ready) = match scraped {
-            Ok(mut scrape) => {
-                let brokers = std::mem::take(&mut scrape.brokers);
-                (scrape, Some(brokers), Ok(()))
+        let (scraped, problems, brokers) = match (self.scrape)(self.client, wants_page) {
+            Ok(scrape) => {
+                let page = scrape.page.map(|report| page(report, &scrape.problems));
+                let scraped = Scraped {
+                    metrics: scrape.metrics,
+                    page: page.unwrap_or_default(),
+                    ready: Ok(()),
+                };
+                (scraped, scrape.problems, Some(scrape.brokers))
             }
             Err(error) => {
                 let reason = format!("{error:#}");
                 let mut metrics = Vec::new();
                 (self.failed_metrics)(started, &mut metrics);
-                let scrape = Scrape {
+                let problem = Problem {
+                    subject: "cluster".to_owned(),
+                    text: reason.clone(),
+                };
+                let scraped = Scraped {
                     metrics,
                     page: failure_page(program(), &reason),
-                    problems: vec![Problem {
-                        subject: "cluster".to_owned(),
-                        text: reason.clone(),
-                    }],
-                    brokers: Vec::new(),
+                    ready: Err(reason),
                 };
-                (scrape, None, Err(reason))
+                (scraped, vec![problem], None)
             }
         };
         if self.signals.caught().is_none() {
-            let lines = self.log.changes(scrape.problems, brokers.as_deref());
+            let lines = self.log.changes(problems, brokers.as_deref());
             messages(&lines, LINES);
         }
-        Scraped {
-            metrics: scrape.metrics,
-            page: scrape.page,
-            ready,
-        }
+        scraped
     }
 
     fn ready(&mut self) -> Result<(), String> {
@@ -146,3 +148,14 @@ impl Scraper for ClusterScraper<'_> {
 
 /// Lines of one scrape that are written.
 const LINES: usize = 10;
+
+/// The report of now, with what is wrong above it.
+fn page(report: Report, problems: &[Problem]) -> Vec<u8> {
+    let mut caption = vec![format_time_ms(now_ms())];
+    caption.extend(problems.iter().take(LINES).map(|one| one.text.clone()));
+    let style = Style::new(Format::Html, true);
+    let mut html = Vec::new();
+    // A vector takes everything.
+    let _ = report.captioned(caption).write(style, &mut html);
+    html
+}

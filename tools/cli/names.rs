@@ -111,25 +111,30 @@ impl Selection {
 
     /// Whether `name` is selected.
     pub fn takes(&self, name: &str) -> bool {
-        let is_wanted = self.wanted.is_empty() || self.wanted.iter().any(|w| w.fits(name));
-        is_wanted && !self.excluded.iter().any(|e| e.fits(name))
+        self.wants(name) && !self.excludes(name)
     }
 
-    /// Whether names were left out by `excluded`, and those that are left are none of `existing`.
+    /// Whether some of `existing` are wanted, and all of those are excluded.
     pub fn excludes_all(&self, existing: &[&str]) -> bool {
-        !self.excluded.is_empty()
-            && !existing.is_empty()
-            && !existing.iter().any(|name| self.takes(name))
+        let mut wanted = existing.iter().filter(|name| self.wants(name)).peekable();
+        wanted.peek().is_some() && wanted.all(|name| self.excludes(name))
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted.fits(name))
+    }
+
+    fn excludes(&self, name: &str) -> bool {
+        self.excluded.iter().any(|excluded| excluded.fits(name))
     }
 
     /// The names that are wanted and excluded: a contradiction.
     pub fn contradictions(&self) -> Vec<&str> {
-        let is_excluded = |name: &str| self.excluded.iter().any(|e| e.fits(name));
         let names = self.wanted.iter().filter_map(|name| match name {
             Name::Plain(name) => Some(name.as_str()),
             Name::Pattern(_) => None,
         });
-        names.filter(|name| is_excluded(name)).collect()
+        names.filter(|name| self.excludes(name)).collect()
     }
 
     /// The names and patterns that were asked for; none is all.
@@ -246,7 +251,7 @@ mod tests {
         let none = Selection::new(&[], &names(&["^a", "b"]));
         assert!(none.excludes_all(&["aa", "b"]));
         assert!(!none.excludes_all(&["aa", "c"]) && !none.excludes_all(&[]));
-        let wanted = Selection::new(&names(&["a"]), &[]);
+        let wanted = Selection::new(&names(&["a"]), &names(&["b"]));
         assert!(!wanted.excludes_all(&["b"]));
         let both = Selection::new(&names(&["aa", "c", "^a"]), &names(&["^a"]));
         assert_eq!(both.contradictions(), ["aa"]);

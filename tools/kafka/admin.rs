@@ -39,7 +39,7 @@ mod streams_response;
 pub mod unread;
 
 use super::primitives;
-pub use authorization::{may_list_groups, may_list_topics, named_topics};
+pub use authorization::{denied_topics, may_list_groups, may_list_topics, named_topics};
 pub use commits::CommitTimes;
 pub use committed::{TopicCommits, committed};
 pub use configs::{ConfigEntry, ConfigResource, ConfigsQuery, configs, topic_settings};
@@ -47,12 +47,13 @@ pub use create_topic::{NewTopic, create_topic};
 pub use groups::{GroupKind, coordinator_answers, coordinators, list_groups};
 pub use log_dirs::{LogDir, LogDirsQuery, Replica, log_dirs};
 pub use members::describe_groups;
-pub use metadata::{Metadata, Partition, Topic, Topics, metadata, metadata_over};
+pub use metadata::{Metadata, Partition, Topic, Topics, is_internal, metadata, metadata_over};
 pub use offsets::{Isolation, ListedOffset, OffsetQuery, OffsetSpec, offsets, offsets_over};
 pub use peek::{PartitionBatches, PeekPosition, ScanSummary, peek};
 pub use query_budget::QueryBudget;
 pub use share::{SharePosition, share_offsets};
 pub use spans::LogSpan;
 pub use unread::{
-    FirstRecord, Position, count_after, earliest_in, first_since, first_unread, times_of,
+    FirstRecord, MOST_OFFSETS, Position, count_after, earliest_in, first_in_window, first_unread,
+    newest_in,
 };

@@ -255,10 +255,10 @@ impl KafkaError {
         codes.contains(&self.code)
     }
 
-    /// What describing a topic failed with, in words.
-    pub fn refusal(&self) -> String {
+    /// Why `action`, which is to describe or to read a topic, failed, in words.
+    pub fn refusal(&self, action: &str) -> String {
         match self.code {
-            code::TOPIC_AUTHORIZATION_FAILED => format!("not authorised to describe it ({self})"),
+            code::TOPIC_AUTHORIZATION_FAILED => format!("not authorised to {action} it ({self})"),
             _ => self.to_string(),
         }
     }

@@ -79,12 +79,26 @@ pub fn may_list_topics(
     let room = 249 - NOBODYS_NAME.len();
     let prefix: String = prefix.chars().take(room).collect();
     let name = format!("{prefix}{NOBODYS_NAME}");
-    let topics = named_topics(wire, &[name], budget)?;
-    let is_refused = |topic: &Topic| {
-        let error = topic.error.as_ref();
-        error.is_some_and(|error| error.code == code::TOPIC_AUTHORIZATION_FAILED)
-    };
-    Ok(!topics.iter().any(is_refused))
+    Ok(denied_topics(wire, &[name], budget)?.is_empty())
+}
+
+/// Those of `names` that this user may not describe, though they exist or may exist.
+pub fn denied_topics(
+    wire: &mut Wire<'_>,
+    names: &[String],
+    budget: &mut QueryBudget<'_>,
+) -> Result<Vec<Topic>, KafkaError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut topics = named_topics(wire, names, budget)?;
+    topics.retain(is_denied);
+    Ok(topics)
+}
+
+fn is_denied(topic: &Topic) -> bool {
+    let error = topic.error.as_ref();
+    error.is_some_and(|error| error.code == code::TOPIC_AUTHORIZATION_FAILED)
 }
 
 /// What the cluster says of topics that it may not have listed; none of them is created by the question.

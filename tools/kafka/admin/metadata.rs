@@ -78,6 +78,14 @@ pub struct Partition {
     pub error: Option<KafkaError>,
 }
 
+/// Whether a topic is the cluster's own, of which nothing but the name is known (`Topic.INTERNAL_TOPICS`).
+pub fn is_internal(topic: &str) -> bool {
+    matches!(
+        topic,
+        "__consumer_offsets" | "__transaction_state" | "__share_group_state"
+    )
+}
+
 impl Metadata {
     /// The numbers of the brokers that are up.
     pub fn broker_ids(&self) -> Vec<i32> {

@@ -1,4 +1,4 @@
-//! A few bytes of many partitions of one leader at once: what lies at an offset (Kafka's `Fetch`).
+//! A few bytes of many partitions at once: what lies at an offset (Kafka's `Fetch`).
 //!
 //! A broker sends nothing of a partition whose next batch is larger than its
 //! limit (but for the first partition of an answer). So a limit that holds a
@@ -33,8 +33,6 @@ pub struct PeekPosition<'a> {
 /// What a partition has at an offset: batches as they are, from the one that the offset is in, up to the last stable offset.
 #[derive(Clone, Debug)]
 pub struct PartitionBatches {
-    /// The first offset that is not of an open transaction.
-    pub last_stable: i64,
     batches: Bytes,
     aborted: AbortedTransactions,
 }
@@ -53,35 +51,25 @@ const VERSIONS: std::ops::RangeInclusive<i16> = 4..=12;
 /// The most bytes of one answer, far below librdkafka's `receive.message.max.bytes`.
 const ANSWER_BYTES: i32 = 32 * 1024 * 1024;
 
-/// Reads at several lists of places of one broker's, one request a list, all under way at once.
+/// Reads at several lists of places, each with the broker that leads them: one request a list, all under way at once.
 ///
 /// A place of which the broker sent nothing has an empty piece. It takes the permission to read.
 pub fn peek(
     wire: &mut Wire<'_>,
-    broker: i32,
-    lists: &[Vec<PeekPosition<'_>>],
+    lists: &[(i32, Vec<PeekPosition<'_>>)],
     isolation: Isolation,
     budget: &mut QueryBudget<'_>,
 ) -> Vec<Vec<Result<PartitionBatches, KafkaError>>> {
-    let asked = lists
-        .iter()
-        .filter(|topic_partitions| !topic_partitions.is_empty());
-    let requests = asked.map(|topic_partitions| {
+    let requests = lists.iter().map(|(broker, topic_partitions)| {
         let request = fetch_request(topic_partitions.iter().copied(), isolation, ANSWER_BYTES);
         let build = move |_version: i16| request;
-        (broker, build)
+        (*broker, build)
     });
     let answers = budget.fan_out(wire, &VERSIONS, requests.collect());
-    let mut answers = answers.into_iter();
     lists
         .iter()
-        .map(|topic_partitions| {
-            let Some(answer) = (!topic_partitions.is_empty())
-                .then(|| answers.next())
-                .flatten()
-            else {
-                return Vec::new();
-            };
+        .zip(answers)
+        .map(|((_, topic_partitions), answer)| {
             let failed = |error: KafkaError| {
                 topic_partitions
                     .iter()
@@ -154,7 +142,6 @@ fn batches(data: PartitionData) -> Result<PartitionBatches, KafkaError> {
     }
     let aborted = aborted(&data);
     Ok(PartitionBatches {
-        last_stable: data.last_stable_offset,
         batches: data.records.unwrap_or_default(),
         aborted,
     })

@@ -96,11 +96,11 @@ fn read<'a>(
         offset: one.next,
         limit_bytes: one.limit_bytes,
     };
-    let lists: Vec<Vec<_>> = open
+    let lists: Vec<_> = open
         .chunks(IN_ONE_REQUEST)
-        .map(|chunk| chunk.iter().map(topic_partition).collect())
+        .map(|chunk| (leader, chunk.iter().map(topic_partition).collect()))
         .collect();
-    let answers = peek(wire, leader, &lists, isolation, budget);
+    let answers = peek(wire, &lists, isolation, budget);
     open.into_iter()
         .zip(answers.into_iter().flatten())
         .collect()

@@ -5,7 +5,6 @@
 //! transactions, aborted records, the gaps that compaction leaves) is read over,
 //! with larger requests the longer it gets.
 
-mod by_time;
 mod leaders;
 mod scan;
 mod since;
@@ -20,8 +19,7 @@ use crate::kafka::error::{KafkaError, is_leader_change};
 use crate::kafka::wire::Wire;
 use leaders::ask_leaders;
 
-pub use by_time::times_of;
-pub use since::{count_after, earliest_in, first_since};
+pub use since::{MOST_OFFSETS, count_after, earliest_in, first_in_window, newest_in};
 
 /// Where to look, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]

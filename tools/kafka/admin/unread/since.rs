@@ -9,17 +9,61 @@ use std::sync::Arc;
 
 use super::{Position, first_unread};
 use crate::kafka::admin::metadata::Metadata;
-use crate::kafka::admin::offsets::Isolation;
+use crate::kafka::admin::offsets::{
+    Isolation, ListedOffset, OffsetQuery, OffsetSpec, offsets_over,
+};
 use crate::kafka::admin::query_budget::QueryBudget;
 use crate::kafka::admin::spans::{LogSpan, read_spans};
 use crate::kafka::batch::RawRecord;
+use crate::kafka::client::ContactError;
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::Wire;
 
 /// The first offset in each span whose record is dated from `since_ms` to `until_ms`; in their order.
 ///
-/// None where there is no such record. It takes the permission to read.
-pub fn first_since(
+/// None where there is no such record. Where a record is dated later, it takes the permission to read.
+pub fn first_in_window(
+    wire: &mut Wire<'_>,
+    spans: &[LogSpan],
+    (since_ms, until_ms): (i64, i64),
+    metadata: &Metadata,
+    budget: &mut QueryBudget<'_>,
+) -> Result<Vec<Result<Option<i64>, KafkaError>>, ContactError> {
+    let question = |span: &LogSpan| OffsetQuery {
+        topic: span.topic.to_string(),
+        partition: span.partition,
+        spec: OffsetSpec::Time(since_ms.max(0)),
+    };
+    let questions: Vec<OffsetQuery> = spans.iter().map(question).collect();
+    let isolation = Isolation::ReadUncommitted;
+    let found = offsets_over(wire, metadata, &questions, isolation, budget)?;
+    let (mut behind_later, mut open) = (Vec::new(), Vec::new());
+    let mut answers = Vec::with_capacity(spans.len());
+    for (index, (span, found)) in spans.iter().zip(found).enumerate() {
+        if let Ok(ListedOffset {
+            offset: Some(from),
+            timestamp_ms,
+            ..
+        }) = found
+            && timestamp_ms > Some(until_ms)
+        {
+            behind_later.push(index);
+            open.push(LogSpan {
+                from,
+                ..span.clone()
+            });
+        }
+        answers.push(found.map(|found| found.offset));
+    }
+    let found = first_since(wire, &open, (since_ms, until_ms), metadata, budget);
+    for (index, found) in behind_later.into_iter().zip(found) {
+        answers[index] = found;
+    }
+    Ok(answers)
+}
+
+/// The same, by reading alone.
+fn first_since(
     wire: &mut Wire<'_>,
     spans: &[LogSpan],
     (since_ms, until_ms): (i64, i64),
@@ -65,8 +109,8 @@ pub fn first_since(
         .collect()
 }
 
-/// The most offsets of a span that are read.
-const MOST_OFFSETS: i64 = 100_000;
+/// The most offsets of a span that are read whole.
+pub const MOST_OFFSETS: i64 = 100_000;
 
 /// How many messages of each span are dated after `until_ms`; none for a span of more than 100,000 offsets.
 ///
@@ -104,6 +148,33 @@ pub fn earliest_in(
     found
         .into_iter()
         .map(|found| found.map(Option::flatten))
+        .collect()
+}
+
+/// Offset and time of the last message of those with the latest time in each span, of committed ones that are dated
+/// `latest_ms` at most.
+///
+/// It takes the permission to read.
+pub fn newest_in(
+    wire: &mut Wire<'_>,
+    spans: &[LogSpan],
+    latest_ms: i64,
+    metadata: &Metadata,
+    budget: &mut QueryBudget<'_>,
+) -> Vec<Result<Option<(i64, i64)>, KafkaError>> {
+    let mut newest = vec![None; spans.len()];
+    let mut take = |index: usize, record: &RawRecord<'_>| {
+        let known: &mut Option<(i64, i64)> = &mut newest[index];
+        let is_newer = known.is_none_or(|(_, time)| record.timestamp_ms >= time);
+        if is_newer && record.timestamp_ms <= latest_ms {
+            *known = Some((record.offset, record.timestamp_ms));
+        }
+    };
+    let isolation = Isolation::ReadCommitted;
+    let answers = read_spans(wire, metadata, spans, isolation, budget, &mut take);
+    let found = answers.into_iter().zip(newest);
+    found
+        .map(|(answer, newest)| answer.map(|()| newest))
         .collect()
 }
 
