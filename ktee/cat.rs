@@ -15,10 +15,10 @@ use crate::config::SourceConfig;
 use crate::read::merge::Damage;
 use crate::read::segment::format;
 use crate::read::select::RecordStats;
-use crate::read::{Interrupted, Inventory, ReadProgress, Reader};
+use crate::read::{Interrupted, Inventory, ReadProgress, Reader, StoredLog};
 use crate::segment::{Codec, Layout, LogId};
 use crate::store;
-use crate::verify::Checker;
+use crate::verify;
 
 pub(crate) fn run(config: &SourceConfig) -> Result<Exit> {
     let signals = Signals::catch()?;
@@ -46,18 +46,18 @@ fn cat_backup(config: &SourceConfig, output: &mut Output<'_>) -> Result<Exit> {
         message(format_args!("{}: there is no segment", config.location));
         return Ok(Exit::No);
     }
-    if selection.from_ms.is_none() && selection.to_ms.is_none() {
+    if !selection.has_range() {
         output.progress.find_end(&*store, &logs)?;
     }
-    let checker = Checker::new(&*store, &inventory)?;
     let mut all = RecordStats::default();
     let mut is_whole = true;
     let mut is_damaged = false;
-    for (log, stored) in &logs {
-        let stats = selection.read(
+    for (log, listed) in &logs {
+        let stored = StoredLog::load(&*store, log, listed)?;
+        selection.may_want(&stored, &mut all);
+        selection.read(
             &*store,
-            log,
-            &stored.segments,
+            &stored,
             &mut |record, line, layout| output.write(record, line, layout),
             &mut |damage| {
                 is_damaged = true;
@@ -65,9 +65,8 @@ fn cat_backup(config: &SourceConfig, output: &mut Output<'_>) -> Result<Exit> {
                 Ok(())
             },
         )?;
-        all.add(stats.records, stats.times_ms);
         output.out.flush(output.signals)?;
-        let holes = checker.missing(log, stored)?;
+        let holes = verify::check(&stored, &inventory).missing;
         is_whole &= holes.is_empty();
         report_holes(log, &holes);
     }
@@ -109,8 +108,7 @@ fn cat_file(config: &SourceConfig, output: &mut Output<'_>) -> Result<Exit> {
         Layout::Tsv
     };
     let file = std::fs::File::open(&config.location).with_context(name)?;
-    let records = format(layout).context("a format")?;
-    let mut reader = Reader::of_file(Box::new(file), codec, records).with_context(name)?;
+    let mut reader = Reader::of_file(Box::new(file), codec, format(layout)).with_context(name)?;
     let mut all = RecordStats::default();
     while let Some((record, line)) = reader.next().with_context(name)? {
         let record = record.record();
@@ -164,9 +162,7 @@ impl<'a> Output<'a> {
 
     /// 1 where none of the records that there are has the time that was asked for.
     fn exit(&self, config: &SourceConfig, all: RecordStats) -> Exit {
-        let selection = &config.selection;
-        let has_range = selection.from_ms.is_some() || selection.to_ms.is_some();
-        if self.written > 0 || !has_range {
+        if self.written > 0 || !config.selection.has_range() {
             return Exit::Done;
         }
         message(format_args!("{}: {all}", config.location));

@@ -95,10 +95,8 @@ impl Kind {
         as_of_ms: Option<i64>,
     ) -> Result<Option<Vec<u8>>> {
         let entries = store.list(&format!("topics/{topic}/meta"))?;
-        let times = entries.iter().filter_map(|entry| {
-            let (_, file) = entry.path.rsplit_once('/')?;
-            self.time_of(file)
-        });
+        let files = entries.iter().filter_map(|path| path.rsplit_once('/'));
+        let times = files.filter_map(|(_, file)| self.time_of(file));
         let newest = times
             .filter(|ms| as_of_ms.is_none_or(|as_of| *ms <= as_of))
             .max();

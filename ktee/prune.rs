@@ -1,17 +1,16 @@
 //! `--prune TIME` removes what is too old and records it; `--expire-after TIME` records that the bucket itself does so.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
 
 use crate::config::Prune;
 use crate::coverage::Ranges;
 use crate::flow::count;
-use crate::read::{Inventory, PartitionSegments, ReadProgress, inventory};
+use crate::read::{Inventory, ListedLog, ReadProgress, StoredLog};
 use crate::segment::name::MANIFEST_SUFFIX;
 use crate::segment::{LogId, Name, RangeMarker, RangeStatus};
 use crate::store::{self, Store};
@@ -26,10 +25,10 @@ pub(crate) fn run(config: &Prune) -> Result<Exit> {
     let partitions = config.source.selection.logs(&Inventory::list(&*store)?)?;
     let progress = ReadProgress::new(false, &signals);
     let mut removed = 0;
-    for (log, stored) in &partitions {
+    for (log, listed) in &partitions {
         removed += match log {
-            LogId::Lines => prune_lines(&*store, stored, config.before_ms)?,
-            LogId::Partition(..) => prune_partition(&*store, log, stored, config.before_ms)?,
+            LogId::Lines => prune_lines(&*store, listed, config.before_ms)?,
+            LogId::Partition(..) => prune_partition(&*store, log, listed, config.before_ms)?,
         };
         progress.stop_at_signal()?;
     }
@@ -46,23 +45,23 @@ pub(crate) fn run(config: &Prune) -> Result<Exit> {
 fn prune_partition(
     store: &dyn Store,
     log: &LogId,
-    stored: &PartitionSegments,
+    listed: &ListedLog,
     before_ms: i64,
 ) -> Result<u64> {
-    let mut old: BTreeMap<(i64, i64), Vec<&Name>> = BTreeMap::new();
+    let stored = StoredLog::load(store, log, listed)?;
+    let mut old: Vec<&Name> = Vec::new();
     let mut pruned = Ranges::default();
-    for name in &stored.segments {
-        let manifest = inventory::manifest_or_count(store, log, name)?;
-        if manifest
+    for segment in &stored.segments {
+        let content = segment.content.as_ref();
+        let content = content.map_err(|why| anyhow!("{}: {why}", segment.name.path(log)))?;
+        if content
             .times_ms
             .is_some_and(|(_, latest)| latest < before_ms)
         {
             // What the run before it has passed is of no use any more either.
-            let first = manifest.after.map_or(manifest.first, |after| after + 1);
-            pruned.insert(first.min(manifest.first), manifest.last);
-            old.entry((manifest.first, manifest.last))
-                .or_default()
-                .push(name);
+            let first = content.after.map_or(content.first, |after| after + 1);
+            pruned.insert(first.min(content.first), content.last);
+            old.push(&segment.name);
         }
     }
     let earlier: Vec<&RangeMarker> = stored
@@ -92,13 +91,12 @@ fn prune_partition(
     {
         store.remove(&marker.path(log))?;
     }
-    let names: Vec<&Name> = old.into_values().flatten().collect();
-    remove(store, log, &names)
+    remove(store, log, &old)
 }
 
 /// A line is as old as its segment, and the last one at most as old as the segment behind.
-fn prune_lines(store: &dyn Store, stored: &PartitionSegments, before_ms: i64) -> Result<u64> {
-    let pairs = stored.segments.windows(2);
+fn prune_lines(store: &dyn Store, listed: &ListedLog, before_ms: i64) -> Result<u64> {
+    let pairs = listed.segments.windows(2);
     let old: Vec<&Name> = pairs
         .take_while(|pair| pair[1].time_ms.is_some_and(|ms| ms < before_ms))
         .map(|pair| &pair[0])

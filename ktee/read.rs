@@ -12,7 +12,7 @@ pub(crate) mod progress;
 pub(crate) mod segment;
 pub(crate) mod select;
 
-pub(crate) use inventory::{Inventory, PartitionSegments};
+pub(crate) use inventory::{Inventory, ListedLog, StoredLog};
 pub(crate) use progress::{Interrupted, ReadProgress};
 pub(crate) use segment::Reader;
 pub(crate) use select::Selection;

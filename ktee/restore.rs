@@ -32,10 +32,10 @@ use crate::config::Restore;
 use crate::flow::count;
 use crate::metadata::TopicMetadata;
 use crate::read::select::RecordStats;
-use crate::read::{Inventory, PartitionSegments};
+use crate::read::{Inventory, StoredLog};
 use crate::segment::LogId;
 use crate::store::{self, Store};
-use crate::verify::Checker;
+use crate::verify;
 use sender::Sender;
 use target::{Restoring, Target};
 
@@ -55,10 +55,14 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
     let store = store::open(&config.source.location, &config.source.access)?;
     let inventory = Inventory::list(&*store)?;
     let mut targets = targets(config, &*store, &inventory)?;
-    refuse_holes(config, &Checker::new(&*store, &inventory)?, &targets)?;
-    let has_range =
-        config.source.selection.from_ms.is_some() || config.source.selection.to_ms.is_some();
-    if has_range && let Some(stats) = stats_if_none_wanted(config, &*store, &targets) {
+    refuse_holes(config, &inventory, &targets)?;
+    let selection = &config.source.selection;
+    let mut stats = RecordStats::default();
+    let mut may_want = !selection.has_range();
+    for stored in targets.iter().flat_map(|target| target.stored.values()) {
+        may_want |= selection.may_want(stored, &mut stats);
+    }
+    if !may_want {
         message(format_args!("{}: {stats}", config.source.location));
         return Ok(Exit::No);
     }
@@ -93,7 +97,7 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
             report_sent(target);
         }
     }
-    let (stats, is_damaged) = (sender.stats, sender.is_damaged);
+    let is_damaged = sender.is_damaged;
     drop(sender);
     for target in &targets {
         target.check_ends(&mut wire, interrupted)?;
@@ -105,22 +109,24 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
     if is_damaged {
         return Ok(Exit::Failed);
     }
-    if has_range && targets.iter().all(Target::is_empty) {
+    if selection.has_range() && targets.iter().all(Target::is_empty) {
         message(format_args!("{}: {stats}", config.source.location));
         return Ok(Exit::No);
     }
     Ok(Exit::Done)
 }
 
-type Stored = BTreeMap<i32, PartitionSegments>;
+type Stored = BTreeMap<i32, StoredLog>;
 
 /// The topics that are wanted, with what the backup has of each.
 fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result<Vec<Target>> {
     let mut topics: BTreeMap<String, Stored> = BTreeMap::new();
-    for (log, stored) in config.source.selection.logs(inventory)? {
-        match log {
+    for (log, listed) in config.source.selection.logs(inventory)? {
+        match &log {
             LogId::Partition(topic, partition) => {
-                topics.entry(topic).or_default().insert(partition, stored);
+                let stored = StoredLog::load(store, &log, &listed)?;
+                let partitions = topics.entry(topic.clone()).or_default();
+                partitions.insert(*partition, stored);
             }
             LogId::Lines => message("lines have no topic, and are left out; --cat gives them back"),
         }
@@ -132,9 +138,8 @@ fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result
     );
     let targets = topics.into_iter().map(|(source, stored)| {
         let recorded = TopicMetadata::read(store, &source, config.as_of_ms)?;
-        let topic = config.renames.get(&source).unwrap_or(&source).clone();
+        let topic = config.renames.get(&source).cloned().unwrap_or(source);
         Ok(Target::new(
-            source,
             topic,
             stored,
             recorded,
@@ -154,36 +159,13 @@ fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result
     Ok(targets)
 }
 
-/// What the backup has, if none of it has a wanted time.
-fn stats_if_none_wanted(
-    config: &Restore,
-    store: &dyn Store,
-    targets: &[Target],
-) -> Option<RecordStats> {
-    let mut stats = RecordStats::default();
-    let mut may_want = false;
-    for target in targets {
-        for (&partition, stored) in &target.stored {
-            let log = LogId::Partition(target.source.clone(), partition);
-            let selection = &config.source.selection;
-            // A segment that can't be read is named when its turn comes.
-            let wanted = selection.may_want(store, &log, &stored.segments, &mut stats);
-            may_want |= wanted.unwrap_or(true);
-        }
-    }
-    (!may_want).then_some(stats)
-}
-
 /// Names what is missing, and refuses it without `--force`.
-fn refuse_holes(config: &Restore, checker: &Checker<'_>, targets: &[Target]) -> Result<()> {
+fn refuse_holes(config: &Restore, inventory: &Inventory, targets: &[Target]) -> Result<()> {
     let mut has_holes = false;
-    for target in targets {
-        for (&partition, stored) in &target.stored {
-            let log = LogId::Partition(target.source.clone(), partition);
-            let missing = checker.missing(&log, stored)?;
-            report_holes(&log, &missing);
-            has_holes |= !missing.is_empty();
-        }
+    for stored in targets.iter().flat_map(|target| target.stored.values()) {
+        let missing = verify::check(stored, inventory).missing;
+        report_holes(&stored.log, &missing);
+        has_holes |= !missing.is_empty();
     }
     if has_holes && !config.force {
         bail!(

@@ -14,13 +14,6 @@ use anyhow::{Result, bail};
 
 use crate::segment::Manifest;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// Its path within the backup, `/` between folders.
-    pub(crate) path: String,
-    pub(crate) bytes: u64,
-}
-
 /// What came of an attempt to create a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Created {
@@ -59,11 +52,11 @@ pub(crate) struct Access {
 
 /// A folder or bucket. Paths are relative to its root, `/` between folders.
 pub(crate) trait Store: Send + Sync {
-    /// All files in `folder` and below it, in no order; none where there is no such folder.
-    fn list(&self, folder: &str) -> Result<Vec<Entry>>;
+    /// The paths of all files in `folder` and below it, in no order; none where there is no such folder.
+    fn list(&self, folder: &str) -> Result<Vec<String>>;
 
     /// The files of `folder` whose names sort behind `file`, those of folders in it not.
-    fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<Entry>>;
+    fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<String>>;
 
     /// The content of a file; `None` where there is none of this name.
     fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>>;

@@ -11,15 +11,13 @@ use tools::cli::{Exit, message};
 use tools::record::Encoder;
 use tools::report::{Cell, Column, Report};
 
-use crate::cli::now_ms;
 use crate::config::Verify;
-use crate::prune;
 use crate::read::segment::format;
-use crate::read::{Interrupted, Inventory, PartitionSegments, ReadProgress, inventory};
+use crate::read::{Interrupted, Inventory, ListedLog, ReadProgress, Reader, StoredLog};
 use crate::segment::cut::digest_of;
-use crate::segment::{Layout, LogId, Manifest, Name, RangeMarker, RangeStatus};
+use crate::segment::{Layout, LogId, Name, RangeMarker, RangeStatus};
 use crate::store::{self, Store};
-use validate::{PartitionMetadata, PartitionReport, Segment, validate};
+use validate::{PartitionReport, validate};
 
 const COLUMNS: [Column; 12] = [
     Column::label("topic"),
@@ -53,7 +51,8 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
         return Ok(Exit::No);
     }
     let mut verifier = Verifier {
-        checker: Checker::new(&*store, &inventory)?,
+        store: &*store,
+        inventory: &inventory,
         config,
         progress: ReadProgress::new(!config.source.is_quiet, &signals),
     };
@@ -122,79 +121,15 @@ fn quote(text: &str) -> String {
     }
 }
 
-/// Looks at partitions of one backup.
-pub(crate) struct Checker<'a> {
-    store: &'a dyn Store,
-    inventory: &'a Inventory,
-    /// Older records may have been deleted by the bucket.
-    expires_before_ms: Option<i64>,
-}
-
-impl<'a> Checker<'a> {
-    pub(crate) fn new(store: &'a dyn Store, inventory: &'a Inventory) -> Result<Checker<'a>> {
-        Ok(Checker {
-            store,
-            inventory,
-            expires_before_ms: prune::expires_before_ms(store, now_ms())?,
-        })
-    }
-
-    /// The ranges of offsets that are missing in a log, for no known reason, by what the manifests say.
-    pub(crate) fn missing(
-        &self,
-        log: &LogId,
-        stored: &PartitionSegments,
-    ) -> Result<Vec<(i64, i64)>> {
-        let mut count = |name: &Name, manifest: Option<&Manifest>| match manifest {
-            Some(manifest) => Ok(manifest.clone()),
-            None => inventory::count(self.store, log, name),
-        };
-        Ok(self.report(log, stored, &mut count)?.missing)
-    }
-
-    /// Validates a log; `count` says what a segment holds.
-    fn report(
-        &self,
-        log: &LogId,
-        stored: &PartitionSegments,
-        count: &mut dyn FnMut(&Name, Option<&Manifest>) -> Result<Manifest>,
-    ) -> Result<PartitionReport> {
-        let mut segments = Vec::new();
-        for name in &stored.segments {
-            let manifest = inventory::manifest(self.store, log, name)?;
-            let counted = match count(name, manifest.as_ref()) {
-                // What was not read to its end for a signal is not damaged.
-                Err(error) if error.is::<Interrupted>() => return Err(error),
-                counted => counted.map_err(|error| format!("{error:#}")),
-            };
-            segments.push(Segment {
-                file: name.file(log),
-                has_manifest: stored.manifests.contains(&name.file(log)),
-                name: name.clone(),
-                manifest,
-                counted,
-            });
-        }
-        let mut lost = Vec::new();
-        for file in &stored.manifests {
-            let has_segment = segments.iter().any(|segment| segment.file == *file);
-            if !has_segment && let Some(name) = Name::parse(file, log) {
-                lost.push((name.first, inventory::manifest(self.store, log, &name)?));
-            }
-        }
-        let metadata = PartitionMetadata {
-            lost,
-            markers: stored.markers.clone(),
-            span: self.inventory.span(log),
-            expires_before_ms: self.expires_before_ms,
-            is_lines: *log == LogId::Lines,
-        };
-        Ok(validate(&segments, &metadata))
-    }
+/// What there is to say of a log, by what is known of its segments.
+pub(crate) fn check(stored: &StoredLog, inventory: &Inventory) -> PartitionReport {
+    let span = inventory.span(&stored.log);
+    validate(stored, span, inventory.expires_before_ms)
 }
 
 struct Verifier<'a> {
-    checker: Checker<'a>,
+    store: &'a dyn Store,
+    inventory: &'a Inventory,
     config: &'a Verify,
     progress: ReadProgress<'a>,
 }
@@ -202,31 +137,30 @@ struct Verifier<'a> {
 impl Verifier<'_> {
     fn run(
         &mut self,
-        partitions: &BTreeMap<LogId, PartitionSegments>,
+        partitions: &BTreeMap<LogId, ListedLog>,
     ) -> Result<Vec<(LogId, PartitionReport)>> {
-        self.progress.find_end(self.checker.store, partitions)?;
+        self.progress.find_end(self.store, partitions)?;
         let mut reports = Vec::new();
-        for (log, stored) in partitions {
-            let mut stored = stored.clone();
-            let mut report = self.partition(log, &stored)?;
-            if self.config.accepts && !report.expired.is_empty() {
-                for &(first, last) in &report.expired {
+        for (log, listed) in partitions {
+            let mut report = self.partition(log, listed)?;
+            if self.config.accepts {
+                for (first, last) in report.expired.drain(..) {
                     let marker = RangeMarker {
                         status: RangeStatus::Accepted,
                         first,
                         last,
                     };
-                    marker.write(self.checker.store, log)?;
+                    marker.write(self.store, log)?;
                 }
-                report.expired.clear();
             }
             if self.config.quarantines && !report.damaged_segments.is_empty() {
+                let mut listed = listed.clone();
                 for name in &report.damaged_segments {
                     self.move_aside(log, name)?;
-                    stored.segments.retain(|other| other != name);
+                    listed.segments.retain(|other| other != name);
                 }
                 // What they had is missing now.
-                report = self.partition(log, &stored)?;
+                report = self.partition(log, &listed)?;
             }
             reports.push((log.clone(), report));
         }
@@ -237,7 +171,7 @@ impl Verifier<'_> {
     fn move_aside(&self, log: &LogId, name: &Name) -> Result<()> {
         let path = name.path(log);
         let aside = format!("quarantine/{path}");
-        self.checker.store.rename(&path, &aside)?;
+        self.store.rename(&path, &aside)?;
         message(format_args!(
             "{}: {path} is now {aside}",
             self.config.source.location
@@ -245,25 +179,25 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn partition(&mut self, log: &LogId, stored: &PartitionSegments) -> Result<PartitionReport> {
-        let (checker, progress) = (&self.checker, &mut self.progress);
-        let mut report = checker.report(log, stored, &mut |name, _| {
-            count(checker.store, progress, log, name)
+    fn partition(&mut self, log: &LogId, listed: &ListedLog) -> Result<PartitionReport> {
+        let (store, progress) = (self.store, &mut self.progress);
+        let stored = StoredLog::load_with(store, log, listed, &mut |name, _| {
+            let mut reader = Reader::open(store, log, name)?;
+            while let Some((_, line)) = reader.next()? {
+                progress.pass(line.len())?;
+            }
+            reader.manifest()
         })?;
+        let mut report = check(&stored, self.inventory);
         if !report.overlaps.is_empty() {
-            self.compare(log, stored, &mut report)?;
+            self.compare(log, listed, &mut report)?;
             report.records -= report.duplicates;
         }
         Ok(report)
     }
 
     /// Reads what lies in more than one segment again: which records are in there twice, and whether they are the same.
-    fn compare(
-        &self,
-        log: &LogId,
-        stored: &PartitionSegments,
-        report: &mut PartitionReport,
-    ) -> Result<()> {
+    fn compare(&self, log: &LogId, listed: &ListedLog, report: &mut PartitionReport) -> Result<()> {
         let mut seen: HashMap<i64, u64> = HashMap::new();
         let Some(tsv) = format(Layout::Tsv) else {
             return Ok(());
@@ -271,18 +205,13 @@ impl Verifier<'_> {
         let mut encoder = Encoder::new(tsv);
         let mut text = Vec::new();
         let damaged = report.damaged_segments.clone();
-        for name in stored
-            .segments
-            .iter()
-            .filter(|name| !damaged.contains(name))
-        {
-            let mut reader = inventory::open(self.checker.store, log, name)?;
+        let segments = listed.segments.iter();
+        for name in segments.filter(|name| !damaged.contains(name)) {
+            let mut reader = Reader::open(self.store, log, name)?;
             while let Some((record, _)) = reader.next()? {
                 self.progress.stop_at_signal()?;
                 let record = record.record();
-                let Some(offset) = record.offset else {
-                    continue;
-                };
+                let offset = record.offset.unwrap_or(-1);
                 let is_inside = |&(first, last): &(i64, i64)| first <= offset && offset <= last;
                 if !report.overlaps.iter().any(is_inside) {
                     continue;
@@ -303,34 +232,6 @@ impl Verifier<'_> {
     }
 }
 
-/// Reads a segment: what it holds, if that is records of its partition in their order.
-fn count(
-    store: &dyn Store,
-    progress: &mut ReadProgress<'_>,
-    log: &LogId,
-    name: &Name,
-) -> Result<Manifest> {
-    let mut reader = inventory::open(store, log, name)?;
-    let mut last = None;
-    while let Some((record, line)) = reader.next()? {
-        progress.pass(line.len())?;
-        let LogId::Partition(topic, partition) = log else {
-            continue;
-        };
-        let record = record.record();
-        let is_at_home = record.topic == Some(topic) && record.partition == Some(*partition);
-        anyhow::ensure!(is_at_home, "a record of another partition is in it");
-        anyhow::ensure!(
-            record.offset > last,
-            "offset {} stands behind {}",
-            record.offset.unwrap_or(-1),
-            last.unwrap_or(-1)
-        );
-        last = record.offset;
-    }
-    reader.manifest()
-}
-
 fn row(log: &LogId, report: &PartitionReport) -> Vec<Cell> {
     let number = |n: u64| Cell::Integer(n as i64);
     let (topic, partition) = match log {
@@ -338,6 +239,7 @@ fn row(log: &LogId, report: &PartitionReport) -> Vec<Cell> {
         LogId::Partition(topic, partition) => (topic.as_str().into(), Cell::from(*partition)),
     };
     let offset = |n: Option<i64>| n.filter(|_| *log != LogId::Lines);
+    let time = |ms: Option<i64>| ms.map_or(Cell::Unknown, Cell::TimeMs);
     vec![
         topic,
         partition,
@@ -345,12 +247,8 @@ fn row(log: &LogId, report: &PartitionReport) -> Vec<Cell> {
         number(report.records),
         offset(report.first).into(),
         offset(report.last).into(),
-        report
-            .times_ms
-            .map_or(Cell::Unknown, |(earliest, _)| Cell::TimeMs(earliest)),
-        report
-            .times_ms
-            .map_or(Cell::Unknown, |(_, latest)| Cell::TimeMs(latest)),
+        time(report.times_ms.map(|(earliest, _)| earliest)),
+        time(report.times_ms.map(|(_, latest)| latest)),
         number((report.missing.len() + report.expired.len()) as u64),
         number(report.duplicates),
         number(report.damaged),

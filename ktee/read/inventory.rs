@@ -3,30 +3,134 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 
-use super::Reader;
+use super::{Interrupted, Reader};
+use crate::cli::now_ms;
 use crate::head::{Head, OffsetSpan};
+use crate::prune;
 use crate::segment::name::MANIFEST_SUFFIX;
 use crate::segment::{LogId, Manifest, Name, RangeMarker};
-use crate::store::{Entry, Store};
+use crate::store::Store;
 
-/// The segments of one log, by their first offset.
+/// The listing of one log: its segments by their first offset.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PartitionSegments {
+pub(crate) struct ListedLog {
     pub(crate) segments: Vec<Name>,
     /// Files that have a manifest.
-    pub(crate) manifests: BTreeSet<String>,
+    manifests: BTreeSet<String>,
     /// What is recorded of ranges of offsets.
     pub(crate) markers: Vec<RangeMarker>,
+}
+
+/// A segment with what is known of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) name: Name,
+    pub(crate) has_manifest: bool,
+    /// What the manifest says, if it can be read.
+    pub(crate) manifest: Option<Manifest>,
+    /// What the segment holds, or why that can't be said.
+    pub(crate) content: Result<Manifest, String>,
+}
+
+#[cfg(test)]
+impl Segment {
+    /// A whole one.
+    pub(crate) fn of(first: i64, last: i64, after: Option<i64>) -> Segment {
+        let manifest = Manifest {
+            first,
+            last,
+            records: (last - first + 1) as u64,
+            after,
+            after_ms: after,
+            times_ms: Some((first, last)),
+            sha256: "0".repeat(64),
+            ..Manifest::default()
+        };
+        Segment {
+            name: Name {
+                first,
+                time_ms: None,
+                layout: crate::segment::Layout::Tsv,
+                codec: crate::segment::Codec::None,
+            },
+            has_manifest: true,
+            content: Ok(manifest.clone()),
+            manifest: Some(manifest),
+        }
+    }
+}
+
+/// What is stored of one log, by what its manifests say.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredLog {
+    pub(crate) log: LogId,
+    pub(crate) segments: Vec<Segment>,
+    /// First offsets of manifests without segments, and what they say.
+    pub(crate) lost: Vec<(i64, Option<Manifest>)>,
+    pub(crate) markers: Vec<RangeMarker>,
+}
+
+impl StoredLog {
+    /// Reads the manifests, and of segments without one the records.
+    pub(crate) fn load(store: &dyn Store, log: &LogId, listed: &ListedLog) -> Result<StoredLog> {
+        StoredLog::load_with(store, log, listed, &mut |name, manifest| match manifest {
+            Some(manifest) => Ok(manifest.clone()),
+            None => Reader::open(store, log, name)?.manifest(),
+        })
+    }
+
+    /// Reads the manifests; `count` says what a segment holds.
+    pub(crate) fn load_with(
+        store: &dyn Store,
+        log: &LogId,
+        listed: &ListedLog,
+        count: &mut dyn FnMut(&Name, Option<&Manifest>) -> Result<Manifest>,
+    ) -> Result<StoredLog> {
+        let mut manifests = listed.manifests.clone();
+        let mut segments = Vec::new();
+        for name in &listed.segments {
+            let manifest = manifest(store, log, name)?;
+            let content = match count(name, manifest.as_ref()) {
+                // What was not read to its end for a signal is not damaged.
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                counted => counted.map_err(|error| format!("{error:#}")),
+            };
+            segments.push(Segment {
+                has_manifest: manifests.remove(&name.file(log)),
+                name: name.clone(),
+                manifest,
+                content,
+            });
+        }
+        let mut lost = Vec::new();
+        for name in manifests.iter().filter_map(|file| Name::parse(file, log)) {
+            lost.push((name.first, manifest(store, log, &name)?));
+        }
+        Ok(StoredLog {
+            log: log.clone(),
+            segments,
+            lost,
+            markers: listed.markers.clone(),
+        })
+    }
+
+    /// How many records there are, as far as that can be said.
+    pub(crate) fn records(&self) -> u64 {
+        let contents = self.segments.iter().flat_map(|it| &it.content);
+        contents.map(|content| content.records).sum()
+    }
 }
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
     /// By topic and partition; lines come first.
-    pub(crate) partitions: BTreeMap<LogId, PartitionSegments>,
+    pub(crate) partitions: BTreeMap<LogId, ListedLog>,
     /// Of each topic that has a head, how far its backup has come.
-    pub(crate) heads: BTreeMap<String, Head>,
+    heads: BTreeMap<String, Head>,
+    /// The bucket itself may have deleted older records.
+    pub(crate) expires_before_ms: Option<i64>,
 }
 
 impl Inventory {
@@ -34,9 +138,8 @@ impl Inventory {
         let mut entries = store.list("topics")?;
         entries.extend(store.list("lines")?);
         let mut inventory = Inventory::of(&entries);
-        let topics = entries
-            .iter()
-            .filter_map(|entry| Head::topic_of(&entry.path));
+        inventory.expires_before_ms = prune::expires_before_ms(store, now_ms())?;
+        let topics = entries.iter().filter_map(|path| Head::topic_of(path));
         for topic in topics {
             let head = Head::read(store, topic)?;
             for partition in head.numbers() {
@@ -60,20 +163,20 @@ impl Inventory {
         }
     }
 
-    pub(crate) fn list_log(store: &dyn Store, log: &LogId) -> Result<PartitionSegments> {
+    pub(crate) fn list_log(store: &dyn Store, log: &LogId) -> Result<ListedLog> {
         Ok(Inventory::of_log(&store.list(&log.folder())?, log))
     }
 
     /// What of `entries` is at `log`.
-    pub(crate) fn of_log(entries: &[Entry], log: &LogId) -> PartitionSegments {
+    pub(crate) fn of_log(entries: &[String], log: &LogId) -> ListedLog {
         let mut inventory = Inventory::of(entries);
         inventory.partitions.remove(log).unwrap_or_default()
     }
 
-    fn of(entries: &[Entry]) -> Inventory {
+    fn of(entries: &[String]) -> Inventory {
         let mut inventory = Inventory::default();
-        for entry in entries {
-            let Some((folder, file)) = entry.path.rsplit_once('/') else {
+        for path in entries {
+            let Some((folder, file)) = path.rsplit_once('/') else {
                 continue;
             };
             let Some(log) = LogId::of_folder(folder) else {
@@ -104,16 +207,6 @@ impl Inventory {
     }
 }
 
-/// The stored bytes of a segment.
-pub(crate) fn stored(store: &dyn Store, log: &LogId, name: &Name) -> Result<Box<dyn Read + Send>> {
-    let path = name.path(log);
-    store.read(&path)?.ok_or_else(|| anyhow!("{path} is gone"))
-}
-
-pub(crate) fn open(store: &dyn Store, log: &LogId, name: &Name) -> Result<Reader> {
-    Reader::new(stored(store, log, name)?, name).with_context(|| name.path(log))
-}
-
 /// What the manifest of a segment says; `None` where there is none that can be read.
 pub(crate) fn manifest(store: &dyn Store, log: &LogId, name: &Name) -> Result<Option<Manifest>> {
     let path = format!("{}{MANIFEST_SUFFIX}", name.path(log));
@@ -123,19 +216,4 @@ pub(crate) fn manifest(store: &dyn Store, log: &LogId, name: &Name) -> Result<Op
     let mut text = String::new();
     let read = stored.read_to_string(&mut text);
     Ok(read.ok().and_then(|_| Manifest::parse(&text)))
-}
-
-/// What a segment holds: what its manifest says, or where that is missing, what its records say.
-pub(crate) fn manifest_or_count(store: &dyn Store, log: &LogId, name: &Name) -> Result<Manifest> {
-    match manifest(store, log, name)? {
-        Some(manifest) => Ok(manifest),
-        None => count(store, log, name),
-    }
-}
-
-/// Reads a whole segment to say what it holds.
-pub(crate) fn count(store: &dyn Store, log: &LogId, name: &Name) -> Result<Manifest> {
-    open(store, log, name)?
-        .manifest()
-        .with_context(|| name.path(log))
 }

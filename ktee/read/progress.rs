@@ -4,7 +4,7 @@ use anyhow::Result;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 
-use super::{PartitionSegments, inventory};
+use super::inventory::{self, ListedLog};
 use crate::segment::LogId;
 use crate::store::Store;
 
@@ -39,7 +39,7 @@ impl<'a> ReadProgress<'a> {
     pub(crate) fn find_end<'s>(
         &mut self,
         store: &dyn Store,
-        partitions: impl IntoIterator<Item = (&'s LogId, &'s PartitionSegments)>,
+        partitions: impl IntoIterator<Item = (&'s LogId, &'s ListedLog)>,
     ) -> Result<()> {
         if !self.progress.is_shown() {
             return Ok(());

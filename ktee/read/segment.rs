@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use sha2::{Digest, Sha256};
 use tools::record::json::Json;
 use tools::record::tsv::Tsv;
-use tools::record::{Decoded, DecodedRecord, Decoder, Format};
+use tools::record::{Decoded, DecodedRecord, Decoder, Format, Record};
 
-use crate::segment::{Codec, Layout, Manifest, Name, Tally};
+use crate::segment::{Codec, Layout, LogId, Manifest, Name, Tally};
+use crate::store::Store;
 
 /// How much is decompressed at a time.
 const BLOCK_BYTES: usize = 128 * 1024;
@@ -63,11 +64,19 @@ pub(crate) fn sha256(stored: impl Read) -> io::Result<String> {
     Ok(hex(&checksum.take().sha256.finalize()))
 }
 
+/// The stored bytes of a segment.
+pub(crate) fn stored(store: &dyn Store, log: &LogId, name: &Name) -> Result<Box<dyn Read + Send>> {
+    let path = name.path(log);
+    store.read(&path)?.ok_or_else(|| anyhow!("{path} is gone"))
+}
+
 /// Reads a segment from its start to its end.
 pub(crate) struct Reader {
     input: Box<dyn Read>,
     checksum: Rc<RefCell<Checksum>>,
     decoder: Option<Decoder>,
+    /// Whose records these have to be; none for any.
+    log: Option<LogId>,
     buffer: Vec<u8>,
     used: usize,
     at_end: bool,
@@ -76,26 +85,21 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// The reader of the segment `name`, whose file is `stored`.
-    pub(crate) fn new(stored: Box<dyn Read + Send>, name: &Name) -> Result<Reader> {
-        let format = format(name.layout);
-        Reader::with(stored, name.codec, format, name.first)
+    /// Reads a segment: records of `log` alone, in their order and from the offset on that its name says.
+    pub(crate) fn open(store: &dyn Store, log: &LogId, name: &Name) -> Result<Reader> {
+        let stored = stored(store, log, name)?;
+        let mut reader = Reader::of_file(stored, name.codec, format(name.layout))
+            .with_context(|| name.path(log))?;
+        reader.tally = Tally::of_number(name.first);
+        reader.log = Some(log.clone());
+        Ok(reader)
     }
 
-    /// The reader of lines in any format that holds records.
+    /// Reads records of any log in any order; without a format, lines.
     pub(crate) fn of_file(
         stored: Box<dyn Read + Send>,
         codec: Codec,
-        format: Format,
-    ) -> Result<Reader> {
-        Reader::with(stored, codec, Some(format), 0)
-    }
-
-    fn with(
-        stored: Box<dyn Read + Send>,
-        codec: Codec,
         format: Option<Format>,
-        first: i64,
     ) -> Result<Reader> {
         let checksum = Rc::default();
         let counted = ChecksumReader {
@@ -106,11 +110,12 @@ impl Reader {
             input: codec.reader(counted),
             checksum,
             decoder: format.map(Decoder::new).transpose()?,
+            log: None,
             buffer: Vec::new(),
             used: 0,
             at_end: false,
             line: 0,
-            tally: Tally::of_number(first),
+            tally: Tally::default(),
         })
     }
 
@@ -152,6 +157,9 @@ impl Reader {
         {
             Decoded::Record { record, .. } => {
                 let fields = record.record();
+                if let Some(log) = &self.log {
+                    check_place(&fields, log, &self.tally)?;
+                }
                 if let Some(offset) = fields.offset {
                     self.tally.add(offset, fields.timestamp_ms, line.len());
                 }
@@ -179,6 +187,7 @@ impl Reader {
     /// Reads what is left, and says what the segment holds.
     pub(crate) fn manifest(mut self) -> Result<Manifest> {
         while self.next()?.is_some() {}
+        ensure!(self.tally.records > 0, "it has no record");
         // What is behind the last frame belongs to the file as well.
         io::copy(&mut self.input, &mut io::sink())?;
         drop(self.input);
@@ -189,6 +198,23 @@ impl Reader {
             ..self.tally.manifest()
         })
     }
+}
+
+/// Whether a record belongs behind those that were read of its log; a file may be another's copy.
+fn check_place(record: &Record<'_>, log: &LogId, read: &Tally) -> Result<()> {
+    let is_at_home = log.has(record.topic, record.partition);
+    ensure!(is_at_home, "a record of another partition is in it");
+    let offset = record.offset.unwrap_or(-1);
+    if read.records == 0 {
+        ensure!(offset == read.first, "it does not begin as its name says");
+    } else {
+        ensure!(
+            offset > read.last,
+            "offset {offset} stands behind {}",
+            read.last
+        );
+    }
+    Ok(())
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

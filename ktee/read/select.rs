@@ -6,10 +6,10 @@ use anyhow::{Result, ensure};
 use tools::record::Record;
 use tools::units::format_time_ms;
 
-use super::merge::{ReadSegment, Take, TakeDamage, merge};
-use super::{Inventory, PartitionSegments, inventory};
+use super::inventory::{Inventory, ListedLog, Segment, StoredLog};
+use super::merge::{Take, TakeDamage, merge};
 use crate::flow::count;
-use crate::segment::{Layout, LogId, Manifest, Name};
+use crate::segment::{Layout, LogId};
 use crate::store::Store;
 
 /// What there is to choose from.
@@ -68,7 +68,7 @@ impl Selection {
     ///
     /// # Errors
     /// A topic or a partition that the backup does not have.
-    pub(crate) fn logs(&self, inventory: &Inventory) -> Result<BTreeMap<LogId, PartitionSegments>> {
+    pub(crate) fn logs(&self, inventory: &Inventory) -> Result<BTreeMap<LogId, ListedLog>> {
         let known = || inventory.partitions.keys();
         let is_of = |log: &LogId, topic: &str| matches!(log, LogId::Partition(t, _) if t == topic);
         for topic in &self.topics {
@@ -119,68 +119,47 @@ impl Selection {
         }
     }
 
-    /// Hands over the wanted records of one log, in order; says how many there are of any time.
+    pub(crate) fn has_range(&self) -> bool {
+        self.from_ms.is_some() || self.to_ms.is_some()
+    }
+
+    /// Hands over the wanted records of one log, in order.
     pub(crate) fn read(
         &self,
         store: &dyn Store,
-        log: &LogId,
-        segments: &[Name],
+        stored: &StoredLog,
         take: &mut Take<'_>,
         damaged: &mut TakeDamage<'_>,
-    ) -> Result<RecordStats> {
-        let mut stats = RecordStats::default();
-        let mut wanted = Vec::new();
-        for (at, name) in segments.iter().enumerate() {
+    ) -> Result<()> {
+        let wanted = times(stored).filter(|(segment, times_ms)| {
             // What can't be counted is read as far as it goes, and found to be damaged then.
-            let (manifest, is_known) = match inventory::manifest_or_count(store, log, name) {
-                Ok(manifest) => (manifest, true),
-                Err(_) => (
-                    Manifest {
-                        first: name.first,
-                        last: name.first,
-                        ..Manifest::default()
-                    },
-                    false,
-                ),
-            };
-            let next_ms = segments.get(at + 1).and_then(|next| next.time_ms);
-            // Of lines it is only known when the first and the next segment's first came.
-            let times_ms = match log {
-                LogId::Lines => name.time_ms.map(|ms| (ms, next_ms.unwrap_or(i64::MAX))),
-                LogId::Partition(..) => manifest.times_ms,
-            };
-            stats.add(manifest.records, times_ms);
-            if !is_known || self.wants_any(times_ms) {
-                let name = name.clone();
-                wanted.push(ReadSegment { name, manifest });
-            }
-        }
-        let is_lines = *log == LogId::Lines;
+            segment.content.is_err() || self.wants_any(*times_ms)
+        });
+        let wanted: Vec<&Segment> = wanted.map(|(segment, _)| segment).collect();
+        let is_lines = stored.log == LogId::Lines;
         let mut choose = |record: &Record<'_>, line: &[u8], layout: Layout| {
             if is_lines || self.wants_time(record.timestamp_ms) {
                 take(record, line, layout)?;
             }
             Ok(())
         };
-        merge(store, log, &wanted, &mut choose, damaged)?;
-        Ok(stats)
+        merge(store, &stored.log, &wanted, &mut choose, damaged)
     }
 
-    /// Whether a segment at `log` may have a record of a wanted time; adds to `stats` what there is.
-    pub(crate) fn may_want(
-        &self,
-        store: &dyn Store,
-        log: &LogId,
-        segments: &[Name],
-        stats: &mut RecordStats,
-    ) -> Result<bool> {
+    /// Whether a segment may have a record of a wanted time; adds to `stats` what there is.
+    pub(crate) fn may_want(&self, stored: &StoredLog, stats: &mut RecordStats) -> bool {
         let mut may_want = false;
-        for name in segments {
-            let manifest = inventory::manifest_or_count(store, log, name)?;
-            stats.add(manifest.records, manifest.times_ms);
-            may_want |= self.wants_any(manifest.times_ms);
+        for (segment, times_ms) in times(stored) {
+            match &segment.content {
+                Ok(content) => {
+                    stats.add(content.records, times_ms);
+                    may_want |= self.wants_any(times_ms);
+                }
+                // It is named when its turn comes.
+                Err(_) => may_want = true,
+            }
         }
-        Ok(may_want)
+        may_want
     }
 
     fn wants_any(&self, times_ms: Option<(i64, i64)>) -> bool {
@@ -192,6 +171,21 @@ impl Selection {
             }
         }
     }
+}
+
+/// Each segment with the earliest and the latest time of its records.
+fn times(stored: &StoredLog) -> impl Iterator<Item = (&Segment, Option<(i64, i64)>)> {
+    let segments = stored.segments.iter().enumerate();
+    segments.map(|(at, segment)| {
+        // Of lines it is only known when the first and the next segment's first came.
+        let next_ms = stored.segments.get(at + 1).and_then(|it| it.name.time_ms);
+        let lines_ms = segment
+            .name
+            .time_ms
+            .map(|ms| (ms, next_ms.unwrap_or(i64::MAX)));
+        let content = segment.content.as_ref().ok();
+        (segment, lines_ms.or(content.and_then(|it| it.times_ms)))
+    })
 }
 
 #[cfg(test)]

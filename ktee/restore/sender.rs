@@ -8,16 +8,15 @@ use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::kafka::Producer;
 use tools::kafka::produce::Enqueued;
+use tools::record::Record;
 
 use super::groups::Translation;
 use super::target::Target;
 use crate::cat::report_damage;
 use crate::config::Restore;
 use crate::flow::count;
-use crate::read::Interrupted;
-use crate::read::inventory::manifest_or_count;
-use crate::read::select::RecordStats;
-use crate::segment::LogId;
+use crate::read::merge::Damage;
+use crate::read::{Interrupted, StoredLog};
 use crate::store::Store;
 
 /// Records between two looks at signals, reports and progress.
@@ -31,8 +30,6 @@ pub(super) struct Sender<'a> {
     progress: Progress,
     records: u64,
     bytes: u64,
-    /// What the backup has of any time.
-    pub(super) stats: RecordStats,
     /// Whether some of it can't be read.
     pub(super) is_damaged: bool,
 }
@@ -45,9 +42,8 @@ impl<'a> Sender<'a> {
         signals: &'a Signals,
     ) -> Result<Sender<'a>> {
         let wants_bar = !config.source.is_quiet && std::io::stderr().is_terminal();
-        let total = wants_bar
-            .then(|| total_records(store, targets))
-            .transpose()?;
+        let stored = targets.iter().flat_map(|target| target.stored.values());
+        let total = wants_bar.then(|| stored.map(StoredLog::records).sum());
         Ok(Sender {
             producer: Producer::new(&config.options)?,
             config,
@@ -56,7 +52,6 @@ impl<'a> Sender<'a> {
             progress: Progress::new(wants_bar, total),
             records: 0,
             bytes: 0,
-            stats: RecordStats::default(),
             is_damaged: false,
         })
     }
@@ -70,44 +65,42 @@ impl<'a> Sender<'a> {
         let partitions: Vec<i32> = target.partitions().collect();
         for partition in partitions {
             let mut translation = Translation::new(&target.recorded, partition);
-            let log = LogId::Partition(target.source.clone(), partition);
-            let stored = target.stored.get(&partition).cloned().unwrap_or_default();
             let present = target.present(partition);
             let (mut passed, mut is_damaged) = (0, false);
             let force = self.config.force;
-            let read = self.config.source.selection.read(
-                self.store,
-                &log,
-                &stored.segments,
-                &mut |record, line, _| {
-                    translation.pass(record.offset);
-                    passed += 1;
-                    if passed <= present {
-                        return self.poll_now_and_then(passed as u64);
-                    }
-                    self.records += 1;
-                    self.bytes += line.len() as u64;
-                    let origin = record.offset.unwrap_or(0) as u64;
-                    while self.producer.send(id, Some(partition), record, origin)
-                        == Enqueued::QueueFull
-                    {
-                        self.poll(50)?;
-                    }
-                    self.poll_now_and_then(self.records)
-                },
-                &mut |damage| {
-                    is_damaged = true;
-                    if force {
-                        report_damage(&damage);
-                        return Ok(());
-                    }
-                    Err(damage.error)
-                },
-            );
+            let (selection, store) = (&self.config.source.selection, self.store);
+            let mut take = |record: &Record<'_>, line: &[u8], _| {
+                translation.pass(record.offset);
+                passed += 1;
+                if passed <= present {
+                    return self.poll_now_and_then(passed as u64);
+                }
+                self.records += 1;
+                self.bytes += line.len() as u64;
+                let origin = record.offset.unwrap_or(0) as u64;
+                while self.producer.send(id, Some(partition), record, origin) == Enqueued::QueueFull
+                {
+                    self.poll(50)?;
+                }
+                self.poll_now_and_then(self.records)
+            };
+            let mut damaged = |damage: Damage| {
+                is_damaged = true;
+                if force {
+                    report_damage(&damage);
+                    return Ok(());
+                }
+                Err(damage.error)
+            };
+            // In a partition without records a group may have committed.
+            let read = match target.stored.get(&partition) {
+                Some(stored) => selection.read(store, stored, &mut take, &mut damaged),
+                None => Ok(()),
+            };
             target.sent.insert(partition, passed.max(present) - present);
             target.translated.insert(partition, translation.finish());
             self.is_damaged |= is_damaged;
-            let stats = match read {
+            match read {
                 Err(error) if error.is::<Interrupted>() => break,
                 // What is on its way belongs to the beginning of the backup and may arrive.
                 Err(error) if is_damaged => {
@@ -119,8 +112,7 @@ impl<'a> Sender<'a> {
                     )));
                 }
                 read => read?,
-            };
-            self.stats.add(stats.records, stats.times_ms);
+            }
         }
         self.finish_topic(target)
     }
@@ -179,17 +171,4 @@ impl<'a> Sender<'a> {
         }
         Ok(())
     }
-}
-
-fn total_records(store: &dyn Store, targets: &[Target]) -> Result<u64> {
-    let mut total = 0;
-    for target in targets {
-        for (&partition, stored) in &target.stored {
-            let log = LogId::Partition(target.source.clone(), partition);
-            for name in &stored.segments {
-                total += manifest_or_count(store, &log, name)?.records;
-            }
-        }
-    }
-    Ok(total)
 }

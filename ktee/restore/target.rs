@@ -18,8 +18,7 @@ use super::compare::{Compared, Comparison};
 use super::settings::{self, Pair};
 use crate::config::Restore;
 use crate::metadata::TopicMetadata;
-use crate::read::{PartitionSegments, Selection};
-use crate::segment::LogId;
+use crate::read::{Selection, StoredLog};
 use crate::store::Store;
 
 /// What looking at a topic takes.
@@ -33,9 +32,6 @@ pub(super) struct Restoring<'a> {
 }
 
 pub(super) struct Target {
-    /// Its name in the backup.
-    pub(super) source: String,
-    /// Its name in the cluster.
     pub(super) topic: String,
     pub(super) stored: Stored,
     pub(super) recorded: TopicMetadata,
@@ -92,7 +88,6 @@ fn is_unknown(error: i32) -> bool {
 
 impl Target {
     pub(super) fn new(
-        source: String,
         topic: String,
         stored: Stored,
         recorded: TopicMetadata,
@@ -103,7 +98,6 @@ impl Target {
             .filter(|p| selection.partitions.is_empty() || selection.partitions.contains(p));
         let partitions = stored.keys().copied().chain(committed).collect();
         Target {
-            source,
             topic,
             stored,
             recorded,
@@ -153,7 +147,7 @@ impl Target {
             return Err(error.clone().into());
         }
         let count = known.partitions.len() as i32;
-        let has_records = |(_, stored): &(&i32, &PartitionSegments)| !stored.segments.is_empty();
+        let has_records = |(_, stored): &(&i32, &StoredLog)| !stored.segments.is_empty();
         let highest = self.stored.iter().rfind(has_records).map_or(0, |(p, _)| *p);
         ensure!(
             count > highest,
@@ -211,20 +205,21 @@ impl Target {
         } = *restoring;
         let mut comparison =
             Comparison::start(client, options, &self.topic, partition, interrupted)?;
-        let log = LogId::Partition(self.source.clone(), partition);
-        let stored = self.stored.get(&partition).cloned().unwrap_or_default();
-        let read = restoring.config.source.selection.read(
-            restoring.store,
-            &log,
-            &stored.segments,
-            &mut |record, _, _| comparison.compare(record),
-            // What can't be read was not sent before either.
-            &mut |_| Ok(()),
-        );
+        let selection = &restoring.config.source.selection;
+        let read = match self.stored.get(&partition) {
+            Some(stored) => selection.read(
+                restoring.store,
+                stored,
+                &mut |record, _, _| comparison.compare(record),
+                // What can't be read was not sent before either.
+                &mut |_| Ok(()),
+            ),
+            None => Ok(()),
+        };
         match read {
             Err(error) if error.is::<Compared>() => {}
             Err(error) => return Err(error),
-            Ok(_) => comparison.finish()?,
+            Ok(()) => comparison.finish()?,
         }
         Ok(comparison.difference.map_or(Ok(comparison.same), Err))
     }

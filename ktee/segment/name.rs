@@ -68,6 +68,11 @@ impl LogId {
         Ok(LogId::Partition(topic.to_owned(), partition))
     }
 
+    /// Whether these are its topic and its partition.
+    pub(crate) fn has(&self, topic: Option<&str>, partition: Option<i32>) -> bool {
+        matches!(self, LogId::Partition(t, p) if topic == Some(t) && partition == Some(*p))
+    }
+
     /// Its folder within the backup, without `/` at the end.
     pub(crate) fn folder(&self) -> String {
         match self {

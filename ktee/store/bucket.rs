@@ -28,7 +28,7 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Access, Created, Entry, Store, TempSegment};
+use super::{Access, Created, Store, TempSegment};
 use crate::segment::Manifest;
 use crate::segment::name::MANIFEST_SUFFIX;
 use cause::Cause;
@@ -112,13 +112,11 @@ impl Bucket {
         format!("{}/{path}", self.root)
     }
 
-    fn entry(&self, object: &ObjectMeta) -> Entry {
+    /// The path of an object within the backup.
+    fn inner(&self, object: &ObjectMeta) -> String {
         let path = object.location.as_ref();
         let inner = path.strip_prefix(self.prefix.as_ref()).unwrap_or(path);
-        Entry {
-            path: inner.trim_start_matches('/').to_owned(),
-            bytes: object.size,
-        }
+        inner.trim_start_matches('/').to_owned()
     }
 
     /// What the manifest says, beside the object itself. In Azure a name is one of C#: letters, digits and `_`.
@@ -200,29 +198,21 @@ impl Bucket {
 }
 
 impl Store for Bucket {
-    fn list(&self, folder: &str) -> Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        let mut folders = vec![self.path(folder)?];
-        while let Some(folder) = folders.pop() {
-            let found = self.ask(&folder, || {
-                self.clients.reader.list_with_delimiter(Some(&folder))
-            })?;
-            folders.extend(found.common_prefixes);
-            entries.extend(found.objects.iter().map(|object| self.entry(object)));
-        }
-        Ok(entries)
+    fn list(&self, folder: &str) -> Result<Vec<String>> {
+        let folder = self.path(folder)?;
+        let listed: Vec<ObjectMeta> = self.ask(&folder, || {
+            self.clients.reader.list(Some(&folder)).try_collect()
+        })?;
+        Ok(listed.iter().map(|object| self.inner(object)).collect())
     }
 
-    fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<Entry>> {
+    fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<String>> {
         let (folder, offset) = (self.path(folder)?, self.path(&format!("{folder}/{file}"))?);
         let listed: Vec<ObjectMeta> = self.ask(&folder, || {
             let listing = self.clients.reader.list_with_offset(Some(&folder), &offset);
             listing.try_collect()
         })?;
-        Ok(listed
-            .into_iter()
-            .map(|object| self.entry(&object))
-            .collect())
+        Ok(listed.iter().map(|object| self.inner(object)).collect())
     }
 
     fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {

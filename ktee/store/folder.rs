@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
-use super::{Created, Entry, Store, TempSegment};
+use super::{Created, Store, TempSegment};
 use crate::segment::Manifest;
 use crate::segment::name::MANIFEST_SUFFIX;
 
@@ -53,7 +53,7 @@ impl Folder {
 }
 
 impl Store for Folder {
-    fn list(&self, folder: &str) -> Result<Vec<Entry>> {
+    fn list(&self, folder: &str) -> Result<Vec<String>> {
         let mut entries = Vec::new();
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -76,10 +76,7 @@ impl Store for Folder {
                 match fs::metadata(file.path()) {
                     Ok(about) if about.is_dir() && inner.matches('/').count() > DEEPEST => {}
                     Ok(about) if about.is_dir() => folders.push(inner),
-                    Ok(about) => entries.push(Entry {
-                        path: inner,
-                        bytes: about.len(),
-                    }),
+                    Ok(_) => entries.push(inner),
                     // A temp that has just become a segment.
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => {
@@ -91,10 +88,10 @@ impl Store for Folder {
         Ok(entries)
     }
 
-    fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<Entry>> {
+    fn list_behind(&self, folder: &str, file: &str) -> Result<Vec<String>> {
         let start = format!("{folder}/{file}");
         let mut entries = self.list(folder)?;
-        entries.retain(|entry| entry.path > start);
+        entries.retain(|path| *path > start);
         Ok(entries)
     }
 
@@ -313,12 +310,7 @@ mod tests {
                 .as_deref(),
             Some("first")
         );
-        let mut paths: Vec<String> = store
-            .list("")
-            .expect("a list")
-            .into_iter()
-            .map(|e| e.path)
-            .collect();
+        let mut paths = store.list("").expect("a list");
         paths.sort();
         assert_eq!(paths, ["a/b/s.tsv", "a/b/s.tsv.sha256"]);
         assert!(store.read("a/b/t").expect("an answer").is_none());

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use super::pool::lock;
 use super::publish::SegmentWriter;
 use crate::coverage::Coverage;
-use crate::read::{Inventory, PartitionSegments, inventory};
+use crate::read::{Inventory, ListedLog, Reader, inventory};
 use crate::segment::name::MANIFEST_SUFFIX;
 use crate::segment::{LogId, Manifest, Name, RangeMarker, RangeStatus};
 use crate::store::Store;
@@ -94,7 +94,7 @@ impl Index {
         Ok(index)
     }
 
-    fn add(&mut self, listed: PartitionSegments) {
+    fn add(&mut self, listed: ListedLog) {
         for name in listed.segments {
             let same = self.segments.entry(name.first).or_default();
             if !same.iter().any(|(known, _)| *known == name) {
@@ -276,7 +276,8 @@ fn load(store: &dyn Store, log: &LogId, name: &Name) -> Result<Manifest> {
     if let Some(manifest) = inventory::manifest(store, log, name)? {
         return Ok(manifest);
     }
-    let counted = inventory::count(store, log, name).with_context(|| damaged(log, name))?;
+    let counted = Reader::open(store, log, name).and_then(Reader::manifest);
+    let counted = counted.with_context(|| damaged(log, name))?;
     let text = counted.text(&name.file(log));
     let path = format!("{}{MANIFEST_SUFFIX}", name.path(log));
     store.replace(&path, text.as_bytes())?;

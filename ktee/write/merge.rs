@@ -1,7 +1,6 @@
 //! A segment whose records are stored in part: those are compared, the others become segments of their own.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 
@@ -24,7 +23,7 @@ impl Publisher {
         published: &mut Published,
     ) -> Result<bool> {
         let content = SegmentRecords::read(&mut segment.temp, &segment.name)?;
-        let mut rest = content.lines.clone();
+        let mut rest: BTreeSet<i64> = content.lines.keys().copied().collect();
         content.compare(&*self.store, target, stored, &mut |offset| {
             rest.remove(&offset);
         })?;
@@ -58,7 +57,7 @@ impl Publisher {
         let mut decoder = content.decoder()?;
         let mut lines = Vec::new();
         for offset in offsets {
-            let line = content.line(*offset);
+            let line = &content.lines[offset];
             lines.extend_from_slice(line);
             let time_ms = with_record(&mut decoder, line, |record| record.timestamp_ms)?;
             tally.add(*offset, time_ms, line.len());
@@ -100,14 +99,10 @@ fn claim_gaps(
 
 /// The offsets that are to be stored, a group for each segment: no group goes beyond the end of a stored segment,
 /// and none leaves out offsets that the run did not pass.
-fn groups(
-    rest: &BTreeMap<i64, Range<usize>>,
-    stored: &[StoredSegment],
-    is_sorted: bool,
-) -> Vec<Vec<i64>> {
+fn groups(rest: &BTreeSet<i64>, stored: &[StoredSegment], is_sorted: bool) -> Vec<Vec<i64>> {
     let mut groups: Vec<Vec<i64>> = Vec::new();
     let mut before: Option<i64> = None;
-    for &offset in rest.keys() {
+    for &offset in rest {
         let goes_on = before.is_some_and(|before| {
             let is_apart = stored.iter().any(|stored| {
                 let (first, last) = (stored.manifest.first, stored.manifest.last);
@@ -148,8 +143,7 @@ mod tests {
     }
 
     fn grouped(offsets: &[i64], stored: &[StoredSegment], is_sorted: bool) -> Vec<Vec<i64>> {
-        let rest = offsets.iter().map(|offset| (*offset, 0..0)).collect();
-        groups(&rest, stored, is_sorted)
+        groups(&offsets.iter().copied().collect(), stored, is_sorted)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tools::ack::ReadStart;
 use tools::record::{Encoder, Record};
 
@@ -11,7 +11,7 @@ use super::content::is_same_record;
 use super::index::{Region, Target};
 use super::publish::SegmentInfo;
 use crate::cli::now_ms;
-use crate::read::inventory;
+use crate::read::Reader;
 use crate::segment::cut::digest_of;
 use crate::segment::{Codec, Cut, Name, Tally};
 use crate::store::Store;
@@ -226,9 +226,8 @@ impl Partition {
         offset: i64,
         name: &Name,
     ) -> Result<bool> {
-        use anyhow::Context as _;
         let about = || super::index::damaged(&self.target.log, name);
-        let mut reader = inventory::open(store, &self.target.log, name).with_context(about)?;
+        let mut reader = Reader::open(store, &self.target.log, name).with_context(about)?;
         while let Some((stored, _)) = reader.next().with_context(about)? {
             let stored = stored.record();
             match stored.offset {
