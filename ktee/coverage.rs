@@ -6,7 +6,7 @@
 
 mod ranges;
 
-use crate::segment::{Manifest, RangeStatus};
+use crate::segment::{Manifest, RangeMarker, RangeStatus};
 pub(crate) use ranges::Ranges;
 
 /// What is known of the offsets of one partition.
@@ -47,8 +47,9 @@ impl Coverage {
     }
 
     /// Something that is recorded of a range.
-    pub(crate) fn add_range(&mut self, status: RangeStatus, first: i64, last: i64) {
-        match status {
+    pub(crate) fn add_marker(&mut self, marker: &RangeMarker) {
+        let (first, last) = (marker.first, marker.last);
+        match marker.status {
             RangeStatus::Absent => self.absent.insert(first, last),
             RangeStatus::Expired => self.expired.insert(first, last),
             RangeStatus::Accepted => self.accepted.insert(first, last),
@@ -128,23 +129,16 @@ mod tests {
         coverage
     }
 
-    fn missing(coverage: &Coverage) -> Vec<(i64, i64)> {
-        coverage.missing().iter().collect()
+    fn mark(coverage: &mut Coverage, status: RangeStatus, first: i64, last: i64) {
+        coverage.add_marker(&RangeMarker {
+            status,
+            first,
+            last,
+        });
     }
 
-    #[test]
-    fn a_segment_that_is_gone_is_missing_and_a_backup_begins_where_it_began() {
-        let (a, b, c) = (
-            segment(5, 9, None),
-            segment(10, 19, Some(9)),
-            segment(20, 29, Some(19)),
-        );
-        assert_eq!(missing(&of(&[a.clone(), b.clone(), c.clone()])), []);
-        assert_eq!(missing(&of(&[a.clone(), c.clone()])), [(10, 19)]);
-        assert_eq!(missing(&of(&[b.clone(), c])), [(9, 9)]);
-        let mut first = of(&[b]);
-        first.add_span(5, 40);
-        assert_eq!(missing(&first), [(5, 9), (20, 40)]);
+    fn missing(coverage: &Coverage) -> Vec<(i64, i64)> {
+        coverage.missing().iter().collect()
     }
 
     #[test]
@@ -162,20 +156,20 @@ mod tests {
         };
         assert_eq!(missing(&of(&[segment(0, 4, None), old])), [(5, 7)]);
         let mut claimed = of(&apart);
-        claimed.add_range(RangeStatus::Absent, 5, 6);
+        mark(&mut claimed, RangeStatus::Absent, 5, 6);
         assert_eq!(missing(&claimed), [(7, 7)]);
     }
 
     #[test]
     fn what_retention_took_is_told_until_it_is_accepted_and_stored_beats_all() {
         let mut coverage = of(&[segment(0, 4, None), segment(10, 12, None)]);
-        coverage.add_range(RangeStatus::Expired, 5, 9);
+        mark(&mut coverage, RangeStatus::Expired, 5, 9);
         let expired = |coverage: &Coverage| coverage.expired().iter().collect::<Vec<_>>();
         assert_eq!(missing(&coverage), []);
         assert_eq!(expired(&coverage), [(5, 9)]);
         coverage.add_segment(&segment(5, 6, None));
         assert_eq!(expired(&coverage), [(7, 9)]);
-        coverage.add_range(RangeStatus::Accepted, 7, 9);
+        mark(&mut coverage, RangeStatus::Accepted, 7, 9);
         assert_eq!(expired(&coverage), []);
         assert!(coverage.unknown(0, 12).is_empty());
         assert_eq!(

@@ -7,7 +7,7 @@
 //! had one `settings.tsv` and one `groups.tsv`, which count as older than all.
 
 use std::io::Read;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use tools::kafka::admin::{
@@ -18,6 +18,7 @@ use tools::kafka::{Client, Options, Role};
 use tools::record::tsv::Tsv;
 use tools::record::{Decoded, Decoder, Encoder, Format, Record};
 
+use crate::cli::now_ms;
 use crate::head::Head;
 use crate::segment::name::{compact_time, parse_compact_time};
 use crate::store::Store;
@@ -114,9 +115,7 @@ impl Kind {
         if self.read(store, topic, None)?.as_deref() == Some(text) {
             return Ok(());
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now_ms = now.map_or(0, |now| now.as_millis() as i64);
-        store.replace(&self.path(topic, Some(now_ms)), text)
+        store.replace(&self.path(topic, Some(now_ms())), text)
     }
 }
 

@@ -59,7 +59,7 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
     let selection = &config.source.selection;
     let mut stats = RecordStats::default();
     let mut may_want = !selection.has_range();
-    for stored in targets.iter().flat_map(|target| target.stored.values()) {
+    for stored in targets.iter().flat_map(Target::stored) {
         may_want |= selection.may_want(stored, &mut stats);
     }
     if !may_want {
@@ -116,17 +116,15 @@ fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) 
     Ok(Exit::Done)
 }
 
-type Stored = BTreeMap<i32, StoredLog>;
-
 /// The topics that are wanted, with what the backup has of each.
 fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result<Vec<Target>> {
-    let mut topics: BTreeMap<String, Stored> = BTreeMap::new();
+    let mut topics: BTreeMap<String, Vec<(i32, StoredLog)>> = BTreeMap::new();
     for (log, listed) in config.source.selection.logs(inventory)? {
         match &log {
             LogId::Partition(topic, partition) => {
                 let stored = StoredLog::load(store, &log, &listed)?;
                 let partitions = topics.entry(topic.clone()).or_default();
-                partitions.insert(*partition, stored);
+                partitions.push((*partition, stored));
             }
             LogId::Lines => message("lines have no topic, and are left out; --cat gives them back"),
         }
@@ -162,7 +160,7 @@ fn targets(config: &Restore, store: &dyn Store, inventory: &Inventory) -> Result
 /// Names what is missing, and refuses it without `--force`.
 fn refuse_holes(config: &Restore, inventory: &Inventory, targets: &[Target]) -> Result<()> {
     let mut has_holes = false;
-    for stored in targets.iter().flat_map(|target| target.stored.values()) {
+    for stored in targets.iter().flat_map(Target::stored) {
         let missing = verify::check(stored, inventory).missing;
         report_holes(&stored.log, &missing);
         has_holes |= !missing.is_empty();
@@ -178,15 +176,15 @@ fn refuse_holes(config: &Restore, inventory: &Inventory, targets: &[Target]) -> 
 }
 
 fn report_sent(target: &Target) {
-    for (partition, sent) in &target.sent {
-        let present = match target.present(*partition) {
+    for (number, partition) in &target.partitions {
+        let present = match partition.present {
             0 => String::new(),
             present => format!(", {present} there already"),
         };
         message(format_args!(
-            "{} [{partition}]: {} sent{present}",
+            "{} [{number}]: {} sent{present}",
             target.topic,
-            count(*sent as u64, "record"),
+            count(partition.sent as u64, "record"),
         ));
     }
 }

@@ -6,11 +6,12 @@ mod folder;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use tempfile::TempPath;
 
 use crate::segment::Manifest;
 
@@ -27,16 +28,7 @@ pub(crate) enum Created {
 pub(crate) struct TempSegment {
     pub(crate) file: File,
     /// Its name; none where it has none.
-    path: Option<PathBuf>,
-}
-
-impl Drop for TempSegment {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // What stays is removed by the next run.
-            let _ = std::fs::remove_file(path);
-        }
-    }
+    path: Option<TempPath>,
 }
 
 /// How a store is opened.

@@ -146,8 +146,8 @@ impl Reader {
     fn decode(&mut self, start: usize, end: usize) -> Result<(DecodedRecord<'_>, &[u8])> {
         let line = &self.buffer[start..end];
         let Some(decoder) = &mut self.decoder else {
-            self.tally.records += 1;
-            self.tally.bytes += line.len() as u64;
+            self.tally.manifest.records += 1;
+            self.tally.manifest.bytes += line.len() as u64;
             self.tally.digest(line);
             return Ok((DecodedRecord::default(), line));
         };
@@ -158,7 +158,7 @@ impl Reader {
             Decoded::Record { record, .. } => {
                 let fields = record.record();
                 if let Some(log) = &self.log {
-                    check_place(&fields, log, &self.tally)?;
+                    check_place(&fields, log, &self.tally.manifest)?;
                 }
                 if let Some(offset) = fields.offset {
                     self.tally.add(offset, fields.timestamp_ms, line.len());
@@ -187,7 +187,7 @@ impl Reader {
     /// Reads what is left, and says what the segment holds.
     pub(crate) fn manifest(mut self) -> Result<Manifest> {
         while self.next()?.is_some() {}
-        ensure!(self.tally.records > 0, "it has no record");
+        ensure!(self.tally.manifest.records > 0, "it has no record");
         // What is behind the last frame belongs to the file as well.
         io::copy(&mut self.input, &mut io::sink())?;
         drop(self.input);
@@ -195,13 +195,13 @@ impl Reader {
         Ok(Manifest {
             stored_bytes: checksum.bytes,
             sha256: hex(&checksum.sha256.finalize()),
-            ..self.tally.manifest()
+            ..self.tally.finish()
         })
     }
 }
 
 /// Whether a record belongs behind those that were read of its log; a file may be another's copy.
-fn check_place(record: &Record<'_>, log: &LogId, read: &Tally) -> Result<()> {
+fn check_place(record: &Record<'_>, log: &LogId, read: &Manifest) -> Result<()> {
     let is_at_home = log.has(record.topic, record.partition);
     ensure!(is_at_home, "a record of another partition is in it");
     let offset = record.offset.unwrap_or(-1);

@@ -42,7 +42,7 @@ impl<'a> Sender<'a> {
         signals: &'a Signals,
     ) -> Result<Sender<'a>> {
         let wants_bar = !config.source.is_quiet && std::io::stderr().is_terminal();
-        let stored = targets.iter().flat_map(|target| target.stored.values());
+        let stored = targets.iter().flat_map(Target::stored);
         let total = wants_bar.then(|| stored.map(StoredLog::records).sum());
         Ok(Sender {
             producer: Producer::new(&config.options)?,
@@ -62,10 +62,9 @@ impl<'a> Sender<'a> {
         let signals = self.signals;
         self.producer
             .contact(Some(id), &|| signals.caught().is_some())?;
-        let partitions: Vec<i32> = target.partitions().collect();
-        for partition in partitions {
-            let mut translation = Translation::new(&target.recorded, partition);
-            let present = target.present(partition);
+        for (&number, partition) in &mut target.partitions {
+            let mut translation = Translation::new(&target.recorded, number);
+            let present = partition.present;
             let (mut passed, mut is_damaged) = (0, false);
             let force = self.config.force;
             let (selection, store) = (&self.config.source.selection, self.store);
@@ -78,8 +77,7 @@ impl<'a> Sender<'a> {
                 self.records += 1;
                 self.bytes += line.len() as u64;
                 let origin = record.offset.unwrap_or(0) as u64;
-                while self.producer.send(id, Some(partition), record, origin) == Enqueued::QueueFull
-                {
+                while self.producer.send(id, Some(number), record, origin) == Enqueued::QueueFull {
                     self.poll(50)?;
                 }
                 self.poll_now_and_then(self.records)
@@ -93,12 +91,12 @@ impl<'a> Sender<'a> {
                 Err(damage.error)
             };
             // In a partition without records a group may have committed.
-            let read = match target.stored.get(&partition) {
+            let read = match &partition.stored {
                 Some(stored) => selection.read(store, stored, &mut take, &mut damaged),
                 None => Ok(()),
             };
-            target.sent.insert(partition, passed.max(present) - present);
-            target.translated.insert(partition, translation.finish());
+            partition.sent = passed.max(present) - present;
+            partition.translated = translation.finish();
             self.is_damaged |= is_damaged;
             match read {
                 Err(error) if error.is::<Interrupted>() => break,

@@ -1,6 +1,6 @@
 //! A topic that is restored: what is there, what is made, and what it holds in the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,7 +13,6 @@ use tools::kafka::error::code;
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, KafkaError, Options};
 
-use super::Stored;
 use super::compare::{Compared, Comparison};
 use super::settings::{self, Pair};
 use crate::config::Restore;
@@ -33,23 +32,28 @@ pub(super) struct Restoring<'a> {
 
 pub(super) struct Target {
     pub(super) topic: String,
-    pub(super) stored: Stored,
     pub(super) recorded: TopicMetadata,
-    /// Partitions that are restored: those with records, and those in which a group has committed.
-    partitions: BTreeSet<i32>,
+    /// Those with records in the backup, and those in which a group has committed.
+    pub(super) partitions: BTreeMap<i32, TargetPartition>,
     /// Whether it is not there yet.
     is_new: bool,
     /// The settings that it has of its own.
     own: Vec<Pair>,
     /// The broker that makes topics.
     controller: Option<i32>,
-    /// The end of each partition before.
-    ends: BTreeMap<i32, i64>,
-    /// How many records of the backup each partition has already.
-    present: BTreeMap<i32, i64>,
-    pub(super) sent: BTreeMap<i32, i64>,
-    /// How many restored records each group has read, by partition.
-    pub(super) translated: BTreeMap<i32, Vec<(String, i64)>>,
+}
+
+#[derive(Default)]
+pub(super) struct TargetPartition {
+    /// What the backup has.
+    pub(super) stored: Option<StoredLog>,
+    /// Its end before.
+    end: i64,
+    /// How many records of the backup it had before.
+    pub(super) present: i64,
+    pub(super) sent: i64,
+    /// How many restored records each group has read.
+    pub(super) translated: Vec<(String, i64)>,
 }
 
 /// Asks what is there; refuses what would not keep the records as they are, unless forced. Changes nothing.
@@ -89,49 +93,44 @@ fn is_unknown(error: i32) -> bool {
 impl Target {
     pub(super) fn new(
         topic: String,
-        stored: Stored,
+        stored: Vec<(i32, StoredLog)>,
         recorded: TopicMetadata,
         selection: &Selection,
     ) -> Target {
-        let committed = recorded.groups.iter().map(|(_, partition, _)| *partition);
-        let committed = committed
-            .filter(|p| selection.partitions.is_empty() || selection.partitions.contains(p));
-        let partitions = stored.keys().copied().chain(committed).collect();
+        let mut partitions: BTreeMap<i32, TargetPartition> = BTreeMap::new();
+        for (_, number, _) in &recorded.groups {
+            if selection.partitions.is_empty() || selection.partitions.contains(number) {
+                partitions.entry(*number).or_default();
+            }
+        }
+        for (number, stored) in stored {
+            partitions.entry(number).or_default().stored = Some(stored);
+        }
         Target {
             topic,
-            stored,
             recorded,
             partitions,
             is_new: true,
             own: Vec::new(),
             controller: None,
-            ends: BTreeMap::new(),
-            present: BTreeMap::new(),
-            sent: BTreeMap::new(),
-            translated: BTreeMap::new(),
         }
     }
 
-    pub(super) fn partitions(&self) -> impl Iterator<Item = i32> + '_ {
-        self.partitions.iter().copied()
-    }
-
-    /// How many records of the backup a partition had already.
-    pub(super) fn present(&self, partition: i32) -> i64 {
-        self.present.get(&partition).copied().unwrap_or(0)
-    }
-
-    fn end(&self, partition: i32) -> i64 {
-        self.ends.get(&partition).copied().unwrap_or(0)
+    /// What the backup has of it.
+    pub(super) fn stored(&self) -> impl Iterator<Item = &StoredLog> {
+        self.partitions.values().filter_map(|it| it.stored.as_ref())
     }
 
     /// Whether nothing of it was restored, now or before.
     pub(super) fn is_empty(&self) -> bool {
-        self.sent.values().chain(self.present.values()).sum::<i64>() == 0
+        self.partitions.values().all(|it| it.sent + it.present == 0)
     }
 
     fn partition_count(&self) -> i32 {
-        let highest = self.partitions.last().copied().unwrap_or(0);
+        let highest = self
+            .partitions
+            .last_key_value()
+            .map_or(0, |(number, _)| *number);
         self.recorded.partitions.unwrap_or(1).max(highest + 1)
     }
 
@@ -147,13 +146,15 @@ impl Target {
             return Err(error.clone().into());
         }
         let count = known.partitions.len() as i32;
-        let has_records = |(_, stored): &(&i32, &StoredLog)| !stored.segments.is_empty();
-        let highest = self.stored.iter().rfind(has_records).map_or(0, |(p, _)| *p);
+        let has_records = |stored: &StoredLog| !stored.segments.is_empty();
+        let mut partitions = self.partitions.iter();
+        let highest = partitions.rfind(|(_, it)| it.stored.as_ref().is_some_and(has_records));
+        let highest = highest.map_or(0, |(number, _)| *number);
         ensure!(
             count > highest,
             "it has {count} partitions, and the backup has records of partition {highest}"
         );
-        self.partitions.retain(|partition| *partition < count);
+        self.partitions.retain(|number, _| *number < count);
         let deadline = Instant::now() + wire.client().first_contact();
         let broker = self.controller.context("no broker is up")?;
         match topic_settings(wire, broker, &self.topic, deadline, restoring.interrupted) {
@@ -170,58 +171,29 @@ impl Target {
                 return Err(error).with_context(|| format!("settings of topic {}", self.topic));
             }
         }
-        self.ends = self.ask(wire, OffsetSpec::Latest, restoring.interrupted)?;
+        let ends = self.ask(wire, OffsetSpec::Latest, restoring.interrupted)?;
         let starts = self.ask(wire, OffsetSpec::Earliest, restoring.interrupted)?;
-        for partition in self.partitions.clone() {
-            if self.end(partition) == 0 {
+        for (&number, partition) in &mut self.partitions {
+            partition.end = ends.get(&number).copied().unwrap_or(0);
+            if partition.end == 0 {
                 continue;
             }
-            let compared = match starts.get(&partition) {
-                Some(0) => self.compare(partition, restoring)?,
-                start => Err(format!(
-                    "its records before offset {} were deleted",
-                    start.copied().unwrap_or(-1)
-                )),
+            let start = starts.get(&number).copied().unwrap_or(-1);
+            let compared = if start == 0 {
+                compare(&self.topic, number, partition.stored.as_ref(), restoring)?
+            } else {
+                Err(format!("its records before offset {start} were deleted"))
             };
             match compared {
-                Ok(present) => drop(self.present.insert(partition, present)),
+                Ok(present) => partition.present = present,
                 Err(_) if force => {}
                 Err(difference) => bail!(
-                    "it is there, and partition {partition} does not begin as the backup does: {difference}; \
+                    "it is there, and partition {number} does not begin as the backup does: {difference}; \
                      --force adds to it"
                 ),
             }
         }
         Ok(())
-    }
-
-    /// How many records of the backup a partition has, if those are all that it has; else what it has instead.
-    fn compare(&self, partition: i32, restoring: &Restoring<'_>) -> Result<Result<i64, String>> {
-        let Restoring {
-            client,
-            options,
-            interrupted,
-            ..
-        } = *restoring;
-        let mut comparison =
-            Comparison::start(client, options, &self.topic, partition, interrupted)?;
-        let selection = &restoring.config.source.selection;
-        let read = match self.stored.get(&partition) {
-            Some(stored) => selection.read(
-                restoring.store,
-                stored,
-                &mut |record, _, _| comparison.compare(record),
-                // What can't be read was not sent before either.
-                &mut |_| Ok(()),
-            ),
-            None => Ok(()),
-        };
-        match read {
-            Err(error) if error.is::<Compared>() => {}
-            Err(error) => return Err(error),
-            Ok(()) => comparison.finish()?,
-        }
-        Ok(comparison.difference.map_or(Ok(comparison.same), Err))
     }
 
     fn ask(
@@ -230,7 +202,7 @@ impl Target {
         spec: OffsetSpec,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<i32, i64>> {
-        let questions = self.partitions().map(|partition| OffsetQuery {
+        let questions = self.partitions.keys().map(|&partition| OffsetQuery {
             topic: self.topic.clone(),
             partition,
             spec,
@@ -301,14 +273,13 @@ impl Target {
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
         let ends = self.ask(wire, OffsetSpec::Latest, interrupted)?;
-        for (partition, sent) in &self.sent {
-            let before = self.end(*partition);
-            let after = ends.get(partition).copied().unwrap_or(0);
+        for (number, partition) in &self.partitions {
+            let after = ends.get(number).copied().unwrap_or(0);
+            let (sent, grown) = (partition.sent, after - partition.end);
             ensure!(
-                after - before == *sent,
-                "{} [{partition}]: {sent} records were restored and the partition has grown by {}: somebody else writes to it",
+                grown == sent,
+                "{} [{number}]: {sent} records were restored and the partition has grown by {grown}: somebody else writes to it",
                 self.topic,
-                after - before
             );
         }
         Ok(())
@@ -321,13 +292,13 @@ impl Target {
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
         let mut commits: BTreeMap<&str, Vec<(i32, i64)>> = BTreeMap::new();
-        for (partition, groups) in &self.translated {
-            let before = self.end(*partition) - self.present(*partition);
-            for (group, records) in groups {
+        for (number, partition) in &self.partitions {
+            let before = partition.end - partition.present;
+            for (group, records) in &partition.translated {
                 commits
                     .entry(group)
                     .or_default()
-                    .push((*partition, before + records));
+                    .push((*number, before + records));
             }
         }
         let mut budget = QueryBudget::new(
@@ -354,4 +325,32 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// How many records of the backup a partition has, if those are all that it has; else what it has instead.
+fn compare(
+    topic: &str,
+    number: i32,
+    stored: Option<&StoredLog>,
+    restoring: &Restoring<'_>,
+) -> Result<Result<i64, String>> {
+    let (client, options) = (restoring.client, restoring.options);
+    let mut comparison = Comparison::start(client, options, topic, number, restoring.interrupted)?;
+    let selection = &restoring.config.source.selection;
+    let read = match stored {
+        Some(stored) => selection.read(
+            restoring.store,
+            stored,
+            &mut |record, _, _| comparison.compare(record),
+            // What can't be read was not sent before either.
+            &mut |_| Ok(()),
+        ),
+        None => Ok(()),
+    };
+    match read {
+        Err(error) if error.is::<Compared>() => {}
+        Err(error) => return Err(error),
+        Ok(()) => comparison.finish()?,
+    }
+    Ok(comparison.difference.map_or(Ok(comparison.same), Err))
 }

@@ -21,20 +21,16 @@ impl Cut {
     /// Whether the segment is whole as it is.
     #[inline]
     pub(crate) fn is_due(&self, tally: &Tally) -> bool {
-        tally.bytes >= self.bytes || self.records.is_some_and(|most| tally.records >= most)
+        let so_far = &tally.manifest;
+        so_far.bytes >= self.bytes || self.records.is_some_and(|most| so_far.records >= most)
     }
 }
 
 /// What is known of a segment that is being written or read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) first: i64,
-    pub(crate) last: i64,
-    pub(crate) records: u64,
-    pub(crate) bytes: u64,
-    pub(crate) times_ms: Option<(i64, i64)>,
-    pub(crate) after: Option<i64>,
-    pub(crate) after_ms: Option<i64>,
+    /// Of the records so far, without checksums.
+    pub(crate) manifest: Manifest,
     digest: XxHash64,
     first_digest: Option<u64>,
 }
@@ -42,25 +38,24 @@ pub(crate) struct Tally {
 impl Tally {
     /// That of a segment without records yet, which is named by a number.
     pub(crate) fn of_number(number: i64) -> Tally {
-        Tally {
-            first: number,
-            last: number,
-            ..Tally::default()
-        }
+        let mut tally = Tally::default();
+        (tally.manifest.first, tally.manifest.last) = (number, number);
+        tally
     }
 
     #[inline]
     pub(crate) fn add(&mut self, offset: i64, time_ms: Option<i64>, bytes: usize) {
-        if self.records == 0 {
-            (self.first, self.last) = (offset, offset);
+        let so_far = &mut self.manifest;
+        if so_far.records == 0 {
+            (so_far.first, so_far.last) = (offset, offset);
         }
-        self.first = self.first.min(offset);
-        self.last = self.last.max(offset);
-        self.records += 1;
-        self.bytes += bytes as u64;
+        so_far.first = so_far.first.min(offset);
+        so_far.last = so_far.last.max(offset);
+        so_far.records += 1;
+        so_far.bytes += bytes as u64;
         if let Some(ms) = time_ms {
-            let (earliest, latest) = self.times_ms.unwrap_or((ms, ms));
-            self.times_ms = Some((earliest.min(ms), latest.max(ms)));
+            let (earliest, latest) = so_far.times_ms.unwrap_or((ms, ms));
+            so_far.times_ms = Some((earliest.min(ms), latest.max(ms)));
         }
     }
 
@@ -74,23 +69,11 @@ impl Tally {
         self.digest.write(lines);
     }
 
-    /// The checksums of all records and of the first one.
-    pub(crate) fn digests(&self) -> Option<(u64, u64)> {
-        self.first_digest.map(|first| (self.digest.finish(), first))
-    }
-
     /// The manifest, but for what only the file says.
-    pub(crate) fn manifest(&self) -> Manifest {
+    pub(crate) fn finish(&self) -> Manifest {
         Manifest {
-            first: self.first,
-            last: self.last,
-            records: self.records,
-            bytes: self.bytes,
-            times_ms: self.times_ms,
-            after: self.after,
-            after_ms: self.after_ms,
-            digests: self.digests(),
-            ..Manifest::default()
+            digests: self.first_digest.map(|first| (self.digest.finish(), first)),
+            ..self.manifest.clone()
         }
     }
 }
@@ -120,8 +103,9 @@ mod tests {
             small.add(offset, Some(offset), 1);
         }
         assert!(cut.is_due(&small));
-        assert_eq!((tally.first, tally.last, tally.records), (7, 9, 2));
-        assert_eq!(small.times_ms, Some((0, 2)));
+        let whole = tally.finish();
+        assert_eq!((whole.first, whole.last, whole.records), (7, 9, 2));
+        assert_eq!(small.finish().times_ms, Some((0, 2)));
     }
 
     #[test]
@@ -130,10 +114,10 @@ mod tests {
         one.digest(b"a\tb\nc\td\n");
         many.digest(b"a\tb\n");
         many.digest(b"c\td\n");
-        assert_eq!(one.digests(), many.digests());
+        assert_eq!(one.finish(), many.finish());
         // `printf 'a\tb\nc\td\n' | xxh64sum`, and of the first line.
         assert_eq!(
-            one.digests(),
+            one.finish().digests,
             Some((digest_of(b"a\tb\nc\td\n"), digest_of(b"a\tb\n")))
         );
     }

@@ -16,7 +16,7 @@ mod profile;
 mod retry;
 
 use std::fs::File;
-use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -228,8 +228,8 @@ impl Store for Bucket {
     }
 
     fn temp_segment(&self, _folder: &str) -> Result<TempSegment> {
-        let folder = std::env::temp_dir();
-        let file = unnamed_file(&folder).with_context(|| folder.display().to_string())?;
+        let file = tempfile::tempfile();
+        let file = file.with_context(|| std::env::temp_dir().display().to_string())?;
         Ok(TempSegment { file, path: None })
     }
 
@@ -297,25 +297,6 @@ fn put_seconds(bytes: usize) -> u64 {
 /// Whether there is no object of this name, in a bucket that is there.
 fn is_missing(error: &Error) -> bool {
     matches!(error, Error::NotFound { .. }) && !Cause::of(error).text.contains("NoSuchBucket")
-}
-
-/// A file that nobody can open a second time and that is gone with this process, however it ends.
-fn unnamed_file(folder: &std::path::Path) -> std::io::Result<std::fs::File> {
-    for number in 0u32.. {
-        let path = folder.join(format!("ktee-{}-{number}", std::process::id()));
-        let mut options = std::fs::OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(&path) {
-            Ok(file) => {
-                std::fs::remove_file(&path)?;
-                return Ok(file);
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(ErrorKind::AlreadyExists.into())
 }
 
 #[cfg(test)]

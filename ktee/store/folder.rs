@@ -1,14 +1,12 @@
 //! A backup in a folder: written under another name, synced, renamed, and the folder synced.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
-use rustix::io::Errno;
+use rustix::fs::{FlockOperation, flock};
 
 use super::{Created, Store, TempSegment};
 use crate::segment::Manifest;
@@ -20,6 +18,9 @@ const TEMP_SUFFIX: &str = ".tmp";
 
 /// So many folders deep nothing of ktee's lies.
 const DEEPEST: usize = 8;
+
+/// What no path within a backup lacks.
+const NO_NAME: ErrorKind = ErrorKind::InvalidInput;
 
 /// A folder and what is in it.
 pub(crate) struct Folder {
@@ -124,22 +125,19 @@ impl Store for Folder {
     fn create(&self, path: &str, temp: &mut TempSegment, manifest: &Manifest) -> Result<Created> {
         let target = self.path(path);
         let mut create = || -> io::Result<Created> {
-            let (Some(folder), Some(name), Some(own)) =
-                (target.parent(), target.file_name(), temp.path.as_deref())
-            else {
-                return Err(ErrorKind::InvalidInput.into());
-            };
+            let (folder, name) = target.parent().zip(target.file_name()).ok_or(NO_NAME)?;
             let file = name.to_string_lossy();
             temp.file.sync_all()?;
-            let mut beside = Folder::write_temp(folder, manifest.text(&file).as_bytes())?;
-            if rename_new(own, &target)? == Created::Exists {
-                return Ok(Created::Exists);
+            let beside = Folder::write_temp(folder, manifest.text(&file).as_bytes())?;
+            match temp.path.take().ok_or(NO_NAME)?.persist_noclobber(&target) {
+                Ok(()) => {}
+                Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => {
+                    temp.path = Some(failed.path);
+                    return Ok(Created::Exists);
+                }
+                Err(failed) => return Err(failed.error),
             }
-            temp.path = None;
-            rename_over(
-                &mut beside,
-                &folder.join(format!("{file}{MANIFEST_SUFFIX}")),
-            )?;
+            rename_over(beside, &folder.join(format!("{file}{MANIFEST_SUFFIX}")))?;
             sync_folder(folder)?;
             Ok(Created::New)
         };
@@ -149,9 +147,9 @@ impl Store for Folder {
     fn replace(&self, path: &str, content: &[u8]) -> Result<()> {
         let target = self.path(path);
         let replace = || -> io::Result<()> {
-            let folder = target.parent().ok_or(ErrorKind::InvalidInput)?;
+            let folder = target.parent().ok_or(NO_NAME)?;
             make_folder(folder)?;
-            rename_over(&mut Folder::write_temp(folder, content)?, &target)?;
+            rename_over(Folder::write_temp(folder, content)?, &target)?;
             sync_folder(folder)
         };
         replace().with_context(|| target.display().to_string())
@@ -160,13 +158,12 @@ impl Store for Folder {
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         let (from, to) = (self.path(from), self.path(to));
         let rename = || -> io::Result<()> {
-            let (Some(old), Some(new)) = (from.parent(), to.parent()) else {
-                return Err(ErrorKind::InvalidInput.into());
-            };
+            let (old, new) = from.parent().zip(to.parent()).ok_or(NO_NAME)?;
             make_folder(new)?;
-            if rename_new(&from, &to)? == Created::Exists {
+            if to.exists() {
                 return Err(ErrorKind::AlreadyExists.into());
             }
+            fs::rename(&from, &to)?;
             sync_folder(new)?;
             sync_folder(old)
         };
@@ -207,21 +204,14 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 /// A new file under a name that no segment has, locked for as long as it is open.
 fn new_temp_segment(folder: &Path) -> io::Result<TempSegment> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
     loop {
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{TEMP_PREFIX}{}-{number}{TEMP_SUFFIX}", std::process::id());
-        let path = folder.join(name);
-        let created = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path);
-        let file = match created {
-            // Left by another process of this number.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-            created => created?,
-        };
+        let (file, path) = tempfile::Builder::new()
+            .prefix(TEMP_PREFIX)
+            .suffix(TEMP_SUFFIX)
+            // As of any file: the umask says who may read it.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?
+            .into_parts();
         // A file system without locks keeps what a crash leaves.
         let _ = flock(&file, FlockOperation::LockExclusive);
         // Another run may have taken it for stale before it was locked.
@@ -254,27 +244,10 @@ fn remove_stale_temp_segments(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Renames unless the new name is taken. Where the file system can't do that in one step, a link and an unlink do.
-fn rename_new(from: &Path, to: &Path) -> io::Result<Created> {
-    let renamed = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            fs::hard_link(from, to).and_then(|()| fs::remove_file(from))
-        }
-        renamed => renamed.map_err(io::Error::from),
-    };
-    match renamed {
-        Ok(()) => Ok(Created::New),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Created::Exists),
-        Err(error) => Err(error),
-    }
-}
-
-fn rename_over(temp: &mut TempSegment, to: &Path) -> io::Result<()> {
-    if let Some(own) = &temp.path {
-        fs::rename(own, to)?;
-    }
-    temp.path = None;
-    Ok(())
+/// Gives a temporary file its name, in place of a file that may have it.
+fn rename_over(temp: TempSegment, to: &Path) -> io::Result<()> {
+    let renamed = temp.path.ok_or(NO_NAME)?.persist(to);
+    renamed.map_err(|failed| failed.error)
 }
 
 #[cfg(test)]

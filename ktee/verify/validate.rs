@@ -161,7 +161,7 @@ pub(super) fn validate(
         coverage.add_span(span.first, span.last);
     }
     for marker in &stored.markers {
-        coverage.add_range(marker.status, marker.first, marker.last);
+        coverage.add_marker(marker);
     }
     report.first = coverage.stored.iter().next().map(|(first, _)| first);
     report.last = coverage.stored.iter().last().map(|(_, last)| last);

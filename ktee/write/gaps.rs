@@ -1,7 +1,9 @@
 //! What lies between the end of a backup and the first record of a run: records that the topic has deleted, if its
 //! cluster can be asked, or nobody knows.
 
-use anyhow::Result;
+use std::cell::RefCell;
+
+use anyhow::{Context, Result};
 use tools::cli::message;
 use tools::kafka::admin::{Isolation, OffsetQuery, OffsetSpec, offsets};
 use tools::kafka::{Client, Options, Role};
@@ -24,41 +26,40 @@ impl LogStarts {
 
     /// The first offset that the topic still has; `None` where nobody says so.
     fn ask(&mut self, topic: &str, partition: i32, waiting: &mut Waiting<'_>) -> Option<i64> {
-        let options = self.options.as_ref()?;
-        let question = OffsetQuery {
-            topic: topic.to_owned(),
-            partition,
-            spec: OffsetSpec::Earliest,
-        };
-        let waiting = std::cell::RefCell::new(waiting);
-        let interrupted = || (waiting.borrow_mut())();
-        let asked = Client::new(options, Role::Consumer)
-            .map_err(|error| error.to_string())
-            .and_then(|client| {
-                let answers = offsets(
-                    &client,
-                    &[question],
-                    Isolation::ReadUncommitted,
-                    &interrupted,
-                );
-                answers.map_err(|error| error.to_string())
-            });
-        let answer = asked.and_then(|mut answers| {
-            let answer = answers.pop().ok_or_else(String::new)?;
-            answer.map_err(|error| error.to_string())
-        });
-        match answer {
-            Ok(found) => found.offset,
-            Err(error) => {
-                message(format_args!(
-                    "{topic} [{partition}]: the start of the log is not known: {error}"
-                ));
-                // One failure is enough of a wait.
-                self.options = None;
-                None
-            }
-        }
+        let start = log_start(self.options.as_ref()?, topic, partition, waiting);
+        start.unwrap_or_else(|error| {
+            message(format_args!(
+                "{topic} [{partition}]: the start of the log is not known: {error}"
+            ));
+            // One failure is enough of a wait.
+            self.options = None;
+            None
+        })
     }
+}
+
+fn log_start(
+    options: &Options,
+    topic: &str,
+    partition: i32,
+    waiting: &mut Waiting<'_>,
+) -> Result<Option<i64>> {
+    let client = Client::new(options, Role::Consumer)?;
+    let question = OffsetQuery {
+        topic: topic.to_owned(),
+        partition,
+        spec: OffsetSpec::Earliest,
+    };
+    let waiting = RefCell::new(waiting);
+    let interrupted = || (waiting.borrow_mut())();
+    let mut answers = offsets(
+        &client,
+        &[question],
+        Isolation::ReadUncommitted,
+        &interrupted,
+    )?;
+    let answer = answers.pop().context("no answer")?;
+    Ok(answer?.offset)
 }
 
 /// Reports what is missing between the backup's end before `offset` and the run that begins there.

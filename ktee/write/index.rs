@@ -205,7 +205,7 @@ impl Index {
             coverage.add_segment(&stored.manifest);
         }
         for marker in &self.markers {
-            coverage.add_range(marker.status, marker.first, marker.last);
+            coverage.add_marker(marker);
         }
         Ok(coverage)
     }

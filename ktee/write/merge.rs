@@ -53,7 +53,7 @@ impl Publisher {
         whole: &Segment,
     ) -> Result<Segment> {
         let mut tally = Tally::default();
-        tally.after_ms = whole.manifest.after_ms;
+        tally.manifest.after_ms = whole.manifest.after_ms;
         let mut decoder = content.decoder()?;
         let mut lines = Vec::new();
         for offset in offsets {

@@ -13,7 +13,7 @@ use super::publish::SegmentInfo;
 use crate::cli::now_ms;
 use crate::read::Reader;
 use crate::segment::cut::digest_of;
-use crate::segment::{Codec, Cut, Name, Tally};
+use crate::segment::{Codec, Cut, Manifest, Name, Tally};
 use crate::store::Store;
 
 /// A partition, or the lines that have none.
@@ -115,12 +115,12 @@ impl Partition {
             let codec = if is_known { Codec::None } else { codec };
             let mut tally = Tally::default();
             // Nothing is known of what lies before a record that comes late.
-            tally.after = self.after.filter(|after| *after < offset);
-            tally.after_ms = self.newest_ms;
+            tally.manifest.after = self.after.filter(|after| *after < offset);
+            tally.manifest.after_ms = self.newest_ms;
             OpenSegment::new(codec, tally)
         });
         let content = &mut open.content;
-        if self.after.is_some_and(|after| offset <= after) && content.tally.records > 0 {
+        if self.after.is_some_and(|after| offset <= after) && content.tally.manifest.records > 0 {
             content.is_unsorted = true;
         }
         if let Some(tag) = tag {
@@ -154,10 +154,10 @@ impl Partition {
             open
         });
         let content = &mut open.content;
-        let end = lines_end(cut, &content.tally, lines);
+        let end = lines_end(cut, &content.tally.manifest, lines);
         open.block.extend_from_slice(&lines[..end]);
-        content.tally.bytes += end as u64;
-        content.tally.records += memchr::memchr_iter(b'\n', &lines[..end]).count() as u64;
+        content.tally.manifest.bytes += end as u64;
+        content.tally.manifest.records += memchr::memchr_iter(b'\n', &lines[..end]).count() as u64;
         content.tags.extend(tag.map(|tag| (tag, tag)));
         end
     }
@@ -173,7 +173,7 @@ impl Partition {
             // Compared as a whole, if it passes as a whole.
             Some(stored) => {
                 offset == region.last
-                    || open.content.tally.bytes > stored.manifest.bytes.max(cut.bytes)
+                    || open.content.tally.manifest.bytes > stored.manifest.bytes.max(cut.bytes)
             }
         }
     }
@@ -241,7 +241,7 @@ impl Partition {
 }
 
 /// How many of these whole lines still belong into the segment that is open; one at least.
-fn lines_end(cut: &Cut, open: &Tally, lines: &[u8]) -> usize {
+fn lines_end(cut: &Cut, open: &Manifest, lines: &[u8]) -> usize {
     let room = cut.bytes.saturating_sub(open.bytes).max(1) as usize;
     let mut end = match lines.get(room - 1..) {
         // The line that reaches the limit is the last one.

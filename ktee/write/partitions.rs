@@ -1,6 +1,6 @@
 //! The partitions that records of a run have come from.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use tools::ack::StreamKey;
 
@@ -10,7 +10,7 @@ use super::partition::Partition;
 pub(super) struct Partitions {
     pub(super) all: Vec<Partition>,
     /// Where each topic's partitions are in `all`.
-    topics: Vec<(String, HashMap<i32, usize>)>,
+    topics: Vec<(String, BTreeMap<i32, usize>)>,
     /// The topic of the last record: the next one's, most often.
     recent_topic: usize,
 }
@@ -48,7 +48,7 @@ impl Partitions {
     fn topic(&mut self, topic: &str) -> usize {
         let known = self.topics.iter().position(|(name, _)| name == topic);
         known.unwrap_or_else(|| {
-            self.topics.push((topic.to_owned(), HashMap::new()));
+            self.topics.push((topic.to_owned(), BTreeMap::new()));
             self.topics.len() - 1
         })
     }

@@ -68,7 +68,7 @@ impl Segment {
         let manifest = Manifest {
             stored_bytes: writer.stored_bytes,
             sha256: hex(&writer.sha256.finalize()),
-            ..info.tally.manifest()
+            ..info.tally.finish()
         };
         Segment {
             name: Name {
