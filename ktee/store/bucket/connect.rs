@@ -12,12 +12,20 @@ use tokio::runtime::Runtime;
 use super::cause::Cause;
 use super::profile::{self, Profile};
 
-/// A connection that is not made within this time is tried again.
-const CONNECT: &str = "5 seconds";
+/// Time limits of a client, by their names.
+type Limits = [(ClientConfigKey, &'static str)];
+
+/// What bounds a request as a whole is reckoned from its size. A connection that is not made in time is tried again.
+const WRITES: &Limits = &[
+    (ClientConfigKey::Timeout, "31536000 seconds"),
+    (ClientConfigKey::ConnectTimeout, "5 seconds"),
+];
 /// An answer of which nothing has come for this long is asked for again.
-const SILENCE: &str = "30 seconds";
-/// What bounds a request as a whole is reckoned from its size.
-const NO_LIMIT: &str = "31536000 seconds";
+const READS: &Limits = &[
+    WRITES[0],
+    WRITES[1],
+    (ClientConfigKey::ReadTimeout, "30 seconds"),
+];
 /// The names of an endpoint in the environment, in their order.
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
 
@@ -31,51 +39,30 @@ pub(super) struct Clients {
     pub(super) endpoint: Option<String>,
 }
 
-/// Whether a request waits for what comes, or for what goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Reads,
-    Writes,
-}
-
-impl Direction {
-    /// Time limits of a client; the others are ours, or the user's own by the environment.
-    fn limits(self) -> Vec<(ClientConfigKey, &'static str)> {
-        let mut limits = vec![
-            (ClientConfigKey::Timeout, NO_LIMIT),
-            (ClientConfigKey::ConnectTimeout, CONNECT),
-        ];
-        if self == Direction::Reads {
-            limits.push((ClientConfigKey::ReadTimeout, SILENCE));
-        }
-        limits
-    }
-}
-
 /// Connects to the bucket of `SCHEME://BUCKET` with the credentials that the environment has for it.
 pub(super) fn connect(scheme: &str, root: &str, runtime: &Runtime) -> Result<Clients> {
-    let both = |build: &dyn Fn(Direction) -> Result<Arc<dyn ObjectStore>>| -> Result<Clients> {
+    let both = |build: &dyn Fn(&Limits) -> Result<Arc<dyn ObjectStore>>| -> Result<Clients> {
         Ok(Clients {
-            reader: build(Direction::Reads)?,
-            writer: build(Direction::Writes)?,
+            reader: build(READS)?,
+            writer: build(WRITES)?,
             endpoint: None,
         })
     };
     match scheme {
-        "gs" => both(&|direction| {
+        "gs" => both(&|limits| {
             let mut builder = GoogleCloudStorageBuilder::from_env()
                 .with_url(root)
                 .with_retry(no_retry());
-            for (key, limit) in direction.limits() {
+            for &(key, limit) in limits {
                 builder = builder.with_config(GoogleConfigKey::Client(key), limit);
             }
             Ok(Arc::new(builder.build().map_err(one_line)?))
         }),
-        "az" => both(&|direction| {
+        "az" => both(&|limits| {
             let mut builder = MicrosoftAzureBuilder::from_env()
                 .with_url(root)
                 .with_retry(no_retry());
-            for (key, limit) in direction.limits() {
+            for &(key, limit) in limits {
                 builder = builder.with_config(AzureConfigKey::Client(key), limit);
             }
             Ok(Arc::new(builder.build().map_err(one_line)?))
@@ -110,9 +97,9 @@ fn has_credentials() -> bool {
 
 fn amazon(root: &str, runtime: &Runtime) -> Result<Clients> {
     let profile = profile::load(&env)?;
-    let build = |direction: Direction| -> Result<AmazonS3> {
+    let build = |limits: &Limits| -> Result<AmazonS3> {
         let mut builder = of_environment().with_url(root).with_retry(no_retry());
-        for (key, limit) in direction.limits() {
+        for &(key, limit) in limits {
             builder = builder.with_config(AmazonS3ConfigKey::Client(key), limit);
         }
         if let Some(endpoint) = endpoint(&profile) {
@@ -122,7 +109,7 @@ fn amazon(root: &str, runtime: &Runtime) -> Result<Clients> {
         }
         with_profile(builder, &profile)?.build().map_err(one_line)
     };
-    let (reader, writer) = (build(Direction::Reads)?, build(Direction::Writes)?);
+    let (reader, writer) = (build(READS)?, build(WRITES)?);
     if env("AWS_SKIP_SIGNATURE").is_none_or(|skips| skips != "true" && skips != "1") {
         let credentials = reader.credentials();
         let mut found = runtime.block_on(credentials.get_credential());
