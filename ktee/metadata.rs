@@ -7,7 +7,7 @@
 //! had one `settings.tsv` and one `groups.tsv`, which count as older than all.
 
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use tools::kafka::admin::{
@@ -147,13 +147,13 @@ pub(crate) fn record(
     }
     if wanted.settings {
         for topic in topics {
-            let text = settings_of(&mut wire, &metadata, topic, &client, interrupted);
+            let text = settings_of(&mut wire, &metadata, topic, interrupted);
             let text = text.with_context(|| format!("settings of topic {topic}"))?;
             Kind::Settings.write(store, topic, &text)?;
         }
     }
     if wanted.groups {
-        for (topic, text) in groups_of(&mut wire, &metadata, topics, &client, interrupted)? {
+        for (topic, text) in groups_of(&mut wire, &metadata, topics, interrupted)? {
             Kind::Groups.write(store, &topic, &text)?;
         }
     }
@@ -164,7 +164,6 @@ fn settings_of(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
     topic: &str,
-    client: &Client,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<u8>> {
     let about = metadata.topic(topic).context(UNKNOWN)?;
@@ -172,7 +171,7 @@ fn settings_of(
         return Err(error.clone().into());
     }
     let broker = metadata.any_broker().context("no broker is up")?;
-    let deadline = std::time::Instant::now() + client.first_contact();
+    let deadline = Instant::now() + wire.client().first_contact();
     let settings = topic_settings(wire, broker, topic, deadline, interrupted)?;
     let mut encoder = Encoder::new(format("key,value"));
     let mut text = Vec::new();
@@ -200,11 +199,10 @@ fn groups_of(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
     topics: &[String],
-    client: &Client,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let mut budget = QueryBudget::new(
-        client.first_contact().max(Duration::from_secs(10)),
+        wire.client().first_contact().max(Duration::from_secs(10)),
         interrupted,
     );
     let brokers: Vec<i32> = metadata.brokers.iter().map(|broker| broker.id).collect();

@@ -4,7 +4,7 @@ mod validate;
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tools::cli::signals::Signals;
 use tools::cli::stdout::Out;
 use tools::cli::{Exit, message};
@@ -199,10 +199,7 @@ impl Verifier<'_> {
     /// Reads what lies in more than one segment again: which records are in there twice, and whether they are the same.
     fn compare(&self, log: &LogId, listed: &ListedLog, report: &mut PartitionReport) -> Result<()> {
         let mut seen: HashMap<i64, u64> = HashMap::new();
-        let Some(tsv) = format(Layout::Tsv) else {
-            return Ok(());
-        };
-        let mut encoder = Encoder::new(tsv);
+        let mut encoder = Encoder::new(format(Layout::Tsv).context("a format")?);
         let mut text = Vec::new();
         let damaged = report.damaged_segments.clone();
         let segments = listed.segments.iter();

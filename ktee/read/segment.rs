@@ -55,13 +55,12 @@ impl<R: Read> Read for ChecksumReader<R> {
 
 /// The SHA-256 of a stored file, in hexadecimal digits.
 pub(crate) fn sha256(stored: impl Read) -> io::Result<String> {
-    let checksum: Rc<RefCell<Checksum>> = Rc::default();
     let mut counted = ChecksumReader {
         stored,
-        checksum: Rc::clone(&checksum),
+        checksum: Rc::default(),
     };
     io::copy(&mut counted, &mut io::sink())?;
-    Ok(hex(&checksum.take().sha256.finalize()))
+    Ok(hex(&counted.checksum.take().sha256.finalize()))
 }
 
 /// The stored bytes of a segment.
