@@ -26,7 +26,7 @@ use std::ops::{Deref, RangeInclusive};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::Request;
 
@@ -66,7 +66,8 @@ pub struct RequestLimits {
     pub versions: RangeInclusive<i16>,
 }
 
-type Encode = Box<dyn FnOnce(i16) -> anyhow::Result<BytesMut>>;
+/// The body of a request in some version, in parts.
+type Encode = Box<dyn FnOnce(i16) -> anyhow::Result<Vec<Bytes>>>;
 
 /// A request that waits for a connection.
 struct QueuedRequest {
@@ -192,17 +193,25 @@ impl<'c> Wire<'c> {
         limits: RequestLimits,
         build: impl FnOnce(i16) -> R + 'static,
     ) -> CorrelationId {
-        self.queue_request(target, limits, true, build)
+        let encode = move |version| {
+            let mut body = BytesMut::new();
+            build(version).encode(&mut body, version)?;
+            Ok(vec![body.freeze()])
+        };
+        self.queue_request::<R>(target, limits, true, Box::new(encode))
     }
 
-    /// As [`Wire::send_limited`], for a request that gets no response: its result is an error with code 0 once it was sent.
-    pub fn send_one_way<R: Request>(
+    /// Sends an encoded request, which is the same in all versions of `limits`; large parts are not copied.
+    ///
+    /// Without a response its result is an error with code 0 once it was sent.
+    pub fn send_encoded<R: Request>(
         &mut self,
         target: Target,
         limits: RequestLimits,
-        build: impl FnOnce(i16) -> R + 'static,
+        has_response: bool,
+        body: Vec<Bytes>,
     ) -> CorrelationId {
-        self.queue_request(target, limits, false, build)
+        self.queue_request::<R>(target, limits, has_response, Box::new(|_| Ok(body)))
     }
 
     fn queue_request<R: Request>(
@@ -210,7 +219,7 @@ impl<'c> Wire<'c> {
         target: Target,
         limits: RequestLimits,
         has_response: bool,
-        build: impl FnOnce(i16) -> R + 'static,
+        encode: Encode,
     ) -> CorrelationId {
         let id = CorrelationId(self.next_id);
         self.next_id += 1;
@@ -228,11 +237,7 @@ impl<'c> Wire<'c> {
             deadline: limits.deadline,
             connect_by: limits.connect_by.min(limits.deadline),
             has_response,
-            encode: Box::new(move |version| {
-                let mut body = BytesMut::new();
-                build(version).encode(&mut body, version)?;
-                Ok(body)
-            }),
+            encode,
         });
         self.send_queued();
         id
@@ -400,21 +405,22 @@ impl<'c> Wire<'c> {
         let is_flexible = version >= request.flexible_from;
         // librdkafka writes the last tag list itself, an empty one.
         if is_flexible {
-            if body.last() != Some(&0) {
+            let last = body.last_mut().filter(|last| last.last() == Some(&0));
+            let Some(last) = last else {
                 return Err(invalid("it has tagged fields of its own".to_owned()));
-            }
-            body.truncate(body.len() - 1);
+            };
+            last.truncate(last.len() - 1);
         }
         let encoded = EncodedRequest {
             api,
             version,
             is_flexible,
-            body: &body,
+            body,
             timeout,
             may_wait_at_broker: [ApiKey::Fetch as i16, ApiKey::ShareFetch as i16].contains(&api),
             has_response: request.has_response,
         };
-        broker.send(&self.queue, request.id.0, &encoded)?;
+        broker.send(&self.queue, request.id.0, encoded)?;
         let broker_name = match request.target {
             Target::Any => broker.name(),
             Target::Broker(_) => String::new(),

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use bytes::Bytes;
+
 use super::Codec;
 use super::header::{CHECKED_FROM, HEADER_BYTES, bit};
 use crate::record::Header;
@@ -145,7 +147,9 @@ impl RecordBatch {
         put(27, &self.base_timestamp_ms.to_be_bytes());
         put(35, &self.max_timestamp_ms.to_be_bytes());
         put(57, &self.count.to_be_bytes());
-        Ok(SealedBatch { bytes })
+        Ok(SealedBatch {
+            bytes: Bytes::from(bytes),
+        })
     }
 }
 
@@ -155,13 +159,13 @@ const PREFIX_BYTES: usize = 12;
 /// A batch that takes no more records.
 #[derive(Debug, Default)]
 pub struct SealedBatch {
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl SealedBatch {
-    /// Writes the fields that depend on the sender, and the checksum.
+    /// Writes the fields that depend on the sender, and the checksum. Copies the bytes if they are shared.
     pub fn stamp(&mut self, stamp: ProducerStamp) {
-        let bytes = &mut self.bytes;
+        let mut bytes = self.take_bytes();
         let mut attributes = i16::from_be_bytes([bytes[21], bytes[22]]) & !bit::TRANSACTIONAL;
         if stamp.is_transactional {
             attributes |= bit::TRANSACTIONAL;
@@ -173,21 +177,16 @@ impl SealedBatch {
         put(53, &stamp.base_sequence.to_be_bytes());
         let checksum = crc32c::crc32c(&bytes[CHECKED_FROM..]);
         bytes[17..CHECKED_FROM].copy_from_slice(&checksum.to_be_bytes());
+        self.bytes = Bytes::from(bytes);
     }
 
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The memory, to use it again.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-}
-
-impl From<Vec<u8>> for SealedBatch {
-    fn from(bytes: Vec<u8>) -> SealedBatch {
-        SealedBatch { bytes }
+    /// The bytes, to use their memory again.
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        Vec::from(std::mem::take(&mut self.bytes))
     }
 }
 

@@ -33,7 +33,7 @@ use crate::kafka::error::KafkaError;
 use metadata::MetadataRefresh;
 use partition::Partition;
 pub(super) use report::Report;
-pub(super) use requests::ProducePlan;
+pub(super) use requests::{PlannedBatch, ProducePlan};
 pub(super) use responses::{PartitionResult, ProduceResult};
 pub(super) use sequences::ProducerId;
 use transaction::TransactionState;

@@ -244,8 +244,8 @@ impl Driver<'_> {
     }
 
     fn send_produce(&mut self, mut plan: ProducePlan, now: Instant) {
-        let (request, bodies) = match request::build(&mut plan, &self.settings, &self.names) {
-            Ok(built) => built,
+        let parts = match request::encode(&mut plan, &self.settings, &self.names) {
+            Ok(parts) => parts,
             Err(error) => {
                 let reason = format!("the records can't be compressed: {error}");
                 let error = KafkaError::new(code::INVALID_ARG, reason);
@@ -259,15 +259,10 @@ impl Driver<'_> {
             versions: request::versions(self.settings.codec),
         };
         let target = Target::Broker(plan.broker);
-        let build = move |_| request;
-        let id = if self.settings.acks == 0 {
-            self.wire
-                .send_one_way::<ProduceRequest>(target, limits, build)
-        } else {
-            self.wire
-                .send_limited::<ProduceRequest>(target, limits, build)
-        };
-        request::put_back(&mut plan, bodies);
+        let has_response = self.settings.acks != 0;
+        let id = self
+            .wire
+            .send_encoded::<ProduceRequest>(target, limits, has_response, parts);
         self.in_flight.insert(id, Pending::Produce(plan));
     }
 

@@ -3,16 +3,15 @@
 use std::io;
 use std::ops::RangeInclusive;
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ProduceRequest, ProduceResponse,
-    TopicName, TransactionalId,
+    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ProduceResponse, TopicName,
+    TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::accumulator::{PartitionResult, ProducePlan, ProduceResult, ProducerId};
+use super::accumulator::{PartitionResult, PlannedBatch, ProducePlan, ProduceResult, ProducerId};
 use super::settings::ProduceSettings;
 use crate::kafka::batch::Codec;
 use crate::kafka::error::code;
@@ -21,8 +20,8 @@ use crate::kafka::error::code;
 const OLDEST: i16 = 3;
 /// The first version with zstd (KIP-110).
 const WITH_ZSTD: i16 = 7;
-/// The last version whose response holds no arrays in tagged fields.
-const NEWEST: i16 = 9;
+/// The last version without tagged fields; it names the records that a broker refuses (KIP-467).
+const NEWEST: i16 = 8;
 
 /// Another partition of the request was refused.
 const OPERATION_NOT_ATTEMPTED: i32 = 55;
@@ -36,48 +35,42 @@ pub(super) fn versions(codec: Codec) -> RangeInclusive<i16> {
     oldest..=NEWEST
 }
 
-/// The request, and the bytes of its batches, which are to be put back.
-pub(super) fn build(
+/// The request, the same in all of these versions, in parts: the batches are not copied.
+pub(super) fn encode(
     plan: &mut ProducePlan,
     settings: &ProduceSettings,
     names: &[StrBytes],
-) -> io::Result<(ProduceRequest, Vec<Bytes>)> {
-    let is_transactional = settings.transactional_id.is_some();
-    let mut topics: Vec<(usize, TopicProduceData)> = Vec::new();
-    let mut bodies = Vec::with_capacity(plan.batches.len());
+) -> io::Result<Vec<Bytes>> {
     plan.batches.sort_by_key(|planned| planned.topic);
-    for planned in &mut plan.batches {
-        let (codec, level) = (settings.codec, settings.compression_level);
-        let bytes = match planned.batch.take_bytes(codec, level, is_transactional) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                put_back(plan, bodies);
-                return Err(error);
-            }
-        };
-        bodies.push(bytes.clone());
-        let partition = PartitionProduceData::default()
-            .with_index(planned.partition as i32)
-            .with_records(Some(bytes));
-        match topics.last_mut() {
-            Some((topic, data)) if *topic == planned.topic => {
-                data.partition_data.push(partition);
-            }
-            _ => {
-                let data = TopicProduceData::default()
-                    .with_name(TopicName(names[planned.topic].clone()))
-                    .with_partition_data(vec![partition]);
-                topics.push((planned.topic, data));
-            }
+    let mut parts = Vec::with_capacity(2 * plan.batches.len());
+    let mut head = BytesMut::new();
+    match &settings.transactional_id {
+        Some(id) => put_text(id, &mut head),
+        None => head.put_i16(-1),
+    }
+    head.put_i16(settings.acks);
+    head.put_i32(settings.ack_timeout_ms);
+    let is_same = |a: &PlannedBatch, b: &PlannedBatch| a.topic == b.topic;
+    head.put_i32(plan.batches.chunk_by(is_same).count() as i32);
+    for batches in plan.batches.chunk_by_mut(is_same) {
+        put_text(&names[batches[0].topic], &mut head);
+        head.put_i32(batches.len() as i32);
+        for planned in batches {
+            let (codec, level) = (settings.codec, settings.compression_level);
+            let is_transactional = settings.transactional_id.is_some();
+            let bytes = planned.batch.bytes(codec, level, is_transactional)?;
+            head.put_i32(planned.partition as i32);
+            head.put_i32(bytes.len() as i32);
+            parts.push(head.split().freeze());
+            parts.push(bytes);
         }
     }
-    let id = settings.transactional_id.clone();
-    let request = ProduceRequest::default()
-        .with_transactional_id(id.map(|id| TransactionalId(StrBytes::from_string(id))))
-        .with_acks(settings.acks)
-        .with_timeout_ms(settings.ack_timeout_ms)
-        .with_topic_data(topics.into_iter().map(|(_, data)| data).collect());
-    Ok((request, bodies))
+    Ok(parts)
+}
+
+fn put_text(text: &str, out: &mut BytesMut) {
+    out.put_i16(text.len() as i16);
+    out.put_slice(text.as_bytes());
 }
 
 /// Adds partitions, by topic and number, to the open transaction.
@@ -110,13 +103,6 @@ pub(super) fn added(response: &AddPartitionsToTxnResponse) -> i32 {
     // The others were not attempted because of the first reason.
     codes.sort_by_key(|&code| matches!(code, code::NONE | OPERATION_NOT_ATTEMPTED));
     codes.first().copied().unwrap_or(code::NONE)
-}
-
-/// Gives the batches their bytes again.
-pub(super) fn put_back(plan: &mut ProducePlan, bodies: Vec<Bytes>) {
-    for (planned, bytes) in plan.batches.iter_mut().zip(bodies) {
-        planned.batch.put_back(bytes);
-    }
 }
 
 pub(super) fn result(response: ProduceResponse) -> ProduceResult {

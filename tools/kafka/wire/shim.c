@@ -213,6 +213,15 @@ void ku_refresh_brokers(rd_kafka_t *rk) {
         (void)rd_kafka_metadata_refresh_brokers(rk, NULL, "unknown broker");
 }
 
+/* A part of a request's body. */
+struct ku_part {
+        const void *bytes;
+        size_t size;
+};
+
+/* Larger parts are sent from where they are. */
+#define KU_COPIED_MAX 4096
+
 /*
  * Connects a group's member to where its coordinator is now, after a change of a broker's state.
  *
@@ -237,17 +246,23 @@ void ku_follow_coordinator(rd_kafka_t *rk) {
  * Sends a request; ku_queue_serve() calls `on_response` once, unless the queue
  * is destroyed before. Returns 0 if out of memory.
  *
- * `body` is what follows the request header. In a flexible version it ends
+ * The parts are what follows the request header. In a flexible version they end
  * with the empty tag list of the outermost structure, which librdkafka writes
  * itself: the caller leaves that byte out.
+ *
+ * If it returns 1, `release(owner)` is called once, on any thread, when the
+ * parts are not used any more.
  */
 int ku_send(void *broker, void *queue, int16_t api, int16_t version,
-            int is_flexible, const void *body, size_t size, int timeout_ms,
+            int is_flexible, const struct ku_part *parts, size_t part_count,
+            void *owner, void (*release)(void *), int timeout_ms,
             int may_wait_at_broker, int has_response,
             ku_response_callback_t on_response, void *arrivals, uint64_t id) {
         rd_kafka_broker_t *rkb = broker;
         rd_kafka_buf_t *rkbuf;
         struct ku_pending *pending = malloc(sizeof(*pending));
+        size_t copied = 0, i;
+        int is_shared = 0;
 
         if (!pending)
                 return 0;
@@ -255,10 +270,27 @@ int ku_send(void *broker, void *queue, int16_t api, int16_t version,
         pending->arrivals    = arrivals;
         pending->id          = id;
 
-        rkbuf = rd_kafka_buf_new_flexver_request(rkb, api, 1, size,
+        for (i = 0; i < part_count; i++)
+                if (parts[i].size <= KU_COPIED_MAX)
+                        copied += parts[i].size;
+        rkbuf = rd_kafka_buf_new_flexver_request(rkb, api, 1, copied,
                                                  is_flexible ? rd_true
                                                              : rd_false);
-        rd_kafka_buf_write(rkbuf, body, size);
+        for (i = 0; i < part_count; i++) {
+                if (parts[i].size <= KU_COPIED_MAX) {
+                        rd_kafka_buf_write(rkbuf, parts[i].bytes,
+                                           parts[i].size);
+                } else {
+                        rd_kafka_buf_push(rkbuf, parts[i].bytes, parts[i].size,
+                                          NULL);
+                        is_shared = 1;
+                }
+        }
+        /* An empty part that frees the owner along with the buffer. */
+        if (is_shared)
+                rd_kafka_buf_push(rkbuf, owner, 0, release);
+        else
+                release(owner);
         rd_kafka_buf_ApiVersion_set(rkbuf, version, 0);
         /* The number of the API is in the header by now. Here it is the index
          * of a counter, of which librdkafka has none for APIs that it does not

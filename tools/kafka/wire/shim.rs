@@ -7,9 +7,18 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::kafka::client::Client;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi::{self, rd_kafka_t};
+
+/// `struct ku_part`.
+#[repr(C)]
+struct Part {
+    bytes: *const c_void,
+    size: usize,
+}
 
 type ResponseCallback =
     unsafe extern "C" fn(*mut c_void, u64, c_int, *mut c_void, *const c_void, usize);
@@ -39,8 +48,10 @@ unsafe extern "C" {
         api: i16,
         version: i16,
         is_flexible: c_int,
-        body: *const c_void,
-        size: usize,
+        parts: *const Part,
+        part_count: usize,
+        owner: *mut c_void,
+        release: unsafe extern "C" fn(*mut c_void),
         timeout_ms: c_int,
         may_wait_at_broker: c_int,
         has_response: c_int,
@@ -175,17 +186,26 @@ unsafe extern "C" fn on_response(
     unsafe { (*arrivals.cast::<UnsafeCell<Vec<ResponseArrival>>>()).get_mut() }.push((id, result));
 }
 
+/// The shim calls this once the body of a request is not used any more.
+///
+/// # Safety
+/// `owner` is the body that [`BrokerHandle::send`] has boxed, and nobody uses it after.
+unsafe extern "C" fn release_body(owner: *mut c_void) {
+    // SAFETY: the caller's promise.
+    drop(unsafe { Box::from_raw(owner.cast::<Vec<Bytes>>()) });
+}
+
 /// A broker that was up when it was looked up.
 pub(super) struct BrokerHandle {
     broker: NonNull<c_void>,
 }
 
-pub(super) struct EncodedRequest<'a> {
+pub(super) struct EncodedRequest {
     pub(super) api: i16,
     pub(super) version: i16,
     pub(super) is_flexible: bool,
-    /// Without the last tag list, which librdkafka adds.
-    pub(super) body: &'a [u8],
+    /// In parts, without the last tag list, which librdkafka adds.
+    pub(super) body: Vec<Bytes>,
     pub(super) timeout: Duration,
     pub(super) may_wait_at_broker: bool,
     /// Whether the broker answers; else the request succeeds when it is sent.
@@ -229,10 +249,16 @@ impl BrokerHandle {
         &self,
         queue: &Queue,
         id: u64,
-        request: &EncodedRequest<'_>,
+        request: EncodedRequest,
     ) -> Result<(), KafkaError> {
-        // SAFETY: broker and queue are live; the body is copied; the arrivals
-        // outlives the queue, which it is freed after.
+        let part = |bytes: &Bytes| Part {
+            bytes: bytes.as_ptr().cast(),
+            size: bytes.len(),
+        };
+        let parts: Vec<Part> = request.body.iter().map(part).collect();
+        let owner = Box::into_raw(Box::new(request.body));
+        // SAFETY: broker and queue are live; the owner keeps the bytes of the parts
+        // until it is released; the arrivals are freed after the queue.
         let sent = unsafe {
             ku_send(
                 self.broker.as_ptr(),
@@ -240,8 +266,10 @@ impl BrokerHandle {
                 request.api,
                 request.version,
                 c_int::from(request.is_flexible),
-                request.body.as_ptr().cast(),
-                request.body.len(),
+                parts.as_ptr(),
+                parts.len(),
+                owner.cast(),
+                release_body,
                 milliseconds(request.timeout),
                 c_int::from(request.may_wait_at_broker),
                 c_int::from(request.has_response),
@@ -251,6 +279,8 @@ impl BrokerHandle {
             )
         };
         if sent == 0 {
+            // SAFETY: the shim has not taken it.
+            unsafe { release_body(owner.cast()) };
             return Err(KafkaError::new(code::QUEUE_FULL, "out of memory"));
         }
         Ok(())

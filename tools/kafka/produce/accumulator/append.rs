@@ -45,11 +45,8 @@ impl Accumulator {
         };
         self.report.totals.accepted += 1;
         let timestamp_ms = record.timestamp_ms.unwrap_or(now.wall_ms);
-        let record = Record {
-            timestamp_ms: Some(timestamp_ms),
-            ..*record
-        };
-        if self.append_to(topic, partition, &record, opaque, size, now.instant) {
+        let at = (topic, partition);
+        if self.append_to(at, record, timestamp_ms, opaque, size, now.instant) {
             Appended::Wake
         } else {
             Appended::Done
@@ -148,9 +145,9 @@ impl Accumulator {
     #[inline]
     pub(super) fn append_to(
         &mut self,
-        topic: usize,
-        partition: usize,
+        (topic, partition): (usize, usize),
         record: &Record<'_>,
+        timestamp_ms: i64,
         opaque: u64,
         size: usize,
         now: Instant,
@@ -170,7 +167,6 @@ impl Accumulator {
             return is_new;
         };
         let before = open.records.size();
-        let timestamp_ms = record.timestamp_ms.unwrap_or_default();
         open.records
             .append(timestamp_ms, record.key, record.value, record.headers);
         self.memory += open.records.size() - before;
@@ -182,11 +178,13 @@ impl Accumulator {
     /// Closes the open batch of a partition and begins another.
     #[inline(never)]
     pub(super) fn begin_batch(&mut self, topic: usize, partition: usize, now: Instant) {
-        let records = RecordBatch::new(self.free_buffers.pop().unwrap_or_default());
-        self.memory += records.size();
-        let state = &mut self.topics[topic];
-        let partition_state = &mut state.partitions[partition];
+        let partition_state = &mut self.topics[topic].partitions[partition];
         partition_state.close_open();
+        let memory = self.free_buffers.pop();
+        // It is mostly as large as the one before.
+        let memory = memory.unwrap_or_else(|| Vec::with_capacity(partition_state.last_bytes));
+        let records = RecordBatch::new(memory);
+        self.memory += records.size();
         partition_state.open = Some(OpenBatch {
             records,
             opaques: Opaques::default(),

@@ -120,8 +120,8 @@ impl Batch {
         }
     }
 
-    /// Compresses it if that was not done yet, and returns what is sent. [`Batch::put_back`] is to be called.
-    pub(in crate::kafka::produce) fn take_bytes(
+    /// What is sent: compressed if that was not done yet, with its sequence number.
+    pub(in crate::kafka::produce) fn bytes(
         &mut self,
         codec: Codec,
         level: i32,
@@ -138,19 +138,13 @@ impl Batch {
         };
         let sealed = self.seal(codec, level)?;
         sealed.stamp(stamp);
-        Ok(Bytes::from(std::mem::take(sealed).into_bytes()))
-    }
-
-    /// Puts the bytes back after they were sent.
-    pub(in crate::kafka::produce) fn put_back(&mut self, bytes: Bytes) {
-        // Copies nothing, unless the request still waits for a connection.
-        self.records = Records::Sealed(SealedBatch::from(Vec::from(bytes)));
+        Ok(sealed.bytes().clone())
     }
 
     /// Its memory, to use it again.
     pub(super) fn into_memory(self) -> Vec<u8> {
         match self.records {
-            Records::Sealed(sealed) => sealed.into_bytes(),
+            Records::Sealed(mut sealed) => sealed.take_bytes(),
             Records::Open(_) => Vec::new(),
         }
     }

@@ -130,7 +130,9 @@ impl Accumulator {
                 }
                 None => self.choose_partition(index, whole.key, size, created),
             };
-            self.append_to(index, partition, &whole, record.opaque, size, created);
+            let timestamp_ms = record.timestamp_ms.unwrap_or_default();
+            let at = (index, partition);
+            self.append_to(at, &whole, timestamp_ms, record.opaque, size, created);
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Partition {
     failures: u32,
     /// The most bytes of a batch, as far as the broker takes them.
     pub(super) batch_bytes: usize,
+    /// The size of the last batch.
+    pub(super) last_bytes: usize,
     /// The number of the next record.
     pub(super) next_record: u64,
     /// Whether the accumulator's list of partitions with records has it.
@@ -41,6 +43,7 @@ impl Partition {
             paused_until: None,
             failures: 0,
             batch_bytes: settings.batch_bytes,
+            last_bytes: 0,
             next_record: 0,
             is_active: false,
         }
@@ -93,6 +96,7 @@ impl Partition {
 
     pub(super) fn close_open(&mut self) {
         if let Some(open) = self.open.take() {
+            self.last_bytes = open.records.size();
             self.queue.push_back(open.close());
         }
     }

@@ -49,7 +49,7 @@ impl ModelBroker {
     pub(super) fn handle(&mut self, plan: &mut ProducePlan) -> ProduceResult {
         let mut result = ProduceResult::default();
         for planned in &mut plan.batches {
-            let bytes = planned.batch.take_bytes(Codec::None, -1, false);
+            let bytes = planned.batch.bytes(Codec::None, -1, false);
             let bytes = bytes.expect("nothing is compressed");
             result.partitions.push(PartitionResult {
                 topic: "t".to_owned(),
@@ -57,7 +57,6 @@ impl ModelBroker {
                 error: self.append(planned.partition, &bytes),
                 ..PartitionResult::default()
             });
-            planned.batch.put_back(bytes);
         }
         result
     }

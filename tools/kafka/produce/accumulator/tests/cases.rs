@@ -1,6 +1,12 @@
 //! Single cases.
 
+use bytes::Bytes;
+use kafka_protocol::messages::ProduceRequest;
+use kafka_protocol::protocol::{Decodable as _, StrBytes};
+
 use super::*;
+use crate::kafka::batch::Batches;
+use crate::kafka::produce::request;
 
 fn response(plan: &ProducePlan, error: i32, records: &[(i32, Option<String>)]) -> ProduceResult {
     let partitions = plan.batches.iter().map(|planned| PartitionResult {
@@ -84,6 +90,43 @@ fn a_request_holds_the_batches_of_all_partitions_of_a_leader() {
         .map(|plan| (plan.broker, plan.batches.len()))
         .collect();
     assert_eq!(leaders, [(0, 2), (1, 2)]);
+}
+
+#[test]
+fn a_request_is_encoded_as_its_schema_says() {
+    let mut trial = Trial::new(settings(), 3);
+    for partition in [0, 2] {
+        trial.append(Some(partition), "v");
+    }
+    let mut plan = trial.plan().remove(0);
+    let transactional = ProduceSettings {
+        transactional_id: Some("id".to_owned()),
+        ..settings()
+    };
+    for (settings, version, id) in [(settings(), 3, None), (transactional, 8, Some("id"))] {
+        let names = [StrBytes::from_static_str("t")];
+        let parts = request::encode(&mut plan, &settings, &names).expect("nothing is compressed");
+        let mut body = Bytes::from(parts.concat());
+        let request = ProduceRequest::decode(&mut body, version).expect("valid");
+        assert!(body.is_empty());
+        let transactional_id = request.transactional_id.as_ref().map(|id| id.as_str());
+        assert_eq!(transactional_id, id);
+        assert_eq!((request.acks, request.timeout_ms), (-1, 30_000));
+        assert_eq!(request.topic_data.len(), 1);
+        assert_eq!(request.topic_data[0].name.as_str(), "t");
+        let partitions = request.topic_data[0].partition_data.iter();
+        let indexes: Vec<i32> = partitions
+            .clone()
+            .map(|partition| partition.index)
+            .collect();
+        assert_eq!(indexes, [0, 2]);
+        for partition in partitions {
+            let records = partition.records.as_ref().expect("a batch");
+            let batch = Batches::new(records).next().expect("one").expect("whole");
+            assert_eq!(batch.is_transactional(), id.is_some());
+            assert!(batch.check().is_ok());
+        }
+    }
 }
 
 #[test]
