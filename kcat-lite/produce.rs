@@ -55,8 +55,8 @@ struct Sender {
     partition: Option<i32>,
     key: Option<Vec<u8>>,
     headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    /// `-s avro` and its like
-    schemas: Option<RecordWriter>,
+    /// `-s avro` and its like; boxed, because each record moves it.
+    schemas: Option<Box<RecordWriter>>,
     left: u64,
     tee: Option<Tee>,
     is_in_contact: bool,
@@ -75,11 +75,9 @@ struct Sender {
 
 impl Sender {
     fn open(config: &config::Produce, signals: Signals) -> anyhow::Result<Sender> {
-        let mut producer = Producer::new(&config.options)?;
-        let topic = match &config.topic {
-            Some(topic) => Some(producer.topic(topic)?),
-            None => None,
-        };
+        let producer = Producer::new(&config.options)?;
+        let topic = config.topic.as_deref();
+        let topic = topic.map(|topic| producer.topic(topic));
         let verbosity = config.options.verbosity;
         // No progress bar between lines that somebody types.
         let typed = std::io::IsTerminal::is_terminal(&std::io::stdin())
@@ -92,7 +90,8 @@ impl Sender {
             partition: config.partition,
             key: config.key.clone(),
             headers: config.headers.clone(),
-            schemas: RecordWriter::new(config.schemas.as_ref(), config.topic.as_deref())?,
+            schemas: RecordWriter::new(config.schemas.as_ref(), config.topic.as_deref())?
+                .map(Box::new),
             left: config.count.unwrap_or(u64::MAX),
             tee: config.tee.then(Tee::open).transpose()?,
             is_in_contact: false,
@@ -242,7 +241,7 @@ impl Sender {
 
     fn decoder(&self, format: &Format) -> anyhow::Result<Decoder> {
         let decoder = Decoder::new(format.clone()).map_err(config::usage)?;
-        let embedded = self.schemas.as_ref().map(RecordWriter::embedded);
+        let embedded = self.schemas.as_ref().map(|schemas| schemas.embedded());
         Ok(decoder.with_embedded(embedded.unwrap_or_default()))
     }
 
@@ -284,7 +283,7 @@ impl Sender {
     fn send(&mut self, record: &Record<'_>, bytes: usize, number: u64) -> anyhow::Result<()> {
         let topic = match (self.topic, record.topic) {
             (Some(topic), _) => topic,
-            (None, Some(name)) => self.producer.topic(name)?,
+            (None, Some(name)) => self.producer.topic(name),
             (None, None) => {
                 anyhow::bail!("{} {number} names no topic, and there is no -t", self.unit)
             }

@@ -258,7 +258,7 @@ fn check_engine(
 
 fn produce(options: &Options, topic: &str, records: &[Record<'_>]) -> Result<(), String> {
     let mut producer = Producer::new(options).map_err(|error| error.to_string())?;
-    let topic = producer.topic(topic).map_err(|error| error.to_string())?;
+    let topic = producer.topic(topic);
     producer
         .contact(Some(topic), &|| false)
         .map_err(|error| error.to_string())?;

@@ -25,8 +25,8 @@ impl DeadLetters {
         group: &str,
         interrupted: &dyn Fn() -> bool,
     ) -> anyhow::Result<DeadLetters> {
-        let mut producer = Producer::new(options)?;
-        let id = producer.topic(topic)?;
+        let producer = Producer::new(options)?;
+        let id = producer.topic(topic);
         producer
             .contact(Some(id), interrupted)
             .map_err(|error| anyhow::anyhow!("--reject-to {topic}: {error}"))?;

@@ -34,7 +34,6 @@ pub(super) struct TopicSink {
     producer: Producer,
     topic: TopicId,
     name: String,
-    acknowledges: bool,
     fails_at_once: bool,
     undelivered: UndeliveredRecords,
     /// When what is under way is taken back, once a signal came.
@@ -52,8 +51,8 @@ impl TopicSink {
         options_of_sink: TopicOptions,
         signals: &Signals,
     ) -> Result<TopicSink> {
-        let mut producer = Producer::new(options)?;
-        let id = producer.topic(topic)?;
+        let producer = Producer::new(options)?;
+        let id = producer.topic(topic);
         match producer.contact(Some(id), &|| signals.caught().is_some()) {
             Err(error)
                 if options_of_sink.spill.is_some()
@@ -73,7 +72,6 @@ impl TopicSink {
             producer,
             topic: id,
             name: topic.to_owned(),
-            acknowledges: options_of_sink.acknowledges,
             fails_at_once: options_of_sink.fails_at_once,
             undelivered: UndeliveredRecords::new(
                 topic,
@@ -120,9 +118,6 @@ impl Destination for TopicSink {
     /// named by.
     fn write(&mut self, input: &Input<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
         let (record, number) = (input.record, input.tag.unwrap_or(input.line));
-        if !record.headers.is_empty() && self.undelivered.keep_headers(record, number) {
-            self.producer.keep_delivered();
-        }
         while self
             .producer
             .send(self.topic, record.partition, record, number)
@@ -138,9 +133,6 @@ impl Destination for TopicSink {
     fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.producer.poll(0);
         self.serve(waiting)?;
-        if !self.acknowledges {
-            self.take_durable(&mut |_, _| {});
-        }
         if self.fails_at_once && self.undelivered.unplaced(self.producer.totals()) > 0 {
             return self.finish(waiting);
         }
@@ -148,12 +140,9 @@ impl Destination for TopicSink {
     }
 
     fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
-        let undelivered = &mut self.undelivered;
-        self.producer.take_delivered(&mut |number| {
-            undelivered.forget(number);
-            take(number, number);
-        });
-        undelivered.take_kept(&mut |number| take(number, number));
+        let mut take = |number| take(number, number);
+        self.producer.take_delivered(&mut take);
+        self.undelivered.take_kept(&mut take);
     }
 
     /// Waits until each record was delivered, spilled or given up.

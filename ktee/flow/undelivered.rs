@@ -1,21 +1,17 @@
 //! What a topic did not take: where it went, and what is said of it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use anyhow::{Result, bail};
 use tools::cli::message;
 use tools::kafka::produce::{Failure, Totals, Undelivered};
-use tools::record::{Header, Record};
 
 use super::output::count;
 use super::spill::Spill;
 
 /// So many records that are lost are named one by one.
 const NAMED: u64 = 5;
-
-type OwnedHeaders = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
 /// The records of one topic that were not delivered.
 pub(super) struct UndeliveredRecords {
@@ -31,8 +27,6 @@ pub(super) struct UndeliveredRecords {
     lost: u64,
     /// The numbers of records that have become durable in the spill and were not told yet.
     kept: Vec<u64>,
-    /// Headers that librdkafka would give back only in part, by the number of their record.
-    whole_headers: HashMap<u64, OwnedHeaders>,
 }
 
 impl UndeliveredRecords {
@@ -50,7 +44,6 @@ impl UndeliveredRecords {
             perhaps_stored: 0,
             lost: 0,
             kept: Vec::new(),
-            whole_headers: HashMap::new(),
         }
     }
 
@@ -60,29 +53,6 @@ impl UndeliveredRecords {
 
     pub(super) fn spilled(&self) -> u64 {
         self.spilled
-    }
-
-    /// Keeps headers with a NUL byte in a name until the record has come through: librdkafka sends such a name as it is,
-    /// and gives back what is before the NUL. Says whether there are such.
-    pub(super) fn keep_headers(&mut self, record: &Record<'_>, number: u64) -> bool {
-        let is_odd = |header: &Header<'_>| header.name.contains(&0);
-        if self.spill.is_none() || !record.headers.iter().any(is_odd) {
-            return false;
-        }
-        let owned = record
-            .headers
-            .iter()
-            .map(|header| (header.name.to_vec(), header.value.map(<[u8]>::to_vec)));
-        self.whole_headers.insert(number, owned.collect());
-        true
-    }
-
-    /// A record was delivered.
-    #[inline]
-    pub(super) fn forget(&mut self, number: u64) {
-        if !self.whole_headers.is_empty() {
-            self.whole_headers.remove(&number);
-        }
     }
 
     /// Puts what was given up into the spill.
@@ -103,17 +73,7 @@ impl UndeliveredRecords {
     }
 
     fn add_one(&mut self, spill: &mut Spill, record: &Undelivered) -> Result<()> {
-        let whole = self.whole_headers.remove(&record.opaque);
-        let headers = match &whole {
-            None => record.headers(),
-            Some(whole) => whole
-                .iter()
-                .map(|(name, value)| Header {
-                    name,
-                    value: value.as_deref(),
-                })
-                .collect(),
-        };
+        let headers = record.headers();
         spill.add(&record.record(&headers))?;
         if self.spilled == 0 {
             message(format_args!(

@@ -58,7 +58,7 @@ impl<'a> Sender<'a> {
 
     /// Sends what a topic does not have yet; a signal or a failure ends it early.
     pub(super) fn send_topic(&mut self, target: &mut Target) -> Result<()> {
-        let id = self.producer.topic(&target.topic)?;
+        let id = self.producer.topic(&target.topic);
         let signals = self.signals;
         self.producer
             .contact(Some(id), &|| signals.caught().is_some())?;

@@ -16,6 +16,7 @@ pub(super) struct ProduceSettings {
     pub(super) acks: i16,
     pub(super) is_idempotent: bool,
     pub(super) transactional_id: Option<String>,
+    pub(super) transaction_timeout: Duration,
     pub(super) codec: Codec,
     /// -1 is the codec's default.
     pub(super) compression_level: i32,
@@ -146,6 +147,7 @@ impl ProduceSettings {
             acks,
             is_idempotent,
             transactional_id,
+            transaction_timeout: millis("transaction.timeout.ms", 60_000),
             codec: match text("compression.type").as_deref() {
                 Some("gzip") => Codec::Gzip,
                 Some("snappy") => Codec::Snappy,

@@ -22,7 +22,7 @@ use super::accumulator::ProducerId;
 use super::accumulator::transaction::{
     CONCURRENT_BACKOFF, TransactionState, fenced, is_fencing, is_passing,
 };
-use super::wire_producer::WireProducer;
+use super::{Producer, Totals};
 use crate::ack::GroupMetadata;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::group::Positions;
@@ -38,18 +38,6 @@ const UNLIMITED: Duration = Duration::from_secs(86_400);
 /// How long to wait for batches in flight before an abort.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a producer with a transactional.id knows of its transactions.
-pub(super) struct Transactions {
-    id: String,
-    timeout: Duration,
-    producer: Option<ProducerId>,
-    /// When the open transaction was begun.
-    begun_at: Option<Instant>,
-    /// How many records had failed before it.
-    failed_before: u64,
-    has_offsets: bool,
-}
-
 /// Whose coordinator.
 #[derive(Clone, Debug)]
 enum Coordinator {
@@ -57,26 +45,22 @@ enum Coordinator {
     Group(String),
 }
 
-impl Transactions {
-    pub(super) fn new(id: &str, timeout: Duration) -> Transactions {
-        Transactions {
-            id: id.to_owned(),
-            timeout,
-            producer: None,
-            begun_at: None,
-            failed_before: 0,
-            has_offsets: false,
-        }
+impl Producer {
+    pub fn is_transactional(&self) -> bool {
+        self.lock().accumulator.transaction.is_some()
     }
 
-    fn id(&self) -> TransactionalId {
-        TransactionalId(StrBytes::from_string(self.id.clone()))
+    fn transactional_id(&self) -> Result<TransactionalId, KafkaError> {
+        let id = self.lock().accumulator.settings.transactional_id.clone();
+        let missing = || KafkaError::new(code::INVALID_ARG, "there is no transactional.id");
+        let id = id.ok_or_else(missing)?;
+        Ok(TransactionalId(StrBytes::from_string(id)))
     }
 
-    fn producer(&self) -> Result<ProducerId, KafkaError> {
+    fn producer_id(&self) -> Result<ProducerId, KafkaError> {
         let missing =
             || KafkaError::new(code::INVALID_ARG, "the transactional.id is not initialised");
-        self.producer.ok_or_else(missing)
+        self.lock().accumulator.producer().ok_or_else(missing)
     }
 
     /// A coordinator that aborts a transaction after its timeout fences the producer.
@@ -89,24 +73,31 @@ impl Transactions {
         } else {
             fenced(&error)
         };
-        let is_late = |begun: Instant| begun.elapsed() >= self.timeout;
-        if !self.begun_at.is_some_and(is_late) {
+        let accumulator = &self.lock().accumulator;
+        let timeout = accumulator.settings.transaction_timeout;
+        let begun_at = accumulator.transaction.as_ref().and_then(|it| it.begun_at);
+        if begun_at.is_none_or(|begun| begun.elapsed() < timeout) {
             return error;
         }
-        let limit_ms = self.timeout.as_millis();
+        let limit_ms = timeout.as_millis();
         let reason = format!(
             "the cluster has aborted the transaction, which was open for longer than transaction.timeout.ms={limit_ms} ({error})"
         );
         KafkaError::new(code::FENCED, reason)
     }
-}
 
-impl WireProducer {
+    /// Initialises the transactional.id and begins a transaction. Call it after the first contact.
+    pub fn begin(&mut self) -> Result<(), KafkaError> {
+        self.init_transactions()?;
+        self.begin_next()
+    }
+
     /// Initialises the transactional.id, which fences its earlier producers and aborts their open transaction.
-    pub(super) fn init_transactions(&mut self) -> Result<(), KafkaError> {
-        let transactions = self.transactions()?;
-        let (id, known) = (transactions.id(), transactions.producer);
-        let timeout_ms = transactions.timeout.as_millis().min(i32::MAX as u128) as i32;
+    pub fn init_transactions(&mut self) -> Result<(), KafkaError> {
+        let id = self.transactional_id()?;
+        let known = self.producer_id().ok();
+        let timeout = self.lock().accumulator.settings.transaction_timeout;
+        let timeout_ms = timeout.as_millis().min(i32::MAX as u128) as i32;
         // A producer with an id gets the next epoch, unless it was fenced (KIP-360).
         let versions = if known.is_some() { 3..=4 } else { 0..=4 };
         let build = move |_| {
@@ -129,38 +120,40 @@ impl WireProducer {
             epoch: response.producer_epoch,
         };
         self.lock().accumulator.set_producer(producer);
-        self.transactions()?.producer = Some(producer);
         Ok(())
     }
 
     /// Begins a transaction; the one before is committed or aborted.
-    pub(super) fn begin_next(&mut self) -> Result<(), KafkaError> {
-        self.transactions()?.producer()?;
-        let failed = self.totals().failed;
-        self.lock().accumulator.begin_transaction();
-        let transactions = self.transactions()?;
-        transactions.begun_at = Some(Instant::now());
-        transactions.failed_before = failed;
-        transactions.has_offsets = false;
+    pub fn begin_next(&mut self) -> Result<(), KafkaError> {
+        self.producer_id()?;
+        self.lock().accumulator.begin_transaction(Instant::now());
         Ok(())
     }
 
-    /// Adds a group's offsets to the open transaction.
-    pub(super) fn add_positions(
+    /// Adds a group's offsets to the transaction, which commits them together with its records.
+    ///
+    /// `metadata` is the group metadata under which the records before these
+    /// offsets were read, so that the coordinator refuses them once the partitions
+    /// belong to another member. Metadata without a generation or a member is not
+    /// sent, because the coordinator would accept it from anybody (KIP-447).
+    pub fn add_positions(
         &mut self,
         positions: &Positions,
         metadata: &GroupMetadata,
-        waiting: &mut dyn FnMut() -> bool,
+        waiting: &mut dyn FnMut(Totals) -> bool,
     ) -> Result<(), KafkaError> {
+        let totals = self.totals();
+        let waiting = &mut || waiting(totals);
         if metadata.generation < 0 || metadata.member.is_empty() {
             return Err(KafkaError::new(
                 code::INVALID_ARG,
                 "the group's metadata is empty, and would fence nobody",
             ));
         }
-        let transactions = self.transactions()?;
-        let (id, producer) = (transactions.id(), transactions.producer()?);
-        transactions.has_offsets = true;
+        let (id, producer) = (self.transactional_id()?, self.producer_id()?);
+        if let Some(transaction) = &mut self.lock().accumulator.transaction {
+            transaction.has_offsets = true;
+        }
         let group = GroupId(StrBytes::from_string(metadata.group.clone()));
         let (of_id, of_group) = (id.clone(), group.clone());
         let build = move |_| {
@@ -202,12 +195,13 @@ impl WireProducer {
         Ok(())
     }
 
-    /// Commits what was delivered before.
-    pub(super) fn commit(&mut self, waiting: &mut dyn FnMut() -> bool) -> Result<(), KafkaError> {
+    /// Delivers what is queued and commits. After an error a read_committed consumer sees nothing of the transaction.
+    pub fn commit(&mut self, waiting: &mut dyn FnMut(Totals) -> bool) -> Result<(), KafkaError> {
+        let totals = self.finish(waiting);
         if let Some(fatal) = self.fatal_error() {
-            return Err(self.transactions()?.explain(fatal));
+            return Err(self.explain(fatal));
         }
-        let failed = self.totals().failed - self.transactions()?.failed_before;
+        let failed = self.lock().accumulator.failed_in_transaction();
         if failed > 0 {
             let reason = match failed {
                 1 => "1 record failed".to_owned(),
@@ -215,16 +209,16 @@ impl WireProducer {
             };
             return Err(KafkaError::new(code::INCONSISTENT, reason));
         }
-        self.end_transaction(true, waiting)
+        self.end_transaction(true, &mut || waiting(totals))
     }
 
     /// Aborts: what is queued fails, and a read_committed consumer sees nothing of the transaction.
-    pub(super) fn abort(&mut self) -> Result<(), KafkaError> {
+    pub fn abort(&mut self) -> Result<(), KafkaError> {
         self.lock()
             .accumulator
             .purge(&KafkaError::of(code::PURGE_QUEUE));
         let until = Instant::now() + SETTLE_TIMEOUT;
-        let is_busy = |this: &WireProducer| {
+        let is_busy = |this: &Producer| {
             let state = this.lock();
             let transaction = state.accumulator.transaction.as_ref();
             transaction.is_some_and(TransactionState::is_requested)
@@ -235,11 +229,10 @@ impl WireProducer {
         }
         self.purge();
         if let Some(fatal) = self.fatal_error() {
-            return Err(self.transactions()?.explain(fatal));
+            return Err(self.explain(fatal));
         }
-        let failed = self.totals().failed;
         self.end_transaction(false, &mut || true)?;
-        if failed > self.transactions()?.failed_before {
+        if self.lock().accumulator.failed_in_transaction() > 0 {
             // Some sequence numbers were not used.
             self.init_transactions()?;
         }
@@ -251,15 +244,15 @@ impl WireProducer {
         is_commit: bool,
         waiting: &mut dyn FnMut() -> bool,
     ) -> Result<(), KafkaError> {
-        let state = self.lock();
-        let transaction = state.accumulator.transaction.as_ref();
-        let is_open = transaction.is_some_and(|transaction| transaction.is_open);
-        let has_partitions = transaction.is_some_and(TransactionState::has_partitions);
-        drop(state);
-        let transactions = self.transactions()?;
+        let has_contents = self
+            .lock()
+            .accumulator
+            .transaction
+            .as_ref()
+            .is_some_and(TransactionState::has_contents);
         // The coordinator knows nothing of a transaction without contents.
-        if is_open && (has_partitions || transactions.has_offsets) {
-            let (id, producer) = (transactions.id(), transactions.producer()?);
+        if has_contents {
+            let (id, producer) = (self.transactional_id()?, self.producer_id()?);
             let build = move |_| {
                 EndTxnRequest::default()
                     .with_transactional_id(id.clone())
@@ -294,7 +287,7 @@ impl WireProducer {
             Coordinator::Transaction => self.coordinator(),
             Coordinator::Group(_) => None,
         };
-        let client = std::sync::Arc::clone(self.client());
+        let client = std::sync::Arc::clone(&self.client);
         let mut wire = Wire::new(&client);
         let mut failures = 0;
         loop {
@@ -326,7 +319,7 @@ impl WireProducer {
             };
             let is_concurrent = error.code == code::CONCURRENT_TRANSACTIONS;
             if !is_concurrent && !is_passing(error.code) || Instant::now() >= limit || !waiting() {
-                return Err(self.transactions()?.explain(error));
+                return Err(self.explain(error));
             }
             if is_concurrent {
                 std::thread::sleep(CONCURRENT_BACKOFF);
@@ -345,10 +338,7 @@ impl WireProducer {
         waiting: &mut dyn FnMut() -> bool,
     ) -> Result<i32, KafkaError> {
         let request = match whose {
-            Coordinator::Transaction => {
-                let id = self.lock().accumulator.settings.transactional_id.clone();
-                find_request(id.as_deref().unwrap_or_default(), 1)
-            }
+            Coordinator::Transaction => find_request(&self.transactional_id()?, 1),
             Coordinator::Group(group) => find_request(group, 0),
         };
         let build = move |_| request.clone();

@@ -29,17 +29,7 @@ impl Report {
         partition: i32,
         error: &KafkaError,
     ) {
-        self.totals.failed += u64::from(batch.count);
-        let kept = FAILURES_KEPT - self.failures.len();
-        if kept > 0 && !is_purged(error) {
-            let failure = |opaque| Failure {
-                opaque,
-                topic: topic.to_owned(),
-                error: error.clone(),
-            };
-            self.failures
-                .extend(batch.opaques.iter().take(kept).map(failure));
-        }
+        self.count(batch.opaques.iter(), batch.count, topic, error);
         if let Some(undelivered) = &mut self.undelivered {
             undelivered.extend(batch.decode(topic, partition, error));
         }
@@ -47,17 +37,31 @@ impl Report {
 
     /// A record failed that is in no batch.
     pub(super) fn failed_alone(&mut self, record: Undelivered) {
-        self.totals.failed += 1;
-        if self.failures.len() < FAILURES_KEPT && !is_purged(&record.error) {
-            self.failures.push(Failure {
-                opaque: record.opaque,
-                topic: record.topic.clone(),
-                error: record.error.clone(),
-            });
-        }
+        let opaque = std::iter::once(record.opaque);
+        self.count(opaque, 1, &record.topic, &record.error);
         if let Some(undelivered) = &mut self.undelivered {
             undelivered.push(record);
         }
+    }
+
+    fn count(
+        &mut self,
+        opaques: impl Iterator<Item = u64>,
+        count: u32,
+        topic: &str,
+        error: &KafkaError,
+    ) {
+        self.totals.failed += u64::from(count);
+        if is_purged(error) {
+            return;
+        }
+        let failure = |opaque| Failure {
+            opaque,
+            topic: topic.to_owned(),
+            error: error.clone(),
+        };
+        let kept = FAILURES_KEPT - self.failures.len();
+        self.failures.extend(opaques.take(kept).map(failure));
     }
 }
 

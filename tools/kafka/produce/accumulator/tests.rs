@@ -20,6 +20,7 @@ fn settings() -> ProduceSettings {
         acks: -1,
         is_idempotent: true,
         transactional_id: None,
+        transaction_timeout: Duration::from_secs(60),
         codec: Codec::None,
         compression_level: -1,
         linger: Duration::from_millis(5),

@@ -9,6 +9,10 @@ use crate::kafka::error::{KafkaError, code, is_connection_failure, is_coordinato
 #[derive(Debug, Default)]
 pub(in crate::kafka::produce) struct TransactionState {
     pub(in crate::kafka::produce) is_open: bool,
+    pub(in crate::kafka::produce) begun_at: Option<Instant>,
+    /// How many records had failed before it.
+    failed_before: u64,
+    pub(in crate::kafka::produce) has_offsets: bool,
     /// The broker that coordinates the transactional.id, if it is known.
     pub(in crate::kafka::produce) coordinator: Option<i32>,
     /// Topic and partition of those that the coordinator knows.
@@ -47,8 +51,8 @@ impl TransactionState {
     }
 
     /// Whether the coordinator knows of anything in it.
-    pub(in crate::kafka::produce) fn has_partitions(&self) -> bool {
-        !self.added.is_empty() || self.is_requested
+    pub(in crate::kafka::produce) fn has_contents(&self) -> bool {
+        self.is_open && (self.has_offsets || !self.added.is_empty() || self.is_requested)
     }
 
     /// Whether a request for it is in flight.
@@ -63,18 +67,33 @@ impl TransactionState {
 
 impl Accumulator {
     /// Begins a transaction; nothing of the one before is left.
-    pub(in crate::kafka::produce) fn begin_transaction(&mut self) {
+    pub(in crate::kafka::produce) fn begin_transaction(&mut self, now: Instant) {
         let coordinator = self.transaction.as_ref().and_then(|it| it.coordinator);
         self.transaction = Some(TransactionState {
             is_open: true,
+            begun_at: Some(now),
+            failed_before: self.report.totals.failed,
             coordinator,
             ..TransactionState::default()
         });
     }
 
+    /// How many records of the transaction have failed.
+    pub(in crate::kafka::produce) fn failed_in_transaction(&self) -> u64 {
+        let before = self.transaction.as_ref().map(|it| it.failed_before);
+        self.report.totals.failed - before.unwrap_or_default()
+    }
+
     pub(in crate::kafka::produce) fn end_transaction(&mut self) {
         if let Some(transaction) = &mut self.transaction {
             transaction.is_open = false;
+        }
+    }
+
+    pub(in crate::kafka::produce) fn producer(&self) -> Option<ProducerId> {
+        match self.identity {
+            Identity::Assigned(producer) => Some(producer),
+            _ => None,
         }
     }
 
@@ -92,9 +111,7 @@ impl Accumulator {
         &mut self,
         now: Instant,
     ) -> Option<TransactionPlan> {
-        let Identity::Assigned(producer) = self.identity else {
-            return None;
-        };
+        let producer = self.producer()?;
         let transaction = self.transaction.as_mut()?;
         let is_due = transaction.not_before.is_none_or(|at| now >= at);
         if transaction.wanted.is_empty() || transaction.is_requested || !is_due {

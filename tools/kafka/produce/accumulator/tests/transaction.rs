@@ -13,7 +13,7 @@ fn trial() -> Trial {
     };
     let mut trial = Trial::new(settings, 2);
     trial.accumulator.set_producer(PRODUCER);
-    trial.accumulator.begin_transaction();
+    trial.accumulator.begin_transaction(trial.now);
     trial
         .accumulator
         .transaction
@@ -50,7 +50,7 @@ fn a_partition_is_added_before_its_first_batch_is_sent_and_once() {
     assert_eq!(plan.batches[0].batch.stamp, Some((PRODUCER, 0)));
     trial.append(Some(1), "b");
     assert_eq!(add(&mut trial, Ok(code::NONE)), None);
-    trial.accumulator.begin_transaction();
+    trial.accumulator.begin_transaction(trial.now);
     trial.plan();
     assert_eq!(
         add(&mut trial, Ok(code::NONE)),
@@ -84,7 +84,7 @@ fn after_a_record_failed_nothing_more_of_the_transaction_is_sent() {
     trial.append(Some(0), "b");
     assert_eq!(trial.totals(), (3, 0, 3));
     assert_eq!(trial.accumulator.report.failures.len(), 1);
-    trial.accumulator.begin_transaction();
+    trial.accumulator.begin_transaction(trial.now);
     trial.append(Some(0), "c");
     assert_eq!(trial.totals(), (4, 0, 3));
 }

@@ -1,4 +1,4 @@
-//! The producer over [`wire`](crate::kafka::wire): passes records to the accumulator, and reports what became of them.
+//! Passes records to the accumulator, and reports what became of them.
 
 use std::sync::mpsc;
 use std::sync::{Arc, MutexGuard};
@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::accumulator::{Accumulator, Appended, Now};
 use super::driver::{self, Shared, State};
 use super::settings::{self, ProduceSettings};
-use super::transaction::Transactions;
 use super::{Enqueued, Failure, TICK_MS, TopicId, Totals, Undelivered, may_be_created_yet};
 use crate::kafka::admin::metadata::{OLDEST, metadata_request, rows};
 use crate::kafka::client::{Client, ContactError, Role};
@@ -22,13 +21,13 @@ const RECORDS_PER_TIME: u32 = 64;
 /// How long to wait for the requests in flight to be forgotten.
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) struct WireProducer {
+/// Sends records and keeps count of what became of them.
+pub struct Producer {
     shared: Arc<Shared>,
     // Wakes a queue of the client.
     waker: Waker,
     thread: Option<JoinHandle<()>>,
-    client: Arc<Client>,
-    transactions: Option<Transactions>,
+    pub(super) client: Arc<Client>,
     /// The last reading of the clock, and how many records may still have it.
     now: Now,
     now_left: u32,
@@ -38,18 +37,14 @@ pub(super) struct WireProducer {
     is_outage_reported: bool,
 }
 
-impl WireProducer {
-    /// `options` are [tuned](settings::tune).
-    pub(super) fn new(options: &Options) -> Result<WireProducer, ContactError> {
-        let client = Client::new(&settings::client_options(options)?, Role::Producer)?;
+impl Producer {
+    /// A producer with safe defaults for what the user did not set.
+    pub fn new(options: &Options) -> Result<Producer, ContactError> {
+        let mut options = options.clone();
+        settings::tune(&mut options);
+        let client = Client::new(&settings::client_options(&options)?, Role::Producer)?;
         let client = Arc::new(client);
-        let settings = ProduceSettings::of(&client, options);
-        let timeout_ms = client.property("transaction.timeout.ms");
-        let timeout_ms = timeout_ms.and_then(|ms| ms.parse().ok()).unwrap_or(60_000);
-        let transactions = settings
-            .transactional_id
-            .as_deref()
-            .map(|id| Transactions::new(id, Duration::from_millis(timeout_ms)));
+        let settings = ProduceSettings::of(&client, &options);
         let shared = Arc::new(Shared::new(Accumulator::new(settings)));
         let (sender, receiver) = mpsc::channel();
         let driven = (Arc::clone(&shared), Arc::clone(&client));
@@ -62,30 +57,16 @@ impl WireProducer {
         let failed = |error: String| ContactError::Refused(format!("no thread: {error}"));
         let thread = thread.map_err(|error| failed(error.to_string()))?;
         let waker = receiver.recv().map_err(|error| failed(error.to_string()))?;
-        Ok(WireProducer {
+        Ok(Producer {
             shared,
             waker,
             thread: Some(thread),
             client,
-            transactions,
             now: time(),
             now_left: 0,
             delivered: 0,
             is_outage_reported: false,
         })
-    }
-
-    pub(super) fn client(&self) -> &Arc<Client> {
-        &self.client
-    }
-
-    pub(super) fn is_transactional(&self) -> bool {
-        self.transactions.is_some()
-    }
-
-    pub(super) fn transactions(&mut self) -> Result<&mut Transactions, KafkaError> {
-        let missing = || KafkaError::new(code::INVALID_ARG, "there is no transactional.id");
-        self.transactions.as_mut().ok_or_else(missing)
     }
 
     /// The coordinator of the transactional.id, if it is known.
@@ -117,14 +98,19 @@ impl WireProducer {
         }
     }
 
-    pub(super) fn topic(&self, name: &str) -> TopicId {
+    /// The handle of a topic, created at its first use.
+    pub fn topic(&self, name: &str) -> TopicId {
         let mut state = self.lock();
         let id = TopicId(state.accumulator.topic(name));
         self.wake(state);
         id
     }
 
-    pub(super) fn contact(
+    /// Makes the first contact, and asks for `topic` if there is one.
+    ///
+    /// A missing topic is looked up again until the time for the first contact is
+    /// over, because a broker that creates topics needs a moment.
+    pub fn contact(
         &self,
         topic: Option<TopicId>,
         interrupted: &dyn Fn() -> bool,
@@ -171,8 +157,12 @@ impl WireProducer {
         }
     }
 
+    /// Adds a record to the batch of its partition; `opaque` is what it is reported by.
+    ///
+    /// The record's own topic and partition are ignored; its timestamp, key,
+    /// value and headers are sent. Without a partition the partitioner chooses.
     #[inline]
-    pub(super) fn send(
+    pub fn send(
         &mut self,
         topic: TopicId,
         partition: Option<i32>,
@@ -199,8 +189,8 @@ impl WireProducer {
         }
     }
 
-    /// Waits at most `timeout_ms` until something has its result.
-    pub(super) fn poll(&mut self, timeout_ms: i32) {
+    /// Looks what became of the records, waiting at most `timeout_ms` for the first result.
+    pub fn poll(&mut self, timeout_ms: i32) {
         self.now_left = 0;
         let mut state = self.shared.lock();
         if timeout_ms > 0 {
@@ -237,7 +227,8 @@ impl WireProducer {
         self.is_outage_reported = true;
     }
 
-    pub(super) fn keep_delivered(&self) {
+    /// Keeps the opaque of each record delivered from now on, for [`Producer::take_delivered`].
+    pub fn keep_delivered(&self) {
         self.lock()
             .accumulator
             .report
@@ -245,7 +236,8 @@ impl WireProducer {
             .get_or_insert_default();
     }
 
-    pub(super) fn take_delivered(&self, take: &mut dyn FnMut(u64)) {
+    /// Calls `take` with the opaque of each record delivered since the last call, in no order.
+    pub fn take_delivered(&self, take: &mut dyn FnMut(u64)) {
         let kept = self
             .lock()
             .accumulator
@@ -258,7 +250,8 @@ impl WireProducer {
         }
     }
 
-    pub(super) fn keep_undelivered(&self) {
+    /// Keeps each record that fails from now on, for [`Producer::take_undelivered`].
+    pub fn keep_undelivered(&self) {
         self.lock()
             .accumulator
             .report
@@ -266,17 +259,34 @@ impl WireProducer {
             .get_or_insert_default();
     }
 
-    pub(super) fn take_undelivered(&self) -> Vec<Undelivered> {
+    /// The records that failed since the last call, those of a partition in their order.
+    pub fn take_undelivered(&self) -> Vec<Undelivered> {
         let mut state = self.lock();
         let kept = state.accumulator.report.undelivered.as_mut();
         kept.map(std::mem::take).unwrap_or_default()
     }
 
-    pub(super) fn in_flight(&self) -> u64 {
+    /// Accepted records that were neither delivered nor have failed.
+    pub fn in_flight(&self) -> u64 {
         self.lock().accumulator.outstanding()
     }
 
-    pub(super) fn flush(&mut self) -> bool {
+    /// Waits until every accepted record was delivered or has failed (message.timeout.ms bounds that).
+    ///
+    /// `waiting` is called now and then, for progress; it returns false to purge the rest.
+    pub fn finish(&mut self, waiting: &mut dyn FnMut(Totals) -> bool) -> Totals {
+        while self.flush() {
+            if !waiting(self.totals()) {
+                self.purge();
+            }
+        }
+        self.totals()
+    }
+
+    /// Sends without waiting for linger.ms, and waits a moment for results; false once nothing is in flight.
+    ///
+    /// One step of [`Producer::finish`], for a caller that has something to do in between.
+    pub fn flush(&mut self) -> bool {
         let mut state = self.lock();
         if state.accumulator.outstanding() == 0 {
             drop(state);
@@ -289,7 +299,8 @@ impl WireProducer {
         true
     }
 
-    pub(super) fn purge(&mut self) {
+    /// Purges what is queued or in flight; each such record counts as failed.
+    pub fn purge(&mut self) {
         let mut state = self.lock();
         let error = KafkaError::of(code::PURGE_QUEUE);
         state.accumulator.purge(&error);
@@ -301,20 +312,29 @@ impl WireProducer {
         }
     }
 
-    pub(super) fn totals(&self) -> Totals {
+    /// The totals so far. A record that is being retried is still in flight.
+    pub fn totals(&self) -> Totals {
         self.lock().accumulator.report.totals
     }
 
-    pub(super) fn failures(&self) -> Vec<Failure> {
+    /// The first failures.
+    pub fn failures(&self) -> Vec<Failure> {
         self.lock().accumulator.report.failures.clone()
     }
 
-    pub(super) fn fatal_error(&self) -> Option<KafkaError> {
+    /// The error that ended this producer (it was fenced, say), if there is one.
+    pub fn fatal_error(&self) -> Option<KafkaError> {
         self.lock().accumulator.fatal().cloned()
+    }
+
+    /// The fatal error, where records were purged because of it and no failure names it.
+    pub fn unreported_fatal_error(&self) -> Option<KafkaError> {
+        let is_unreported = self.totals().failed > 0 && self.failures().is_empty();
+        is_unreported.then(|| self.fatal_error()).flatten()
     }
 }
 
-impl Drop for WireProducer {
+impl Drop for Producer {
     fn drop(&mut self) {
         let mut state = self.lock();
         state.is_closing = true;
