@@ -37,6 +37,12 @@ fn an_old_broker_is_read_listed_queried_and_written() {
     run(cmd("kcat-lite").args(["-P", "-t", &topic]).stdin(&lines)).succeeds();
     let read = consume(&bootstrap, &topic).arg("-q");
     read.run().succeeds().stdout_is(&lines).stderr_is("");
+    let compressed = kafka.topic("old-zstd", 1, &[]);
+    let transaction = ["-z", "zstd", "-X", "transactional.id=old"];
+    let write = cmd("kcat-lite").args(["-P", "-t", &compressed]);
+    run(write.args(transaction).stdin(&lines)).succeeds();
+    let read = consume(&bootstrap, &compressed).arg("-q");
+    read.run().succeeds().stdout_is(&lines);
     run(cmd("kcat-lite").args(["-L", "-t", &topic]))
         .succeeds()
         .stdout_has(&topic);
