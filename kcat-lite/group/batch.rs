@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
 
-use super::child_guard::ChildGuard;
+use super::child_guard::{ChildGuard, shell};
 use super::spool::Spool;
 use crate::config::Exec;
 use crate::output::records;
@@ -209,8 +209,8 @@ impl Batch {
             .spool
             .reader()
             .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(command).stdin(Stdio::from(input));
+        let mut shell = shell(command);
+        shell.stdin(Stdio::from(input));
         self.describe_to(&mut shell)
             .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
         guard.spawn(&mut shell).context("--exec: sh")

@@ -1,61 +1,65 @@
 //! Kills the commands of `--exec` and their children when this program dies, also by `kill -9`.
 //!
-//! A shell reads the running process groups from this program, one line for
-//! each change, and kills those of the last line when its input ends.
+//! A shell reads from this program which process groups start and end, and kills
+//! those that still run when its input ends. It reads byte by byte: lines are short.
 
-use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use tools::kafka::process::isolate;
+use tools::kafka::process::spawn_isolated;
 
 const SCRIPT: &str = "trap '' INT TERM HUP QUIT
-groups=
-while read -r line; do groups=$line; done
-[ -z \"$groups\" ] || kill -s KILL -- $groups";
+groups=' '
+while read -r change group; do
+    case $change in
+    +) groups=\"$groups-$group \" ;;
+    *) groups=\"${groups%% -$group *} ${groups#* -$group }\" ;;
+    esac
+done
+[ -z \"${groups# }\" ] || kill -s KILL -- $groups";
 
-/// The shell and the running commands.
+/// `sh -c COMMAND`; the full path saves each command the search for it.
+pub(crate) fn shell(command: impl AsRef<OsStr>) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(command);
+    shell
+}
+
+/// The shell that is told of the running commands.
 pub(crate) struct ChildGuard {
     shell: Child,
     stdin: Option<ChildStdin>,
-    running: BTreeSet<u32>,
 }
 
 impl ChildGuard {
     pub(crate) fn start() -> io::Result<ChildGuard> {
-        let mut shell = Command::new("sh");
+        let mut shell = shell(SCRIPT);
         shell
-            .args(["-c", SCRIPT])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         // It outlives this program for a moment.
-        let mut shell = tools::kafka::process::detach(&mut shell).spawn()?;
+        let mut shell = spawn_isolated(&mut shell)?;
         let stdin = shell.stdin.take();
-        Ok(ChildGuard {
-            shell,
-            stdin,
-            running: BTreeSet::new(),
-        })
+        Ok(ChildGuard { shell, stdin })
     }
 
     /// Starts a command that is killed when this program dies.
     pub(crate) fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
-        let child = isolate(command).spawn()?;
-        self.running.insert(child.id());
-        self.report()?;
+        let child = spawn_isolated(command)?;
+        self.report('+', &child)?;
         Ok(child)
     }
 
     /// Removes a command that has ended.
     pub(crate) fn has_ended(&mut self, child: &Child) -> io::Result<()> {
-        self.running.remove(&child.id());
-        self.report()
+        self.report('-', child)
     }
 
-    fn report(&mut self) -> io::Result<()> {
-        let groups: Vec<String> = self.running.iter().map(|id| format!("-{id}")).collect();
-        let line = groups.join(" ") + "\n";
+    fn report(&mut self, change: char, child: &Child) -> io::Result<()> {
+        // One write: the shell wakes up once.
+        let line = format!("{change} {}\n", child.id());
         match &mut self.stdin {
             Some(stdin) => stdin.write_all(line.as_bytes()),
             None => Ok(()),
@@ -72,24 +76,37 @@ impl Drop for ChildGuard {
 
 #[cfg(test)]
 mod tests {
-    use super::ChildGuard;
+    use super::{ChildGuard, shell};
     use std::io::Read as _;
-    use std::process::{Command, Stdio};
+    use std::process::{Child, Stdio};
+
+    fn spawn(guard: &mut ChildGuard, script: &str) -> Child {
+        guard
+            .spawn(shell(script).stdout(Stdio::piped()))
+            .expect("a command")
+    }
+
+    /// The pipe ends when the last that can write to it is gone.
+    fn output(child: &mut Child) -> String {
+        let mut output = String::new();
+        let mut stdout = child.stdout.take().expect("a pipe");
+        stdout.read_to_string(&mut output).expect("read");
+        output
+    }
 
     #[test]
     fn what_runs_when_the_input_ends_is_killed_with_its_children() {
         let mut guard = ChildGuard::start().expect("a shell");
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "sleep 60 | cat; true"])
-            .stdout(Stdio::piped());
-        let mut child = guard.spawn(&mut command).expect("a command");
+        let mut first = spawn(&mut guard, "sleep 60 | cat; true");
+        let mut ended = spawn(&mut guard, "(sleep 1; echo left behind) &");
+        let mut last = spawn(&mut guard, "sleep 60 | cat; true");
+        assert!(ended.wait().expect("waited").success());
+        guard.has_ended(&ended).expect("reported");
         drop(guard);
-        assert!(!child.wait().expect("waited").success());
-        // The pipe ends when the last of them is gone.
-        let mut output = String::new();
-        let mut stdout = child.stdout.take().expect("a pipe");
-        stdout.read_to_string(&mut output).expect("read");
-        assert_eq!(output, "");
+        for child in [&mut first, &mut last] {
+            assert!(!child.wait().expect("waited").success());
+            assert_eq!(output(child), "");
+        }
+        assert_eq!(output(&mut ended), "left behind\n");
     }
 }

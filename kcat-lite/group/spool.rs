@@ -32,7 +32,7 @@ impl Spool {
         Ok(Spool {
             file,
             is_in_memory,
-            buffer: Vec::with_capacity(BLOCK_BYTES),
+            buffer: Vec::new(),
             file_bytes: 0,
         })
     }

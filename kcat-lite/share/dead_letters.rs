@@ -79,7 +79,10 @@ impl DeadLetters {
             delivered.extend(in_flight.remove(&opaque));
         });
         if let Some(failure) = self.producer.failures().first() {
-            anyhow::bail!("--reject-to {}: {}", self.name, failure.error);
+            let record = self.in_flight.get(&failure.opaque);
+            let record = record.map(|record| record.position.to_string());
+            let record = record.unwrap_or_default();
+            anyhow::bail!("--reject-to {}: {record}: {}", self.name, failure.error);
         }
         if let Some(error) = self.producer.unreported_fatal_error() {
             anyhow::bail!("--reject-to {}: {error}", self.name);

@@ -1,6 +1,6 @@
 //! One command of `--share --exec`: its records, and what its exit code means for them.
 
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
@@ -8,7 +8,7 @@ use tools::kafka::share::RecordPosition;
 use tools::record::{Header, Record};
 
 use crate::config::Jobs;
-use crate::group::child_guard::ChildGuard;
+use crate::group::child_guard::{ChildGuard, shell};
 use crate::group::spool::Spool;
 
 /// sysexits.h: the input data was incorrect.
@@ -121,11 +121,9 @@ impl Job {
         let Some(first) = self.records.first() else {
             return String::new();
         };
-        let position = &first.position;
-        let (topic, partition, offset) = (&position.topic, position.partition(), position.offset);
         match self.records.len() {
-            1 => format!("{topic} [{partition}] offset {offset}"),
-            count => format!("{count} records from {topic} [{partition}] offset {offset} on"),
+            1 => first.position.to_string(),
+            count => format!("{count} records from {} on", first.position),
         }
     }
 
@@ -137,10 +135,8 @@ impl Job {
         guard: &mut ChildGuard,
     ) -> anyhow::Result<Child> {
         let input = self.input.reader().context("cannot keep a record")?;
-        let mut shell = Command::new("sh");
+        let mut shell = shell(&jobs.command);
         shell
-            .arg("-c")
-            .arg(&jobs.command)
             .stdin(Stdio::from(input))
             .env("KAFKA_COUNT", self.records.len().to_string())
             .env("KAFKA_DELIVERY_COUNT", self.delivery_count().to_string());

@@ -3,7 +3,7 @@
 
 use std::ffi::c_int;
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Child, Command};
 
 unsafe extern "C" {
     safe fn kafkautils_closed_at_start() -> c_int;
@@ -17,49 +17,12 @@ pub fn closed_at_start() -> Option<&'static str> {
     (0..names.len()).find(is_closed).map(|fd| names[fd])
 }
 
-/// Gives a command nothing of this process but its three standard descriptors, and no life beyond it.
+/// Starts a command in a process group of its own, with nothing of this process but its three standard descriptors.
 ///
-/// The command is in a process group of its own. The kernel kills it, but
-/// not its children, when this thread ends.
-pub fn isolate(command: &mut Command) -> &mut Command {
-    command.process_group(0);
-    let parent = std::process::id();
-    // SAFETY: between fork and exec the closure makes system calls only, which are async-signal-safe.
-    unsafe { command.pre_exec(move || isolate_child(parent)) }
-}
-
-/// As [`isolate`], for a process that has to see this one's end.
-pub fn detach(command: &mut Command) -> &mut Command {
-    command.process_group(0);
-    // SAFETY: as in `isolate`.
-    unsafe {
-        command.pre_exec(|| {
-            keep_descriptors();
-            Ok(())
-        })
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn isolate_child(parent: u32) -> std::io::Result<()> {
+/// No code of ours runs between fork and exec: the standard library then uses `posix_spawn`, which copies no memory map.
+pub fn spawn_isolated(command: &mut Command) -> std::io::Result<Child> {
     keep_descriptors();
-    // SAFETY: system calls with plain numbers.
-    unsafe {
-        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-            return Err(std::io::Error::last_os_error());
-        }
-        // It may have died before the kernel was asked.
-        if libc::getppid() != parent.cast_signed() {
-            libc::_exit(1);
-        }
-    }
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn isolate_child(_parent: u32) -> std::io::Result<()> {
-    keep_descriptors();
-    Ok(())
+    command.process_group(0).spawn()
 }
 
 /// Hands no descriptor on but the first three: librdkafka opens some without `O_CLOEXEC`.

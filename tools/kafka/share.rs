@@ -21,6 +21,7 @@ mod session;
 mod tests;
 mod topics;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +64,13 @@ pub struct RecordPosition {
 impl RecordPosition {
     pub fn partition(&self) -> i32 {
         self.id.1
+    }
+}
+
+impl fmt::Display for RecordPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RecordPosition { topic, id, offset } = self;
+        write!(f, "{topic} [{}] offset {offset}", id.1)
     }
 }
 
