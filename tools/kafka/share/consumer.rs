@@ -11,7 +11,8 @@ use super::member::{AssignmentChange, ShareMember};
 use super::records::RecordParser;
 use super::request::{AckRange, PartitionId, ShareAcknowledgeRequest, ShareFetchRequest};
 use super::requests::{FetchRules, MAX_BYTES, PendingRequest, Requests};
-use super::session::{SessionOutcome, ShareSession};
+use super::response::ShareResponse;
+use super::session::ShareSession;
 use super::topics::Topics;
 use super::{
     Acknowledgement, AcquiredRecord, FetchLimit, RecordPosition, Refused, ShareMembership,
@@ -270,15 +271,12 @@ impl<'c> ShareConsumer<'c> {
                     self.version = Some(response.version());
                 }
                 let reply = result.and_then(RawResponse::decode::<ShareFetchRequest>);
-                let session = self.sessions.entry(broker).or_default();
-                let outcome = session.handle_fetch(reply, now);
-                return self.handle_outcome(broker, outcome, visit, now);
+                return self.handle_session(broker, reply, visit, now);
             }
             PendingRequest::Acknowledge(broker) => {
                 let reply = result.and_then(RawResponse::decode::<ShareAcknowledgeRequest>);
-                let session = self.sessions.entry(broker).or_default();
-                let outcome = session.handle_acknowledge(reply, now);
-                return self.handle_outcome(broker, outcome, visit, now);
+                let reply = reply.map(|reply| reply.0);
+                return self.handle_session(broker, reply, visit, now);
             }
         }
         Ok(false)
@@ -296,15 +294,26 @@ impl<'c> ShareConsumer<'c> {
         ConsumeError::Group(self.requests.group().to_owned(), error)
     }
 
-    fn handle_outcome(
+    fn handle_session(
         &mut self,
         broker: i32,
-        outcome: SessionOutcome,
+        reply: Result<ShareResponse, KafkaError>,
         visit: &mut dyn FnMut(AcquiredRecord<'_>),
         now: Instant,
     ) -> Result<bool, ConsumeError> {
-        if let Some(error) = outcome.fatal {
-            return Err(self.group_error(error));
+        let session = self.sessions.entry(broker).or_default();
+        let outcome = session.handle_response(reply, now);
+        match outcome.fatal {
+            None => {}
+            Some((None, error)) => return Err(self.group_error(error)),
+            Some((Some((topic, partition)), error)) => {
+                let topic = self.topics.name(topic).to_string();
+                return Err(ConsumeError::Partition {
+                    topic,
+                    partition,
+                    error,
+                });
+            }
         }
         for (id, range, error) in outcome.refused {
             // A gap has no record that could come again.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kafka_protocol::messages::share_group_heartbeat_response::Assignment;
 use kafka_protocol::messages::{
     GroupId, ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse, TopicName,
 };
@@ -48,6 +49,7 @@ pub(super) struct ShareMember {
     knows_topics: bool,
     is_in_flight: bool,
     next_at: Instant,
+    joined_at: Instant,
     /// The last heartbeat that was answered.
     answered_at: Instant,
     assigned: BTreeSet<PartitionId>,
@@ -63,6 +65,7 @@ impl ShareMember {
             knows_topics: false,
             is_in_flight: false,
             next_at: now,
+            joined_at: now,
             answered_at: now,
             assigned: BTreeSet::new(),
             cause: None,
@@ -156,14 +159,28 @@ impl ShareMember {
             let reason = message.map_or(error.reason, |message| message.to_string());
             return self.handle_error(KafkaError::new(error.code, reason), now);
         }
+        if self.epoch == JOIN_EPOCH {
+            self.joined_at = now;
+        }
         self.knows_topics = true;
         self.epoch = response.member_epoch;
         self.answered_at = now;
         self.cause = None;
         let interval_ms = u64::try_from(response.heartbeat_interval_ms).unwrap_or(0);
-        self.next_at = now + Duration::from_millis(interval_ms.max(100));
-        let Some(assignment) = response.assignment else {
-            return Ok(AssignmentChange::Unchanged);
+        let interval = Duration::from_millis(interval_ms).max(RETRY_BACKOFF);
+        self.next_at = now + interval;
+        let change = self.assign(response.assignment);
+        if self.assigned.is_empty() {
+            // The coordinator assigns in the background, which takes it a moment: ask soon, then more rarely.
+            let since = now.saturating_duration_since(self.joined_at);
+            self.next_at = now + since.clamp(RETRY_BACKOFF, interval);
+        }
+        Ok(change)
+    }
+
+    fn assign(&mut self, assignment: Option<Assignment>) -> AssignmentChange {
+        let Some(assignment) = assignment else {
+            return AssignmentChange::Unchanged;
         };
         let topics = assignment.topic_partitions.into_iter();
         let assigned = topics.flat_map(|topic| {
@@ -171,7 +188,7 @@ impl ShareMember {
             partitions.map(move |partition| (topic.topic_id, partition))
         });
         self.assigned = assigned.collect();
-        Ok(AssignmentChange::Assigned)
+        AssignmentChange::Assigned
     }
 
     fn handle_error(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::RecordPosition;
 use super::request::{AckRange, Acknowledgement};
-use super::response::{AcquiredRange, FetchedPartition};
+use super::response::{AcquiredRange, PartitionResponse};
 use crate::kafka::batch::{Batch, BatchDecoder, BatchError, Batches};
 use crate::record::{Header, Record, TimestampType};
 
@@ -45,7 +45,7 @@ impl RecordParser {
     /// cut off, and are released.
     pub(super) fn parse(
         &mut self,
-        partition: &FetchedPartition,
+        partition: &PartitionResponse,
         topic: &Arc<str>,
         broker: i32,
         visit: &mut dyn FnMut(AcquiredRecord<'_>),
@@ -84,7 +84,7 @@ impl RecordParser {
     fn visit_batch(
         &mut self,
         batch: &Batch<'_>,
-        partition: &FetchedPartition,
+        partition: &PartitionResponse,
         topic: &Arc<str>,
         broker: i32,
         visit: &mut dyn FnMut(AcquiredRecord<'_>),
@@ -103,8 +103,13 @@ impl RecordParser {
         let wants_headers = self.wants_headers;
         let mut malformed = None;
         let mut index = 0;
-        let flow = self.decoder.records(batch, |raw| {
+        let acquired = partition.acquired.iter();
+        let last = acquired.map(|range| range.last).max();
+        let _ = self.decoder.records(batch, |raw| {
             index += 1;
+            if Some(raw.offset) > last {
+                return ControlFlow::Break(());
+            }
             let Some(range) = range_of(&partition.acquired, raw.offset) else {
                 return ControlFlow::Continue(());
             };
@@ -135,7 +140,6 @@ impl RecordParser {
             });
             ControlFlow::Continue(())
         })?;
-        debug_assert!(flow.is_continue() || malformed.is_some());
         match malformed {
             Some(index) => Err(BatchError::Record {
                 index,

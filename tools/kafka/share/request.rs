@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::BufMut;
 use uuid::Uuid;
 
-use super::response::{ShareAcknowledgeResponse, ShareFetchResponse};
+use super::response::{ShareAcknowledgeResponse, ShareResponse};
 use crate::kafka::admin::handmade::{handmade, put_text, put_varint};
 
 /// A topic's id and a partition's number.
@@ -70,7 +70,7 @@ pub(super) struct ShareAcknowledgeRequest {
     pub(super) acks: Acks,
 }
 
-handmade!(ShareFetchRequest, ShareFetchResponse, key: 78, versions: 1..=2);
+handmade!(ShareFetchRequest, ShareResponse, key: 78, versions: 1..=2);
 handmade!(ShareAcknowledgeRequest, ShareAcknowledgeResponse, key: 79, versions: 1..=2);
 
 impl ShareFetchRequest {

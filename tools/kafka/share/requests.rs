@@ -90,45 +90,34 @@ impl<'c> Requests<'c> {
         rules: FetchRules,
         now: Instant,
     ) {
-        let FetchRules { is_exact, max_wait } = rules;
-        let deadline = now + max_wait + REQUEST_TIMEOUT;
-        let head = |epoch| SessionHead {
+        let deadline = now + rules.max_wait + REQUEST_TIMEOUT;
+        let target = Target::Broker(broker);
+        let head = SessionHead {
             group: self.group.clone(),
             member: self.member_id.clone(),
-            epoch,
+            epoch: request.epoch,
         };
-        let target = Target::Broker(broker);
-        let (id, pending) = match request {
-            SessionRequest::Fetch {
-                epoch,
-                records,
-                partitions,
-                forgotten,
-            } => {
-                let head = head(epoch);
-                let build = move |version| ShareFetchRequest {
-                    version,
-                    head,
-                    max_wait_ms: max_wait.as_millis() as i32,
-                    max_bytes: MAX_BYTES,
-                    max_records: i32::try_from(records).unwrap_or(i32::MAX),
-                    is_record_limit: is_exact,
-                    partitions,
-                    forgotten,
-                };
-                let id = self.wire.send(target, deadline, build);
-                (id, PendingRequest::Fetch(broker))
-            }
-            SessionRequest::Acknowledge { epoch, acks } => {
-                let head = head(epoch);
-                let build = move |version| ShareAcknowledgeRequest {
-                    version,
-                    head,
-                    acks,
-                };
-                let id = self.wire.send(target, deadline, build);
-                (id, PendingRequest::Acknowledge(broker))
-            }
+        let (id, pending) = if request.records == 0 {
+            let build = move |version| ShareAcknowledgeRequest {
+                version,
+                head,
+                acks: request.partitions,
+            };
+            let id = self.wire.send(target, deadline, build);
+            (id, PendingRequest::Acknowledge(broker))
+        } else {
+            let build = move |version| ShareFetchRequest {
+                version,
+                head,
+                max_wait_ms: rules.max_wait.as_millis() as i32,
+                max_bytes: MAX_BYTES,
+                max_records: i32::try_from(request.records).unwrap_or(i32::MAX),
+                is_record_limit: rules.is_exact,
+                partitions: request.partitions,
+                forgotten: request.forgotten,
+            };
+            let id = self.wire.send(target, deadline, build);
+            (id, PendingRequest::Fetch(broker))
         };
         self.in_flight.insert(id, pending);
     }

@@ -16,60 +16,85 @@ pub(super) struct AcquiredRange {
     pub(super) delivery_count: i16,
 }
 
-/// One partition of a response to `ShareFetch`.
+/// One partition of a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct FetchedPartition {
+pub(super) struct PartitionResponse {
     pub(super) id: PartitionId,
     pub(super) error: Option<KafkaError>,
+    /// Why its acknowledgements were not taken.
     pub(super) ack_error: Option<KafkaError>,
     /// Record batches; they may hold more than what was acquired.
     pub(super) records: Bytes,
     pub(super) acquired: Vec<AcquiredRange>,
 }
 
+/// The response to `ShareFetch`; that to `ShareAcknowledge` has errors only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ShareFetchResponse {
+pub(super) struct ShareResponse {
     pub(super) error: Option<KafkaError>,
-    /// How long acquired records are locked.
+    /// How long acquired records are locked; 0 if it is not known.
     pub(super) lock_timeout_ms: i32,
-    pub(super) partitions: Vec<FetchedPartition>,
+    pub(super) partitions: Vec<PartitionResponse>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ShareAcknowledgeResponse {
-    pub(super) error: Option<KafkaError>,
-    /// Why the acknowledgements of a partition were not taken.
-    pub(super) errors: Vec<(PartitionId, KafkaError)>,
-}
+pub(super) struct ShareAcknowledgeResponse(pub(super) ShareResponse);
 
-impl ShareFetchResponse {
-    pub(super) fn read(bytes: &Bytes, _version: i16) -> Option<ShareFetchResponse> {
-        let mut reader = PrimitiveReader(bytes);
-        let _throttle_ms = reader.i32()?;
-        let error = read_error(&mut reader)?.err();
-        let lock_timeout_ms = reader.i32()?;
-        let topics = reader.compact_list(|reader| {
-            let topic = Uuid::from_bytes(reader.array()?);
-            let partitions = reader.compact_list(|reader| read_partition(reader, topic, bytes))?;
-            reader.skip_tags()?;
-            Some(partitions)
-        })?;
-        Some(ShareFetchResponse {
-            error,
-            lock_timeout_ms,
-            partitions: topics.into_iter().flatten().collect(),
-        })
+impl ShareResponse {
+    pub(super) fn read(bytes: &Bytes, _version: i16) -> Option<ShareResponse> {
+        read_response(bytes, true, |reader, id| fetched(reader, id, bytes))
     }
 }
 
-fn read_partition(
-    reader: &mut PrimitiveReader<'_>,
-    topic: Uuid,
+impl ShareAcknowledgeResponse {
+    pub(super) fn read(bytes: &Bytes, version: i16) -> Option<ShareAcknowledgeResponse> {
+        let response = read_response(bytes, version >= 2, |reader, id| {
+            let ack_error = read_error(reader)?;
+            skip_leader(reader)?;
+            Some(PartitionResponse {
+                id,
+                ack_error,
+                ..PartitionResponse::default()
+            })
+        });
+        response.map(ShareAcknowledgeResponse)
+    }
+}
+
+fn read_response(
     bytes: &Bytes,
-) -> Option<FetchedPartition> {
-    let partition = reader.i32()?;
-    let error = read_error(reader)?.err();
-    let ack_error = read_error(reader)?.err();
+    has_lock_timeout: bool,
+    read_partition: impl Fn(&mut PrimitiveReader<'_>, PartitionId) -> Option<PartitionResponse>,
+) -> Option<ShareResponse> {
+    let mut reader = PrimitiveReader(bytes);
+    let _throttle_ms = reader.i32()?;
+    let error = read_error(&mut reader)?;
+    let lock_timeout_ms = if has_lock_timeout { reader.i32()? } else { 0 };
+    let topics = reader.compact_list(|reader| {
+        let topic = Uuid::from_bytes(reader.array()?);
+        let partitions = reader.compact_list(|reader| {
+            let id = (topic, reader.i32()?);
+            let partition = read_partition(reader, id)?;
+            reader.skip_tags()?;
+            Some(partition)
+        })?;
+        reader.skip_tags()?;
+        Some(partitions)
+    })?;
+    Some(ShareResponse {
+        error,
+        lock_timeout_ms,
+        partitions: topics.into_iter().flatten().collect(),
+    })
+}
+
+fn fetched(
+    reader: &mut PrimitiveReader<'_>,
+    id: PartitionId,
+    bytes: &Bytes,
+) -> Option<PartitionResponse> {
+    let error = read_error(reader)?;
+    let ack_error = read_error(reader)?;
     skip_leader(reader)?;
     let size = reader.length(true)?;
     let records = bytes.slice_ref(reader.bytes(size)?);
@@ -82,9 +107,8 @@ fn read_partition(
         reader.skip_tags()?;
         Some(range)
     })?;
-    reader.skip_tags()?;
-    Some(FetchedPartition {
-        id: (topic, partition),
+    Some(PartitionResponse {
+        id,
         error,
         ack_error,
         records,
@@ -92,43 +116,15 @@ fn read_partition(
     })
 }
 
-impl ShareAcknowledgeResponse {
-    pub(super) fn read(bytes: &Bytes, version: i16) -> Option<ShareAcknowledgeResponse> {
-        let mut reader = PrimitiveReader(bytes);
-        let _throttle_ms = reader.i32()?;
-        let error = read_error(&mut reader)?.err();
-        if version >= 2 {
-            let _lock_timeout_ms = reader.i32()?;
-        }
-        let topics = reader.compact_list(|reader| {
-            let topic = Uuid::from_bytes(reader.array()?);
-            let partitions = reader.compact_list(|reader| {
-                let partition = reader.i32()?;
-                let error = read_error(reader)?.err();
-                skip_leader(reader)?;
-                reader.skip_tags()?;
-                Some(((topic, partition), error))
-            })?;
-            reader.skip_tags()?;
-            Some(partitions)
-        })?;
-        let failed = |(id, error): (PartitionId, Option<KafkaError>)| Some((id, error?));
-        Some(ShareAcknowledgeResponse {
-            error,
-            errors: topics.into_iter().flatten().filter_map(failed).collect(),
-        })
-    }
-}
-
-/// A code and the broker's message, which is often empty.
-fn read_error(reader: &mut PrimitiveReader<'_>) -> Option<Result<(), KafkaError>> {
+/// An error code, 0 for none, and the broker's message, which is often empty.
+fn read_error(reader: &mut PrimitiveReader<'_>) -> Option<Option<KafkaError>> {
     let code = reader.i16()?;
     let message = reader.compact_text()?;
-    Some(match KafkaError::of_answer(code) {
-        None => Ok(()),
-        Some(error) if message.is_empty() => Err(error),
-        Some(error) => Err(KafkaError::new(error.code, message)),
-    })
+    let error = KafkaError::of_answer(code);
+    Some(error.map(|error| match message {
+        "" => error,
+        message => KafkaError::new(error.code, message),
+    }))
 }
 
 /// The current leader: its id and epoch. The metadata is asked instead, which has its address, too.
@@ -169,7 +165,7 @@ mod tests {
 
     #[test]
     fn acquired_records_come_with_their_bytes_and_the_time_of_their_lock() {
-        let read = ShareFetchResponse::read(&fetch_response(), 1).expect("well-formed");
+        let read = ShareResponse::read(&fetch_response(), 1).expect("well-formed");
         assert_eq!((read.error, read.lock_timeout_ms), (None, 30_000));
         let [partition] = &read.partitions[..] else {
             panic!("{:?}", read.partitions)
@@ -191,11 +187,7 @@ mod tests {
         let whole = fetch_response();
         // The last byte ends the list of endpoints, which are not read.
         for end in 0..whole.len() - 2 {
-            assert_eq!(
-                ShareFetchResponse::read(&whole.slice(..end), 1),
-                None,
-                "{end}"
-            );
+            assert_eq!(ShareResponse::read(&whole.slice(..end), 1), None, "{end}");
         }
     }
 
@@ -212,7 +204,11 @@ mod tests {
         let mut bytes = bytes::BytesMut::new();
         response.encode(&mut bytes, 1).expect("encoded");
         let read = ShareAcknowledgeResponse::read(&bytes.freeze(), 1).expect("well-formed");
-        let error = KafkaError::new(121, "the lock is gone");
-        assert_eq!(read.errors, [((Uuid::from_u128(1), 3), error)]);
+        let refused = PartitionResponse {
+            id: (Uuid::from_u128(1), 3),
+            ack_error: Some(KafkaError::new(121, "the lock is gone")),
+            ..PartitionResponse::default()
+        };
+        assert_eq!(read.0.partitions, [refused]);
     }
 }

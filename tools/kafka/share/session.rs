@@ -7,39 +7,36 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::request::{AckRange, Acks, PartitionId};
-use super::response::{FetchedPartition, ShareAcknowledgeResponse, ShareFetchResponse};
+use super::response::{PartitionResponse, ShareResponse};
 use crate::kafka::error::{KafkaError, code};
 
 /// The pause after a request that failed.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The next request of a session; the caller adds who it is from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SessionRequest {
-    Fetch {
-        epoch: i32,
-        records: usize,
-        partitions: Acks,
-        forgotten: Vec<PartitionId>,
-    },
-    Acknowledge {
-        epoch: i32,
-        acks: Acks,
-    },
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct SessionRequest {
+    pub(super) epoch: i32,
+    /// The most records to fetch; 0 acknowledges only.
+    pub(super) records: usize,
+    /// Partitions with acknowledgements, and those to add to the session.
+    pub(super) partitions: Acks,
+    /// Partitions to remove from the session.
+    pub(super) forgotten: Vec<PartitionId>,
 }
 
 /// What a response says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SessionOutcome {
-    pub(super) fetched: Vec<FetchedPartition>,
+    pub(super) fetched: Vec<PartitionResponse>,
     /// How long what was fetched is locked.
     pub(super) lock_timeout_ms: i32,
     /// Acknowledgements that the broker refused: their records are delivered again.
     pub(super) refused: Vec<(PartitionId, AckRange, KafkaError)>,
     /// Whether a leader has changed.
     pub(super) wants_metadata: bool,
-    /// An error that no retry mends.
-    pub(super) fatal: Option<KafkaError>,
+    /// An error that no retry mends, and the partition that has it, where not all have.
+    pub(super) fatal: Option<(Option<PartitionId>, KafkaError)>,
 }
 
 /// A request in flight.
@@ -126,31 +123,24 @@ impl ShareSession {
             return None;
         }
         self.retry_at = None;
-        let epoch = self.epoch;
-        let request = if fetches {
-            let added = self.partitions.difference(&self.known);
-            let mut partitions: Acks = added.map(|&id| (id, Vec::new())).collect();
-            partitions.extend(acks.clone());
-            let forgotten = self.known.difference(&self.partitions).copied().collect();
-            SessionRequest::Fetch {
-                epoch,
-                records,
-                partitions,
-                forgotten,
+        let mut request = SessionRequest {
+            epoch: self.epoch,
+            partitions: acks.clone(),
+            ..SessionRequest::default()
+        };
+        let mut known = self.known.clone();
+        if fetches {
+            request.records = records;
+            for &id in self.partitions.difference(&known) {
+                request.partitions.entry(id).or_default();
             }
-        } else {
-            let acks = acks.clone();
-            SessionRequest::Acknowledge { epoch, acks }
-        };
-        let known = if fetches {
-            &self.partitions
-        } else {
-            &self.known
-        };
+            request.forgotten = known.difference(&self.partitions).copied().collect();
+            known.clone_from(&self.partitions);
+        }
         self.in_flight = Some(InFlight {
             acks,
-            records: if fetches { records } else { 0 },
-            known: known.clone(),
+            records: request.records,
+            known,
         });
         Some(request)
     }
@@ -166,7 +156,11 @@ impl ShareSession {
             records: 0,
             known: BTreeSet::new(),
         });
-        Some(SessionRequest::Acknowledge { epoch: -1, acks })
+        Some(SessionRequest {
+            epoch: -1,
+            partitions: acks,
+            ..SessionRequest::default()
+        })
     }
 
     fn take_acks(&mut self) -> Acks {
@@ -186,22 +180,24 @@ impl ShareSession {
         taken
     }
 
-    pub(super) fn handle_fetch(
+    pub(super) fn handle_response(
         &mut self,
-        result: Result<ShareFetchResponse, KafkaError>,
+        result: Result<ShareResponse, KafkaError>,
         now: Instant,
     ) -> SessionOutcome {
         let Some(sent) = self.in_flight.take() else {
             return SessionOutcome::default();
         };
-        let response = match result.and_then(|response| match response.error {
-            Some(error) => Err(error),
-            None => Ok(response),
-        }) {
+        let response = match result {
+            Ok(ShareResponse {
+                error: Some(error), ..
+            })
+            | Err(error) => return self.fail(sent, error, now),
             Ok(response) => response,
-            Err(error) => return self.fail(sent, error, now),
         };
-        self.advance(sent.known);
+        self.known = sent.known;
+        // As ShareRequestMetadata.java counts.
+        self.epoch = self.epoch.checked_add(1).unwrap_or(1);
         let mut outcome = SessionOutcome {
             lock_timeout_ms: response.lock_timeout_ms,
             ..SessionOutcome::default()
@@ -214,48 +210,29 @@ impl ShareSession {
             match &partition.error {
                 None if partition.acquired.is_empty() => {}
                 None => outcome.fetched.push(partition),
-                Some(error) => self.note_fetch_error(error, &mut outcome, now),
+                Some(error) => self.note_fetch_error(partition.id, error, &mut outcome, now),
             }
         }
-        self.was_empty = outcome.fetched.is_empty();
+        if sent.records > 0 {
+            self.was_empty = outcome.fetched.is_empty();
+        }
         self.refuse(sent.acks, errors, &mut outcome);
         outcome
     }
 
-    pub(super) fn handle_acknowledge(
+    fn note_fetch_error(
         &mut self,
-        result: Result<ShareAcknowledgeResponse, KafkaError>,
+        id: PartitionId,
+        error: &KafkaError,
+        outcome: &mut SessionOutcome,
         now: Instant,
-    ) -> SessionOutcome {
-        let Some(sent) = self.in_flight.take() else {
-            return SessionOutcome::default();
-        };
-        match result.and_then(|response| match response.error {
-            Some(error) => Err(error),
-            None => Ok(response),
-        }) {
-            Ok(response) => {
-                self.advance(sent.known);
-                let mut outcome = SessionOutcome::default();
-                self.refuse(sent.acks, response.errors, &mut outcome);
-                outcome
-            }
-            Err(error) => self.fail(sent, error, now),
-        }
-    }
-
-    fn advance(&mut self, known: BTreeSet<PartitionId>) {
-        self.known = known;
-        // As ShareRequestMetadata.java counts.
-        self.epoch = self.epoch.checked_add(1).unwrap_or(1);
-    }
-
-    fn note_fetch_error(&mut self, error: &KafkaError, outcome: &mut SessionOutcome, now: Instant) {
+    ) {
         match error.code {
             code::TOPIC_AUTHORIZATION_FAILED
             | code::GROUP_AUTHORIZATION_FAILED
             | code::CORRUPT_MESSAGE => {
-                outcome.fatal.get_or_insert_with(|| error.clone());
+                let fatal = || (Some(id), error.clone());
+                outcome.fatal.get_or_insert_with(fatal);
             }
             // The leader has moved, or the topic was deleted.
             _ => {
@@ -305,7 +282,7 @@ impl ShareSession {
                 | code::UNSUPPORTED_VERSION
                 | code::INVALID_REQUEST
         ) {
-            outcome.fatal = Some(error);
+            outcome.fatal = Some((None, error));
         }
         outcome
     }

@@ -9,9 +9,7 @@ use uuid::Uuid;
 
 use super::member::{AssignmentChange, MemberRequest, ShareMember};
 use super::request::{AckRange, Acknowledgement, Acks, PartitionId};
-use super::response::{
-    AcquiredRange, FetchedPartition, ShareAcknowledgeResponse, ShareFetchResponse,
-};
+use super::response::{AcquiredRange, PartitionResponse, ShareResponse};
 use super::session::{SessionRequest, ShareSession};
 use crate::kafka::error::{KafkaError, code};
 
@@ -31,13 +29,13 @@ fn opened(now: Instant) -> ShareSession {
     let mut session = ShareSession::default();
     session.set_partitions([P0, P1].into());
     assert!(session.next_request(5, now).is_some());
-    session.handle_fetch(Ok(ShareFetchResponse::default()), now);
+    session.handle_response(Ok(ShareResponse::default()), now);
     session
 }
 
 fn acks_of(request: Option<SessionRequest>) -> (i32, Acks) {
     match request {
-        Some(SessionRequest::Acknowledge { epoch, acks }) => (epoch, acks),
+        Some(request) if request.records == 0 => (request.epoch, request.partitions),
         other => panic!("{other:?}"),
     }
 }
@@ -47,7 +45,7 @@ fn a_session_is_opened_with_all_partitions_and_then_names_only_changes() {
     let now = Instant::now();
     let mut session = ShareSession::default();
     session.set_partitions([P0, P1].into());
-    let first = SessionRequest::Fetch {
+    let first = SessionRequest {
         epoch: 0,
         records: 5,
         partitions: [(P0, Vec::new()), (P1, Vec::new())].into(),
@@ -56,9 +54,9 @@ fn a_session_is_opened_with_all_partitions_and_then_names_only_changes() {
     assert_eq!(session.next_request(5, now), Some(first));
     assert_eq!(session.requested_records(), 5);
     assert_eq!(session.next_request(5, now), None, "one is in flight");
-    session.handle_fetch(Ok(ShareFetchResponse::default()), now);
+    session.handle_response(Ok(ShareResponse::default()), now);
     session.set_partitions([P1].into());
-    let second = SessionRequest::Fetch {
+    let second = SessionRequest {
         epoch: 1,
         records: 2,
         partitions: Acks::new(),
@@ -88,24 +86,29 @@ fn one_lost_lock_costs_only_its_own_acknowledgement() {
     for offset in [5, 6, 7] {
         session.acknowledge(P0, accept(offset));
     }
-    let lost = || ShareAcknowledgeResponse {
-        error: None,
-        errors: vec![(P0, KafkaError::of(code::INVALID_RECORD_STATE))],
+    let lost = || PartitionResponse {
+        id: P0,
+        ack_error: Some(KafkaError::of(code::INVALID_RECORD_STATE)),
+        ..PartitionResponse::default()
     };
     let mut refused = Vec::new();
     let mut sent = Vec::new();
-    while let Some(SessionRequest::Acknowledge { acks, .. }) = session.next_request(0, now) {
-        let ranges = acks.values().flatten().copied().collect::<Vec<_>>();
+    while let Some(request) = session.next_request(0, now) {
+        let ranges = request
+            .partitions
+            .values()
+            .flatten()
+            .copied()
+            .collect::<Vec<_>>();
         let has_lost = ranges
             .iter()
             .any(|range| (range.first..=range.last).contains(&6));
         sent.push(ranges);
-        let response = if has_lost {
-            lost()
-        } else {
-            ShareAcknowledgeResponse::default()
+        let response = ShareResponse {
+            partitions: has_lost.then(lost).into_iter().collect(),
+            ..ShareResponse::default()
         };
-        let outcome = session.handle_acknowledge(Ok(response), now);
+        let outcome = session.handle_response(Ok(response), now);
         refused.extend(outcome.refused.into_iter().map(|(_, range, _)| range));
     }
     let all = vec![range(5, 7, Acknowledgement::Accept)];
@@ -122,24 +125,15 @@ fn after_a_broken_connection_the_acknowledgements_go_into_a_new_session() {
     let mut session = opened(now);
     session.acknowledge(P1, accept(3));
     assert!(session.next_request(0, now).is_some());
-    let outcome = session.handle_acknowledge(Err(KafkaError::of(code::TRANSPORT)), now);
+    let outcome = session.handle_response(Err(KafkaError::of(code::TRANSPORT)), now);
     assert!(outcome.wants_metadata && outcome.fatal.is_none());
     assert_eq!(session.next_request(1, now), None, "it waits a moment");
     let later = now + Duration::from_secs(1);
-    match session.next_request(1, later) {
-        Some(SessionRequest::Fetch {
-            epoch: 0,
-            partitions,
-            ..
-        }) => {
-            assert!(
-                partitions.values().all(Vec::is_empty),
-                "no acknowledgement opens a session"
-            );
-        }
-        other => panic!("{other:?}"),
-    }
-    session.handle_fetch(Ok(ShareFetchResponse::default()), later);
+    let opening = session.next_request(1, later).expect("a request");
+    assert_eq!((opening.epoch, opening.records), (0, 1));
+    let has_acks = opening.partitions.values().any(|ranges| !ranges.is_empty());
+    assert!(!has_acks, "no acknowledgement opens a session");
+    session.handle_response(Ok(ShareResponse::default()), later);
     let (epoch, acks) = acks_of(session.next_request(0, later));
     assert_eq!((epoch, acks), (1, [(P1, vec![accept(3)])].into()));
 }
@@ -168,23 +162,23 @@ fn a_partition_with_an_error_is_looked_up_again_and_the_others_are_delivered() {
         delivery_count: 1,
     };
     let partitions = vec![
-        FetchedPartition {
+        PartitionResponse {
             id: P0,
             error: Some(KafkaError::of(code::NOT_LEADER)),
-            ..FetchedPartition::default()
+            ..PartitionResponse::default()
         },
-        FetchedPartition {
+        PartitionResponse {
             id: P1,
             acquired: vec![acquired],
-            ..FetchedPartition::default()
+            ..PartitionResponse::default()
         },
     ];
-    let response = ShareFetchResponse {
+    let response = ShareResponse {
         lock_timeout_ms: 30_000,
         partitions,
-        ..ShareFetchResponse::default()
+        ..ShareResponse::default()
     };
-    let outcome = session.handle_fetch(Ok(response), now);
+    let outcome = session.handle_response(Ok(response), now);
     assert!(outcome.wants_metadata);
     let ids: Vec<PartitionId> = outcome.fetched.iter().map(|fetched| fetched.id).collect();
     assert_eq!(ids, [P1]);
@@ -203,7 +197,7 @@ fn heartbeat(epoch: i32, assigned: Option<&[i32]>) -> ShareGroupHeartbeatRespons
         .with_assignment(assignment)
 }
 
-fn joined(now: Instant) -> ShareMember {
+fn joined(now: Instant, assigned: &[i32]) -> ShareMember {
     let mut member = ShareMember::new(vec!["t".to_owned()], now);
     assert_eq!(
         member.next_request(now),
@@ -216,7 +210,7 @@ fn joined(now: Instant) -> ShareMember {
         topics: Some(vec!["t".to_owned()]),
     };
     assert_eq!(member.next_request(now), Some(join));
-    let change = member.handle_heartbeat(Ok(heartbeat(3, Some(&[0, 1]))), now);
+    let change = member.handle_heartbeat(Ok(heartbeat(3, Some(assigned))), now);
     assert_eq!(change, Ok(AssignmentChange::Assigned));
     member
 }
@@ -224,7 +218,7 @@ fn joined(now: Instant) -> ShareMember {
 #[test]
 fn a_member_joins_beats_and_leaves() {
     let now = Instant::now();
-    let mut member = joined(now);
+    let mut member = joined(now, &[0, 1]);
     assert_eq!(*member.assigned(), [P0, P1].into());
     assert_eq!(member.next_request(now), None, "the interval is not over");
     let later = now + Duration::from_secs(5);
@@ -244,10 +238,26 @@ fn a_member_joins_beats_and_leaves() {
     assert_eq!(member.leave(), Some(leave));
 }
 
+// Regression: the first assignment was fetched with the second heartbeat, after 5 s.
+#[test]
+fn a_member_without_partitions_asks_for_them_soon_and_then_more_rarely() {
+    let mut now = Instant::now();
+    let mut member = joined(now, &[]);
+    let mut waits_ms = Vec::new();
+    for _ in 0..9 {
+        waits_ms.push((member.next_at() - now).as_millis());
+        now = member.next_at();
+        assert!(member.next_request(now).is_some());
+        let change = member.handle_heartbeat(Ok(heartbeat(3, Some(&[]))), now);
+        assert_eq!(change, Ok(AssignmentChange::Assigned));
+    }
+    assert_eq!(waits_ms, [100, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+}
+
 #[test]
 fn a_member_that_the_group_has_removed_joins_again() {
     let now = Instant::now();
-    let mut member = joined(now);
+    let mut member = joined(now, &[0, 1]);
     let later = now + Duration::from_secs(5);
     member.next_request(later);
     let fenced = ShareGroupHeartbeatResponse::default().with_error_code(110);
@@ -265,7 +275,7 @@ fn a_member_that_the_group_has_removed_joins_again() {
 #[test]
 fn a_coordinator_that_moves_is_looked_for_and_a_refusal_ends_it_with_the_broker_s_words() {
     let now = Instant::now();
-    let mut member = joined(now);
+    let mut member = joined(now, &[0, 1]);
     let later = now + Duration::from_secs(5);
     member.next_request(later);
     let moved = ShareGroupHeartbeatResponse::default().with_error_code(16);
