@@ -72,8 +72,15 @@ pub fn change_positions(
             .unwrap_or(Err(KafkaError::of(code::TIMED_OUT)));
         for chunk in open.chunks(most.max(1)) {
             let chunk_positions: Vec<&NewPosition> = chunk.iter().map(|&i| &positions[i]).collect();
-            let answer = coordinator.clone();
-            let answer = answer.and_then(|id| change.ask(wire, id, &chunk_positions, budget));
+            let answer = coordinator.clone().and_then(|coordinator| {
+                let mut exchange = Exchange {
+                    change,
+                    coordinator,
+                    wire: &mut *wire,
+                    budget: &mut *budget,
+                };
+                exchange.request(&chunk_positions)
+            });
             for &index in chunk {
                 let position = &positions[index];
                 results[index] = match &answer {
@@ -96,19 +103,16 @@ pub fn change_positions(
 }
 
 /// The broker's result for each partition; for all of a topic where the partition is `None`.
-#[derive(Default)]
 struct Answer(HashMap<(String, Option<i32>), Result<(), KafkaError>>);
 
+type AnswerRow<'a> = (&'a TopicName, Option<i32>, i16, &'a Option<StrBytes>);
+
 impl Answer {
-    fn add(
-        &mut self,
-        topic: &TopicName,
-        partition: Option<i32>,
-        code: i16,
-        reason: Option<StrBytes>,
-    ) {
-        let key = (topic.to_string(), partition);
-        self.0.insert(key, check(code, reason));
+    fn new<'a>(rows: impl Iterator<Item = AnswerRow<'a>>) -> Answer {
+        let result = |(topic, partition, code, reason): AnswerRow<'a>| {
+            ((topic.to_string(), partition), check(code, reason.clone()))
+        };
+        Answer(rows.map(result).collect())
     }
 
     fn of(&self, position: &NewPosition) -> Result<(), KafkaError> {
@@ -124,160 +128,132 @@ impl Answer {
     }
 }
 
-impl PositionChange<'_> {
-    fn ask(
-        &self,
-        wire: &mut Wire<'_>,
-        coordinator: i32,
-        positions: &[&NewPosition],
-        budget: &mut QueryBudget<'_>,
-    ) -> Result<Answer, KafkaError> {
-        let mut topics: BTreeMap<&str, Vec<&NewPosition>> = BTreeMap::new();
-        for position in positions {
-            topics.entry(&position.topic).or_default().push(position);
-        }
-        let mut exchange = Exchange {
-            wire,
-            coordinator,
-            budget,
-        };
-        match (self.kind, self.deletes) {
-            (GroupKind::Share, false) => self.alter_share(topics, &mut exchange),
-            (GroupKind::Share, true) => self.delete_share(topics, &mut exchange),
-            (_, false) => self.commit(topics, &mut exchange),
-            (_, true) => self.delete(topics, &mut exchange),
-        }
-    }
-
-    fn group_id(&self) -> GroupId {
-        GroupId(StrBytes::from_string(self.group.to_owned()))
-    }
-
-    fn commit(
-        &self,
-        topics: Topics<'_>,
-        exchange: &mut Exchange<'_, '_, '_>,
-    ) -> Result<Answer, KafkaError> {
-        let metadata = StrBytes::from_string(self.metadata.to_owned());
-        let topics = topics.into_iter().map(|(name, positions)| {
-            let partitions = positions.into_iter().map(|position| {
-                OffsetCommitRequestPartition::default()
-                    .with_partition_index(position.partition)
-                    .with_committed_offset(position.offset.unwrap_or(-1))
-                    .with_committed_metadata(Some(metadata.clone()))
-            });
-            OffsetCommitRequestTopic::default()
-                .with_name(topic_name(name))
-                .with_partitions(partitions.collect())
-        });
-        // Without a generation and a member it is an administrator's commit.
-        let request = OffsetCommitRequest::default()
-            .with_group_id(self.group_id())
-            .with_generation_id_or_member_epoch(-1)
-            .with_topics(topics.collect());
-        let mut answer = Answer::default();
-        for topic in exchange.send(COMMIT_VERSIONS, request)?.topics {
-            for row in topic.partitions {
-                answer.add(&topic.name, Some(row.partition_index), row.error_code, None);
-            }
-        }
-        Ok(answer)
-    }
-
-    fn delete(
-        &self,
-        topics: Topics<'_>,
-        exchange: &mut Exchange<'_, '_, '_>,
-    ) -> Result<Answer, KafkaError> {
-        let topics = topics.into_iter().map(|(name, positions)| {
-            let partitions = positions.into_iter().map(|position| {
-                OffsetDeleteRequestPartition::default().with_partition_index(position.partition)
-            });
-            OffsetDeleteRequestTopic::default()
-                .with_name(topic_name(name))
-                .with_partitions(partitions.collect())
-        });
-        let request = OffsetDeleteRequest::default()
-            .with_group_id(self.group_id())
-            .with_topics(topics.collect());
-        let response = exchange.send(ANY_VERSION, request)?;
-        check(response.error_code, None)?;
-        let mut answer = Answer::default();
-        for topic in response.topics {
-            for row in topic.partitions {
-                answer.add(&topic.name, Some(row.partition_index), row.error_code, None);
-            }
-        }
-        Ok(answer)
-    }
-
-    fn alter_share(
-        &self,
-        topics: Topics<'_>,
-        exchange: &mut Exchange<'_, '_, '_>,
-    ) -> Result<Answer, KafkaError> {
-        let topics = topics.into_iter().map(|(name, positions)| {
-            let partitions = positions.into_iter().map(|position| {
-                AlterShareGroupOffsetsRequestPartition::default()
-                    .with_partition_index(position.partition)
-                    .with_start_offset(position.offset.unwrap_or(-1))
-            });
-            AlterShareGroupOffsetsRequestTopic::default()
-                .with_topic_name(topic_name(name))
-                .with_partitions(partitions.collect())
-        });
-        let request = AlterShareGroupOffsetsRequest::default()
-            .with_group_id(self.group_id())
-            .with_topics(topics.collect());
-        let response = exchange.send(ANY_VERSION, request)?;
-        check(response.error_code, response.error_message)?;
-        let mut answer = Answer::default();
-        for topic in response.responses {
-            for row in topic.partitions {
-                let (id, code) = (row.partition_index, row.error_code);
-                answer.add(&topic.topic_name, Some(id), code, row.error_message);
-            }
-        }
-        Ok(answer)
-    }
-
-    /// All partitions of the topics.
-    fn delete_share(
-        &self,
-        topics: Topics<'_>,
-        exchange: &mut Exchange<'_, '_, '_>,
-    ) -> Result<Answer, KafkaError> {
-        let topics = topics.into_keys().map(|name| {
-            DeleteShareGroupOffsetsRequestTopic::default().with_topic_name(topic_name(name))
-        });
-        let request = DeleteShareGroupOffsetsRequest::default()
-            .with_group_id(self.group_id())
-            .with_topics(topics.collect());
-        let response = exchange.send(ANY_VERSION, request)?;
-        check(response.error_code, response.error_message)?;
-        let mut answer = Answer::default();
-        for topic in response.responses {
-            answer.add(
-                &topic.topic_name,
-                None,
-                topic.error_code,
-                topic.error_message,
-            );
-        }
-        Ok(answer)
-    }
-}
-
-type Topics<'a> = BTreeMap<&'a str, Vec<&'a NewPosition>>;
-
-/// One request to the coordinator.
+/// Requests to the coordinator.
 struct Exchange<'e, 'w, 'b> {
-    wire: &'e mut Wire<'w>,
+    change: &'e PositionChange<'e>,
     coordinator: i32,
+    wire: &'e mut Wire<'w>,
     budget: &'e mut QueryBudget<'b>,
 }
 
 impl Exchange<'_, '_, '_> {
+    fn request(&mut self, positions: &[&NewPosition]) -> Result<Answer, KafkaError> {
+        match (self.change.kind, self.change.deletes) {
+            (GroupKind::Share, false) => self.alter_share(positions),
+            (GroupKind::Share, true) => self.delete_share(positions),
+            (_, false) => self.commit(positions),
+            (_, true) => self.delete(positions),
+        }
+    }
+
+    fn group_id(&self) -> GroupId {
+        GroupId(StrBytes::from_string(self.change.group.to_owned()))
+    }
+
+    fn commit(&mut self, positions: &[&NewPosition]) -> Result<Answer, KafkaError> {
+        let metadata = StrBytes::from_string(self.change.metadata.to_owned());
+        let partition = |position: &NewPosition| {
+            OffsetCommitRequestPartition::default()
+                .with_partition_index(position.partition)
+                .with_committed_offset(position.offset.unwrap_or(-1))
+                .with_committed_metadata(Some(metadata.clone()))
+        };
+        let topic = |name, partitions| {
+            OffsetCommitRequestTopic::default()
+                .with_name(name)
+                .with_partitions(partitions)
+        };
+        // Without a generation and a member it is an administrator's commit.
+        let request = OffsetCommitRequest::default()
+            .with_group_id(self.group_id())
+            .with_generation_id_or_member_epoch(-1)
+            .with_topics(by_topic(positions, partition, topic));
+        let response = self.send(COMMIT_VERSIONS, request)?;
+        Ok(Answer::new(response.topics.iter().flat_map(|topic| {
+            let rows = topic.partitions.iter();
+            rows.map(|row| {
+                (
+                    &topic.name,
+                    Some(row.partition_index),
+                    row.error_code,
+                    &None,
+                )
+            })
+        })))
+    }
+
+    fn delete(&mut self, positions: &[&NewPosition]) -> Result<Answer, KafkaError> {
+        let partition = |position: &NewPosition| {
+            OffsetDeleteRequestPartition::default().with_partition_index(position.partition)
+        };
+        let topic = |name, partitions| {
+            OffsetDeleteRequestTopic::default()
+                .with_name(name)
+                .with_partitions(partitions)
+        };
+        let request = OffsetDeleteRequest::default()
+            .with_group_id(self.group_id())
+            .with_topics(by_topic(positions, partition, topic));
+        let response = self.send(ANY_VERSION, request)?;
+        check(response.error_code, None)?;
+        Ok(Answer::new(response.topics.iter().flat_map(|topic| {
+            let rows = topic.partitions.iter();
+            rows.map(|row| {
+                (
+                    &topic.name,
+                    Some(row.partition_index),
+                    row.error_code,
+                    &None,
+                )
+            })
+        })))
+    }
+
+    fn alter_share(&mut self, positions: &[&NewPosition]) -> Result<Answer, KafkaError> {
+        let partition = |position: &NewPosition| {
+            AlterShareGroupOffsetsRequestPartition::default()
+                .with_partition_index(position.partition)
+                .with_start_offset(position.offset.unwrap_or(-1))
+        };
+        let topic = |name, partitions| {
+            AlterShareGroupOffsetsRequestTopic::default()
+                .with_topic_name(name)
+                .with_partitions(partitions)
+        };
+        let request = AlterShareGroupOffsetsRequest::default()
+            .with_group_id(self.group_id())
+            .with_topics(by_topic(positions, partition, topic));
+        let response = self.send(ANY_VERSION, request)?;
+        check(response.error_code, response.error_message)?;
+        Ok(Answer::new(response.responses.iter().flat_map(|topic| {
+            let rows = topic.partitions.iter();
+            rows.map(|row| {
+                let (id, code) = (row.partition_index, row.error_code);
+                (&topic.topic_name, Some(id), code, &row.error_message)
+            })
+        })))
+    }
+
+    /// All partitions of the topics.
+    fn delete_share(&mut self, positions: &[&NewPosition]) -> Result<Answer, KafkaError> {
+        let topic =
+            |name, _: Vec<()>| DeleteShareGroupOffsetsRequestTopic::default().with_topic_name(name);
+        let request = DeleteShareGroupOffsetsRequest::default()
+            .with_group_id(self.group_id())
+            .with_topics(by_topic(positions, |_| (), topic));
+        let response = self.send(ANY_VERSION, request)?;
+        check(response.error_code, response.error_message)?;
+        let rows = response.responses.iter();
+        Ok(Answer::new(rows.map(|topic| {
+            (
+                &topic.topic_name,
+                None,
+                topic.error_code,
+                &topic.error_message,
+            )
+        })))
+    }
+
     fn send<R: Request + Clone + 'static>(
         &mut self,
         versions: RangeInclusive<i16>,
@@ -288,4 +264,21 @@ impl Exchange<'_, '_, '_> {
         let answer = answers.into_iter().next();
         answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT)))
     }
+}
+
+/// The topics of a request, each of its name and its partitions.
+fn by_topic<P, T>(
+    positions: &[&NewPosition],
+    partition: impl Fn(&NewPosition) -> P,
+    topic: impl Fn(TopicName, Vec<P>) -> T,
+) -> Vec<T> {
+    let mut topics: BTreeMap<&str, Vec<P>> = BTreeMap::new();
+    for position in positions {
+        let partitions = topics.entry(&position.topic).or_default();
+        partitions.push(partition(position));
+    }
+    let topics = topics.into_iter();
+    topics
+        .map(|(name, partitions)| topic(topic_name(name), partitions))
+        .collect()
 }
