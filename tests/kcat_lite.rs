@@ -8,7 +8,7 @@
 //! - [`group`]: balanced consumers, and what they commit.
 //! - [`added`]: where a group begins; [`outages`]: a cluster that goes away; [`generations`]: a member that does.
 //! - [`command`]: the command of `--exec` as a process.
-//! - [`share`]: a job queue.
+//! - [`share`]: a job queue; [`share_kills`]: the same with workers killed one after another.
 //! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
 //! - [`fault_table`]: what the pages say of each death.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`; [`commit`]: `--commit`.
@@ -48,6 +48,7 @@ mod query;
 mod roundtrip;
 mod selected;
 mod share;
+mod share_kills;
 
 use crate::testkit::cluster::Cluster;
 use crate::testkit::command::{Cmd, cmd};

@@ -14,7 +14,7 @@ use super::settings::GroupSettings;
 use super::{StatusReporter, is_idle};
 use crate::config::{self, Share};
 use crate::group::child_guard::ChildGuard;
-use crate::output::{BadRecord, EncodeRefusal, Encoding};
+use crate::output::{BadRecord, EncodeRefusal, Encoding, records};
 
 /// How often to look at signals while no command runs.
 const IDLE: Duration = Duration::from_millis(100);
@@ -266,23 +266,40 @@ impl JobQueue<'_> {
         Ok(())
     }
 
-    /// Renews locks of which half is over.
+    /// Renews locks of which half is over; where the broker can't, releases what still waits for a command.
     fn renew(&mut self) {
         let Some(lock) = self.consumer.lock_timeout() else {
             return;
         };
+        let is_due = |job: &Job| job.locked_at.elapsed() >= lock / 2;
         if !self.consumer.is_exact() {
+            let late: Vec<Job> = self.waiting.extract_if(.., |job| is_due(job)).collect();
+            self.release_late(&late);
             return;
         }
         let running = self.running.iter_mut().map(|running| &mut running.job);
         for job in running.chain(&mut self.waiting) {
-            if job.locked_at.elapsed() >= lock / 2 {
+            if is_due(job) {
                 job.locked_at = Instant::now();
                 for record in &job.records {
                     self.consumer
                         .acknowledge(&record.position, Acknowledgement::Renew);
                 }
             }
+        }
+    }
+
+    fn release_late(&mut self, jobs: &[Job]) {
+        for job in jobs {
+            self.acknowledge(&job.records, Acknowledgement::Release);
+        }
+        let count: usize = jobs.iter().map(|job| job.records.len()).sum();
+        if count > 0 && !self.status.is_quiet {
+            message(format_args!(
+                "{} released, which counts as a delivery: no command was free for half the time of the lock \
+                 (share.record.lock.duration.ms), and brokers before Kafka 4.2 can't renew it",
+                records(count as u64)
+            ));
         }
     }
 

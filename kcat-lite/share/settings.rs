@@ -35,10 +35,16 @@ pub(super) struct GroupSettings {
 impl GroupSettings {
     /// What to report of a new group that begins at the end of its topics, as its settings say.
     pub(super) fn warning_of_new_group(&self, group: &str) -> Option<String> {
-        let is_at_end = self.reset.as_deref().is_none_or(|reset| reset == "latest");
-        (self.is_new && is_at_end).then(|| {
+        let begins = match self.reset.as_deref() {
+            Some("latest") => "it begins at the end",
+            None => {
+                "unless its settings, which this user may not see, say otherwise, it begins at the end"
+            }
+            Some(_) => return None,
+        };
+        self.is_new.then(|| {
             format!(
-                "group {group} is new: it begins at the end, with what comes from now on (kafka-configs.sh --alter \
+                "group {group} is new: {begins}, with what comes from now on (kafka-configs.sh --alter \
                  --entity-type groups --entity-name {group} --add-config share.auto.offset.reset=earliest \
                  makes it begin at the beginning)"
             )

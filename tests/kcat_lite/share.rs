@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::at;
-use crate::testkit::broker::{Kafka, own_kafka, shared_kafka};
+use crate::testkit::broker::{Kafka, Spec, own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::Cmd;
 use crate::testkit::output::lines;
@@ -262,6 +262,48 @@ fn a_group_of_another_type_is_refused_and_not_called_new() {
         .fails_with(2)
         .stderr_has("is not a share group")
         .stderr_lacks("is new");
+}
+
+// Regression: their locks ended while they waited for a command, and they ran twice.
+#[test]
+fn records_that_a_broker_before_kafka_4_2_locks_too_early_are_released_before_their_lock_ends() {
+    let kafka = Spec::new()
+        .version("4.1.1")
+        .format(&["--feature", "share.version=1"])
+        .setting("unstable.feature.versions.enable", "true")
+        .setting("group.share.record.lock.duration.ms", "5000")
+        .start();
+    let Some(kafka) = kafka else { return };
+    // One batch, which the broker locks whole.
+    let topic = numbered(&kafka, 1, 40);
+    let group = group(&kafka, &[]);
+    let output = share(&kafka, &group, &topic)
+        .args(["--idle", "3s", "--parallel", "4"])
+        .args(["--exec", "cat; sleep 0.5"])
+        .run()
+        .succeeds()
+        .stderr_has("released, which counts as a delivery");
+    let mut done: Vec<u32> = output.lines().iter().map(|n| n.parse().unwrap()).collect();
+    done.sort_unstable();
+    assert_eq!(done, (0..40).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_record_that_the_dead_letter_topic_refuses_is_named_and_comes_again() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = kafka.topic_of("jobs", &[&"x".repeat(5000)]);
+    let dead = kafka.topic("dead", 1, &[("max.message.bytes", "1000")]);
+    let group = group(kafka, &[]);
+    share(kafka, &group, &topic)
+        .args(["--exec", "exit 65", "--reject-to", &dead])
+        .run()
+        .fails_with(2)
+        .stderr_has(format!("--reject-to {dead}: {topic} [0] offset 0: "));
+    share(kafka, &group, &topic)
+        .args(["-q", "-c", "1", "--tsv=delivery_count"])
+        .run()
+        .succeeds()
+        .stdout_is("2\n");
 }
 
 #[test]

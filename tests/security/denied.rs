@@ -23,7 +23,9 @@ rights = [right("describer", ResourceType.TOPIC, t, AclOperation.DESCRIBE),
           right("writer", ResourceType.TOPIC, t, AclOperation.WRITE),
           right("member", ResourceType.TOPIC, t, AclOperation.READ),
           right("member", ResourceType.GROUP, g, AclOperation.READ),
-          right("grouper", ResourceType.GROUP, g, AclOperation.READ)]
+          right("grouper", ResourceType.GROUP, g, AclOperation.READ),
+          right("describer", ResourceType.GROUP, g + "-queue", AclOperation.READ),
+          right("member", ResourceType.GROUP, g + "-queue", AclOperation.READ)]
 admin = AdminClient({"bootstrap.servers": broker})
 for made in admin.create_acls(rights).values():
     made.result()
@@ -117,6 +119,25 @@ fn a_reader_is_told_which_topic_or_group_it_may_not_use() {
         let place = format!("{topic}:0:end");
         rights.refuses(user, kcat(&["-Q", "-t", &place]), &[topic]);
     }
+}
+
+#[test]
+fn a_member_of_a_queue_is_told_what_it_may_not_read_and_what_it_may_not_see() {
+    let Some(rights) = rights() else { return };
+    let seen = &rights.seen;
+    let queue = format!("{}-queue", rights.group);
+    let share = || cmd("kcat-lite").args(["--share", &queue, "--idle", "1s", seen]);
+    rights.refuses("reader", share(), &[&queue]).stdout_is("");
+    let named = format!("{seen} [0]: Topic authorization failed");
+    rights
+        .refuses("describer", share(), &[&named])
+        .stdout_is("");
+    // Regression: it was said to begin at the end, whatever its settings were.
+    let begins = "unless its settings, which this user may not see, say otherwise";
+    rights
+        .as_user("member", share())
+        .succeeds()
+        .stderr_has(begins);
 }
 
 #[test]

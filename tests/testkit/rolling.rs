@@ -21,6 +21,8 @@ pub(crate) fn shared() -> Option<&'static Kafka> {
             .setting("offsets.topic.replication.factor", "3")
             .setting("transaction.state.log.replication.factor", "3")
             .setting("transaction.state.log.min.isr", "2")
+            .setting("share.coordinator.state.topic.replication.factor", "3")
+            .setting("share.coordinator.state.topic.min.isr", "2")
             .start()
     };
     let kafka = CLUSTER.get_or_init(start).as_ref()?;
