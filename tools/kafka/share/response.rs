@@ -49,7 +49,7 @@ impl ShareResponse {
 impl ShareAcknowledgeResponse {
     pub(super) fn read(bytes: &Bytes, version: i16) -> Option<ShareAcknowledgeResponse> {
         let response = read_response(bytes, version >= 2, |reader, id| {
-            let ack_error = read_error(reader)?;
+            let ack_error = read_error(reader)?.err();
             skip_leader(reader)?;
             Some(PartitionResponse {
                 id,
@@ -68,7 +68,7 @@ fn read_response(
 ) -> Option<ShareResponse> {
     let mut reader = PrimitiveReader(bytes);
     let _throttle_ms = reader.i32()?;
-    let error = read_error(&mut reader)?;
+    let error = read_error(&mut reader)?.err();
     let lock_timeout_ms = if has_lock_timeout { reader.i32()? } else { 0 };
     let topics = reader.compact_list(|reader| {
         let topic = Uuid::from_bytes(reader.array()?);
@@ -93,8 +93,8 @@ fn fetched(
     id: PartitionId,
     bytes: &Bytes,
 ) -> Option<PartitionResponse> {
-    let error = read_error(reader)?;
-    let ack_error = read_error(reader)?;
+    let error = read_error(reader)?.err();
+    let ack_error = read_error(reader)?.err();
     skip_leader(reader)?;
     let size = reader.length(true)?;
     let records = bytes.slice_ref(reader.bytes(size)?);
@@ -117,14 +117,14 @@ fn fetched(
 }
 
 /// An error code, 0 for none, and the broker's message, which is often empty.
-fn read_error(reader: &mut PrimitiveReader<'_>) -> Option<Option<KafkaError>> {
+fn read_error(reader: &mut PrimitiveReader<'_>) -> Option<Result<(), KafkaError>> {
     let code = reader.i16()?;
     let message = reader.compact_text()?;
-    let error = KafkaError::of_answer(code);
-    Some(error.map(|error| match message {
-        "" => error,
-        message => KafkaError::new(error.code, message),
-    }))
+    Some(match KafkaError::of_answer(code) {
+        None => Ok(()),
+        Some(error) if message.is_empty() => Err(error),
+        Some(error) => Err(KafkaError::new(error.code, message)),
+    })
 }
 
 /// The current leader: its id and epoch. The metadata is asked instead, which has its address, too.
