@@ -1,6 +1,5 @@
 //! Clusters that do not let everybody in: TLS, passwords, tokens, authorisation. What is wrong is said, and nothing secret.
 
-mod certificates;
 mod connections;
 mod denied;
 #[cfg(feature = "gssapi")]
@@ -11,10 +10,10 @@ mod terminal;
 mod tokens;
 
 use crate::testkit::broker::{Kafka, Spec};
+use crate::testkit::certificates::{Authority, Certified, Good, STORE_PASSWORD};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::{java, session};
-use certificates::{Authority, Certified, Good, STORE_PASSWORD};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 

@@ -4,6 +4,7 @@
 //! - [`command`]: run a program with a deadline; [`output`]: judge what it printed; [`running`]: talk to one that runs.
 //! - [`broker`]: a real Apache Kafka, one shared by all tests or one of your own; [`node`]: one process of it;
 //!   [`java`]: its jars and its tools.
+//! - [`certificates`]: authorities and what they sign.
 //! - [`clock`]: a wall clock for commands, to be set while they run.
 //! - [`mock`]: librdkafka's mock cluster, in this process or lent by `kcat-lite -M`.
 //! - [`cluster`]: topics and records of any of them, written and read by a foreign client.
@@ -20,6 +21,7 @@
 #[cfg(feature = "object-store")]
 pub(crate) mod azure;
 pub(crate) mod broker;
+pub(crate) mod certificates;
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod command;

@@ -7,6 +7,25 @@ use std::time::Duration;
 /// How long an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether nobody waits any more.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// What comes of a request, or `None` once nobody waits for it any more.
+pub(crate) async fn while_wanted<T>(
+    request: impl Future<Output = T>,
+    is_unwanted: &dyn Fn() -> bool,
+) -> Option<T> {
+    tokio::pin!(request);
+    loop {
+        tokio::select! {
+            answer = &mut request => return Some(answer),
+            () = tokio::time::sleep(SLICE) => if is_unwanted() {
+                return None;
+            },
+        }
+    }
+}
+
 /// An error of reqwest's with the cause that says most, which is the last of the chain, and the URL once.
 pub fn cause(error: &reqwest::Error) -> String {
     let mut last: &dyn std::error::Error = error;

@@ -4,8 +4,8 @@ use super::{at, payloads};
 use crate::testkit::cluster::{Record, any};
 use crate::testkit::command::cmd;
 use crate::testkit::registry::Registry;
-use crate::testkit::session;
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 const GUID: &str = "89791762-2336-4186-9674-299b90a802e2";
 const GUID_HEADER: [u8; 17] = [
@@ -14,13 +14,13 @@ const GUID_HEADER: [u8; 17] = [
 ];
 
 /// A value of `"long"` with the id 1.
-const SEVEN: [u8; 6] = [0, 0, 0, 0, 1, 14];
+pub(super) const SEVEN: [u8; 6] = [0, 0, 0, 0, 1, 14];
 
-fn long() -> serde_json::Value {
+pub(super) fn long() -> serde_json::Value {
     json!({"schema": "\"long\""})
 }
 
-const READ: [&str; 5] = ["-C", "-e", "-q", "-s", "value=avro"];
+pub(super) const READ: [&str; 5] = ["-C", "-e", "-q", "-s", "value=avro"];
 
 #[test]
 fn a_guid_in_a_header_names_the_schema_both_ways() {
@@ -127,6 +127,29 @@ fn another_registry_is_asked_where_one_is_gone_or_broken() {
 }
 
 #[test]
+fn a_signal_ends_the_wait_for_a_registry_that_hangs() {
+    let cluster = any();
+    let registry = Registry::start();
+    let topic = cluster.topic("registry", 1, &[]);
+    cluster.produce(&topic, &[Record::of(SEVEN)]);
+    registry.answer("/schemas/ids/1", 0, "");
+    let args = [&READ[..], &["-t", &topic]].concat();
+    let mut waiting = at(&*cluster, &registry.url, &args).start();
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while registry.requests().is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    waiting.signal(rustix::process::Signal::TERM);
+    let since = Instant::now();
+    waiting
+        .wait()
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has("/schemas/ids/1: no answer before the signal");
+    assert!(since.elapsed() < Duration::from_secs(5), "{since:?}");
+}
+
+#[test]
 fn an_answer_that_makes_no_sense_is_an_error_that_says_so() {
     let cluster = any();
     let registry = Registry::start();
@@ -165,51 +188,6 @@ fn an_answer_that_makes_no_sense_is_an_error_that_says_so() {
             .stdout_is("")
             .stderr_has(said);
     }
-}
-
-#[test]
-fn the_login_of_a_clients_file_is_used_and_never_shown() {
-    let cluster = any();
-    let registry = Registry::start();
-    let topic = cluster.topic("registry", 1, &[]);
-    cluster.produce(&topic, &[Record::of(SEVEN)]);
-    registry.answer("/schemas/ids/1", 200, &long());
-    let folder = session::folder("registry");
-    let file = folder.join("client.properties");
-    let text = format!(
-        "bootstrap.servers={}\nschema.registry.url={}\nbasic.auth.credentials.source=USER_INFO\n\
-         basic.auth.user.info=key:secret\nsession.timeout.ms=45000\n",
-        cluster.bootstrap(),
-        registry.url
-    );
-    std::fs::write(&file, text).unwrap();
-    let file = file.display().to_string();
-    let args = [&READ[..], &["-t", &topic, "-F", &file]].concat();
-    cmd("kcat-lite")
-        .args(&args)
-        .run()
-        .succeeds()
-        .stdout_is("7\n");
-    assert_eq!(
-        registry.requests(),
-        ["GET /schemas/ids/1 Basic a2V5OnNlY3JldA=="]
-    );
-    let dump = cmd("kcat-lite")
-        .args(["-X", "dump", "-F", &file])
-        .run()
-        .succeeds();
-    let dump = dump.stdout_has("schema.registry.url = http://127.0.0.1");
-    assert!(
-        !dump.text().contains("secret\n") && !dump.text().contains("key:"),
-        "{}",
-        dump.text()
-    );
-    let token = folder.join("token");
-    std::fs::write(&token, "abc\n").unwrap();
-    let token = format!("bearer.auth.token=@{}", token.display());
-    let args = [&READ[..], &["-t", &topic, "-X", &token]].concat();
-    at(&*cluster, &registry.url, &args).run().succeeds();
-    assert_eq!(registry.requests()[1], "GET /schemas/ids/1 Bearer abc");
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Schema registries: a real one, Apicurio, shared by all tests; and one of a test's own that answers what it is given.
 
+use super::certificates::Certified;
 use super::command::cmd;
 use super::running::Running;
 use super::{http, session};
+use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod, SslVerifyMode};
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -57,8 +60,29 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn start() -> Self {
+        Self::listen("http", |connection| Some(connection))
+    }
+
+    /// With TLS, for clients whose certificates come from `clients`, if that is an authority.
+    pub(crate) fn start_tls(server: &Certified, clients: Option<&Path>) -> Self {
+        let mut tls = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+        tls.set_private_key_file(&server.key, SslFiletype::PEM)
+            .unwrap();
+        tls.set_certificate_chain_file(&server.certificate).unwrap();
+        if let Some(authority) = clients {
+            tls.set_ca_file(authority).unwrap();
+            tls.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+        }
+        let tls = Arc::new(tls.build());
+        Self::listen("https", move |connection| tls.accept(connection).ok())
+    }
+
+    fn listen<S: Read + Write>(
+        scheme: &str,
+        accept: impl Fn(TcpStream) -> Option<S> + Clone + Send + 'static,
+    ) -> Self {
         let socket = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let url = format!("http://{}", socket.local_addr().unwrap());
+        let url = format!("{scheme}://{}", socket.local_addr().unwrap());
         let registry = Self {
             url,
             answers: Answers::default(),
@@ -68,7 +92,8 @@ impl Registry {
         std::thread::spawn(move || {
             for connection in socket.incoming().flatten() {
                 let (answers, requests) = (answers.clone(), Arc::clone(&requests));
-                std::thread::spawn(move || serve(&connection, &answers, &requests));
+                let accept = accept.clone();
+                std::thread::spawn(move || serve(accept(connection)?, &answers, &requests));
             }
         });
         registry
@@ -86,8 +111,13 @@ impl Registry {
 }
 
 /// One request; a status of 0 hangs, and one of 1 hangs up.
-fn serve(connection: &TcpStream, answers: &Answers, requests: &Mutex<Vec<String>>) -> Option<()> {
-    let mut lines = BufReader::new(connection).lines();
+fn serve(
+    connection: impl Read + Write,
+    answers: &Answers,
+    requests: &Mutex<Vec<String>>,
+) -> Option<()> {
+    let mut connection = BufReader::new(connection);
+    let mut lines = connection.by_ref().lines();
     let first = lines.next()?.ok()?;
     let mut words = first.split(' ');
     let (method, path) = (words.next()?, words.next()?);
@@ -118,7 +148,7 @@ fn serve(connection: &TcpStream, answers: &Answers, requests: &Mutex<Vec<String>
             let head = format!(
                 "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
             );
-            let mut connection = connection;
+            let connection = connection.get_mut();
             connection.write_all((head + &body).as_bytes()).ok()?;
         }
     }

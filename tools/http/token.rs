@@ -1,15 +1,11 @@
 //! Tokens of OpenID Connect from a token endpoint, by client credentials (RFC 6749, section 4.4).
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use super::{PATIENCE, cause, percent_encoded};
+use super::{PATIENCE, cause, percent_encoded, while_wanted};
 
-/// How often it is looked whether nobody wants the token any more.
-const SLICE: Duration = Duration::from_millis(100);
 /// The most of an answer that is read: tokens are a few kilobytes.
 const MOST_BYTES: usize = 1024 * 1024;
 
@@ -23,18 +19,9 @@ pub fn fetch(
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let answer = ask(settings, url);
-        tokio::pin!(answer);
-        loop {
-            tokio::select! {
-                answer = &mut answer => return answer.map_err(|why| format!("{url}: {why}")),
-                () = tokio::time::sleep(SLICE) => if is_unwanted() {
-                    return Err("nobody waits for it any more".to_owned());
-                },
-            }
-        }
-    })
+    let answer = runtime.block_on(while_wanted(ask(settings, url), is_unwanted));
+    let answer = answer.ok_or("nobody waits for it any more")?;
+    answer.map_err(|why| format!("{url}: {why}"))
 }
 
 async fn ask(settings: &Value, url: &str) -> Result<(String, Option<f64>), String> {

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::RegistryError;
 use super::settings::{Login, Settings, Tls};
-use crate::http::{PATIENCE, cause, token};
+use crate::http::{PATIENCE, cause, token, while_wanted};
 
 /// The pauses before a request is tried again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
@@ -66,20 +66,34 @@ impl Http {
         body: Option<&Value>,
     ) -> Result<Value, RegistryError> {
         self.refresh_token()?;
+        let asked = while_wanted(self.ask_all(method, path, body), &self.is_unwanted);
+        let asked = self.runtime.block_on(asked);
+        asked.unwrap_or_else(|| {
+            let url = &self.settings.urls[0];
+            let text = format!("schema registry {url}: {path}: no answer before the signal");
+            Err(RegistryError::Failed(text))
+        })
+    }
+
+    async fn ask_all(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, RegistryError> {
         let mut pauses = PAUSES.iter();
         loop {
             let mut reason = String::new();
             for url in &self.settings.urls {
-                let asked = self.runtime.block_on(self.ask_one(url, method, path, body));
-                match asked {
+                match self.ask_one(url, method, path, body).await {
                     Ok(value) => return Ok(value),
                     Err(Failure::Final(error)) => return Err(error),
                     Err(Failure::Transient(why)) => reason = format!("{url}: {why}"),
                 }
             }
             match pauses.next() {
-                Some(pause) if !(self.is_unwanted)() => std::thread::sleep(*pause),
-                _ => return Err(RegistryError::Failed(format!("schema registry {reason}"))),
+                Some(pause) => tokio::time::sleep(*pause).await,
+                None => return Err(RegistryError::Failed(format!("schema registry {reason}"))),
             }
         }
     }
@@ -147,7 +161,7 @@ fn client(tls: &Tls) -> Result<Client, String> {
         .tls_danger_accept_invalid_hostnames(tls.takes_any_host);
     if let Some(pem) = &tls.ca {
         let certificates = Certificate::from_pem_bundle(pem).map_err(|why| cause(&why))?;
-        builder = builder.tls_certs_merge(certificates);
+        builder = builder.tls_certs_only(certificates);
     }
     if let Some((certificate, key, password)) = &tls.identity {
         let wrong =

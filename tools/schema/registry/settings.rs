@@ -153,51 +153,58 @@ fn login(get: Get<'_>, of_url: Option<(String, String)>) -> Result<Login, String
 }
 
 fn tls(get: Get<'_>) -> Result<Tls, String> {
-    let file = |name: &str| {
-        let path = get(name).filter(|path| path != "probe");
-        path.map(|path| {
-            refuse_store(name, &path)?;
-            std::fs::read(&path).map_err(|why| format!("schema.registry.{name}: {path}: {why}"))
-        })
-        .transpose()
+    // A text, or a file by one of two names; what it holds is checked, because OpenSSL takes a file without anything.
+    let pem = |holds: &str, text: &str, files: [&str; 2]| {
+        if let Some(text) = get(text) {
+            return Ok(Some(text.into_bytes()));
+        }
+        let mut typed = files.iter().filter_map(|name| Some((name, get(name)?)));
+        // `probe` is librdkafka's word for the system's certificates.
+        let Some((name, path)) = typed.find(|(_, path)| path != "probe") else {
+            return Ok(None);
+        };
+        let name = format!("schema.registry.{name}");
+        refuse_store(&name, &path)?;
+        let bytes = std::fs::read(&path).map_err(|why| format!("{name}: {path}: {why}"))?;
+        let found = String::from_utf8_lossy(&bytes).contains(&format!("{holds}-----"));
+        let missing = || format!("{name}: there is no {} in {path}", holds.to_lowercase());
+        found.then_some(Some(bytes)).ok_or_else(missing)
     };
-    let text = |name: &str| get(name).map(String::into_bytes);
-    let either = |text: Option<Vec<u8>>, names: [&str; 2]| match text {
-        Some(text) => Ok::<_, String>(Some(text)),
-        None => Ok(match file(names[0])? {
-            Some(text) => Some(text),
-            None => file(names[1])?,
-        }),
-    };
-    let ca = either(
-        text("ssl.truststore.certificates"),
-        ["ssl.ca.location", "ssl.truststore.location"],
+    let stores = ["ssl.truststore.location", "ssl.keystore.location"];
+    let certificate = "CERTIFICATE";
+    let ca = pem(
+        certificate,
+        "ssl.truststore.certificates",
+        ["ssl.ca.location", stores[0]],
     )?;
-    let certificate = either(
-        text("ssl.keystore.certificate.chain"),
-        ["ssl.certificate.location", "ssl.keystore.location"],
+    let certificate = pem(
+        certificate,
+        "ssl.keystore.certificate.chain",
+        ["ssl.certificate.location", stores[1]],
     )?;
-    let key = either(
-        text("ssl.keystore.key"),
-        ["ssl.key.location", "ssl.keystore.location"],
-    )?;
+    let key = pem("KEY", "ssl.keystore.key", ["ssl.key.location", stores[1]])?;
     let password = get("ssl.key.password").unwrap_or_default();
     Ok(Tls {
         ca,
-        identity: certificate
-            .zip(key)
-            .map(|(certificate, key)| (certificate, key, password)),
+        identity: match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key, password)),
+            (None, None) => None,
+            (Some(_), None) => return Err("schema.registry.ssl.key.location is missing".to_owned()),
+            (None, Some(_)) => {
+                return Err("schema.registry.ssl.certificate.location is missing".to_owned());
+            }
+        },
         takes_any_host: false,
     })
 }
 
 /// Only PEM is read; a store of Java's would be an obscure error of TLS.
 fn refuse_store(name: &str, path: &str) -> Result<(), String> {
-    let path = path.to_ascii_lowercase();
+    let lower = path.to_ascii_lowercase();
     let endings = [".jks", ".p12", ".pfx", ".keystore", ".truststore"];
-    if endings.iter().any(|ending| path.ends_with(ending)) {
+    if endings.iter().any(|ending| lower.ends_with(ending)) {
         return Err(format!(
-            "schema.registry.{name}: {path} is a store of Java's; a PEM file is expected"
+            "{name}: {path} is a store of Java's; a PEM file is expected"
         ));
     }
     Ok(())

@@ -1,36 +1,36 @@
 //! Authorities, servers and clients with certificates, right and wrong, made by openssl.
 
-use crate::testkit::command::cmd;
+use super::command::cmd;
 use std::path::{Path, PathBuf};
 
 /// The password of every key store here; what it guards lives as long as the test.
-pub(super) const STORE_PASSWORD: &str = "changeit";
+pub(crate) const STORE_PASSWORD: &str = "changeit";
 
 /// An authority that signs.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     folder: PathBuf,
 }
 
 /// A key with its certificate.
-pub(super) struct Certified {
+pub(crate) struct Certified {
     /// Both, as Java reads them.
-    pub(super) store: PathBuf,
+    pub(crate) store: PathBuf,
     /// The certificate.
-    pub(super) certificate: PathBuf,
+    pub(crate) certificate: PathBuf,
     /// The key.
-    pub(super) key: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// For when a certificate is good, as openssl writes days from now.
 #[derive(Clone, Copy)]
-pub(super) enum Good {
+pub(crate) enum Good {
     Now,
     /// It ended in 2020.
     Before,
 }
 
 impl Authority {
-    pub(super) fn new(folder: &Path, name: &str) -> Self {
+    pub(crate) fn new(folder: &Path, name: &str) -> Self {
         let folder = folder.join(name);
         std::fs::create_dir(&folder).unwrap();
         let subject = format!("/CN={name}");
@@ -58,12 +58,12 @@ impl Authority {
     }
 
     /// What those are given who are to trust it.
-    pub(super) fn trusted(&self) -> PathBuf {
+    pub(crate) fn trusted(&self) -> PathBuf {
         self.folder.join("ca.pem")
     }
 
     /// What Java's brokers are given to trust it.
-    pub(super) fn trust_store(&self) -> PathBuf {
+    pub(crate) fn trust_store(&self) -> PathBuf {
         let store = self.folder.join("trust.p12");
         if !store.exists() {
             cmd("keytool")
@@ -86,7 +86,7 @@ impl Authority {
     }
 
     /// Signs for `subject` under the alternative `names` (`IP:…`, `DNS:…`).
-    pub(super) fn sign(&self, subject: &str, names: &str, good: Good) -> Certified {
+    pub(crate) fn sign(&self, subject: &str, names: &str, good: Good) -> Certified {
         let file = |end: &str| format!("{subject}.{end}");
         let subject_option = format!("/CN={subject}");
         openssl(
