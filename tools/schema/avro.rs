@@ -5,6 +5,7 @@
 mod decimal;
 mod decode;
 mod encode;
+mod input;
 mod iso;
 mod logical;
 mod parse;
@@ -16,7 +17,6 @@ use serde_json::Value;
 
 pub use parse::ParseError;
 
-use super::{JsonStyle, Mismatch};
 use logical::Logical;
 
 /// How deep values may be nested: every level takes a part of the stack.
@@ -66,37 +66,6 @@ struct Field {
 }
 
 impl Schema {
-    /// Parses a schema; `references` are the schemas it names types of, each after those that it needs itself.
-    pub fn parse(text: &str, references: &[String]) -> Result<Schema, ParseError> {
-        parse::parse(text, references)
-    }
-
-    /// Appends the JSON of a value.
-    ///
-    /// # Errors
-    /// The bytes are not a value of this schema; `out` holds a part of it then.
-    pub fn decode(
-        &self,
-        bytes: &[u8],
-        style: JsonStyle,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Mismatch> {
-        decode::decode(self, bytes, style, out)
-    }
-
-    /// Appends the bytes of a JSON value.
-    ///
-    /// # Errors
-    /// The value does not fit this schema; `out` holds a part of it then.
-    pub fn encode(
-        &self,
-        value: &Value,
-        style: JsonStyle,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Mismatch> {
-        encode::encode(self, value, style, out)
-    }
-
     /// The full name of the record, enum or fixed that this schema is.
     pub fn name(&self) -> Option<&str> {
         let root = &self.nodes[self.root];

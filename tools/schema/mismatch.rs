@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 /// What is wrong with a part of a value, and the path to it: `.items[3].price: expected long, found "x"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
@@ -27,7 +29,8 @@ impl Mismatch {
     /// The way to the part, as jq writes it.
     pub(super) fn path(&self) -> String {
         let steps = self.steps.iter().rev().map(|step| match step {
-            Step::Field(name) => format!(".{name}"),
+            Step::Field(name) if is_identifier(name) => format!(".{name}"),
+            Step::Field(name) => format!("[{}]", Value::from(name.as_str())),
             Step::Item(index) => format!("[{index}]"),
         });
         steps.collect()
@@ -52,6 +55,12 @@ impl Mismatch {
     }
 }
 
+/// Whether jq takes the name without quotes; the full name of a union's branch has dots.
+fn is_identifier(name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    !name.is_empty() && name.chars().all(is_word)
+}
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path();
@@ -63,3 +72,17 @@ impl fmt::Display for Mismatch {
 }
 
 impl std::error::Error for Mismatch {}
+
+#[cfg(test)]
+mod tests {
+    use super::Mismatch;
+
+    #[test]
+    fn a_path_stays_on_one_line_whatever_keys_a_map_has() {
+        let wrong = Mismatch::new("no")
+            .in_item(3)
+            .in_field("a\n\"b")
+            .in_field("shop.Card");
+        assert_eq!(wrong.to_string(), ".shop.Card[\"a\\n\\\"b\"][3]: no");
+    }
+}

@@ -9,19 +9,25 @@ use super::{Field, Kind, MAX_DEPTH, Schema, decimal, iso};
 use crate::schema::json::describe;
 use crate::schema::{JsonStyle, Mismatch};
 
-pub(super) fn encode(
-    schema: &Schema,
-    value: &Value,
-    style: JsonStyle,
-    out: &mut Vec<u8>,
-) -> Result<(), Mismatch> {
-    let mut walk = Walk {
-        schema,
-        style,
-        depth: 0,
-        tries: MAX_TRIES,
-    };
-    walk.value(schema.root, value, out)
+impl Schema {
+    /// Appends the bytes of a JSON value.
+    ///
+    /// # Errors
+    /// The value does not fit this schema; `out` holds a part of it then.
+    pub fn encode(
+        &self,
+        value: &Value,
+        style: JsonStyle,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Mismatch> {
+        let mut walk = Walk {
+            schema: self,
+            style,
+            depth: 0,
+            tries: MAX_TRIES,
+        };
+        walk.value(self.root, value, out)
+    }
 }
 
 /// How many branches of unions may be tried: unions in unions' records multiply.

@@ -23,20 +23,6 @@ fn error(text: impl Into<String>) -> ParseError {
 /// How deep a schema may be nested.
 const MAX_DEPTH: usize = 200;
 
-pub(super) fn parse(text: &str, references: &[String]) -> Result<Schema, ParseError> {
-    let mut parser = Parser::default();
-    for text in references {
-        parser.parse_text(text)?;
-    }
-    let root = parser.parse_text(text)?;
-    let schema = Schema {
-        nodes: parser.nodes,
-        root,
-    };
-    schema.check_unions()?;
-    Ok(schema)
-}
-
 #[derive(Default)]
 struct Parser {
     nodes: Vec<Node>,
@@ -231,6 +217,21 @@ fn primitive(name: &str) -> Option<Kind> {
 }
 
 impl Schema {
+    /// Parses a schema; `references` are the schemas it names types of, each after those that it needs itself.
+    pub fn parse(text: &str, references: &[String]) -> Result<Schema, ParseError> {
+        let mut parser = Parser::default();
+        for text in references {
+            parser.parse_text(text)?;
+        }
+        let root = parser.parse_text(text)?;
+        let schema = Schema {
+            nodes: parser.nodes,
+            root,
+        };
+        schema.check_unions()?;
+        Ok(schema)
+    }
+
     /// A branch is named by its tag, so that two with the same one can't be told apart.
     fn check_unions(&self) -> Result<(), ParseError> {
         for node in &self.nodes {

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::Schema;
 use super::encode::write_long;
-use super::{JsonStyle, Schema};
+use crate::schema::JsonStyle;
 use crate::schema::json::parse;
 
 const STYLES: [JsonStyle; 2] = [JsonStyle::Tagged, JsonStyle::Plain];
