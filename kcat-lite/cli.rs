@@ -33,6 +33,7 @@ pub(crate) use schema::Style;
                       kcat-lite --share GROUP [--exec CMD] TOPIC...\n       \
                       kcat-lite -L [-t TOPIC]\n       \
                       kcat-lite -Q -t TOPIC[:PARTITION]:TIME\n       \
+                      kcat-lite -Q --schema -r URL -t TOPIC\n       \
                       kcat-lite --commit GROUP <POSITIONS\n       \
                       kcat-lite -M BROKERS [-- COMMAND...]",
     after_help = "\

@@ -28,7 +28,7 @@ use crate::cli::Cli;
 use crate::commit::lines::LineFormat;
 use crate::engine::Engine;
 use crate::offset::{Range, Start};
-use crate::schema::{ReadSchemas, WriteSchemas};
+use crate::schema::{ReadSchemas, RegistrySettings, WriteSchemas};
 use crate::unpack::Unpack;
 
 /// Parses the command line of this process.
@@ -64,6 +64,8 @@ pub(crate) enum Config {
     List(List),
     /// `-Q`
     Query(Query),
+    /// `-Q --schema`
+    Schemas(SchemaQuery),
     Commit(Commit),
     /// `-M`
     Mock(Mock),
@@ -277,6 +279,16 @@ pub(crate) struct Query {
     pub(crate) format: OutputFormat,
     /// Of [`OutputFormat::Tsv`].
     pub(crate) columns: Vec<Column>,
+}
+
+/// `-Q --schema`
+pub(crate) struct SchemaQuery {
+    pub(crate) options: Options,
+    pub(crate) topics: Vec<String>,
+    /// `--last`
+    pub(crate) count: u64,
+    pub(crate) registry: RegistrySettings,
+    pub(crate) format: OutputFormat,
 }
 
 pub(crate) struct Commit {

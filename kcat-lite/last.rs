@@ -1,4 +1,4 @@
-//! `-C --last N`: the newest records of all partitions, by their times.
+//! `--last N`: the newest records of all partitions, by their times.
 //!
 //! The last N offsets of each partition are read. If they hold fewer records
 //! (compaction, transaction markers, other keys), earlier offsets are read too,
@@ -17,6 +17,7 @@ use tools::record::{Header, Record, TimestampType};
 
 use crate::config::Consume;
 use crate::consume::read_request;
+use crate::engine::Engine;
 use crate::output::Writer;
 
 /// How many times more offsets to read if the last ones held too few records.
@@ -26,81 +27,100 @@ const IDLE_MS: i32 = 100;
 
 /// Writes the newest `count` records, the oldest of them first.
 pub(crate) fn run(config: &Consume, count: u64, signals: &Signals) -> anyhow::Result<Exit> {
-    let mut options = config.options.clone();
-    let mut request = ReadRequest {
-        stop_at_end: true,
-        ..read_request(config)
-    };
-    config.engine.tune(&mut options, &request);
-    let client = Client::new(&options, Role::Consumer)?;
     let mut writer = Writer::new(&config.output)?;
-    let mut tail = count;
-    let newest = loop {
-        request.start = Start::Tail(i64::try_from(tail).unwrap_or(i64::MAX));
-        let mut newest = NewestRecords::new(count);
-        let is_whole = collect(
-            config,
-            &client,
-            &options,
-            &request,
-            &writer,
-            &mut newest,
-            signals,
-        )?;
-        if signals.caught().is_some() {
-            return Ok(signals.end_of_reader());
-        }
-        if is_whole {
-            break newest;
-        }
-        tail = tail.saturating_mul(GROWTH_FACTOR);
+    let search = Search {
+        engine: config.engine,
+        options: &config.options,
+        request: read_request(config),
+        count,
+        keeps_trying: config.output.keep_trying,
+        is_wanted: &|record| !writer.has_other_key(record),
     };
-    for kept in newest.in_order() {
+    let Some(newest) = search.run(signals)? else {
+        return Ok(signals.end_of_reader());
+    };
+    for kept in newest {
         kept.with_record(|record| writer.put(record))?;
         writer.flush_if_due(signals)?;
     }
     writer.flush(signals)?;
-    writer.report_oddities(options.verbosity < 0);
+    writer.report_oddities(config.options.verbosity < 0);
     Ok(writer.exit())
 }
 
-/// Reads what `request` asks for; returns whether no earlier record can be among the newest.
-fn collect(
-    config: &Consume,
-    client: &Client,
-    options: &Options,
-    request: &ReadRequest,
-    writer: &Writer,
-    newest: &mut NewestRecords,
-    signals: &Signals,
-) -> anyhow::Result<bool> {
-    let interrupted = || signals.caught().is_some();
-    let mut reader = match config.engine.start(client, options, request, &interrupted) {
-        Err(_) if interrupted() => return Ok(true),
-        other => other?,
-    };
-    let mut take = |item: Item<'_>| {
-        if let Item::Record(record) = item
-            && !writer.has_other_key(record)
-        {
-            newest.add(record);
-        }
-        match signals.caught() {
-            None => ControlFlow::Continue(()),
-            Some(_) => ControlFlow::Break(()),
-        }
-    };
-    while !reader.is_done() && !interrupted() {
-        match reader.read(IDLE_MS, &mut take) {
-            Ok(_) => {}
-            Err(error) if config.output.keep_trying => message(&error),
-            Err(error) => return Err(error.into()),
+/// A search for the newest records.
+pub(crate) struct Search<'a> {
+    pub(crate) engine: Engine,
+    pub(crate) options: &'a Options,
+    /// Which partitions.
+    pub(crate) request: ReadRequest,
+    pub(crate) count: u64,
+    /// Whether to go on after errors.
+    pub(crate) keeps_trying: bool,
+    pub(crate) is_wanted: &'a dyn Fn(&Record<'_>) -> bool,
+}
+
+impl Search<'_> {
+    /// The records, the oldest first; `None` if a signal came before they were found.
+    pub(crate) fn run(mut self, signals: &Signals) -> anyhow::Result<Option<Vec<OwnedRecord>>> {
+        let mut options = self.options.clone();
+        self.request.stop_at_end = true;
+        self.engine.tune(&mut options, &self.request);
+        let client = Client::new(&options, Role::Consumer)?;
+        let mut tail = self.count;
+        loop {
+            self.request.start = Start::Tail(i64::try_from(tail).unwrap_or(i64::MAX));
+            let mut newest = NewestRecords::new(self.count);
+            let is_whole = self.collect(&client, &options, &mut newest, signals)?;
+            if signals.caught().is_some() {
+                return Ok(None);
+            }
+            if is_whole {
+                return Ok(Some(newest.in_order()));
+            }
+            tail = tail.saturating_mul(GROWTH_FACTOR);
         }
     }
-    Ok(reader
-        .partly_read()
-        .iter()
-        .all(|partition| newest.is_complete_for(partition)))
+
+    /// Reads what the request asks for; returns whether no earlier record can be among the newest.
+    fn collect(
+        &self,
+        client: &Client,
+        options: &Options,
+        newest: &mut NewestRecords,
+        signals: &Signals,
+    ) -> anyhow::Result<bool> {
+        let interrupted = || signals.caught().is_some();
+        let started = self
+            .engine
+            .start(client, options, &self.request, &interrupted);
+        let mut reader = match started {
+            Err(_) if interrupted() => return Ok(true),
+            other => other?,
+        };
+        let mut take = |item: Item<'_>| {
+            if let Item::Record(record) = item
+                && (self.is_wanted)(record)
+            {
+                newest.add(record);
+            }
+            match signals.caught() {
+                None => ControlFlow::Continue(()),
+                Some(_) => ControlFlow::Break(()),
+            }
+        };
+        while !reader.is_done() && !interrupted() {
+            match reader.read(IDLE_MS, &mut take) {
+                Ok(_) => {}
+                Err(error) if self.keeps_trying => message(&error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(reader
+            .partly_read()
+            .iter()
+            .all(|partition| newest.is_complete_for(partition)))
+    }
 }
 
 /// Timestamp, topic, partition, offset: the order of the output.
@@ -169,7 +189,7 @@ fn sort_key(record: &Record<'_>) -> SortKey {
 }
 
 /// An owned copy of a record.
-struct OwnedRecord {
+pub(crate) struct OwnedRecord {
     sort_key: SortKey,
     timestamp_type: TimestampType,
     has_timestamp: bool,
@@ -194,7 +214,7 @@ impl OwnedRecord {
         }
     }
 
-    fn with_record<T>(&self, take: impl FnOnce(&Record<'_>) -> T) -> T {
+    pub(crate) fn with_record<T>(&self, take: impl FnOnce(&Record<'_>) -> T) -> T {
         let (timestamp_ms, topic, partition, offset) = &self.sort_key;
         let headers: Vec<Header<'_>> = self
             .headers

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Config::Group(config) => group::run(&config),
         Config::Share(config) => share::run(&config),
         Config::Query(c) => query::run(&c),
+        Config::Schemas(c) => schema::list(&c),
         Config::Commit(config) => commit::run(&config),
         Config::Mock(c) => mock::run(&c),
         Config::Version => version::print_version(),

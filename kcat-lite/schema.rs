@@ -1,5 +1,6 @@
 //! `-s avro` and its like: keys and values that are JSON in the pipe and serialized in the topic.
 
+mod list;
 mod read;
 mod write;
 
@@ -7,10 +8,13 @@ use tools::cli::signals::any_caught;
 use tools::kafka::Options;
 use tools::schema::JsonStyle;
 use tools::schema::reader::Serialization;
-use tools::schema::registry::{Registry, RegistryError, Settings};
+use tools::schema::registry::{Registry, RegistryError};
 
+pub(crate) use list::{asking, list};
 pub(crate) use read::{ReadError, ReadSchemas, RecordReader, is_fatal, reading};
 pub(crate) use write::{RecordWriter, WriteError, WriteSchemas, writing};
+
+pub(crate) use tools::schema::registry::Settings as RegistrySettings;
 
 use crate::cli::{SchemaArgs, Style};
 
@@ -34,7 +38,7 @@ fn registry(
     args: &SchemaArgs,
     used: [Option<Serialization>; 2],
     options: &Options,
-) -> Result<Option<Settings>, String> {
+) -> Result<Option<RegistrySettings>, String> {
     let mut used = used.into_iter().flatten();
     if used.all(|one| one == Serialization::Json) {
         return match &args.registry {
@@ -42,6 +46,10 @@ fn registry(
             None => Ok(None),
         };
     }
+    settings(args, options).map(Some)
+}
+
+fn settings(args: &SchemaArgs, options: &Options) -> Result<RegistrySettings, String> {
     let get = |name: &str| {
         let typed = args.registry.as_deref().filter(|_| name == "url");
         let whole = format!("schema.registry.{name}");
@@ -53,10 +61,10 @@ fn registry(
         });
         found.map(str::to_owned)
     };
-    Settings::new(&get).map(Some)
+    RegistrySettings::new(&get)
 }
 
-fn open(settings: Option<&Settings>) -> Result<Option<Registry>, RegistryError> {
-    let open = |settings: &Settings| Registry::new(settings.clone(), any_caught);
+fn open(settings: Option<&RegistrySettings>) -> Result<Option<Registry>, RegistryError> {
+    let open = |settings: &RegistrySettings| Registry::new(settings.clone(), any_caught);
     settings.map(open).transpose()
 }

@@ -5,6 +5,9 @@
 
 /// klag from cron and with a real Prometheus.
 mod alert;
+/// Avro through jq into PostgreSQL and back, written by confluent-kafka.
+#[cfg(feature = "schema-registry")]
+mod avro;
 /// A topic into a bucket and out of it, judged by confluent-kafka.
 #[cfg(feature = "object-store")]
 mod backup;
@@ -28,9 +31,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The README's recipes, in its order.
-const TITLES: [&str; 7] = [
+const TITLES: [&str; 8] = [
     "Back up a topic to S3 and restore it",
     "Insert into the shards of a database",
+    "Take Avro through jq into PostgreSQL, and back",
     "Enrich records and produce them to the same topic",
     "Rewind a consumer group, or skip a record",
     "Share jobs among machines, and put aside what never works",

@@ -1,13 +1,17 @@
 //! Values that are serialized with a schema: JSON in the pipe, bytes in the topic.
 //!
-//! - [`avro`]: Avro there and back, judged by a foreign client.
+//! - [`avro`]: Avro there and back, judged by Python's client; [`node`]: by JavaScript's.
+//! - [`list`]: which schemas a topic uses.
 //! - [`json`]: JSON without a schema.
 //! - [`types`]: Protobuf, JSON Schema, references.
-//! - [`registry`]: registries that are slow, gone, wrong, or want a login.
+//! - [`registry`]: registries that are slow, gone or wrong; [`tls`]: those that want a login or speak TLS.
 
 mod avro;
 mod json;
+mod list;
+mod node;
 mod registry;
+mod tls;
 mod types;
 
 use crate::testkit::cluster::Cluster;

@@ -18,16 +18,21 @@ pub(crate) struct SchemaArgs {
     #[arg(long = "undecodable", value_name = "FORM")]
     pub(crate) undecodable: Option<Undecodable>,
 
-    /// With -P: the schema to write values with [default: the subject's latest]
+    /// With -P: the schema to write values with [default: the subject's latest]; with -Q: print schemas
     ///
-    /// The registry has to know it under the subject, unless
-    /// -X auto.register.schemas=true registers it.
-    #[arg(long = "schema", value_name = "[key=]FILE")]
+    /// -P: the registry has to know it under the subject, unless
+    /// -X auto.register.schemas=true registers it. -Q takes no FILE, and prints
+    /// the schemas that the newest records use (100, or --last N).
+    #[arg(long = "schema", value_name = "[key=]FILE", num_args = 0..=1, default_missing_value = "")]
     pub(crate) schema: Vec<String>,
 
     /// With -P: the id of the schema; `record` takes it from each record's value_schema_id
     #[arg(long = "schema-id", value_name = "[key=]ID")]
     pub(crate) schema_id: Vec<String>,
+
+    /// With -P -s protobuf: the message of the schema to write [default: the first]
+    #[arg(long = "message", value_name = "[key=]NAME")]
+    pub(crate) message: Vec<String>,
 }
 
 /// `--json-style`

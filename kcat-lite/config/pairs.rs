@@ -31,6 +31,8 @@ const MODES: &[(&str, &str)] = &[
     ("S-exec", "--share g t -b h --exec c"),
     ("L", "-L -b h"),
     ("Q", "-Q -t t:0:end -b h"),
+    #[cfg(feature = "schema-registry")]
+    ("Q-schema", "-Q --schema -r http://h -t t -b h"),
     ("commit", "--commit g -b h"),
     ("commit-J", "--commit g -b h -J"),
     ("delete", "--commit g -b h --delete"),
@@ -70,6 +72,7 @@ consume | C C-f C-J C-tsv C-last C-key G G-exec G-ack | a_group_may_be_asked_for
 group | C C-f C-J C-tsv C-key G G-exec G-ack | a_group_may_be_asked_for_beside_c
 produce | P P-FILE P-l P-ack P-txn | the_command_lines_of_kcat_do_the_same_or_say_what_to_type
 list | L | the_text_is_kcats
+query last json tsv | Q-schema | the_schemas_of_the_newest_records_are_listed_with_their_subjects
 query | Q | a_time_is_answered_with_the_first_offset_at_or_after_it
 json | commit commit-J delete | a_group_is_rewound_to_a_time_as_kafka_s_own_tool_does
 tsv | Q | several_topics_are_asked_by_name_and_by_pattern
@@ -103,7 +106,7 @@ compression | P P-FILE P-l P-ack P-txn | every_codec_is_readable_by_others
 tee | P-FILE | a_file_that_is_one_record_is_passed_on_too
 tee | P P-l | the_input_is_passed_on_with_its_delimiters
 unbuffered | C C-f C-J C-tsv C-last C-key G S | a_record_shows_at_once_in_a_pipe
-keep_trying | P P-FILE P-l C C-f C-J C-tsv C-last C-key G L Q | with_e_every_mode_waits_for_the_cluster
+keep_trying | P P-FILE P-l C C-f C-J C-tsv C-last C-key G L Q Q-schema | with_e_every_mode_waits_for_the_cluster
 engine | C C-f C-J C-tsv C-last C-key | every_codec_is_read_alike
 engine | G G-exec G-ack | a_group_reads_with_either_engine_what_the_other_reads
 print_offset | C C-last C-key G S S-exec | the_offset_is_shown_before_a_raw_record_where_it_is_asked_for

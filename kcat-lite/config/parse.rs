@@ -6,16 +6,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tools::cli::format::FormatArgs;
 use tools::cli::parse::Typed;
 use tools::kafka::Options;
-use tools::record::Decoder;
+use tools::record::{Decoder, Format};
 
 use super::mode::{Mode, choose_mode};
 use super::value::{check_topic, group_name, key_partition, parse_header, parse_partition};
 use super::{
-    Config, Consume, Group, List, Mock, Output, OutputFormat, Produce, Share, Source, other_tools,
-    pipe, positions, rules, schemas, usage, value,
+    Config, Consume, Group, List, Mock, Output, OutputFormat, Produce, SchemaQuery, Share, Source,
+    other_tools, pipe, positions, rules, schemas, usage, value,
 };
 use crate::cli::Cli;
 use crate::offset::{Range, Start};
+use crate::schema;
 use crate::unpack::Unpack;
 
 /// The mode and its settings, and warnings about ignored options.
@@ -42,7 +43,10 @@ fn config_of(cli: Cli, mode: Mode) -> anyhow::Result<Config> {
         Mode::Group => group(&cli).map(Config::Group),
         Mode::Share => share(&cli).map(Config::Share),
         Mode::List => list(cli).map(Config::List),
-        Mode::Query => positions::query(&cli, now_ms()).map(Config::Query),
+        Mode::Query if cli.schema.schema.is_empty() => {
+            positions::query(&cli, now_ms()).map(Config::Query)
+        }
+        Mode::Query => schemas_of_topics(&cli).map(Config::Schemas),
         Mode::Commit => positions::commit(cli).map(Config::Commit),
         Mode::Mock => Ok(Config::Mock(Mock {
             brokers: cli.modes.mock.unwrap_or(1),
@@ -73,6 +77,9 @@ fn now_ms() -> i64 {
     now.map_or(0, |now| now.as_millis() as i64)
 }
 
+/// `-Q --schema` looks at these, unless `--last` says how many.
+const NEWEST_RECORDS: u64 = 100;
+
 /// `-E` waits this long for the first contact, unless `--give-up` is given.
 const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
 
@@ -95,8 +102,13 @@ fn output(cli: &Cli, options: &Options) -> anyhow::Result<Output> {
     }
     let key_delimiter = cli.format.key_delimiter.clone().map(|d| d.0);
     let unpacked = schemas::Unpacked::new(&cli.unpack);
+    let mut format = cli.format.format().map_err(usage)?;
+    if let (Format::Raw(raw), Some(_)) = (&mut format, &unpacked.key) {
+        // As kcat: who decodes keys wants to see them.
+        raw.key_delimiter.get_or_insert_default();
+    }
     Ok(Output {
-        format: cli.format.format().map_err(usage)?,
+        format,
         raw: cli.raw,
         offset_delimiter: cli
             .print_offset
@@ -275,6 +287,22 @@ fn share(cli: &Cli) -> anyhow::Result<Share> {
         count: cli.count,
         idle: cli.idle,
         give_up: cli.give_up,
+    })
+}
+
+fn schemas_of_topics(cli: &Cli) -> anyhow::Result<SchemaQuery> {
+    if let Some(file) = cli.schema.schema.iter().find(|file| !file.is_empty()) {
+        return Err(usage(format_args!(
+            "--schema {file}: -Q --schema takes no FILE; the topic goes with -t"
+        )));
+    }
+    let options = options(cli)?;
+    Ok(SchemaQuery {
+        topics: topics(cli, Mode::Query)?,
+        count: cli.last.unwrap_or(NEWEST_RECORDS),
+        registry: schema::asking(&cli.schema, &options).map_err(usage)?,
+        format: output_format(cli)?,
+        options,
     })
 }
 

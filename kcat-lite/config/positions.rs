@@ -22,6 +22,13 @@ pub(super) fn query(cli: &Cli, now_ms: i64) -> anyhow::Result<Query> {
             "-Q: the offsets of which topic and time? Say -t TOPIC:TIME, or -t TOPIC:PARTITION:TIME",
         ));
     }
+    let of_schemas = [
+        ("-r", cli.schema.registry.is_some()),
+        ("--last", cli.last.is_some()),
+    ];
+    if let Some((option, _)) = of_schemas.iter().find(|(_, is_typed)| *is_typed) {
+        return Err(usage(format_args!("-Q {option} needs --schema")));
+    }
     let queries = cli.topics.iter();
     let queries = queries.map(|text| parse_offset_query(text, now_ms));
     let columns = columns(&cli.format).unwrap_or_else(|| QUERY_COLUMNS.to_vec());

@@ -82,7 +82,11 @@ fn has_schema(args: &SchemaArgs, unpacked: &Unpacked) -> anyhow::Result<bool> {
         ("--undecodable", args.undecodable.is_some()),
         ("--schema", !args.schema.is_empty()),
         ("--schema-id", !args.schema_id.is_empty()),
+        ("--message", !args.message.is_empty()),
     ];
+    if args.schema.iter().any(String::is_empty) {
+        return Err(usage("--schema: -P needs a FILE; -Q prints schemas"));
+    }
     let has_schema = unpacked.key.is_some() || unpacked.value.is_some();
     match typed.iter().find(|(_, is_typed)| *is_typed) {
         Some((option, _)) if !has_schema => Err(usage(format_args!(

@@ -70,7 +70,7 @@ fn topic_problem(name: &str) -> Option<&'static str> {
 pub(super) fn check_topic<'a>(name: &'a str, option: &str, mode: Mode) -> anyhow::Result<&'a str> {
     if name.starts_with('^') {
         return match mode {
-            Mode::Consume | Mode::Group | Mode::Share | Mode::List => Ok(name),
+            Mode::Consume | Mode::Group | Mode::Share | Mode::List | Mode::Query => Ok(name),
             _ => Err(usage(format_args!(
                 "{option} {name}: {} takes a name; patterns are for -C, -G, --share, -L and -Q",
                 mode.option()

@@ -8,15 +8,18 @@
 pub(crate) use std::convert::Infallible as ReadError;
 pub(crate) use std::convert::Infallible as WriteError;
 
+use tools::cli::Exit;
 use tools::kafka::Options;
 use tools::record::{Embedded, Format, Record};
 
 use crate::cli::SchemaArgs;
+use crate::config::SchemaQuery;
 
 pub(crate) use std::convert::Infallible as ReadSchemas;
+pub(crate) use std::convert::Infallible as RegistrySettings;
 pub(crate) use std::convert::Infallible as WriteSchemas;
 
-const REFUSAL: &str = "-s: this build has no schemas (cargo install --features schema-registry)";
+const REFUSAL: &str = "this build has no schemas (cargo install --features schema-registry)";
 
 pub(crate) fn reading(
     _args: &SchemaArgs,
@@ -34,6 +37,14 @@ pub(crate) fn writing(
     _options: &Options,
 ) -> Result<WriteSchemas, String> {
     Err(REFUSAL.to_owned())
+}
+
+pub(crate) fn asking(_args: &SchemaArgs, _options: &Options) -> Result<RegistrySettings, String> {
+    Err(REFUSAL.to_owned())
+}
+
+pub(crate) fn list(config: &SchemaQuery) -> anyhow::Result<Exit> {
+    match config.registry {}
 }
 
 pub(crate) fn is_fatal(error: &ReadError) -> bool {

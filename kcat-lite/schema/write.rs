@@ -35,10 +35,22 @@ pub(crate) fn writing(
     let one = |part, used: Option<Serialization>| {
         let choice = choice(args, part, used)?;
         let strategy = strategy(part, options)?;
+        let message = of_part(part, &args.message);
+        let has_messages = matches!(
+            used,
+            Some(Serialization::Of(SchemaType::Protobuf) | Serialization::Registry)
+        );
+        if let Some(name) = message.as_ref().filter(|_| !has_messages) {
+            let part = part.name();
+            return Err(format!(
+                "--message {name}: the {part} has no messages; say -s {part}=protobuf"
+            ));
+        }
         Ok::<_, String>(used.map(|serialization| Serializing {
             serialization,
             choice,
             strategy,
+            message,
         }))
     };
     Ok(WriteSchemas {
@@ -58,24 +70,27 @@ fn strategy(part: Part, options: &Options) -> Result<SubjectStrategy, String> {
     SubjectStrategy::parse(name).ok_or_else(|| format!("{property}: `{name}` is not supported"))
 }
 
+/// What `--schema`, `--schema-id` or `--message` says for this part; the last counts.
+fn of_part(part: Part, typed: &[String]) -> Option<String> {
+    let mut typed = typed.iter().rev();
+    typed.find_map(|text| {
+        let of_key = text.strip_prefix("key=");
+        let found = match part {
+            Part::Key => of_key,
+            Part::Value if of_key.is_some() => None,
+            Part::Value => Some(text.strip_prefix("value=").unwrap_or(text)),
+        };
+        found.map(str::to_owned)
+    })
+}
+
 /// The schema that `--schema` or `--schema-id` names for this part.
 fn choice(
     args: &SchemaArgs,
     part: Part,
     used: Option<Serialization>,
 ) -> Result<SchemaChoice, String> {
-    let of_part = |typed: &[String]| {
-        let of_key = |text: &String| text.strip_prefix("key=").map(str::to_owned);
-        let of_value = |text: &String| match (text.strip_prefix("key="), text) {
-            (Some(_), _) => None,
-            (None, text) => Some(text.strip_prefix("value=").unwrap_or(text).to_owned()),
-        };
-        match part {
-            Part::Key => typed.iter().filter_map(of_key).next_back(),
-            Part::Value => typed.iter().filter_map(of_value).next_back(),
-        }
-    };
-    let (file, id) = (of_part(&args.schema), of_part(&args.schema_id));
+    let (file, id) = (of_part(part, &args.schema), of_part(part, &args.schema_id));
     let option = if file.is_some() {
         "--schema"
     } else {

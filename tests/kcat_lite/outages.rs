@@ -204,18 +204,20 @@ fn a_member_says_whom_it_waits_for() {
 
 #[test]
 fn with_e_every_mode_waits_for_the_cluster() {
-    let modes: [&[&str]; 6] = [
+    let modes: &[&[&str]] = &[
         &["-P", "-t", "t"],
         &["-C", "-t", "t", "-e"],
         &["-G", "g", "t"],
         &["-L"],
         &["-Q", "-t", "t:0:end"],
+        #[cfg(feature = "schema-registry")]
+        &["-Q", "-t", "t", "--schema", "-r", "http://127.0.0.1:1"],
         &["--commit", "g"],
     ];
     for mode in modes {
         let waiting = cmd("kcat-lite")
             .args(["-E", "-m", "1", "-b", "127.0.0.1:1"])
-            .args(mode)
+            .args(*mode)
             .stdin_open();
         let mut waiting = waiting.start();
         if mode[0] == "-P" {

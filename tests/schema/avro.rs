@@ -7,7 +7,7 @@ use crate::testkit::session;
 use crate::testkit::{registry, witness};
 
 /// Unions of records, a map of unions, an enum, decimals, fixed, a recursive list, logical types.
-const SCHEMA: &str = r#"{"type":"record","name":"Order","namespace":"shop","fields":[
+pub(super) const SCHEMA: &str = r#"{"type":"record","name":"Order","namespace":"shop","fields":[
     {"name":"id","type":"long"},
     {"name":"note","type":["null","string"],"default":null},
     {"name":"price","type":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}},
@@ -21,7 +21,7 @@ const SCHEMA: &str = r#"{"type":"record","name":"Order","namespace":"shop","fiel
     {"name":"list","type":["null",{"type":"record","name":"Node","fields":[
         {"name":"v","type":"double"},{"name":"next","type":["null","Node"],"default":null}]}],"default":null}]}"#;
 
-const TAGGED: &str = r#"{"id":9007199254740993,"note":{"string":"é"},"price":"\u0004Ò","at":1704164645006,"day":19724,"tags":{"a":{"int":1},"b":{"string":"x"}},"kind":"B","sum":"\u0001ÿ","pay":{"shop.Cash":{"coins":[1,2]}},"list":{"shop.Node":{"v":0.5,"next":{"shop.Node":{"v":1.0,"next":null}}}}}"#;
+pub(super) const TAGGED: &str = r#"{"id":9007199254740993,"note":{"string":"é"},"price":"\u0004Ò","at":1704164645006,"day":19724,"tags":{"a":{"int":1},"b":{"string":"x"}},"kind":"B","sum":"\u0001ÿ","pay":{"shop.Cash":{"coins":[1,2]}},"list":{"shop.Node":{"v":0.5,"next":{"shop.Node":{"v":1.0,"next":null}}}}}"#;
 const PLAIN: &str = r#"{"id":9007199254740993,"note":"é","price":"12.34","at":"2024-01-02T03:04:05.006Z","day":"2024-01-02","tags":{"a":1,"b":"x"},"kind":"B","sum":"Af8=","pay":{"coins":[1,2]},"list":{"v":0.5,"next":{"v":1.0,"next":null}}}"#;
 
 const SERIALIZE: &str = r#"
@@ -54,24 +54,24 @@ for line in sys.stdin:
 
 const SEEN_BY_PYTHON: &str = "{'id': 9007199254740993, 'note': 'é', 'price': Decimal('12.34'), 'at': datetime.datetime(2024, 1, 2, 3, 4, 5, 6000, tzinfo=datetime.timezone.utc), 'day': datetime.date(2024, 1, 2), 'tags': {'a': 1, 'b': 'x'}, 'kind': 'B', 'sum': b'\\x01\\xff', 'pay': {'coins': [1, 2]}, 'list': {'v': 0.5, 'next': {'v': 1.0, 'next': None}}}\n";
 
-fn consume(cluster: &dyn Cluster, url: &str, topic: &str, more: &[&str]) -> Cmd {
+pub(super) fn consume(cluster: &dyn Cluster, url: &str, topic: &str, more: &[&str]) -> Cmd {
     let args = ["-C", "-t", topic, "-e", "-q", "-s", "value=avro"];
     at(cluster, url, &args).args(more)
 }
 
-fn produce(cluster: &dyn Cluster, url: &str, topic: &str, more: &[&str]) -> Cmd {
+pub(super) fn produce(cluster: &dyn Cluster, url: &str, topic: &str, more: &[&str]) -> Cmd {
     let args = ["-P", "-t", topic, "-p", "0", "-s", "value=avro"];
     at(cluster, url, &args).args(more)
 }
 
 /// The name of a file with this text.
-fn file(name: &str, text: &str) -> String {
+pub(super) fn file(name: &str, text: &str) -> String {
     let path = session::folder("schema").join(name);
     std::fs::write(&path, text).unwrap();
     path.display().to_string()
 }
 
-const REGISTER: [&str; 2] = ["-X", "auto.register.schemas=true"];
+pub(super) const REGISTER: [&str; 2] = ["-X", "auto.register.schemas=true"];
 
 #[test]
 fn what_pythons_client_writes_is_read_in_both_styles_and_comes_back_byte_for_byte() {

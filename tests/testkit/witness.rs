@@ -39,6 +39,22 @@ pub(crate) fn python() -> Option<Cmd> {
     Some(cmd(&folder.join("bin/python").display().to_string()))
 }
 
+/// Node with Confluent's JavaScript client of schema registries from npm: `node().args(["-e", SCRIPT])`.
+#[cfg(feature = "schema-registry")]
+#[track_caller]
+pub(crate) fn node() -> Option<Cmd> {
+    let made = super::cached("schemaregistry-1.10.1", |folder| {
+        let options = "install --no-audit --no-fund --omit=optional --ignore-scripts";
+        run(Command::new("npm")
+            .args(options.split(' '))
+            .arg("@confluentinc/schemaregistry@1.10.1")
+            .current_dir(folder))
+    });
+    let made = made.map_err(|why| format!("no Node with @confluentinc/schemaregistry: {why}"));
+    let folder = super::or_skip(made)?;
+    Some(cmd("node").env("NODE_PATH", folder.join("node_modules")))
+}
+
 fn run(command: &mut Command) -> Result<(), String> {
     let output = command
         .stdin(Stdio::null())

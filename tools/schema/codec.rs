@@ -13,9 +13,6 @@ pub(super) enum Codec {
     JsonSchema(Box<JsonSchema>),
 }
 
-/// The first message of a file, which Java's console producer writes as well.
-const FIRST: [usize; 1] = [0];
-
 impl Codec {
     /// # Errors
     /// The reason why the text is no schema.
@@ -33,6 +30,14 @@ impl Codec {
                 let parsed = JsonSchema::parse(&schema.text, references);
                 parsed.map(Box::new).map(Codec::JsonSchema)
             }
+        }
+    }
+
+    /// Chooses the message of a Protobuf file that is written.
+    pub(super) fn choose(&mut self, message: &str) -> Result<(), String> {
+        match self {
+            Codec::Protobuf(messages) => messages.choose(message),
+            other => Err(format!("{} has no message {message}", other.kind().title())),
         }
     }
 
@@ -82,8 +87,8 @@ impl Codec {
                 if let Some(path) = path {
                     return messages.encode(&indexes(path)?.0, text, out);
                 }
-                write_indexes(&FIRST, out);
-                messages.encode(&FIRST, text, out)
+                write_indexes(messages.chosen(), out);
+                messages.encode(messages.chosen(), text, out)
             }
         }
     }

@@ -15,6 +15,10 @@ use super::{Mismatch, json};
 /// The messages of a file.
 pub struct Messages {
     file: FileDescriptor,
+    /// The path to the one that is written: Java's console producer writes the first as well.
+    chosen: Vec<usize>,
+    /// Whether the schema was registered as a parsed file.
+    is_descriptor: bool,
 }
 
 /// What the file of a schema is called; it has no name in a registry.
@@ -39,26 +43,68 @@ impl Messages {
         opened.map_err(|why| why.to_string())?;
         let pool = compiler.descriptor_pool();
         let file = pool.get_file_by_name(NAME).ok_or("a file without a name")?;
-        Ok(Messages { file })
-    }
-
-    /// The message at a path: its number among those of its level, from the outside.
-    fn at(&self, indexes: &[usize]) -> Option<MessageDescriptor> {
-        let (&first, rest) = indexes.split_first()?;
-        let outer = self.file.messages().nth(first)?;
-        rest.iter().try_fold(outer, |message, &index| {
-            // As Java counts, which knows no messages but those of the text; a map field has one of its own.
-            let mut inner = message
-                .child_messages()
-                .filter(|inner| !inner.is_map_entry());
-            inner.nth(index)
+        Ok(Messages {
+            file,
+            chosen: vec![0],
+            is_descriptor: parsed(NAME, text).is_some(),
         })
     }
 
-    /// The full name of the first message.
+    /// Chooses the message to write, by its name with the package or without: `shop.Order.Item`, `Order.Item`.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn choose(&mut self, name: &str) -> Result<(), String> {
+        let missing = || {
+            let all: Vec<String> = self.file.messages().map(|m| m.name().to_owned()).collect();
+            format!("no message {name} (it has {})", all.join(", "))
+        };
+        let package = self.file.package_name();
+        let local = name.strip_prefix(package);
+        let local = local
+            .and_then(|rest| rest.strip_prefix('.'))
+            .unwrap_or(name);
+        let mut level: Vec<MessageDescriptor> = self.file.messages().collect();
+        let mut path = Vec::new();
+        for step in local.split('.') {
+            let at = level.iter().position(|message| message.name() == step);
+            let at = at.ok_or_else(missing)?;
+            level = inner_messages(&level[at], false).collect();
+            path.push(at);
+        }
+        self.chosen = path;
+        Ok(())
+    }
+
+    /// The path to the message to write.
+    pub fn chosen(&self) -> &[usize] {
+        &self.chosen
+    }
+
+    /// Whether a record's schema alone does not say which message it is.
+    pub fn has_several(&self) -> bool {
+        self.file.messages().len() > 1
+    }
+
+    /// The message at a path: its number among those of its level, from the outside.
+    ///
+    /// A map field has a message of its own, which Java does not count and the clients of other languages do.
+    fn at(&self, indexes: &[usize]) -> Option<MessageDescriptor> {
+        let (&first, rest) = indexes.split_first()?;
+        let outer = self.file.messages().nth(first)?;
+        let find = |counts_maps: bool| {
+            let mut path = rest.iter();
+            let found = path.try_fold(outer.clone(), |message, &index| {
+                inner_messages(&message, counts_maps).nth(index)
+            });
+            found.filter(|message| !message.is_map_entry())
+        };
+        find(self.is_descriptor).or_else(|| find(!self.is_descriptor))
+    }
+
+    /// The full name of the message to write.
     pub fn name(&self) -> Option<String> {
-        let first = self.file.messages().next()?;
-        Some(first.full_name().to_owned())
+        Some(self.at(&self.chosen)?.full_name().to_owned())
     }
 
     /// Appends the JSON of a message.
@@ -102,6 +148,14 @@ impl Messages {
         let missing = || Mismatch::new(format!("the schema has no message {indexes:?}"));
         self.at(indexes).ok_or_else(missing)
     }
+}
+
+fn inner_messages(
+    message: &MessageDescriptor,
+    counts_maps: bool,
+) -> impl Iterator<Item = MessageDescriptor> {
+    let all = message.child_messages();
+    all.filter(move |inner| counts_maps || !inner.is_map_entry())
 }
 
 /// Files in memory.
@@ -193,9 +247,25 @@ mod tests {
     fn messages_are_found_by_their_path() {
         assert_eq!(decoded(&[0, 0], &[8, 1]).as_deref(), Ok("{\"b\":true}"));
         assert_eq!(decoded(&[0, 1], &[]).as_deref(), Ok("{}"));
+        let other = messages().file.messages().next().expect("Other");
+        let last = other
+            .child_messages()
+            .position(|inner| inner.name() == "Last");
+        assert_eq!(decoded(&[0, last.expect("Last")], &[]).as_deref(), Ok("{}"));
+        assert!(decoded(&[0, 3], &[]).is_err());
         assert!(decoded(&[2], &[]).is_err_and(|why| why.contains("no message [2]")));
         assert!(decoded(&[1], &[255]).is_err());
-        assert_eq!(messages().name().as_deref(), Some("shop.Other"));
+        let mut messages = messages();
+        assert_eq!(messages.name().as_deref(), Some("shop.Other"));
+        for name in ["shop.Other.Last", "Other.Last"] {
+            assert_eq!(messages.choose(name), Ok(()));
+            assert_eq!(messages.chosen(), [0, 1]);
+            assert_eq!(messages.name().as_deref(), Some("shop.Other.Last"));
+        }
+        for wrong in ["Last", "shop", "", "shop.", "Other.MEntry"] {
+            let error = messages.choose(wrong).expect_err(wrong);
+            assert!(error.ends_with("(it has Other, Order)"), "{error}");
+        }
     }
 
     #[test]

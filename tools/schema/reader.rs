@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::codec::Codec;
 use super::registry::{Registry, RegistryError, SchemaType};
-use super::wire::{self, Part, SchemaId, WireError};
+use super::wire::{self, Part, SchemaId};
 use super::{JsonStyle, json};
 use crate::record::Header;
 
@@ -99,7 +99,7 @@ impl Reader {
                 }
             };
         }
-        let split = split(part, bytes, headers);
+        let split = wire::split_record(part, bytes, headers);
         let (id, path, data) = split.map_err(|wrong| undecodable(None, wrong.to_string()))?;
         let codec = self.codec(part, id)?;
         let fail = |reason| Err(undecodable(Some(id), reason));
@@ -140,16 +140,4 @@ impl Reader {
         self.codecs.insert(id, codec.clone());
         codec.map_err(undecodable)
     }
-}
-
-/// The id, what follows it if it is in a header, and the data.
-type Split<'a> = (SchemaId, Option<&'a [u8]>, &'a [u8]);
-
-fn split<'a>(part: Part, bytes: &'a [u8], headers: &[Header<'a>]) -> Result<Split<'a>, WireError> {
-    if let Some(header) = wire::header(part, headers) {
-        let (id, path) = wire::of_header(header)?;
-        return Ok((id, Some(path), bytes));
-    }
-    let (id, data) = wire::split(bytes)?;
-    Ok((id, None, data))
 }

@@ -127,16 +127,24 @@ impl Registry {
     }
 
     /// Under which subjects a schema is.
-    pub fn versions(&mut self, id: u32) -> Result<Vec<SubjectVersion>, RegistryError> {
+    pub fn versions(&mut self, id: SchemaId) -> Result<Vec<SubjectVersion>, RegistryError> {
+        let id = match id {
+            SchemaId::Number(id) => id,
+            SchemaId::Guid(_) => id_of(&self.get(&format!("/schemas/guids/{id}/ids"))?[0])?,
+        };
         let answer = self.get(&format!("/schemas/ids/{id}/versions"))?;
-        let rows = answer.as_array().map_or(&[][..], Vec::as_slice);
+        let rows = answer.as_array();
+        let rows = rows.ok_or_else(|| unexpected("with no list of versions"))?;
         let row = |row: &Value| {
+            let (subject, version) = (row["subject"].as_str(), row["version"].as_i64());
+            let (subject, version) = subject.zip(version)?;
             Some(SubjectVersion {
-                subject: row["subject"].as_str()?.to_owned(),
-                version: row["version"].as_i64()?,
+                subject: subject.to_owned(),
+                version,
             })
         };
-        Ok(rows.iter().filter_map(row).collect())
+        let versions = rows.iter().map(row).collect::<Option<_>>();
+        versions.ok_or_else(|| unexpected("with a version without subject and number"))
     }
 
     fn get(&mut self, path: &str) -> Result<Value, RegistryError> {

@@ -24,7 +24,7 @@ impl std::fmt::Display for SchemaId {
 }
 
 /// Which of a record's two values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
     Key,
     Value,
@@ -60,8 +60,25 @@ pub enum WireError {
     Indexes,
 }
 
+/// The id, what follows it if it is in a header, and the data.
+pub type Split<'a> = (SchemaId, Option<&'a [u8]>, &'a [u8]);
+
+/// What a record's key or value says of its schema, in a header or before the data.
+pub fn split_record<'a>(
+    part: Part,
+    bytes: &'a [u8],
+    headers: &[Header<'a>],
+) -> Result<Split<'a>, WireError> {
+    if let Some(header) = header(part, headers) {
+        let (id, path) = of_header(header)?;
+        return Ok((id, Some(path), bytes));
+    }
+    let (id, data) = split(bytes)?;
+    Ok((id, None, data))
+}
+
 /// Takes the id from the front.
-pub fn split(bytes: &[u8]) -> Result<(SchemaId, &[u8]), WireError> {
+fn split(bytes: &[u8]) -> Result<(SchemaId, &[u8]), WireError> {
     match bytes {
         [0, a, b, c, d, rest @ ..] => {
             let id = u32::from_be_bytes([*a, *b, *c, *d]);

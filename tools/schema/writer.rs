@@ -65,6 +65,8 @@ pub struct Serializing {
     pub serialization: Serialization,
     pub choice: SchemaChoice,
     pub strategy: SubjectStrategy,
+    /// Which message of a Protobuf file; the first if there is no name.
+    pub message: Option<String>,
 }
 
 /// Why a value was not written.
@@ -85,8 +87,8 @@ pub struct Writer {
     registry: Option<Registry>,
     style: JsonStyle,
     registers: bool,
-    of_topics: HashMap<(String, &'static str), Found>,
-    by_id: HashMap<SchemaId, Rc<Codec>>,
+    of_topics: HashMap<(String, Part), Found>,
+    by_id: HashMap<(SchemaId, Part), Rc<Codec>>,
 }
 
 /// The value to write, and what goes with it.
@@ -152,11 +154,22 @@ impl Writer {
                 return Err(format!("the record's header {name} names another one"));
             }
             let (id, _) = wire::of_header(header).map_err(|why| format!("{name}: {why}"))?;
-            return self.of_id(id);
+            return self.of_id(id, value.part, how);
         }
         let (id, codec) = match (&how.choice, value.schema_id) {
-            (&SchemaChoice::Id(id), _) | (SchemaChoice::OfRecord, Some(id)) => {
-                (id, self.of_id(SchemaId::Number(id))?)
+            (&SchemaChoice::Id(id), _) => (id, self.of_id(SchemaId::Number(id), value.part, how)?),
+            (SchemaChoice::OfRecord, Some(id)) => {
+                let codec = self.of_id(SchemaId::Number(id), value.part, how)?;
+                if let Codec::Protobuf(messages) = &*codec
+                    && messages.has_several()
+                    && how.message.is_none()
+                {
+                    let part = value.part.name();
+                    return Err(format!(
+                        "{id} has several messages: say --message {part}=NAME"
+                    ));
+                }
+                (id, codec)
             }
             (SchemaChoice::OfRecord, None) => {
                 let name = value.part.name();
@@ -169,14 +182,14 @@ impl Writer {
     }
 
     fn of_topic(&mut self, value: &JsonValue<'_>, how: &Serializing) -> Result<Found, String> {
-        let place = (value.topic.to_owned(), value.part.name());
+        let place = (value.topic.to_owned(), value.part);
         if let Some((id, codec)) = self.of_topics.get(&place) {
             return Ok((*id, Rc::clone(codec)));
         }
         let registers = self.registers;
         let registry = self.registry.as_mut().ok_or("no schema registry")?;
         let (id, codec) = if let SchemaChoice::Text(text) = &how.choice {
-            let codec = Codec::new(text)?;
+            let codec = codec(text, how)?;
             let subject = how
                 .strategy
                 .subject(value.topic, value.part, codec.name().as_deref())?;
@@ -189,25 +202,33 @@ impl Writer {
                 ),
                 RegistryError::Failed(why) => why,
             })?;
-            (id, Codec::new(&text)?)
+            (id, codec(&text, how)?)
         };
         let found = (id, Rc::new(codec));
         self.of_topics.insert(place, found.clone());
         Ok(found)
     }
 
-    fn of_id(&mut self, id: SchemaId) -> Result<Rc<Codec>, String> {
-        if let Some(codec) = self.by_id.get(&id) {
+    fn of_id(&mut self, id: SchemaId, part: Part, how: &Serializing) -> Result<Rc<Codec>, String> {
+        if let Some(codec) = self.by_id.get(&(id, part)) {
             return Ok(Rc::clone(codec));
         }
         let registry = self.registry.as_mut().ok_or("no schema registry")?;
         let text = registry
             .schema(id)
             .map_err(|error| format!("{id}: {error}"))?;
-        let codec = Rc::new(Codec::new(&text).map_err(|why| format!("{id}: {why}"))?);
-        self.by_id.insert(id, Rc::clone(&codec));
+        let codec = Rc::new(codec(&text, how).map_err(|why| format!("{id}: {why}"))?);
+        self.by_id.insert((id, part), Rc::clone(&codec));
         Ok(codec)
     }
+}
+
+fn codec(text: &SchemaText, how: &Serializing) -> Result<Codec, String> {
+    let mut codec = Codec::new(text)?;
+    if let Some(name) = &how.message {
+        codec.choose(name)?;
+    }
+    Ok(codec)
 }
 
 /// What follows the id in the record's header.
