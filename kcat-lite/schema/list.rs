@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tools::cli::signals::any_caught;
 use tools::cli::{Exit, message};
 use tools::kafka::Options;
-use tools::kafka::cluster::Isolation;
+use tools::kafka::admin::Isolation;
 use tools::kafka::consume::{ReadRequest, Start};
 use tools::record::Record;
 use tools::schema::registry::{Registry, RegistryError, SchemaText, SubjectVersion};
