@@ -71,6 +71,8 @@ struct Sender {
     has_failed: bool,
     /// Whether the transaction of all records was not committed.
     is_aborted: bool,
+    /// Records of aborted transactions, which the source sends again.
+    sent_again: u64,
 }
 
 impl Sender {
@@ -109,6 +111,7 @@ impl Sender {
             skipped: 0,
             has_failed: false,
             is_aborted: false,
+            sent_again: 0,
         })
     }
 

@@ -10,6 +10,7 @@
 //! - [`command`]: the command of `--exec` as a process.
 //! - [`share`]: a job queue; [`share_kills`]: the same with workers killed one after another.
 //! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
+//! - [`transactions`]: `--txn` where transactions are aborted.
 //! - [`fault_table`]: what the pages say of each death.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`; [`commit`]: `--commit`.
 //! - [`selected`]: `--last`, `--only-key`, `--idle`.
@@ -49,6 +50,7 @@ mod roundtrip;
 mod selected;
 mod share;
 mod share_kills;
+mod transactions;
 
 use crate::testkit::cluster::Cluster;
 use crate::testkit::command::{Cmd, cmd};

@@ -35,46 +35,14 @@
 //!   is that of the source's own reader, it has none. Or
 //! - the source has said that it was the last of all, before it closed the pipe.
 //!
-//! # How a sink is written
-//! ```no_run
-//! # use std::{path::Path, time::Duration};
-//! # use tools::ack::{AckTracker, Arrival, Shape, Sink, SinkKind};
-//! # fn fill(_: &mut Vec<u8>, _: u64) -> Arrival { Arrival::End }
-//! # fn store(_: &[u8]) {}
-//! # fn sync() {}
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut sink = Sink::connect(Path::new("s"), SinkKind::Segment, Shape::Tsv, Duration::from_secs(5), &|| false)?;
-//! let (mut tracker, mut buffer) = (AckTracker::default(), Vec::new());
-//! loop {
-//!     let arrival = fill(&mut buffer, sink.idle_ms()); // waits at most so long
-//!     sink.poll(arrival)?; // after each read: what was said before the lines were written
-//!     for stream in sink.take_released() {
-//!         tracker.release(stream);
-//!     }
-//!     let mut used = 0;
-//!     while let Some(line) = sink.next(&buffer, &mut used)? {
-//!         let tag = tracker.receive(line.stream, line.offset);
-//!         if let Some(record) = line.record {
-//!             store(&record);
-//!         }
-//!         tracker.ack(tag); // once it is durable; any order
-//!     }
-//!     buffer.drain(..used);
-//!     sync();
-//!     let durable = tracker.durable(sink.is_complete(&buffer));
-//!     sink.acknowledge(durable);
-//!     if arrival == Arrival::End {
-//!         break;
-//!     }
-//! }
-//! sink.finish(buffer.is_empty(), &|| false)?; // all is acknowledged, and committed
-//! # Ok(())
-//! # }
-//! ```
 //! A sink that keeps records back (a transaction, a segment) makes them
 //! durable and acknowledges them while [`Sink::is_flush_requested`]: the source
 //! then waits for them, because it gives partitions back or has come to the
 //! end. While it keeps them it calls [`Sink::keep_alive`].
+//!
+//! A transaction that is aborted is started over: [`Sink::abort`] asks for its
+//! records again. The source reads them again and sends them under another
+//! session; lines of the sessions before, however late, are passed over.
 //!
 //! # Offsets without records
 //! A session says where reading began and where the log starts, and its end up
@@ -84,12 +52,12 @@
 //! start that they were deleted.
 //!
 //! # On the wire
-//! One JSON object a line, both ways. The source sends `{"ack":3,"run":R}`, the
-//! sink `{"ack":3,"sink":KIND}`; ends of different versions refuse each other.
+//! One JSON object a line, both ways. The source sends `{"ack":4,"run":R}`, the
+//! sink `{"ack":4,"sink":KIND}`; ends of different versions refuse each other.
 //! Then the source sends `session`, `flush`, `released`, `last`, `end` and
 //! `done`, and the sink `{"durable":[SESSION:TOPIC:PARTITION:OFFSET,...]}`,
-//! `{"last":NUMBER}` and `{"holding":true}`. Either end that closes is dead, but
-//! for a sink that has heard `done`.
+//! `{"last":NUMBER}`, `{"holding":true}` and `{"aborted":[SESSION,...]}`. Either
+//! end that closes is dead, but for a sink that has heard `done`.
 //!
 //! Nothing here knows Kafka beyond these names, and nothing here blocks but
 //! where it says so.

@@ -1,34 +1,30 @@
 //! `--ack`: writes lines with positions, and commits what the last program of the pipe acknowledges.
 
-mod drain;
 mod end;
-mod error;
 mod lines;
-mod sessions;
+mod session;
 mod watchdog;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use tools::ack::{AckError, InFlight, Listener, ReadStart, SinkKind, Source, new_run};
+use tools::ack::{AckError, InFlight, Listener, SinkKind, Source, new_run};
+use tools::cli::Exit;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
-use tools::cli::{Exit, message};
-use tools::kafka::group::{Member, Polled};
+use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
+use tools::record::Record;
 
-use super::share::GroupEnd;
-use super::{StatusReporter, drain_limit, join, stop_of_group};
+use super::consumer::{Consumer, Delivery, IDLE_MS, Next, RunState};
 use crate::config::{Ack, Group};
-use error::PipelineError;
-use lines::{LineEncoder, Lines};
-use sessions::Sessions;
-use watchdog::Watchdog;
+use lines::Lines;
+use session::Sessions;
+use watchdog::{STALLED, Watchdog};
 
-/// How often an idle member looks at signals and at the pipe.
-const IDLE_MS: i32 = 100;
-/// The same while acknowledgements are to come.
+/// How long to wait for records while acknowledgements are to come.
 const BUSY_MS: i32 = 5;
 /// Default of `--max-inflight` if the sink duplicates what was in flight at a crash.
 const MAX_INFLIGHT: u64 = 10_000;
@@ -37,8 +33,45 @@ const COMMIT_RECORDS: u64 = 50_000;
 /// Commit after this time, if there is anything to commit.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Why the pipe failed.
+#[derive(Debug, thiserror::Error)]
+enum PipelineError {
+    #[error(
+        "nobody reads standard output any more: a program of the pipe has ended; what was not acknowledged comes again"
+    )]
+    NoReader,
+    #[error(
+        "nothing was acknowledged for {} s with {lines} lines under way: what stands between drops or buffers lines \
+         (sed -u, stdbuf -oL; to drop a record print its position alone)",
+        STALLED.as_secs()
+    )]
+    Stalled { lines: u64 },
+    #[error(
+        "nothing was acknowledged for {} s after the end, with {lines} lines under way: what stands between must see the \
+         end of its input, and a shell around this program keeps the pipe open (exec)",
+        STALLED.as_secs()
+    )]
+    Unended { lines: u64 },
+    #[error(
+        "partitions were to be given back, and {0} lines of them were not acknowledged in time; they come again"
+    )]
+    NotDrained(u64),
+    #[error(
+        "the group does not know this member yet: without its metadata a transaction would fence nobody"
+    )]
+    NoMetadata,
+    #[error("{0} lines were not acknowledged; they come again")]
+    NotAcknowledged(u64),
+    #[error(
+        "{0} lines were not committed, and standard output is closed; start it again, and they come again"
+    )]
+    NotCommitted(u64),
+    #[error("partitions came with records to read after this pipe's end; start it again")]
+    TooLate,
+}
+
 /// Reads until the end, the count, a signal, or until a program of the pipe dies.
-pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Result<Exit> {
+pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> Result<Exit> {
     let interrupted = || signals.caught().is_some();
     let wait = config.options.first_contact;
     let name = new_run();
@@ -48,7 +81,7 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
         Err(AckError::Interrupted) => return Ok(Exit::Done),
         other => other?,
     };
-    let Some(member) = join(config, stop_of_group(config), signals)? else {
+    let Some(consumer) = Consumer::join_to_group_end(config, signals)? else {
         return Ok(Exit::Done);
     };
     let limit = ack.max_inflight.unwrap_or(match source.kind() {
@@ -56,81 +89,53 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> anyhow::Resul
         // These sinks do not duplicate what was in flight at a crash.
         SinkKind::Transactional | SinkKind::Segment => u64::MAX,
     });
-    let run = AckSource {
-        signals,
+    let ack_source = AckSource {
         progress: Progress::new(config.options.verbosity >= 0, config.count),
         lines: Lines::new(&config.output, ack.shape)?,
         in_flight: InFlight::new(limit, source.kind() == SinkKind::Transactional),
         source,
-        member,
         sessions: Sessions::new(name),
         watchdog: Watchdog::new(Instant::now()),
-        left: config.count.unwrap_or(u64::MAX),
-        exit_at_end: config.exit_at_end,
+        seen: 0,
         is_ending: false,
-        drain_limit: drain_limit(config),
-        status: StatusReporter::new(config.options.verbosity),
-        group_end: GroupEnd::new(),
         committed_at: Instant::now(),
     };
-    run.work_and_leave()
+    ack_source.run_and_leave(consumer)
 }
 
-struct AckSource<'a> {
-    signals: &'a Signals,
+struct AckSource {
     progress: Progress,
     lines: Lines,
     in_flight: InFlight,
     source: Source,
-    member: Member,
     sessions: Sessions,
     watchdog: Watchdog,
-    /// Records still to be sent; `-c`.
-    left: u64,
-    exit_at_end: bool,
+    /// The number of the last line when it was last looked at.
+    seen: u64,
     /// Nothing more is read.
     is_ending: bool,
-    drain_limit: Duration,
-    status: StatusReporter,
-    group_end: GroupEnd,
     committed_at: Instant,
 }
 
-impl AckSource<'_> {
-    fn work(&mut self) -> anyhow::Result<()> {
-        while self.signals.caught().is_none() && self.left > 0 {
-            self.advance()?;
-            if self.is_done()? {
-                return Ok(());
-            }
-            self.check_generation()?;
-            if self.in_flight.is_full() || self.lines.is_full() {
-                self.wait_and_poll()?;
-            } else {
-                let polled = self.read()?;
-                self.handle_event(polled)?;
-            }
-        }
-        Ok(())
-    }
-
+impl AckSource {
     /// One round without new records.
-    fn step(&mut self) -> anyhow::Result<()> {
-        self.advance()?;
-        self.wait_and_poll()
+    fn step(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
+        self.write_and_commit(consumer)?;
+        self.wait_for_io(consumer);
+        consumer.poll_events(self, 0)
     }
 
-    /// Handles acknowledgements, writes lines and commits, without reading records.
-    fn advance(&mut self) -> anyhow::Result<()> {
-        self.poll_sink()?;
+    /// Handles acknowledgements, writes lines and commits.
+    fn write_and_commit(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
+        self.poll_sink(consumer)?;
         self.lines.write()?;
-        self.commit_if_due()?;
+        self.commit_if_due(consumer)?;
         self.progress
             .update(self.lines.last(), self.lines.total_bytes());
         Ok(())
     }
 
-    fn poll_sink(&mut self) -> anyhow::Result<()> {
+    fn poll_sink(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
         let update = self.source.poll()?;
         let mut is_acknowledged = false;
         for position in &update.positions {
@@ -147,6 +152,7 @@ impl AckSource<'_> {
         let is_full = self.in_flight.is_full();
         self.watchdog
             .note_sink(is_acknowledged, update.is_working, is_full, now);
+        self.restart(consumer, &update.aborted)?;
         if self.watchdog.wants_flush(now) {
             self.source.request_flush(true)?;
         }
@@ -157,120 +163,133 @@ impl AckSource<'_> {
         Ok(())
     }
 
-    fn commit_if_due(&mut self) -> anyhow::Result<()> {
+    fn commit_if_due(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
         let half = (self.in_flight.limit() / 2).clamp(1, COMMIT_RECORDS);
         let is_over = self.committed_at.elapsed() >= COMMIT_INTERVAL;
         if !is_over && self.in_flight.acknowledged() < half {
             return Ok(());
         }
         let positions = self.in_flight.to_commit();
-        if self.member.commit_soon(&positions)? {
+        if consumer.member.commit_soon(&positions)? {
             self.in_flight.begin_commit(&positions);
             self.committed_at = Instant::now();
         }
         Ok(())
     }
 
-    /// Waits a moment for the sink or the pipe, and stays a member.
-    fn wait_and_poll(&mut self) -> anyhow::Result<()> {
-        self.wait_for_io();
-        let polled = self.member.poll_events(0)?;
-        self.handle_event(polled)
+    /// Commits synchronously what is acknowledged of these partitions, or of all.
+    fn commit_now(
+        &mut self,
+        consumer: &mut Consumer<'_>,
+        partitions: Option<&[TopicPartition]>,
+    ) -> Result<()> {
+        // A commit in progress is ignored: its offsets are committed again.
+        self.in_flight.finish_commit(false);
+        let mut positions: Positions = self.in_flight.to_commit();
+        positions.retain(|known, _| partitions.is_none_or(|them| them.contains(known)));
+        self.in_flight.begin_commit(&positions);
+        let committed = consumer.member.commit(&positions);
+        self.in_flight.finish_commit(committed.is_ok());
+        self.committed_at = Instant::now();
+        Ok(committed?)
     }
 
-    fn wait_for_io(&self) {
+    /// Waits a moment for the sink, the pipe or a signal, which the caller looks at.
+    fn wait_for_io(&self, consumer: &Consumer<'_>) {
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.source.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(consumer.run.signals.as_fd(), PollFlags::IN),
         ];
         if let Some(pipe) = self.lines.waited_for() {
             fds.push(PollFd::from_borrowed_fd(pipe, PollFlags::OUT));
         }
         // The response to a commit frees capacity, but does not end the poll.
-        let wait_ms = if self.member.is_committing() { 1 } else { 20 };
+        let wait_ms = if consumer.member.is_committing() {
+            1
+        } else {
+            20
+        };
         let timeout = Timespec {
             tv_sec: 0,
             tv_nsec: wait_ms * 1_000_000,
         };
-        // The caller looks at signals.
         let _ = rustix::event::poll(&mut fds, Some(&timeout));
     }
+}
 
-    fn read(&mut self) -> anyhow::Result<Polled> {
-        let is_busy = self.in_flight.records() > 0 || self.lines.is_waiting();
-        let mut encoder = LineEncoder {
-            capacity: self.in_flight.capacity().min(self.left),
-            lines: &mut self.lines,
-            in_flight: &mut self.in_flight,
-            taken: 0,
-            failed: None,
-        };
-        let timeout_ms = if is_busy { BUSY_MS } else { IDLE_MS };
-        let polled = self.member.poll(timeout_ms, &mut encoder);
-        let LineEncoder { taken, failed, .. } = encoder;
-        self.left -= taken;
-        if taken > 0 {
-            self.status.is_in_contact();
+impl Delivery for AckSource {
+    fn advance(&mut self, consumer: &mut Consumer<'_>) -> Result<Next> {
+        if self.seen != self.lines.last() {
+            self.seen = self.lines.last();
             self.watchdog.note_read(Instant::now());
             self.source.request_flush(false)?;
         }
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(polled?),
+        if consumer.run.left == 0 {
+            return Ok(Next::End);
         }
+        self.write_and_commit(consumer)?;
+        if self.is_done(consumer)? {
+            return Ok(Next::End);
+        }
+        self.check_generation(consumer)?;
+        if self.in_flight.is_full() || self.lines.is_full() {
+            self.wait_for_io(consumer);
+            return Ok(Next::Wait(0));
+        }
+        let is_busy = self.in_flight.records() > 0 || self.lines.is_waiting();
+        Ok(Next::Read(if is_busy { BUSY_MS } else { IDLE_MS }))
     }
 
-    fn handle_event(&mut self, polled: Polled) -> anyhow::Result<()> {
-        match polled {
-            Polled::Records(_) => {}
-            Polled::Committed => self.in_flight.finish_commit(true),
-            Polled::CommitFailed(error) => {
-                self.in_flight.finish_commit(false);
-                if self.status.is_verbose() {
-                    message(format_args!("positions not committed yet: {error}"));
-                }
-            }
-            Polled::Assigned(topic_partitions) => self.assign(&topic_partitions)?,
-            Polled::Revoked {
-                topic_partitions,
-                lost,
-            } => self.revoke(&topic_partitions, lost)?,
-            Polled::Error(error) => self.status.report_error(&self.member, &error),
+    fn record(&mut self, run: &mut RunState<'_>, record: &Record<'_>) -> Result<bool> {
+        if self.lines.add(record, &mut self.in_flight)? {
+            run.left -= 1;
         }
+        Ok(!self.in_flight.is_full() && !self.lines.is_full())
+    }
+
+    fn end(
+        &mut self,
+        _: &RunState<'_>,
+        (topic, partition): (&str, i32),
+        offset: i64,
+    ) -> Result<()> {
+        self.in_flight.pass(&(topic.to_owned(), partition), offset);
         Ok(())
     }
 
-    fn assign(&mut self, topic_partitions: &[TopicPartition]) -> anyhow::Result<()> {
-        self.status.report_partitions("assigned", topic_partitions);
+    fn assign(&mut self, consumer: &mut Consumer<'_>, partitions: &[TopicPartition]) -> Result<()> {
         if !self.lines.is_open() {
-            self.refuse_late_partitions(topic_partitions)?;
+            Self::refuse_late_partitions(consumer, partitions)?;
         }
         let starts = if self.source.kind() == SinkKind::Segment {
-            self.member.read_starts(topic_partitions)
+            consumer.member.read_starts(partitions)
         } else {
             Vec::new()
         };
-        self.begin_session(topic_partitions, starts)
+        self.begin_session(consumer, partitions, starts)
     }
 
-    /// Begins a session for the records of these partitions read from now on.
-    fn begin_session(
+    fn revoke(
         &mut self,
-        topic_partitions: &[TopicPartition],
-        starts: Vec<ReadStart>,
-    ) -> anyhow::Result<()> {
-        let session = self.sessions.begin(&self.member, topic_partitions, starts);
-        let metadata = &session.metadata;
-        let is_empty = metadata.generation < 0 || metadata.member.is_empty();
-        if is_empty && self.source.kind() == SinkKind::Transactional && !topic_partitions.is_empty()
-        {
-            return Err(PipelineError::NoMetadata.into());
+        consumer: &mut Consumer<'_>,
+        partitions: &[TopicPartition],
+        lost: bool,
+    ) -> Result<()> {
+        let mut passed = Vec::new();
+        if lost {
+            self.count_again(consumer, partitions)?;
+        } else {
+            self.drain(consumer, Some(partitions))?;
+            self.commit_now(consumer, Some(partitions))?;
+            passed = self.in_flight.passed(Some(partitions));
         }
-        self.source.begin(session)?;
+        let released = self.in_flight.forget(partitions);
         self.lines.begin_session();
-        for (topic, partition) in topic_partitions {
-            self.in_flight.begin(&session.name, topic, *partition);
-        }
-        Ok(())
+        self.source.released(released, passed)?;
+        Ok(self.source.request_flush(false)?)
+    }
+
+    fn commit_ended(&mut self, is_committed: bool) {
+        self.in_flight.finish_commit(is_committed);
     }
 }

@@ -6,8 +6,9 @@ use std::io::{self, BufWriter, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use tempfile::NamedTempFile;
+use tools::cli::message;
 use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
 
@@ -204,7 +205,7 @@ impl Batch {
         Ok(file)
     }
 
-    fn spawn(&mut self, command: &OsStr, guard: &mut ChildGuard) -> anyhow::Result<Child> {
+    fn spawn(&mut self, command: &OsStr, guard: &mut ChildGuard) -> Result<Child> {
         let input = self
             .spool
             .reader()
@@ -240,11 +241,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(
-        mut batch: Batch,
-        exec: &Exec,
-        guard: &mut ChildGuard,
-    ) -> anyhow::Result<Running> {
+    pub(super) fn start(mut batch: Batch, exec: &Exec, guard: &mut ChildGuard) -> Result<Running> {
         Ok(Running {
             state: State::Running(batch.spawn(&exec.command, guard)?),
             batch,
@@ -259,8 +256,7 @@ impl Running {
         exec: &Exec,
         guard: &mut ChildGuard,
         may_retry: bool,
-        report_retry: impl FnOnce(ExitStatus, Duration),
-    ) -> anyhow::Result<Option<Ended>> {
+    ) -> Result<Option<Ended>> {
         match &mut self.state {
             State::Running(child) => {
                 let Some(status) = child.try_wait().context("--exec: sh")? else {
@@ -276,7 +272,10 @@ impl Running {
                 let pause = FIRST_PAUSE.saturating_mul(1 << self.tries.min(16));
                 let pause = pause.min(LONGEST_PAUSE);
                 self.tries += 1;
-                report_retry(status, pause);
+                message(format_args!(
+                    "--exec: {status}; trying again in {} s",
+                    pause.as_secs()
+                ));
                 self.state = State::Pausing(Instant::now() + pause);
             }
             State::Pausing(until) if Instant::now() >= *until => {

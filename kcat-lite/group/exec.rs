@@ -1,36 +1,29 @@
 //! `--exec`: runs a command on each batch, and commits a batch whose command exits with 0.
 
-mod fill;
-mod membership;
-
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context as _, Result};
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
-use tools::kafka::group::{Member, Polled, Positions};
+use tools::kafka::group::{GroupError, Positions};
 use tools::kafka::types::TopicPartition;
+use tools::record::Record;
 
 use super::batch::{Batch, Ended, Running};
 use super::child_guard::ChildGuard;
-use super::share::GroupEnd;
-use super::{StatusReporter, drain_limit, join, stop_of_group};
+use super::consumer::{Consumer, Delivery, IDLE_MS, Next, RunState, position};
 use crate::config::{Exec, Group};
-use crate::output::Encoding;
-
-/// How often an idle member looks at signals.
-const IDLE_MS: i32 = 100;
+use crate::output::{BadRecord, EncodeRefusal, Encoding};
 
 /// Reads batches and runs the command on each, until the end, the count, a signal or a failure.
-pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> anyhow::Result<Exit> {
-    let Some(member) = join(config, stop_of_group(config), signals)? else {
+pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit> {
+    let Some(consumer) = Consumer::join_to_group_end(config, signals)? else {
         return Ok(Exit::Done);
     };
-    let mut run = BatchRunner {
-        signals,
+    let runner = BatchRunner {
         exec,
         group: &config.name,
         guard: ChildGuard::start().context("--exec: sh")?,
@@ -43,13 +36,8 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> anyhow::Res
         passed: Positions::new(),
         read: Positions::new(),
         done: Positions::new(),
-        left: config.count.unwrap_or(u64::MAX),
-        exit_at_end: config.exit_at_end,
-        drain_limit: drain_limit(config),
-        status: StatusReporter::new(config.options.verbosity),
-        group_end: GroupEnd::new(),
     };
-    run.work_and_leave(member)
+    runner.run_and_leave(consumer)
 }
 
 /// The batches of all partitions, or with `--parallel` of one partition.
@@ -66,6 +54,19 @@ impl BatchQueue {
     fn is_idle(&self) -> bool {
         self.open.is_none() && self.ready.is_none() && self.running.is_none()
     }
+
+    /// Drops the batches that no command runs on and that `which` selects; returns their number of records.
+    fn drop_waiting(&mut self, which: impl Fn(&Batch) -> bool) -> u64 {
+        let is_waiting =
+            |running: &mut Running| running.is_between_tries() && which(&running.batch);
+        let waiting = self.running.take_if(is_waiting);
+        let dropped = [
+            self.open.take_if(|batch| which(batch)),
+            self.ready.take_if(|batch| which(batch)),
+            waiting.map(|running| running.batch),
+        ];
+        dropped.iter().flatten().map(Batch::count).sum()
+    }
 }
 
 /// A command exited with another code than 0.
@@ -78,7 +79,6 @@ struct CommandFailed {
 }
 
 struct BatchRunner<'a> {
-    signals: &'a Signals,
     exec: &'a Exec,
     group: &'a str,
     guard: ChildGuard,
@@ -95,100 +95,65 @@ struct BatchRunner<'a> {
     /// The next offsets to read, and the committed ones.
     read: Positions,
     done: Positions,
-    /// Records still to be read; `-c`.
-    left: u64,
-    exit_at_end: bool,
-    drain_limit: Duration,
-    status: StatusReporter,
-    group_end: GroupEnd,
 }
 
 impl BatchRunner<'_> {
-    fn work_and_leave(&mut self, mut member: Member) -> anyhow::Result<Exit> {
-        let worked = self.work(&mut member);
+    fn run_and_leave(mut self, mut consumer: Consumer<'_>) -> Result<Exit> {
+        let mut worked = consumer.run(&mut self);
+        if worked.as_ref().is_err_and(anyhow::Error::is::<BadRecord>) {
+            // What came before a bad record is good.
+            worked = self.run_to_end(&mut consumer, None).and(worked);
+        }
         // Running commands may finish, whatever ended the run: never half a batch.
         for (_, queue) in &mut self.queues {
-            (queue.open, queue.ready) = (None, None);
-            if queue
-                .running
-                .as_ref()
-                .is_some_and(Running::is_between_tries)
-            {
-                queue.running = None;
-            }
+            queue.drop_waiting(|_| true);
         }
-        let settled = self.run_to_end(&mut member, None);
-        let passed = self.commit_passed(&mut member);
-        member.leave();
+        let settled = self.run_to_end(&mut consumer, None);
+        let passed = self.commit_passed(&mut consumer);
+        consumer.member.leave();
         worked?;
         match settled {
             // Ctrl-C in a terminal goes to the command as well.
-            Err(error) if self.is_our_signal(&error) => message(error),
-            other => drop(other?),
+            Err(error) if is_signal_of(&error, consumer.run.signals) => message(error),
+            settled => drop(settled?),
         }
         passed?;
         Ok(Exit::Done)
     }
 
-    /// Whether a command ended by the signal that ends this program.
-    fn is_our_signal(&self, error: &anyhow::Error) -> bool {
-        let command_failed = error.downcast_ref::<CommandFailed>();
-        let signal = command_failed.and_then(|command_failed| command_failed.status.signal());
-        signal.is_some() && signal == self.signals.caught()
-    }
-
-    fn work(&mut self, member: &mut Member) -> anyhow::Result<()> {
-        while self.signals.caught().is_none() {
-            self.advance(member)?;
-            if self.is_done(member)? {
-                return Ok(());
-            }
-            let wait_ms = self.tick_ms();
-            if self.left == 0 || self.is_congested() {
-                let polled = member.poll_events(wait_ms)?;
-                self.handle_event(member, polled)?;
-            } else {
-                self.read(member, wait_ms)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Commits ended batches, completes due ones and starts complete ones.
-    fn advance(&mut self, member: &mut Member) -> anyhow::Result<()> {
-        let (done, failed) = self.collect_ended()?;
-        self.commit(member, &done)?;
+    fn run_batches(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
+        let (done, failed) = self.collect_ended(consumer.run.signals)?;
+        self.commit(consumer, &done)?;
         if let Some(failed) = failed {
             return Err(failed.into());
         }
-        self.drop_revoked();
+        // Another member reads the records of revoked partitions.
+        for (_, queue) in &mut self.queues {
+            let dropped = queue.drop_waiting(|batch| !batch.is_assigned(&self.assigned));
+            consumer.run.left = consumer.run.left.saturating_add(dropped);
+        }
         let exec = self.exec;
         self.close(|batch| batch.is_due(exec));
         // After the commit: a crash or a lost session repeats only the batches that run.
         self.start_ready()?;
-        self.commit_passed(member)
+        self.commit_passed(consumer)
     }
 
     /// The batches whose commands succeeded, and the first failure.
-    fn collect_ended(&mut self) -> anyhow::Result<(Vec<Batch>, Option<CommandFailed>)> {
-        let may_retry = self.signals.caught().is_none();
+    fn collect_ended(&mut self, signals: &Signals) -> Result<(Vec<Batch>, Option<CommandFailed>)> {
+        let may_retry = signals.caught().is_none();
         let (mut done, mut failed) = (Vec::new(), None);
         for (_, queue) in &mut self.queues {
             let Some(running) = &mut queue.running else {
                 continue;
             };
-            let report_retry = |status, pause: Duration| {
-                message(format_args!(
-                    "--exec: {status}; trying again in {} s",
-                    pause.as_secs()
-                ));
-            };
-            let ended = running.check(self.exec, &mut self.guard, may_retry, report_retry)?;
-            let Some(ended) = ended else {
+            let Some(ended) = running.check(self.exec, &mut self.guard, may_retry)? else {
                 continue;
             };
-            let batch = queue.running.take().map(|running| running.batch);
-            let Some(batch) = batch else { continue };
+            let Some(Running { batch, .. }) = queue.running.take() else {
+                continue;
+            };
             match ended {
                 Ended::Done => done.push(batch),
                 Ended::Failed(status) => {
@@ -209,8 +174,53 @@ impl BatchRunner<'_> {
         Ok((done, failed))
     }
 
+    fn commit(&mut self, consumer: &mut Consumer<'_>, done: &[Batch]) -> Result<()> {
+        let positions = done
+            .iter()
+            .flat_map(|batch| batch.positions(&self.assigned));
+        let positions: Positions = positions.collect();
+        let is_lost = match consumer.member.commit(&positions) {
+            Err(GroupError::Lost { .. }) => {
+                // The group's event says so later; until then no other batch of this assignment may start.
+                self.assigned.clear();
+                true
+            }
+            committed => {
+                committed?;
+                self.done.extend(positions);
+                false
+            }
+        };
+        for batch in done.iter().map(Batch::describe) {
+            if is_lost {
+                message(format_args!(
+                    "the group has given the partitions of a batch away before it was committed: \
+                     its records come again: {batch}"
+                ));
+            } else if consumer.run.verbosity > 0 {
+                message(format_args!("done: {batch}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits the ends of partitions whose records are all committed.
+    fn commit_passed(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
+        let is_done = |topic_partition: &TopicPartition| {
+            self.read.get(topic_partition) == self.done.get(topic_partition)
+        };
+        let (now, later): (Positions, Positions) = std::mem::take(&mut self.passed)
+            .into_iter()
+            .partition(|(topic_partition, _)| is_done(topic_partition));
+        self.passed = later;
+        match consumer.member.commit(&now) {
+            Err(GroupError::Lost { .. }) => Ok(()),
+            committed => Ok(committed?),
+        }
+    }
+
     /// Starts commands for complete batches, as many as may run at a time.
-    fn start_ready(&mut self) -> anyhow::Result<()> {
+    fn start_ready(&mut self) -> Result<()> {
         let queues = self.queues.iter();
         let running = queues.filter(|(_, queue)| queue.running.is_some());
         let mut slots = self.exec.parallel - running.count();
@@ -226,47 +236,44 @@ impl BatchRunner<'_> {
         Ok(())
     }
 
+    fn is_idle(&self) -> bool {
+        self.queues.iter().all(|(_, queue)| queue.is_idle())
+    }
+
     /// Runs the remaining batches for at most `limit`; returns whether all have ended.
-    fn run_to_end(&mut self, member: &mut Member, limit: Option<Duration>) -> anyhow::Result<bool> {
+    fn run_to_end(&mut self, consumer: &mut Consumer<'_>, limit: Option<Duration>) -> Result<bool> {
         let until = limit.map(|limit| Instant::now() + limit);
         loop {
             self.close(|_| true);
-            self.advance(member)?;
-            if self.queues.iter().all(|(_, queue)| queue.is_idle()) {
+            self.run_batches(consumer)?;
+            if self.is_idle() {
                 return Ok(true);
             }
             if until.is_some_and(|until| Instant::now() >= until) {
                 return Ok(false);
             }
-            // Polling keeps the member in the group; a rebalance waits.
-            match member.poll_events(self.tick_ms())? {
-                Polled::Error(error) => self.status.report_error(member, &error),
-                Polled::Revoked {
-                    topic_partitions,
-                    lost,
-                } => self.release(member, &topic_partitions, lost)?,
-                Polled::Assigned(topic_partitions) => self.assign(&topic_partitions),
-                Polled::Records(_) | Polled::Committed | Polled::CommitFailed(_) => {}
-            }
+            // Polling keeps the member in the group.
+            let wait_ms = self.tick_ms();
+            consumer.poll_events(self, wait_ms)?;
         }
     }
 
     /// Whether the count or the group's end is reached.
-    fn is_done(&mut self, member: &mut Member) -> anyhow::Result<bool> {
-        if self.left == 0 {
-            self.run_to_end(member, None)?;
+    fn is_done(&mut self, consumer: &mut Consumer<'_>) -> Result<bool> {
+        if consumer.run.left == 0 {
+            self.run_to_end(consumer, None)?;
             // Batches of revoked partitions are read again.
-            return Ok(self.left == 0);
+            return Ok(consumer.run.left == 0);
         }
-        if !self.exit_at_end || !member.has_read_all() {
+        if !consumer.exit_at_end || !consumer.member.has_read_all() {
             return Ok(false);
         }
-        if !self.queues.iter().all(|(_, queue)| queue.is_idle()) {
+        if !self.is_idle() {
             // No more records: complete the open batches.
             self.close(|_| true);
             return Ok(false);
         }
-        Ok(self.group_end.is_reached(member, |_, _| false)?)
+        Ok(consumer.is_group_done(|_, _| false)?)
     }
 
     fn tick_ms(&self) -> i32 {
@@ -278,4 +285,139 @@ impl BatchRunner<'_> {
             .min()
             .unwrap_or(batch_ms as i32)
     }
+
+    /// The queue of the current partition.
+    fn find_queue(&mut self) -> usize {
+        let topic_partition = &self.topic_partition;
+        let is_shared = self.exec.parallel == 1;
+        let is_it =
+            |key: &Option<TopicPartition>| is_shared || key.as_ref() == Some(topic_partition);
+        let found = self.queues.iter().position(|(key, _)| is_it(key));
+        found.unwrap_or_else(|| {
+            let key = (!is_shared).then(|| topic_partition.clone());
+            self.queues.push((key, BatchQueue::default()));
+            self.queues.len() - 1
+        })
+    }
+
+    /// Whether an open batch is full, so that reading must pause.
+    fn is_congested(&self) -> bool {
+        let mut open = self
+            .queues
+            .iter()
+            .filter_map(|(_, queue)| queue.open.as_ref());
+        open.any(|batch| batch.is_full(self.exec))
+    }
+
+    /// Completes the open batches that `which` selects.
+    fn close(&mut self, which: impl Fn(&Batch) -> bool) {
+        for (_, queue) in &mut self.queues {
+            if queue.ready.is_none() {
+                queue.ready = queue.open.take_if(|batch| which(batch));
+            }
+        }
+    }
+}
+
+impl Delivery for BatchRunner<'_> {
+    fn advance(&mut self, consumer: &mut Consumer<'_>) -> Result<Next> {
+        self.run_batches(consumer)?;
+        if self.is_done(consumer)? {
+            return Ok(Next::End);
+        }
+        let wait_ms = self.tick_ms();
+        Ok(if consumer.run.left == 0 || self.is_congested() {
+            Next::Wait(wait_ms)
+        } else {
+            Next::Read(wait_ms)
+        })
+    }
+
+    fn record(&mut self, run: &mut RunState<'_>, record: &Record<'_>) -> Result<bool> {
+        let (topic, partition, offset) = position(record)?;
+        if self.topic_partition.1 != partition || self.topic_partition.0 != topic {
+            self.topic_partition = (topic.to_owned(), partition);
+            self.queue = self.find_queue();
+        }
+        let topic_partition = &self.topic_partition;
+        let assignment = self.assigned.get(topic_partition).copied().unwrap_or(0);
+        let queue = &mut self.queues[self.queue].1;
+        let kept = "cannot keep a batch (in memory, or in a file in TMPDIR)";
+        let batch = match &mut queue.open {
+            Some(batch) => batch,
+            none => none.insert(Batch::new().context(kept)?),
+        };
+        let start = batch.buffer().len();
+        let ambiguous = self.encoding.ambiguous();
+        let encoded = match self.encoding.encode(record, batch.buffer()) {
+            Ok(()) if self.encoding.ambiguous() > ambiguous => Err(EncodeRefusal::Ambiguous),
+            encoded => encoded,
+        };
+        if let Err(reason) = encoded {
+            batch.buffer().truncate(start);
+            if batch.is_empty() {
+                queue.open = None;
+            }
+            return Err(BadRecord::new(record, reason).into());
+        }
+        let added = batch.add(topic_partition, offset, assignment);
+        added.context(kept)?;
+        match self.read.get_mut(topic_partition) {
+            Some(read) => *read = offset + 1,
+            None => drop(self.read.insert(topic_partition.clone(), offset + 1)),
+        }
+        run.left -= 1;
+        if batch.is_full(self.exec) && queue.ready.is_none() {
+            queue.ready = queue.open.take();
+        }
+        Ok(!self.is_congested())
+    }
+
+    fn end(
+        &mut self,
+        _: &RunState<'_>,
+        (topic, partition): (&str, i32),
+        offset: i64,
+    ) -> Result<()> {
+        self.passed.insert((topic.to_owned(), partition), offset);
+        Ok(())
+    }
+
+    fn assign(&mut self, _: &mut Consumer<'_>, partitions: &[TopicPartition]) -> Result<()> {
+        self.assignment += 1;
+        for topic_partition in partitions {
+            self.assigned
+                .insert(topic_partition.clone(), self.assignment);
+            self.read.remove(topic_partition);
+            self.done.remove(topic_partition);
+        }
+        Ok(())
+    }
+
+    fn revoke(
+        &mut self,
+        consumer: &mut Consumer<'_>,
+        partitions: &[TopicPartition],
+        lost: bool,
+    ) -> Result<()> {
+        let limit = Some(consumer.drain_limit);
+        if !lost && !self.run_to_end(consumer, limit)? {
+            message(
+                "the group takes partitions away from a batch that is not done: its records come again",
+            );
+        }
+        for topic_partition in partitions {
+            self.assigned.remove(topic_partition);
+            self.passed.remove(topic_partition);
+            self.read.remove(topic_partition);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a command ended by the signal that ends this program.
+fn is_signal_of(error: &anyhow::Error, signals: &Signals) -> bool {
+    let command_failed: Option<&CommandFailed> = error.downcast_ref();
+    let signal = command_failed.and_then(|failed| failed.status.signal());
+    signal.is_some() && signal == signals.caught()
 }

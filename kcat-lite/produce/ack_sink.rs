@@ -78,11 +78,12 @@ impl AckSink {
     }
 
     fn prepare(&mut self) -> anyhow::Result<()> {
-        self.sender.producer.keep_delivered();
         self.sender.contact()?;
         if self.transaction.is_some() {
             let taken = self.sender.producer.init_transactions();
             taken.context("cannot take the transactional.id")?;
+        } else {
+            self.sender.producer.keep_delivered();
         }
         Ok(())
     }
@@ -105,18 +106,24 @@ impl AckSink {
                 }
             };
             self.sink().poll(arrival)?;
-            self.release()?;
             let mut used = 0;
-            while let Some(line) = self.sink().next(&buffer, &mut used)? {
-                self.send_line(line)?;
+            if let Err(error) = self.process(&buffer, &mut used) {
+                self.start_over(error)?;
             }
             buffer.drain(..used);
-            let is_complete = self.sink().is_complete(&buffer);
-            self.serve(is_complete)?;
             if arrival == Arrival::End {
                 return Ok(InputEnd::Input(buffer.is_empty()));
             }
         }
+    }
+
+    fn process(&mut self, buffer: &[u8], used: &mut usize) -> anyhow::Result<()> {
+        self.release()?;
+        while let Some(line) = self.sink().next(buffer, used)? {
+            self.send_line(line)?;
+        }
+        let is_complete = self.sink().is_complete(&buffer[*used..]);
+        self.serve(is_complete)
     }
 
     fn fill(&mut self, input: &mut Input, buffer: &mut Vec<u8>) -> std::io::Result<Filled> {
@@ -266,7 +273,7 @@ impl AckSink {
 impl Sender {
     /// Fails once a record was not delivered.
     pub(super) fn check_failures(&self) -> anyhow::Result<()> {
-        let failed = self.producer.totals().failed;
+        let failed = self.producer.totals().failed - self.sent_again;
         if failed == 0 {
             return Ok(());
         }

@@ -8,8 +8,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tools::ack::{ReceivedLine, Session};
+use tools::ack::{AckError, AckTracker, ReceivedLine, Session, Sink};
 use tools::cli::message;
+use tools::kafka::error::{KafkaError, code};
 use tools::kafka::group::Positions;
 use tools::kafka::produce::Totals;
 
@@ -105,12 +106,14 @@ impl AckSink {
             return Ok(());
         };
         let committed = self.try_commit(&open);
-        if committed.is_err() {
-            // Abort at once, instead of in the next run. Records are never sent again within a run: after an unknown
-            // error they might be duplicated.
-            let _ = self.sender.producer.abort();
+        if let Err(error) = committed {
+            // Abort at once, instead of in the next run.
+            let error = match self.sender.producer.abort() {
+                Ok(()) if is_refused_by_group(&error) => Aborted::GivenAway.into(),
+                _ => error,
+            };
+            return Err(error.context("the transaction was not committed; its records come again"));
         }
-        committed.context("the transaction was not committed; its records come again")?;
         self.tracker.ack_all();
         let durable = self.tracker.durable(true);
         self.sink().acknowledge(durable);
@@ -146,22 +149,39 @@ impl AckSink {
         Ok(())
     }
 
-    /// Aborts the open transaction if its streams were released before the commit: its records come again.
+    /// Aborts the open transaction if streams of it were released before the commit: their new owner reads them again.
     pub(super) fn abort_released_transaction(&mut self, released: &[usize]) -> anyhow::Result<()> {
         let is_released = |(stream, _): (usize, i64)| released.contains(&stream);
         if self.transaction.is_none() || !self.tracker.received().any(is_released) {
             return Ok(());
         }
-        if !self.tracker.received().all(is_released) {
-            anyhow::bail!(
-                "a part of what the open transaction holds was given away; its records come again"
-            );
-        }
-        if let Some(transaction) = &mut self.transaction {
-            transaction.open = None;
-        }
         let aborted = self.sender.producer.abort();
-        aborted.context("cannot abort the transaction")
+        aborted.context("cannot abort the transaction")?;
+        Err(Aborted::GivenAway.into())
+    }
+
+    /// Asks the source to send the records of an aborted transaction again; returns `error` where nobody knows that it is
+    /// aborted, and where the source has ended.
+    ///
+    /// Records that may have been committed are never sent again within a run: they might be duplicated.
+    pub(super) fn start_over(&mut self, error: anyhow::Error) -> anyhow::Result<()> {
+        let Some(transaction) = &mut self.transaction else {
+            return Err(error);
+        };
+        if error.is::<AckError>() || self.sink.as_ref().is_none_or(Sink::has_ended) {
+            return Err(error);
+        }
+        let aborted = match error.downcast_ref::<Aborted>() {
+            Some(aborted) => *aborted,
+            None if self.sender.producer.recover_timed_out()? => Aborted::TimedOut,
+            None => return Err(error),
+        };
+        message(format_args!("{aborted}; its records are read again"));
+        transaction.open = None;
+        self.tracker = AckTracker::default();
+        self.sender.sent_again = self.sender.producer.totals().failed;
+        self.sink().abort();
+        Ok(())
     }
 
     pub(super) fn abort_transaction(&mut self) {
@@ -172,6 +192,30 @@ impl AckSink {
             message(format_args!("cannot abort the transaction: {error}"));
         }
     }
+}
+
+/// Why a transaction was aborted, and nothing of it is committed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(super) enum Aborted {
+    #[error(
+        "the cluster has aborted a transaction that was open for longer than transaction.timeout.ms"
+    )]
+    TimedOut,
+    #[error(
+        "a transaction was aborted, because the group has given partitions of its records away"
+    )]
+    GivenAway,
+}
+
+/// Whether the group no longer knows the member that has read the records.
+fn is_refused_by_group(error: &anyhow::Error) -> bool {
+    let error: Option<&KafkaError> = error.downcast_ref();
+    error.is_some_and(|error| {
+        matches!(
+            error.code,
+            code::ILLEGAL_GENERATION | code::UNKNOWN_MEMBER_ID | code::STALE_MEMBER_EPOCH
+        )
+    })
 }
 
 #[cfg(test)]

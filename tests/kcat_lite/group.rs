@@ -3,7 +3,7 @@
 use super::{SOON, at};
 use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
-use crate::testkit::command::{Cmd, shell};
+use crate::testkit::command::{Cmd, Terminal, shell};
 use crate::testkit::output::ended_lines;
 use crate::testkit::session;
 use rustix::process::Signal;
@@ -38,6 +38,28 @@ fn numbered(kafka: &Kafka, count: usize) -> String {
 
 fn committed(kafka: &Kafka, group: &str, topic: &str) -> i64 {
     kafka.committed(group, topic).get(&0).copied().unwrap_or(0)
+}
+
+#[test]
+fn a_terminal_shows_what_a_member_waits_for_until_its_first_record() {
+    let Some(kafka) = shared_kafka() else { return };
+    for way in [&["-u"][..], &["--exec", "cat"]] {
+        let topic = kafka.topic("waits", 1, &[]);
+        let name = session::unique("waits");
+        let terminal = Terminal {
+            stderr: true,
+            ..Terminal::default()
+        };
+        let mut screen = group(kafka, &name, &topic)
+            .args(way)
+            .on_terminal(terminal)
+            .start();
+        screen.screen_until("waiting for records, ", SOON);
+        kafka.produce(&topic, &[Record::of("first")]);
+        screen.stdout_until("first\n", SOON);
+        screen.signal(Signal::TERM);
+        screen.wait().succeeds();
+    }
 }
 
 #[test]

@@ -36,6 +36,19 @@ struct PartitionInFlight {
 }
 
 impl PartitionInFlight {
+    fn new(key: StreamKey) -> PartitionInFlight {
+        PartitionInFlight {
+            key,
+            runs: VecDeque::new(),
+            count: 0,
+            last: None,
+            acknowledged: None,
+            end: None,
+            committing: None,
+            committed: None,
+        }
+    }
+
     fn is_acknowledged(&self) -> bool {
         self.last == self.acknowledged
     }
@@ -80,20 +93,12 @@ impl InFlight {
     ///
     /// A partition that had another session keeps nothing of it: call this only when all of it is acknowledged or given up.
     pub fn begin(&mut self, session: &str, topic: &str, partition: i32) {
-        let sent = PartitionInFlight {
-            key: StreamKey {
-                session: session.to_owned(),
-                topic: topic.to_owned(),
-                partition,
-            },
-            runs: VecDeque::new(),
-            count: 0,
-            last: None,
-            acknowledged: None,
-            end: None,
-            committing: None,
-            committed: None,
+        let key = StreamKey {
+            session: session.to_owned(),
+            topic: topic.to_owned(),
+            partition,
         };
+        let sent = PartitionInFlight::new(key);
         let before = self.partitions.insert((topic.to_owned(), partition), sent);
         self.count -= before.map_or(0, |before| before.count);
     }
@@ -202,23 +207,25 @@ impl InFlight {
         }
     }
 
+    /// These partitions, or all.
+    fn select(
+        &self,
+        topic_partitions: Option<&[TopicPartition]>,
+    ) -> impl Iterator<Item = &PartitionInFlight> {
+        let all = self.partitions.iter();
+        all.filter(move |(known, _)| topic_partitions.is_none_or(|them| them.contains(known)))
+            .map(|(_, sent)| sent)
+    }
+
     /// Up to where these partitions, or all, were read, where that is behind the last record.
     pub fn passed(&self, topic_partitions: Option<&[TopicPartition]>) -> Vec<Position> {
-        let matters = |topic_partition: &TopicPartition| {
-            topic_partitions
-                .is_none_or(|topic_partitions| topic_partitions.contains(topic_partition))
-        };
-        let partitions = self
-            .partitions
-            .iter()
-            .filter(|(topic_partition, _)| matters(topic_partition));
-        let passed = partitions.filter_map(|(_, sent)| {
+        let position = |sent: &PartitionInFlight| {
             Some(Position {
                 key: sent.key.clone(),
                 offset: sent.end?,
             })
-        });
-        passed.collect()
+        };
+        self.select(topic_partitions).filter_map(position).collect()
     }
 
     /// Removes revoked partitions; returns their streams.
@@ -229,6 +236,16 @@ impl InFlight {
         let forgotten: Vec<PartitionInFlight> = forgotten.collect();
         self.count -= forgotten.iter().map(|sent| sent.count).sum::<u64>();
         forgotten.into_iter().map(|sent| sent.key).collect()
+    }
+
+    /// The partitions of these sessions, each with the first offset that is sent and not yet committed.
+    pub fn of_sessions(&self, sessions: &[String]) -> Vec<(TopicPartition, Option<i64>)> {
+        let partitions = self.partitions.iter();
+        let of_them = partitions.filter(|(_, sent)| sessions.contains(&sent.key.session));
+        let first = |sent: &PartitionInFlight| sent.runs.front().map(|(first, _)| *first);
+        of_them
+            .map(|(topic_partition, sent)| (topic_partition.clone(), first(sent)))
+            .collect()
     }
 
     /// How many records are in flight: sent and not yet committed.
@@ -243,9 +260,7 @@ impl InFlight {
 
     /// Records in flight of these partitions.
     pub fn records_of(&self, topic_partitions: &[TopicPartition]) -> u64 {
-        let sent = topic_partitions
-            .iter()
-            .filter_map(|topic_partition| self.partitions.get(topic_partition));
+        let sent = self.select(Some(topic_partitions));
         sent.map(|sent| sent.count).sum()
     }
 
@@ -254,24 +269,10 @@ impl InFlight {
         self.records() >= self.limit
     }
 
-    /// How many more may be sent.
-    pub fn capacity(&self) -> u64 {
-        self.limit.saturating_sub(self.records())
-    }
-
     /// Whether all that was sent of these partitions, or of all, is acknowledged.
     pub fn is_drained(&self, topic_partitions: Option<&[TopicPartition]>) -> bool {
-        let matters = |topic_partition: &TopicPartition| {
-            topic_partitions
-                .is_none_or(|topic_partitions| topic_partitions.contains(topic_partition))
-        };
-        let partitions = self
-            .partitions
-            .iter()
-            .filter(|(topic_partition, _)| matters(topic_partition));
-        partitions
-            .into_iter()
-            .all(|(_, sent)| sent.is_acknowledged())
+        self.select(topic_partitions)
+            .all(PartitionInFlight::is_acknowledged)
     }
 
     /// The offset behind everything that was sent of a partition, or behind which there was nothing to send.

@@ -1,12 +1,13 @@
 //! The messages between the two ends: one JSON object a line.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::AckError;
 use super::position::{Position, StreamKey};
 
 /// The version of the protocol. Version 1, up to kafkautils 0.1, had no numbers in its positions.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// What a sink does with what it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +33,9 @@ impl SinkKind {
 /// What names a member of a group to the group's coordinator (KIP-447).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupMetadata {
-    /// `group.id`.
     pub group: String,
-    /// The generation, or the member epoch.
+    /// Or the member epoch.
     pub generation: i32,
-    /// The member's name.
     pub member: String,
     /// `group.instance.id`.
     pub instance: Option<String>,
@@ -60,9 +59,7 @@ pub struct Session {
 /// Where reading a partition begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadStart {
-    /// The topic.
     pub topic: String,
-    /// The partition.
     pub partition: i32,
     /// All records from this offset on are read; none where nobody knows that.
     pub from: Option<i64>,
@@ -101,29 +98,21 @@ pub(super) enum SinkMessage {
     IsLast(u64),
     /// Nothing new is durable, and it is the sink that still works on it.
     Holding,
+    /// What was not acknowledged of these sessions will not be: it is to be sent again under another session.
+    Aborted(Vec<String>),
 }
 
 impl SourceMessage {
     pub(super) fn value(&self) -> Value {
         match self {
             SourceMessage::Greeting(run) => json!({ "ack": VERSION, "run": run }),
-            SourceMessage::Session(session) => json!({
-                "session": session.name,
-                "group": session.metadata.group,
-                "generation": session.metadata.generation,
-                "member": session.metadata.member,
-                "instance": session.metadata.instance,
-                "places": session.topic_partitions,
-                "starts": session.starts.iter().map(ReadStart::value).collect::<Vec<_>>(),
-                "partitions": session.partition_counts,
-            }),
+            SourceMessage::Session(session) => json!({ "session": session.row() }),
             SourceMessage::RequestFlush(yes) => json!({ "flush": yes }),
             SourceMessage::Released(keys, passed) => {
-                let keys: Vec<String> = keys.iter().map(StreamKey::to_string).collect();
-                json!({ "released": keys, "passed": texts(passed) })
+                json!({ "released": (texts(keys), texts(passed)) })
             }
             SourceMessage::Last(number) => json!({ "last": number }),
-            SourceMessage::End(number, passed) => json!({ "end": number, "passed": texts(passed) }),
+            SourceMessage::End(number, passed) => json!({ "end": (number, texts(passed)) }),
             SourceMessage::Done => json!({ "done": true }),
         }
     }
@@ -133,36 +122,66 @@ impl SourceMessage {
         let (name, first) = value.as_object()?.iter().next()?;
         Some(match name.as_str() {
             "ack" if first.as_u64() == Some(VERSION) => {
-                SourceMessage::Greeting(text(value.get("run")?)?)
+                SourceMessage::Greeting(get(value.get("run")?)?)
             }
-            "session" => SourceMessage::Session(Session {
-                name: text(first)?,
-                metadata: GroupMetadata {
-                    group: text(value.get("group")?)?,
-                    generation: i32::try_from(value.get("generation")?.as_i64()?).ok()?,
-                    member: text(value.get("member")?)?,
-                    instance: value.get("instance").and_then(text),
-                },
-                topic_partitions: topic_partitions(value.get("places")?)?,
-                // Earlier versions do not say these.
-                starts: list(value.get("starts"), ReadStart::parse)?,
-                partition_counts: value
-                    .get("partitions")
-                    .map_or(Some(Vec::new()), topic_partitions)?,
-            }),
-            "flush" => SourceMessage::RequestFlush(first.as_bool()?),
+            "session" => SourceMessage::Session(Session::parse(first)?),
+            "flush" => SourceMessage::RequestFlush(get(first)?),
             "released" => {
-                let parse = |key: &Value| StreamKey::parse(key.as_str()?.as_bytes());
-                let keys = first.as_array()?.iter().map(parse);
-                SourceMessage::Released(
-                    keys.collect::<Option<_>>()?,
-                    list(value.get("passed"), position)?,
-                )
+                let (keys, passed): (Vec<String>, Vec<String>) = get(first)?;
+                let keys = keys.iter().map(|key| StreamKey::parse(key.as_bytes()));
+                SourceMessage::Released(keys.collect::<Option<_>>()?, positions(&passed)?)
             }
-            "last" => SourceMessage::Last(first.as_u64()?),
-            "end" => SourceMessage::End(first.as_u64()?, list(value.get("passed"), position)?),
+            "last" => SourceMessage::Last(get(first)?),
+            "end" => {
+                let (number, passed): (u64, Vec<String>) = get(first)?;
+                SourceMessage::End(number, positions(&passed)?)
+            }
             "done" => SourceMessage::Done,
             _ => return None,
+        })
+    }
+}
+
+impl Session {
+    fn row(&self) -> Value {
+        let metadata = &self.metadata;
+        let starts = self.starts.iter();
+        let starts = starts.map(|it| (&it.topic, it.partition, it.from, it.log_start));
+        json!((
+            &self.name,
+            (
+                &metadata.group,
+                metadata.generation,
+                &metadata.member,
+                &metadata.instance
+            ),
+            &self.topic_partitions,
+            starts.collect::<Vec<_>>(),
+            &self.partition_counts,
+        ))
+    }
+
+    fn parse(value: &Value) -> Option<Session> {
+        let (name, metadata, topic_partitions, starts, partition_counts) = get(value)?;
+        let (group, generation, member, instance) = metadata;
+        let start = |(topic, partition, from, log_start)| ReadStart {
+            topic,
+            partition,
+            from,
+            log_start,
+        };
+        let starts: Vec<(String, i32, Option<i64>, i64)> = starts;
+        Some(Session {
+            name,
+            metadata: GroupMetadata {
+                group,
+                generation,
+                member,
+                instance,
+            },
+            topic_partitions,
+            starts: starts.into_iter().map(start).collect(),
+            partition_counts,
         })
     }
 }
@@ -171,11 +190,10 @@ impl SinkMessage {
     pub(super) fn value(&self) -> Value {
         match self {
             SinkMessage::Greeting(kind) => json!({ "ack": VERSION, "sink": kind.name() }),
-            SinkMessage::Durable(positions) => {
-                json!({ "durable": texts(positions) })
-            }
+            SinkMessage::Durable(positions) => json!({ "durable": texts(positions) }),
             SinkMessage::IsLast(number) => json!({ "last": number }),
             SinkMessage::Holding => json!({ "holding": true }),
+            SinkMessage::Aborted(sessions) => json!({ "aborted": sessions }),
         }
     }
 
@@ -188,9 +206,10 @@ impl SinkMessage {
                 let named = value.get("sink")?.as_str()?;
                 SinkMessage::Greeting(kinds.into_iter().find(|kind| kind.name() == named)?)
             }
-            "durable" => SinkMessage::Durable(list(Some(first), position)?),
-            "last" => SinkMessage::IsLast(first.as_u64()?),
+            "durable" => SinkMessage::Durable(positions(&get::<Vec<String>>(first)?)?),
+            "last" => SinkMessage::IsLast(get(first)?),
             "holding" => SinkMessage::Holding,
+            "aborted" => SinkMessage::Aborted(get(first)?),
             _ => return None,
         })
     }
@@ -209,46 +228,16 @@ pub(super) fn refusal(greeting: &[u8]) -> AckError {
     }
 }
 
-fn text(value: &Value) -> Option<String> {
-    value.as_str().map(str::to_owned)
+/// A value of the type that is wanted.
+fn get<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    T::deserialize(value).ok()
 }
 
-/// Pairs of a topic and a partition.
-fn topic_partitions(value: &Value) -> Option<Vec<(String, i32)>> {
-    let topic_partition = |pair: &Value| {
-        let partition = i32::try_from(pair.get(1)?.as_i64()?).ok()?;
-        Some((text(pair.get(0)?)?, partition))
-    };
-    value.as_array()?.iter().map(topic_partition).collect()
+fn texts(items: &[impl ToString]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
 }
 
-fn texts(positions: &[Position]) -> Vec<String> {
-    positions.iter().map(Position::to_string).collect()
-}
-
-/// What an array holds; nothing where there is none.
-fn list<T>(value: Option<&Value>, parse: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
-    match value {
-        None => Some(Vec::new()),
-        Some(value) => value.as_array()?.iter().map(parse).collect(),
-    }
-}
-
-impl ReadStart {
-    fn value(&self) -> Value {
-        json!([self.topic, self.partition, self.from, self.log_start])
-    }
-
-    fn parse(value: &Value) -> Option<ReadStart> {
-        Some(ReadStart {
-            topic: text(value.get(0)?)?,
-            partition: i32::try_from(value.get(1)?.as_i64()?).ok()?,
-            from: value.get(2)?.as_i64(),
-            log_start: value.get(3)?.as_i64()?,
-        })
-    }
-}
-
-fn position(value: &Value) -> Option<Position> {
-    Position::parse(value.as_str()?.as_bytes())
+fn positions(texts: &[String]) -> Option<Vec<Position>> {
+    let positions = texts.iter().map(|text| Position::parse(text.as_bytes()));
+    positions.collect()
 }

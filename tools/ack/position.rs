@@ -1,10 +1,12 @@
 //! The position that every line carries, and where in the line it stands.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
 use memchr::{memchr, memrchr};
+use serde_json::value::RawValue;
 
 use super::AckError;
 
@@ -20,20 +22,15 @@ pub enum Shape {
 /// One partition as it was read under one session: what an acknowledgement is cumulative for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamKey {
-    /// The session's name.
     pub session: String,
-    /// The source topic.
     pub topic: String,
-    /// The source partition.
     pub partition: i32,
 }
 
 /// What is acknowledged: a stream up to this offset.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
-    /// Session, topic and partition.
     pub key: StreamKey,
-    /// The record's offset.
     pub offset: i64,
 }
 
@@ -243,71 +240,23 @@ fn split_json(line: &[u8]) -> Option<Split> {
 /// The other members stay as they are written: a number that is parsed and
 /// printed again is not always the same number.
 fn split_json_slowly(line: &[u8]) -> Option<Split> {
-    // Whether it is JSON at all; the search relies on it.
-    serde_json::from_slice::<serde::de::IgnoredAny>(line).ok()?;
-    let (member, position) = find_position(line)?;
+    let members: HashMap<String, &RawValue> = serde_json::from_slice(line).ok()?;
+    let value = members.get("position")?.get();
+    let text = value.strip_prefix('"')?.strip_suffix('"')?;
+    let start = value.as_ptr().addr() - line.as_ptr().addr();
+    let (name, after) = (&line[..start], &line[start + value.len()..]);
+    let name = name.trim_ascii_end().strip_suffix(b":")?.trim_ascii_end();
+    let before = name.strip_suffix(b"\"position\"")?;
+    let after = after.trim_ascii_start();
     let behind = |text: &[u8]| line.len() - text.trim_ascii_start().len();
-    let after = line[member.end..].trim_ascii_start();
-    let record = match (after.strip_prefix(b","), member.comma) {
-        (Some(after), _) => Some((member.start, behind(after))),
-        (None, Some(comma)) => Some((comma, behind(after))),
+    let comma = before.trim_ascii_end().strip_suffix(b",");
+    let record = match (after.strip_prefix(b","), comma) {
+        (Some(after), _) => Some((before.len(), behind(after))),
+        (None, Some(before)) => Some((before.len(), behind(after))),
         (None, None) => None,
     };
-    Some(Split { position, record })
-}
-
-/// A member of an object: name and value, and the comma before it.
-struct Member {
-    start: usize,
-    end: usize,
-    comma: Option<usize>,
-}
-
-/// Where the object's own member `position` is, and its text.
-fn find_position(object: &[u8]) -> Option<(Member, Range<usize>)> {
-    let (mut depth, mut comma, mut is_name) = (0, None, false);
-    let mut at = 0;
-    while at < object.len() {
-        match object[at] {
-            b'"' => {
-                let end = at + string_len(&object[at..])?;
-                if depth == 1 && is_name && &object[at..end] == b"\"position\"" {
-                    let value = object[end..].trim_ascii_start().strip_prefix(b":")?;
-                    let start = object.len() - value.trim_ascii_start().len();
-                    let member = Member {
-                        start: at,
-                        end: start + string_len(&object[start..])?,
-                        comma,
-                    };
-                    let text = start + 1..member.end - 1;
-                    return Some((member, text));
-                }
-                at = end;
-                continue;
-            }
-            b'{' => {
-                depth += 1;
-                is_name = depth == 1;
-            }
-            b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
-            b',' if depth == 1 => (comma, is_name) = (Some(at), true),
-            b':' if depth == 1 => is_name = false,
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
-/// How long the JSON string is that `text` begins with, quotes and all.
-fn string_len(text: &[u8]) -> Option<usize> {
-    let mut at = text.starts_with(b"\"").then_some(1)?;
-    loop {
-        match text.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
+    Some(Split {
+        position: start + 1..start + 1 + text.len(),
+        record,
+    })
 }

@@ -60,14 +60,14 @@ pub(super) struct LineReader {
 #[derive(Debug)]
 struct ReadSession {
     session: Session,
+    is_released: bool,
     streams: HashMap<Vec<u8>, usize>,
 }
 
 #[derive(Debug)]
 struct Stream {
     key: StreamKey,
-    /// Session and `topic:partition` as positions have them.
-    session: Vec<u8>,
+    /// `topic:partition` as positions have it.
     place: Vec<u8>,
     is_released: bool,
 }
@@ -108,14 +108,15 @@ impl LineReader {
         let read_session = ReadSession {
             streams: HashMap::new(),
             session,
+            is_released: false,
         };
         let name = read_session.session.name.clone().into_bytes();
         self.sessions.insert(name, read_session);
     }
 
     pub(super) fn session(&self, stream: usize) -> Option<&Session> {
-        let read_session = self.sessions.get(&self.streams.get(stream)?.session)?;
-        Some(&read_session.session)
+        let name = &self.streams.get(stream)?.key.session;
+        Some(&self.sessions.get(name.as_bytes())?.session)
     }
 
     pub(super) fn key(&self, stream: usize) -> &StreamKey {
@@ -128,6 +129,20 @@ impl LineReader {
         let stream = self.find(key.session.as_bytes(), place.as_bytes())?;
         self.streams[stream].is_released = true;
         Some(stream)
+    }
+
+    /// Lines of all sessions so far are passed over from now on; the names of those of which that is new.
+    pub(super) fn release_all(&mut self) -> Vec<String> {
+        for stream in &mut self.streams {
+            stream.is_released = true;
+        }
+        let sessions = self.sessions.values_mut();
+        let new = sessions.filter(|known| !known.is_released);
+        let name = |known: &mut ReadSession| {
+            known.is_released = true;
+            known.session.name.clone()
+        };
+        new.map(name).collect()
     }
 
     /// The next line of `buffer`, which begins at `used`. Moves `used` on, behind this line and those that are passed over.
@@ -215,7 +230,9 @@ impl LineReader {
     fn stream(&mut self, parts: &Parts<'_>) -> Result<usize, AckError> {
         if let Some(current) = self.current {
             let stream = &self.streams[current];
-            if stream.place == parts.topic_partition && stream.session == parts.session {
+            if stream.place == parts.topic_partition
+                && stream.key.session.as_bytes() == parts.session
+            {
                 return Ok(current);
             }
         }
@@ -245,9 +262,8 @@ impl LineReader {
         read_session.streams.insert(place.to_vec(), number);
         self.streams.push(Stream {
             key,
-            session: session.to_vec(),
             place: place.to_vec(),
-            is_released: false,
+            is_released: read_session.is_released,
         });
         Some(number)
     }

@@ -280,9 +280,23 @@ impl Sink {
         self.send_durable();
     }
 
+    /// Asks the source to send again what was not acknowledged. Lines of the sessions so far are passed over.
+    pub fn abort(&mut self) {
+        self.queue_durable();
+        let sessions = self.reader.release_all();
+        self.connection
+            .send(&SinkMessage::Aborted(sessions).value());
+    }
+
     /// Sends what is durable, unless the socket is still full of what was sent before.
     fn send_durable(&mut self) {
-        if !self.connection.push() || self.unsent.is_empty() {
+        if self.connection.push() {
+            self.queue_durable();
+        }
+    }
+
+    fn queue_durable(&mut self) {
+        if self.unsent.is_empty() {
             return;
         }
         let unsent = std::mem::take(&mut self.unsent).into_iter();

@@ -163,6 +163,8 @@ pub struct SinkUpdate {
     pub is_working: bool,
     /// It asks whether the line of this number, the last one that it has received, is the last one that was written.
     pub queried_line: Option<u64>,
+    /// What it has not acknowledged of these sessions is to be sent again under another session.
+    pub aborted: Vec<String>,
 }
 
 /// The source's end of the connection.
@@ -174,7 +176,6 @@ pub struct Source {
 }
 
 impl Source {
-    /// What the sink is.
     pub fn kind(&self) -> SinkKind {
         self.kind
     }
@@ -193,7 +194,7 @@ impl Source {
         self.send(&SourceMessage::RequestFlush(yes))
     }
 
-    /// Says that no more lines come of these, and up to where they were [read](super::InFlight::passed).
+    /// No more lines come of these, and up to where they were [read](super::InFlight::passed).
     pub fn released(
         &mut self,
         keys: Vec<StreamKey>,
@@ -241,6 +242,7 @@ impl Source {
                 Some(SinkMessage::Durable(more)) => update.positions.extend(more),
                 Some(SinkMessage::IsLast(number)) => update.queried_line = Some(number),
                 Some(SinkMessage::Holding) => update.is_working = true,
+                Some(SinkMessage::Aborted(sessions)) => update.aborted.extend(sessions),
                 Some(SinkMessage::Greeting(_)) | None => {
                     return Err(AckError::Protocol(
                         String::from_utf8_lossy(&line).into_owned(),

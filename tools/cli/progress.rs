@@ -56,6 +56,16 @@ impl Progress {
 
     /// Shows the totals so far; cheap enough to be called for each batch.
     pub fn update(&mut self, records: u64, bytes: u64) {
+        self.show(records, |seconds| describe(records, bytes, seconds));
+    }
+
+    /// Shows what is waited for, and for how long.
+    pub fn wait_for(&mut self, what: &str) {
+        self.show(0, |seconds| format!("waiting for {what}, {seconds:.0} s"));
+    }
+
+    /// Shows a message that is made of the seconds so far.
+    fn show(&mut self, records: u64, message: impl FnOnce(f64) -> String) {
         let Some(bar) = &self.bar else { return };
         let now = Instant::now();
         if now - self.started < DELAY || now - self.drawn < REFRESH {
@@ -65,8 +75,7 @@ impl Progress {
         if !self.line.take() {
             return;
         }
-        let seconds = (now - self.started).as_secs_f64();
-        bar.set_message(describe(records, bytes, seconds));
+        bar.set_message(message((now - self.started).as_secs_f64()));
         bar.set_position(records);
         let mut shown = SHOWN
             .lock()

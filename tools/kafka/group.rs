@@ -30,7 +30,6 @@ use super::client::ContactError;
 use super::consume::{ConsumeError, Start};
 use super::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
 use super::types::TopicPartition;
-pub use waiting::WaitReason;
 
 /// Whether a signal asks to end; every wait of a member looks at it.
 pub type Interrupt = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -41,7 +40,6 @@ pub type Positions = BTreeMap<TopicPartition, i64>;
 /// How to be a member.
 #[derive(Clone, Debug)]
 pub struct Membership {
-    /// `group.id`.
     pub group: String,
     /// Names, or `^regex`, which the group settles anew as topics come and go.
     pub topics: Vec<String>,
@@ -64,7 +62,6 @@ pub struct Membership {
 /// Where the partitions of a member stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Nowhere.
     Never,
     /// At the end, as it was when the partition was assigned: [`Member::is_done`].
     AtOwnEnd,
@@ -75,38 +72,23 @@ pub enum Stop {
 /// Why a member can't go on.
 #[derive(Debug, thiserror::Error)]
 pub enum GroupError {
-    /// No contact with the cluster.
     #[error(transparent)]
     Contact(#[from] ContactError),
-    /// A topic or partition can't be read.
     #[error(transparent)]
     Consume(#[from] ConsumeError),
-    /// The group, or the cluster, refuses.
     #[error("group {group}: {error}")]
-    Refused {
-        /// The group.
-        group: String,
-        /// Why.
-        error: KafkaError,
-    },
-    /// The group's coordinator did not answer when the member started.
+    Refused { group: String, error: KafkaError },
     #[error("group {group}: its coordinator did not answer within {seconds} s{cause}")]
     NoCoordinator {
-        /// The group.
         group: String,
-        /// For how long it was asked.
         seconds: u64,
-        /// `: ` and what is known of the reason.
         cause: String,
     },
     /// The cluster was away for longer than the user wants to wait.
     #[error("group {group}: no contact with the cluster for {seconds} s (--give-up){cause}")]
     GaveUp {
-        /// The group.
         group: String,
-        /// For how long there was no answer.
         seconds: u64,
-        /// `: ` and what is known of the reason.
         cause: String,
     },
     /// The group has a position that the log does not reach.
@@ -115,31 +97,17 @@ pub enum GroupError {
          say auto.offset.reset=earliest or latest"
     )]
     BeyondEnd {
-        /// The group.
         group: String,
-        /// The topic.
         topic: String,
-        /// The partition.
         partition: i32,
-        /// What is committed.
         offset: i64,
-        /// The next record's offset.
         next: i64,
     },
     /// The group has given the partitions to others before the commit; what was not committed comes again.
     #[error("group {group}: positions not committed: the group has given the partitions away")]
-    Lost {
-        /// The group.
-        group: String,
-    },
-    /// Positions were not committed.
+    Lost { group: String },
     #[error("group {group}: positions not committed: {error}")]
-    NotCommitted {
-        /// The group.
-        group: String,
-        /// Why.
-        error: KafkaError,
-    },
+    NotCommitted { group: String, error: KafkaError },
 }
 
 /// Codes of a cluster that is away, or whose coordinator moves: the same request may be answered later.

@@ -2,48 +2,46 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use tools::ack::AckError;
 use tools::cli::Exit;
 use tools::kafka::types::TopicPartition;
 
-use super::{AckSource, PipelineError};
+use super::{AckSource, Consumer, PipelineError};
 
 /// How long to wait for acknowledgements after a program of the pipe died.
 const DRAIN_AFTER_ERROR: Duration = Duration::from_secs(5);
 
-impl AckSource<'_> {
-    pub(super) fn work_and_leave(mut self) -> anyhow::Result<Exit> {
-        let worked = self.work().and_then(|()| self.finish());
+impl AckSource {
+    pub(super) fn run_and_leave(mut self, mut consumer: Consumer<'_>) -> Result<Exit> {
+        let worked = consumer.run(&mut self);
+        let worked = worked.and_then(|()| self.finish(&mut consumer));
         if worked.is_err() {
-            self.drain_after_error();
+            self.drain_after_error(&mut consumer);
         }
-        let committed = self.commit_now(None);
+        let committed = self.commit_now(&mut consumer, None);
         if worked.is_ok() && committed.is_ok() {
             let _ = self.source.done();
         }
-        let AckSource {
-            member, progress, ..
-        } = self;
-        member.leave();
-        drop(progress);
+        consumer.member.leave();
+        drop(self.progress);
         worked?;
         committed?;
         Ok(Exit::Done)
     }
 
     /// Whether everything up to the end noted at the start is committed or in flight.
-    pub(super) fn is_done(&mut self) -> anyhow::Result<bool> {
-        let may_read = self.lines.is_open() && !self.member.has_read_all();
-        if !self.exit_at_end || self.lines.is_waiting() || may_read {
+    pub(super) fn is_done(&mut self, consumer: &mut Consumer<'_>) -> Result<bool> {
+        let may_read = self.lines.is_open() && !consumer.member.has_read_all();
+        if !consumer.exit_at_end || self.lines.is_waiting() || may_read {
             return Ok(false);
         }
         let in_flight = &self.in_flight;
         let is_mine = |topic_partition: &_, end: i64| {
-            in_flight
-                .reached(topic_partition)
-                .is_some_and(|reached| reached >= end)
+            let reached = in_flight.reached(topic_partition);
+            reached.is_some_and(|reached| reached >= end)
         };
-        if self.group_end.is_reached(&self.member, is_mine)? {
+        if consumer.is_group_done(is_mine)? {
             return Ok(true);
         }
         // Other members still work, and their partitions may be assigned to this one.
@@ -57,7 +55,7 @@ impl AckSource<'_> {
     }
 
     /// Sends the end mark and closes the pipe.
-    fn close(&mut self) -> anyhow::Result<()> {
+    fn close(&mut self) -> Result<()> {
         if !self.lines.is_open() {
             return Ok(());
         }
@@ -76,26 +74,25 @@ impl AckSource<'_> {
 
     /// Refuses partitions that are assigned after the end mark and have records to read.
     pub(super) fn refuse_late_partitions(
-        &self,
-        topic_partitions: &[TopicPartition],
-    ) -> anyhow::Result<()> {
-        let behind = self.member.behind()?;
+        consumer: &Consumer<'_>,
+        partitions: &[TopicPartition],
+    ) -> Result<()> {
+        let behind = consumer.member.behind()?;
         let is_late = |topic_partition| {
-            behind
-                .as_ref()
-                .is_none_or(|b| b.contains_key(topic_partition))
+            let behind = behind.as_ref();
+            behind.is_none_or(|behind| behind.contains_key(topic_partition))
         };
-        if self.exit_at_end && topic_partitions.iter().any(is_late) {
+        if consumer.exit_at_end && partitions.iter().any(is_late) {
             return Err(PipelineError::TooLate.into());
         }
         Ok(())
     }
 
     /// Closes the pipe and blocks until everything sent is acknowledged.
-    fn finish(&mut self) -> anyhow::Result<()> {
+    fn finish(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
         self.is_ending = true;
         while self.lines.is_waiting() {
-            self.step()?;
+            self.step(consumer)?;
         }
         let closed = self.close();
         if self.in_flight.is_drained(None) {
@@ -105,15 +102,13 @@ impl AckSource<'_> {
         closed?;
         let closed_at = Instant::now();
         while !self.in_flight.is_drained(None) {
+            let lines = self.in_flight.unacknowledged();
             if self.watchdog.is_silent_since(closed_at, Instant::now()) {
-                let lines = self.in_flight.unacknowledged();
                 return Err(PipelineError::Unended { lines }.into());
             }
-            match self.step() {
-                Err(error) if is_sink_gone(&error) => {
-                    return Err(
-                        PipelineError::NotAcknowledged(self.in_flight.unacknowledged()).into(),
-                    );
+            match self.step(consumer) {
+                Err(error) if matches!(error.downcast_ref(), Some(AckError::SinkGone)) => {
+                    return Err(PipelineError::NotAcknowledged(lines).into());
                 }
                 other => other?,
             }
@@ -122,7 +117,7 @@ impl AckSource<'_> {
     }
 
     /// Takes the last acknowledgements after a program of the pipe died: the sink may still live.
-    fn drain_after_error(&mut self) {
+    fn drain_after_error(&mut self, consumer: &mut Consumer<'_>) {
         // No end mark: the sink must not use a line that it has not received whole.
         let _ = self.lines.close();
         let until = Instant::now() + DRAIN_AFTER_ERROR;
@@ -133,14 +128,10 @@ impl AckSource<'_> {
             for position in &update.positions {
                 let _ = self.in_flight.acknowledge(position);
             }
-            self.wait_for_io();
-            if self.member.poll_events(0).is_err() {
+            self.wait_for_io(consumer);
+            if consumer.member.poll_events(0).is_err() {
                 return;
             }
         }
     }
-}
-
-fn is_sink_gone(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(AckError::SinkGone))
 }

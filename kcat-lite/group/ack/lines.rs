@@ -1,17 +1,16 @@
 //! Standard output of a source: a line with its position for each record.
 
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use tools::ack::{InFlight, LineStart, LineWriter, Shape, WriteProgress};
-use tools::kafka::fetch::RecordVisitor;
 use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
 use super::PipelineError;
 use crate::config::Output;
+use crate::group::consumer::position;
 use crate::output::{BadRecord, Encoding};
 
 /// No more records are read while this many bytes wait to be written.
@@ -30,7 +29,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Lines to standard output.
-    pub(super) fn new(output: &Output, shape: Shape) -> anyhow::Result<Lines> {
+    pub(super) fn new(output: &Output, shape: Shape) -> Result<Lines> {
         let stdout = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Lines {
             encoding: Encoding::new(output, false)?,
@@ -73,7 +72,7 @@ impl Lines {
     }
 
     /// Writes what fits into the pipe.
-    pub(super) fn write(&mut self) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self) -> Result<()> {
         let Some(pipe) = &mut self.pipe else {
             return Ok(());
         };
@@ -96,6 +95,37 @@ impl Lines {
         }
     }
 
+    /// Appends the line of a record; returns false if its partition was revoked, and another member reads it.
+    pub(super) fn add(&mut self, record: &Record<'_>, in_flight: &mut InFlight) -> Result<bool> {
+        let (topic, partition, offset) = position(record)?;
+        let Some(pipe) = &mut self.pipe else {
+            return Ok(false);
+        };
+        let is_other = |((t, p), _): &(TopicPartition, LineStart)| *p != partition || t != topic;
+        if self.current.as_ref().is_none_or(is_other) {
+            let topic_partition = (topic.to_owned(), partition);
+            let Some(key) = in_flight.key(&topic_partition) else {
+                return Ok(false);
+            };
+            let line_start = LineStart::new(self.shape, key);
+            self.current = Some((topic_partition, line_start));
+        }
+        let Some((topic_partition, line_start)) = &self.current else {
+            return Ok(false);
+        };
+        let buffer = pipe.buffer();
+        let before = buffer.len();
+        let start = line_start.write(self.last + 1, offset, buffer);
+        if let Err(reason) = self.encoding.encode(record, buffer) {
+            buffer.truncate(before);
+            return Err(BadRecord::new(record, reason).into());
+        }
+        line_start.join(start, buffer);
+        self.last += 1;
+        in_flight.send(topic_partition, offset);
+        Ok(true)
+    }
+
     pub(super) fn has_reader(&self) -> bool {
         self.pipe.as_ref().is_some_and(LineWriter::has_reader)
     }
@@ -110,76 +140,5 @@ impl Lines {
         self.pipe = None;
         let null = File::options().write(true).open("/dev/null")?;
         Ok(rustix::stdio::dup2_stdout(&null)?)
-    }
-}
-
-/// Appends the records that have arrived to the lines.
-pub(super) struct LineEncoder<'r> {
-    pub(super) lines: &'r mut Lines,
-    pub(super) in_flight: &'r mut InFlight,
-    /// The most records.
-    pub(super) capacity: u64,
-    pub(super) taken: u64,
-    pub(super) failed: Option<anyhow::Error>,
-}
-
-impl RecordVisitor for LineEncoder<'_> {
-    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
-        match self.add(record) {
-            Ok(()) if self.taken < self.capacity && !self.lines.is_full() => {
-                ControlFlow::Continue(())
-            }
-            Ok(()) => ControlFlow::Break(()),
-            Err(error) => {
-                self.failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    }
-
-    fn end(&mut self, topic: &str, partition: i32, offset: i64) -> ControlFlow<()> {
-        self.in_flight.pass(&(topic.to_owned(), partition), offset);
-        ControlFlow::Continue(())
-    }
-}
-
-impl LineEncoder<'_> {
-    fn add(&mut self, record: &Record<'_>) -> anyhow::Result<()> {
-        let lines = &mut *self.lines;
-        let (Some(topic), Some(partition), Some(offset), Some(pipe)) = (
-            record.topic,
-            record.partition,
-            record.offset,
-            lines.pipe.as_mut(),
-        ) else {
-            anyhow::bail!("a record without a place");
-        };
-        let is_other = |(topic_partition, _): &(TopicPartition, LineStart)| {
-            topic_partition.1 != partition || topic_partition.0 != topic
-        };
-        if lines.current.as_ref().is_none_or(is_other) {
-            let topic_partition = (topic.to_owned(), partition);
-            let Some(key) = self.in_flight.key(&topic_partition) else {
-                // The partition was revoked: another member reads its records.
-                return Ok(());
-            };
-            let line_start = LineStart::new(lines.shape, key);
-            lines.current = Some((topic_partition, line_start));
-        }
-        let Some((topic_partition, line_start)) = lines.current.as_ref() else {
-            return Ok(());
-        };
-        let buffer = pipe.buffer();
-        let before = buffer.len();
-        let start = line_start.write(lines.last + 1, offset, buffer);
-        if let Err(reason) = lines.encoding.encode(record, buffer) {
-            buffer.truncate(before);
-            return Err(BadRecord::new(record, reason).into());
-        }
-        line_start.join(start, buffer);
-        lines.last += 1;
-        self.in_flight.send(topic_partition, offset);
-        self.taken += 1;
-        Ok(())
     }
 }

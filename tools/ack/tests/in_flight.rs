@@ -27,7 +27,7 @@ fn what_is_acknowledged_is_committed_and_makes_room_only_then() {
     in_flight.begin_commit(&positions);
     assert!(in_flight.is_full());
     in_flight.finish_commit(true);
-    assert_eq!(in_flight.capacity(), 2);
+    assert_eq!(in_flight.records(), 1);
     assert!(in_flight.to_commit().is_empty());
     assert!(!in_flight.is_drained(None));
     assert_eq!(in_flight.acknowledge(&position("s:t:0:9")).ok(), Some(true));

@@ -81,7 +81,7 @@ fn a_second_sink_is_sent_away() {
 
 #[test]
 fn ends_of_different_versions_refuse_each_other_with_a_sentence() {
-    let words = "version 1 of its protocol, and this one version 3";
+    let words = "version 1 of its protocol, and this one version 4";
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ack");
     let listener = bind(&path, 0).expect("bound");
@@ -144,6 +144,28 @@ fn the_sink_acknowledges_and_its_death_is_noticed_after_its_last_word() {
     drop(sink);
     assert_eq!(durable(&mut source), ["s:t:0:4", "s:t:1:2"]);
     assert!(matches!(source.poll(), Err(AckError::SinkGone)));
+}
+
+#[test]
+fn lines_of_an_aborted_session_are_passed_over_and_those_of_the_next_are_not() {
+    let (mut source, mut sink, _folder) = pair(SinkKind::Transactional);
+    source.begin(&session("s")).expect("heard");
+    sink.poll(Arrival::More).expect("there");
+    taken(&mut sink, b"s:1:t:0:4\tv\ns:2:t:0:5\tv\n").expect("in order");
+    sink.acknowledge([(0, 4)]);
+    sink.abort();
+    let update = source.poll().expect("there");
+    assert_eq!(update.positions, [position("s:t:0:4")]);
+    assert_eq!(update.aborted, ["s"]);
+    source.begin(&session("s2")).expect("heard");
+    sink.poll(Arrival::More).expect("there");
+    let late = b"s:2:t:0:5\tv\ns:3:t:0:6\tv\ns2:4:t:0:5\tv\ns2:5:t:0:6\tv\n";
+    assert_eq!(
+        taken(&mut sink, late).expect("in order").0,
+        ["s2:4:t:0:5|v"]
+    );
+    sink.abort();
+    assert_eq!(source.poll().expect("there").aborted, ["s2"]);
 }
 
 #[test]

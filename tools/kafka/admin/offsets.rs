@@ -13,6 +13,7 @@ use super::query_budget::QueryBudget;
 use crate::kafka::client::{Client, ContactError};
 use crate::kafka::error::{KafkaError, code, is_leader_change};
 use crate::kafka::options::Options;
+use crate::kafka::types::TopicPartition;
 use crate::kafka::wire::Wire;
 
 /// What to look for in a partition.
@@ -94,6 +95,16 @@ pub struct OffsetQuery {
     pub topic: String,
     pub partition: i32,
     pub spec: OffsetSpec,
+}
+
+impl OffsetQuery {
+    pub fn new((topic, partition): &TopicPartition, spec: OffsetSpec) -> OffsetQuery {
+        OffsetQuery {
+            topic: topic.clone(),
+            partition: *partition,
+            spec,
+        }
+    }
 }
 
 /// What a partition answers.

@@ -113,7 +113,7 @@ pub(crate) fn start_stored(
     let specs = [OffsetSpec::Earliest, OffsetSpec::HighWatermark];
     let questions = keys
         .iter()
-        .flat_map(|key| specs.map(|spec| question(key, spec)));
+        .flat_map(|key| specs.map(|spec| OffsetQuery::new(key, spec)));
     let questions: Vec<OffsetQuery> = questions.collect();
     let mut budget = QueryBudget::new(wire.client().first_contact(), interrupted);
     let isolation = Isolation::ReadUncommitted;
@@ -183,7 +183,11 @@ fn look_up(
     let needed = needed_offsets(request, lookup);
     let questions: Vec<OffsetQuery> = needed
         .iter()
-        .flat_map(|&(spec, _)| partitions.iter().map(move |key| question(key, spec)))
+        .flat_map(|&(spec, _)| {
+            partitions
+                .iter()
+                .map(move |key| OffsetQuery::new(key, spec))
+        })
         .collect();
     let answers = offsets_over(wire, metadata, &questions, request.isolation, budget)?;
     let mut listed = vec![ListedOffsets::default(); partitions.len()];
@@ -194,14 +198,6 @@ fn look_up(
         }
     }
     Ok(listed)
-}
-
-fn question((topic, partition): &TopicPartition, spec: OffsetSpec) -> OffsetQuery {
-    OffsetQuery {
-        topic: topic.clone(),
-        partition: *partition,
-        spec,
-    }
 }
 
 fn offset(
@@ -224,7 +220,7 @@ pub(crate) fn list_offsets(
     isolation: Isolation,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<HashMap<TopicPartition, Option<i64>>, ConsumeError> {
-    let questions = partitions.iter().map(|key| question(key, spec));
+    let questions = partitions.iter().map(|key| OffsetQuery::new(key, spec));
     let questions: Vec<OffsetQuery> = questions.collect();
     let answers = offsets(client, &questions, isolation, interrupted)?;
     let rows = partitions.iter().zip(questions.iter().zip(answers));

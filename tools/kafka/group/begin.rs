@@ -9,6 +9,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::kafka::types::TopicPartition;
+
 /// What was known of a topic when this member joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TopicAtJoin {
@@ -21,44 +23,16 @@ pub(super) struct TopicAtJoin {
 /// What was known of all topics when this member joined, by name.
 pub(super) type TopicsAtJoin = BTreeMap<String, TopicAtJoin>;
 
-/// Where a partition without a commit is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begin {
-    /// It was added after the group began.
-    Beginning,
-    /// The group is new to its topic.
-    End,
+/// Whether a partition without a commit begins at its end: it was there before the group, which is new to its topic.
+/// Otherwise the topic or the partition is younger than this member, or the group has read others of the topic before.
+pub(super) fn begins_at_end(topics: &TopicsAtJoin, (topic, partition): &TopicPartition) -> bool {
+    let known = topics.get(topic);
+    known.is_some_and(|known| !known.has_commits && *partition < known.partitions)
 }
 
-/// Where a partition without a commit begins.
-pub(super) fn begin(topics: &TopicsAtJoin, topic: &str, partition: i32) -> Begin {
-    match topics.get(topic) {
-        Some(known) if !known.has_commits && partition < known.partitions => Begin::End,
-        // The topic or the partition is younger than this member, or the group has read others of the topic before.
-        _ => Begin::Beginning,
-    }
-}
-
-/// How a committed position lies to the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LogPosition {
-    /// It can be read from.
-    Inside,
-    /// Records between it and the log's start are gone.
-    Below,
-    /// The log ends before it.
-    Above,
-}
-
-/// Where `committed` lies to a log of offsets from `first` to before `next`.
-pub(super) fn log_position(committed: i64, first: i64, next: i64) -> LogPosition {
-    if committed < first {
-        LogPosition::Below
-    } else if committed > next {
-        LogPosition::Above
-    } else {
-        LogPosition::Inside
-    }
+/// Where to go on after a commit, in a log of offsets from `first` to before `next`; `None` if it ends before the commit.
+pub(super) fn resume(committed: i64, first: i64, next: i64) -> Option<i64> {
+    (committed <= next).then_some(committed.max(first))
 }
 
 #[cfg(test)]
@@ -73,34 +47,38 @@ mod tests {
         [("t".to_owned(), known)].into()
     }
 
+    fn partition(number: i32) -> TopicPartition {
+        ("t".to_owned(), number)
+    }
+
     #[test]
     fn a_new_group_begins_at_the_end_of_what_was_there_when_it_joined() {
         let new = topics(2, false);
-        assert_eq!(begin(&new, "t", 0), Begin::End);
-        assert_eq!(begin(&new, "t", 1), Begin::End);
+        assert!(begins_at_end(&new, &partition(0)));
+        assert!(begins_at_end(&new, &partition(1)));
         // It was added while the member ran.
-        assert_eq!(begin(&new, "t", 2), Begin::Beginning);
+        assert!(!begins_at_end(&new, &partition(2)));
     }
 
     #[test]
     fn a_group_with_commits_reads_what_was_added_from_its_beginning() {
         let old = topics(3, true);
-        for partition in [0, 2, 3] {
-            assert_eq!(begin(&old, "t", partition), Begin::Beginning);
+        for number in [0, 2, 3] {
+            assert!(!begins_at_end(&old, &partition(number)));
         }
     }
 
     #[test]
     fn a_topic_that_is_younger_than_the_member_is_read_from_its_beginning() {
-        assert_eq!(begin(&topics(2, false), "u", 0), Begin::Beginning);
+        assert!(!begins_at_end(&topics(2, false), &("u".to_owned(), 0)));
     }
 
     #[test]
     fn both_ends_of_the_log_can_be_read_from() {
-        assert_eq!(log_position(5, 5, 9), LogPosition::Inside);
-        assert_eq!(log_position(9, 5, 9), LogPosition::Inside);
-        assert_eq!(log_position(0, 0, 0), LogPosition::Inside);
-        assert_eq!(log_position(4, 5, 9), LogPosition::Below);
-        assert_eq!(log_position(10, 5, 9), LogPosition::Above);
+        assert_eq!(resume(5, 5, 9), Some(5));
+        assert_eq!(resume(9, 5, 9), Some(9));
+        assert_eq!(resume(0, 0, 0), Some(0));
+        assert_eq!(resume(4, 5, 9), Some(5));
+        assert_eq!(resume(10, 5, 9), None);
     }
 }

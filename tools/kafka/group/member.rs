@@ -238,6 +238,11 @@ impl Member {
         Ok(None)
     }
 
+    /// Whether the group has said what this member has, be it nothing.
+    pub fn is_assigned(&self) -> bool {
+        self.is_assigned
+    }
+
     /// Whether every assigned partition has reached its end, as it was when it was assigned.
     pub fn is_done(&mut self) -> bool {
         if self.membership.stop != Stop::AtOwnEnd {

@@ -4,11 +4,15 @@
 use super::reader::Assigned;
 use crate::kafka::consume::queue::{MessageQueue, PartitionState, TopicState};
 use crate::kafka::consume::{ConsumeError, Item};
+use crate::kafka::error::KafkaError;
 use crate::kafka::fetch::{RecordVisitor, StartPosition};
 use crate::kafka::partitions::{PartitionList, topic_name};
 use crate::kafka::topic::TopicHandle;
 use crate::kafka::types::TopicPartition;
 use crate::kafka::{Client, ffi};
+
+/// How long librdkafka may take to go to another offset: its own threads, no broker.
+const SEEK_MS: i32 = 5000;
 
 pub(super) struct MessageReader {
     queue: MessageQueue,
@@ -70,6 +74,31 @@ impl MessageReader {
                 .map_err(topic_error)?;
         }
         Ok(list)
+    }
+
+    pub(super) fn rewind(
+        &mut self,
+        client: &Client,
+        topic_partition: &TopicPartition,
+        offset: i64,
+        end: Option<i64>,
+    ) -> Result<(), ConsumeError> {
+        self.track(client, topic_partition, end)?;
+        let failed = |error| ConsumeError::Topic(topic_partition.0.clone(), error);
+        let mut list = PartitionList::new();
+        let (topic, partition) = topic_partition;
+        list.add(topic, *partition, offset).map_err(failed)?;
+        // SAFETY: handle and list are live; the error, if there is one, is ours. A paused partition is at its end.
+        unsafe {
+            let error = ffi::rd_kafka_seek_partitions(client.as_ptr(), list.as_ptr(), SEEK_MS);
+            if !error.is_null() {
+                let code = ffi::error_code(error);
+                ffi::rd_kafka_error_destroy(error);
+                return Err(failed(KafkaError::of(code)));
+            }
+            ffi::resume_partitions(client.as_ptr(), list.as_ptr());
+        }
+        Ok(())
     }
 
     pub(super) fn release(&mut self, (topic, partition): &TopicPartition) {

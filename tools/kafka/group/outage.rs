@@ -69,15 +69,9 @@ impl Member {
         if !coordinator_answers(&mut wire, group, &mut budget) {
             return false;
         }
-        let questions = self
-            .reader
-            .partitions()
-            .into_iter()
-            .map(|(topic, partition)| OffsetQuery {
-                topic,
-                partition,
-                spec: OffsetSpec::Latest,
-            });
+        let assigned = self.reader.partitions();
+        let questions = assigned.iter();
+        let questions = questions.map(|it| OffsetQuery::new(it, OffsetSpec::Latest));
         let leaders = LeaderProbe::from_questions(questions.collect());
         leaders.all_respond(&self.handle.client, within, &|| (self.interrupted)())
     }

@@ -94,6 +94,24 @@ impl Reader {
         }
     }
 
+    /// Goes back to an offset.
+    pub(super) fn rewind(
+        &mut self,
+        client: &Client,
+        topic_partition: &TopicPartition,
+        offset: i64,
+        end: Option<i64>,
+    ) -> Result<(), ConsumeError> {
+        match self {
+            Reader::Fetch(reader) => {
+                reader.release(topic_partition);
+                reader.assign(topic_partition, StartPosition::At(offset), end);
+                Ok(())
+            }
+            Reader::Librdkafka(reader) => reader.rewind(client, topic_partition, offset, end),
+        }
+    }
+
     /// Stops reading a partition.
     pub(super) fn release(&mut self, topic_partition: &TopicPartition) {
         match self {

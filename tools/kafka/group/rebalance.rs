@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::member::{Member, Polled};
 use super::reader::Assigned;
-use super::{GroupError, Stop};
+use super::{GroupError, Positions, Stop};
 use crate::kafka::admin::{OffsetQuery, OffsetSpec};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::ffi;
@@ -96,6 +96,20 @@ impl Member {
         }
     }
 
+    /// Reads assigned partitions again from these positions.
+    pub fn rewind(&mut self, positions: &Positions) -> Result<(), GroupError> {
+        let topic_partitions: Vec<TopicPartition> = positions.keys().cloned().collect();
+        let Some(ends) = self.ends_of(&topic_partitions)? else {
+            return Ok(());
+        };
+        for (topic_partition, offset) in positions {
+            let end = ends.get(topic_partition).copied().flatten();
+            let client = &self.handle.client;
+            self.reader.rewind(client, topic_partition, *offset, end)?;
+        }
+        Ok(())
+    }
+
     /// Where partitions stop; `None` after a signal.
     fn ends_of(
         &self,
@@ -104,12 +118,9 @@ impl Member {
         match self.membership.stop {
             Stop::Never => Ok(Some(HashMap::new())),
             Stop::AtOwnEnd => {
-                let question = |(topic, partition): &TopicPartition| OffsetQuery {
-                    topic: topic.clone(),
-                    partition: *partition,
-                    spec: OffsetSpec::Latest,
-                };
-                let questions: Vec<OffsetQuery> = topic_partitions.iter().map(question).collect();
+                let questions = topic_partitions.iter();
+                let questions = questions.map(|it| OffsetQuery::new(it, OffsetSpec::Latest));
+                let questions: Vec<OffsetQuery> = questions.collect();
                 let ends = self.ask_offsets(&questions, self.membership.isolation)?;
                 Ok(ends.map(|ends| topic_partitions.iter().cloned().zip(ends).collect()))
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::begin::{Begin, LogPosition, begin, log_position};
+use super::begin::{begins_at_end, resume};
 use super::{GroupError, Member, Positions};
 use crate::ack::ReadStart;
 use crate::kafka::admin::{OffsetQuery, OffsetSpec};
@@ -40,9 +40,12 @@ impl Member {
         let mut tails = Vec::new();
         for topic_partition in topic_partitions {
             match self.overriding_start(topic_partition) {
-                Some(Overriding::Start(start)) => starts.set(topic_partition, start),
-                Some(Overriding::Tail(count)) => tails.push((topic_partition.clone(), count)),
-                None => open.push(topic_partition.clone()),
+                Some(Start::Beginning) => starts.set(topic_partition, StartPosition::Beginning),
+                Some(Start::End) => starts.set(topic_partition, StartPosition::End),
+                Some(Start::At(offset)) => starts.set(topic_partition, StartPosition::At(offset)),
+                Some(Start::Tail(count)) => tails.push((topic_partition, count)),
+                // Times are asked for elsewhere.
+                None | Some(Start::Stored | Start::Time(_)) => open.push(topic_partition.clone()),
             }
         }
         if self.start_tails(&tails, &mut starts)?.is_none() {
@@ -65,15 +68,13 @@ impl Member {
         let mut questions = Vec::new();
         for topic_partition in &open {
             let is_committed = committed.get(topic_partition).copied().flatten().is_some();
-            match begin(&self.at_join, &topic_partition.0, topic_partition.1) {
-                Begin::End if !is_committed => {
-                    questions.push(question(topic_partition, OffsetSpec::Latest));
-                }
-                _ => questions.extend(
-                    [OffsetSpec::Earliest, OffsetSpec::HighWatermark]
-                        .map(|spec| question(topic_partition, spec)),
-                ),
-            }
+            let specs = if is_committed || !begins_at_end(&self.at_join, topic_partition) {
+                &[OffsetSpec::Earliest, OffsetSpec::HighWatermark][..]
+            } else {
+                &[OffsetSpec::Latest][..]
+            };
+            let specs = specs.iter();
+            questions.extend(specs.map(|spec| OffsetQuery::new(topic_partition, *spec)));
         }
         let Some(mut logs) = self.ask_logs(&questions)? else {
             return Ok(None);
@@ -99,20 +100,20 @@ impl Member {
     /// The last records of partitions; `None` after a signal.
     fn start_tails(
         &self,
-        tails: &[(TopicPartition, i64)],
+        tails: &[(&TopicPartition, i64)],
         starts: &mut StartOffsets,
     ) -> Result<Option<()>, GroupError> {
         let specs = [OffsetSpec::Earliest, OffsetSpec::Latest];
-        let questions = tails
-            .iter()
-            .flat_map(|(topic_partition, _)| specs.map(|spec| question(topic_partition, spec)));
+        let questions = tails.iter().flat_map(|&(topic_partition, _)| {
+            specs.map(|spec| OffsetQuery::new(topic_partition, spec))
+        });
         let Some(logs) = self.ask_logs(&questions.collect::<Vec<_>>())? else {
             return Ok(None);
         };
-        for (topic_partition, count) in tails {
+        for &(topic_partition, count) in tails {
             let log = logs.get(topic_partition).copied().unwrap_or_default();
             let first = log.first.unwrap_or(0);
-            let start = log.next.unwrap_or(0).saturating_sub(*count).max(first);
+            let start = log.next.unwrap_or(0).saturating_sub(count).max(first);
             starts.set(topic_partition, StartPosition::At(start));
         }
         Ok(Some(()))
@@ -149,7 +150,7 @@ impl Member {
         let committed = committed.ok().flatten().unwrap_or_default();
         let questions = topic_partitions
             .iter()
-            .map(|topic_partition| question(topic_partition, OffsetSpec::Earliest));
+            .map(|topic_partition| OffsetQuery::new(topic_partition, OffsetSpec::Earliest));
         let questions: Vec<OffsetQuery> = questions.collect();
         let log_starts = self.ask_offsets(&questions, self.membership.isolation);
         let log_starts = log_starts.ok().flatten().unwrap_or_default();
@@ -186,25 +187,16 @@ impl Member {
     }
 
     /// What `-o` says of a partition that is assigned for the first time.
-    fn overriding_start(&self, topic_partition: &TopicPartition) -> Option<Overriding> {
-        let start = self.membership.start?;
-        if self.seen.contains(topic_partition) {
-            return None;
-        }
-        let is_younger = self
-            .at_join
-            .get(&topic_partition.0)
-            .is_none_or(|known| topic_partition.1 >= known.partitions);
-        Some(Overriding::Start(match start {
+    fn overriding_start(&self, topic_partition: &TopicPartition) -> Option<Start> {
+        let is_first = !self.seen.contains(topic_partition);
+        let start = self.membership.start.filter(|_| is_first)?;
+        let known = self.at_join.get(&topic_partition.0);
+        let is_younger = known.is_none_or(|known| topic_partition.1 >= known.partitions);
+        Some(match start {
             // All of it came after this member joined.
-            Start::End | Start::Tail(_) if is_younger => StartPosition::Beginning,
-            Start::Beginning => StartPosition::Beginning,
-            Start::End => StartPosition::End,
-            Start::At(offset) => StartPosition::At(offset),
-            Start::Tail(count) => return Some(Overriding::Tail(count)),
-            // Times are asked for elsewhere.
-            Start::Stored | Start::Time(_) => return None,
-        }))
+            Start::End | Start::Tail(_) if is_younger => Start::Beginning,
+            start => start,
+        })
     }
 
     /// A partition with a commit goes on there, or at what is left.
@@ -215,31 +207,29 @@ impl Member {
         log: Log,
         starts: &mut StartOffsets,
     ) -> Result<(), GroupError> {
-        starts.set(topic_partition, StartPosition::At(committed));
         let (Some(first), Some(next)) = (log.first, log.next) else {
+            starts.set(topic_partition, StartPosition::At(committed));
             return Ok(());
         };
-        match log_position(committed, first, next) {
-            LogPosition::Inside => Ok(()),
-            LogPosition::Below => {
-                log::warn!(
-                    "{} [{}]: records {committed} to {} were deleted before group {} had read them",
-                    topic_partition.0,
-                    topic_partition.1,
-                    first - 1,
-                    self.membership.group
-                );
-                starts.set(topic_partition, StartPosition::At(first));
-                Ok(())
-            }
-            LogPosition::Above => Err(GroupError::BeyondEnd {
-                group: self.membership.group.clone(),
-                topic: topic_partition.0.clone(),
-                partition: topic_partition.1,
+        let group = &self.membership.group;
+        let (topic, partition) = topic_partition;
+        let Some(offset) = resume(committed, first, next) else {
+            return Err(GroupError::BeyondEnd {
+                group: group.clone(),
+                topic: topic.clone(),
+                partition: *partition,
                 offset: committed,
                 next,
-            }),
+            });
+        };
+        if offset > committed {
+            let last = first - 1;
+            log::warn!(
+                "{topic} [{partition}]: records {committed} to {last} were deleted before group {group} had read them"
+            );
         }
+        starts.set(topic_partition, StartPosition::At(offset));
+        Ok(())
     }
 
     /// A partition without a commit begins at its end, or at its beginning if it is younger than the group.
@@ -250,44 +240,25 @@ impl Member {
         starts: &mut StartOffsets,
         new_topics: &mut BTreeSet<String>,
     ) {
-        let offset = match begin(&self.at_join, &topic_partition.0, topic_partition.1) {
-            Begin::End => {
-                if log.next.is_some_and(|next| next > 0) {
-                    new_topics.insert(topic_partition.0.clone());
-                }
-                log.next
+        let (topic, partition) = topic_partition;
+        let offset = if begins_at_end(&self.at_join, topic_partition) {
+            if log.next.is_some_and(|next| next > 0) {
+                new_topics.insert(topic.clone());
             }
-            Begin::Beginning => {
-                if log.first < log.next {
-                    log::warn!(
-                        "{} [{}]: was added after group {} began; it is read from its beginning",
-                        topic_partition.0,
-                        topic_partition.1,
-                        self.membership.group
-                    );
-                }
-                log.first
+            log.next
+        } else {
+            if log.first < log.next {
+                let group = &self.membership.group;
+                log::warn!(
+                    "{topic} [{partition}]: was added after group {group} began; it is read from its beginning"
+                );
             }
+            log.first
         };
         if let Some(offset) = offset {
             starts.set(topic_partition, StartPosition::At(offset));
             starts.new.insert(topic_partition.clone(), offset);
         }
-    }
-}
-
-/// Where `-o` starts a partition.
-enum Overriding {
-    Start(StartPosition),
-    /// So many offsets before the end.
-    Tail(i64),
-}
-
-fn question((topic, partition): &TopicPartition, spec: OffsetSpec) -> OffsetQuery {
-    OffsetQuery {
-        topic: topic.clone(),
-        partition: *partition,
-        spec,
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a member waits for that has no partitions yet.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Member;
@@ -14,53 +13,6 @@ const LONG: Duration = Duration::from_secs(2);
 const ASK: Duration = Duration::from_secs(1);
 /// The most members that are named.
 const NAMED: usize = 3;
-
-/// Who is waited for, and for how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WaitReason {
-    /// The coordinator gives no answer.
-    Coordinator(KafkaError),
-    /// Other members have not answered to a rebalance yet.
-    Members {
-        /// `CLIENT at HOST`, of members other than this one.
-        others: Vec<String>,
-        /// After how many seconds one that is dead times out.
-        session_s: u64,
-        /// The same of one that is busy.
-        max_poll_s: u64,
-    },
-}
-
-impl fmt::Display for WaitReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WaitReason::Coordinator(error) => write!(f, "its coordinator does not answer: {error}"),
-            WaitReason::Members {
-                others,
-                session_s,
-                max_poll_s,
-            } => {
-                let named = others.iter().take(NAMED).cloned().collect::<Vec<_>>();
-                let more = others.len() - named.len();
-                match others.len() {
-                    1 => write!(f, "1 other member ({})", named[0])?,
-                    count => write!(f, "{count} other members ({}", named.join(", "))?,
-                }
-                if more > 0 {
-                    write!(f, " and {more} more")?;
-                }
-                if others.len() > 1 {
-                    f.write_str(")")?;
-                }
-                write!(
-                    f,
-                    "; one that is dead times out after {session_s} s (session.timeout.ms), \
-                     one that is busy after {max_poll_s} s (max.poll.interval.ms)"
-                )
-            }
-        }
-    }
-}
 
 impl Member {
     /// Says once, after a while, what this member waits for before it has partitions.
@@ -82,7 +34,8 @@ impl Member {
     }
 
     /// Who is waited for; `None` where the group is at rest and has nothing for this member.
-    fn wait_reason(&self) -> Option<WaitReason> {
+    fn wait_reason(&self) -> Option<String> {
+        let silent = |error: &KafkaError| Some(format!("its coordinator does not answer: {error}"));
         let begun = Instant::now();
         let is_over = || begun.elapsed() >= ASK || (self.interrupted)();
         let mut wire = Wire::new(&self.handle.client);
@@ -91,7 +44,7 @@ impl Member {
         let found = coordinators(&mut wire, &[group.to_owned()], &mut budget);
         let coordinator = match found.into_iter().next()? {
             Ok(coordinator) => coordinator,
-            Err(error) => return Some(WaitReason::Coordinator(error)),
+            Err(error) => return silent(&error),
         };
         let kind = match self.handle.client.property("group.protocol").as_deref() {
             Some("consumer") => GroupKind::Consumer,
@@ -101,9 +54,7 @@ impl Member {
         let described = describe_groups(&mut wire, &groups, &mut budget);
         let described = match described.into_iter().next()? {
             Ok(described) => described,
-            Err(error) if super::is_outage(error.code) => {
-                return Some(WaitReason::Coordinator(error));
-            }
+            Err(error) if super::is_outage(error.code) => return silent(&error),
             // It may not be described to everybody, and the mock cluster describes nothing.
             Err(_) => return None,
         };
@@ -121,34 +72,42 @@ impl Member {
             let value = self.handle.client.property(property);
             value.and_then(|ms| ms.parse::<u64>().ok()).unwrap_or(0) / 1000
         };
-        Some(WaitReason::Members {
-            others,
-            session_s: seconds("session.timeout.ms"),
-            max_poll_s: seconds("max.poll.interval.ms"),
-        })
+        Some(format!(
+            "{}; one that is dead times out after {} s (session.timeout.ms), \
+             one that is busy after {} s (max.poll.interval.ms)",
+            describe_members(&others),
+            seconds("session.timeout.ms"),
+            seconds("max.poll.interval.ms")
+        ))
     }
+}
+
+/// `2 other members (kcat-lite at host1, kcat-lite at host2)`
+fn describe_members(others: &[String]) -> String {
+    let plural = if others.len() == 1 { "" } else { "s" };
+    let named = others.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    let more = match others.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let count = others.len();
+    format!("{count} other member{plural} ({}{more})", named.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::WaitReason;
+    use super::describe_members;
 
     #[test]
     fn members_are_named_a_few_of_them() {
-        let waiting = |count: usize| {
+        let describe = |count: usize| {
             let others = (1..=count).map(|n| format!("c{n} at h"));
-            let waiting = WaitReason::Members {
-                others: others.collect(),
-                session_s: 45,
-                max_poll_s: 300,
-            };
-            let text = waiting.to_string();
-            text.split(';').next().unwrap_or_default().to_owned()
+            describe_members(&others.collect::<Vec<_>>())
         };
-        assert_eq!(waiting(1), "1 other member (c1 at h)");
-        assert_eq!(waiting(2), "2 other members (c1 at h, c2 at h)");
+        assert_eq!(describe(1), "1 other member (c1 at h)");
+        assert_eq!(describe(2), "2 other members (c1 at h, c2 at h)");
         assert_eq!(
-            waiting(5),
+            describe(5),
             "5 other members (c1 at h, c2 at h, c3 at h and 2 more)"
         );
     }

@@ -94,8 +94,12 @@ impl Producer {
 
     /// Initialises the transactional.id, which fences its earlier producers and aborts their open transaction.
     pub fn init_transactions(&mut self) -> Result<(), KafkaError> {
-        let id = self.transactional_id()?;
         let known = self.producer_id().ok();
+        self.init_producer_id(known)
+    }
+
+    fn init_producer_id(&mut self, known: Option<ProducerId>) -> Result<(), KafkaError> {
+        let id = self.transactional_id()?;
         let timeout = self.lock().accumulator.settings.transaction_timeout;
         let timeout_ms = timeout.as_millis().min(i32::MAX as u128) as i32;
         // A producer with an id gets the next epoch, unless it was fenced (KIP-360).
@@ -121,6 +125,39 @@ impl Producer {
         };
         self.lock().accumulator.set_producer(producer);
         Ok(())
+    }
+
+    /// Takes the next epoch if the coordinator has aborted the open transaction after transaction.timeout.ms; false if
+    /// this producer did not fail because of that.
+    pub fn recover_timed_out(&mut self) -> Result<bool, KafkaError> {
+        let state = self.lock();
+        let is_fenced = state
+            .accumulator
+            .fatal()
+            .is_some_and(|e| is_fencing(e.code));
+        let transaction = state.accumulator.transaction.as_ref();
+        let is_known = transaction.is_some_and(TransactionState::is_known);
+        drop(state);
+        if !is_fenced || !is_known {
+            return Ok(false);
+        }
+        self.purge();
+        // A timeout raises the epoch by 1. Another producer raises it by 2, because the open transaction is fenced
+        // first. So the coordinator takes this epoch only after a timeout.
+        let before = self.producer_id()?;
+        let Some(epoch) = before.epoch.checked_add(1) else {
+            return Ok(false);
+        };
+        match self.init_producer_id(Some(ProducerId { epoch, ..before })) {
+            Ok(()) => {
+                let mut state = self.lock();
+                state.accumulator.end_transaction();
+                state.accumulator.clear_fatal();
+                Ok(true)
+            }
+            Err(error) if is_fencing(error.code) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Begins a transaction; the one before is committed or aborted.
@@ -317,6 +354,10 @@ impl Producer {
                 Ok(None) => continue,
                 Err(error) => error,
             };
+            // Where an earlier try was not answered, the transaction may be committed.
+            if is_fencing(error.code) && failures == 0 {
+                self.lock().accumulator.set_fatal(fenced(&error));
+            }
             let is_concurrent = error.code == code::CONCURRENT_TRANSACTIONS;
             if !is_concurrent && !is_passing(error.code) || Instant::now() >= limit || !waiting() {
                 return Err(self.explain(error));

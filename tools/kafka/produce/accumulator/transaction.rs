@@ -55,6 +55,11 @@ impl TransactionState {
         self.is_open && (self.has_offsets || !self.added.is_empty() || self.is_requested)
     }
 
+    /// Whether the coordinator is known to have it open.
+    pub(in crate::kafka::produce) fn is_known(&self) -> bool {
+        self.is_open && !self.added.is_empty()
+    }
+
     /// Whether a request for it is in flight.
     pub(in crate::kafka::produce) fn is_requested(&self) -> bool {
         self.is_requested
@@ -105,6 +110,11 @@ impl Accumulator {
                 partition.sequences = super::sequences::Sequences::default();
             }
         }
+    }
+
+    /// A new epoch ends what was fatal to the one before.
+    pub(in crate::kafka::produce) fn clear_fatal(&mut self) {
+        self.fatal = None;
     }
 
     pub(in crate::kafka::produce) fn plan_transaction(
