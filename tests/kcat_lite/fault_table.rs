@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process};
 
 use super::kills::{MEMBER, wait_for_pid};
-use crate::testkit::broker::{Kafka, own_kafka};
+use crate::testkit::broker::{Kafka, Spec};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{Cmd, cmd, shell};
 use crate::testkit::running::Running;
@@ -27,6 +27,8 @@ const BOUND: usize = 500;
 /// Longer than the session, which is the shortest that a broker takes by itself.
 const SUSPENDED: Duration = Duration::from_secs(9);
 const LIMIT: Duration = Duration::from_secs(120);
+/// `--parallel` of every second round: a command for each partition.
+const PARALLEL: usize = 3;
 
 /// Stops in the midst of it until the fault is made and a file says so.
 const GATE: &str =
@@ -47,14 +49,15 @@ fn script(column: &str) -> String {
     let rest = match column {
         "-G alone" => format!("--tsv) | {between} | {sink})"),
         "--exec" => format!(
-            "--tsv --batch {BOUND} --exec 'echo $$ >sink.new; mv sink.new sink; \
+            "--tsv --batch {BOUND} $PARALLEL --exec 'echo $$ >sink.new; mv sink.new sink; \
              if [ -e once ]; then until [ -e go ]; do sleep 0.02; done; fi; touch once; exec kcat-lite -P -q --tsv -t $OUT')"
         ),
         "--ack" => {
             format!("--tsv --ack ack --max-inflight {BOUND}) | {between} | {sink} --ack ack)")
         }
         "--txn" => format!(
-            "--tsv --ack ack --max-inflight {BOUND}) | {between} | {sink} --ack ack --txn $TXN --batch 200)"
+            "--tsv --ack ack --max-inflight {BOUND}) | {between} | {sink} --ack ack --txn $TXN --batch 200 \
+             -X transaction.timeout.ms=4000)"
         ),
         _ => format!(
             "--tsv=all --ack ack --max-inflight {BOUND}) | {between} | \
@@ -73,15 +76,16 @@ struct Cell {
 }
 
 impl Cell {
-    fn parse(text: &str) -> Option<Cell> {
+    fn parse(text: &str, parallel: usize) -> Option<Cell> {
         if text == "-" {
             return None;
         }
         let parts: Vec<&str> = text.split(" / ").collect();
         let most = |letter: &str| match letter {
             "0" => 0,
-            // What a killed batch or window has in flight.
-            "B" | "W" => BOUND,
+            // What a window has in flight, or the batches that are run at a time.
+            "W" => BOUND,
+            "B" => BOUND * parallel,
             // What a pipe holds, or was written since the last commit: no more than there is.
             "C" | "P" => RECORDS,
             other => panic!("{other} in a table of faults"),
@@ -95,7 +99,7 @@ impl Cell {
 }
 
 /// All cells of the pages, by fault and column.
-fn cells() -> Vec<(String, String, Cell)> {
+fn cells(parallel: usize) -> Vec<(String, String, Cell)> {
     let mut cells = Vec::new();
     for (page, text) in PAGES {
         let (_, table) = text.split_once(".It Em fault Ta ").expect(page);
@@ -120,7 +124,8 @@ fn cells() -> Vec<(String, String, Cell)> {
             let fault = row[0].trim_start_matches(".It ").to_owned();
             assert_eq!(row.len(), heads.len() + 1, "{page}: {fault}");
             for (head, cell) in heads.iter().zip(&row[1..]) {
-                cells.extend(Cell::parse(cell).map(|cell| (fault.clone(), head.clone(), cell)));
+                let cell = Cell::parse(cell, parallel);
+                cells.extend(cell.map(|cell| (fault.clone(), head.clone(), cell)));
             }
         }
     }
@@ -134,10 +139,11 @@ struct Trial<'a> {
     output: String,
     group: String,
     folder: PathBuf,
+    parallel: usize,
 }
 
 impl<'a> Trial<'a> {
-    fn new(kafka: &'a Kafka, column: &'a str) -> Trial<'a> {
+    fn new(kafka: &'a Kafka, column: &'a str, parallel: usize) -> Trial<'a> {
         let input = kafka.topic("in", 3, &[]);
         let record = |n: usize| Record {
             partition: Some((n % 3) as i32),
@@ -154,6 +160,7 @@ impl<'a> Trial<'a> {
             output: kafka.topic("out", 3, &[]),
             group: session::unique("faults"),
             folder: session::folder("faults"),
+            parallel,
         }
     }
 
@@ -171,6 +178,7 @@ impl<'a> Trial<'a> {
             .env("OUT", output)
             .env("TXN", session::unique(&self.group))
             .env("TRANSFORM", transform)
+            .env("PARALLEL", format!("--parallel {}", self.parallel))
             .env("END", end)
             .inside(folder)
             .limit(LIMIT)
@@ -210,6 +218,7 @@ impl<'a> Trial<'a> {
     fn run(&self, fault: &str, round: usize) -> String {
         let goes_on = fault.starts_with("partitions")
             || fault.starts_with("cluster")
+            || fault.starts_with("transaction")
             || fault.starts_with("suspended");
         let bad = fault.starts_with("line");
         let transform = if bad { BAD[round % BAD.len()] } else { GATE };
@@ -259,6 +268,11 @@ impl<'a> Trial<'a> {
                     self.kill("transform", Signal::CONT);
                 }
             }
+            "transaction open for too long" => {
+                self.kill("sink", Signal::STOP);
+                std::thread::sleep(SUSPENDED);
+                self.kill("sink", Signal::CONT);
+            }
             other => panic!("a fault that nobody makes: {other}"),
         }
         self.open_gate();
@@ -300,14 +314,19 @@ impl<'a> Trial<'a> {
 #[test]
 fn what_the_pages_say_of_each_fault_is_what_happens() {
     let rounds = number("KAFKAUTILS_FAULTS").map_or(0, |rounds| rounds as usize);
-    let Some(kafka) = own_kafka() else { return };
+    let name = "transaction.abort.timed.out.transaction.cleanup.interval.ms";
+    let Some(kafka) = Spec::new().setting(name, "500").start() else {
+        return;
+    };
     for round in 0..rounds.max(1) {
-        for (fault, column, cell) in cells() {
-            let is_slow = fault.starts_with("suspended") || fault.starts_with("cluster");
+        let parallel = if round % 2 == 0 { 1 } else { PARALLEL };
+        for (fault, column, cell) in cells(parallel) {
+            let is_slow = ["suspended", "cluster", "transaction"];
+            let is_slow = is_slow.iter().any(|slow| fault.starts_with(slow));
             if is_slow && rounds == 0 && column != "--ack" {
                 continue;
             }
-            Trial::new(&kafka, &column).judge(&fault, &cell, round);
+            Trial::new(&kafka, &column, parallel).judge(&fault, &cell, round);
         }
     }
 }
