@@ -84,7 +84,10 @@ pub(crate) fn list(config: &SchemaQuery) -> anyhow::Result<Exit> {
     }
     let text = match config.format {
         OutputFormat::Text => text(&rows, newest),
-        OutputFormat::Json => rows.iter().map(|row| format!("{}\n", json(row))).collect(),
+        OutputFormat::Json => {
+            let lines = rows.iter().map(|row| json(row).to_string() + "\n");
+            lines.collect()
+        }
         OutputFormat::Tsv => tsv(&rows),
     };
     admin.print(&text)?;
