@@ -129,6 +129,8 @@ fn schema_of_file(path: &str, used: Option<Serialization>) -> Result<SchemaText,
         (_, Some("json")) => SchemaType::JsonSchema,
         _ => return Err(format!("--schema {path}: of which type? Say -s avro")),
     };
+    // To a registry that compares texts, a last line feed makes another schema.
+    let text = text.trim_end().to_owned();
     Ok(SchemaText {
         kind,
         text,

@@ -3,11 +3,13 @@
 use super::at;
 use super::registry::{READ, SEVEN, long};
 use crate::testkit::certificates::{Authority, Good};
-use crate::testkit::cluster::{Record, any};
+use crate::testkit::cluster::{Cluster, Record, any};
 use crate::testkit::command::cmd;
+use crate::testkit::output::Output;
 use crate::testkit::registry::Registry;
 use crate::testkit::session;
 use serde_json::json;
+use std::path::Path;
 
 #[test]
 fn the_login_of_a_clients_file_is_used_and_never_shown() {
@@ -63,6 +65,16 @@ fn the_login_of_a_clients_file_is_used_and_never_shown() {
     assert_eq!(registry.requests()[2], "GET /schemas/ids/1 Basic dTpodXNo");
 }
 
+/// Reads the topic with TLS properties of the registry.
+fn consume(cluster: &dyn Cluster, topic: &str, url: &str, properties: &[(&str, &Path)]) -> Output {
+    let args = [&READ[..], &["-t", topic]].concat();
+    let properties = properties.iter().flat_map(|(name, path)| {
+        let property = format!("schema.registry.ssl.{name}={}", path.display());
+        ["-X".to_owned(), property]
+    });
+    at(cluster, url, &args).args(properties).run()
+}
+
 #[test]
 fn a_registry_with_tls_is_trusted_and_shown_a_certificate_by_pem_files() {
     let cluster = any();
@@ -86,16 +98,10 @@ fn a_registry_with_tls_is_trusted_and_shown_a_certificate_by_pem_files() {
         .arg(&locked)
         .run()
         .succeeds();
-    let consume = |url: &str, properties: &[(&str, &std::path::Path)]| {
-        let args = [&READ[..], &["-t", &topic]].concat();
-        let properties = properties.iter().flat_map(|(name, path)| {
-            let property = format!("schema.registry.ssl.{name}={}", path.display());
-            ["-X".to_owned(), property]
-        });
-        at(&*cluster, url, &args).args(properties).run()
-    };
+    let consume =
+        |properties: &[(&str, &Path)]| consume(&*cluster, &topic, &registry.url, properties);
     let ca = ("ca.location", &*trusted);
-    let pem = std::path::Path::new("PEM");
+    let pem = Path::new("PEM");
     let (certificate, key) = (&*client.certificate, &*client.key);
     for properties in [
         &[
@@ -113,12 +119,10 @@ fn a_registry_with_tls_is_trusted_and_shown_a_certificate_by_pem_files() {
             ca,
             ("certificate.location", certificate),
             ("key.location", &locked),
-            ("key.password", std::path::Path::new("changeit")),
+            ("key.password", Path::new("changeit")),
         ],
     ] {
-        consume(&registry.url, properties)
-            .succeeds()
-            .stdout_is("7\n");
+        consume(properties).succeeds().stdout_is("7\n");
     }
     for (properties, said) in [
         (&[][..], "certificate verify failed"),
@@ -148,34 +152,42 @@ fn a_registry_with_tls_is_trusted_and_shown_a_certificate_by_pem_files() {
             "schema.registry.ssl.ca.location: there is no certificate",
         ),
         (
-            &[("ca.location", std::path::Path::new("/none"))],
+            &[("ca.location", Path::new("/none"))],
             "/none: No such file",
         ),
         (
-            &[("truststore.location", std::path::Path::new("/a.jks"))],
+            &[("truststore.location", Path::new("/a.jks"))],
             "a PEM file is expected",
         ),
         (
-            &[("truststore.type", std::path::Path::new("JKS"))],
+            &[("truststore.type", Path::new("JKS"))],
             "PEM is expected, not `JKS`",
         ),
     ] {
-        consume(&registry.url, properties)
+        consume(properties)
             .fails_with(2)
             .stdout_is("")
             .stderr_has(said);
     }
+}
+
+#[test]
+fn the_name_in_the_certificate_of_a_registry_is_checked_unless_that_is_switched_off() {
+    let cluster = any();
+    let topic = cluster.topic("registry", 1, &[]);
+    cluster.produce(&topic, &[Record::of(SEVEN)]);
+    let folder = session::folder("registry-tls");
+    let authority = Authority::new(&folder, "authority");
+    let trusted = authority.trusted();
+    let ca = ("ca.location", &*trusted);
     let elsewhere = authority.sign("elsewhere", "DNS:elsewhere.example", Good::Now);
     let registry = Registry::start_tls(&elsewhere, None);
     registry.answer("/schemas/ids/1", 200, &long());
-    consume(&registry.url, &[ca])
+    consume(&*cluster, &topic, &registry.url, &[ca])
         .fails_with(2)
         .stderr_has("certificate verify failed");
-    let any_host = (
-        "endpoint.identification.algorithm",
-        std::path::Path::new(""),
-    );
-    consume(&registry.url, &[ca, any_host])
+    let any_host = ("endpoint.identification.algorithm", Path::new(""));
+    consume(&*cluster, &topic, &registry.url, &[ca, any_host])
         .succeeds()
         .stdout_is("7\n");
 }

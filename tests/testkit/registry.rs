@@ -60,7 +60,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn start() -> Self {
-        Self::listen("http", |connection| Some(connection))
+        Self::listen("http", Some)
     }
 
     /// With TLS, for clients whose certificates come from `clients`, if that is an authority.

@@ -203,24 +203,29 @@ impl Producer {
             self.delivered = delivered;
             self.is_outage_reported = false;
         }
+        let mut has_failed = false;
         while let Some(event) = self.client.poll(0) {
-            if let Some(error) = self.client.note(&event) {
-                self.report_outage(&error);
-            }
+            has_failed |= self.client.note(&event).is_some();
+        }
+        // The error of an advertised address may have come before the answer of the first contact.
+        if has_failed || timeout_ms > 0 && self.delivered == 0 {
+            self.report_outage();
         }
     }
 
     /// Reports each outage once, since it may last long.
-    fn report_outage(&mut self, error: &KafkaError) {
+    fn report_outage(&mut self) {
         if self.is_outage_reported {
             return;
         }
         let is_first = self.delivered == 0;
-        let cause = || self.client.cause().unwrap_or_else(|| error.to_string());
+        let Some(cause) = self.client.cause() else {
+            return;
+        };
         if is_first && self.client.has_unreachable_advertised_address() {
-            log::warn!("{}; still trying", cause());
+            log::warn!("{cause}; still trying");
         } else if !is_first && self.client.all_brokers_down() {
-            log::warn!("no broker can be reached ({}); still trying", cause());
+            log::warn!("no broker can be reached ({cause}); still trying");
         } else {
             return;
         }
