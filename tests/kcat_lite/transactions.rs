@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 const SCRIPT: &str = r#"(member source kcat-lite -G "$GROUP" "$IN" $OPTIONS -q -X auto.offset.reset=earliest --tsv --ack ack) |
     (member transform perl -e '$| = 1; while (<STDIN>) { push @held, $_; select undef, undef, undef, 0.002;
         if (@held >= 100) { print splice @held } } print @held') |
-    (member sink kcat-lite -P -q -t "$OUT" --tsv --ack ack --txn "$GROUP" --batch-wait 1s -X transaction.timeout.ms=5000); wait"#;
+    (member sink kcat-lite -P -q -t "$OUT" --tsv --ack ack --txn "$GROUP" --batch-wait 2s -X transaction.timeout.ms=5000); wait"#;
 
 fn start(pipe: &Pipe<'_>, options: &str) -> Running {
     pipe.shell(&format!("{MEMBER}{SCRIPT}"))
@@ -40,8 +40,8 @@ fn suspend(kafka: &Kafka, members: &[&str], options: &str, words: &str) {
     let pipe = Pipe::new(kafka, 3, 1500);
     let running = start(&pipe, options);
     kafka.wait_for_records(&pipe.output, 300, LIMIT);
-    // A transaction begins with the next lines.
-    std::thread::sleep(Duration::from_millis(500));
+    // A transaction begins with the next lines, and is open for two seconds.
+    std::thread::sleep(Duration::from_secs(1));
     signal(&pipe.folder, members, Signal::STOP);
     std::thread::sleep(SUSPENDED);
     signal(&pipe.folder, members, Signal::CONT);
