@@ -282,6 +282,10 @@ pub(crate) struct Query {
 }
 
 /// `-Q --schema`
+#[cfg_attr(
+    not(feature = "schema-registry"),
+    expect(dead_code, reason = "a build without schemas refuses it")
+)]
 pub(crate) struct SchemaQuery {
     pub(crate) options: Options,
     pub(crate) topics: Vec<String>,
