@@ -330,7 +330,6 @@ mod tests {
             "key.serializer",
             "default.api.timeout.ms",
             "exclude.internal.topics",
-            "schema.registry.ssl.truststore.type",
             "specific.avro.reader",
             "ssl.truststore.type",
         ] {
