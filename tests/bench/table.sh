@@ -58,7 +58,10 @@ row() {
     done
     printf '%s\t' "$1" "${found[@]}" | awk -F '\t' '{
         printf "%-14s", $1
-        for (i = 2; i <= 8; i += 2) printf " %8s %8s %6s", $i, $(i + 1), $i > 0 ? sprintf("%.1f", $i / ($(i + 1) > 0 ? $(i + 1) : 0.005)) : "-"
+        for (i = 2; i <= 8; i += 2) {
+            ratio = ($i > 0) ? sprintf("%.1f", $i / ($(i + 1) > 0 ? $(i + 1) : 0.005)) : "-"
+            printf " %8s %8s %6s", $i, $(i + 1), ratio
+        }
         print ""
     }'
 }
@@ -75,7 +78,6 @@ for count in 0 "$records" "$timed"; do
     for codec in none lz4 zstd; do
         topic=bench-$codec-$count
         if [[ $("$KCAT" -L -b "$KAFKA_BROKERS") == *"topic \"$topic\""* ]]; then continue; fi
-        "$LITE" -L -b "$KAFKA_BROKERS" -X allow.auto.create.topics=true -t "$topic" >/dev/null
         "$LITE" -P -q -b "$KAFKA_BROKERS" -t "$topic" -p 0 -z "$codec" -X batch.size=65536 -l "$work/plain-$count"
     done
 done
