@@ -278,10 +278,11 @@ fn group(cli: &Cli) -> anyhow::Result<Group> {
 fn share(cli: &Cli) -> anyhow::Result<Share> {
     let group = group_name("--share", cli.modes.share.as_ref())?;
     let options = options(cli)?;
+    let topics = topics(cli, Mode::Share)?;
     Ok(Share {
         group,
-        jobs: pipe::jobs(cli)?,
-        topics: topics(cli, Mode::Share)?,
+        jobs: pipe::jobs(cli, &topics)?,
+        topics,
         output: output(cli, &options)?,
         options,
         count: cli.count,

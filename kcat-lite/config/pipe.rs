@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tools::ack::Shape;
 use tools::kafka::Options;
+use tools::kafka::consume::TopicPatterns;
 
 use super::mode::Mode;
 use super::value::check_topic;
@@ -52,20 +53,28 @@ fn checked_command(command: &OsString) -> anyhow::Result<OsString> {
     Ok(command.clone())
 }
 
-/// `--exec` of a share group.
-pub(super) fn jobs(cli: &Cli) -> anyhow::Result<Option<Jobs>> {
+/// `--exec` of a share group that reads `topics`.
+pub(super) fn jobs(cli: &Cli, topics: &[String]) -> anyhow::Result<Option<Jobs>> {
     let pipe = &cli.pipe;
     let Some(command) = &pipe.exec else {
         return Ok(None);
     };
     let reject_to = pipe.reject_to.as_deref();
     let reject_to = reject_to.map(|topic| check_topic(topic, "--reject-to", Mode::Produce));
+    let reject_to = reject_to.transpose()?;
+    if let Some(topic) = reject_to
+        && (topics.iter().any(|read| read == topic) || TopicPatterns::new(topics)?.matches(topic))
+    {
+        return Err(usage(format_args!(
+            "--reject-to {topic}: the group reads this topic, so what never works would come again for ever"
+        )));
+    }
     Ok(Some(Jobs {
         command: checked_command(command)?,
         batch_records: pipe.batch.unwrap_or(1),
         parallel: pipe.parallel.unwrap_or(1) as usize,
         max_tries: pipe.max_tries,
-        reject_to: reject_to.transpose()?.map(str::to_owned),
+        reject_to: reject_to.map(str::to_owned),
     }))
 }
 

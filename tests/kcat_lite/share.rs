@@ -326,6 +326,14 @@ fn what_a_queue_can_t_do_is_refused_by_name() {
             &["--exec", "true", "--reject-to", "a b"],
             "--reject-to a b: a topic\'s name",
         ),
+        (
+            &["--exec", "true", "--reject-to", &topic],
+            "the group reads this topic",
+        ),
+        (
+            &["^dead", "--exec", "true", "--reject-to", "dead-jobs"],
+            "--reject-to dead-jobs: the group reads this topic",
+        ),
     ] {
         share(kafka, "jobs", &topic)
             .args(args)
