@@ -3,20 +3,19 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::admin::Isolation;
-use tools::kafka::consume::{ConsumeError, LeaderProbe, ReadRequest, Start};
+use tools::kafka::consume::{ConsumeError, ReadRequest, Start};
 use tools::kafka::fetch::{RecordVisitor, ValuesSource};
-use tools::kafka::outage::Outage;
 use tools::kafka::{Client, Role};
 use tools::record::Record;
 
 use crate::admin_query::report_first;
 use crate::config::Consume;
+use crate::contact::{ContactWatch, SilenceLimit};
 use crate::engine::Reader;
 use crate::last;
 use crate::output::{PutResult, Writer, needs_headers, report_all_down, report_idle};
@@ -40,12 +39,10 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         Err(_) if interrupted() => return Ok(signals.end_of_reader()),
         other => other?,
     };
-    let leaders = match config.give_up {
-        Some(_) => match LeaderProbe::new(&client, &request, &interrupted) {
-            Err(_) if interrupted() => return Ok(signals.end_of_reader()),
-            other => other?,
-        },
-        None => LeaderProbe::default(),
+    let limit = SilenceLimit::give_up(config.give_up);
+    let contact = match ContactWatch::new(&client, &request, limit, &interrupted) {
+        Err(_) if interrupted() => return Ok(signals.end_of_reader()),
+        other => other?,
     };
     let writer = Writer::new(&config.output)?;
     let quiet = options.verbosity < 0;
@@ -62,8 +59,7 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
         keeps_trying: config.output.keep_trying,
         all_brokers_down: false,
         client: &client,
-        leaders,
-        outage: Outage::new(config.give_up),
+        contact,
         has_failed: false,
         unreadable: Vec::new(),
         idle: config.idle,
@@ -110,9 +106,7 @@ struct ConsumeLoop<'a> {
     /// Whether "all brokers are down" was reported.
     all_brokers_down: bool,
     client: &'a Client,
-    /// For `--give-up`.
-    leaders: LeaderProbe,
-    outage: Outage,
+    contact: ContactWatch<'a>,
     /// `-E`: whether an error was skipped.
     has_failed: bool,
     /// Partitions without a record at their position. The others are read to their ends before the program fails.
@@ -151,7 +145,11 @@ impl ConsumeLoop<'_> {
                 self.check_brokers(&reader);
                 timeout_ms = IDLE_MS;
             }
-            self.check_contact()?;
+            let checked = self.contact.check(&|| self.signals.caught().is_some());
+            if checked.is_err() {
+                self.writer.flush(self.signals)?;
+            }
+            checked?;
         }
         self.writer.flush(self.signals)?;
         Ok(())
@@ -219,23 +217,6 @@ impl ConsumeLoop<'_> {
             ));
         }
         Ok(())
-    }
-
-    /// Fails if the leaders have not answered for the time of `--give-up`.
-    fn check_contact(&mut self) -> anyhow::Result<()> {
-        let Some(within) = self.outage.probe_due() else {
-            return Ok(());
-        };
-        let interrupted = || self.signals.caught().is_some();
-        let is_answered = self.leaders.all_respond(self.client, within, &interrupted);
-        let Some(silence) = self.outage.note(is_answered) else {
-            return Ok(());
-        };
-        self.writer.flush(self.signals)?;
-        let cause = self.client.cause();
-        let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
-        let seconds = silence.as_secs();
-        bail!("no contact with the cluster for {seconds} s (--give-up){cause}")
     }
 
     /// Reports once that all brokers are down; the run goes on.

@@ -17,6 +17,7 @@ use tools::record::{Header, Record, TimestampType};
 
 use crate::config::Consume;
 use crate::consume::read_request;
+use crate::contact::{ContactWatch, SilenceLimit};
 use crate::engine::Engine;
 use crate::output::Writer;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(config: &Consume, count: u64, signals: &Signals) -> anyhow::Re
         request: read_request(config),
         count,
         keeps_trying: config.output.keep_trying,
+        limit: SilenceLimit::give_up(config.give_up),
         is_wanted: &|record| !writer.has_other_key(record),
     };
     let Some(newest) = search.run(signals)? else {
@@ -57,6 +59,8 @@ pub(crate) struct Search<'a> {
     pub(crate) count: u64,
     /// Whether to go on after errors.
     pub(crate) keeps_trying: bool,
+    /// How long the cluster may be away.
+    pub(crate) limit: Option<SilenceLimit>,
     pub(crate) is_wanted: &'a dyn Fn(&Record<'_>) -> bool,
 }
 
@@ -98,6 +102,11 @@ impl Search<'_> {
             Err(_) if interrupted() => return Ok(true),
             other => other?,
         };
+        let watch = ContactWatch::new(client, &self.request, self.limit, &interrupted);
+        let mut contact = match watch {
+            Err(_) if interrupted() => return Ok(true),
+            other => other?,
+        };
         let mut take = |item: Item<'_>| {
             if let Item::Record(record) = item
                 && (self.is_wanted)(record)
@@ -115,6 +124,7 @@ impl Search<'_> {
                 Err(error) if self.keeps_trying => message(&error),
                 Err(error) => return Err(error.into()),
             }
+            contact.check(&interrupted)?;
         }
         Ok(reader
             .partly_read()

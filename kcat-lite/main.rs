@@ -9,6 +9,7 @@ mod cli;
 mod commit;
 mod config;
 mod consume;
+mod contact;
 mod engine;
 mod group;
 mod last;

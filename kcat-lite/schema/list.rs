@@ -18,6 +18,7 @@ use super::{RegistrySettings, settings};
 use crate::admin_query::{AdminQuery, push_line, report_first};
 use crate::cli::SchemaArgs;
 use crate::config::{OutputFormat, SchemaQuery};
+use crate::contact::SilenceLimit;
 use crate::engine::Engine;
 use crate::last::Search;
 
@@ -61,6 +62,10 @@ pub(crate) fn list(config: &SchemaQuery) -> anyhow::Result<Exit> {
         },
         count: config.count,
         keeps_trying: false,
+        limit: Some(SilenceLimit {
+            time: config.options.first_contact,
+            option: "-m",
+        }),
         is_wanted: &|_| true,
     };
     let Some(newest) = search.run(signals)? else {

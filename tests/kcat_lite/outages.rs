@@ -138,6 +138,45 @@ fn give_up_ends_a_consumer_whose_cluster_is_away_for_too_long() {
     }
 }
 
+/// The search for the newest records knew no limit: --give-up was taken and ignored, and -Q --schema waited for ever.
+#[test]
+fn a_search_for_the_newest_records_ends_when_the_leaders_are_silent_for_too_long() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = kafka.topic_of("newest", &["a"]);
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let (reading, ends) = (Arc::clone(&is_silent), Arc::clone(&is_silent));
+    let proxy = Interceptor::before(&kafka.bootstrap())
+        .on(ApiKey::Fetch, move |_, _| {
+            reading.store(true, Ordering::Relaxed);
+            Then::Silence
+        })
+        .on(ApiKey::ListOffsets, move |_, _| {
+            if ends.load(Ordering::Relaxed) {
+                Then::Silence
+            } else {
+                Then::Pass
+            }
+        });
+    let searches: [(&[&str], &str); 2] = [
+        (&["-C", "--last", "1", "--give-up", "4s"], "s (--give-up)"),
+        (
+            &["-Q", "--schema", "-r", "http://127.0.0.1:1", "-m", "4"],
+            "s (-m)",
+        ),
+    ];
+    for (args, option) in searches {
+        is_silent.store(false, Ordering::Relaxed);
+        cmd("kcat-lite")
+            .args(args)
+            .args(["-q", "-t", &topic, "-b", &proxy.bootstrap()])
+            .limit(Duration::from_secs(60))
+            .run()
+            .fails_with(2)
+            .stderr_has("no contact with the cluster for")
+            .stderr_has(option);
+    }
+}
+
 #[test]
 fn with_e_a_signal_is_heard_while_nobody_says_who_leads_a_partition() {
     let Some(kafka) = shared_kafka() else { return };
