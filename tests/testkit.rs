@@ -2,7 +2,7 @@
 //!
 //! - [`session`]: whatever a test run starts or writes is gone when the run is gone, even by `kill -9`.
 //! - [`command`]: run a program with a deadline; [`output`]: judge what it printed; [`running`]: talk to one that runs.
-//! - [`broker`]: a real Apache Kafka, one shared by all tests or one of your own; [`node`]: one process of it;
+//! - [`broker`]: a real Apache Kafka, shared by all tests or of a kind of your own ([`spec`]); [`node`]: one process of it;
 //!   [`java`]: its jars and its tools.
 //! - [`certificates`]: authorities and what they sign.
 //! - [`clock`]: a wall clock for commands, to be set while they run.
@@ -43,6 +43,7 @@ pub(crate) mod running;
 #[cfg(feature = "object-store")]
 pub(crate) mod s3;
 pub(crate) mod session;
+mod spec;
 pub(crate) mod witness;
 
 pub(crate) use node::free_port;

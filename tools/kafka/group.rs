@@ -10,6 +10,7 @@
 mod begin;
 mod commit;
 mod ends;
+mod handle;
 mod leave;
 mod member;
 mod message_reader;

@@ -1,20 +1,17 @@
 //! What the group has committed, and the end of the whole group's work: where every partition ended as the member
 //! joined, and what is still before it.
-#![allow(unsafe_code)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::begin::TopicAtJoin;
-use super::member::GroupHandle;
+use super::handle::Committed;
 use super::{GroupError, Member, is_outage};
 use crate::kafka::admin::{OffsetSpec, QueryBudget, coordinators};
 use crate::kafka::client::ContactError;
 use crate::kafka::consume::offset_range::list_offsets;
 use crate::kafka::consume::{ConsumeError, topics};
 use crate::kafka::error::{KafkaError, code};
-use crate::kafka::ffi;
-use crate::kafka::partitions::{PartitionList, entries};
 use crate::kafka::types::TopicPartition;
 use crate::kafka::wire::Wire;
 
@@ -24,42 +21,6 @@ const ASK: Duration = Duration::from_secs(1);
 const FIRST_ASK: Duration = Duration::from_millis(250);
 /// The first contact with the coordinator may take so many times that with the cluster: its topic may have to be made.
 const COORDINATOR_TIMES: u32 = 3;
-
-/// What is committed of each partition; none where nothing is.
-pub(super) type Committed = HashMap<TopicPartition, Option<i64>>;
-
-impl GroupHandle {
-    /// Asks the group's coordinator once what is committed.
-    pub(super) fn committed(
-        &self,
-        topic_partitions: &[TopicPartition],
-        within: Duration,
-    ) -> Result<Committed, KafkaError> {
-        let mut list = PartitionList::new();
-        for (topic, partition) in topic_partitions {
-            list.add(topic, *partition, 0)?;
-        }
-        let timeout_ms = within.as_millis().clamp(1, i32::MAX as u128) as i32;
-        // SAFETY: handle and list are live; the answer is written into the list.
-        let (error, answers) = unsafe {
-            let error = ffi::committed(self.client.as_ptr(), list.as_ptr(), timeout_ms);
-            (error, entries(list.as_ptr()))
-        };
-        if error != code::NONE {
-            return Err(KafkaError::of(error));
-        }
-        answers
-            .into_iter()
-            .map(|answer| match answer.error {
-                code::NONE | code::UNKNOWN_TOPIC_OR_PARTITION => {
-                    let offset = (answer.offset >= 0).then_some(answer.offset);
-                    Ok(((answer.topic, answer.partition), offset))
-                }
-                other => Err(KafkaError::of(other)),
-            })
-            .collect()
-    }
-}
 
 impl Member {
     /// What is committed, asked for until it is answered or `begun` is longer ago than `limit`; `None` after a signal.

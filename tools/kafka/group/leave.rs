@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::member::GroupHandle;
+use super::handle::GroupHandle;
 use crate::kafka::client::Event;
 use crate::kafka::error::code;
 use crate::kafka::ffi;

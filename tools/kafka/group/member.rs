@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI32;
 use std::time::{Duration, Instant};
 
 use super::begin::TopicsAtJoin;
 use super::commit::Committer;
+use super::handle::GroupHandle;
 use super::leave::leave;
 use super::reader::Reader;
 use super::{GroupError, Interrupt, Membership, Positions, Stop, is_outage};
@@ -19,7 +19,6 @@ use crate::kafka::fetch::RecordVisitor;
 use crate::kafka::outage::Outage;
 use crate::kafka::partitions::{PartitionList, entries};
 use crate::kafka::types::TopicPartition;
-use crate::kafka::wire::follow_coordinator;
 use crate::kafka::{Client, Options, Role, ffi};
 
 /// How long a commit may take after a signal.
@@ -42,46 +41,6 @@ pub fn tune(options: &mut Options, membership: &Membership) {
     // Where a partition begins that has no commit is settled by the member; a position whose records were deleted
     // while they waited goes on at what is left.
     options.set_default("auto.offset.reset", "earliest");
-}
-
-/// librdkafka's handle and its queue of rebalances and errors of the group.
-pub(super) struct GroupHandle {
-    pub(super) events: *mut ffi::rd_kafka_queue_t,
-    /// The brokers' state for which the coordinator's address was looked up.
-    brokers_state: AtomicI32,
-    // The last field: queues are given back before their client.
-    pub(super) client: Arc<Client>,
-}
-
-// SAFETY: librdkafka's queues may be used from any thread.
-unsafe impl Send for GroupHandle {}
-// SAFETY: as above.
-unsafe impl Sync for GroupHandle {}
-
-impl GroupHandle {
-    /// Whether the group has given this member's partitions to others.
-    pub(super) fn is_lost(&self) -> bool {
-        // SAFETY: the handle is live.
-        unsafe { ffi::rd_kafka_assignment_lost(self.client.as_ptr()) != 0 }
-    }
-
-    /// Follows a coordinator that is now at another address; cheap while nothing changes.
-    fn follow_coordinator(&self) {
-        follow_coordinator(&self.client, &self.brokers_state);
-    }
-
-    /// Whether the consumer has left its group for good.
-    pub(super) fn is_closed(&self) -> bool {
-        // SAFETY: the handle is live.
-        unsafe { ffi::rd_kafka_consumer_closed(self.client.as_ptr()) != 0 }
-    }
-}
-
-impl Drop for GroupHandle {
-    fn drop(&mut self) {
-        // SAFETY: live, ours, and not used after this.
-        unsafe { ffi::rd_kafka_queue_destroy(self.events) }
-    }
 }
 
 /// The result of [`Member::poll`].
@@ -141,14 +100,8 @@ impl Member {
         membership: Membership,
         interrupted: Interrupt,
     ) -> Result<Member, GroupError> {
-        let client = Arc::new(Client::new(options, Role::Consumer)?);
-        // SAFETY: the handle is live and has a group; the queue is given back when the link is dropped.
-        let events = unsafe { ffi::rd_kafka_queue_get_consumer(client.as_ptr()) };
-        let handle = Arc::new(GroupHandle {
-            events,
-            brokers_state: AtomicI32::new(0),
-            client,
-        });
+        let client = Client::new(options, Role::Consumer)?;
+        let handle = Arc::new(GroupHandle::new(Arc::new(client)));
         let mut member = Member {
             reader: Reader::new(&handle.client, options, &membership),
             committer: Committer::new(&handle.client),
