@@ -19,7 +19,7 @@ use crate::collect::ClusterQuery;
 use crate::partition_state::{LogBounds, Message, PartitionState};
 use crate::search::{ForwardSearch, find_first, find_newest, find_past};
 
-/// The largest batch that is taken apart.
+/// The largest batch that is decoded.
 const LARGEST_BYTES: usize = 128 * 1024 * 1024;
 /// A marker has 78 bytes, and more where it carries more than Kafka 4.3's.
 const PEEK_BYTES: i32 = 128;

@@ -27,7 +27,8 @@ pub(crate) struct ModeArgs {
     #[arg(
         long = "share",
         value_name = "GROUP",
-        conflicts_with_all = ["produce", "consume", "group", "list", "query", "mock", "self_test", "version", "commit"],
+        group = "mode",
+        conflicts_with = "group",
         help_heading = "Modes"
     )]
     pub(crate) share: Option<String>,

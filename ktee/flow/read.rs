@@ -1,4 +1,4 @@
-//! The loop over standard input, and how it is taken apart: not at all, at newlines, or into records.
+//! The loop over standard input, and how it is split: not at all, at newlines, or into records.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const BUSY_MS: u64 = 5;
 /// How long the input is read on after a signal.
 const READ_AFTER_SIGNAL: Duration = Duration::from_secs(1);
 
-/// How the input is taken apart.
+/// How the input is split.
 enum Reading {
     /// Not at all: nothing needs records.
     Bytes,

@@ -85,8 +85,6 @@ pub mod code {
     pub const OFFSET_NOT_AVAILABLE: i32 = 78;
     /// librdkafka: the cluster can't do this.
     pub const UNSUPPORTED_FEATURE: i32 = -165;
-    /// librdkafka: none of the partitions asked for has a leader (`_NOENT`).
-    pub const NO_ENTITY: i32 = -156;
     /// librdkafka: the group gives partitions to this member.
     pub const ASSIGN_PARTITIONS: i32 = -175;
     /// librdkafka: the group takes partitions from this member.

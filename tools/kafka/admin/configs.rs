@@ -8,6 +8,7 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResult;
 use kafka_protocol::protocol::StrBytes;
 
+use super::create_topic::check;
 use super::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{Target, Wire};
@@ -105,7 +106,8 @@ pub fn topic_settings(
     let none = || KafkaError::of(code::TIMED_OUT);
     let results = answer.ok_or_else(none)??.results;
     let result = results.into_iter().next().ok_or_else(none)?;
-    let settings = checked(result)?.configs.into_iter().filter_map(|config| {
+    check(result.error_code, result.error_message)?;
+    let settings = result.configs.into_iter().filter_map(|config| {
         Some(ConfigEntry {
             name: config.name.to_string(),
             value: config.value?.to_string(),
@@ -144,19 +146,8 @@ fn in_places(results: Vec<DescribeConfigsResult>, asked: &ConfigsQuery) -> Broke
         .collect()
 }
 
-/// The broker's own words where it refuses.
-fn checked(result: DescribeConfigsResult) -> Result<DescribeConfigsResult, KafkaError> {
-    if result.error_code == 0 {
-        return Ok(result);
-    }
-    let known = KafkaError::of(result.error_code.into());
-    let said = result.error_message.filter(|said| !said.is_empty());
-    let reason = said.map_or(known.reason, |said| said.to_string());
-    Err(KafkaError::new(known.code, reason))
-}
-
 fn settings(result: DescribeConfigsResult) -> Result<ConfigValues, KafkaError> {
-    let result = checked(result)?;
+    check(result.error_code, result.error_message)?;
     let pairs = result.configs.into_iter().filter_map(|config| {
         let value = config.value?;
         Some((config.name.to_string(), value.to_string()))

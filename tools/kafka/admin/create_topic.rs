@@ -7,6 +7,7 @@ use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableT
 use kafka_protocol::messages::{CreateTopicsRequest, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
 
+use super::groups::checked;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{Target, Wire};
 
@@ -83,10 +84,11 @@ pub(super) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 
+/// A response's error code as a result, in the broker's own words if it has some.
 pub(super) fn check(error: i16, reason: Option<StrBytes>) -> Result<(), KafkaError> {
-    match (i32::from(error), reason) {
-        (code::NONE, _) => Ok(()),
-        (error, Some(reason)) => Err(KafkaError::new(error, reason.to_string())),
-        (error, None) => Err(KafkaError::of(error)),
-    }
+    let reason = reason.filter(|reason| !reason.is_empty());
+    checked(error).map_err(|error| match reason {
+        Some(reason) => KafkaError::new(error.code, reason.to_string()),
+        None => error,
+    })
 }

@@ -142,8 +142,8 @@ pub fn coordinators(
     let mut open: Vec<usize> = (0..groups.len()).collect();
     for attempt in 0.. {
         let requests = open.iter().map(|&index| {
-            let name = StrBytes::from_string(groups[index].clone());
-            move |version| find_request(name, version)
+            let name = groups[index].clone();
+            move |version| find_coordinator(CoordinatorType::Group, &name, version)
         });
         let replies = if let Some(broker) = budget.any() {
             let requests = requests.map(|build| (broker, build));
@@ -208,8 +208,8 @@ pub fn coordinator_answers(wire: &mut Wire<'_>, group: &str, budget: &mut QueryB
     let Some(Ok(coordinator)) = found.into_iter().next() else {
         return false;
     };
-    let name = StrBytes::from_string(group.to_owned());
-    let request = move |version| find_request(name, version);
+    let name = group.to_owned();
+    let request = move |version| find_coordinator(CoordinatorType::Group, &name, version);
     let request = vec![(coordinator, request)];
     let replies = budget.fan_out::<FindCoordinatorRequest, _>(wire, &ANY_VERSION, request);
     replies.iter().all(Result::is_ok)
@@ -226,11 +226,25 @@ fn is_broken<T>(answer: &Result<T, KafkaError>, has_others: bool) -> bool {
     })
 }
 
-pub(in crate::kafka) fn find_request(name: StrBytes, version: i16) -> FindCoordinatorRequest {
+/// What a coordinator is asked for: `CoordinatorType` of Kafka.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kafka) enum CoordinatorType {
+    Group = 0,
+    /// From v1 on.
+    Transaction = 1,
+}
+
+pub(in crate::kafka) fn find_coordinator(
+    kind: CoordinatorType,
+    key: &str,
+    version: i16,
+) -> FindCoordinatorRequest {
+    let key = StrBytes::from_string(key.to_owned());
+    let request = FindCoordinatorRequest::default().with_key_type(kind as i8);
     if version >= 4 {
-        FindCoordinatorRequest::default().with_coordinator_keys(vec![name])
+        request.with_coordinator_keys(vec![key])
     } else {
-        FindCoordinatorRequest::default().with_key(name)
+        request.with_key(key)
     }
 }
 
@@ -256,10 +270,7 @@ pub(super) fn not_in_answer(group: &str) -> KafkaError {
 
 /// A response's error code as a result.
 pub(super) fn checked(error_code: i16) -> Result<(), KafkaError> {
-    match i32::from(error_code) {
-        code::NONE => Ok(()),
-        error_code => Err(KafkaError::of(error_code)),
-    }
+    KafkaError::of_answer(error_code).map_or(Ok(()), Err)
 }
 
 /// The partition of `__consumer_offsets`, of `count`, whose leader coordinates `group`.

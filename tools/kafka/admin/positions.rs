@@ -105,14 +105,21 @@ pub fn change_positions(
 /// The broker's result for each partition; for all of a topic where the partition is `None`.
 struct Answer(HashMap<(String, Option<i32>), Result<(), KafkaError>>);
 
-type AnswerRow<'a> = (&'a TopicName, Option<i32>, i16, &'a Option<StrBytes>);
-
 impl Answer {
-    fn new<'a>(rows: impl Iterator<Item = AnswerRow<'a>>) -> Answer {
-        let result = |(topic, partition, code, reason): AnswerRow<'a>| {
-            ((topic.to_string(), partition), check(code, reason.clone()))
-        };
-        Answer(rows.map(result).collect())
+    /// `partitions_of` gives a topic's name and partitions, `row` a partition's number, error code and reason.
+    fn of_partitions<T, P>(
+        topics: &[T],
+        partitions_of: impl Fn(&T) -> (&TopicName, &[P]),
+        row: impl Fn(&P) -> (i32, i16, Option<StrBytes>),
+    ) -> Answer {
+        let mut results = HashMap::new();
+        for topic in topics {
+            let (name, partitions) = partitions_of(topic);
+            for (partition, code, reason) in partitions.iter().map(&row) {
+                results.insert((name.to_string(), Some(partition)), check(code, reason));
+            }
+        }
+        Answer(results)
     }
 
     fn of(&self, position: &NewPosition) -> Result<(), KafkaError> {
@@ -169,17 +176,11 @@ impl Exchange<'_, '_, '_> {
             .with_generation_id_or_member_epoch(-1)
             .with_topics(by_topic(positions, partition, topic));
         let response = self.send(COMMIT_VERSIONS, request)?;
-        Ok(Answer::new(response.topics.iter().flat_map(|topic| {
-            let rows = topic.partitions.iter();
-            rows.map(|row| {
-                (
-                    &topic.name,
-                    Some(row.partition_index),
-                    row.error_code,
-                    &None,
-                )
-            })
-        })))
+        Ok(Answer::of_partitions(
+            &response.topics,
+            |topic| (&topic.name, &topic.partitions),
+            |row| (row.partition_index, row.error_code, None),
+        ))
     }
 
     fn delete(&mut self, positions: &[&NewPosition]) -> Result<Answer, KafkaError> {
@@ -196,17 +197,11 @@ impl Exchange<'_, '_, '_> {
             .with_topics(by_topic(positions, partition, topic));
         let response = self.send(ANY_VERSION, request)?;
         check(response.error_code, None)?;
-        Ok(Answer::new(response.topics.iter().flat_map(|topic| {
-            let rows = topic.partitions.iter();
-            rows.map(|row| {
-                (
-                    &topic.name,
-                    Some(row.partition_index),
-                    row.error_code,
-                    &None,
-                )
-            })
-        })))
+        Ok(Answer::of_partitions(
+            &response.topics,
+            |topic| (&topic.name, &topic.partitions),
+            |row| (row.partition_index, row.error_code, None),
+        ))
     }
 
     fn alter_share(&mut self, positions: &[&NewPosition]) -> Result<Answer, KafkaError> {
@@ -225,13 +220,14 @@ impl Exchange<'_, '_, '_> {
             .with_topics(by_topic(positions, partition, topic));
         let response = self.send(ANY_VERSION, request)?;
         check(response.error_code, response.error_message)?;
-        Ok(Answer::new(response.responses.iter().flat_map(|topic| {
-            let rows = topic.partitions.iter();
-            rows.map(|row| {
-                let (id, code) = (row.partition_index, row.error_code);
-                (&topic.topic_name, Some(id), code, &row.error_message)
-            })
-        })))
+        Ok(Answer::of_partitions(
+            &response.responses,
+            |topic| (&topic.topic_name, &topic.partitions),
+            |row| {
+                let reason = row.error_message.clone();
+                (row.partition_index, row.error_code, reason)
+            },
+        ))
     }
 
     /// All partitions of the topics.
@@ -243,15 +239,11 @@ impl Exchange<'_, '_, '_> {
             .with_topics(by_topic(positions, |_| (), topic));
         let response = self.send(ANY_VERSION, request)?;
         check(response.error_code, response.error_message)?;
-        let rows = response.responses.iter();
-        Ok(Answer::new(rows.map(|topic| {
-            (
-                &topic.topic_name,
-                None,
-                topic.error_code,
-                &topic.error_message,
-            )
-        })))
+        let results = response.responses.into_iter().map(|topic| {
+            let result = check(topic.error_code, topic.error_message);
+            ((topic.topic_name.to_string(), None), result)
+        });
+        Ok(Answer(results.collect()))
     }
 
     fn send<R: Request + Clone + 'static>(

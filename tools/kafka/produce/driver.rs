@@ -14,7 +14,8 @@ use super::accumulator::transaction::TransactionPlan;
 use super::accumulator::{self, Accumulator, ProducePlan};
 use super::request;
 use super::settings::ProduceSettings;
-use super::transaction::{COORDINATOR_VERSIONS, coordinator_of, find_request};
+use super::transaction::COORDINATOR_VERSIONS;
+use crate::kafka::admin::groups::{CoordinatorType, coordinator_of, find_coordinator};
 use crate::kafka::admin::metadata::{OLDEST, metadata_request, rows};
 use crate::kafka::client::Client;
 use crate::kafka::error::{KafkaError, code};
@@ -214,10 +215,11 @@ impl Driver<'_> {
         let transactional_id = self.settings.transactional_id.clone().unwrap_or_default();
         let (id, pending) = match plan {
             TransactionPlan::FindCoordinator => {
-                let request = find_request(&transactional_id, 1);
                 let deadline = now + QUERY_TIMEOUT;
                 let versions = COORDINATOR_VERSIONS;
-                let build = move |_| request;
+                let build = move |version| {
+                    find_coordinator(CoordinatorType::Transaction, &transactional_id, version)
+                };
                 let id = self
                     .wire
                     .send_within(Target::Any, deadline, versions, build);

@@ -13,8 +13,8 @@ use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    EndTxnRequest, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, InitProducerIdRequest,
-    TopicName, TransactionalId, TxnOffsetCommitRequest,
+    EndTxnRequest, FindCoordinatorRequest, GroupId, InitProducerIdRequest, TopicName,
+    TransactionalId, TxnOffsetCommitRequest,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
@@ -24,6 +24,7 @@ use super::accumulator::transaction::{
 };
 use super::{Producer, Totals};
 use crate::ack::GroupMetadata;
+use crate::kafka::admin::groups::{CoordinatorType, coordinator_of, find_coordinator};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::group::Positions;
 use crate::kafka::wire::{RawResponse, RequestLimits, Target, Wire};
@@ -378,11 +379,14 @@ impl Producer {
         whose: &Coordinator,
         waiting: &mut dyn FnMut() -> bool,
     ) -> Result<i32, KafkaError> {
-        let request = match whose {
-            Coordinator::Transaction => find_request(&self.transactional_id()?, 1),
-            Coordinator::Group(group) => find_request(group, 0),
+        let (kind, key) = match whose {
+            Coordinator::Transaction => {
+                let id = self.transactional_id()?;
+                (CoordinatorType::Transaction, id.to_string())
+            }
+            Coordinator::Group(group) => (CoordinatorType::Group, group.clone()),
         };
-        let build = move |_| request.clone();
+        let build = move |version| find_coordinator(kind, &key, version);
         let response = exchange::<FindCoordinatorRequest>(
             wire,
             Target::Any,
@@ -420,22 +424,8 @@ fn exchange<R: Request>(
     }
 }
 
-/// Those before the coordinators of several keys in one request.
-pub(super) const COORDINATOR_VERSIONS: std::ops::RangeInclusive<i16> = 1..=3;
-
-/// Asks for the coordinator of a group (0) or transactional.id (1).
-pub(super) fn find_request(key: &str, kind: i8) -> FindCoordinatorRequest {
-    FindCoordinatorRequest::default()
-        .with_key(StrBytes::from_string(key.to_owned()))
-        .with_key_type(kind)
-}
-
-pub(super) fn coordinator_of(response: &FindCoordinatorResponse) -> Result<i32, KafkaError> {
-    match KafkaError::of_answer(response.error_code) {
-        Some(error) => Err(error),
-        None => Ok(response.node_id.0),
-    }
-}
+/// From v1 on a request says whether it is for a transactional.id.
+pub(super) const COORDINATOR_VERSIONS: std::ops::RangeInclusive<i16> = 1..=i16::MAX;
 
 fn offset_rows(positions: &Positions) -> Vec<TxnOffsetCommitRequestTopic> {
     let mut topics: BTreeMap<&str, Vec<TxnOffsetCommitRequestPartition>> = BTreeMap::new();

@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::protocol::StrBytes;
-
 use super::member::{self, MemberRequest};
 use super::request::{SessionHead, ShareAcknowledgeRequest, ShareFetchRequest};
 use super::session::SessionRequest;
 use crate::kafka::Client;
-use crate::kafka::admin::groups::find_request;
+use crate::kafka::admin::groups::{CoordinatorType, find_coordinator};
 use crate::kafka::admin::metadata;
 use crate::kafka::error::KafkaError;
 use crate::kafka::wire::{CorrelationId, RawResponse, Target, Wire};
@@ -126,8 +124,8 @@ impl<'c> Requests<'c> {
         let deadline = now + REQUEST_TIMEOUT;
         let (id, pending) = match request {
             MemberRequest::FindCoordinator => {
-                let name = StrBytes::from_string(self.group.clone());
-                let build = move |version| find_request(name, version);
+                let name = self.group.clone();
+                let build = move |version| find_coordinator(CoordinatorType::Group, &name, version);
                 let id = self.wire.send(Target::Any, deadline, build);
                 (id, PendingRequest::FindCoordinator)
             }
