@@ -60,6 +60,8 @@ pub(crate) fn get(address: impl ToSocketAddrs, path: &str) -> std::io::Result<An
 }
 
 /// A request for a path with these header lines, each ended by `\r\n`.
+///
+/// It is one of HTTP/1.0, in which no server answers in chunks, as Prometheus does from 2 KiB on.
 pub(crate) fn request(path: &str, headers: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: here\r\n{headers}Connection: close\r\n\r\n")
+    format!("GET {path} HTTP/1.0\r\nHost: here\r\n{headers}Connection: close\r\n\r\n")
 }
