@@ -46,6 +46,9 @@ pub(crate) fn run(config: &config::Produce) -> anyhow::Result<Exit> {
     Ok(sender.finish(input_end))
 }
 
+/// Where a record goes, and the number that it is reported by.
+type Target = (TopicId, Option<i32>, u64);
+
 struct Sender {
     producer: Producer,
     signals: Signals,
@@ -264,19 +267,20 @@ impl Sender {
             }
             let is_new_line = !decoder.is_inside_line();
             *line += u64::from(is_new_line);
-            match decoder.decode(rest, at_end)? {
-                Decoded::Record { record, used } => {
+            match &decoder.decode(rest, at_end) {
+                &Ok(Decoded::Record { ref record, used }) => {
                     if let Some(tee) = &mut self.tee {
                         self.has_failed |= !tee.copy(&rest[..used], &self.signals);
                     }
-                    self.send(&record.record(), used, *line)?;
+                    record.with(|record| self.send(record, used, *line))?;
                     used_bytes += used;
                 }
-                Decoded::Skipped { used } => used_bytes += used,
-                Decoded::Incomplete => {
+                Ok(Decoded::Skipped { used }) => used_bytes += used,
+                Ok(Decoded::Incomplete) => {
                     *line -= 1;
                     break;
                 }
+                Err(malformed) => return Err(malformed.clone().into()),
             }
         }
         Ok(used_bytes)
@@ -294,9 +298,15 @@ impl Sender {
         let partition = self.partition.or(record.partition);
         self.left -= 1;
         self.bytes += bytes as u64;
-        if self.key.is_none() && self.headers.is_empty() {
-            return self.push(topic, partition, record, number);
+        let target = (topic, partition, number);
+        if self.key.is_none() && self.headers.is_empty() && self.schemas.is_none() {
+            return self.enqueue(record, target);
         }
+        self.send_changed(record, target)
+    }
+
+    /// Adds the key of `-k` and the headers of `-H`, and serializes by schemas.
+    fn send_changed(&mut self, record: &Record<'_>, target: Target) -> anyhow::Result<()> {
         // Taken for one record at a time, so that nothing is copied.
         let (fixed, key) = (std::mem::take(&mut self.headers), self.key.take());
         let added = fixed.iter().map(|(name, value)| Header {
@@ -309,42 +319,35 @@ impl Sender {
             headers: &headers,
             ..*record
         };
-        let pushed = self.push(topic, partition, &whole, number);
-        (self.headers, self.key) = (fixed, key);
-        pushed
+        let mut schemas = self.schemas.take();
+        let sent = match &mut schemas {
+            None => self.enqueue(&whole, target),
+            Some(schemas) => schemas
+                .apply(&whole, |serialized| self.enqueue(serialized, target))
+                .map_err(anyhow::Error::from)
+                .flatten(),
+        };
+        (self.headers, self.key, self.schemas) = (fixed, key, schemas);
+        sent
     }
 
     #[inline]
-    fn push(
-        &mut self,
-        topic: TopicId,
-        partition: Option<i32>,
-        record: &Record<'_>,
-        number: u64,
-    ) -> anyhow::Result<()> {
-        let Some(mut schemas) = self.schemas.take() else {
-            return self.enqueue(topic, partition, record, number);
-        };
-        let pushed = schemas.apply(record, |serialized| {
-            self.enqueue(topic, partition, serialized, number)
-        });
-        self.schemas = Some(schemas);
-        pushed?
-    }
-
     fn enqueue(
         &mut self,
-        topic: TopicId,
-        partition: Option<i32>,
         record: &Record<'_>,
-        number: u64,
+        (topic, partition, number): Target,
     ) -> anyhow::Result<()> {
         while self.producer.send(topic, partition, record, number) == Enqueued::QueueFull {
-            self.contact()?;
-            self.producer.poll(50);
-            self.check_fatal()?;
+            self.wait_for_room()?;
         }
         Ok(())
+    }
+
+    #[cold]
+    fn wait_for_room(&mut self) -> anyhow::Result<()> {
+        self.contact()?;
+        self.producer.poll(50);
+        self.check_fatal()
     }
 
     fn after_block(&mut self) -> anyhow::Result<()> {

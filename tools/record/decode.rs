@@ -62,6 +62,16 @@ impl<'a> DecodedRecord<'a> {
         DecodedRecord { fields, headers }
     }
 
+    /// Passes on the record, headers included, without copying one that has no headers of its own.
+    #[inline]
+    pub fn with<R>(&self, take: impl FnOnce(&Record<'_>) -> R) -> R {
+        if self.headers.is_empty() {
+            take(&self.fields)
+        } else {
+            take(&self.record())
+        }
+    }
+
     /// The record, headers included.
     #[inline]
     pub fn record(&self) -> Record<'_> {

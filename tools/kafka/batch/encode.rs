@@ -13,6 +13,9 @@ const LONGEST_VARINT: usize = 10;
 const LONGEST_LENGTH: usize = 5;
 /// The most bytes of a record besides key, value and headers.
 const RECORD_OVERHEAD: usize = 4 * LONGEST_LENGTH + 2 * LONGEST_VARINT + 1;
+/// The most bytes of a record before its key: three lengths, the offset, the time and the attributes.
+const LONGEST_HEAD: usize = 3 * LONGEST_LENGTH + 2 * LONGEST_VARINT + 1;
+const HEAD_MEMORY: usize = 64;
 
 /// Who sends a batch, for idempotence and transactions (KIP-98).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,46 +81,45 @@ impl RecordBatch {
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
         let timestamp_delta = zigzag(timestamp_ms.wrapping_sub(self.base_timestamp_ms));
         let offset_delta = zigzag(i64::from(self.count));
-        let (key_length, value_length) = (length(key), length(value));
+        let (key_length, value_length) = (length_of(key), length_of(value));
+        let mut head = [0; HEAD_MEMORY];
+        // The attributes, one byte, are unused yet.
+        let mut end = put(&mut head, LONGEST_LENGTH + 1, timestamp_delta);
+        end = put(&mut head, end, offset_delta);
+        end = put(&mut head, end, key_length);
+        let mut value_length_bytes = 0;
+        if key.is_none() {
+            end = put(&mut head, end, value_length);
+        } else {
+            value_length_bytes = varint_size(value_length);
+        }
         let header_bytes = match headers {
             [] => 1,
             headers => headers_size(headers),
         };
-        let body_bytes = 1
-            + varint_size(timestamp_delta)
-            + varint_size(offset_delta)
-            + varint_size(key_length)
+        let body_bytes = end - LONGEST_LENGTH
             + key.map_or(0, <[u8]>::len)
-            + varint_size(value_length)
+            + value_length_bytes
             + value.map_or(0, <[u8]>::len)
             + header_bytes;
-        self.bytes.reserve(body_bytes + LONGEST_LENGTH);
-        let mut head = Varints::new();
-        head.put(zigzag(body_bytes as i64));
-        // The attributes, unused yet.
-        head.put(0);
-        head.put(timestamp_delta);
-        head.put(offset_delta);
-        head.put(key_length);
-        let Some(key) = key else {
-            head.put(value_length);
-            self.bytes.extend_from_slice(head.bytes());
-            return self.end_record(value, headers);
-        };
-        self.bytes.extend_from_slice(head.bytes());
-        self.bytes.extend_from_slice(key);
-        put_varint(value_length, &mut self.bytes);
-        self.end_record(value, headers);
-    }
-
-    #[inline]
-    fn end_record(&mut self, value: Option<&[u8]>, headers: &[Header<'_>]) {
+        let body_length = zigzag(body_bytes as i64);
+        let start = LONGEST_LENGTH - varint_size(body_length);
+        put(&mut head, start, body_length);
+        self.bytes.reserve(LONGEST_HEAD + body_bytes);
+        // A length that is known here is copied without a call.
+        let length = self.bytes.len() + end - start;
+        self.bytes.extend_from_slice(&head[start..][..LONGEST_HEAD]);
+        self.bytes.truncate(length);
+        if let Some(key) = key {
+            self.bytes.extend_from_slice(key);
+            put_varint(value_length, &mut self.bytes);
+        }
         self.bytes.extend_from_slice(value.unwrap_or_default());
         put_varint(zigzag(headers.len() as i64), &mut self.bytes);
         for header in headers {
-            put_varint(length(Some(header.name)), &mut self.bytes);
+            put_varint(length_of(Some(header.name)), &mut self.bytes);
             self.bytes.extend_from_slice(header.name);
-            put_varint(length(header.value), &mut self.bytes);
+            put_varint(length_of(header.value), &mut self.bytes);
             self.bytes
                 .extend_from_slice(header.value.unwrap_or_default());
         }
@@ -193,9 +195,9 @@ impl SealedBatch {
 /// The encoded size of a record's headers with their count.
 fn headers_size(headers: &[Header<'_>]) -> usize {
     let one = |header: &Header<'_>| {
-        varint_size(length(Some(header.name)))
+        varint_size(length_of(Some(header.name)))
             + header.name.len()
-            + varint_size(length(header.value))
+            + varint_size(length_of(header.value))
             + header.value.map_or(0, <[u8]>::len)
     };
     varint_size(zigzag(headers.len() as i64)) + headers.iter().map(one).sum::<usize>()
@@ -215,36 +217,16 @@ pub fn record_size_limit(
     RECORD_OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers
 }
 
-/// A few varints, written together.
-struct Varints {
-    bytes: [u8; 48],
-    used: usize,
-}
-
-impl Varints {
-    #[inline]
-    fn new() -> Varints {
-        Varints {
-            bytes: [0; 48],
-            used: 0,
-        }
+/// Writes a varint from `at` on, and returns where it ends. A constant mask makes the bounds known.
+#[inline]
+fn put(head: &mut [u8; HEAD_MEMORY], mut at: usize, mut number: u64) -> usize {
+    while number >= 0x80 {
+        head[at % HEAD_MEMORY] = number as u8 | 0x80;
+        at += 1;
+        number >>= 7;
     }
-
-    #[inline]
-    fn put(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.bytes[self.used] = number as u8 | 0x80;
-            self.used += 1;
-            number >>= 7;
-        }
-        self.bytes[self.used] = number as u8;
-        self.used += 1;
-    }
-
-    #[inline]
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.used]
-    }
+    head[at % HEAD_MEMORY] = number as u8;
+    at + 1
 }
 
 #[inline]
@@ -263,13 +245,16 @@ fn zigzag(number: i64) -> u64 {
 
 /// The length of nullable bytes, as a zigzag number.
 #[inline]
-fn length(bytes: Option<&[u8]>) -> u64 {
+fn length_of(bytes: Option<&[u8]>) -> u64 {
     bytes.map_or(1, |bytes| (bytes.len() as u64) << 1)
 }
 
 #[inline]
 fn varint_size(number: u64) -> usize {
     // A varint has seven bits in each byte.
+    if number < 1 << 14 {
+        return 1 + usize::from(number >= 1 << 7);
+    }
     (70 - (number | 1).leading_zeros() as usize) / 7
 }
 

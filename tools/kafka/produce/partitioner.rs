@@ -10,6 +10,8 @@ use crate::partition::{Algorithm, Partition, Partitioner};
 pub(super) struct TopicPartitioner {
     algorithm: Option<Algorithm>,
     partitioner: Option<Partitioner>,
+    /// Whether records without a key have no partition of their own.
+    is_null_random: bool,
     count: u32,
     /// The partition of records without a key.
     sticky: Option<u32>,
@@ -23,6 +25,7 @@ impl TopicPartitioner {
         TopicPartitioner {
             algorithm: settings.partitioner.clone(),
             partitioner: None,
+            is_null_random: true,
             count: 0,
             sticky: None,
             sticky_until: None,
@@ -43,11 +46,19 @@ impl TopicPartitioner {
         self.sticky = None;
         let partitioner = |algorithm| Partitioner::new(algorithm, Some(count), &[]).ok();
         self.partitioner = self.algorithm.clone().and_then(partitioner);
+        self.is_null_random = self.hash(None).is_none();
     }
 
     /// The partition of a key; `None` if it is to be random.
     #[inline]
     pub(super) fn of_key(&self, key: Option<&[u8]>) -> Option<u32> {
+        if key.is_none() && self.is_null_random {
+            return None;
+        }
+        self.hash(key)
+    }
+
+    fn hash(&self, key: Option<&[u8]>) -> Option<u32> {
         match self.partitioner.as_ref()?.partition(&[key]) {
             Ok(Partition::Number(number)) => Some(number),
             _ => None,

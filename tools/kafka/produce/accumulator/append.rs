@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::batch::{Opaques, OpenBatch};
+use super::batch::OpenBatch;
 use super::failures::unknown_partition;
 use super::{Accumulator, Appended, FREE_BUFFERS, Now};
-use crate::kafka::batch::{RecordBatch, record_size_limit};
+use crate::kafka::batch::record_size_limit;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::produce::settings::ProduceSettings;
 use crate::kafka::produce::undelivered::Undelivered;
@@ -105,7 +105,8 @@ impl Accumulator {
             timestamp_ms,
             ..*record
         };
-        let error = KafkaError::of(code::UNKNOWN_TOPIC_OR_PARTITION);
+        // Whatever fails it says why.
+        let error = KafkaError::new(code::UNKNOWN_TOPIC_OR_PARTITION, String::new());
         let name = topic.name.clone();
         let record = Undelivered::refused(&record, opaque, name, partition, error);
         self.memory += record.size();
@@ -154,44 +155,23 @@ impl Accumulator {
     ) -> bool {
         let state = &mut self.topics[topic].partitions[partition];
         let limit = state.batch_bytes;
-        let mut is_new = false;
-        match &state.open {
-            Some(open) if has_room(open, size, limit, &self.settings) => {}
-            _ => {
-                is_new = true;
-                self.begin_batch(topic, partition, now);
-            }
+        let is_full = |open: &OpenBatch| !has_room(open, size, limit, &self.settings);
+        let is_new = state.open.as_ref().is_none_or(is_full);
+        if is_new {
+            self.memory += state.begin_batch(self.free_buffers.pop(), now);
         }
-        let state = &mut self.topics[topic].partitions[partition];
-        let Some(open) = &mut state.open else {
-            return is_new;
-        };
-        let before = open.records.size();
-        open.records
-            .append(timestamp_ms, record.key, record.value, record.headers);
-        self.memory += open.records.size() - before;
-        self.memory += open.opaques.push(opaque);
-        state.next_record += 1;
+        if let Some(open) = &mut state.open {
+            let before = open.records.size();
+            open.records
+                .append(timestamp_ms, record.key, record.value, record.headers);
+            self.memory += open.records.size() - before;
+            self.memory += open.opaques.push(opaque);
+            state.next_record += 1;
+        }
+        if is_new {
+            self.activate(topic, partition);
+        }
         is_new
-    }
-
-    /// Closes the open batch of a partition and begins another.
-    #[inline(never)]
-    pub(super) fn begin_batch(&mut self, topic: usize, partition: usize, now: Instant) {
-        let partition_state = &mut self.topics[topic].partitions[partition];
-        partition_state.close_open();
-        let memory = self.free_buffers.pop();
-        // It is mostly as large as the one before.
-        let memory = memory.unwrap_or_else(|| Vec::with_capacity(partition_state.last_bytes));
-        let records = RecordBatch::new(memory);
-        self.memory += records.size();
-        partition_state.open = Some(OpenBatch {
-            records,
-            opaques: Opaques::default(),
-            first: partition_state.next_record,
-            created: now,
-        });
-        self.activate(topic, partition);
     }
 
     /// Lists a partition with records.

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::batch::{Batch, OpenBatch};
+use super::batch::{Batch, Opaques, OpenBatch};
 use super::sequences::{ProducerId, Sequences};
+use crate::kafka::batch::RecordBatch;
 use crate::kafka::produce::settings::ProduceSettings;
 
 /// The least size that a batch is limited to because the broker refuses larger ones.
@@ -92,6 +93,23 @@ impl Partition {
         batch.attempts += 1;
         self.in_flight += 1;
         Some(batch)
+    }
+
+    /// Closes the open batch and begins another, in this memory if there is any. Returns the bytes of the new one.
+    #[inline(never)]
+    pub(super) fn begin_batch(&mut self, memory: Option<Vec<u8>>, now: Instant) -> usize {
+        self.close_open();
+        // It is mostly as large as the one before.
+        let memory = memory.unwrap_or_else(|| Vec::with_capacity(self.last_bytes));
+        let records = RecordBatch::new(memory);
+        let bytes = records.size();
+        self.open = Some(OpenBatch {
+            records,
+            opaques: Opaques::default(),
+            first: self.next_record,
+            created: now,
+        });
+        bytes
     }
 
     pub(super) fn close_open(&mut self) {
