@@ -15,6 +15,7 @@
 
 use std::fmt;
 
+use crate::rates::Rate;
 use tools::units::{age_ms, format_duration_ms, is_in_future};
 
 /// Where a partition begins and ends.
@@ -100,10 +101,10 @@ pub(crate) enum LagNote {
     UnknownPartitions(u32),
     /// Partitions of a total whose lag is known and its time is not.
     UnknownTimes(u32),
-    /// Why it is not known how much was produced.
-    UnknownRate(String),
+    /// Why a rate is not known.
+    UnknownRate(Rate, String),
     /// Partitions of a total of which that is not known.
-    UnknownRates(u32),
+    UnknownRates(Rate, u32),
     /// All records were deleted, and with them when the last one was written.
     NewestDeleted,
     Over(String),
@@ -154,10 +155,14 @@ impl fmt::Display for LagNote {
             LagNote::UnknownPartitions(count) => write!(out, "{count} partitions unknown"),
             LagNote::UnknownTimes(1) => out.write_str("time lag of 1 partition unknown"),
             LagNote::UnknownTimes(count) => write!(out, "time lag of {count} partitions unknown"),
-            LagNote::UnknownRate(reason) => write!(out, "produce rate unknown: {reason}"),
-            LagNote::UnknownRates(1) => out.write_str("produce rate of 1 partition unknown"),
-            LagNote::UnknownRates(count) => {
-                write!(out, "produce rate of {count} partitions unknown")
+            LagNote::UnknownRate(rate, reason) => {
+                write!(out, "{} rate unknown: {reason}", rate.name())
+            }
+            LagNote::UnknownRates(rate, 1) => {
+                write!(out, "{} rate of 1 partition unknown", rate.name())
+            }
+            LagNote::UnknownRates(rate, count) => {
+                write!(out, "{} rate of {count} partitions unknown", rate.name())
             }
             LagNote::NewestDeleted => {
                 out.write_str("when something was last produced is unknown: all was deleted")

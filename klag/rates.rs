@@ -2,12 +2,30 @@
 
 use std::time::Duration;
 
+use crate::lag::LagNote;
+
 /// Offsets of one partition as one group sees them, at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
     pub(crate) committed: Option<i64>,
     pub(crate) end: Option<i64>,
     pub(crate) lag: Option<i64>,
+}
+
+/// Which rate it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rate {
+    Produce,
+    Consume,
+}
+
+impl Rate {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Rate::Produce => "produce",
+            Rate::Consume => "consume",
+        }
+    }
 }
 
 /// Rates in messages a second.
@@ -84,6 +102,38 @@ pub(crate) fn produce_rates(written: Option<i64>, window_ms: i64, after: Sample)
         status: (after.lag == Some(0)).then_some(Status::Ok),
         ..rates(before, after, window, false)
     }
+}
+
+/// Why a rate of these measurements is not known, where it is not: of what is written, and of what is read.
+pub(crate) fn unknown_rates(before: Option<Sample>, after: Sample, found: Rates) -> Vec<LagNote> {
+    // Without an end, all that there is to say is why that is not known.
+    if after.end.is_none() {
+        return Vec::new();
+    }
+    let unseen = "it was not seen in the first measurement";
+    let mut notes = Vec::new();
+    if found.produced.is_none() {
+        let reason = match before {
+            None => unseen,
+            Some(_) => "the topic was recreated, or not seen in the first measurement",
+        };
+        notes.push(LagNote::UnknownRate(Rate::Produce, reason.to_owned()));
+    }
+    if found.consumed.is_none() {
+        let reason = match (before, after.committed) {
+            (_, None) => "nothing is committed",
+            (None, _) => unseen,
+            (
+                Some(Sample {
+                    committed: None, ..
+                }),
+                _,
+            ) => "nothing was committed in the first measurement, or that was not seen",
+            _ => "the committed offset went back",
+        };
+        notes.push(LagNote::UnknownRate(Rate::Consume, reason.to_owned()));
+    }
+    notes
 }
 
 fn catch_up_ms(lag: Option<i64>, produced: Option<f64>, consumed: Option<f64>) -> Option<i64> {
@@ -168,6 +218,32 @@ mod tests {
             rates(sample(0, 1), sample(1, 1), Duration::ZERO, true),
             Rates::default()
         );
+    }
+
+    /// Regression: what was read had no number and no note either.
+    #[test]
+    fn every_rate_that_is_not_known_says_why() {
+        let never = Sample {
+            committed: None,
+            ..sample(0, 10)
+        };
+        for (before, after, said) in [
+            (sample(1, 10), sample(2, 20), ""),
+            (sample(5, 10), sample(2, 10), "consume went back"),
+            (never, sample(2, 20), "consume first measurement"),
+            (never, never, "consume nothing is committed"),
+            (sample(1, 10), sample(1, 5), "produce recreated"),
+        ] {
+            let found = rates(before, after, SECOND, true);
+            let notes = unknown_rates(Some(before), after, found);
+            let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+            let notes = notes.join("; ");
+            assert!(said.split(' ').all(|word| notes.contains(word)), "{notes}");
+            assert_eq!(notes.is_empty(), said.is_empty(), "{notes}");
+        }
+        let unseen = unknown_rates(None, sample(1, 10), Rates::default());
+        assert_eq!(unseen.len(), 2, "{unseen:?}");
+        assert!(unknown_rates(None, Sample::default(), Rates::default()).is_empty());
     }
 
     #[test]

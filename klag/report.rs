@@ -21,7 +21,7 @@ use tools::units::format_time_ms;
 use crate::collect::{CollectState, Completeness, Snapshot, and_more, collect};
 use crate::config::Config;
 use crate::lag::LagNote;
-use crate::rates::{Rates, Sample, Status, produce_rates, rates};
+use crate::rates::{Rate, Rates, Sample, Status, produce_rates, rates, unknown_rates};
 use crate::row::{Row, RowLayout, Silence, SumBy};
 use crate::{metrics, totals};
 
@@ -141,13 +141,9 @@ fn add_rates(before: &Samples, passed: Duration, after: &mut Snapshot) {
         let after = sample(row);
         let found = before.map(|before| rates(*before, after, passed, has_members));
         let found = found.unwrap_or_default();
-        if let (Some(_), None) = (after.end, found.produced) {
-            let reason = match before {
-                None => "it was not seen in the first measurement",
-                Some(_) => "the topic was recreated, or not seen in the first measurement",
-            };
-            row.lag.notes.push(LagNote::UnknownRate(reason.to_owned()));
-        }
+        row.lag
+            .notes
+            .extend(unknown_rates(before.copied(), after, found));
         set_rates(row, found);
     }
 }
@@ -161,12 +157,19 @@ fn add_produce_rates(snapshot: &mut Snapshot, window_ms: i64) {
         let written = match snapshot.logs.written(&topic, partition) {
             Some(Ok(written)) => Some(*written),
             Some(Err(reason)) => {
-                row.lag.notes.push(LagNote::UnknownRate(reason.clone()));
+                let note = LagNote::UnknownRate(Rate::Produce, reason.clone());
+                row.lag.notes.push(note);
                 None
             }
             // Its row says why nothing is known.
             None => None,
         };
+        if after.end.is_some() {
+            let reason = "that takes two measurements (--rate TIME)".to_owned();
+            row.lag
+                .notes
+                .push(LagNote::UnknownRate(Rate::Consume, reason));
+        }
         set_rates(row, produce_rates(written, window_ms, after));
     }
 }

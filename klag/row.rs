@@ -36,7 +36,8 @@ pub(crate) struct Unknown {
     pub(crate) lag: u32,
     pub(crate) time: u32,
     pub(crate) lost: u32,
-    pub(crate) rate: u32,
+    pub(crate) produced: u32,
+    pub(crate) consumed: u32,
 }
 
 impl Unknown {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::lag::LagNote;
-use crate::rates::Rates;
+use crate::rates::{Rate, Rates, Status};
 use crate::row::{AssignedMember, Group, Row, SumBy};
 
 /// Sums `rows` by what is asked for, in the order in which each sum's first row comes.
@@ -85,7 +85,8 @@ impl Total {
 
     fn sum_rates(&mut self, rates: &Rates) {
         let total = self.row.rates.get_or_insert_default();
-        self.row.unknown.rate += u32::from(rates.produced.is_none());
+        self.row.unknown.produced += u32::from(rates.produced.is_none());
+        self.row.unknown.consumed += u32::from(rates.consumed.is_none());
         total.produced = add_rate(total.produced, rates.produced);
         total.consumed = add_rate(total.consumed, rates.consumed);
         total.status = total.status.max(rates.status);
@@ -100,18 +101,25 @@ impl Total {
         if times > 0 {
             self.notes.push(LagNote::UnknownTimes(times));
         }
-        if unknown.rate > 0 {
-            self.notes.push(LagNote::UnknownRates(unknown.rate));
-        }
+        let rates = [
+            (Rate::Produce, unknown.produced),
+            (Rate::Consume, unknown.consumed),
+        ];
+        let rates = rates.into_iter().filter(|(_, count)| *count > 0);
+        (self.notes).extend(rates.map(|(rate, count)| LagNote::UnknownRates(rate, count)));
         if let Some(rates) = self.row.rates.as_deref_mut() {
             let gained = rates.consumed.zip(rates.produced).map(|(c, p)| c - p);
             rates.catch_up_ms = match (self.row.lag.lag, gained) {
+                // What is behind in the others, nobody knows.
+                _ if unknown.lag > 0 => None,
                 (Some(0), _) => Some(0),
                 (Some(lag), Some(gained)) if gained > 0.0 => {
                     Some((lag as f64 / gained * 1000.0) as i64)
                 }
                 _ => None,
             };
+            let is_unknown = |status: &Status| *status == Status::Ok && unknown.lag > 0;
+            rates.status = rates.status.filter(|status| !is_unknown(status));
         }
         self.row.lag.notes = self.notes;
         Row {
@@ -254,7 +262,6 @@ mod tests {
 
     #[test]
     fn rates_add_up_and_the_worst_status_counts() {
-        use crate::rates::Status;
         let mut rows = rows();
         for (row, status) in rows
             .iter_mut()
@@ -271,10 +278,20 @@ mod tests {
         let expected = Rates {
             produced: Some(2.0),
             consumed: Some(4.0),
-            catch_up_ms: Some(6000),
+            catch_up_ms: None,
             status: Some(Status::Stalled),
         };
         assert_eq!(totals[1].rates.as_deref(), Some(&expected));
+        let of = |total: &Row| total.rates.as_deref().map(|r| (r.catch_up_ms, r.status));
+        assert_eq!(of(&totals[0]), Some((Some(3000), Some(Status::Ok))));
+
+        // Regression: a group was well of which a part was not known.
+        for row in &mut rows {
+            let rates = row.rates.get_or_insert_default();
+            rates.status = Some(Status::Ok);
+        }
+        let totals = sum(&rows, SumBy::Group, true);
+        assert_eq!(of(&totals[1]), Some((None, None)));
     }
 
     #[test]
