@@ -145,13 +145,13 @@ fn wait_for_looks(prometheus: &str, count: f64) {
     }
 }
 
-/// The recipe's exporter at this port, looking at this cluster.
-fn exporter(kafka: &Kafka, port: u16) -> Running {
+/// The recipe's exporter at this port, looking at this cluster, with more options.
+fn exporter(kafka: &Kafka, port: u16, options: &str) -> Running {
     let run = alerts().text("sh", 0).to_owned();
     assert!(run.contains("kafka1:9092") && run.contains("127.0.0.1:9308"));
     let run = run.replace("kafka1:9092", &kafka.bootstrap());
     let run = run.replace("127.0.0.1:9308", &format!("127.0.0.1:{port}"));
-    let mut klag = crate::testkit::command::shell(&format!("exec {run}"))
+    let mut klag = crate::testkit::command::shell(&format!("exec {} {options}", run.trim_end()))
         .limit(Duration::from_secs(300))
         .start();
     klag.stderr_until("/metrics\n", PATIENCE);
@@ -186,7 +186,7 @@ fn prometheus(ports: [u16; 2]) -> Option<(Running, String)> {
         .inside(&folder)
         .run()
         .succeeds()
-        .stdout_has("11 rules found");
+        .stdout_has("12 rules found");
     let own = format!("127.0.0.1:{}", free_port());
     let running = prometheus
         .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
@@ -235,7 +235,7 @@ fn prometheus_fires_for_each_state_that_is_not_well_and_for_nothing_else() {
     kafka.create_topic("well-topic", 1, &[]);
     kafka.produce("well-topic", &[Record::of("one"), Record::of("two")]);
     read(&kafka, "well", "2");
-    let klags = ports.map(|port| exporter(&kafka, port));
+    let klags = ports.map(|port| exporter(&kafka, port, ""));
     wait_for_looks(&own, 8.0);
     wait_for(&own, &[]);
 
@@ -304,6 +304,13 @@ fn prometheus_fires_for_each_state_that_is_not_well_and_for_nothing_else() {
     wanted.push("ExporterDown   other");
     wait_for(&own, &wanted);
 
+    // It comes back with a name that is misspelt: what it names is not seen, and nothing else is gone for that.
+    let other = exporter(&kafka, ports[1], "-g misspelt");
+    wanted.pop();
+    wanted.extend(["SelectionUnmatched   other", "LagUnknown   other"]);
+    wait_for(&own, &wanted);
+    drop(other);
+
     // Nobody answers: all that is said is that nothing is known, by klag or by Prometheus, which waits for a second.
     kafka.pause(1);
     wait_until(&own, "an alert that nothing is seen", |firing| {
@@ -346,7 +353,7 @@ fn a_broker_that_is_away_looks_like_no_write_to_a_topic() {
         ..Record::of("x")
     });
     kafka.produce(&topic, &records.collect::<Vec<_>>());
-    let _klag = exporter(&kafka, ports[0]);
+    let _klag = exporter(&kafka, ports[0], "");
     let latest = format!("kafka_partition_latest_offset{{topic=\"{topic}\"}}");
     let wait_for = |is_so: &dyn Fn(Option<f64>) -> bool| {
         let deadline = Instant::now() + PATIENCE;
