@@ -5,7 +5,7 @@ use tools::cli::Unknown;
 use tools::cli::names::Selection;
 use tools::cli::watch::WatchArgs;
 use tools::kafka::Options;
-use tools::report::Style;
+use tools::report::{Format, Style};
 use tools::serve::Settings;
 
 use crate::checks::Limits;
@@ -57,9 +57,10 @@ pub(crate) enum ReportKind {
 }
 
 impl Config {
-    /// Whether what was not seen is a failure, not a remark: for limits, and for an exporter, whose remarks nobody reads.
+    /// Whether what was not seen is a failure, not a remark: for limits, and for metrics, whose remarks nobody reads.
     pub(crate) fn is_check(&self) -> bool {
-        self.listen.is_some() || self.limits().is_some()
+        let is_metrics = self.listen.is_some() || self.style.format == Format::Prometheus;
+        is_metrics || self.limits().is_some()
     }
 
     /// What is checked, if anything.
