@@ -19,7 +19,7 @@ use std::time::Instant;
 use tools::cli::names::Selection;
 use tools::cli::watch::now_ms;
 use tools::kafka::Client;
-use tools::kafka::admin::{CommitTimes, Metadata, QueryBudget, Topics, metadata_over};
+use tools::kafka::admin::{CommitTimes, Metadata, QueryBudget, Topic, Topics, metadata_over};
 use tools::kafka::client::ContactError;
 use tools::kafka::wire::Wire;
 
@@ -62,8 +62,8 @@ pub(crate) struct Snapshot {
     pub(crate) rows: Vec<Row>,
     /// Where the partitions begin and end.
     pub(crate) logs: Logs,
-    /// What the topics take on the brokers' disks.
-    pub(crate) sizes: Sizes,
+    /// What the topics take on the brokers' disks; none where this user may not ask.
+    pub(crate) sizes: Option<Sizes>,
     /// Questions that were not answered, but for those of rows.
     pub(crate) failures: Vec<Failure>,
 }
@@ -88,7 +88,8 @@ impl Snapshot {
         let mut completeness = Completeness::Complete;
         for failure in &self.failures {
             match failure.kind {
-                FailureKind::MayBeHidden if !scope.limits.is_some() => {}
+                // A report has a remark on it; those of metrics nobody reads.
+                FailureKind::MayBeHidden if !scope.limits.is_some() && !scope.wants_all_logs => {}
                 FailureKind::NothingThere if scope.limits.unknown == UnknownRule::Fail => {
                     completeness = Completeness::Undetermined;
                 }
@@ -198,10 +199,8 @@ pub(crate) fn collect(
     let mut logs = Logs::ask(&mut query, &group_partitions, hidden)?;
     let (taken_ms, taken) = (now_ms(), Instant::now());
     query.add_unanswered(&logs, &group_partitions);
-    let mut sizes = Sizes::default();
     if scope.wants_all_logs {
         logs.ask_oldest(&mut query)?;
-        sizes = query.ask_sizes();
     }
     logs.ask_written(&mut query, taken_ms)?;
     let unread = query.ask_times(&group_partitions, &logs);
@@ -210,6 +209,11 @@ pub(crate) fn collect(
     let mut rows: Vec<Row> = rows.map(row).collect();
     query.mark_stale(&mut rows, taken_ms)?;
     rows.extend(groups_alone);
+    let mut sizes = query.ask_sizes();
+    if let Some(sizes) = &mut sizes {
+        query.check_unlisted(sizes, &logs);
+        sizes.retain(|(topic, _), _| query.metadata.topic(topic).is_some());
+    }
     if interrupted() {
         return Err(ContactError::Interrupted);
     }
@@ -232,6 +236,8 @@ struct ClusterQuery<'a> {
     metadata: Metadata,
     scope: &'a Scope,
     budget: QueryBudget<'a>,
+    /// Topics that exist and that no chosen group reads.
+    left_out: BTreeSet<String>,
     failures: Vec<Failure>,
 }
 
@@ -251,6 +257,7 @@ impl<'a> ClusterQuery<'a> {
             metadata,
             scope,
             budget: QueryBudget::new(client.first_contact(), interrupted).among(brokers),
+            left_out: BTreeSet::new(),
             failures: Vec::new(),
         })
     }
@@ -282,8 +289,9 @@ impl<'a> ClusterQuery<'a> {
         let scope = self.scope;
         if scope.wants_all_logs && (scope.groups.is_chosen() || !scope.states.is_empty()) {
             let read: BTreeSet<&str> = group_partitions.iter().map(|one| &*one.topic).collect();
-            let topics = &mut self.metadata.topics;
-            topics.retain(|topic| read.contains(topic.name.as_str()));
+            let left_out = |topic: &mut Topic| !read.contains(topic.name.as_str());
+            let left_out = self.metadata.topics.extract_if(.., left_out);
+            self.left_out.extend(left_out.map(|topic| topic.name));
         }
     }
 }

@@ -73,6 +73,10 @@ pub(crate) fn write(
     }
     out.family(family::SUCCESS);
     for (part, name) in QueryKind::NAMES {
+        // Who may not ask for the logs on disks has neither seen nor missed them.
+        if part == QueryKind::LogDirs && snapshot.sizes.is_none() {
+            continue;
+        }
         out.sample(&[("part", name)], i64::from(!snapshot.has_failed(part)));
     }
     out.family(family::UNMATCHED);

@@ -5,9 +5,14 @@ use std::sync::Arc;
 
 use tools::cli::names::may_be_hidden;
 use tools::kafka::KafkaError;
-use tools::kafka::admin::{may_list_groups, may_list_topics, named_topics};
+use tools::kafka::admin::commits::OFFSETS_TOPIC;
+use tools::kafka::admin::{
+    denied_topics, is_internal, may_list_groups, may_list_topics, named_topics,
+};
 
-use super::{ClusterQuery, FailureKind, QueryKind};
+use super::logs::Logs;
+use super::sizes::Sizes;
+use super::{ClusterQuery, Failure, FailureKind, QueryKind};
 
 /// Topics that the cluster did not list, and what it says when it is asked for them by name.
 pub(super) type HiddenTopics = BTreeMap<String, KafkaError>;
@@ -48,7 +53,12 @@ impl ClusterQuery<'_> {
             let reason = format!("topic {topic}: {}", error.refusal("describe"));
             self.fail(QueryKind::Cluster, reason);
         }
-        for prefix in self.scope.groups.listed_prefixes() {
+        let listed = self.scope.groups.listed_prefixes();
+        if !listed.is_empty() && self.metadata.topic(OFFSETS_TOPIC).is_none() {
+            let groups = "groups whose coordinator is gone are not listed";
+            self.add_denied(QueryKind::Groups, &[OFFSETS_TOPIC.to_owned()], groups);
+        }
+        for prefix in listed {
             let may_list = may_list_groups(&mut self.wire, &prefix, &mut self.budget);
             self.add_hidden(QueryKind::Groups, "groups", &prefix, may_list);
         }
@@ -57,6 +67,40 @@ impl ClusterQuery<'_> {
             self.add_hidden(QueryKind::Cluster, "topics", &prefix, may_list);
         }
         hidden
+    }
+
+    /// Adds the topics that no list has and that brokers have logs of: a rule denies just these.
+    pub(super) fn check_unlisted(&mut self, sizes: &Sizes, logs: &Logs) {
+        let topics = sizes.keys().map(|(topic, _)| topic.as_str());
+        let topics: BTreeSet<&str> = topics
+            .filter(|topic| self.metadata.topic(topic).is_none() && !self.left_out.contains(*topic))
+            .filter(|topic| !is_internal(topic) && !logs.is_hidden(topic))
+            .collect();
+        // Where not even the names may be listed, the failures have that already.
+        let is_hidden = |failure: &Failure| {
+            failure.kind == FailureKind::MayBeHidden && failure.part == QueryKind::Cluster
+        };
+        if !self.failures.iter().any(is_hidden) {
+            let topics: Vec<String> = topics.into_iter().map(str::to_owned).collect();
+            self.add_denied(QueryKind::Cluster, &topics, "groups may read it");
+        }
+    }
+
+    /// Adds those of `topics` that may not be described, and what that hides.
+    fn add_denied(&mut self, part: QueryKind, topics: &[String], hides: &str) {
+        match denied_topics(&mut self.wire, topics, &mut self.budget) {
+            Ok(denied) => self.failures.extend(denied.into_iter().map(|topic| {
+                let reason = format!(
+                    "topic {}: not authorised to describe it: {hides}",
+                    topic.name
+                );
+                part.failed_by(FailureKind::MayBeHidden, reason)
+            })),
+            Err(error) => self.fail(
+                part,
+                format!("whether all topics are listed is not known: {error}"),
+            ),
+        }
     }
 
     /// Adds that groups or topics may be missing in the lists that were asked for.

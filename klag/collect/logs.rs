@@ -108,6 +108,11 @@ impl Logs {
         }
     }
 
+    /// Whether the cluster was asked for this topic and says nothing of it but why.
+    pub(super) fn is_hidden(&self, topic: &str) -> bool {
+        self.hidden.contains_key(topic)
+    }
+
     /// The partitions that were asked for in vain, and why, in no order.
     pub(crate) fn unanswered(&self) -> impl Iterator<Item = (&Arc<str>, i32, &KafkaError)> {
         self.ends.iter().filter_map(|((topic, partition), log)| {

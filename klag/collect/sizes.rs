@@ -11,17 +11,19 @@ use super::{ClusterQuery, QueryKind};
 pub(crate) type Sizes = BTreeMap<(String, i32), u64>;
 
 impl ClusterQuery<'_> {
-    /// Asks all brokers for the sizes of the logs of the scope's topics.
+    /// Asks all brokers for the logs of the scope's topics: for metrics, and because logs tell of topics that no list has.
     ///
     /// It takes a permission that who only looks at groups need not have: what is
-    /// refused for want of it is no failure.
-    pub(super) fn ask_sizes(&mut self) -> Sizes {
+    /// refused for want of it is no failure, and there is nothing. It comes last,
+    /// because a hung disk makes a broker silent here.
+    pub(super) fn ask_sizes(&mut self) -> Option<Sizes> {
         let mut sizes = Sizes::new();
-        if self.metadata.is_mock() {
-            return sizes;
+        let is_wanted = self.scope.wants_all_logs || self.scope.topics.plain_names().is_none();
+        if self.metadata.is_mock() || !is_wanted {
+            return Some(sizes);
         }
-        let mut brokers = self.metadata.broker_ids();
-        brokers.retain(|id| !self.budget.unresponsive().contains_key(id));
+        let mut is_refused = false;
+        let brokers = self.metadata.broker_ids();
         let query = |&broker: &i32| LogDirsQuery {
             broker,
             topics: None,
@@ -31,24 +33,29 @@ impl ClusterQuery<'_> {
         for (broker, answer) in brokers.into_iter().zip(answers) {
             let mut errors = Vec::new();
             let dirs = answer.unwrap_or_else(|error| {
-                let is_refused = error.code == code::CLUSTER_AUTHORIZATION_FAILED;
-                errors.extend((!is_refused).then_some(error));
+                if error.code == code::CLUSTER_AUTHORIZATION_FAILED {
+                    is_refused = true;
+                } else {
+                    errors.push(error);
+                }
                 Vec::new()
             });
             for dir in dirs {
                 errors.extend(dir.error);
                 for replica in dir.replicas {
                     let topic = &replica.topic;
-                    if self.scope.topics.takes(topic) && self.metadata.topic(topic).is_some() {
+                    if self.scope.topics.takes(topic) {
                         *sizes.entry((replica.topic, broker)).or_default() += replica.bytes;
                     }
                 }
             }
+            // A report has no sizes that could lack.
+            errors.retain(|_| self.scope.wants_all_logs);
             for error in errors {
                 let reason = format!("the log sizes of broker {broker} are unknown: {error}");
                 self.fail(QueryKind::LogDirs, reason);
             }
         }
-        sizes
+        (!is_refused).then_some(sizes)
     }
 }

@@ -14,7 +14,7 @@ use crate::lag::Log;
 pub(super) fn write(out: &mut Exposition<'_>, snapshot: &Snapshot, by_partition: bool) {
     write_logs(out, snapshot, by_partition);
     out.family(family::LOGDIR_SIZE);
-    for ((topic, broker), bytes) in &snapshot.sizes {
+    for ((topic, broker), bytes) in snapshot.sizes.iter().flatten() {
         out.sample(&[("topic", topic), ("broker", &broker.to_string())], *bytes);
     }
     write_partitions(out, &snapshot.metadata, by_partition);

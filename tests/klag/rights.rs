@@ -141,8 +141,18 @@ fn no_check_is_green_for_who_may_not_see_and_the_manual_s_acls_are_enough() {
     hidden.stderr_has(format!("topic {orders}: not authorised to describe it"));
     // Groups that may be listed and not looked at.
     check("lister", &[]).fails_with(2).stderr_has("uthoriz");
-    let metrics = as_user(kafka, "nobody", "klag", &["-o", "prometheus"]).run();
-    metrics.stdout_has("klag_scrape_success{part=\"groups\"} 0\n");
+    // Regression: koldest's metrics for a file had a success.
+    for (program, metric) in [
+        ("klag", "klag_scrape_success{part=\"groups\"} 0\n"),
+        ("koldest", "koldest_scrape_success 0\n"),
+    ] {
+        let metrics = as_user(kafka, "nobody", program, &["-o", "prometheus"]).run();
+        // Regression: what was refused was a success.
+        metrics.fails_with(2).stdout_has(metric).expect(
+            |output| !output.text().contains("log_dirs"),
+            "nothing of the log dirs",
+        );
+    }
 
     // What the manual says is enough, for exactly that.
     check("reader", &["-g", shop, "-t", orders])
@@ -169,6 +179,12 @@ fn no_check_is_green_for_who_may_not_see_and_the_manual_s_acls_are_enough() {
     check("reader", &["-g", shop, "-t", secret])
         .fails_with(2)
         .stderr_has(secret);
+    // Regression: groups whose coordinator was gone were missed in silence.
+    check("team", &["-g", &pattern, "-t", &pattern])
+        .fails_with(2)
+        .stderr_has("topic __consumer_offsets: not authorised to describe it");
+    let describe = ["--operation", "Describe", "--topic", "__consumer_offsets"];
+    grant(kafka, "team", &describe);
     check("team", &["-g", &pattern, "-t", &pattern])
         .succeeds()
         .stderr_is("");
@@ -296,6 +312,28 @@ fn check_ages(world: &World) {
     let said = format!("{}: not authorised to describe it", world.secret);
     age("everything", &[]).fails_with(2).stderr_has(said);
     age("everything", &["--exclude", &world.secret]).succeeds();
+    check_denied(world);
+}
+
+/// A group without members whose topic one rule denies among all: no offset tells of it.
+fn check_denied(world: &World) {
+    let (kafka, secret) = (&world.kafka, &world.secret);
+    let klag = |args: &[&str]| as_user(kafka, "everything", "klag", args).run();
+    let said = format!("topic {secret}: not authorised to describe it: groups may read it");
+    let check = ["--max-lag", "100"];
+    klag(&check).fails_with(2).stderr_has(&said);
+    klag(&[&check[..], &["-g", &world.shop]].concat())
+        .fails_with(2)
+        .stderr_has(&said);
+    klag(&[]).succeeds().stderr_has(&said);
+    klag(&["-o", "prometheus"])
+        .fails_with(2)
+        .stdout_has("klag_scrape_success{part=\"cluster\"} 0\n");
+    for topics in [["--exclude-topic", secret], ["-t", &world.orders]] {
+        klag(&[&check[..], &topics].concat())
+            .succeeds()
+            .stderr_is("");
+    }
 }
 
 #[test]
