@@ -15,11 +15,13 @@ mod connect;
 mod profile;
 mod retry;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{
@@ -84,10 +86,11 @@ impl Bucket {
     fn probe(&self) -> Result<()> {
         let path = self.path(PROBE)?;
         // What is there from an earlier run was refused now, and all is well.
-        for _ in 0..2 {
+        for end in ["", "\n"] {
+            // Another content, or a refusal of it whose answer was lost would pass for an object that it has stored.
             let put = self.put(
                 &path,
-                PROBE_TEXT.to_vec(),
+                [PROBE_TEXT, end.as_bytes()].concat(),
                 &Attributes::new(),
                 &PutMode::Create,
             );
@@ -155,9 +158,12 @@ impl Bucket {
         mode: &PutMode,
     ) -> Result<Created> {
         let seconds = put_seconds(content.len());
-        let payload = PutPayload::from(content);
+        let content = Bytes::from(content);
+        let payload = PutPayload::from(content.clone());
         let is_create = *mode == PutMode::Create;
-        self.retry.run(&|| self.name(path), || {
+        let tries = Cell::new(0);
+        let put = self.retry.run(&|| self.name(path), || {
+            tries.set(tries.get() + 1);
             let options = PutOptions {
                 mode: mode.clone(),
                 attributes: attributes.clone(),
@@ -171,6 +177,22 @@ impl Bucket {
                 Ok(Ok(_)) => Ok(Created::New),
                 Ok(Err(error)) if is_create && self.is_taken(&error) => Ok(Created::Exists),
                 Ok(Err(error)) => Err(self.cause(&error)),
+            }
+        })?;
+        // A try whose answer was lost may have stored it.
+        if put == Created::Exists && tries.get() > 1 && self.get(path)? == Some(content) {
+            return Ok(Created::New);
+        }
+        Ok(put)
+    }
+
+    /// The content of an object, if it is there.
+    fn get(&self, path: &Path) -> Result<Option<Bytes>> {
+        self.ask(path, || async {
+            match self.clients.reader.get(path).await {
+                Ok(found) => found.bytes().await.map(Some),
+                Err(error) if is_missing(&error) => Ok(None),
+                Err(error) => Err(error),
             }
         })
     }
@@ -216,14 +238,7 @@ impl Store for Bucket {
     }
 
     fn read(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {
-        let path = self.path(path)?;
-        let read = self.ask(&path, || async {
-            match self.clients.reader.get(&path).await {
-                Ok(found) => found.bytes().await.map(Some),
-                Err(error) if is_missing(&error) => Ok(None),
-                Err(error) => Err(error),
-            }
-        })?;
+        let read = self.get(&self.path(path)?)?;
         Ok(read.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn Read + Send>))
     }
 

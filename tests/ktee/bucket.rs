@@ -219,6 +219,27 @@ fn a_store_that_is_away_for_a_while_is_tried_until_it_is_back() {
 }
 
 #[test]
+fn what_is_stored_although_the_answer_was_lost_is_stored_once_and_counted_as_added() {
+    let s3 = S3::start();
+    let run = |url: &str, options: &[&str], input: &str| {
+        s3.lose_answers(10);
+        ktee(&s3)
+            .args(options)
+            .args(["--segment-records", "10", url])
+            .stdin(input)
+            .run()
+            .succeeds()
+            .stderr_lacks("already in the backup");
+        ktee(&s3).args(["--cat", url]).run().succeeds()
+    };
+    let records = lines("t", 0, 30) + &lines("t", 35, 20);
+    run("s3://backups/p", &["--tsv=all"], &records).stdout_is(&records);
+    let lines: Vec<String> = (0..40).map(|n| format!("{n}\n")).collect();
+    run("s3://backups/lines", &[], &lines.concat()).stdout_is(lines.concat());
+    assert_eq!(s3.faults_met(), 10);
+}
+
+#[test]
 fn a_store_that_stays_away_is_given_up_when_the_time_is_over() {
     let s3 = S3::start();
     s3.slow_down(u32::MAX);

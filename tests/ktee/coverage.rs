@@ -187,6 +187,9 @@ fn live_through(site: &Site, steps: u64, test: &str) {
         let mut sent: BTreeSet<i64> = (first..=last).collect();
         let what = random.below(8);
         let mut may_double = false;
+        if let Some(s3) = &site.s3 {
+            s3.lose_answers(random.below(9) as u32);
+        }
         match what {
             0 | 1 => {
                 lose(site, &mut random);
@@ -248,6 +251,28 @@ fn live_through(site: &Site, steps: u64, test: &str) {
 fn whatever_is_sent_and_lost_a_folder_has_each_record_once_and_ktee_says_so() {
     let steps = number("KAFKAUTILS_STEPS").unwrap_or(40);
     live_through(&Site::folder("coverage-any"), steps, "folder");
+}
+
+#[test]
+fn two_writers_whose_answers_are_lost_store_each_record_or_say_which_are_stored_twice() {
+    for first in [0, 400, 1000] {
+        let site = Site::bucket();
+        site.s3.as_ref().unwrap().lose_answers(u32::MAX);
+        let writers = [(0..1000, 90), (first..1500, 70)]
+            .map(|(offsets, cut)| site.run(&text(offsets), cut).start());
+        let doubles = writers.map(|writer| {
+            let end = writer.wait();
+            if end.status.code() == Some(0) {
+                return false;
+            }
+            end.fails_with(2)
+                .stderr_has("stored twice, because another ktee");
+            true
+        });
+        let found = site.assert_told(doubles.contains(&true), "two writers");
+        assert_eq!(found, (0..1500).collect());
+        site.ktee(&["--verify"]).run().succeeds();
+    }
 }
 
 #[test]

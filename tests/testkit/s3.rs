@@ -12,6 +12,7 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3Result, s3_error};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -36,29 +37,33 @@ struct Faults {
     slow_downs: AtomicU32,
     /// So many objects more are created with 409 ConditionalRequestConflict first.
     conflicts: AtomicU32,
+    /// Of so many objects more every second one is stored without an answer: the connection breaks.
+    lost_answers: AtomicU32,
     /// Whether objects are overwritten, whatever the request says.
     overwrites: AtomicBool,
     /// So many requests were answered with an error for it.
     met: AtomicU32,
 }
 
+/// Counts one down; says how many were left.
+fn take(left: &AtomicU32) -> Option<u32> {
+    let order = Ordering::SeqCst;
+    let taken = left.fetch_update(order, order, |n| n.checked_sub(1));
+    taken.ok()
+}
+
 impl Faults {
     /// The answer that a request gets instead of its own.
     fn answer<B>(&self, request: &Request<B>, folder: &Path) -> Option<Response<s3s::Body>> {
-        let take = |left: &AtomicU32| {
-            let order = Ordering::SeqCst;
-            left.fetch_update(order, order, |n| n.checked_sub(1))
-                .is_ok()
-        };
         let is_creation = request.headers().contains_key("if-none-match");
         if is_creation && self.overwrites.load(Ordering::SeqCst) {
             // The header is signed and has to stay; the object goes.
             let object = folder.join(request.uri().path().trim_start_matches('/'));
             drop(std::fs::remove_file(object));
         }
-        let (status, code) = if take(&self.slow_downs) {
+        let (status, code) = if take(&self.slow_downs).is_some() {
             (503, "SlowDown")
-        } else if is_creation && take(&self.conflicts) {
+        } else if is_creation && take(&self.conflicts).is_some() {
             (409, "ConditionalRequestConflict")
         } else {
             return None;
@@ -152,6 +157,7 @@ impl S3 {
                         }
                         let (service, writing) = (service.clone(), Arc::clone(&writing));
                         let fault = faults.answer(&request, &root);
+                        let faults = Arc::clone(&faults);
                         async move {
                             if let Some(fault) = fault {
                                 return Ok(fault);
@@ -163,7 +169,14 @@ impl S3 {
                             } else {
                                 None
                             };
-                            Service::call(&service, request).await
+                            let answer = Service::call(&service, request).await;
+                            if is_put
+                                && take(&faults.lost_answers).is_some_and(|left| left % 2 == 0)
+                            {
+                                faults.met.fetch_add(1, Ordering::SeqCst);
+                                return Err(io::Error::other("the connection breaks"));
+                            }
+                            answer.map_err(|_| io::Error::other("no answer"))
                         }
                     });
                     let served =
@@ -218,6 +231,11 @@ impl S3 {
     /// Answers the next creations of objects, so many, with 409 ConditionalRequestConflict.
     pub(crate) fn conflict(&self, creations: u32) {
         self.faults.conflicts.store(creations, Ordering::SeqCst);
+    }
+
+    /// Of the next objects, so many, stores every second one, and breaks the connection before the answer.
+    pub(crate) fn lose_answers(&self, objects: u32) {
+        self.faults.lost_answers.store(objects, Ordering::SeqCst);
     }
 
     /// Overwrites objects from now on, whatever a request says.
