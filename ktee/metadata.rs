@@ -10,6 +10,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use tools::cli::message;
 use tools::kafka::admin::{
     Metadata, QueryBudget, Topics, committed, list_groups, metadata_over, topic_settings,
 };
@@ -17,6 +18,7 @@ use tools::kafka::wire::Wire;
 use tools::kafka::{Client, Options, Role};
 use tools::record::tsv::Tsv;
 use tools::record::{Decoded, Decoder, Encoder, Format, Record};
+use tools::units::format_time_ms;
 
 use crate::cli::now_ms;
 use crate::head::Head;
@@ -98,11 +100,18 @@ impl Kind {
         let entries = store.list(&format!("topics/{topic}/meta"))?;
         let files = entries.iter().filter_map(|path| path.rsplit_once('/'));
         let times = files.filter_map(|(_, file)| self.time_of(file));
-        let newest = times
-            .filter(|ms| as_of_ms.is_none_or(|as_of| *ms <= as_of))
-            .max();
-        let path = self.path(topic, newest);
+        let times: Vec<i64> = times.collect();
+        let as_of_ms = as_of_ms.unwrap_or(i64::MAX);
+        let newest = times.iter().filter(|ms| **ms <= as_of_ms).max();
+        let path = self.path(topic, newest.copied());
         let Some(mut file) = store.read(&path)? else {
+            if let Some(earliest) = times.iter().min() {
+                message(format_args!(
+                    "topic {topic}: the first {} were recorded at {}, and none before",
+                    self.name(),
+                    format_time_ms(*earliest)
+                ));
+            }
             return Ok(None);
         };
         let mut text = Vec::new();

@@ -109,6 +109,14 @@ fn groups_are_committed_on_partitions_without_records_and_as_of_a_time() {
     back_up(&source, &topic, &folder, &["--groups"]);
     let Some(target) = own_kafka() else { return };
     restore(&target, &folder)
+        .args(["--groups", "--as-of", "2020-01-01"])
+        .run()
+        .succeeds()
+        .stderr_has(format!(
+            "topic {topic}: the first groups were recorded at 2"
+        ));
+    assert_eq!(target.committed(&group, &topic), BTreeMap::new());
+    restore(&target, &folder)
         .args(["--groups", "--as-of", &before_ms.to_string()])
         .run()
         .succeeds()
