@@ -15,7 +15,7 @@ use crate::config::SourceConfig;
 use crate::read::merge::Damage;
 use crate::read::segment::format;
 use crate::read::select::RecordStats;
-use crate::read::{Interrupted, Inventory, ReadProgress, Reader, StoredLog};
+use crate::read::{Inventory, ReadProgress, Reader, StoredLog};
 use crate::segment::{Codec, Layout, LogId};
 use crate::store;
 use crate::verify;
@@ -31,7 +31,6 @@ pub(crate) fn run(config: &SourceConfig) -> Result<Exit> {
     // What was read before an error is good.
     output.out.flush(&signals)?;
     match (written, signals.caught()) {
-        (Err(error), Some(signal)) if error.is::<Interrupted>() => Ok(Exit::Signal(signal)),
         (Ok(_), Some(signal)) => Ok(Exit::Signal(signal)),
         (written, _) => written,
     }

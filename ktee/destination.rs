@@ -12,7 +12,7 @@ pub(crate) type Waiting<'a> = dyn FnMut() -> bool + 'a;
 
 pub(crate) struct Input<'a> {
     pub(crate) record: &'a Record<'a>,
-    /// The line that it came as.
+    /// The line that it came as; where lines are no records, some of them.
     pub(crate) text: &'a [u8],
     pub(crate) line: u64,
     /// Names it until it is durable, under `--ack`.
@@ -40,11 +40,6 @@ pub(crate) trait Destination {
     }
 
     fn write(&mut self, _input: &Input<'_>, _waiting: &mut Waiting<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    /// Takes whole lines that are no records.
-    fn write_lines(&mut self, _lines: &[u8], _waiting: &mut Waiting<'_>) -> Result<()> {
         Ok(())
     }
 

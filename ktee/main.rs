@@ -26,14 +26,22 @@ mod write;
 use std::process::ExitCode;
 
 use config::Config;
-use tools::cli::run;
+use read::Interrupted;
+use tools::cli::signals::last_caught;
+use tools::cli::{Exit, run};
 
 fn main() -> ExitCode {
-    run("ktee", || match config::from_command_line()? {
-        Config::Tee(config) => flow::run(&config),
-        Config::Verify(config) => verify::run(&config),
-        Config::Cat(config) => cat::run(&config),
-        Config::Restore(config) => restore::run(&config),
-        Config::Prune(config) => prune::run(&config),
+    run("ktee", || {
+        let ended = match config::from_command_line()? {
+            Config::Tee(config) => flow::run(&config),
+            Config::Verify(config) => verify::run(&config),
+            Config::Cat(config) => cat::run(&config),
+            Config::Restore(config) => restore::run(&config),
+            Config::Prune(config) => prune::run(&config),
+        };
+        match ended {
+            Err(error) if error.is::<Interrupted>() => Ok(Exit::Signal(last_caught())),
+            ended => ended,
+        }
     })
 }

@@ -41,17 +41,7 @@ use target::{Restoring, Target};
 
 pub(crate) fn run(config: &Restore) -> Result<Exit> {
     let signals = Signals::catch()?;
-    let interrupted = || signals.caught().is_some();
-    let restored = restore(config, &signals, &interrupted);
-    match restored {
-        Err(error) if error.is::<crate::read::Interrupted>() => {
-            Ok(Exit::Signal(signals.caught().unwrap_or_default()))
-        }
-        restored => restored,
-    }
-}
-
-fn restore(config: &Restore, signals: &Signals, interrupted: &dyn Fn() -> bool) -> Result<Exit> {
+    let (signals, interrupted) = (&signals, &|| signals.caught().is_some());
     let store = store::open(&config.source.location, &config.source.access)?;
     let inventory = Inventory::list(&*store)?;
     let mut targets = targets(config, &*store, &inventory)?;

@@ -4,18 +4,16 @@ mod validate;
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tools::cli::signals::Signals;
 use tools::cli::stdout::Out;
 use tools::cli::{Exit, message};
-use tools::record::Encoder;
 use tools::report::{Cell, Column, Report};
 
 use crate::config::Verify;
-use crate::read::segment::format;
-use crate::read::{Interrupted, Inventory, ListedLog, ReadProgress, Reader, StoredLog};
-use crate::segment::cut::digest_of;
-use crate::segment::{Layout, LogId, Name, RangeMarker, RangeStatus};
+use crate::read::segment::Digester;
+use crate::read::{Inventory, ListedLog, ReadProgress, Reader, StoredLog};
+use crate::segment::{LogId, Name, RangeMarker, RangeStatus};
 use crate::store::{self, Store};
 use validate::{PartitionReport, validate};
 
@@ -56,12 +54,8 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
         config,
         progress: ReadProgress::new(!config.source.is_quiet, &signals),
     };
-    let reports = verifier.run(&partitions);
+    let reports = verifier.run(&partitions)?;
     drop(verifier);
-    let reports = match (reports, signals.caught()) {
-        (Err(error), Some(signal)) if error.is::<Interrupted>() => return Ok(Exit::Signal(signal)),
-        (reports, _) => reports?,
-    };
     let is_whole = reports.iter().all(|(_, report)| report.is_whole());
     let mut table = Report::new("ktee", &COLUMNS);
     for (log, report) in &reports {
@@ -199,8 +193,7 @@ impl Verifier<'_> {
     /// Reads what lies in more than one segment again: which records are in there twice, and whether they are the same.
     fn compare(&self, log: &LogId, listed: &ListedLog, report: &mut PartitionReport) -> Result<()> {
         let mut seen: HashMap<i64, u64> = HashMap::new();
-        let mut encoder = Encoder::new(format(Layout::Tsv).context("a format")?);
-        let mut text = Vec::new();
+        let mut digester = Digester::new()?;
         let damaged = report.damaged_segments.clone();
         let segments = listed.segments.iter();
         for name in segments.filter(|name| !damaged.contains(name)) {
@@ -213,9 +206,7 @@ impl Verifier<'_> {
                 if !report.overlaps.iter().any(is_inside) {
                     continue;
                 }
-                text.clear();
-                encoder.encode(&record, &mut text)?;
-                let digest = digest_of(&text);
+                let digest = digester.digest(&record)?;
                 if let Some(other) = seen.insert(offset, digest) {
                     report.duplicates += 1;
                     if other != digest {

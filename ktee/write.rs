@@ -12,7 +12,6 @@ mod gaps;
 mod index;
 mod merge;
 mod partition;
-mod partitions;
 mod pool;
 mod publish;
 pub(crate) mod settings;

@@ -7,7 +7,7 @@ use tools::ack::{Arrival, Position};
 use tools::cli::message;
 use tools::cli::stdin::{self, Filled};
 use tools::cli::stdout::Out;
-use tools::record::{Decoded, Decoder};
+use tools::record::{Decoded, Decoder, Record};
 
 use super::source::{Received, SourceUpdate};
 use super::{End, Flow, hint, waiting};
@@ -167,9 +167,15 @@ impl Flow<'_> {
 
     fn take_block(&mut self, lines: &[u8]) {
         let mut waiting = waiting(None, self.signals);
+        let input = Input {
+            record: &Record::default(),
+            text: lines,
+            line: 0,
+            tag: None,
+        };
         for output in &mut self.sinks {
             output.with(&mut self.has_failed, |destination| {
-                destination.write_lines(lines, &mut waiting)
+                destination.write(&input, &mut waiting)
             });
         }
         if self.progress.is_shown() {

@@ -198,10 +198,8 @@ impl Inventory {
                 stored.segments.push(name);
             }
         }
-        for (log, stored) in &mut inventory.partitions {
-            stored
-                .segments
-                .sort_by_key(|name| (name.first, name.file(log)));
+        for stored in inventory.partitions.values_mut() {
+            stored.segments.sort();
         }
         inventory
     }

@@ -8,8 +8,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use sha2::{Digest, Sha256};
 use tools::record::json::Json;
 use tools::record::tsv::Tsv;
-use tools::record::{Decoded, DecodedRecord, Decoder, Format, Record};
+use tools::record::{Decoded, DecodedRecord, Decoder, Encoder, Format, Record};
 
+use crate::segment::cut::digest_of;
 use crate::segment::{Codec, Layout, LogId, Manifest, Name, Tally};
 use crate::store::Store;
 
@@ -27,6 +28,27 @@ pub(crate) fn format(layout: Layout) -> Option<Format> {
             delimiter: b"\n".to_vec(),
         })),
         Layout::Text => None,
+    }
+}
+
+/// The checksum of a record as a line of `--tsv=all`, whatever layout it is stored in.
+pub(crate) struct Digester {
+    encoder: Encoder,
+    line: Vec<u8>,
+}
+
+impl Digester {
+    pub(crate) fn new() -> Result<Digester> {
+        Ok(Digester {
+            encoder: Encoder::new(format(Layout::Tsv).context("a format")?),
+            line: Vec::new(),
+        })
+    }
+
+    pub(crate) fn digest(&mut self, record: &Record<'_>) -> Result<u64> {
+        self.line.clear();
+        self.encoder.encode(record, &mut self.line)?;
+        Ok(digest_of(&self.line))
     }
 }
 

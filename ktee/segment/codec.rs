@@ -11,7 +11,7 @@ use tempfile::SpooledTempFile;
 /// zstd's own default level.
 const ZSTD_LEVEL: i32 = 3;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Codec {
     /// zstd -3
     #[default]

@@ -102,7 +102,7 @@ impl fmt::Display for LogId {
 }
 
 /// How records are written in a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Layout {
     /// `--tsv=all`.
     Tsv,
@@ -127,7 +127,7 @@ impl Layout {
 }
 
 /// The name of a segment, without its folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     /// The offset of the first record; of lines, the number of the segment.
     pub(crate) first: i64,
@@ -138,6 +138,16 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    /// The first one, in their order, of those that begin at `first`.
+    pub(crate) fn least(first: i64) -> Name {
+        Name {
+            first,
+            time_ms: None,
+            layout: Layout::Tsv,
+            codec: Codec::Zstd,
+        }
+    }
+
     /// The file's name at `log`.
     pub(crate) fn file(&self, log: &LogId) -> String {
         let end = format!("{}{}", self.layout.extension(), self.codec.suffix());

@@ -1,6 +1,6 @@
 //! The main thread's part of a backup: which partition a record belongs to, and where segments end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,9 @@ use tools::cli::message;
 use tools::kafka::Options;
 use tools::record::{Format, Record};
 
-use super::gaps::{self, LogStarts};
+use super::gaps;
 use super::index::Target;
-use super::partition::{Encoding, OpenSegment, Partition};
-use super::partitions::Partitions;
+use super::partition::{Encoding, Partition};
 use super::pool::{Job, Pool};
 use super::publish::Publisher;
 use super::settings::{Settings, encoder, has_positions};
@@ -35,14 +34,15 @@ pub(crate) struct Backup {
     /// Whether records have positions, or are lines.
     takes_positions: bool,
     encoding: Encoding,
-    partitions: Partitions,
+    partitions: Vec<Partition>,
+    /// Where each topic's partitions are among them.
+    topics: BTreeMap<String, BTreeMap<i32, usize>>,
     pool: Pool,
     /// Bytes in the open segments' blocks.
     pending_bytes: usize,
-    /// Segments that the pool has and has not answered for.
-    outstanding: usize,
     totals: Totals,
-    log_starts: LogStarts,
+    /// Lead to the cluster that says where logs start, if one is known.
+    options: Option<Options>,
     /// Where the next partition is read from that comes for the first time.
     start: Option<ReadStart>,
     looked: Instant,
@@ -83,14 +83,14 @@ impl Backup {
                 encoder: encoder(input, layout),
                 codec: settings.codec,
             },
-            partitions: Partitions::default(),
+            partitions: Vec::new(),
+            topics: BTreeMap::new(),
             // Half of the memory is for blocks that grow, half for those that wait.
             pool: Pool::start(publisher, settings.buffer_bytes / 2)?,
             settings: settings.clone(),
             pending_bytes: 0,
-            outstanding: 0,
             totals: Totals::default(),
-            log_starts: LogStarts::new(options),
+            options,
             start: None,
             looked: Instant::now(),
             updated: Instant::now(),
@@ -114,21 +114,42 @@ impl Backup {
         else {
             bail!("a record for a backup needs topic, partition and offset");
         };
-        let at = match self.partitions.find(topic, partition) {
-            Some(at) => at,
-            None => self.begin(topic, partition)?,
-        };
-        if !self.partitions.all[at].is_in_region(offset) {
+        let at = self.find_or_begin(topic, partition)?;
+        if !self.partitions[at].is_in_region(offset) {
             self.enter(at, record, offset, line, waiting)?;
         }
-        let partition = &mut self.partitions.all[at];
+        let partition = &mut self.partitions[at];
         let bytes = partition.add(record, offset, line, tag, &mut self.encoding)?;
+        self.grow(at, bytes, offset, waiting)
+    }
+
+    /// The open segment has grown by so many bytes, up to this offset.
+    #[inline]
+    fn grow(
+        &mut self,
+        at: usize,
+        bytes: usize,
+        offset: i64,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
         self.pending_bytes += bytes;
-        if partition.is_due(&self.settings.cut, offset) {
+        if self.partitions[at].is_due(&self.settings.cut, offset) {
             return self.close(at, waiting);
         }
-        self.pass_on(at, waiting);
-        Ok(())
+        self.pass_on(at, waiting)
+    }
+
+    #[inline]
+    fn find(&self, topic: &str, partition: i32) -> Option<usize> {
+        self.topics.get(topic)?.get(&partition).copied()
+    }
+
+    #[inline]
+    fn find_or_begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
+        match self.find(topic, partition) {
+            Some(at) => Ok(at),
+            None => self.begin(topic, partition),
+        }
     }
 
     /// Takes whole lines that have no position.
@@ -138,26 +159,17 @@ impl Backup {
         tag: Option<u64>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        if self.partitions.all.is_empty() {
+        if self.partitions.is_empty() {
             let target = Target::open(&self.store, LogId::Lines)?;
             let last = target.index().span().map(|(_, last)| last);
-            self.partitions.all.push(Partition::new(target, last));
+            self.partitions.push(Partition::new(target, last));
         }
         let mut rest = lines;
         while !rest.is_empty() {
-            let partition = &mut self.partitions.all[0];
+            let partition = &mut self.partitions[0];
             let end = partition.add_lines(rest, tag, &self.settings.cut, self.settings.codec);
             rest = &rest[end..];
-            self.pending_bytes += end;
-            let is_due = partition
-                .open
-                .as_ref()
-                .is_some_and(|open| self.settings.cut.is_due(&open.content.tally));
-            if is_due {
-                self.close(0, waiting)?;
-            } else {
-                self.pass_on(0, waiting);
-            }
+            self.grow(0, end, 0, waiting)?;
         }
         Ok(())
     }
@@ -165,12 +177,11 @@ impl Backup {
     /// Drops what is not whole of a partition that another member of the group has now; the next record looks again at what
     /// is there.
     fn forget(&mut self, key: &StreamKey) {
-        if let Some(at) = self.partitions.find_stream(key) {
-            let partition = &mut self.partitions.all[at];
-            if let Some(open) = partition.forget() {
-                self.pending_bytes -= open.block.len();
-                self.pool.send(&partition.target, Job::Drop);
-            }
+        if let Some(at) = self.find(&key.topic, key.partition)
+            && let Some(open) = self.partitions[at].forget()
+        {
+            self.pending_bytes -= open.block.len();
+            self.pool.send(at, &self.partitions[at].target, Job::Drop);
         }
     }
 
@@ -178,39 +189,25 @@ impl Backup {
     ///
     /// `start` is where it began if no record has come.
     fn pass(&mut self, position: &Position, start: Option<&ReadStart>) -> Result<()> {
-        let known = self
-            .partitions
-            .find_stream(&position.key)
-            .map(|at| &self.partitions.all[at]);
-        let target = if let Some(known) = known {
-            Arc::clone(&known.target)
-        } else {
-            let log = LogId::partition(&position.key.topic, position.key.partition);
-            let log = log.map_err(anyhow::Error::msg)?;
-            Arc::new(Target::open(&self.store, log)?)
-        };
-        let after = known.and_then(|known| known.after);
-        let Some(from) = after
-            .map(|after| after + 1)
-            .or(start.and_then(|start| start.from))
-        else {
-            return Ok(());
-        };
-        // Where the backup has nothing before, it begins later.
-        if target.index().last_before(from)?.is_none() {
-            return Ok(());
+        let at = self.find_or_begin(&position.key.topic, position.key.partition)?;
+        let partition = &self.partitions[at];
+        let after = partition.after.map(|after| after + 1);
+        let from = after.or(start.and_then(|start| start.from));
+        let mut index = partition.target.index();
+        match from {
+            Some(from) if index.last_before(from)?.is_some() => {
+                index.claim(from, position.offset - 1)
+            }
+            // Where the backup has nothing before, it begins later.
+            _ => Ok(()),
         }
-        target.index().claim(from, position.offset - 1)
     }
 
-    fn close_if(
-        &mut self,
-        waiting: &mut Waiting<'_>,
-        wants: &dyn Fn(&OpenSegment, Duration) -> bool,
-    ) -> Result<()> {
-        for at in 0..self.partitions.all.len() {
-            let open = self.partitions.all[at].open.as_ref();
-            if open.is_some_and(|open| wants(open, self.settings.max_delay)) {
+    /// Closes the segments that have been open for so long.
+    fn close_older(&mut self, delay: Duration, waiting: &mut Waiting<'_>) -> Result<()> {
+        for at in 0..self.partitions.len() {
+            let open = self.partitions[at].open.as_ref();
+            if open.is_some_and(|open| open.opened.elapsed() >= delay) {
                 self.close(at, waiting)?;
             }
         }
@@ -218,24 +215,28 @@ impl Backup {
     }
 
     fn note_outcomes(&mut self) -> Result<()> {
-        while let Some(published) = self.pool.next_outcome() {
-            self.outstanding -= 1;
-            self.totals.add(published?);
+        self.pool.poll()?;
+        for published in self.pool.published.drain(..) {
+            self.totals.add(published);
         }
         Ok(())
     }
 
     fn update_heads(&mut self) -> Result<()> {
         self.updated = Instant::now();
-        self.totals.update_heads(&*self.store, &self.partitions.all)
+        self.totals.update_heads(&*self.store, &self.partitions)
     }
 
     /// Looks what the backup has of a partition.
     #[cold]
     fn begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
         let log = LogId::partition(topic, partition).map_err(anyhow::Error::msg)?;
-        let partition_state = Partition::new(Target::open(&self.store, log)?, None);
-        Ok(self.partitions.add(topic, partition, partition_state))
+        let at = self.partitions.len();
+        self.partitions
+            .push(Partition::new(Target::open(&self.store, log)?, None));
+        let known = self.topics.entry(topic.to_owned()).or_default();
+        known.insert(partition, at);
+        Ok(at)
     }
 
     /// Looks where a record lies that is not where the one before was.
@@ -248,7 +249,7 @@ impl Backup {
         line: &[u8],
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        let partition = &mut self.partitions.all[at];
+        let partition = &mut self.partitions[at];
         let starts_run = partition.region.is_none();
         let encoding = &mut self.encoding;
         // Before what is open is stored: that may be of another topic too.
@@ -257,58 +258,65 @@ impl Backup {
         })?;
         self.close(at, waiting)?;
         if starts_run {
-            let partition = &mut self.partitions.all[at];
-            partition.start_run(self.start.take(), offset)?;
+            let (partition, start) = (&mut self.partitions[at], self.start.take());
+            partition.start_run(start.as_ref(), offset)?;
             if !partition.is_known() {
-                let log_starts = &mut self.log_starts;
-                gaps::report(&*self.store, partition, offset, log_starts, waiting)?;
+                let start = start.map(|start| start.log_start);
+                gaps::report(
+                    &*self.store,
+                    partition,
+                    offset,
+                    start,
+                    &mut self.options,
+                    waiting,
+                )?;
             }
         }
         Ok(())
     }
 
     /// Passes blocks on when they are large, or when all of them together are.
-    fn pass_on(&mut self, at: usize, waiting: &mut Waiting<'_>) {
+    fn pass_on(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         let block =
             |partition: &Partition| partition.open.as_ref().map_or(0, |open| open.block.len());
-        if block(&self.partitions.all[at]) >= BLOCK_BYTES {
-            self.send_block(at, waiting);
+        if block(&self.partitions[at]) >= BLOCK_BYTES {
+            self.send_block(at, waiting)?;
         }
         while self.pending_bytes > self.settings.buffer_bytes / 2 {
-            let largest =
-                (0..self.partitions.all.len()).max_by_key(|&at| block(&self.partitions.all[at]));
-            self.send_block(largest.unwrap_or(at), waiting);
+            let largest = (0..self.partitions.len()).max_by_key(|&at| block(&self.partitions[at]));
+            self.send_block(largest.unwrap_or(at), waiting)?;
         }
+        Ok(())
     }
 
-    fn send_block(&mut self, at: usize, waiting: &mut Waiting<'_>) {
-        let partition = &mut self.partitions.all[at];
+    fn send_block(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+        let partition = &mut self.partitions[at];
         let Some(open) = &mut partition.open else {
-            return;
+            return Ok(());
         };
         let bytes = open.take_block();
         if bytes.is_empty() {
-            return;
+            return Ok(());
         }
         self.pending_bytes -= bytes.len();
         if bytes.len() >= BLOCK_BYTES / 2 {
             open.block = self.pool.spare_block();
         }
-        self.pool.add(&partition.target, open.codec, bytes, waiting);
+        self.pool
+            .add(at, &partition.target, open.codec, bytes, waiting)
     }
 
     /// Hands the open segment over, to be stored.
     fn close(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.send_block(at, waiting);
-        let partition = &mut self.partitions.all[at];
+        self.send_block(at, waiting)?;
+        let partition = &mut self.partitions[at];
         if let Some(open) = partition.open.take() {
             if open.content.is_unsorted {
                 // Where a run went back and forth, what it left out is not known.
                 partition.after = None;
             }
-            self.outstanding += 1;
             let job = Job::Finish(Box::new(open.content));
-            self.pool.send(&partition.target, job);
+            self.pool.send(at, &partition.target, job);
         }
         self.note_outcomes()
     }
@@ -316,52 +324,40 @@ impl Backup {
 
 impl Destination for Backup {
     fn write(&mut self, input: &Input<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        let taken = if self.takes_positions {
-            self.take(input.record, input.text, input.tag, waiting)
-        } else {
-            self.take_lines(input.text, input.tag, waiting)
-        };
+        if !self.takes_positions {
+            return self.take_lines(input.text, input.tag, waiting);
+        }
+        let taken = self.take(input.record, input.text, input.tag, waiting);
         taken.with_context(|| format!("line {}", input.line))
     }
 
-    fn write_lines(&mut self, lines: &[u8], waiting: &mut Waiting<'_>) -> Result<()> {
-        self.take_lines(lines, None, waiting)
-    }
-
-    /// Closes what has been open for too long, and hears what has become durable. Called often.
     fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.note_outcomes()?;
         if self.looked.elapsed() < TICK {
             return Ok(());
         }
         self.looked = Instant::now();
-        self.close_if(waiting, &|open, delay| open.opened.elapsed() >= delay)?;
+        self.close_older(self.settings.max_delay, waiting)?;
         if self.updated.elapsed() >= self.settings.max_delay {
             self.update_heads()?;
         }
         Ok(())
     }
 
-    /// Hands over the tags that have become durable since the last call: first and last of each range.
     fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
         for (first, last) in self.totals.durable.drain(..) {
             take(first, last);
         }
     }
 
-    /// Has every open segment stored as it is.
     fn flush(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.close_if(waiting, &|_, _| true)
+        self.close_older(Duration::ZERO, waiting)
     }
 
-    /// Closes every segment and waits until all are durable.
     fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.flush(waiting)?;
-        self.pool.join(waiting);
+        self.pool.join(waiting)?;
         self.note_outcomes()?;
-        if self.outstanding > 0 {
-            bail!("{} segments were not stored", self.outstanding);
-        }
         self.update_heads()?;
         self.totals.check_duplicates()
     }
@@ -380,15 +376,13 @@ impl Destination for Backup {
         Ok(())
     }
 
-    /// Records what the cluster says of the topics that have come so far.
     fn record(
         &mut self,
         options: &Options,
         wanted: &MetadataOptions,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()> {
-        let come = self.partitions.topic_names();
-        let topics: BTreeSet<&String> = come.chain(&wanted.topics).collect();
+        let topics: BTreeSet<&String> = self.topics.keys().chain(&wanted.topics).collect();
         if topics.is_empty() || interrupted() {
             return Ok(());
         }

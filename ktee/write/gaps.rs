@@ -14,30 +14,7 @@ use crate::head::Head;
 use crate::segment::{LogId, RangeStatus};
 use crate::store::Store;
 
-/// Asks a cluster where logs start, if one is known.
-pub(super) struct LogStarts {
-    options: Option<Options>,
-}
-
-impl LogStarts {
-    pub(super) fn new(options: Option<Options>) -> LogStarts {
-        LogStarts { options }
-    }
-
-    /// The first offset that the topic still has; `None` where nobody says so.
-    fn ask(&mut self, topic: &str, partition: i32, waiting: &mut Waiting<'_>) -> Option<i64> {
-        let start = log_start(self.options.as_ref()?, topic, partition, waiting);
-        start.unwrap_or_else(|error| {
-            message(format_args!(
-                "{topic} [{partition}]: the start of the log is not known: {error}"
-            ));
-            // One failure is enough of a wait.
-            self.options = None;
-            None
-        })
-    }
-}
-
+/// Asks the cluster for the first offset that the topic still has.
 fn log_start(
     options: &Options,
     topic: &str,
@@ -63,11 +40,14 @@ fn log_start(
 }
 
 /// Reports what is missing between the backup's end before `offset` and the run that begins there.
+///
+/// `start` is where the log starts, as the source says; else the cluster of `options` is asked, if there is one.
 pub(super) fn report(
     store: &dyn Store,
     partition: &Partition,
     offset: i64,
-    log_starts: &mut LogStarts,
+    mut start: Option<i64>,
+    options: &mut Option<Options>,
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
     let target = &partition.target;
@@ -91,10 +71,19 @@ pub(super) fn report(
     if gaps.is_empty() {
         return Ok(());
     }
-    let start = match &partition.start {
-        Some(start) => Some(start.log_start),
-        None => log_starts.ask(topic, *number, waiting),
-    };
+    if let Some(known) = options
+        && start.is_none()
+    {
+        start = log_start(known, topic, *number, waiting).unwrap_or_else(|error| {
+            message(format_args!(
+                "{}: the start of the log is not known: {error}",
+                target.log
+            ));
+            // One failure is enough of a wait.
+            *options = None;
+            None
+        });
+    }
     let start = start.unwrap_or(i64::MIN);
     for (first, last) in gaps.iter() {
         if first < start {

@@ -1,14 +1,12 @@
 //! What is stored of one partition while it is written: its listing, and manifests as they are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 
-use super::pool::lock;
-use super::publish::SegmentWriter;
 use crate::coverage::Coverage;
-use crate::read::{Inventory, ListedLog, Reader, inventory};
+use crate::read::{Inventory, Reader, inventory};
 use crate::segment::name::MANIFEST_SUFFIX;
 use crate::segment::{LogId, Manifest, Name, RangeMarker, RangeStatus};
 use crate::store::Store;
@@ -17,8 +15,6 @@ use crate::store::Store;
 pub(super) struct Target {
     pub(super) log: Arc<LogId>,
     index: Mutex<Index>,
-    /// The segment that gets records.
-    pub(super) writer: Mutex<Option<SegmentWriter>>,
 }
 
 impl Target {
@@ -27,12 +23,11 @@ impl Target {
         Ok(Target {
             index: Mutex::new(Index::open(store, &log)?),
             log,
-            writer: Mutex::default(),
         })
     }
 
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
-        lock(&self.index)
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The message of a record that is another one than the backup has.
@@ -51,9 +46,6 @@ pub(super) struct StoredSegment {
     pub(super) name: Name,
     pub(super) manifest: Arc<Manifest>,
 }
-
-/// A segment that was listed, and its manifest once it was needed.
-type Listed = (Name, Option<Arc<Manifest>>);
 
 /// Where offsets lie, from `first` to `last`: in a segment, or in none.
 #[derive(Clone, Debug)]
@@ -78,7 +70,8 @@ impl Region {
 pub(super) struct Index {
     store: Arc<dyn Store>,
     log: Arc<LogId>,
-    segments: BTreeMap<i64, Vec<Listed>>,
+    /// Each with its manifest, once that was needed.
+    segments: BTreeMap<Name, Option<Arc<Manifest>>>,
     markers: Vec<RangeMarker>,
 }
 
@@ -94,35 +87,17 @@ impl Index {
         Ok(index)
     }
 
-    fn add(&mut self, listed: ListedLog) {
-        for name in listed.segments {
-            let same = self.segments.entry(name.first).or_default();
-            if !same.iter().any(|(known, _)| *known == name) {
-                same.push((name, None));
-            }
-        }
-        for marker in listed.markers {
-            if !self.markers.contains(&marker) {
-                self.markers.push(marker);
-            }
-        }
-    }
-
     /// Lists again from the last segment before `offset` on: another writer may have stored something.
     pub(super) fn refresh(&mut self, offset: i64) -> Result<()> {
-        let entries = match self.segments.range(..offset).next_back() {
+        let entries = match self.first_before(offset) {
             None => self.store.list(&self.log.folder())?,
-            Some((&first, _)) => {
+            Some(first) => {
                 let behind = Name::behind(&self.log, first);
                 self.store.list_behind(&self.log.folder(), &behind)?
             }
         };
-        let listed = Inventory::of_log(&entries, &self.log);
-        let is_known = |name: &Name| {
-            let same = self.segments.get(&name.first);
-            same.is_some_and(|same| same.iter().any(|(known, _)| known == name))
-        };
-        if listed.segments.iter().all(is_known) {
+        let listed = Inventory::of_log(&entries, &self.log).segments;
+        if listed.iter().all(|name| self.segments.contains_key(name)) {
             return Ok(());
         }
         // Another writer is at work: its markers, which say what overlaps, sort elsewhere.
@@ -132,45 +107,63 @@ impl Index {
     /// Lists the whole partition again.
     pub(super) fn list_again(&mut self) -> Result<()> {
         let listed = Inventory::list_log(&*self.store, &self.log)?;
-        self.add(listed);
+        for name in listed.segments {
+            self.segments.entry(name).or_default();
+        }
+        for marker in listed.markers {
+            if !self.markers.contains(&marker) {
+                self.markers.push(marker);
+            }
+        }
         Ok(())
     }
 
     /// Takes in a segment that has just been stored.
     pub(super) fn insert(&mut self, name: &Name, manifest: &Manifest) {
-        let same = self.segments.entry(name.first).or_default();
-        same.retain(|(known, _)| known != name);
-        same.push((name.clone(), Some(Arc::new(manifest.clone()))));
+        let manifest = Arc::new(manifest.clone());
+        self.segments.insert(name.clone(), Some(manifest));
+    }
+
+    /// Where the last segment begins that begins before `offset`.
+    fn first_before(&self, offset: i64) -> Option<i64> {
+        let mut before = self.segments.range(..Name::least(offset));
+        before.next_back().map(|(name, _)| name.first)
+    }
+
+    /// Where the first segment begins that begins at `offset` or behind it.
+    fn first_from(&self, offset: i64) -> Option<i64> {
+        let mut behind = self.segments.range(Name::least(offset)..);
+        behind.next().map(|(name, _)| name.first)
+    }
+
+    /// The overlaps that are recorded.
+    fn overlaps(&self) -> impl Iterator<Item = &RangeMarker> {
+        let markers = self.markers.iter();
+        markers.filter(|marker| marker.status == RangeStatus::Overlap)
     }
 
     /// The segments that have offsets from `first` to `last` in their ranges.
     pub(super) fn covering(&mut self, first: i64, last: i64) -> Result<Vec<StoredSegment>> {
-        let mut begin: BTreeSet<i64> = self
-            .segments
-            .range(first..=last)
-            .map(|(at, _)| *at)
-            .collect();
-        begin.extend(self.segments.range(..first).next_back().map(|(at, _)| *at));
-        let overlapping = self.markers.iter().filter(|marker| {
-            marker.status == RangeStatus::Overlap && marker.first < first && marker.last >= first
-        });
-        begin.extend(overlapping.map(|marker| marker.first));
+        let overlapping = self.overlaps();
+        let overlapping = overlapping.filter(|it| it.first < first && it.last >= first);
+        let mut begin: BTreeSet<i64> = overlapping.map(|it| it.first).collect();
+        begin.extend(self.first_before(first));
+        let from = begin.first().map_or(first, |from| *from);
         let mut found = Vec::new();
-        for at in begin {
-            let Some(same) = self.segments.get_mut(&at) else {
+        let behind = Name::least(last.saturating_add(1));
+        for (name, manifest) in self.segments.range_mut(Name::least(from)..behind) {
+            if name.first < first && !begin.contains(&name.first) {
                 continue;
+            }
+            let manifest = match manifest {
+                Some(known) => known,
+                none => none.insert(Arc::new(load(&*self.store, &self.log, name)?)),
             };
-            for (name, manifest) in same {
-                let manifest = match manifest {
-                    Some(known) => known,
-                    none => none.insert(Arc::new(load(&*self.store, &self.log, name)?)),
-                };
-                if manifest.last >= first && manifest.first <= last {
-                    found.push(StoredSegment {
-                        name: name.clone(),
-                        manifest: Arc::clone(manifest),
-                    });
-                }
+            if manifest.last >= first && manifest.first <= last {
+                found.push(StoredSegment {
+                    name: name.clone(),
+                    manifest: Arc::clone(manifest),
+                });
             }
         }
         Ok(found)
@@ -186,8 +179,7 @@ impl Index {
                 stored: Some(stored),
             });
         }
-        let next = self.segments.range(offset..).next();
-        let next = next.map_or(i64::MAX, |(first, _)| first - 1);
+        let next = self.first_from(offset).map_or(i64::MAX, |next| next - 1);
         let before = self.last_before(offset)?;
         Ok(Region {
             first: before.map_or(i64::MIN, |before| before + 1),
@@ -200,7 +192,7 @@ impl Index {
     pub(super) fn coverage(&mut self, first: i64, last: i64) -> Result<Coverage> {
         let mut coverage = Coverage::default();
         // The segment behind says what it claims of those before it.
-        let next = self.segments.range(last..).next().map(|(at, _)| *at);
+        let next = self.first_from(last);
         for stored in self.covering(first, next.unwrap_or(last))? {
             coverage.add_segment(&stored.manifest);
         }
@@ -212,39 +204,35 @@ impl Index {
 
     /// The last offset before `offset`, which no segment has, that one has.
     pub(super) fn last_before(&mut self, offset: i64) -> Result<Option<i64>> {
-        let Some(first) = self.segments.range(..offset).next_back().map(|(at, _)| *at) else {
+        let Some(first) = self.first_before(offset) else {
             return Ok(None);
         };
         let found = self.covering(first, first)?;
         let last = found.iter().map(|stored| stored.manifest.last).max();
-        let overlapping = self.markers.iter().filter(|marker| {
-            marker.status == RangeStatus::Overlap
-                && marker.last < offset
-                && self.segments.contains_key(&marker.first)
+        let overlapping = self.overlaps().filter(|marker| {
+            marker.last < offset && self.first_from(marker.first) == Some(marker.first)
         });
         Ok(last.max(overlapping.map(|marker| marker.last).max()))
     }
 
     /// From where to where there are segments, as far as their manifests have been needed.
     pub(super) fn span(&self) -> Option<(i64, i64)> {
-        let last = self.segments.iter().flat_map(|(first, same)| {
-            same.iter()
-                .map(|(_, manifest)| manifest.as_ref().map_or(*first, |known| known.last))
-        });
-        Some((*self.segments.first_key_value()?.0, last.max()?))
+        let segments = self.segments.iter();
+        let last = segments.map(|(name, it)| it.as_ref().map_or(name.first, |it| it.last));
+        Some((self.segments.first_key_value()?.0.first, last.max()?))
     }
 
     /// Records that these offsets have no records, unless that is known.
     pub(super) fn claim(&mut self, first: i64, last: i64) -> Result<()> {
-        if first > last
-            || self
+        let is_new = first <= last
+            && !self
                 .coverage(first, last)?
                 .unclaimed(first, last)
-                .is_empty()
-        {
-            return Ok(());
+                .is_empty();
+        if is_new {
+            self.mark(RangeStatus::Absent, first, last)?;
         }
-        self.mark(RangeStatus::Absent, first, last)
+        Ok(())
     }
 
     /// Records that there is nothing between the record before and this segment, unless that is known.
@@ -253,6 +241,19 @@ impl Index {
             Some(after) => self.claim(after.saturating_add(1), manifest.first - 1),
             None => Ok(()),
         }
+    }
+
+    /// Records that a segment and others lie in one range.
+    pub(super) fn mark_overlaps(&mut self, own: &Manifest, others: &[StoredSegment]) -> Result<()> {
+        for other in others {
+            self.mark(RangeStatus::Overlap, own.first, own.last)?;
+            self.mark(
+                RangeStatus::Overlap,
+                other.manifest.first,
+                other.manifest.last,
+            )?;
+        }
+        Ok(())
     }
 
     /// Records something of a range, unless it is recorded already.

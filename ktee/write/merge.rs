@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::content::{SegmentRecords, with_record};
+use super::content::{self, SegmentRecords};
 use super::index::{StoredSegment, Target};
 use super::publish::{Published, Publisher, Segment, SegmentInfo};
 use crate::segment::Tally;
@@ -22,15 +22,15 @@ impl Publisher {
         is_sorted: bool,
         published: &mut Published,
     ) -> Result<bool> {
-        let content = SegmentRecords::read(&mut segment.temp, &segment.name)?;
-        let mut rest: BTreeSet<i64> = content.lines.keys().copied().collect();
-        content.compare(&*self.store, target, stored, &mut |offset| {
+        let content = content::read(&mut segment.temp, &segment.name)?;
+        let mut rest: BTreeSet<i64> = content.keys().copied().collect();
+        content::compare(&*self.store, target, stored, &content, &mut |offset| {
             rest.remove(&offset);
         })?;
         for group in groups(&rest, stored, is_sorted) {
             let mut part = self.pack(target, &content, &group, segment)?;
             if is_sorted {
-                let before = content.lines.range(..group[0]).next_back();
+                let before = content.range(..group[0]).next_back();
                 part.manifest.after = before.map(|(offset, _)| *offset).or(segment.manifest.after);
             }
             if !self.create(target, &mut part, published)? {
@@ -54,22 +54,19 @@ impl Publisher {
     ) -> Result<Segment> {
         let mut tally = Tally::default();
         tally.manifest.after_ms = whole.manifest.after_ms;
-        let mut decoder = content.decoder()?;
         let mut lines = Vec::new();
         for offset in offsets {
-            let line = &content.lines[offset];
-            lines.extend_from_slice(line);
-            let time_ms = with_record(&mut decoder, line, |record| record.timestamp_ms)?;
-            tally.add(*offset, time_ms, line.len());
-            tally.digest(line);
+            let line = &content[offset];
+            lines.extend_from_slice(&line.text);
+            tally.add(*offset, line.time_ms, line.text.len());
         }
-        let (mut writer, mut compressor) = (None, Compressor::new(self.codec)?);
-        self.add(target, &mut writer, self.codec, &lines, &mut compressor)?;
+        tally.digest(&lines);
+        let mut writer = self.begin(target, self.codec)?;
+        writer.add(&lines, &mut Compressor::new(self.codec)?)?;
         let info = SegmentInfo {
             tally,
             ..SegmentInfo::default()
         };
-        let writer = writer.context("a segment without records")?;
         Ok(Segment::new(writer, &info, self.layout))
     }
 }
@@ -83,7 +80,7 @@ fn claim_gaps(
 ) -> Result<()> {
     target.index().claim_before(&segment.manifest)?;
     let mut before: Option<i64> = None;
-    for &offset in content.lines.keys() {
+    for &offset in content.keys() {
         if let Some(before) = before.filter(|before| before + 1 < offset) {
             let is_inside = stored
                 .iter()

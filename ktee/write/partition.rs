@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tools::ack::ReadStart;
 use tools::record::{Encoder, Record};
 
-use super::content::is_same_record;
-use super::index::{Region, Target};
+use super::content::{Line, SegmentRecords, compare};
+use super::index::{Region, StoredSegment, Target};
 use super::publish::SegmentInfo;
 use crate::cli::now_ms;
-use crate::read::Reader;
+use crate::read::segment::Digester;
 use crate::segment::cut::digest_of;
-use crate::segment::{Codec, Cut, Manifest, Name, Tally};
+use crate::segment::{Codec, Cut, Manifest, Tally};
 use crate::store::Store;
 
 /// A partition, or the lines that have none.
@@ -24,8 +24,6 @@ pub(super) struct Partition {
     pub(super) open: Option<OpenSegment>,
     /// The offset before which the run has passed all that is there.
     pub(super) after: Option<i64>,
-    /// Where the source reads from.
-    pub(super) start: Option<ReadStart>,
     is_forgotten: bool,
     /// The time of the newest record of this run.
     newest_ms: Option<i64>,
@@ -70,7 +68,6 @@ impl Partition {
             region: None,
             open: None,
             after,
-            start: None,
             is_forgotten: false,
             newest_ms: None,
         }
@@ -86,9 +83,7 @@ impl Partition {
 
     /// Whether the last record lies in a stored segment.
     pub(super) fn is_known(&self) -> bool {
-        self.region
-            .as_ref()
-            .is_some_and(|region| region.stored.is_some())
+        self.region.as_ref().is_some_and(|it| it.stored.is_some())
     }
 
     #[inline]
@@ -165,15 +160,15 @@ impl Partition {
     /// Whether the open segment is whole behind a record of this offset.
     #[inline]
     pub(super) fn is_due(&self, cut: &Cut, offset: i64) -> bool {
-        let (Some(open), Some(region)) = (&self.open, &self.region) else {
+        let Some(open) = &self.open else {
             return false;
         };
-        match &region.stored {
+        match self.region.as_ref().and_then(|it| it.stored.as_ref()) {
             None => cut.is_due(&open.content.tally),
             // Compared as a whole, if it passes as a whole.
-            Some(stored) => {
-                offset == region.last
-                    || open.content.tally.manifest.bytes > stored.manifest.bytes.max(cut.bytes)
+            Some(StoredSegment { manifest, .. }) => {
+                offset == manifest.last
+                    || open.content.tally.manifest.bytes > manifest.bytes.max(cut.bytes)
             }
         }
     }
@@ -197,8 +192,15 @@ impl Partition {
             let first = stored.manifest.digests.map(|(_, first)| first);
             let is_first = stored.manifest.first == offset;
             let is_same = is_first && first == Some(line_digest()?);
-            if !is_same && !self.matches(store, record, offset, &stored.name)? {
-                return Err(self.target.differs(stored, offset));
+            if !is_same {
+                let digest = Digester::new()?.digest(record)?;
+                let line = Line {
+                    digest,
+                    ..Line::default()
+                };
+                let own = SegmentRecords::from([(offset, line)]);
+                let stored = std::slice::from_ref(stored);
+                compare(store, &self.target, stored, &own, &mut |_| {})?;
             }
         }
         self.region = Some(region);
@@ -206,9 +208,8 @@ impl Partition {
     }
 
     /// The first record of a run is at `offset`: there is none between the position from which the source reads and it.
-    pub(super) fn start_run(&mut self, start: Option<ReadStart>, offset: i64) -> Result<()> {
-        let from = start.as_ref().and_then(|start| start.from);
-        self.start = start;
+    pub(super) fn start_run(&mut self, start: Option<&ReadStart>, offset: i64) -> Result<()> {
+        let from = start.and_then(|start| start.from);
         // Where the backup has nothing before, it begins here.
         if let Some(from) = from.filter(|from| *from <= offset)
             && self.target.index().last_before(from)?.is_some()
@@ -216,27 +217,6 @@ impl Partition {
             self.after = Some(from - 1);
         }
         Ok(())
-    }
-
-    /// Reads a stored segment up to `offset`, and says whether it has this record there, or none.
-    fn matches(
-        &self,
-        store: &dyn Store,
-        record: &Record<'_>,
-        offset: i64,
-        name: &Name,
-    ) -> Result<bool> {
-        let about = || super::index::damaged(&self.target.log, name);
-        let mut reader = Reader::open(store, &self.target.log, name).with_context(about)?;
-        while let Some((stored, _)) = reader.next().with_context(about)? {
-            let stored = stored.record();
-            match stored.offset {
-                Some(at) if at < offset => {}
-                Some(at) if at == offset => return Ok(is_same_record(record, &stored)),
-                _ => break,
-            }
-        }
-        Ok(true)
     }
 }
 

@@ -1,18 +1,19 @@
 //! The threads that compress and store segments.
 //!
-//! The jobs of a partition are done in order, by one thread at a time: segments are stored in the order in which they were
-//! begun, so that two writers that go on from the same end always want the same name next, and only one of them gets it.
-//! Different partitions go on side by side.
+//! The jobs of a partition are done in order, by one thread: segments are stored in the order in which they were begun, so
+//! that two writers that go on from the same end always want the same name next, and only one of them gets it.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::index::Target;
-use super::publish::{Published, Publisher, SegmentInfo};
+use super::publish::{Published, Publisher, SegmentInfo, SegmentWriter};
 use crate::destination::Waiting;
 use crate::segment::Codec;
 use crate::segment::codec::Compressor;
@@ -36,205 +37,188 @@ pub(super) enum Job {
     Drop,
 }
 
-#[derive(Default)]
-struct State {
-    jobs: VecDeque<(Arc<Target>, Job)>,
-    /// The partitions that a thread has a job of.
-    busy: Vec<Arc<Target>>,
-    outcomes: VecDeque<Result<Published>>,
-    /// Bytes of blocks that are not compressed yet.
-    waiting_bytes: usize,
-    spare_blocks: Vec<Vec<u8>>,
-    /// After the first failure nothing more is stored.
-    has_failed: bool,
-    is_closed: bool,
+/// What has become of a job.
+enum Done {
+    Compressed(Vec<u8>),
+    Published(Published),
+    Dropped,
 }
 
-impl State {
-    /// The first job of a partition that no thread is at.
-    fn next_job(&mut self) -> Option<(Arc<Target>, Job)> {
-        let is_busy = |target| self.busy.iter().any(|busy| Arc::ptr_eq(busy, target));
-        let at = self.jobs.iter().position(|(target, _)| !is_busy(target))?;
-        let (target, job) = self.jobs.remove(at)?;
-        self.busy.push(Arc::clone(&target));
-        Some((target, job))
-    }
-}
-
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-    publisher: Publisher,
-    buffer_bytes: usize,
-}
+/// A partition, by its number, and what to do for it.
+type Order = (usize, Arc<Target>, Job);
 
 pub(super) struct Pool {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    threads: Vec<Sender<Order>>,
+    done: Receiver<Result<Done>>,
+    buffer_bytes: usize,
+    /// Jobs that are not done yet, and the bytes of their blocks.
+    open_jobs: usize,
+    open_bytes: usize,
+    spare_blocks: Vec<Vec<u8>>,
+    /// Segments that have become durable.
+    pub(super) published: Vec<Published>,
 }
 
 impl Pool {
     pub(super) fn start(publisher: Publisher, buffer_bytes: usize) -> Result<Pool> {
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            changed: Condvar::new(),
+        let (sender, done) = channel();
+        let worker = Arc::new(Worker {
             publisher,
-            buffer_bytes,
+            has_failed: AtomicBool::new(false),
         });
         let mut threads = Vec::new();
         for number in 0..THREADS {
-            let shared = Arc::clone(&shared);
-            let compressor = Compressor::new(shared.publisher.codec).context("cannot compress")?;
-            let thread = std::thread::Builder::new().name(format!("segments-{number}"));
-            let thread = thread.spawn(move || shared.run(compressor));
-            threads.push(thread.context("cannot start a thread")?);
+            let (worker, sender) = (Arc::clone(&worker), sender.clone());
+            let (orders, received) = channel();
+            let compressor = Compressor::new(worker.publisher.codec).context("cannot compress")?;
+            std::thread::Builder::new()
+                .name(format!("segments-{number}"))
+                .spawn(move || worker.run(received, &sender, compressor))
+                .context("cannot start a thread")?;
+            threads.push(orders);
         }
-        Ok(Pool { shared, threads })
+        Ok(Pool {
+            threads,
+            done,
+            buffer_bytes,
+            open_jobs: 0,
+            open_bytes: 0,
+            spare_blocks: Vec::new(),
+            published: Vec::new(),
+        })
     }
 
-    /// Adds a block to the open segment of a partition; waits until there is room for it, which is what holds the input back.
+    /// Adds a block to the open segment of partition number `at`; waits until there is room for it, which is what holds the
+    /// input back.
     pub(super) fn add(
-        &self,
+        &mut self,
+        at: usize,
         target: &Arc<Target>,
         codec: Codec,
         block: Vec<u8>,
         waiting: &mut Waiting<'_>,
-    ) {
-        let buffer_bytes = self.shared.buffer_bytes;
-        let is_full = |state: &State| {
-            let bytes = state.waiting_bytes + block.len();
-            state.jobs.len() >= MAX_JOBS || (state.waiting_bytes > 0 && bytes > buffer_bytes)
+    ) -> Result<()> {
+        let bytes = block.len();
+        let is_full = |pool: &Pool| {
+            let is_too_much = pool.open_bytes + bytes > pool.buffer_bytes;
+            pool.open_jobs >= MAX_JOBS || (pool.open_bytes > 0 && is_too_much)
         };
-        self.wait_while(is_full, waiting).waiting_bytes += block.len();
-        self.send(target, Job::Block(codec, block));
+        self.wait_while(is_full, waiting)?;
+        self.open_bytes += bytes;
+        self.send(at, target, Job::Block(codec, block));
+        Ok(())
     }
 
-    pub(super) fn send(&self, target: &Arc<Target>, job: Job) {
-        lock(&self.shared.state)
-            .jobs
-            .push_back((Arc::clone(target), job));
-        self.shared.changed.notify_all();
+    pub(super) fn send(&mut self, at: usize, target: &Arc<Target>, job: Job) {
+        self.open_jobs += 1;
+        // A thread ends when this does, and not before.
+        let _ = self.threads[at % THREADS].send((at, Arc::clone(target), job));
     }
 
     /// An empty block, which has capacity if one was compressed before.
-    pub(super) fn spare_block(&self) -> Vec<u8> {
-        let spare = lock(&self.shared.state).spare_blocks.pop();
-        spare.unwrap_or_default()
+    pub(super) fn spare_block(&mut self) -> Vec<u8> {
+        self.spare_blocks.pop().unwrap_or_default()
     }
 
-    pub(super) fn next_outcome(&self) -> Option<Result<Published>> {
-        lock(&self.shared.state).outcomes.pop_front()
+    /// Hears what the threads have done, without waiting.
+    pub(super) fn poll(&mut self) -> Result<()> {
+        while let Ok(done) = self.done.try_recv() {
+            self.note(done?);
+        }
+        Ok(())
     }
 
     /// Waits until all jobs are done.
-    pub(super) fn join(&mut self, waiting: &mut Waiting<'_>) {
-        let is_busy = |state: &State| !(state.jobs.is_empty() && state.busy.is_empty());
-        self.wait_while(is_busy, waiting).is_closed = true;
-        self.shared.changed.notify_all();
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
+    pub(super) fn join(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.wait_while(|pool| pool.open_jobs > 0, waiting)
     }
 
     fn wait_while(
-        &self,
-        condition: impl Fn(&State) -> bool,
+        &mut self,
+        condition: impl Fn(&Pool) -> bool,
         waiting: &mut Waiting<'_>,
-    ) -> MutexGuard<'_, State> {
-        loop {
-            let state = lock(&self.shared.state);
-            let (state, waited) = self
-                .shared
-                .changed
-                .wait_timeout_while(state, TICK, |state| condition(state))
-                .unwrap_or_else(PoisonError::into_inner);
-            if !waited.timed_out() {
-                return state;
+    ) -> Result<()> {
+        while condition(self) {
+            if let Ok(done) = self.done.recv_timeout(TICK) {
+                self.note(done?);
             }
-            drop(state);
             waiting();
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, done: Done) {
+        self.open_jobs -= 1;
+        match done {
+            Done::Compressed(mut block) => {
+                self.open_bytes -= block.len();
+                block.clear();
+                if self.spare_blocks.len() < SPARE_BLOCKS {
+                    self.spare_blocks.push(block);
+                }
+            }
+            Done::Published(published) => self.published.push(published),
+            Done::Dropped => {}
         }
     }
 }
 
-impl Shared {
-    fn run(&self, mut compressor: Compressor) {
-        loop {
-            let mut next = None;
-            let has_failed = {
-                let is_idle = |state: &mut State| {
-                    next = state.next_job();
-                    next.is_none() && !state.is_closed
-                };
-                let state = self.changed.wait_while(lock(&self.state), is_idle);
-                state.unwrap_or_else(PoisonError::into_inner).has_failed
-            };
-            let Some((target, job)) = next else {
-                return;
-            };
-            let outcome = match job {
-                Job::Block(codec, block) => {
-                    let added = self.compress(&target, codec, &block, &mut compressor, has_failed);
-                    self.release(block);
-                    added.map(|()| None)
-                }
-                Job::Finish(info) => self.publish(&target, *info, has_failed),
-                Job::Drop => {
-                    *lock(&target.writer) = None;
-                    Ok(None)
-                }
-            };
-            let mut state = lock(&self.state);
-            state.busy.retain(|busy| !Arc::ptr_eq(busy, &target));
-            state.has_failed |= outcome.is_err();
-            state.outcomes.extend(outcome.transpose());
-            drop(state);
-            self.changed.notify_all();
+/// What the threads share.
+struct Worker {
+    publisher: Publisher,
+    /// After the first failure nothing more is stored.
+    has_failed: AtomicBool,
+}
+
+impl Worker {
+    fn run(
+        &self,
+        orders: Receiver<Order>,
+        done: &Sender<Result<Done>>,
+        mut compressor: Compressor,
+    ) {
+        // The segments that get records.
+        let mut writers = HashMap::new();
+        for (at, target, job) in orders {
+            if self.has_failed.load(Ordering::Relaxed) {
+                continue;
+            }
+            let finished = self.work(at, &target, job, &mut writers, &mut compressor);
+            self.has_failed
+                .fetch_or(finished.is_err(), Ordering::Relaxed);
+            // Nobody listens any more after a failure.
+            let _ = done.send(finished);
         }
     }
 
-    fn compress(
+    fn work(
         &self,
+        at: usize,
         target: &Target,
-        codec: Codec,
-        block: &[u8],
+        job: Job,
+        writers: &mut HashMap<usize, SegmentWriter>,
         compressor: &mut Compressor,
-        has_failed: bool,
-    ) -> Result<()> {
-        if has_failed {
-            return Ok(());
+    ) -> Result<Done> {
+        match job {
+            Job::Block(codec, block) => {
+                let writer = match writers.entry(at) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(none) => none.insert(self.publisher.begin(target, codec)?),
+                };
+                let added = writer.add(&block, compressor);
+                added.with_context(|| target.log.to_string())?;
+                Ok(Done::Compressed(block))
+            }
+            Job::Finish(info) => {
+                let writer = writers.remove(&at).context("a segment without records")?;
+                let published = self.publisher.publish(target, writer, *info)?;
+                Ok(Done::Published(published))
+            }
+            Job::Drop => {
+                writers.remove(&at);
+                Ok(Done::Dropped)
+            }
         }
-        let mut writer = lock(&target.writer);
-        self.publisher
-            .add(target, &mut writer, codec, block, compressor)
-    }
-
-    fn publish(
-        &self,
-        target: &Target,
-        info: SegmentInfo,
-        has_failed: bool,
-    ) -> Result<Option<Published>> {
-        let writer = lock(&target.writer).take();
-        if has_failed {
-            return Ok(None);
-        }
-        let writer = writer.context("a segment without records")?;
-        self.publisher.publish(target, writer, info).map(Some)
-    }
-
-    fn release(&self, mut block: Vec<u8>) {
-        let mut state = lock(&self.state);
-        state.waiting_bytes -= block.len();
-        block.clear();
-        if state.spare_blocks.len() < SPARE_BLOCKS {
-            state.spare_blocks.push(block);
-        }
-        // Whoever waits for room hears of it when the job is done.
     }
 }
 
@@ -245,7 +229,7 @@ mod tests {
     use crate::store::{self, Access};
 
     #[test]
-    fn jobs_of_a_partition_are_done_in_order_and_others_beside_them() {
+    fn a_block_that_is_larger_than_the_whole_buffer_goes_alone_and_all_are_waited_for() {
         let root = tempfile::tempdir().expect("a folder");
         let access = Access {
             for_writing: true,
@@ -253,35 +237,22 @@ mod tests {
         };
         let location = root.path().to_str().expect("UTF-8");
         let store = store::open(location, &access).expect("it is made");
-        let target = |partition| {
-            let log = LogId::partition("t", partition).expect("a legal name");
-            Arc::new(Target::open(&store, log).expect("it is listed"))
-        };
-        let (a, b) = (target(0), target(1));
-        let mut state = State::default();
-        for (target, job) in [(&a, Job::Drop), (&a, Job::Drop), (&b, Job::Drop)] {
-            state.jobs.push_back((Arc::clone(target), job));
-        }
-        let mut next = || state.next_job().map(|(target, _)| target.log.to_string());
-        assert_eq!(next().as_deref(), Some("t [0]"));
-        assert_eq!(next().as_deref(), Some("t [1]"), "the other one waits");
-        assert_eq!(next(), None);
-        state.busy.remove(0);
-        let next = state.next_job().map(|(target, _)| target.log.to_string());
-        assert_eq!(next.as_deref(), Some("t [0]"));
-
+        let log = LogId::partition("t", 0).expect("a legal name");
+        let target = Arc::new(Target::open(&store, log).expect("it is listed"));
         let publisher = Publisher {
-            store: Arc::clone(&store),
+            store,
             codec: Codec::None,
             layout: Layout::Tsv,
         };
         let mut pool = Pool::start(publisher, 10).expect("it is started");
         for _ in 0..3 {
-            // A block that is larger than the whole buffer goes alone.
-            pool.add(&a, Codec::None, b"eleven bytes".to_vec(), &mut || false);
+            let block = b"eleven bytes".to_vec();
+            pool.add(0, &target, Codec::None, block, &mut || false)
+                .expect("it is taken");
+            assert_eq!(pool.open_bytes, 12);
         }
-        pool.join(&mut || false);
-        assert!(pool.next_outcome().is_none());
-        assert!(pool.spare_block().capacity() >= 10);
+        pool.join(&mut || false).expect("they are compressed");
+        assert_eq!((pool.open_jobs, pool.open_bytes), (0, 0));
+        assert!(pool.published.is_empty() && pool.spare_block().capacity() >= 10);
     }
 }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use super::content::SegmentRecords;
-use super::index::{StoredSegment, Target};
+use super::content;
+use super::index::Target;
 use crate::read::segment::hex;
 use crate::segment::codec::Compressor;
-use crate::segment::{Codec, Layout, LogId, Manifest, Name, RangeStatus, Tally};
+use crate::segment::{Codec, Layout, LogId, Manifest, Name, Tally};
 use crate::store::{Created, Store, TempSegment};
 
 /// Another writer is met at most so often for one segment.
@@ -27,6 +27,20 @@ pub(super) struct SegmentWriter {
     temp: TempSegment,
     sha256: Sha256,
     stored_bytes: u64,
+}
+
+impl SegmentWriter {
+    /// Adds records, as one frame.
+    pub(super) fn add(&mut self, block: &[u8], compressor: &mut Compressor) -> Result<()> {
+        let frame = match self.codec {
+            Codec::None => block,
+            _ => compressor.compress(block).context("cannot compress")?,
+        };
+        self.sha256.update(frame);
+        self.stored_bytes += frame.len() as u64;
+        let written = self.temp.file.write_all(frame);
+        written.context("cannot write a segment")
+    }
 }
 
 /// What the reader of the input knows of a segment.
@@ -98,32 +112,14 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// Adds records to a segment that is not whole yet.
-    pub(super) fn add(
-        &self,
-        target: &Target,
-        writer: &mut Option<SegmentWriter>,
-        codec: Codec,
-        block: &[u8],
-        compressor: &mut Compressor,
-    ) -> Result<()> {
-        let writer = match writer {
-            Some(writer) => writer,
-            none => none.insert(SegmentWriter {
-                codec,
-                temp: self.store.temp_segment(&target.log.folder())?,
-                sha256: Sha256::new(),
-                stored_bytes: 0,
-            }),
-        };
-        let frame = match codec {
-            Codec::None => block,
-            _ => compressor.compress(block).context("cannot compress")?,
-        };
-        writer.sha256.update(frame);
-        writer.stored_bytes += frame.len() as u64;
-        let written = writer.temp.file.write_all(frame);
-        written.with_context(|| format!("cannot write a segment of {}", target.log))
+    /// Begins a segment.
+    pub(super) fn begin(&self, target: &Target, codec: Codec) -> Result<SegmentWriter> {
+        Ok(SegmentWriter {
+            codec,
+            temp: self.store.temp_segment(&target.log.folder())?,
+            sha256: Sha256::new(),
+            stored_bytes: 0,
+        })
     }
 
     /// Makes the records of a segment durable.
@@ -201,23 +197,9 @@ impl Publisher {
         published: &mut Published,
     ) -> Result<bool> {
         let (first, last) = (segment.manifest.first, segment.manifest.last);
-        let mark_overlaps = |others: &[StoredSegment]| -> Result<()> {
-            let mut index = target.index();
-            if !others.is_empty() {
-                index.mark(RangeStatus::Overlap, first, last)?;
-            }
-            for other in others {
-                index.mark(
-                    RangeStatus::Overlap,
-                    other.manifest.first,
-                    other.manifest.last,
-                )?;
-            }
-            Ok(())
-        };
         // Inside a segment that has left offsets out: both ends are said before it is there.
         let known = target.index().covering(first, last)?;
-        mark_overlaps(&known)?;
+        target.index().mark_overlaps(&segment.manifest, &known)?;
         let path = segment.name.path(&target.log);
         let created = self
             .store
@@ -237,9 +219,9 @@ impl Publisher {
         });
         if !others.is_empty() {
             // Another writer was as quick. What both have stored has to be the same.
-            mark_overlaps(&others)?;
-            let content = SegmentRecords::read(&mut segment.temp, &segment.name)?;
-            content.compare(&*self.store, target, &others, &mut |_| {
+            target.index().mark_overlaps(&segment.manifest, &others)?;
+            let content = content::read(&mut segment.temp, &segment.name)?;
+            content::compare(&*self.store, target, &others, &content, &mut |_| {
                 published.duplicate_records += 1;
             })?;
         }

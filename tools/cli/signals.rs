@@ -21,8 +21,13 @@ static CAUGHT: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
 /// Whether a signal was caught; for what works deep below a program's own [`Signals`].
 pub fn any_caught() -> bool {
+    last_caught() != 0
+}
+
+/// The number of the last signal caught by this process, 0 for none.
+pub fn last_caught() -> i32 {
     let caught = CAUGHT.get();
-    caught.is_some_and(|caught| caught.load(Ordering::Relaxed) != 0)
+    caught.map_or(0, |caught| caught.load(Ordering::Relaxed) as i32)
 }
 
 /// The signals caught so far.
