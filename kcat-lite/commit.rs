@@ -38,11 +38,10 @@ pub(crate) fn run(config: &Commit) -> anyhow::Result<Exit> {
     }
     let client = Client::new(&config.options, Role::Consumer)?;
     let mut wire = Wire::new(&client);
-    let taken =
-        admin.fetch(|interrupted| Snapshot::take(&mut wire, config, &lines, interrupted))?;
-    let snapshot = match taken {
+    let taken = admin.fetch(|interrupted| Snapshot::take(&mut wire, config, &lines, interrupted));
+    let snapshot = match taken.context("nothing was committed")? {
         Ok(snapshot) => snapshot,
-        Err(exit) => return Ok(exit),
+        Err(exit) => return Ok(interrupted(exit)),
     };
     let refusals = snapshot.refusals(config, &lines);
     if !refusals.is_empty() {
@@ -77,9 +76,9 @@ fn read_input(signals: &Signals, format: &LineFormat) -> anyhow::Result<Result<V
         match filled.context("cannot read standard input")? {
             Filled::Bytes(_) | Filled::Idle => {}
             Filled::Signal => {
-                message("interrupted; nothing was committed");
                 let signal = signals.caught();
-                return Ok(Err(signal.map_or(Exit::Failed, Exit::Signal)));
+                let exit = signal.map_or(Exit::Failed, Exit::Signal);
+                return Ok(Err(interrupted(exit)));
             }
             Filled::End => break,
         }
@@ -90,6 +89,11 @@ fn read_input(signals: &Signals, format: &LineFormat) -> anyhow::Result<Result<V
         bail!("the last line has no newline at its end: it may be torn; nothing was committed");
     }
     Ok(Ok(bytes))
+}
+
+fn interrupted(exit: Exit) -> Exit {
+    message("interrupted; nothing was committed");
+    exit
 }
 
 /// A signal leaves those that are not answered unknown.
@@ -169,6 +173,7 @@ fn report_failed(
     positions: &[NewPosition],
     results: &[Result<(), KafkaError>],
 ) -> Exit {
+    let mut unknown = 0;
     let failed = positions.iter().zip(results);
     let failed = failed.filter_map(|(position, result)| {
         let error = result.as_ref().err()?;
@@ -177,21 +182,27 @@ fn report_failed(
             code::UNKNOWN_MEMBER_ID => {
                 format!("{topic} [{partition}]: not committed: the group has a member meanwhile")
             }
-            code if is_connection_failure(code) => format!(
-                "{topic} [{partition}]: it is not known whether this was committed: {error}"
-            ),
+            code if is_connection_failure(code) && code != code::TIMED_OUT_QUEUE => {
+                unknown += 1;
+                format!(
+                    "{topic} [{partition}]: it is not known whether this was committed: {error}"
+                )
+            }
             _ => format!("{topic} [{partition}]: not committed: {error}"),
         })
     });
     report_first(failed);
-    match results.iter().filter(|result| result.is_err()).count() {
-        0 => Exit::Done,
-        failed => {
-            let (all, group) = (positions.len(), &config.group);
-            message(format_args!(
-                "{failed} of {all} positions of group {group} were not committed"
-            ));
-            Exit::Failed
-        }
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    if failed == 0 {
+        return Exit::Done;
     }
+    let doubt = match unknown {
+        0 => String::new(),
+        unknown => format!(" ({unknown} of them are not known)"),
+    };
+    let (all, group) = (positions.len(), &config.group);
+    message(format_args!(
+        "{failed} of {all} positions of group {group} were not committed{doubt}"
+    ));
+    Exit::Failed
 }

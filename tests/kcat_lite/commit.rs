@@ -4,7 +4,7 @@ use super::{SOON, at};
 use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record, any};
 use crate::testkit::command::{Cmd, cmd, shell};
-use crate::testkit::interceptor::Interceptor;
+use crate::testkit::interceptor::{Interceptor, Then};
 use crate::testkit::output::Output;
 use crate::testkit::{java, session};
 use kafka_protocol::messages::{
@@ -433,4 +433,45 @@ fn the_message_of_exec_names_the_line_that_gets_past_a_record() {
         .succeeds()
         .stdout_is(format!("{topic}\t0\t1\t2\n"));
     run().succeeds().stdout_is("b\n");
+}
+
+#[test]
+fn a_coordinator_that_falls_silent_ends_in_time_and_what_is_not_known_is_said() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = timed(kafka);
+    let lines = lines(&topic, &[(0, 3), (1, 2)]);
+    let commit = |proxy: &Interceptor, group: &str, api| {
+        let started = Instant::now();
+        let commit = cmd("kcat-lite").args(["--commit", group, "-b", &proxy.bootstrap()]);
+        let ended = commit
+            .args(["-m", "3"])
+            .stdin(lines.as_str())
+            .run()
+            .fails_with(2);
+        assert!(started.elapsed() < Duration::from_secs(5), "{api:?}");
+        ended.stdout_is("")
+    };
+    // Before the coordinator has seen a commit nothing can have been committed.
+    for api in [
+        ApiKey::FindCoordinator,
+        ApiKey::ListGroups,
+        ApiKey::OffsetFetch,
+    ] {
+        let group = session::unique("unseen");
+        let proxy = Interceptor::before(&kafka.bootstrap()).on(api, |_, _| Then::Silence);
+        commit(&proxy, &group, api).stderr_has("nothing was committed: ");
+        assert_eq!(kafka.committed(&group, &topic), BTreeMap::new(), "{api:?}");
+    }
+    let group = session::unique("silent");
+    let proxy = Interceptor::before(&kafka.bootstrap());
+    let proxy = proxy.on(ApiKey::OffsetCommit, |_, _| Then::Silence);
+    commit(&proxy, &group, ApiKey::OffsetCommit)
+        .stderr_has(format!(
+            "{topic} [0]: it is not known whether this was committed"
+        ))
+        .stderr_has(format!("2 of 2 positions of group {group}"));
+    assert_eq!(
+        kafka.committed(&group, &topic),
+        BTreeMap::from([(0, 3), (1, 2)])
+    );
 }

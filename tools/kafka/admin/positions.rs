@@ -22,7 +22,7 @@ use kafka_protocol::protocol::{Request, StrBytes};
 use super::create_topic::{check, topic_name};
 use super::query_budget::ANY_VERSION;
 use super::{GroupKind, QueryBudget, coordinators};
-use crate::kafka::error::{KafkaError, code, is_coordinator_change};
+use crate::kafka::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
 use crate::kafka::wire::Wire;
 
 /// What a group's position in a partition is to be.
@@ -53,6 +53,8 @@ const POSITION_BYTES: usize = 600;
 
 /// Changes `positions`, each of another partition; gives a result for each, in their order.
 ///
+/// `TIMED_OUT_QUEUE` is the error of a position that no broker was asked to change; after every other failure of a
+/// connection it may be changed.
 /// A coordinator that is moving is looked for again until the time is over. To change a position twice does no harm.
 pub fn change_positions(
     wire: &mut Wire<'_>,
@@ -69,10 +71,14 @@ pub fn change_positions(
         let coordinator = found
             .into_iter()
             .next()
-            .unwrap_or(Err(KafkaError::of(code::TIMED_OUT)));
+            .unwrap_or(Err(KafkaError::of(code::TIMED_OUT)))
+            .map_err(unsent);
         for chunk in open.chunks(most.max(1)) {
             let chunk_positions: Vec<&NewPosition> = chunk.iter().map(|&i| &positions[i]).collect();
             let answer = coordinator.clone().and_then(|coordinator| {
+                if let Some(error) = budget.unresponsive().get(&coordinator) {
+                    return Err(unsent(error.clone()));
+                }
                 let mut exchange = Exchange {
                     change,
                     coordinator,
@@ -100,6 +106,14 @@ pub fn change_positions(
         }
     }
     results
+}
+
+/// A failed connection as the reason for which a request was not sent.
+fn unsent(mut error: KafkaError) -> KafkaError {
+    if is_connection_failure(error.code) {
+        error.code = code::TIMED_OUT_QUEUE;
+    }
+    error
 }
 
 /// The broker's result for each partition; for all of a topic where the partition is `None`.
