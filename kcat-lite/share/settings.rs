@@ -9,7 +9,7 @@ use tools::kafka::admin::{
     ConfigResource, ConfigsQuery, QueryBudget, Topics, configs, coordinators, metadata,
     share_offsets,
 };
-use tools::kafka::error::{code, is_connection_failure, is_coordinator_change};
+use tools::kafka::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
 use tools::kafka::wire::Wire;
 
 use super::StatusReporter;
@@ -67,13 +67,13 @@ pub(super) fn read(
         let mut budget = QueryBudget::new(TIME_LIMIT, &interrupted).among(metadata.broker_ids());
         let group = [config.group.clone()];
         let found = coordinators(&mut wire, &group, &mut budget).pop();
-        match found {
-            Some(Ok(coordinator)) => {
-                let settings = ask(&mut wire, coordinator, &config.group, &mut budget);
-                return Ok(Some(settings));
-            }
+        let asked = found.map(|found| {
+            found.and_then(|coordinator| ask(&mut wire, coordinator, &config.group, &mut budget))
+        });
+        match asked {
+            Some(Ok(settings)) => return Ok(Some(settings)),
             Some(Err(error)) => {
-                if !is_coordinator_change(error.code) && !is_connection_failure(error.code) {
+                if !is_away(&error) {
                     bail!("group {}: {error}", config.group);
                 }
                 let time = started.elapsed();
@@ -94,7 +94,7 @@ fn ask(
     coordinator: i32,
     group: &str,
     budget: &mut QueryBudget<'_>,
-) -> GroupSettings {
+) -> Result<GroupSettings, KafkaError> {
     let mut settings = GroupSettings::default();
     let of_group = ConfigResource::Group(group.to_owned());
     let of_broker = ConfigResource::Broker(coordinator);
@@ -105,7 +105,13 @@ fn ask(
             (of_broker.clone(), vec![BROKER_LIMIT]),
         ],
     };
-    if let Some(Ok(answers)) = configs(wire, &[query], budget).pop() {
+    let answers = configs(wire, &[query], budget).pop();
+    if let Some(Err(error)) = &answers
+        && is_away(error)
+    {
+        return Err(error.clone());
+    }
+    if let Some(Ok(answers)) = answers {
         let value = |resource, name| match answers.get(resource) {
             Some(Ok(values)) => values.get(name).cloned(),
             _ => None,
@@ -116,8 +122,14 @@ fn ask(
     }
     settings.is_new = match share_offsets(wire, &[(group, coordinator)], budget).pop() {
         Some(Ok(positions)) => positions.iter().all(|position| position.start.is_none()),
+        Some(Err(error)) if is_away(&error) => return Err(error),
         Some(Err(error)) => error.code == code::GROUP_ID_NOT_FOUND,
         None => false,
     };
-    settings
+    Ok(settings)
+}
+
+/// Whether another try may find the coordinator.
+fn is_away(error: &KafkaError) -> bool {
+    is_coordinator_change(error.code) || is_connection_failure(error.code)
 }

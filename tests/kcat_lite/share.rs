@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use kafka_protocol::messages::ApiKey;
 use rustix::process::Signal;
 
 use super::at;
 use crate::testkit::broker::{Kafka, Spec, own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
-use crate::testkit::command::Cmd;
+use crate::testkit::command::{Cmd, cmd};
+use crate::testkit::interceptor::{Interceptor, Then};
 use crate::testkit::output::lines;
 use crate::testkit::{java, session};
 
@@ -244,6 +246,27 @@ fn give_up_ends_a_queue_whose_cluster_is_away_for_too_long() {
     running.stderr_until("is new", LIMIT);
     kafka.kill(1);
     running.wait().fails_with(2).stderr_has("(--give-up)");
+}
+
+#[test]
+fn a_queue_whose_coordinator_was_silent_at_its_start_was_said_to_lack_permissions() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 1, 3);
+    let dead = kafka.topic("dead", 1, &[]);
+    let group = group(kafka, &[]);
+    let proxy = Interceptor::before(&kafka.bootstrap());
+    let proxy = proxy.on(ApiKey::DescribeConfigs, |call, _| match call.number {
+        0 => Then::Silence,
+        _ => Then::Pass,
+    });
+    cmd("kcat-lite")
+        .args(["--share", &group, &topic, "-b", &proxy.bootstrap()])
+        .args(["--exec", "cat", "--reject-to", &dead, "-c", "3"])
+        .limit(LIMIT)
+        .run()
+        .succeeds()
+        .stderr_lacks("permissions");
+    assert!(proxy.count(ApiKey::DescribeConfigs) > 1);
 }
 
 // Regression: it was said to be new, and then refused.
