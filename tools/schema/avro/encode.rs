@@ -30,14 +30,14 @@ impl Schema {
     }
 }
 
-/// How many branches of unions may be tried: unions in unions' records multiply.
-const MAX_TRIES: u32 = 1_000_000;
+/// How many branches of unions may be tried, and defaults written: those within each other multiply.
+const MAX_TRIES: u32 = 10_000_000;
 
 pub(super) struct Walk<'a> {
     pub(super) schema: &'a Schema,
     pub(super) style: JsonStyle,
     depth: u32,
-    pub(super) tries: u32,
+    tries: u32,
 }
 
 impl Walk<'_> {
@@ -174,8 +174,17 @@ impl Walk<'_> {
         Ok(())
     }
 
+    pub(super) fn spend_try(&mut self) -> Result<(), Mismatch> {
+        let left = self.tries.checked_sub(1);
+        self.tries = left.ok_or_else(|| {
+            Mismatch::new("too many defaults, or unions without names of their branches")
+        })?;
+        Ok(())
+    }
+
     /// A default is in the tagged form, but for a union: it is a value of the first branch that takes it.
     fn default(&mut self, node: usize, value: &Value, out: &mut Vec<u8>) -> Result<(), Mismatch> {
+        self.spend_try()?;
         let style = std::mem::replace(&mut self.style, JsonStyle::Tagged);
         let written = match &self.schema.nodes[node].kind {
             Kind::Union(branches) => self.default_of_union(node, branches, value, out),

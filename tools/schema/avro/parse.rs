@@ -2,7 +2,7 @@
 //!
 //! As strict as Java's parser where the meaning of data depends on it, and no stricter: names need not be identifiers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -156,10 +156,11 @@ impl Parser {
         let fields = object.get("fields").and_then(Value::as_array);
         let fields = fields.ok_or_else(|| error("a record without fields"))?;
         let mut parsed: Vec<Field> = Vec::with_capacity(fields.len());
+        let mut names = HashSet::new();
         for field in fields {
             let name = field.get("name").and_then(Value::as_str);
             let name = name.ok_or_else(|| error("a field without name"))?;
-            if parsed.iter().any(|field| field.name == name) {
+            if !names.insert(name) {
                 return Err(error(format!("the field {name} is there twice")));
             }
             let in_field = |ParseError(why): ParseError| error(format!("{name}: {why}"));
@@ -238,13 +239,13 @@ impl Schema {
             let Kind::Union(branches) = &node.kind else {
                 continue;
             };
-            for (index, &branch) in branches.iter().enumerate() {
+            let mut tags = HashSet::new();
+            for &branch in branches {
                 let branch = &self.nodes[branch];
                 if matches!(branch.kind, Kind::Union(_)) {
                     return Err(error("a union directly in a union"));
                 }
-                let earlier = &branches[..index];
-                if earlier.iter().any(|&one| self.nodes[one].tag == branch.tag) {
+                if !tags.insert(&branch.tag) {
                     return Err(error(format!("{} twice in a union", branch.tag)));
                 }
             }

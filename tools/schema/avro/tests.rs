@@ -252,6 +252,34 @@ fn a_schema_that_is_none_is_refused() {
 }
 
 #[test]
+fn a_schema_of_many_names_is_parsed_in_a_moment() {
+    let since = std::time::Instant::now();
+    let fixed = |n| json!({"type": "fixed", "name": format!("F{n}"), "size": 1});
+    let branches: Value = (0..50_000).map(fixed).collect();
+    let field = |n| json!({"name": format!("f{n}"), "type": "null"});
+    let fields: Value = (0..50_000).map(field).collect();
+    let record = json!({"type": "record", "name": "R", "fields": fields});
+    for kind in [branches, record] {
+        schema(&kind);
+    }
+    assert!(since.elapsed().as_secs() < 20, "{since:?}");
+}
+
+#[test]
+fn defaults_within_defaults_make_no_endless_value() {
+    let level = |inner: Value, n| {
+        let field = |name| json!({"name": name, "type": format!("R{n}"), "default": {}});
+        let first = json!({"name": "a", "type": inner, "default": {}});
+        let fields = [first, field("b"), field("c")];
+        json!({"type": "record", "name": format!("R{}", n + 1), "fields": fields})
+    };
+    let leaf = json!({"type": "record", "name": "R0", "fields": []});
+    let doubling = schema(&(0..60).fold(leaf, level));
+    let error = encoded(&doubling, "{}", JsonStyle::Tagged).expect_err("3 to the 60");
+    assert!(error.contains("too many defaults"), "{error}");
+}
+
+#[test]
 fn a_few_bytes_make_no_endless_value() {
     let nulls = schema(&json!({"type": "array", "items": "null"}));
     let mut bytes = Vec::new();

@@ -70,10 +70,7 @@ impl Walk<'_> {
             if !self.is_of_sort(branches, branch, value) {
                 continue;
             }
-            self.tries = self
-                .tries
-                .checked_sub(1)
-                .ok_or_else(|| Mismatch::new("too many unions without names of their branches"))?;
+            self.spend_try()?;
             let end = out.len();
             match (self.branch(branches, number, value, out), fitting) {
                 (Ok(()), None) => fitting = Some((branch, out.len())),
