@@ -180,6 +180,13 @@ fn an_answer_that_makes_no_sense_is_an_error_that_says_so() {
             "HTTP status 403 no (basic.auth.user.info",
         ),
         (302, String::new(), "HTTP status 302"),
+        (302, "/schemas/ids/1".to_owned(), "too many redirects"),
+        (2, long().to_string(), "end of file before message length"),
+        (
+            200,
+            " ".repeat(17 << 20),
+            "/schemas/ids/1: its answer is too long to be a schema",
+        ),
     ] {
         registry.answer("/schemas/ids/1", status, &body);
         at(&*cluster, &registry.url, &args)

@@ -110,7 +110,7 @@ impl Registry {
     }
 }
 
-/// One request; a status of 0 hangs, and one of 1 hangs up.
+/// One request; a status of 0 hangs, one of 1 hangs up, and one of 2 cuts the body. A redirect leads to its body.
 fn serve(
     connection: impl Read + Write,
     answers: &Answers,
@@ -144,9 +144,18 @@ fn serve(
         0 => std::thread::sleep(Duration::from_secs(120)),
         1 => {}
         _ => {
-            let length = body.len();
+            let is_redirect = (300..400).contains(&status) && !body.is_empty();
+            let location = if is_redirect {
+                format!("Location: {body}\r\n")
+            } else {
+                String::new()
+            };
+            let (status, length) = match status {
+                2 => (200, body.len() + 1),
+                _ => (status, body.len()),
+            };
             let head = format!(
-                "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+                "HTTP/1.1 {status} X\r\n{location}Content-Length: {length}\r\nConnection: close\r\n\r\n"
             );
             let connection = connection.get_mut();
             connection.write_all((head + &body).as_bytes()).ok()?;

@@ -127,8 +127,9 @@ impl Http {
         let sent = request.send().await;
         let response = sent.map_err(|why| Failure::Transient(cause(&why)))?;
         let status = response.status().as_u16();
-        let answer = read(response).await?;
-        of_answer(status, &answer, path).map_err(|failure| match failure {
+        let answer = read(response, path).await;
+        let answer = answer.and_then(|answer| of_answer(status, &answer, path));
+        answer.map_err(|failure| match failure {
             Failure::Final(RegistryError::Failed(why)) => Failure::Final(RegistryError::Failed(
                 format!("schema registry {url}: {why}"),
             )),
@@ -176,7 +177,7 @@ fn client(tls: &Tls) -> Result<Client, String> {
     builder.build().map_err(|why| cause(&why))
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
+async fn read(mut response: Response, path: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     loop {
         let chunk = response.chunk().await;
@@ -185,7 +186,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
             Some(chunk) => bytes.extend_from_slice(&chunk),
         }
         if bytes.len() > MOST_BYTES {
-            let text = "its answer is too long to be a schema".to_owned();
+            let text = format!("{path}: its answer is too long to be a schema");
             return Err(Failure::Final(RegistryError::Failed(text)));
         }
     }
