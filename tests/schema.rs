@@ -3,6 +3,7 @@
 //! - [`avro`]: Avro there and back, judged by Python's client; [`node`]: by JavaScript's.
 //! - [`list`]: which schemas a topic uses.
 //! - [`json`]: JSON without a schema.
+//! - [`table`]: schemas of all shapes, there and back.
 //! - [`types`]: Protobuf, JSON Schema, references.
 //! - [`registry`]: registries that are slow, gone or wrong; [`tls`]: those that want a login or speak TLS.
 
@@ -11,6 +12,7 @@ mod json;
 mod list;
 mod node;
 mod registry;
+mod table;
 mod tls;
 mod types;
 
