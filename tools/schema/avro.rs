@@ -13,6 +13,8 @@ mod parse;
 mod tests;
 mod union;
 
+use std::borrow::Borrow;
+
 use serde_json::Value;
 
 pub use parse::ParseError;
@@ -85,7 +87,7 @@ impl Schema {
                     .iter()
                     .map(|&branch| self.nodes[branch].tag.as_str())
                     .collect();
-                format!("one of {}", tags.join(", "))
+                format!("one of {}", some_of(&tags))
             }
             Kind::Map(_) => "an object for a map".to_owned(),
             _ => match node.logical {
@@ -97,7 +99,7 @@ impl Schema {
 }
 
 /// The first names of many.
-fn some_of(names: &[String]) -> String {
+fn some_of<S: Borrow<str>>(names: &[S]) -> String {
     const MOST: usize = 8;
     let shown = names[..names.len().min(MOST)].join(", ");
     if names.len() > MOST {
