@@ -56,10 +56,6 @@ enum PipelineError {
         "partitions were to be given back, and {0} lines of them were not acknowledged in time; they come again"
     )]
     NotDrained(u64),
-    #[error(
-        "the group does not know this member yet: without its metadata a transaction would fence nobody"
-    )]
-    NoMetadata,
     #[error("{0} lines were not acknowledged; they come again")]
     NotAcknowledged(u64),
     #[error(

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use kafka_protocol::messages::ApiKey;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, Producer as _};
 use rustix::process::{Signal, kill_process};
 
 use super::ack::{Pipe, all};
 use super::kills::{MEMBER, wait_for_pid};
-use crate::testkit::broker::{Kafka, Spec};
+use crate::testkit::broker::{Kafka, Spec, shared_kafka};
 use crate::testkit::cluster::Cluster as _;
+use crate::testkit::interceptor::{Interceptor, Then};
 use crate::testkit::running::Running;
 
 /// Longer than transaction.timeout.ms and the session.
@@ -75,4 +79,31 @@ fn a_transaction_that_was_open_for_too_long_is_started_over_and_nothing_is_lost_
             scope.spawn(move || suspend(kafka, members, options, words));
         }
     });
+}
+
+/// Another producer raises the epoch of a transactional.id without an open transaction as much as a timeout does.
+#[test]
+fn a_transaction_whose_commit_was_not_answered_is_not_started_over_when_another_producer_took_its_id()
+ {
+    let Some(kafka) = shared_kafka() else { return };
+    let pipe = Pipe::new(kafka, 1, 100);
+    let (bootstrap, id) = (kafka.bootstrap(), pipe.group.clone());
+    let proxy = Interceptor::before(&bootstrap).on(ApiKey::EndTxn, move |call, _| {
+        if call.number > 0 {
+            return Then::Pass;
+        }
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &bootstrap);
+        config.set("transactional.id", &id);
+        let other: BaseProducer = config.create().unwrap();
+        other.init_transactions(LIMIT).unwrap();
+        Then::Silence
+    });
+    let script = "source -q --tsv | (exec kcat-lite -P -q -t \"$OUT\" --tsv --ack ack --txn \"$GROUP\" -b $PROXY)";
+    let running = pipe.shell(script).env("PROXY", proxy.bootstrap()).start();
+    running.wait().fails_with(2).stderr_has("was not committed");
+    assert_eq!(pipe.values(), all(1, 100));
+    let again = "source -e -q --tsv | sink -q --tsv --txn \"$GROUP\"";
+    pipe.shell(again).run().succeeds();
+    assert_eq!(pipe.values(), all(1, 100));
 }

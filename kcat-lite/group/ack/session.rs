@@ -41,11 +41,8 @@ impl AckSource {
     ) -> Result<()> {
         let sessions = &mut self.sessions;
         sessions.count += 1;
+        // It is empty if the session has timed out, and the revocation comes next: a transaction is refused then.
         sessions.metadata = consumer.member.metadata();
-        let is_empty = sessions.metadata.generation < 0 || sessions.metadata.member.is_empty();
-        if is_empty && self.source.kind() == SinkKind::Transactional && !partitions.is_empty() {
-            return Err(PipelineError::NoMetadata.into());
-        }
         let session = Session {
             name: format!("{}.{}", sessions.run, sessions.count),
             metadata: sessions.metadata.clone(),

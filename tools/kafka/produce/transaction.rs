@@ -144,7 +144,8 @@ impl Producer {
         }
         self.purge();
         // A timeout raises the epoch by 1. Another producer raises it by 2, because the open transaction is fenced
-        // first. So the coordinator takes this epoch only after a timeout.
+        // first. So the coordinator takes this epoch only after a timeout. After a commit another producer would raise
+        // it by 1, too.
         let before = self.producer_id()?;
         let Some(epoch) = before.epoch.checked_add(1) else {
             return Ok(false);
@@ -183,10 +184,7 @@ impl Producer {
         let totals = self.totals();
         let waiting = &mut || waiting(totals);
         if metadata.generation < 0 || metadata.member.is_empty() {
-            return Err(KafkaError::new(
-                code::INVALID_ARG,
-                "the group's metadata is empty, and would fence nobody",
-            ));
+            return Err(KafkaError::of(code::UNKNOWN_MEMBER_ID));
         }
         let (id, producer) = (self.transactional_id()?, self.producer_id()?);
         if let Some(transaction) = &mut self.lock().accumulator.transaction {
@@ -247,7 +245,14 @@ impl Producer {
             };
             return Err(KafkaError::new(code::INCONSISTENT, reason));
         }
-        self.end_transaction(true, &mut || waiting(totals))
+        let ended = self.end_transaction(true, &mut || waiting(totals));
+        if ended.is_err()
+            && self.fatal_error().is_none()
+            && let Some(transaction) = &mut self.lock().accumulator.transaction
+        {
+            transaction.may_be_committed = true;
+        }
+        ended
     }
 
     /// Aborts: what is queued fails, and a read_committed consumer sees nothing of the transaction.

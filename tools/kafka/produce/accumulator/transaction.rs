@@ -13,6 +13,8 @@ pub(in crate::kafka::produce) struct TransactionState {
     /// How many records had failed before it.
     failed_before: u64,
     pub(in crate::kafka::produce) has_offsets: bool,
+    /// Whether the coordinator was asked to commit it, and did not answer.
+    pub(in crate::kafka::produce) may_be_committed: bool,
     /// The broker that coordinates the transactional.id, if it is known.
     pub(in crate::kafka::produce) coordinator: Option<i32>,
     /// Topic and partition of those that the coordinator knows.
@@ -55,9 +57,9 @@ impl TransactionState {
         self.is_open && (self.has_offsets || !self.added.is_empty() || self.is_requested)
     }
 
-    /// Whether the coordinator is known to have it open.
+    /// Whether the coordinator had it open, and was not asked to commit it without an answer.
     pub(in crate::kafka::produce) fn is_known(&self) -> bool {
-        self.is_open && !self.added.is_empty()
+        self.is_open && !self.added.is_empty() && !self.may_be_committed
     }
 
     /// Whether a request for it is in flight.
