@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::ApiKey;
+use kafka_protocol::messages::{ApiKey, MetadataResponse};
 use rustix::process::Signal;
 
 use super::{SOON, at};
@@ -269,5 +269,50 @@ fn with_e_every_mode_waits_for_the_cluster() {
         waiting.signal(Signal::TERM);
         let ended = waiting.wait();
         ended.stderr_has("refused").stdout_is("");
+    }
+}
+
+/// So is the metadata of a broker that was suspended, and that the controller has fenced meanwhile.
+#[test]
+fn metadata_without_brokers_does_not_cut_a_program_off_for_good() {
+    let Some(kafka) = shared_kafka() else { return };
+    let is_empty = Arc::new(AtomicBool::new(false));
+    let empty = Arc::clone(&is_empty);
+    let proxy = Interceptor::before(&kafka.bootstrap()).change(
+        ApiKey::Metadata,
+        move |_, response: &mut MetadataResponse| {
+            if empty.load(Ordering::Relaxed) {
+                response.brokers.clear();
+            }
+        },
+    );
+    for way in [&["-G"][..], &["-G", "--engine", "librdkafka"], &["-C"]] {
+        let topic = kafka.topic_of("fenced", &["before"]);
+        let group = session::unique("fenced");
+        let (program, rest) = way.split_first().unwrap();
+        let named = if *program == "-G" {
+            vec![&group, &topic]
+        } else {
+            vec![]
+        };
+        let mut running = cmd("kcat-lite").arg(program).args(named);
+        if *program == "-C" {
+            running = running.args(["-t", &topic]);
+        }
+        let mut running = running
+            .args(rest)
+            .args(["-q", "-u", "-b", &proxy.bootstrap()])
+            .args(["-X", "auto.offset.reset=earliest"])
+            .args(["-X", "topic.metadata.refresh.interval.ms=100"])
+            .limit(Duration::from_secs(90))
+            .start();
+        running.stdout_until("before\n", SOON);
+        is_empty.store(true, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_secs(3));
+        is_empty.store(false, Ordering::Relaxed);
+        kafka.produce(&topic, &[Record::of("after")]);
+        running.stdout_until("after\n", SOON);
+        running.signal(Signal::TERM);
+        running.wait();
     }
 }

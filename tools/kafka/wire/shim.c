@@ -106,6 +106,26 @@ void ku_queue_wake(void *queue) {
         rd_kafka_q_yield((rd_kafka_q_t *)queue);
 }
 
+/*
+ * Starts again from the bootstrap list if no broker is left, which costs two
+ * atomic reads otherwise.
+ *
+ * The metadata of a broker that the controller has just fenced names topics and
+ * no brokers. librdkafka 2.12.1 then forgets all brokers, and asks nobody again:
+ * the answer itself stops the timer of rd_kafka_rebootstrap(), which waits for
+ * that timer from then on.
+ */
+void ku_keep_brokers(rd_kafka_t *rk) {
+        if (rd_atomic32_get(&rk->rk_broker_cnt) >
+                rd_atomic32_get(&rk->rk_logical_broker_cnt) ||
+            rd_kafka_terminating(rk) || !rk->rk_conf.brokerlist)
+                return;
+        rd_kafka_brokers_add0(rk, rk->rk_conf.brokerlist, rd_true);
+        rd_kafka_rdlock(rk);
+        rd_kafka_connect_any(rk, "no broker left");
+        rd_kafka_rdunlock(rk);
+}
+
 /* Whether a broker comes only from the bootstrap list. */
 static int ku_is_bootstrap(rd_kafka_broker_t *rkb, void *opaque) {
         (void)opaque;
@@ -121,6 +141,7 @@ static int ku_is_bootstrap(rd_kafka_broker_t *rkb, void *opaque) {
 void *ku_broker_any(rd_kafka_t *rk) {
         rd_kafka_broker_t *rkb;
         int (*filter)(rd_kafka_broker_t *, void *) = NULL;
+        ku_keep_brokers(rk);
         rd_kafka_rdlock(rk);
         TAILQ_FOREACH(rkb, &rk->rk_brokers, rkb_link) {
                 if (rkb->rkb_source == RD_KAFKA_LEARNED)

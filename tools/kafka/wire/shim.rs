@@ -42,6 +42,7 @@ unsafe extern "C" {
     fn ku_state_wait(rk: *mut rd_kafka_t, seen: c_int, timeout_ms: c_int);
     fn ku_refresh_brokers(rk: *mut rd_kafka_t);
     fn ku_follow_coordinator(rk: *mut rd_kafka_t);
+    fn ku_keep_brokers(rk: *mut rd_kafka_t);
     fn ku_send(
         broker: *mut c_void,
         queue: *mut c_void,
@@ -325,6 +326,8 @@ pub(super) fn refresh_brokers(client: &Client) {
 
 /// Connects a group's member to the address that its coordinator has now, if a broker's state is another than `seen`.
 pub(in crate::kafka) fn follow_coordinator(client: &Client, seen: &AtomicI32) {
+    // SAFETY: the handle is live.
+    unsafe { ku_keep_brokers(client.as_ptr()) }
     let version = state_version(client);
     if seen.swap(version, Ordering::Relaxed) != version {
         // SAFETY: the handle is live, and so is its group.
