@@ -29,6 +29,8 @@ const SUSPENDED: Duration = Duration::from_secs(9);
 const LIMIT: Duration = Duration::from_secs(120);
 /// `--parallel` of every second round: a command for each partition.
 const PARALLEL: usize = 3;
+/// How many pipes run at a time.
+const AT_ONCE: usize = 4;
 
 /// Stops in the midst of it until the fault is made and a file says so.
 const GATE: &str =
@@ -320,13 +322,26 @@ fn what_the_pages_say_of_each_fault_is_what_happens() {
     };
     for round in 0..rounds.max(1) {
         let parallel = if round % 2 == 0 { 1 } else { PARALLEL };
-        for (fault, column, cell) in cells(parallel) {
-            let is_slow = ["suspended", "cluster", "transaction"];
-            let is_slow = is_slow.iter().any(|slow| fault.starts_with(slow));
-            if is_slow && rounds == 0 && column != "--ack" {
-                continue;
-            }
-            Trial::new(&kafka, &column, parallel).judge(&fault, &cell, round);
+        let mut cells = cells(parallel);
+        cells.retain(|(fault, column, _)| {
+            let slow = ["suspended", "cluster", "transaction"];
+            let is_slow = slow.iter().any(|slow| fault.starts_with(slow));
+            !is_slow || rounds > 0 || column == "--ack"
+        });
+        let judge = |(fault, column, cell): &(String, String, Cell)| {
+            Trial::new(&kafka, column, parallel).judge(fault, cell, round);
+        };
+        // A broker that is away is away from all pipes.
+        let (alone, together): (Vec<_>, Vec<_>) = cells
+            .iter()
+            .partition(|(fault, ..)| fault.starts_with("cluster"));
+        for at_once in together.chunks(AT_ONCE) {
+            std::thread::scope(|scope| {
+                for cell in at_once {
+                    scope.spawn(|| judge(cell));
+                }
+            });
         }
+        alone.into_iter().for_each(judge);
     }
 }
