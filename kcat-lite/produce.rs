@@ -322,10 +322,12 @@ impl Sender {
         let mut schemas = self.schemas.take();
         let sent = match &mut schemas {
             None => self.enqueue(&whole, target),
-            Some(schemas) => schemas
-                .apply(&whole, |serialized| self.enqueue(serialized, target))
-                .map_err(anyhow::Error::from)
-                .flatten(),
+            Some(schemas) => {
+                match schemas.apply(&whole, |serialized| self.enqueue(serialized, target)) {
+                    Ok(sent) => sent,
+                    Err(error) => Err(error.into()),
+                }
+            }
         };
         (self.headers, self.key, self.schemas) = (fixed, key, schemas);
         sent

@@ -7,7 +7,7 @@ use tools::cli::names::may_be_hidden;
 use tools::kafka::KafkaError;
 use tools::kafka::admin::commits::OFFSETS_TOPIC;
 use tools::kafka::admin::{
-    denied_topics, is_internal, may_list_groups, may_list_topics, named_topics,
+    denied_topics, is_internal, lacks_coordinator, may_list_groups, may_list_topics, named_topics,
 };
 
 use super::logs::Logs;
@@ -25,6 +25,7 @@ impl ClusterQuery<'_> {
         if self.metadata.is_mock() {
             return hidden;
         }
+        let has_groups = !read.is_empty();
         let topics = &self.scope.topics;
         let read = read.iter().map(ToString::to_string);
         let wanted = read.filter(|topic| topics.takes(topic));
@@ -53,12 +54,11 @@ impl ClusterQuery<'_> {
             let reason = format!("topic {topic}: {}", error.refusal("describe"));
             self.fail(QueryKind::Cluster, reason);
         }
-        let listed = self.scope.groups.listed_prefixes();
-        if !listed.is_empty() && self.metadata.topic(OFFSETS_TOPIC).is_none() {
-            let groups = "groups whose coordinator is gone are not listed";
-            self.add_denied(QueryKind::Groups, &[OFFSETS_TOPIC.to_owned()], groups);
-        }
-        for prefix in listed {
+        for prefix in self.scope.groups.listed_prefixes() {
+            // Before there are groups, the question would create __consumer_offsets.
+            if has_groups && self.metadata.topic(OFFSETS_TOPIC).is_none() {
+                self.check_coordinators(&prefix);
+            }
             let may_list = may_list_groups(&mut self.wire, &prefix, &mut self.budget);
             self.add_hidden(QueryKind::Groups, "groups", &prefix, may_list);
         }
@@ -69,35 +69,41 @@ impl ClusterQuery<'_> {
         hidden
     }
 
+    /// Adds that groups may be missing because their coordinator is gone.
+    fn check_coordinators(&mut self, prefix: &str) {
+        let reason = match lacks_coordinator(&mut self.wire, prefix, &mut self.budget) {
+            Ok(false) => return,
+            Ok(true) => "groups whose coordinator is gone are not listed".to_owned(),
+            Err(error) => format!("whether all groups are listed is not known: {error}"),
+        };
+        self.fail(QueryKind::Groups, reason);
+    }
+
     /// Adds the topics that no list has and that brokers have logs of: a rule denies just these.
     pub(super) fn check_unlisted(&mut self, sizes: &Sizes, logs: &Logs) {
+        // Where not even the names may be listed, the failures have that already.
+        let is_hidden = |failure: &Failure| {
+            failure.kind == FailureKind::MayBeHidden && failure.part == QueryKind::Cluster
+        };
+        if self.failures.iter().any(is_hidden) {
+            return;
+        }
         let topics = sizes.keys().map(|(topic, _)| topic.as_str());
         let topics: BTreeSet<&str> = topics
             .filter(|topic| self.metadata.topic(topic).is_none() && !self.left_out.contains(*topic))
             .filter(|topic| !is_internal(topic) && !logs.is_hidden(topic))
             .collect();
-        // Where not even the names may be listed, the failures have that already.
-        let is_hidden = |failure: &Failure| {
-            failure.kind == FailureKind::MayBeHidden && failure.part == QueryKind::Cluster
-        };
-        if !self.failures.iter().any(is_hidden) {
-            let topics: Vec<String> = topics.into_iter().map(str::to_owned).collect();
-            self.add_denied(QueryKind::Cluster, &topics, "groups may read it");
-        }
-    }
-
-    /// Adds those of `topics` that may not be described, and what that hides.
-    fn add_denied(&mut self, part: QueryKind, topics: &[String], hides: &str) {
-        match denied_topics(&mut self.wire, topics, &mut self.budget) {
+        let topics: Vec<String> = topics.into_iter().map(str::to_owned).collect();
+        match denied_topics(&mut self.wire, &topics, &mut self.budget) {
             Ok(denied) => self.failures.extend(denied.into_iter().map(|topic| {
                 let reason = format!(
-                    "topic {}: not authorised to describe it: {hides}",
+                    "topic {}: not authorised to describe it: groups may read it",
                     topic.name
                 );
-                part.failed_by(FailureKind::MayBeHidden, reason)
+                QueryKind::Cluster.failed_by(FailureKind::MayBeHidden, reason)
             })),
             Err(error) => self.fail(
-                part,
+                QueryKind::Cluster,
                 format!("whether all topics are listed is not known: {error}"),
             ),
         }

@@ -44,7 +44,7 @@ pub use commits::CommitTimes;
 pub use committed::{TopicCommits, committed};
 pub use configs::{ConfigEntry, ConfigResource, ConfigsQuery, configs, topic_settings};
 pub use create_topic::{NewTopic, create_topic};
-pub use groups::{GroupKind, coordinator_answers, coordinators, list_groups};
+pub use groups::{GroupKind, coordinator_answers, coordinators, lacks_coordinator, list_groups};
 pub use log_dirs::{LogDir, LogDirsQuery, Replica, log_dirs};
 pub use members::describe_groups;
 pub use metadata::{Metadata, Partition, Topic, Topics, is_internal, metadata, metadata_over};

@@ -13,6 +13,9 @@ use super::query_budget::{ANY_VERSION, QueryBudget};
 use crate::kafka::error::{KafkaError, code, is_coordinator_change};
 use crate::kafka::wire::{Target, Wire};
 
+/// With so many names each of 50 partitions, Kafka's default, has one but for one time in 500.
+const NAMES_OF_ALL_PARTITIONS: u32 = 500;
+
 /// A group's type, which says what can be asked about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GroupKind {
@@ -166,6 +169,34 @@ pub fn coordinators(
         }
     }
     answers
+}
+
+/// Whether a coordinator is gone that would list groups whose names begin with `prefix`.
+///
+/// A broker lists only what it coordinates, and who may not describe __consumer_offsets does not see that a partition of it
+/// has no leader. So many names, of groups that need not exist, are spread over all of its partitions.
+///
+/// # Errors
+/// Also that the brokers, those before Kafka 3.0, take only one name in a request (KIP-699).
+pub fn lacks_coordinator(
+    wire: &mut Wire<'_>,
+    prefix: &str,
+    budget: &mut QueryBudget<'_>,
+) -> Result<bool, KafkaError> {
+    let names = (0..NAMES_OF_ALL_PARTITIONS)
+        .map(|number| StrBytes::from_string(format!("{prefix}{number}")))
+        .collect();
+    let build = move |_: i16| {
+        FindCoordinatorRequest::default()
+            .with_key_type(CoordinatorType::Group as i8)
+            .with_coordinator_keys(names)
+    };
+    let answer = budget.ask_any::<FindCoordinatorRequest, _>(wire, &(4..=i16::MAX), &build)?;
+    let is_gone = |one: i16| i32::from(one) == code::COORDINATOR_NOT_AVAILABLE;
+    Ok(answer
+        .coordinators
+        .iter()
+        .any(|one| is_gone(one.error_code)))
 }
 
 /// Has `ask` ask for `groups`, by name and coordinator, and again for those whose coordinator is moving, until the time is
