@@ -118,8 +118,8 @@ fn transactions(cli: &Cli, options: &Options) -> anyhow::Result<Transactions> {
     // The commit takes time as well, and the coordinator aborts a transaction after its timeout.
     if batch_wait > timeout / 2 {
         return Err(usage(format_args!(
-            "--batch-wait: a transaction has to be through in transaction.timeout.ms, {} s; half of it is the most",
-            timeout.as_secs()
+            "--batch-wait: a transaction has to be through in transaction.timeout.ms={}; half of it is the most",
+            timeout.as_millis()
         )));
     }
     Ok(Transactions {

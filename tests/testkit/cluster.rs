@@ -137,7 +137,16 @@ pub(crate) trait Cluster {
         for partition in partitions(&client, topic) {
             wanted.add_partition(topic, partition);
         }
-        let found = client.committed_offsets(wanted, PATIENCE).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let found = loop {
+            match client.committed_offsets(wanted.clone(), PATIENCE) {
+                // The first question makes a new broker create __consumer_offsets.
+                Err(error)
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NotCoordinator)
+                        && Instant::now() < deadline => {}
+                found => break found.unwrap(),
+            }
+        };
         found
             .elements()
             .iter()
