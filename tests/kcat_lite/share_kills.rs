@@ -97,6 +97,7 @@ impl Queue<'_> {
 
     /// The jobs in the dead-letter topic, each with the count that its headers have.
     fn put_aside(&self) -> BTreeMap<String, usize> {
+        let _all_there = rolling::all_there();
         let records = self.kafka.records(&self.dead).into_iter();
         let counts = records.map(|record| {
             let header = |wanted: &str| {
