@@ -115,7 +115,7 @@ impl Walk<'_> {
             (Kind::Array(_), _) => value.is_array(),
             (Kind::String | Kind::Enum(_), _) => value.is_string(),
             (Kind::Boolean, _) => value.is_boolean(),
-            _ => !value.is_null(),
+            _ => !(value.is_null() || value.is_array() || value.is_object()),
         }
     }
 }
