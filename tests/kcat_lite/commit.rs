@@ -3,7 +3,7 @@
 use super::{SOON, at};
 use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster, Record, any};
-use crate::testkit::command::{Cmd, cmd, shell};
+use crate::testkit::command::{Cmd, cmd};
 use crate::testkit::interceptor::{Interceptor, Then};
 use crate::testkit::output::Output;
 use crate::testkit::{java, session};
@@ -411,28 +411,6 @@ fn a_coordinator_that_is_loading_its_groups_is_waited_for() {
         .succeeds()
         .stdout_is(format!("{topic}\t0\t\\N\t3\n"));
     assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 3)]));
-}
-
-#[test]
-fn the_message_of_exec_names_the_line_that_gets_past_a_record() {
-    let Some(kafka) = shared_kafka() else { return };
-    let topic = kafka.topic_of("poison", &["a", "poison", "b"]);
-    let group = session::unique("poison");
-    let run = || {
-        at(kafka, &["-G", &group, "-e", "-q", &topic])
-            .args(["-X", "auto.offset.reset=earliest"])
-            .args(["--batch", "1", "--exec", "grep -v poison"])
-            .run()
-    };
-    let stopped = run().fails_with(2).stdout_is("a\n");
-    let message = String::from_utf8_lossy(&stopped.stderr);
-    let (_, line) = message.trim().split_once("to skip it: ").unwrap();
-    shell(line)
-        .env("KAFKA_BROKERS", kafka.bootstrap())
-        .run()
-        .succeeds()
-        .stdout_is(format!("{topic}\t0\t1\t2\n"));
-    run().succeeds().stdout_is("b\n");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::kills::wait_for_pid;
 use super::{SOON, at};
 use crate::testkit::broker::{Kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record, any};
-use crate::testkit::command::Cmd;
+use crate::testkit::command::{Cmd, shell};
 use crate::testkit::{postgres, session};
 
 /// `kcat-lite -G` with a command for its batches.
@@ -336,4 +336,26 @@ fn a_command_gets_offsets_where_they_are_asked_for() {
     .run()
     .succeeds()
     .stdout_is("0\ta\n1\tb\n");
+}
+
+#[test]
+fn the_message_of_exec_names_the_line_that_gets_past_a_record() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = kafka.topic_of("poison", &["a", "poison", "b"]);
+    let group = session::unique("poison");
+    let run = || {
+        at(kafka, &["-G", &group, "-e", "-q", &topic])
+            .args(["-X", "auto.offset.reset=earliest"])
+            .args(["--batch", "1", "--exec", "grep -v poison"])
+            .run()
+    };
+    let stopped = run().fails_with(2).stdout_is("a\n");
+    let message = String::from_utf8_lossy(&stopped.stderr);
+    let (_, line) = message.trim().split_once("to skip it: ").unwrap();
+    shell(line)
+        .env("KAFKA_BROKERS", kafka.bootstrap())
+        .run()
+        .succeeds()
+        .stdout_is(format!("{topic}\t0\t1\t2\n"));
+    run().succeeds().stdout_is("b\n");
 }

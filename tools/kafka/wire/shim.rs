@@ -324,7 +324,8 @@ pub(super) fn refresh_brokers(client: &Client) {
     unsafe { ku_refresh_brokers(client.as_ptr()) }
 }
 
-/// Connects a group's member to the address that its coordinator has now, if a broker's state is another than `seen`.
+/// Connects a group's member to the address that its coordinator has now, if a broker's state is another than `seen`; to the
+/// bootstrap list, if no broker is left.
 pub(in crate::kafka) fn follow_coordinator(client: &Client, seen: &AtomicI32) {
     // SAFETY: the handle is live.
     unsafe { ku_keep_brokers(client.as_ptr()) }
