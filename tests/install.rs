@@ -13,6 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::testkit::command::{Cmd, cmd};
+use crate::testkit::process::output;
 use crate::testkit::{self, session, witness};
 
 /// The programs that Cargo.toml names.
@@ -91,7 +92,7 @@ fn inside(root: &Path) -> Cmd {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| error.to_string())?;
+    let output = output(command).map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
     }

@@ -60,7 +60,7 @@ fn a_broker_that_is_down_has_its_error_and_the_cause_of_it() {
     let client = client(&mock.bootstrap());
     let mut wire = Wire::new(&client);
     metadata_over(&mut wire, Topics::All, &|| false).unwrap();
-    mock.cluster.broker_down(2).unwrap();
+    mock.down(2);
     let both = [1, 2].map(|id| (Target::Broker(id), 4..=i16::MAX, any_metadata));
     let answers = wire.fan_out::<MetadataRequest, _>(both, soon(2), &|| false);
     assert!(answers[0].is_ok());

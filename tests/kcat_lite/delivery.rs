@@ -248,14 +248,14 @@ fn records_given_up_after_their_time_are_counted() {
         .start();
     program.write("one\n");
     mock.wait_for_records(&topic, 1, super::SOON);
-    mock.cluster.broker_down(1).unwrap();
+    mock.down(1);
     program.write("two\nthree\n").close_stdin();
     program
         .wait()
         .fails_with(2)
         .stderr_has("2 records not delivered")
         .stderr_has("(3 accepted, 1 delivered)");
-    mock.cluster.broker_up(1).unwrap();
+    mock.up(1);
     assert_eq!(mock.values(&topic), ["one"]);
 }
 

@@ -217,7 +217,7 @@ fn a_leader_that_moves_in_a_mock_cluster_is_followed() {
         mock.produce(&topic, &[Record::of(format!("round {round}"))]);
         reader.stdout_until(format!("round {round}\n"), SOON);
     }
-    mock.cluster.broker_down(3).unwrap();
+    mock.down(3);
     mock.cluster.partition_leader(&topic, 0, Some(1)).unwrap();
     mock.produce(&topic, &[Record::of("the last")]);
     reader.stdout_until("the last\n", SOON);

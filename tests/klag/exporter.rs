@@ -170,7 +170,7 @@ fn health_is_the_process_and_ready_is_whether_the_cluster_answers() {
     let mock = Mock::start(1);
     let exporter = Exporter::start(&mock, &["-g", "readers", "-m", "2"]);
     assert_eq!(exporter.get("/ready").status, "200 OK");
-    mock.cluster.broker_down(1).unwrap();
+    mock.down(1);
     let answer = exporter.get("/ready");
     assert_eq!(answer.status, "503 Service Unavailable");
     assert!(has(&answer.body, b"no contact"), "{answer:?}");
@@ -181,7 +181,7 @@ fn health_is_the_process_and_ready_is_whether_the_cluster_answers() {
         text.contains("klag_scrape_success{part=\"cluster\"} 0\n"),
         "{text}"
     );
-    mock.cluster.broker_up(1).unwrap();
+    mock.up(1);
     let deadline = Instant::now() + SOON;
     while exporter.get("/ready").status != "200 OK" {
         assert!(Instant::now() < deadline, "it never gets well");

@@ -275,11 +275,11 @@ fn the_log_has_a_line_for_each_change_of_state() {
     let mock = Mock::start(1);
     let mut exporter = Exporter::start(&mock, &["-m", "1", "-g", "x"]);
     exporter.scrape();
-    mock.cluster.broker_down(1).unwrap();
+    mock.down(1);
     for _ in 0..3 {
         exporter.scrape();
     }
-    mock.cluster.broker_up(1).unwrap();
+    mock.up(1);
     let deadline = std::time::Instant::now() + SOON;
     while exporter.get("/ready").status != "200 OK" {
         assert!(std::time::Instant::now() < deadline, "it never gets well");

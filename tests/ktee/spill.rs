@@ -69,10 +69,10 @@ fn what_is_not_delivered_in_time_is_spilled_and_sent_once_more_nothing_is_missin
         .start();
     running.write(lines("t", 0, 100));
     mock.wait_for_records(&topic, 100, LIMIT);
-    mock.cluster.broker_down(1).unwrap();
+    mock.down(1);
     running.write(lines("t", 100, 50));
     running.stderr_until("go to spill", LIMIT);
-    mock.cluster.broker_up(1).unwrap();
+    mock.up(1);
     running.write(lines("t", 150, 100));
     running.close_stdin();
     let output = running.wait().fails_with(1);
@@ -205,7 +205,7 @@ fn a_signal_while_the_broker_is_away_spills_what_is_left_soon() {
     let mut running = ktee(&mock, &topic, &folder).stdin_open().start();
     running.write(lines("t", 0, 100));
     mock.wait_for_records(&topic, 100, LIMIT);
-    mock.cluster.broker_down(1).unwrap();
+    mock.down(1);
     running.write(lines("t", 100, 200));
     running.stdout_until("value 299\t", LIMIT);
     let begun = Instant::now();
@@ -215,7 +215,7 @@ fn a_signal_while_the_broker_is_away_spills_what_is_left_soon() {
         .dies_by(Signal::TERM)
         .stderr_has("200 records not delivered, kept in spill");
     assert!(begun.elapsed() < Duration::from_secs(20));
-    mock.cluster.broker_up(1).unwrap();
+    mock.up(1);
     replay(&mock, &folder);
     assert_each_once(&mock, &topic, 300);
 }
@@ -307,11 +307,11 @@ fn a_spilled_record_is_acknowledged_once_it_is_in_the_file() {
     };
     running.write(positioned[..100].concat());
     wait_for(&mut source, 99);
-    mock.cluster.broker_down(1).unwrap();
+    mock.down(1);
     running.write(positioned[100..200].concat());
     wait_for(&mut source, 199);
     assert_eq!(spilled(&folder).len(), 100);
-    mock.cluster.broker_up(1).unwrap();
+    mock.up(1);
     running.write(positioned[200..].concat());
     source.end(300, Vec::new()).unwrap();
     wait_for(&mut source, 299);

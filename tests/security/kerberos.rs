@@ -3,6 +3,7 @@
 use crate::testkit::broker::{Kafka, Spec};
 use crate::testkit::cluster::Cluster as _;
 use crate::testkit::command::{Cmd, cmd};
+use crate::testkit::process::status;
 use crate::testkit::session::{self, Group};
 use crate::testkit::{free_port, skip};
 use std::path::{Path, PathBuf};
@@ -86,7 +87,7 @@ fn tool(folder: &Path, program: &str, words: &[&str]) -> Command {
 }
 
 fn ended(command: &mut Command) {
-    let status = command.status().unwrap();
+    let status = status(command).unwrap();
     assert!(status.success(), "{command:?}: {status}");
 }
 

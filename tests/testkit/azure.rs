@@ -1,6 +1,7 @@
 //! Azurite, Microsoft's own emulator of Azure's blob storage, from npm.
 
 use super::command::{Cmd, cmd};
+use super::process::output;
 use super::running::Running;
 use super::{http, session};
 use base64::Engine as _;
@@ -27,13 +28,12 @@ impl Azure {
     #[track_caller]
     pub(crate) fn start() -> Option<Self> {
         let installed = super::cached("azurite-3.35.0", |folder| {
-            let install = Command::new("npm")
-                .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+            let mut npm = Command::new("npm");
+            npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
                 .arg(folder)
-                .arg(PACKAGE)
-                .stdin(Stdio::null())
-                .output()
-                .map_err(|error| format!("npm: {error}"))?;
+                .arg(PACKAGE);
+            let install =
+                output(npm.stdin(Stdio::null())).map_err(|error| format!("npm: {error}"))?;
             let text = String::from_utf8_lossy(&install.stderr).into_owned();
             install.status.success().then_some(()).ok_or(text)
         });

@@ -1,6 +1,7 @@
 //! A wall clock for commands, which a test can set while they run. Time that passes is another clock, and stays right.
 
 use super::command::Cmd;
+use super::process::output;
 use super::session;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -50,7 +51,7 @@ fn compile() -> Result<PathBuf, String> {
     let library = session::folder("clock").join("clock.so");
     let mut compiler = Command::new("cc");
     compiler.args(["-O2", "-shared", "-fPIC", "-o"]);
-    let output = compiler.arg(&library).arg(source).output();
+    let output = output(compiler.arg(&library).arg(source));
     let output = output.map_err(|error| format!("cc: {error}"))?;
     if output.status.success() {
         return Ok(library);

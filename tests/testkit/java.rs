@@ -1,6 +1,7 @@
 //! Kafka's jars, fetched once from Maven Central into `target/testkit`, and the console tools in them.
 
 use super::command::{Cmd, cmd};
+use super::process::{output, status};
 use super::session::on_path;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -33,9 +34,7 @@ pub(crate) fn class_path(version: &str) -> Result<String, String> {
 
 fn enough_java() -> Result<(), String> {
     // `java -version` speaks on stderr: `openjdk version "17.0.15" 2025-04-15`.
-    let output = Command::new("java")
-        .arg("-version")
-        .output()
+    let output = output(Command::new("java").arg("-version").stdin(Stdio::null()))
         .map_err(|_| "no Java on the path".to_owned())?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let major = text
@@ -77,12 +76,9 @@ fn maven(args: &[&str]) -> Result<(), String> {
     if !on_path("mvn") {
         return Err("no Maven on the path to fetch Kafka with".to_owned());
     }
-    let output = Command::new("mvn")
-        .args(["--quiet", "--batch-mode"])
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("mvn: {error}"))?;
+    let mut maven = Command::new("mvn");
+    maven.args(["--quiet", "--batch-mode"]).args(args);
+    let output = output(maven.stdin(Stdio::null())).map_err(|error| format!("mvn: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
@@ -123,13 +119,9 @@ pub(super) fn apicurio(version: &str) -> Result<std::path::PathBuf, String> {
         let output = format!("-DoutputDirectory={}", folder.display());
         maven(&["dependency:copy", &artifact, &output])?;
         let archive = folder.join(format!("apicurio-registry-app-{version}-all.tar.gz"));
-        let status = Command::new("tar")
-            .arg("-xzf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(folder)
-            .status()
-            .map_err(|error| error.to_string())?;
+        let mut tar = Command::new("tar");
+        tar.arg("-xzf").arg(&archive).arg("-C").arg(folder);
+        let status = status(&mut tar).map_err(|error| error.to_string())?;
         std::fs::remove_file(&archive).map_err(|error| error.to_string())?;
         status
             .success()

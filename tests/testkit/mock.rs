@@ -4,6 +4,7 @@
 
 use super::cluster::Cluster;
 use super::command::{Cmd, cmd};
+use super::process::while_none_starts;
 use super::running::Running;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -20,6 +21,17 @@ impl Mock {
         Self {
             cluster: MockCluster::new(brokers).unwrap(),
         }
+    }
+
+    /// Takes a broker down. librdkafka closes its listener and binds the port again at once, and aborts if it can't.
+    pub(crate) fn down(&self, broker: i32) {
+        let _port = while_none_starts();
+        self.cluster.broker_down(broker).unwrap();
+    }
+
+    /// Brings a broker back, on the same port.
+    pub(crate) fn up(&self, broker: i32) {
+        self.cluster.broker_up(broker).unwrap();
     }
 }
 

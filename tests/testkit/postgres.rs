@@ -2,6 +2,7 @@
 
 use super::command::Cmd;
 use super::output::Output;
+use super::process::status;
 use super::session::{self, Group, on_path};
 use super::witness;
 use rustix::process::Signal;
@@ -111,7 +112,7 @@ impl Postgres {
         let mut psql = self.known_to(super::command::cmd("psql")).command();
         psql.args(["-Xqc", "select 1"]).stdin(Stdio::null());
         psql.stdout(Stdio::null()).stderr(Stdio::null());
-        psql.status().unwrap().success()
+        status(&mut psql).unwrap().success()
     }
 
     /// The command with an environment in which `psql`, or any other client of libpq, finds this server.

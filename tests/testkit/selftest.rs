@@ -8,6 +8,7 @@ use super::mock::Mock;
 use super::session;
 use super::witness;
 use rustix::process::Signal;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -32,6 +33,22 @@ fn a_real_broker_takes_records_and_shows_them_to_the_java_consumer() {
         .run()
         .succeeds()
         .stdout_is("one\ntwo\nthree\n");
+}
+
+#[test]
+fn a_mock_broker_goes_down_and_comes_back_on_its_port_while_commands_start() {
+    let mock = Mock::start(1);
+    let bootstrap = mock.bootstrap();
+    std::thread::scope(|scope| {
+        let starters: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| (0..200).for_each(|_| drop(cmd("true").run().succeeds()))))
+            .collect();
+        while !starters.iter().all(ScopedJoinHandle::is_finished) {
+            mock.down(1);
+            mock.up(1);
+        }
+    });
+    assert_eq!(mock.bootstrap(), bootstrap);
 }
 
 #[test]

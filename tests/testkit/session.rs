@@ -4,6 +4,7 @@
 //! So a keeper, a shell outside our process group, waits for the end of a pipe that only we hold open; then it
 //! kills what is still registered and removes the folder.
 
+use super::process::spawn;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,19 +34,18 @@ fn session() -> &'static Session {
             .unwrap()
             .keep();
         std::fs::create_dir(folder.join("alive")).unwrap();
-        let keeper = Command::new("sh")
+        let mut keeper = Command::new("sh");
+        keeper
             .args(["-c", KEEPER, "keeper"])
             .arg(&folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             // Not ours: Ctrl-C on `cargo test` must not take the keeper before it has cleaned up.
-            .process_group(0)
-            .spawn()
-            .unwrap();
+            .process_group(0);
         Session {
             folder,
-            _keeper: keeper,
+            _keeper: spawn(&mut keeper).unwrap(),
         }
     })
 }
@@ -101,7 +101,7 @@ impl Group {
     /// Starts `command` as the head of a new process group.
     pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Self> {
         take_signals_that_are_ignored();
-        let child = command.process_group(0).spawn()?;
+        let child = spawn(command.process_group(0))?;
         std::fs::write(mark(child.id()), "")?;
         Ok(Self {
             child,

@@ -1,6 +1,7 @@
 //! Other people's programs that judge the same data. Where one is missing the test is skipped by name.
 
 use super::command::{Cmd, cmd};
+use super::process::output;
 use super::session::on_path;
 use std::process::{Command, Stdio};
 
@@ -56,10 +57,7 @@ pub(crate) fn node() -> Option<Cmd> {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
+    let output = output(command.stdin(Stdio::null())).map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
         Ok(())
