@@ -34,11 +34,15 @@ fn main() {
         };
     }
     build.compile("kafkautils_wire_shim");
-    // Not every linker can lead a function elsewhere; where the shim's are not called, a wait follows the wall clock.
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
         for function in ["cnd_init", "cnd_timedwait"] {
             println!("cargo::rustc-link-arg=-Wl,--wrap={function}");
         }
+    } else {
+        // Not every linker can lead a function elsewhere.
+        println!(
+            "cargo::warning=librdkafka's waits follow the wall clock: after it is set, they may be too short or too long"
+        );
     }
 }
 
