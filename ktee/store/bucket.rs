@@ -289,8 +289,9 @@ impl Store for Bucket {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
-        let (from, to) = (self.path(from)?, self.path(to)?);
-        self.ask(&from, || self.clients.writer.rename(&from, &to))
+        let (source, to) = (self.path(from)?, self.path(to)?);
+        self.ask(&source, || self.clients.writer.copy(&source, &to))?;
+        self.remove(from)
     }
 
     fn remove(&self, path: &str) -> Result<()> {

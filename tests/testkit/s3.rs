@@ -164,13 +164,14 @@ impl S3 {
                             }
                             // The server looks whether a name is free and then writes; S3 does both in one step.
                             let is_put = request.method() == Method::PUT;
+                            let is_change = !request.method().is_safe();
                             let _one_at_a_time = if is_put {
                                 Some(writing.lock().await)
                             } else {
                                 None
                             };
                             let answer = Service::call(&service, request).await;
-                            if is_put
+                            if is_change
                                 && take(&faults.lost_answers).is_some_and(|left| left % 2 == 0)
                             {
                                 faults.met.fetch_add(1, Ordering::SeqCst);
@@ -233,9 +234,9 @@ impl S3 {
         self.faults.conflicts.store(creations, Ordering::SeqCst);
     }
 
-    /// Of the next objects, so many, stores every second one, and breaks the connection before the answer.
-    pub(crate) fn lose_answers(&self, objects: u32) {
-        self.faults.lost_answers.store(objects, Ordering::SeqCst);
+    /// Carries out the next changes, so many, and breaks the connection before the answer of every second one.
+    pub(crate) fn lose_answers(&self, changes: u32) {
+        self.faults.lost_answers.store(changes, Ordering::SeqCst);
     }
 
     /// Overwrites objects from now on, whatever a request says.
