@@ -6,7 +6,6 @@ mod tee;
 mod transactions;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tools::cli::Exit;
@@ -24,8 +23,6 @@ use tee::Tee;
 
 /// How often to poll delivery reports while the input is idle.
 const IDLE_MS: u64 = 100;
-/// An input that never pauses waits for the first contact if nothing was delivered by then.
-const CONTACT_AFTER: Duration = Duration::from_secs(1);
 
 /// Why reading the input ended.
 enum InputEnd {
@@ -63,7 +60,6 @@ struct Sender {
     left: u64,
     tee: Option<Tee>,
     is_in_contact: bool,
-    opened: Instant,
     is_quiet: bool,
     is_verbose: bool,
     /// What line numbers in messages count: lines, records or files.
@@ -100,7 +96,6 @@ impl Sender {
             left: config.count.unwrap_or(u64::MAX),
             tee: config.tee.then(Tee::open).transpose()?,
             is_in_contact: false,
-            opened: Instant::now(),
             is_quiet: verbosity < 0,
             is_verbose: verbosity > 0,
             unit: match config.source {
@@ -201,35 +196,39 @@ impl Sender {
             Some("-") | None => format!("standard input, {unit} {line}"),
             Some(name) => format!("{name}, {unit} {line}"),
         };
+        let send = |sender: &mut Sender, decoder: &mut _, buffer: &[u8], at_end, line: &mut u64| {
+            let sent = sender.send_block(decoder, buffer, at_end, line);
+            sent.map_err(
+                |error| match error.downcast::<tools::record::DecodeError>() {
+                    Ok(malformed) => anyhow::anyhow!("{}: {malformed}", place(*line, sender.unit)),
+                    Err(other) if other.is::<WriteError>() => {
+                        other.context(place(*line, sender.unit))
+                    }
+                    Err(other) => other,
+                },
+            )
+        };
         loop {
             let filled = input
                 .fill(&mut buffer, &self.signals, IDLE_MS)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             let at_end = filled == Filled::End;
-            let used = self
-                .send_block(&mut decoder, &buffer, at_end, &mut line)
-                .map_err(
-                    |error| match error.downcast::<tools::record::DecodeError>() {
-                        Ok(malformed) => anyhow::anyhow!("{}: {malformed}", place(line, self.unit)),
-                        Err(other) if other.is::<WriteError>() => {
-                            other.context(place(line, self.unit))
-                        }
-                        Err(other) => other,
-                    },
-                )?;
+            // Each record that comes before the partitions are known is a copy of its own.
+            if matches!(filled, Filled::Bytes(_) | Filled::Idle)
+                && let Err(error) = self.contact()
+            {
+                // Count what has arrived in the meantime as not delivered.
+                let at_end = input.fill(&mut buffer, &self.signals, 0)? == Filled::End;
+                if let Err(error) = send(self, &mut decoder, &buffer, at_end, &mut line) {
+                    message(format_args!("{error:#}"));
+                }
+                return Err(error);
+            }
+            let used = send(self, &mut decoder, &buffer, at_end, &mut line)?;
             buffer.drain(..used);
             self.skipped = decoder.skipped();
             if at_end || self.left == 0 {
                 return Ok(InputEnd::Input);
-            }
-            let is_overdue = !self.is_in_contact && self.opened.elapsed() > CONTACT_AFTER;
-            if (filled == Filled::Idle || is_overdue)
-                && let Err(error) = self.contact()
-            {
-                // Count what has arrived in the meantime as not delivered.
-                input.fill(&mut buffer, &self.signals, 0)?;
-                self.send_block(&mut decoder, &buffer, at_end, &mut line)?;
-                return Err(error);
             }
             if let Filled::Signal = filled {
                 let signal = self.signals.caught().unwrap_or_default();

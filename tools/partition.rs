@@ -31,8 +31,7 @@ mod tests;
 
 use std::num::NonZeroU32;
 
-use algorithm::KafkaPartitioner;
-pub use algorithm::{Algorithm, NameError};
+pub use algorithm::{Algorithm, KafkaPartitioner, NameError};
 use clickhouse::Weights;
 
 /// Where a record belongs.
@@ -183,7 +182,7 @@ impl Partitioner {
             return Err(self.columns(key));
         };
         if let Algorithm::Kafka(kafka) = self.algorithm {
-            return Ok(kafka.partition(key, count));
+            return Ok(kafka.partition(key, self.count));
         }
         let Some(key) = key else {
             return match self.algorithm {
@@ -225,19 +224,19 @@ impl Partitioner {
 
 impl KafkaPartitioner {
     /// The partition of a key as a Kafka client chooses it, or random where the client would.
-    fn partition(self, key: Option<&[u8]>, count: u32) -> Partition {
-        let partition = match self {
-            Self::Consistent | Self::ConsistentRandom => crc::partition,
-            Self::Java | Self::Murmur2 | Self::Murmur2Random => murmur2::partition,
-            Self::Fnv1a | Self::Fnv1aRandom | Self::Sarama => fnv::partition,
-            Self::SaramaReference => fnv::partition_reference,
+    #[inline]
+    pub fn partition(self, key: Option<&[u8]>, count: NonZeroU32) -> Partition {
+        let key = match (self, key) {
+            (Self::Consistent | Self::Murmur2 | Self::Fnv1a, None) => b"",
+            (_, None) | (Self::ConsistentRandom, Some(b"")) => return Partition::Random,
+            (_, Some(key)) => key,
         };
-        match (self, key) {
-            (Self::Consistent | Self::Murmur2 | Self::Fnv1a, None) => {
-                Partition::Number(partition(b"", count))
-            }
-            (_, None) | (Self::ConsistentRandom, Some(b"")) => Partition::Random,
-            (_, Some(key)) => Partition::Number(partition(key, count)),
-        }
+        let count = count.get();
+        Partition::Number(match self {
+            Self::Java | Self::Murmur2 | Self::Murmur2Random => murmur2::partition(key, count),
+            Self::Consistent | Self::ConsistentRandom => crc::partition(key, count),
+            Self::Fnv1a | Self::Fnv1aRandom | Self::Sarama => fnv::partition(key, count),
+            Self::SaramaReference => fnv::partition_reference(key, count),
+        })
     }
 }

@@ -11,13 +11,16 @@ impl Sender {
     /// Waits for delivery reports and prints failures and totals; returns the exit code.
     pub(super) fn finish(mut self, input_end: anyhow::Result<InputEnd>) -> Exit {
         // Bad input may end the run before the first contact, whose time limit still applies.
-        let input_end = match (input_end, self.contact()) {
-            (Err(error), Err(contact)) if !is_contact_error(&error) => {
-                message(format_args!("{error:#}"));
-                Err(contact)
-            }
-            (Ok(_), Err(contact)) => Err(contact),
-            (input_end, _) => input_end,
+        let input_end = match input_end {
+            Err(error) if is_contact_error(&error) => Err(error),
+            input_end => match (input_end, self.contact()) {
+                (Err(error), Err(contact)) => {
+                    message(format_args!("{error:#}"));
+                    Err(contact)
+                }
+                (Ok(_), Err(contact)) => Err(contact),
+                (input_end, Ok(())) => input_end,
+            },
         };
         let input_end = self.deliver_or_abort(input_end);
         if let Some(tee) = &mut self.tee {

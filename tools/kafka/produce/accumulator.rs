@@ -38,8 +38,9 @@ pub(super) use responses::{PartitionResult, ProduceResult};
 pub(super) use sequences::ProducerId;
 use transaction::TransactionState;
 
-/// Buffers of batches that are kept to be used again.
-const FREE_BUFFERS: usize = 8;
+/// How many buffers of batches are kept to be used again, and how large they are at least.
+const FREE_BUFFERS: usize = 16;
+const LEAST_FREE_BYTES: usize = 16 << 10;
 
 /// The time, by both clocks.
 #[derive(Clone, Copy, Debug)]

@@ -1,17 +1,16 @@
 //! The partition of a record: that of its key, or a random one for a while (KIP-480, KIP-794).
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::num::NonZeroU32;
 use std::time::Instant;
 
 use super::settings::ProduceSettings;
-use crate::partition::{Algorithm, Partition, Partitioner};
+use crate::partition::{KafkaPartitioner, Partition};
 
 /// Chooses the partitions of one topic.
 pub(super) struct TopicPartitioner {
-    algorithm: Option<Algorithm>,
-    partitioner: Option<Partitioner>,
-    /// Whether records without a key have no partition of their own.
-    is_null_random: bool,
+    /// Without one every record's partition is random.
+    keyed: Option<KafkaPartitioner>,
     count: u32,
     /// The partition of records without a key.
     sticky: Option<u32>,
@@ -23,9 +22,7 @@ pub(super) struct TopicPartitioner {
 impl TopicPartitioner {
     pub(super) fn new(settings: &ProduceSettings) -> TopicPartitioner {
         TopicPartitioner {
-            algorithm: settings.partitioner.clone(),
-            partitioner: None,
-            is_null_random: true,
+            keyed: settings.partitioner,
             count: 0,
             sticky: None,
             sticky_until: None,
@@ -39,28 +36,18 @@ impl TopicPartitioner {
     }
 
     pub(super) fn set_count(&mut self, count: u32) {
-        if self.count == count {
-            return;
+        if self.count != count {
+            self.count = count;
+            self.sticky = None;
         }
-        self.count = count;
-        self.sticky = None;
-        let partitioner = |algorithm| Partitioner::new(algorithm, Some(count), &[]).ok();
-        self.partitioner = self.algorithm.clone().and_then(partitioner);
-        self.is_null_random = self.hash(None).is_none();
     }
 
     /// The partition of a key; `None` if it is to be random.
     #[inline]
     pub(super) fn of_key(&self, key: Option<&[u8]>) -> Option<u32> {
-        if key.is_none() && self.is_null_random {
-            return None;
-        }
-        self.hash(key)
-    }
-
-    fn hash(&self, key: Option<&[u8]>) -> Option<u32> {
-        match self.partitioner.as_ref()?.partition(&[key]) {
-            Ok(Partition::Number(number)) => Some(number),
+        let count = NonZeroU32::new(self.count)?;
+        match self.keyed?.partition(key, count) {
+            Partition::Number(number) => Some(number),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::kafka::batch::Codec;
 use crate::kafka::client::ContactError;
 use crate::kafka::{Client, Options};
-use crate::partition::Algorithm;
+use crate::partition::{Algorithm, KafkaPartitioner};
 
 /// Brokers remember this many batches of a producer in each partition (KIP-98).
 const REMEMBERED_BATCHES: usize = 5;
@@ -43,7 +43,7 @@ pub(super) struct ProduceSettings {
     pub(super) topic_timeout: Duration,
     pub(super) refresh_interval: Option<Duration>,
     /// `None` chooses a random partition for every record.
-    pub(super) partitioner: Option<Algorithm>,
+    pub(super) partitioner: Option<KafkaPartitioner>,
     pub(super) sticky_linger: Duration,
     /// Whether the first record that fails ends the producer.
     pub(super) is_gapless: bool,
@@ -175,9 +175,10 @@ impl ProduceSettings {
             topic_timeout: millis("topic.metadata.propagation.max.ms", 30_000),
             refresh_interval: Some(millis("topic.metadata.refresh.interval.ms", 300_000))
                 .filter(|interval| !interval.is_zero()),
-            partitioner: match text("partitioner").as_deref() {
-                None => "murmur2_random".parse().ok(),
-                Some(name) => name.parse().ok(),
+            partitioner: match text("partitioner").map(|name| name.parse()) {
+                None => Some(KafkaPartitioner::Murmur2Random),
+                Some(Ok(Algorithm::Kafka(partitioner))) => Some(partitioner),
+                Some(_) => None,
             },
             sticky_linger: millis("sticky.partitioning.linger.ms", 10),
             is_gapless: options.get("enable.gapless.guarantee") == Some("true"),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::batch::OpenBatch;
 use super::failures::unknown_partition;
-use super::{Accumulator, Appended, FREE_BUFFERS, Now};
+use super::{Accumulator, Appended, FREE_BUFFERS, LEAST_FREE_BYTES, Now};
 use crate::kafka::batch::record_size_limit;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::produce::settings::ProduceSettings;
@@ -192,7 +192,7 @@ impl Accumulator {
     /// Frees the memory of a batch that has its result.
     pub(super) fn release(&mut self, batch_memory: usize, buffer: Vec<u8>) {
         self.memory -= batch_memory;
-        let is_large = buffer.capacity() >= self.settings.batch_bytes / 2;
+        let is_large = buffer.capacity() >= LEAST_FREE_BYTES;
         if is_large && self.free_buffers.len() < FREE_BUFFERS {
             self.free_buffers.push(buffer);
         }

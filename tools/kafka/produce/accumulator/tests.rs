@@ -12,6 +12,7 @@ use super::*;
 use crate::kafka::admin::{self, Metadata};
 use crate::kafka::batch::Codec;
 use crate::kafka::error::code;
+use crate::partition::KafkaPartitioner;
 use crate::record::Record;
 use broker::ModelBroker;
 
@@ -38,7 +39,7 @@ fn settings() -> ProduceSettings {
         request_timeout: Duration::from_secs(60),
         topic_timeout: Duration::from_secs(30),
         refresh_interval: Some(Duration::from_secs(300)),
-        partitioner: "murmur2_random".parse().ok(),
+        partitioner: Some(KafkaPartitioner::Murmur2Random),
         sticky_linger: Duration::from_millis(10),
         is_gapless: false,
     }
