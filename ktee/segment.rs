@@ -13,7 +13,7 @@ pub(crate) mod marker;
 pub(crate) mod name;
 
 pub(crate) use codec::Codec;
-pub(crate) use cut::{Cut, Tally};
+pub(crate) use cut::{Cut, LinesDigest};
 pub(crate) use manifest::Manifest;
 pub(crate) use marker::{RangeMarker, RangeStatus};
 pub(crate) use name::{Layout, LogId, Name};

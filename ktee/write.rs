@@ -7,7 +7,6 @@
 //! whole ([`publish`], [`merge`]), so that nothing depends on the order of runs.
 
 pub(crate) mod backup;
-mod content;
 mod gaps;
 mod index;
 mod merge;
@@ -15,7 +14,6 @@ mod partition;
 mod pool;
 mod publish;
 pub(crate) mod settings;
-mod totals;
 
 pub(crate) use backup::Backup;
 pub(crate) use settings::Settings;

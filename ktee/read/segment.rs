@@ -9,9 +9,10 @@ use sha2::{Digest, Sha256};
 use tools::record::json::Json;
 use tools::record::tsv::Tsv;
 use tools::record::{Decoded, DecodedRecord, Decoder, Encoder, Format, Record};
+use tools::text::{LOWER, hex_digits};
 
 use crate::segment::cut::digest_of;
-use crate::segment::{Codec, Layout, LogId, Manifest, Name, Tally};
+use crate::segment::{Codec, Layout, LinesDigest, LogId, Manifest, Name};
 use crate::store::Store;
 
 /// How much is decompressed at a time.
@@ -52,11 +53,25 @@ impl Digester {
     }
 }
 
-/// What has passed of the stored file.
+/// What a manifest says of the stored file.
 #[derive(Default)]
-struct Checksum {
+pub(crate) struct Checksum {
     sha256: Sha256,
-    bytes: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Checksum {
+    pub(crate) fn add(&mut self, stored: &[u8]) {
+        self.sha256.update(stored);
+        self.bytes += stored.len() as u64;
+    }
+
+    /// The SHA-256, in hexadecimal digits.
+    pub(crate) fn finish(self) -> String {
+        let sha256 = self.sha256.finalize();
+        let digits = sha256.iter().flat_map(|byte| hex_digits(*byte, LOWER));
+        digits.map(char::from).collect()
+    }
 }
 
 /// Counts and digests what is read through it.
@@ -68,9 +83,7 @@ struct ChecksumReader<R> {
 impl<R: Read> Read for ChecksumReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stored.read(buffer)?;
-        let mut checksum = self.checksum.borrow_mut();
-        checksum.sha256.update(&buffer[..read]);
-        checksum.bytes += read as u64;
+        self.checksum.borrow_mut().add(&buffer[..read]);
         Ok(read)
     }
 }
@@ -82,7 +95,7 @@ pub(crate) fn sha256(stored: impl Read) -> io::Result<String> {
         checksum: Rc::default(),
     };
     io::copy(&mut counted, &mut io::sink())?;
-    Ok(hex(&counted.checksum.take().sha256.finalize()))
+    Ok(counted.checksum.take().finish())
 }
 
 /// The stored bytes of a segment.
@@ -102,7 +115,9 @@ pub(crate) struct Reader {
     used: usize,
     at_end: bool,
     line: u64,
-    tally: Tally,
+    /// Of the records so far.
+    records: Manifest,
+    digest: LinesDigest,
 }
 
 impl Reader {
@@ -111,7 +126,7 @@ impl Reader {
         let stored = stored(store, log, name)?;
         let mut reader = Reader::of_file(stored, name.codec, format(name.layout))
             .with_context(|| name.path(log))?;
-        reader.tally = Tally::of_number(name.first);
+        (reader.records.first, reader.records.last) = (name.first, name.first);
         reader.log = Some(log.clone());
         Ok(reader)
     }
@@ -136,7 +151,8 @@ impl Reader {
             used: 0,
             at_end: false,
             line: 0,
-            tally: Tally::default(),
+            records: Manifest::default(),
+            digest: LinesDigest::default(),
         })
     }
 
@@ -167,9 +183,9 @@ impl Reader {
     fn decode(&mut self, start: usize, end: usize) -> Result<(DecodedRecord<'_>, &[u8])> {
         let line = &self.buffer[start..end];
         let Some(decoder) = &mut self.decoder else {
-            self.tally.manifest.records += 1;
-            self.tally.manifest.bytes += line.len() as u64;
-            self.tally.digest(line);
+            self.records.records += 1;
+            self.records.bytes += line.len() as u64;
+            self.digest.add(line);
             return Ok((DecodedRecord::default(), line));
         };
         match decoder
@@ -179,12 +195,12 @@ impl Reader {
             Decoded::Record { record, .. } => {
                 let fields = record.record();
                 if let Some(log) = &self.log {
-                    check_place(&fields, log, &self.tally.manifest)?;
+                    check_place(&fields, log, &self.records)?;
                 }
                 if let Some(offset) = fields.offset {
-                    self.tally.add(offset, fields.timestamp_ms, line.len());
+                    self.records.add(offset, fields.timestamp_ms, line.len());
                 }
-                self.tally.digest(line);
+                self.digest.add(line);
                 Ok((record, line))
             }
             Decoded::Skipped { .. } | Decoded::Incomplete => bail!("line {} is empty", self.line),
@@ -208,15 +224,16 @@ impl Reader {
     /// Reads what is left, and says what the segment holds.
     pub(crate) fn manifest(mut self) -> Result<Manifest> {
         while self.next()?.is_some() {}
-        ensure!(self.tally.manifest.records > 0, "it has no record");
+        ensure!(self.records.records > 0, "it has no record");
         // What is behind the last frame belongs to the file as well.
         io::copy(&mut self.input, &mut io::sink())?;
         drop(self.input);
         let checksum = self.checksum.take();
         Ok(Manifest {
             stored_bytes: checksum.bytes,
-            sha256: hex(&checksum.sha256.finalize()),
-            ..self.tally.finish()
+            digests: self.digest.finish(),
+            sha256: checksum.finish(),
+            ..self.records
         })
     }
 }
@@ -236,12 +253,4 @@ fn check_place(record: &Record<'_>, log: &LogId, read: &Manifest) -> Result<()> 
         );
     }
     Ok(())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

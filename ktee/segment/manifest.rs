@@ -30,6 +30,19 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
+    /// Counts the next record.
+    #[inline]
+    pub(crate) fn add(&mut self, offset: i64, time_ms: Option<i64>, bytes: usize) {
+        if self.records == 0 {
+            (self.first, self.last) = (offset, offset);
+        }
+        self.first = self.first.min(offset);
+        self.last = self.last.max(offset);
+        self.records += 1;
+        self.bytes += bytes as u64;
+        self.times_ms = join_times(self.times_ms, time_ms.map(|ms| (ms, ms)));
+    }
+
     /// The words of the first line, which object stores also keep as metadata.
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![
@@ -97,6 +110,15 @@ impl Manifest {
             digests: digest("xxh64").zip(digest("xxh64first")),
             sha256,
         })
+    }
+}
+
+/// The earliest and the latest of both.
+#[inline]
+pub(crate) fn join_times(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (one, other) {
+        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+        (one, other) => one.or(other),
     }
 }
 

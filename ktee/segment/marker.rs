@@ -8,7 +8,7 @@ use crate::store::Store;
 const MARKER_SUFFIX: &str = ".note";
 
 /// What is recorded of a range of offsets, besides its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RangeStatus {
     /// There are no records of these offsets: a run has passed them.
     Absent,
@@ -23,7 +23,7 @@ pub(crate) enum RangeStatus {
 }
 
 /// A status and its range: a small file whose name says it all, beside the segments of its partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RangeMarker {
     pub(crate) status: RangeStatus,
     pub(crate) first: i64,

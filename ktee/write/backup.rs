@@ -2,22 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tools::ack::{Position, ReadStart, StreamKey};
+use tools::ack::{Position, ReadStart};
 use tools::cli::message;
 use tools::kafka::Options;
 use tools::record::{Format, Record};
 
 use super::gaps;
 use super::index::Target;
-use super::partition::{Encoding, Partition};
+use super::partition::Partition;
 use super::pool::{Job, Pool};
 use super::publish::Publisher;
-use super::settings::{Settings, encoder, has_positions};
-use super::totals::Totals;
+use super::settings::{Encoding, Settings};
 use crate::destination::{Destination, Input, SourceEvent, Waiting};
+use crate::flow::count;
+use crate::head::Head;
 use crate::metadata::{self, MetadataOptions};
 use crate::prune;
 use crate::segment::{Layout, LogId};
@@ -25,22 +27,25 @@ use crate::store::{self, Store};
 
 /// A block goes to the pool with so many bytes, and becomes one frame.
 const BLOCK_BYTES: usize = 1024 * 1024;
+/// Jobs that wait at most, however small they are.
+const MAX_JOBS: usize = 256;
 /// How often it is looked for segments that have been open for too long.
 const TICK: Duration = Duration::from_millis(200);
 
 pub(crate) struct Backup {
     store: Arc<dyn Store>,
     settings: Settings,
-    /// Whether records have positions, or are lines.
-    takes_positions: bool,
     encoding: Encoding,
     partitions: Vec<Partition>,
     /// Where each topic's partitions are among them.
     topics: BTreeMap<String, BTreeMap<i32, usize>>,
+    /// What is to be added to the topics' heads.
+    heads: BTreeMap<String, Head>,
     pool: Pool,
-    /// Bytes in the open segments' blocks.
+    /// Bytes that the pool has not been given yet.
     pending_bytes: usize,
-    totals: Totals,
+    /// What these may be at most, and those that the pool has.
+    block_bytes: usize,
     /// Lead to the cluster that says where logs start, if one is known.
     options: Option<Options>,
     /// Where the next partition is read from that comes for the first time.
@@ -65,31 +70,22 @@ impl Backup {
             prune::record_expiry(&*store, after)?;
         }
         allow_many_files();
-        let takes_positions = has_positions(input);
-        let layout = if takes_positions {
-            settings.layout
-        } else {
-            Layout::Text
-        };
         let publisher = Publisher {
             store: Arc::clone(&store),
             codec: settings.codec,
-            layout,
+            has_failed: AtomicBool::new(false),
         };
         Ok(Backup {
             store,
-            takes_positions,
-            encoding: Encoding {
-                encoder: encoder(input, layout),
-                codec: settings.codec,
-            },
+            encoding: Encoding::new(input, settings),
             partitions: Vec::new(),
             topics: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            pool: Pool::start(publisher)?,
             // Half of the memory is for blocks that grow, half for those that wait.
-            pool: Pool::start(publisher, settings.buffer_bytes / 2)?,
+            block_bytes: settings.buffer_bytes / 2,
             settings: settings.clone(),
             pending_bytes: 0,
-            totals: Totals::default(),
             options,
             start: None,
             looked: Instant::now(),
@@ -97,18 +93,13 @@ impl Backup {
         })
     }
 
-    /// Takes a record, which came as `line`; `tag` is handed over when it is durable.
+    /// Takes a record, which came as a line.
     ///
     /// # Errors
-    /// The record has no position, the backup has another record there, or the backup has failed.
+    /// The record has no position, or the backup has another record there.
     #[inline]
-    fn take(
-        &mut self,
-        record: &Record<'_>,
-        line: &[u8],
-        tag: Option<u64>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
+    fn take(&mut self, input: &Input<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        let record = input.record;
         let (Some(topic), Some(partition), Some(offset)) =
             (record.topic, record.partition, record.offset)
         else {
@@ -116,27 +107,36 @@ impl Backup {
         };
         let at = self.find_or_begin(topic, partition)?;
         if !self.partitions[at].is_in_region(offset) {
-            self.enter(at, record, offset, line, waiting)?;
+            self.enter(at, record, offset, waiting)?;
         }
-        let partition = &mut self.partitions[at];
-        let bytes = partition.add(record, offset, line, tag, &mut self.encoding)?;
-        self.grow(at, bytes, offset, waiting)
+        self.add(at, input, offset, input.text)
     }
 
-    /// The open segment has grown by so many bytes, up to this offset.
-    #[inline]
-    fn grow(
-        &mut self,
-        at: usize,
-        bytes: usize,
-        offset: i64,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
-        self.pending_bytes += bytes;
-        if self.partitions[at].is_due(&self.settings.cut, offset) {
-            return self.close(at, waiting);
+    /// Takes whole lines that have no position.
+    fn take_lines(&mut self, input: &Input<'_>) -> Result<()> {
+        if self.partitions.is_empty() {
+            self.begin(LogId::Lines)?;
         }
-        self.pass_on(at, waiting)
+        let mut lines = input.text.split_inclusive(|byte| *byte == b'\n');
+        lines.try_for_each(|line| self.add(0, input, 0, line))
+    }
+
+    #[inline]
+    fn add(&mut self, at: usize, input: &Input<'_>, offset: i64, line: &[u8]) -> Result<()> {
+        let partition = &mut self.partitions[at];
+        self.pending_bytes +=
+            partition.add(input.record, offset, line, input.tag, &mut self.encoding)?;
+        if partition.is_due(&self.settings.cut, offset) {
+            self.send(at, true);
+        } else if partition.pending_bytes() >= BLOCK_BYTES {
+            self.send(at, false);
+        }
+        while self.pending_bytes > self.block_bytes {
+            let all = 0..self.partitions.len();
+            let largest = all.max_by_key(|&at| self.partitions[at].pending_bytes());
+            self.send(largest.unwrap_or(at), false);
+        }
+        Ok(())
     }
 
     #[inline]
@@ -146,97 +146,22 @@ impl Backup {
 
     #[inline]
     fn find_or_begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
-        match self.find(topic, partition) {
-            Some(at) => Ok(at),
-            None => self.begin(topic, partition),
+        if let Some(at) = self.find(topic, partition) {
+            return Ok(at);
         }
-    }
-
-    /// Takes whole lines that have no position.
-    fn take_lines(
-        &mut self,
-        lines: &[u8],
-        tag: Option<u64>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
-        if self.partitions.is_empty() {
-            let target = Target::open(&self.store, LogId::Lines)?;
-            let last = target.index().span().map(|(_, last)| last);
-            self.partitions.push(Partition::new(target, last));
-        }
-        let mut rest = lines;
-        while !rest.is_empty() {
-            let partition = &mut self.partitions[0];
-            let end = partition.add_lines(rest, tag, &self.settings.cut, self.settings.codec);
-            rest = &rest[end..];
-            self.grow(0, end, 0, waiting)?;
-        }
-        Ok(())
-    }
-
-    /// Drops what is not whole of a partition that another member of the group has now; the next record looks again at what
-    /// is there.
-    fn forget(&mut self, key: &StreamKey) {
-        if let Some(at) = self.find(&key.topic, key.partition)
-            && let Some(open) = self.partitions[at].forget()
-        {
-            self.pending_bytes -= open.block.len();
-            self.pool.send(at, &self.partitions[at].target, Job::Drop);
-        }
-    }
-
-    /// The source has read up to this position, and all that was received is stored: there are no other records before it.
-    ///
-    /// `start` is where it began if no record has come.
-    fn pass(&mut self, position: &Position, start: Option<&ReadStart>) -> Result<()> {
-        let at = self.find_or_begin(&position.key.topic, position.key.partition)?;
-        let partition = &self.partitions[at];
-        let after = partition.after.map(|after| after + 1);
-        let from = after.or(start.and_then(|start| start.from));
-        let mut index = partition.target.index();
-        match from {
-            Some(from) if index.last_before(from)?.is_some() => {
-                index.claim(from, position.offset - 1)
-            }
-            // Where the backup has nothing before, it begins later.
-            _ => Ok(()),
-        }
-    }
-
-    /// Closes the segments that have been open for so long.
-    fn close_older(&mut self, delay: Duration, waiting: &mut Waiting<'_>) -> Result<()> {
-        for at in 0..self.partitions.len() {
-            let open = self.partitions[at].open.as_ref();
-            if open.is_some_and(|open| open.opened.elapsed() >= delay) {
-                self.close(at, waiting)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn note_outcomes(&mut self) -> Result<()> {
-        self.pool.poll()?;
-        for published in self.pool.published.drain(..) {
-            self.totals.add(published);
-        }
-        Ok(())
-    }
-
-    fn update_heads(&mut self) -> Result<()> {
-        self.updated = Instant::now();
-        self.totals.update_heads(&*self.store, &self.partitions)
+        let log = LogId::partition(topic, partition).map_err(anyhow::Error::msg)?;
+        let at = self.begin(log)?;
+        let known = self.topics.entry(topic.to_owned()).or_default();
+        known.insert(partition, at);
+        Ok(at)
     }
 
     /// Looks what the backup has of a partition.
     #[cold]
-    fn begin(&mut self, topic: &str, partition: i32) -> Result<usize> {
-        let log = LogId::partition(topic, partition).map_err(anyhow::Error::msg)?;
-        let at = self.partitions.len();
-        self.partitions
-            .push(Partition::new(Target::open(&self.store, log)?, None));
-        let known = self.topics.entry(topic.to_owned()).or_default();
-        known.insert(partition, at);
-        Ok(at)
+    fn begin(&mut self, log: LogId) -> Result<usize> {
+        let target = Target::open(&self.store, log)?;
+        self.partitions.push(Partition::new(target));
+        Ok(self.partitions.len() - 1)
     }
 
     /// Looks where a record lies that is not where the one before was.
@@ -246,98 +171,120 @@ impl Backup {
         at: usize,
         record: &Record<'_>,
         offset: i64,
-        line: &[u8],
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let partition = &mut self.partitions[at];
         let starts_run = partition.region.is_none();
-        let encoding = &mut self.encoding;
         // Before what is open is stored: that may be of another topic too.
-        partition.enter(&*self.store, record, offset, || {
-            encoding.digest(record, line)
-        })?;
-        self.close(at, waiting)?;
-        if starts_run {
-            let (partition, start) = (&mut self.partitions[at], self.start.take());
-            partition.start_run(start.as_ref(), offset)?;
-            if !partition.is_known() {
-                let start = start.map(|start| start.log_start);
-                gaps::report(
-                    &*self.store,
-                    partition,
-                    offset,
-                    start,
-                    &mut self.options,
-                    waiting,
-                )?;
+        partition.enter(&*self.store, record, offset)?;
+        if !starts_run {
+            self.send(at, true);
+            return Ok(());
+        }
+        let start = self.start.take();
+        partition.start_run(start.as_ref(), offset)?;
+        if partition.stored().is_some() {
+            return Ok(());
+        }
+        let (log_start, options) = (start.map(|start| start.log_start), &mut self.options);
+        gaps::report(&*self.store, partition, offset, log_start, options, waiting)
+    }
+
+    /// Drops what is not whole of a partition that another member of the group has now.
+    fn forget(&mut self, at: usize) {
+        let partition = &mut self.partitions[at];
+        self.pending_bytes -= partition.pending_bytes();
+        (partition.open, partition.region, partition.after) = (None, None, None);
+    }
+
+    /// The source has read up to this position, and all that was received is stored: there are no other records before it.
+    ///
+    /// `start` is where it began if no record has come.
+    fn pass(&mut self, position: &Position, start: Option<&ReadStart>) -> Result<()> {
+        let at = self.find_or_begin(&position.key.topic, position.key.partition)?;
+        let partition = &mut self.partitions[at];
+        partition.start_run(start, position.offset)?;
+        match partition.after {
+            Some(after) => {
+                let mut index = partition.target.index();
+                index.claim(after + 1, position.offset - 1)
+            }
+            // Where the backup has nothing before, it begins later.
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the segments that have been open for so long.
+    fn close_older(&mut self, delay: Duration) {
+        for at in 0..self.partitions.len() {
+            let open = self.partitions[at].open.as_ref();
+            if open.is_some_and(|open| open.opened.elapsed() >= delay) {
+                self.send(at, true);
             }
         }
-        Ok(())
     }
 
-    /// Passes blocks on when they are large, or when all of them together are.
-    fn pass_on(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
-        let block =
-            |partition: &Partition| partition.open.as_ref().map_or(0, |open| open.block.len());
-        if block(&self.partitions[at]) >= BLOCK_BYTES {
-            self.send_block(at, waiting)?;
-        }
-        while self.pending_bytes > self.settings.buffer_bytes / 2 {
-            let largest = (0..self.partitions.len()).max_by_key(|&at| block(&self.partitions[at]));
-            self.send_block(largest.unwrap_or(at), waiting)?;
-        }
-        Ok(())
-    }
-
-    fn send_block(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// Hands what there is of the open segment over, to be compressed and, if it is all of it, stored.
+    fn send(&mut self, at: usize, is_whole: bool) {
         let partition = &mut self.partitions[at];
         let Some(open) = &mut partition.open else {
-            return Ok(());
+            return;
         };
-        let bytes = open.take_block();
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.pending_bytes -= bytes.len();
-        if bytes.len() >= BLOCK_BYTES / 2 {
-            open.block = self.pool.spare_block();
-        }
-        self.pool
-            .add(at, &partition.target, open.codec, bytes, waiting)
-    }
-
-    /// Hands the open segment over, to be stored.
-    fn close(&mut self, at: usize, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.send_block(at, waiting)?;
-        let partition = &mut self.partitions[at];
-        if let Some(open) = partition.open.take() {
-            if open.content.is_unsorted {
+        self.pending_bytes -= open.block.len();
+        let mut job = Job {
+            target: Arc::clone(&partition.target),
+            segment: Arc::clone(&open.segment),
+            name: open.name.clone(),
+            block: std::mem::take(&mut open.block),
+            whole: None,
+        };
+        if is_whole {
+            if open.records.is_unsorted {
                 // Where a run went back and forth, what it left out is not known.
                 partition.after = None;
             }
-            let job = Job::Finish(Box::new(open.content));
-            self.pool.send(at, &partition.target, job);
+            job.whole = partition.open.take().map(|open| open.records);
         }
-        self.note_outcomes()
+        self.pool.send(at, job);
+    }
+
+    /// Stores how far topics have come, with what others have stored of them.
+    fn update_heads(&mut self) -> Result<()> {
+        self.updated = Instant::now();
+        for (topic, partitions) in &self.topics {
+            let head = self.heads.entry(topic.clone()).or_default();
+            for (number, at) in partitions {
+                if let Some(span) = self.partitions[*at].target.index().span() {
+                    head.extend(*number, span.first, span.last, span.newest_ms);
+                }
+            }
+        }
+        for (topic, head) in std::mem::take(&mut self.heads) {
+            head.update(&*self.store, &topic)?;
+        }
+        Ok(())
     }
 }
 
 impl Destination for Backup {
     fn write(&mut self, input: &Input<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        if !self.takes_positions {
-            return self.take_lines(input.text, input.tag, waiting);
+        if self.encoding.layout == Layout::Text {
+            self.take_lines(input)?;
+        } else {
+            let taken = self.take(input, waiting);
+            taken.with_context(|| format!("line {}", input.line))?;
         }
-        let taken = self.take(input.record, input.text, input.tag, waiting);
-        taken.with_context(|| format!("line {}", input.line))
+        // This is what holds the input back.
+        self.pool.wait(MAX_JOBS, self.block_bytes, waiting)
     }
 
-    fn tick(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.note_outcomes()?;
+    fn tick(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
+        self.pool.poll()?;
         if self.looked.elapsed() < TICK {
             return Ok(());
         }
         self.looked = Instant::now();
-        self.close_older(self.settings.max_delay, waiting)?;
+        self.close_older(self.settings.max_delay);
         if self.updated.elapsed() >= self.settings.max_delay {
             self.update_heads()?;
         }
@@ -345,33 +292,54 @@ impl Destination for Backup {
     }
 
     fn take_durable(&mut self, take: &mut dyn FnMut(u64, u64)) {
-        for (first, last) in self.totals.durable.drain(..) {
+        for (first, last) in self.pool.published.tags.drain(..) {
             take(first, last);
         }
     }
 
-    fn flush(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.close_older(Duration::ZERO, waiting)
+    fn flush(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
+        self.close_older(Duration::ZERO);
+        Ok(())
     }
 
     fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.flush(waiting)?;
-        self.pool.join(waiting)?;
-        self.note_outcomes()?;
+        self.pool.wait(0, 0, waiting)?;
         self.update_heads()?;
-        self.totals.check_duplicates()
+        match self.pool.published.duplicate_records {
+            0 => Ok(()),
+            n => bail!(
+                "{} stored twice, because another ktee stored them at the same moment: they are the same, and --cat and \
+                 --restore give each once",
+                count(n, "record")
+            ),
+        }
     }
 
     fn handle_event(&mut self, event: &SourceEvent<'_>) -> Result<()> {
         match event {
-            SourceEvent::PartitionCounts(counts) => self.totals.note_partition_counts(counts),
+            SourceEvent::PartitionCounts(counts) => {
+                for (topic, count) in *counts {
+                    if LogId::partition(topic, 0).is_ok() {
+                        let head = self.heads.entry(topic.clone()).or_default();
+                        head.partition_count = head.partition_count.max(Some(*count));
+                    }
+                }
+            }
             SourceEvent::NewStream(key, start) => {
-                // The partition was another member's meanwhile, maybe.
-                self.forget(key);
                 self.start = start.cloned();
+                // The partition was another member's meanwhile, maybe.
+                if let Some(at) = self.find(&key.topic, key.partition) {
+                    self.forget(at);
+                    self.partitions[at].target.index().list_again()?;
+                }
             }
             SourceEvent::Passed(position, start) => return self.pass(position, *start),
-            SourceEvent::Released(key) => self.forget(key),
+            SourceEvent::Released(key) => {
+                if let Some(at) = self.find(&key.topic, key.partition) {
+                    self.forget(at);
+                }
+            }
         }
         Ok(())
     }
@@ -400,7 +368,14 @@ impl Destination for Backup {
     }
 
     fn summary(&self) -> Option<String> {
-        self.totals.summary()
+        let published = &self.pool.published;
+        (published.known_records > 0).then(|| {
+            format!(
+                "{} already in the backup, {} added",
+                count(published.known_records, "record"),
+                published.stored_records,
+            )
+        })
     }
 }
 

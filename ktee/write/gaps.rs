@@ -29,14 +29,9 @@ fn log_start(
     };
     let waiting = RefCell::new(waiting);
     let interrupted = || (waiting.borrow_mut())();
-    let mut answers = offsets(
-        &client,
-        &[question],
-        Isolation::ReadUncommitted,
-        &interrupted,
-    )?;
-    let answer = answers.pop().context("no answer")?;
-    Ok(answer?.offset)
+    let isolation = Isolation::ReadUncommitted;
+    let mut answers = offsets(&client, &[question], isolation, &interrupted)?;
+    Ok(answers.pop().context("no answer")??.offset)
 }
 
 /// Reports what is missing between the backup's end before `offset` and the run that begins there.
@@ -51,23 +46,18 @@ pub(super) fn report(
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
     let target = &partition.target;
-    let LogId::Partition(topic, number) = &*target.log else {
+    let LogId::Partition(topic, number) = &target.log else {
         return Ok(());
     };
     // What the source has read from on, there is nothing of.
     let read_from = partition.after.map_or(offset, |after| after + 1);
-    let mut last = target.index().last_before(offset)?;
-    let head = Head::read(store, topic)?;
-    if let Some(span) = head.partitions.get(number)
-        && span.last < offset
-    {
-        last = last.max(Some(span.last));
-    }
-    let Some(last) = last.filter(|last| last + 1 < read_from) else {
+    let head = Head::read(store, topic)?.partitions.remove(number);
+    let head = head.map(|span| span.last).filter(|last| *last < offset);
+    let Some(last) = target.index().last_before(offset)?.max(head) else {
         return Ok(());
     };
-    let coverage = target.index().coverage(last + 1, read_from - 1)?;
-    let gaps = coverage.unknown(last + 1, read_from - 1);
+    let (first, last) = (last + 1, read_from - 1);
+    let gaps = target.index().coverage(first, last)?.unknown(first, last);
     if gaps.is_empty() {
         return Ok(());
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, anyhow};
 
 use crate::coverage::Coverage;
+use crate::head::OffsetSpan;
 use crate::read::{Inventory, Reader, inventory};
 use crate::segment::name::MANIFEST_SUFFIX;
 use crate::segment::{LogId, Manifest, Name, RangeMarker, RangeStatus};
@@ -13,16 +14,22 @@ use crate::store::Store;
 
 /// A partition, or the lines that have none, as the main thread and the pool share it.
 pub(super) struct Target {
-    pub(super) log: Arc<LogId>,
+    pub(super) log: LogId,
     index: Mutex<Index>,
 }
 
 impl Target {
     pub(super) fn open(store: &Arc<dyn Store>, log: LogId) -> Result<Target> {
-        let log = Arc::new(log);
+        let mut index = Index {
+            store: Arc::clone(store),
+            log: log.clone(),
+            segments: BTreeMap::new(),
+            markers: BTreeSet::new(),
+        };
+        index.list_again()?;
         Ok(Target {
-            index: Mutex::new(Index::open(store, &log)?),
             log,
+            index: Mutex::new(index),
         })
     }
 
@@ -55,13 +62,6 @@ pub(super) struct Region {
     pub(super) stored: Option<StoredSegment>,
 }
 
-impl Region {
-    #[inline]
-    pub(super) fn contains(&self, offset: i64) -> bool {
-        self.first <= offset && offset <= self.last
-    }
-}
-
 /// The segments of one partition, in the order of their first offsets.
 ///
 /// The listing has first offsets only. Segments do not overlap, so the one
@@ -69,52 +69,20 @@ impl Region {
 /// stored. The few that do overlap have a marker whose name has both ends.
 pub(super) struct Index {
     store: Arc<dyn Store>,
-    log: Arc<LogId>,
+    log: LogId,
     /// Each with its manifest, once that was needed.
     segments: BTreeMap<Name, Option<Arc<Manifest>>>,
-    markers: Vec<RangeMarker>,
+    markers: BTreeSet<RangeMarker>,
 }
 
 impl Index {
-    pub(super) fn open(store: &Arc<dyn Store>, log: &Arc<LogId>) -> Result<Index> {
-        let mut index = Index {
-            store: Arc::clone(store),
-            log: Arc::clone(log),
-            segments: BTreeMap::new(),
-            markers: Vec::new(),
-        };
-        index.list_again()?;
-        Ok(index)
-    }
-
-    /// Lists again from the last segment before `offset` on: another writer may have stored something.
-    pub(super) fn refresh(&mut self, offset: i64) -> Result<()> {
-        let entries = match self.first_before(offset) {
-            None => self.store.list(&self.log.folder())?,
-            Some(first) => {
-                let behind = Name::behind(&self.log, first);
-                self.store.list_behind(&self.log.folder(), &behind)?
-            }
-        };
-        let listed = Inventory::of_log(&entries, &self.log).segments;
-        if listed.iter().all(|name| self.segments.contains_key(name)) {
-            return Ok(());
-        }
-        // Another writer is at work: its markers, which say what overlaps, sort elsewhere.
-        self.list_again()
-    }
-
     /// Lists the whole partition again.
     pub(super) fn list_again(&mut self) -> Result<()> {
         let listed = Inventory::list_log(&*self.store, &self.log)?;
         for name in listed.segments {
             self.segments.entry(name).or_default();
         }
-        for marker in listed.markers {
-            if !self.markers.contains(&marker) {
-                self.markers.push(marker);
-            }
-        }
+        self.markers.extend(listed.markers);
         Ok(())
     }
 
@@ -136,25 +104,18 @@ impl Index {
         behind.next().map(|(name, _)| name.first)
     }
 
-    /// The overlaps that are recorded.
-    fn overlaps(&self) -> impl Iterator<Item = &RangeMarker> {
-        let markers = self.markers.iter();
-        markers.filter(|marker| marker.status == RangeStatus::Overlap)
-    }
-
     /// The segments that have offsets from `first` to `last` in their ranges.
     pub(super) fn covering(&mut self, first: i64, last: i64) -> Result<Vec<StoredSegment>> {
-        let overlapping = self.overlaps();
-        let overlapping = overlapping.filter(|it| it.first < first && it.last >= first);
-        let mut begin: BTreeSet<i64> = overlapping.map(|it| it.first).collect();
-        begin.extend(self.first_before(first));
-        let from = begin.first().map_or(first, |from| *from);
-        let mut found = Vec::new();
+        let overlapping = self
+            .markers
+            .iter()
+            .filter(|it| it.status == RangeStatus::Overlap && it.first < first && it.last >= first);
+        let overlapping = overlapping.map(|it| it.first);
+        let from = overlapping.chain(self.first_before(first)).min();
+        let from = Name::least(from.unwrap_or(first));
         let behind = Name::least(last.saturating_add(1));
-        for (name, manifest) in self.segments.range_mut(Name::least(from)..behind) {
-            if name.first < first && !begin.contains(&name.first) {
-                continue;
-            }
+        let mut found = Vec::new();
+        for (name, manifest) in self.segments.range_mut(from..behind) {
             let manifest = match manifest {
                 Some(known) => known,
                 none => none.insert(Arc::new(load(&*self.store, &self.log, name)?)),
@@ -169,22 +130,39 @@ impl Index {
         Ok(found)
     }
 
+    /// The same, with what another writer may have stored meanwhile.
+    pub(super) fn covering_now(&mut self, first: i64, last: i64) -> Result<Vec<StoredSegment>> {
+        let folder = self.log.folder();
+        let entries = match self.first_before(first) {
+            None => self.store.list(&folder)?,
+            Some(first) => {
+                let behind = Name::behind(&self.log, first);
+                self.store.list_behind(&folder, &behind)?
+            }
+        };
+        let listed = Inventory::of_log(&entries, &self.log).segments;
+        if !listed.iter().all(|name| self.segments.contains_key(name)) {
+            // Another writer is at work: its markers, which say what overlaps, sort elsewhere.
+            self.list_again()?;
+        }
+        self.covering(first, last)
+    }
+
     /// In what `offset` lies, and how far that goes on.
     pub(super) fn locate(&mut self, offset: i64) -> Result<Region> {
-        let found = self.covering(offset, offset)?;
-        if let Some(stored) = found.into_iter().max_by_key(|stored| stored.manifest.last) {
-            return Ok(Region {
-                first: stored.manifest.first,
-                last: stored.manifest.last,
-                stored: Some(stored),
-            });
-        }
-        let next = self.first_from(offset).map_or(i64::MAX, |next| next - 1);
-        let before = self.last_before(offset)?;
+        let found = self.covering(offset, offset)?.into_iter();
+        let stored = found.max_by_key(|stored| stored.manifest.last);
+        let (first, last) = if let Some(stored) = &stored {
+            (stored.manifest.first, stored.manifest.last)
+        } else {
+            let before = self.last_before(offset)?.map(|before| before + 1);
+            let next = self.first_from(offset).map(|next| next - 1);
+            (before.unwrap_or(i64::MIN), next.unwrap_or(i64::MAX))
+        };
         Ok(Region {
-            first: before.map_or(i64::MIN, |before| before + 1),
-            last: next,
-            stored: None,
+            first,
+            last,
+            stored,
         })
     }
 
@@ -202,56 +180,47 @@ impl Index {
         Ok(coverage)
     }
 
-    /// The last offset before `offset`, which no segment has, that one has.
+    /// The last offset that a segment has before `offset`, which none has.
     pub(super) fn last_before(&mut self, offset: i64) -> Result<Option<i64>> {
         let Some(first) = self.first_before(offset) else {
             return Ok(None);
         };
+        // One that ends behind this one's end has its first offset, too.
         let found = self.covering(first, first)?;
-        let last = found.iter().map(|stored| stored.manifest.last).max();
-        let overlapping = self.overlaps().filter(|marker| {
-            marker.last < offset && self.first_from(marker.first) == Some(marker.first)
-        });
-        Ok(last.max(overlapping.map(|marker| marker.last).max()))
+        Ok(found.iter().map(|stored| stored.manifest.last).max())
     }
 
     /// From where to where there are segments, as far as their manifests have been needed.
-    pub(super) fn span(&self) -> Option<(i64, i64)> {
-        let segments = self.segments.iter();
-        let last = segments.map(|(name, it)| it.as_ref().map_or(name.first, |it| it.last));
-        Some((self.segments.first_key_value()?.0.first, last.max()?))
+    pub(super) fn span(&self) -> Option<OffsetSpan> {
+        let manifests = || self.segments.values().flatten();
+        let newest_ms = manifests().filter_map(|it| it.times_ms).map(|(_, ms)| ms);
+        let last = self.segments.last_key_value()?.0.first;
+        Some(OffsetSpan {
+            first: self.segments.first_key_value()?.0.first,
+            last: manifests().map(|it| it.last).fold(last, i64::max),
+            newest_ms: newest_ms.max(),
+        })
     }
 
     /// Records that these offsets have no records, unless that is known.
     pub(super) fn claim(&mut self, first: i64, last: i64) -> Result<()> {
-        let is_new = first <= last
-            && !self
+        if first > last
+            || self
                 .coverage(first, last)?
                 .unclaimed(first, last)
-                .is_empty();
-        if is_new {
-            self.mark(RangeStatus::Absent, first, last)?;
+                .is_empty()
+        {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Records that there is nothing between the record before and this segment, unless that is known.
-    pub(super) fn claim_before(&mut self, manifest: &Manifest) -> Result<()> {
-        match manifest.after {
-            Some(after) => self.claim(after.saturating_add(1), manifest.first - 1),
-            None => Ok(()),
-        }
+        self.mark(RangeStatus::Absent, first, last)
     }
 
     /// Records that a segment and others lie in one range.
     pub(super) fn mark_overlaps(&mut self, own: &Manifest, others: &[StoredSegment]) -> Result<()> {
         for other in others {
-            self.mark(RangeStatus::Overlap, own.first, own.last)?;
-            self.mark(
-                RangeStatus::Overlap,
-                other.manifest.first,
-                other.manifest.last,
-            )?;
+            for manifest in [own, &*other.manifest] {
+                self.mark(RangeStatus::Overlap, manifest.first, manifest.last)?;
+            }
         }
         Ok(())
     }
@@ -263,11 +232,9 @@ impl Index {
             first,
             last,
         };
-        if self.markers.contains(&marker) {
-            return Ok(());
+        if self.markers.insert(marker) {
+            marker.write(&*self.store, &self.log)?;
         }
-        marker.write(&*self.store, &self.log)?;
-        self.markers.push(marker);
         Ok(())
     }
 }

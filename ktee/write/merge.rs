@@ -1,14 +1,85 @@
 //! A segment whose records are stored in part: those are compared, the others become segments of their own.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::io::Seek;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
 
-use super::content::{self, SegmentRecords};
-use super::index::{StoredSegment, Target};
-use super::publish::{Published, Publisher, Segment, SegmentInfo};
-use crate::segment::Tally;
+use super::index::{StoredSegment, Target, damaged};
+use super::publish::{Published, Publisher, Segment};
+use crate::read::Reader;
+use crate::read::segment::{Digester, format};
 use crate::segment::codec::Compressor;
+use crate::segment::{Manifest, Name};
+use crate::store::Store;
+
+/// A record as the segment has it.
+pub(super) struct Line {
+    text: Vec<u8>,
+    time_ms: Option<i64>,
+    digest: u64,
+}
+
+/// Reads a temporary file back, by offset. A record that is in it twice has to be the same.
+pub(super) fn read(segment: &Segment) -> Result<BTreeMap<i64, Line>> {
+    let mut file = segment.temp.file.try_clone()?;
+    file.rewind()?;
+    let name = &segment.name;
+    let mut reader = Reader::of_file(Box::new(file), name.codec, format(name.layout))?;
+    let (mut digester, mut lines) = (Digester::new()?, BTreeMap::new());
+    while let Some((record, text)) = reader.next()? {
+        let record = record.record();
+        let offset = record.offset.context("a record without an offset")?;
+        let line = Line {
+            text: text.to_vec(),
+            time_ms: record.timestamp_ms,
+            digest: digester.digest(&record)?,
+        };
+        let digest = line.digest;
+        ensure!(
+            lines
+                .insert(offset, line)
+                .is_none_or(|it| it.digest == digest),
+            "offset {offset} is two different records of the input"
+        );
+    }
+    Ok(lines)
+}
+
+/// The records' checksums.
+pub(super) fn digests(lines: &BTreeMap<i64, Line>) -> BTreeMap<i64, u64> {
+    lines
+        .iter()
+        .map(|(offset, line)| (*offset, line.digest))
+        .collect()
+}
+
+/// Compares records, by their checksums, with segments that are stored; takes out those that are in both.
+pub(super) fn compare(
+    store: &dyn Store,
+    target: &Target,
+    stored: &[StoredSegment],
+    own: &mut BTreeMap<i64, u64>,
+) -> Result<()> {
+    let mut digester = Digester::new()?;
+    for segment in stored {
+        let about = || damaged(&target.log, &segment.name);
+        let mut reader = Reader::open(store, &target.log, &segment.name).with_context(about)?;
+        while let Some((record, _)) = reader.next().with_context(about)? {
+            let record = record.record();
+            let offset = record.offset.unwrap_or(-1);
+            if own.last_key_value().is_none_or(|(last, _)| offset > *last) {
+                break;
+            }
+            if let Some(digest) = own.remove(&offset)
+                && digest != digester.digest(&record)?
+            {
+                bail!(target.differs(segment, offset));
+            }
+        }
+    }
+    Ok(())
+}
 
 impl Publisher {
     /// Compares what is stored and stores the rest; false where another writer was quicker.
@@ -17,145 +88,63 @@ impl Publisher {
     pub(super) fn merge(
         &self,
         target: &Target,
-        segment: &mut Segment,
+        segment: &Segment,
         stored: &[StoredSegment],
         is_sorted: bool,
         published: &mut Published,
     ) -> Result<bool> {
-        let content = content::read(&mut segment.temp, &segment.name)?;
-        let mut rest: BTreeSet<i64> = content.keys().copied().collect();
-        content::compare(&*self.store, target, stored, &content, &mut |offset| {
-            rest.remove(&offset);
-        })?;
-        for group in groups(&rest, stored, is_sorted) {
-            let mut part = self.pack(target, &content, &group, segment)?;
+        let lines = read(segment)?;
+        let mut rest = digests(&lines);
+        compare(&*self.store, target, stored, &mut rest)?;
+        while let Some((&first, _)) = rest.first_key_value() {
+            // A new segment ends where a stored one begins or ends, and leaves out no offset that the run did not pass.
+            let mut end = target.index().locate(first)?.last.saturating_add(1);
+            if !is_sorted {
+                let in_order = (first..end).zip(rest.keys()).take_while(|(a, b)| a == *b);
+                end = first + in_order.count() as i64;
+            }
+            let behind = rest.split_off(&end);
+            let mut part = self.pack(target, segment, rest.keys().map(|at| (*at, &lines[at])))?;
             if is_sorted {
-                let before = content.range(..group[0]).next_back();
+                let before = lines.range(..first).next_back();
                 part.manifest.after = before.map(|(offset, _)| *offset).or(segment.manifest.after);
             }
             if !self.create(target, &mut part, published)? {
                 return Ok(false);
             }
+            rest = behind;
         }
-        published.known_records = segment.manifest.records - published.stored_records;
         if is_sorted {
-            claim_gaps(target, segment, &content, stored)?;
+            for (before, next) in lines.keys().zip(lines.keys().skip(1)) {
+                target.index().claim(before + 1, next - 1)?;
+            }
         }
         Ok(true)
     }
 
-    /// A segment of these records.
-    fn pack(
+    /// A segment of these records of a whole one.
+    fn pack<'l>(
         &self,
         target: &Target,
-        content: &SegmentRecords,
-        offsets: &[i64],
         whole: &Segment,
+        lines: impl Iterator<Item = (i64, &'l Line)>,
     ) -> Result<Segment> {
-        let mut tally = Tally::default();
-        tally.manifest.after_ms = whole.manifest.after_ms;
-        let mut lines = Vec::new();
-        for offset in offsets {
-            let line = &content[offset];
-            lines.extend_from_slice(&line.text);
-            tally.add(*offset, line.time_ms, line.text.len());
-        }
-        tally.digest(&lines);
-        let mut writer = self.begin(target, self.codec)?;
-        writer.add(&lines, &mut Compressor::new(self.codec)?)?;
-        let info = SegmentInfo {
-            tally,
-            ..SegmentInfo::default()
+        let name = Name {
+            codec: self.codec,
+            ..whole.name
         };
-        Ok(Segment::new(writer, &info, self.layout))
-    }
-}
-
-/// Records the gaps between records of which nothing is known.
-fn claim_gaps(
-    target: &Target,
-    segment: &Segment,
-    content: &SegmentRecords,
-    stored: &[StoredSegment],
-) -> Result<()> {
-    target.index().claim_before(&segment.manifest)?;
-    let mut before: Option<i64> = None;
-    for &offset in content.keys() {
-        if let Some(before) = before.filter(|before| before + 1 < offset) {
-            let is_inside = stored
-                .iter()
-                .any(|stored| stored.manifest.first <= before && offset <= stored.manifest.last);
-            if !is_inside {
-                target.index().claim(before + 1, offset - 1)?;
-            }
+        let mut records = Manifest {
+            after_ms: whole.manifest.after_ms,
+            ..Manifest::default()
+        };
+        let mut block = Vec::new();
+        for (offset, line) in lines {
+            block.extend_from_slice(&line.text);
+            records.add(offset, line.time_ms, line.text.len());
         }
-        before = Some(offset);
-    }
-    Ok(())
-}
-
-/// The offsets that are to be stored, a group for each segment: no group goes beyond the end of a stored segment,
-/// and none leaves out offsets that the run did not pass.
-fn groups(rest: &BTreeSet<i64>, stored: &[StoredSegment], is_sorted: bool) -> Vec<Vec<i64>> {
-    let mut groups: Vec<Vec<i64>> = Vec::new();
-    let mut before: Option<i64> = None;
-    for &offset in rest {
-        let goes_on = before.is_some_and(|before| {
-            let is_apart = stored.iter().any(|stored| {
-                let (first, last) = (stored.manifest.first, stored.manifest.last);
-                (before < first && first < offset) || (before < last && last < offset)
-            });
-            (is_sorted || before + 1 == offset) && !is_apart
-        });
-        match groups.last_mut() {
-            Some(group) if goes_on => group.push(offset),
-            _ => groups.push(vec![offset]),
-        }
-        before = Some(offset);
-    }
-    groups
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::segment::{Codec, Layout, Manifest, Name};
-
-    fn stored(first: i64, last: i64) -> StoredSegment {
-        StoredSegment {
-            name: Name {
-                first,
-                time_ms: None,
-                layout: Layout::Tsv,
-                codec: Codec::None,
-            },
-            manifest: Arc::new(Manifest {
-                first,
-                last,
-                ..Manifest::default()
-            }),
-        }
-    }
-
-    fn grouped(offsets: &[i64], stored: &[StoredSegment], is_sorted: bool) -> Vec<Vec<i64>> {
-        groups(&offsets.iter().copied().collect(), stored, is_sorted)
-    }
-
-    #[test]
-    fn a_new_segment_ends_where_a_stored_one_begins_and_ends() {
-        let all = [stored(10, 19), stored(30, 39)];
-        assert_eq!(
-            grouped(&[8, 9, 20, 21, 25, 40], &all, true),
-            [vec![8, 9], vec![20, 21, 25], vec![40]]
-        );
-        // In a segment that left offsets out.
-        assert_eq!(grouped(&[11, 13, 17], &all, true), [vec![11, 13, 17]]);
-    }
-
-    #[test]
-    fn records_out_of_order_claim_nothing_between_them() {
-        assert_eq!(grouped(&[1, 2, 4], &[], false), [vec![1, 2], vec![4]]);
+        let mut part = self.begin(target, name)?;
+        part.add(&block, &mut Compressor::new(self.codec)?)?;
+        part.finish(records);
+        Ok(part)
     }
 }

@@ -7,93 +7,52 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 
-use super::content;
 use super::index::Target;
-use crate::read::segment::hex;
+use super::merge;
+use super::partition::Records;
+use crate::read::segment::Checksum;
 use crate::segment::codec::Compressor;
-use crate::segment::{Codec, Layout, LogId, Manifest, Name, Tally};
+use crate::segment::{Codec, LinesDigest, LogId, Manifest, Name};
 use crate::store::{Created, Store, TempSegment};
 
 /// Another writer is met at most so often for one segment.
 const ATTEMPTS: u32 = 100;
 
-/// A segment that gets its records.
-pub(super) struct SegmentWriter {
-    codec: Codec,
-    temp: TempSegment,
-    sha256: Sha256,
-    stored_bytes: u64,
-}
-
-impl SegmentWriter {
-    /// Adds records, as one frame.
-    pub(super) fn add(&mut self, block: &[u8], compressor: &mut Compressor) -> Result<()> {
-        let frame = match self.codec {
-            Codec::None => block,
-            _ => compressor.compress(block).context("cannot compress")?,
-        };
-        self.sha256.update(frame);
-        self.stored_bytes += frame.len() as u64;
-        let written = self.temp.file.write_all(frame);
-        written.context("cannot write a segment")
-    }
-}
-
-/// What the reader of the input knows of a segment.
-#[derive(Default)]
-pub(super) struct SegmentInfo {
-    pub(super) tally: Tally,
-    /// When the first line came; lines only.
-    pub(super) time_ms: Option<i64>,
-    /// Whether an offset came after a higher one, so that nothing is known of those between.
-    pub(super) is_unsorted: bool,
-    /// What the source calls these records; first and last of each range.
-    pub(super) tags: Vec<(u64, u64)>,
-}
-
-/// What became of a segment: all its records are durable.
-pub(super) struct Published {
-    pub(super) log: Arc<LogId>,
-    /// Its first and last offset, and the time of its newest record.
-    pub(super) span: (i64, i64),
-    pub(super) newest_ms: Option<i64>,
-    pub(super) tags: Vec<(u64, u64)>,
-    /// Records that were stored.
-    pub(super) stored_records: u64,
-    /// Records that the backup had, and that are the same.
-    pub(super) known_records: u64,
-    /// Records that another writer has stored in the same moment, so that they are stored twice.
-    pub(super) duplicate_records: u64,
-}
-
 /// A segment as a temporary file.
 pub(super) struct Segment {
     pub(super) name: Name,
+    /// What it holds, once it is whole.
     pub(super) manifest: Manifest,
     pub(super) temp: TempSegment,
+    digest: LinesDigest,
+    checksum: Checksum,
 }
 
 impl Segment {
-    pub(super) fn new(writer: SegmentWriter, info: &SegmentInfo, layout: Layout) -> Segment {
-        let manifest = Manifest {
-            stored_bytes: writer.stored_bytes,
-            sha256: hex(&writer.sha256.finalize()),
-            ..info.tally.finish()
+    /// Adds records, as one frame.
+    pub(super) fn add(&mut self, lines: &[u8], compressor: &mut Compressor) -> Result<()> {
+        self.digest.add(lines);
+        let frame = match self.name.codec {
+            Codec::None => lines,
+            _ => compressor.compress(lines).context("cannot compress")?,
         };
-        Segment {
-            name: Name {
-                first: manifest.first,
-                time_ms: info.time_ms,
-                layout,
-                codec: writer.codec,
-            },
-            manifest,
-            temp: writer.temp,
-        }
+        self.checksum.add(frame);
+        let written = self.temp.file.write_all(frame);
+        written.context("cannot write a segment")
+    }
+
+    /// It is whole, and these are its records.
+    pub(super) fn finish(&mut self, records: Manifest) {
+        let checksum = std::mem::take(&mut self.checksum);
+        self.name.first = records.first;
+        self.manifest = records;
+        self.manifest.stored_bytes = checksum.bytes;
+        self.manifest.digests = self.digest.finish();
+        self.manifest.sha256 = checksum.finish();
     }
 
     /// Whether a stored segment has the same records.
@@ -105,20 +64,44 @@ impl Segment {
     }
 }
 
+/// What became of segments: all their records are durable.
+#[derive(Default)]
+pub(super) struct Published {
+    /// What the source calls these records; first and last of each range.
+    pub(super) tags: Vec<(u64, u64)>,
+    /// Records that were stored.
+    pub(super) stored_records: u64,
+    /// Records that the backup had, and that are the same.
+    pub(super) known_records: u64,
+    /// Records that another writer has stored in the same moment, so that they are stored twice.
+    pub(super) duplicate_records: u64,
+}
+
+impl Published {
+    pub(super) fn add(&mut self, other: Published) {
+        self.tags.extend(other.tags);
+        self.stored_records += other.stored_records;
+        self.known_records += other.known_records;
+        self.duplicate_records += other.duplicate_records;
+    }
+}
+
 pub(super) struct Publisher {
     pub(super) store: Arc<dyn Store>,
     pub(super) codec: Codec,
-    pub(super) layout: Layout,
+    /// After the first failure nothing more is stored.
+    pub(super) has_failed: AtomicBool,
 }
 
 impl Publisher {
     /// Begins a segment.
-    pub(super) fn begin(&self, target: &Target, codec: Codec) -> Result<SegmentWriter> {
-        Ok(SegmentWriter {
-            codec,
+    pub(super) fn begin(&self, target: &Target, name: Name) -> Result<Segment> {
+        Ok(Segment {
+            name,
+            manifest: Manifest::default(),
             temp: self.store.temp_segment(&target.log.folder())?,
-            sha256: Sha256::new(),
-            stored_bytes: 0,
+            digest: LinesDigest::default(),
+            checksum: Checksum::default(),
         })
     }
 
@@ -126,46 +109,37 @@ impl Publisher {
     pub(super) fn publish(
         &self,
         target: &Target,
-        writer: SegmentWriter,
-        info: SegmentInfo,
+        mut segment: Segment,
+        records: Records,
     ) -> Result<Published> {
-        let mut segment = Segment::new(writer, &info, self.layout);
-        let (first, last) = (segment.manifest.first, segment.manifest.last);
+        segment.finish(records.manifest);
         let mut published = Published {
-            log: Arc::clone(&target.log),
-            span: (first, last),
-            newest_ms: segment.manifest.times_ms.map(|(_, latest)| latest),
-            tags: info.tags,
-            stored_records: 0,
-            known_records: 0,
-            duplicate_records: 0,
+            tags: records.tags,
+            ..Published::default()
         };
-        if *target.log == LogId::Lines {
-            self.store_lines(&target.log, &mut segment)?;
+        if target.log == LogId::Lines {
+            self.store_lines(target, &mut segment)?;
             published.stored_records = segment.manifest.records;
             return Ok(published);
         }
-        let is_sorted = !info.is_unsorted;
+        let (first, last) = (segment.manifest.first, segment.manifest.last);
+        let is_sorted = !records.is_unsorted;
         for _ in 0..ATTEMPTS {
             // Another writer of this folder sees all of it or nothing.
             let _lock = self.store.lock(&target.log.folder())?;
-            let stored = {
-                let mut index = target.index();
-                index.refresh(first)?;
-                index.covering(first, last)?
-            };
+            let stored = target.index().covering_now(first, last)?;
             let is_done = match &stored[..] {
                 [] if is_sorted && segment.name.codec == self.codec => {
                     self.create(target, &mut segment, &mut published)?
                 }
-                [one] if is_sorted && segment.is(&one.manifest) => {
-                    published.known_records = segment.manifest.records;
-                    target.index().claim_before(&segment.manifest)?;
-                    true
-                }
-                several => self.merge(target, &mut segment, several, is_sorted, &mut published)?,
+                [one] if is_sorted && segment.is(&one.manifest) => true,
+                several => self.merge(target, &segment, several, is_sorted, &mut published)?,
             };
             if is_done {
+                if let Some(after) = segment.manifest.after.filter(|_| is_sorted) {
+                    target.index().claim(after + 1, first - 1)?;
+                }
+                published.known_records = segment.manifest.records - published.stored_records;
                 return Ok(published);
             }
         }
@@ -176,17 +150,28 @@ impl Publisher {
     }
 
     /// Lines have no order: the next free number is as good as any.
-    fn store_lines(&self, log: &LogId, segment: &mut Segment) -> Result<()> {
-        let Segment {
-            name,
-            manifest,
-            temp,
-        } = segment;
-        while self.store.create(&name.path(log), temp, manifest)? == Created::Exists {
-            name.first += 1;
-            (manifest.first, manifest.last) = (name.first, name.first);
+    fn store_lines(&self, target: &Target, segment: &mut Segment) -> Result<()> {
+        let span = target.index().span();
+        let mut number = span.map_or(0, |span| span.last + 1);
+        loop {
+            segment.name.first = number;
+            (segment.manifest.first, segment.manifest.last) = (number, number);
+            if self.store_as_named(target, segment)? {
+                return Ok(());
+            }
+            number += 1;
         }
-        Ok(())
+    }
+
+    /// Creates a segment under its name; false where another writer has that.
+    fn store_as_named(&self, target: &Target, segment: &mut Segment) -> Result<bool> {
+        let path = segment.name.path(&target.log);
+        let temp = &mut segment.temp;
+        let created = self.store.create(&path, temp, &segment.manifest)?;
+        if created == Created::New {
+            target.index().insert(&segment.name, &segment.manifest);
+        }
+        Ok(created == Created::New)
     }
 
     /// Creates a segment of records that are not stored; false where another writer has its name.
@@ -200,30 +185,20 @@ impl Publisher {
         // Inside a segment that has left offsets out: both ends are said before it is there.
         let known = target.index().covering(first, last)?;
         target.index().mark_overlaps(&segment.manifest, &known)?;
-        let path = segment.name.path(&target.log);
-        let created = self
-            .store
-            .create(&path, &mut segment.temp, &segment.manifest)?;
-        if created == Created::Exists {
+        if !self.store_as_named(target, segment)? {
             return Ok(false);
         }
         published.stored_records += segment.manifest.records;
-        let mut others = {
-            let mut index = target.index();
-            index.insert(&segment.name, &segment.manifest);
-            index.refresh(first)?;
-            index.covering(first, last)?
-        };
+        let mut others = target.index().covering_now(first, last)?;
         others.retain(|other| {
             other.name != segment.name && !known.iter().any(|known| known.name == other.name)
         });
         if !others.is_empty() {
             // Another writer was as quick. What both have stored has to be the same.
             target.index().mark_overlaps(&segment.manifest, &others)?;
-            let content = content::read(&mut segment.temp, &segment.name)?;
-            content::compare(&*self.store, target, &others, &content, &mut |_| {
-                published.duplicate_records += 1;
-            })?;
+            let mut own = merge::digests(&merge::read(segment)?);
+            merge::compare(&*self.store, target, &others, &mut own)?;
+            published.duplicate_records += segment.manifest.records - own.len() as u64;
         }
         Ok(true)
     }

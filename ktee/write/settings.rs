@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use tools::record::tsv::{ByteStyle, Column};
-use tools::record::{Encoder, Format};
+use tools::record::{Encoder, Format, Record};
 
 use crate::read::segment::format;
 use crate::segment::{Codec, Cut, Layout};
@@ -36,15 +37,51 @@ pub(crate) fn has_positions(format: &Format) -> bool {
     }
 }
 
-/// What writes records of `input` as a segment has them; `None` where a line of it is that already.
-pub(super) fn encoder(input: &Format, layout: Layout) -> Option<Encoder> {
-    let wanted = format(layout)?;
-    let is_same = match (input, &wanted) {
-        (Format::Tsv(input), Format::Tsv(wanted)) => {
-            input.columns == wanted.columns && input.bytes == ByteStyle::Plain
+/// How records become lines of a segment.
+pub(super) struct Encoding {
+    /// None where the lines of the input are those of a segment.
+    encoder: Option<Encoder>,
+    pub(super) layout: Layout,
+    pub(super) codec: Codec,
+}
+
+impl Encoding {
+    pub(super) fn new(input: &Format, settings: &Settings) -> Encoding {
+        let (layout, codec) = (settings.layout, settings.codec);
+        let layout = if has_positions(input) {
+            layout
+        } else {
+            Layout::Text
+        };
+        let is_same = |wanted: &Format| match (input, wanted) {
+            (Format::Tsv(input), Format::Tsv(wanted)) => {
+                input.columns == wanted.columns && input.bytes == ByteStyle::Plain
+            }
+            (Format::Json(input), Format::Json(_)) => input.delimiter == b"\n",
+            _ => false,
+        };
+        let wanted = format(layout).filter(|wanted| !is_same(wanted));
+        Encoding {
+            encoder: wanted.map(Encoder::new),
+            layout,
+            codec,
         }
-        (Format::Json(input), Format::Json(_)) => input.delimiter == b"\n",
-        _ => false,
-    };
-    (!is_same).then(|| Encoder::new(wanted))
+    }
+
+    #[inline]
+    pub(super) fn write(
+        &mut self,
+        record: &Record<'_>,
+        line: &[u8],
+        block: &mut Vec<u8>,
+    ) -> Result<()> {
+        if let Some(encoder) = &mut self.encoder {
+            return Ok(encoder.encode(record, block)?);
+        }
+        block.extend_from_slice(line);
+        if line.last() != Some(&b'\n') {
+            block.push(b'\n');
+        }
+        Ok(())
+    }
 }

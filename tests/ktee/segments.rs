@@ -121,6 +121,35 @@ fn the_same_records_again_add_nothing_and_what_is_new_goes_on() {
 }
 
 #[test]
+fn what_is_filled_in_ends_where_a_stored_segment_begins_and_ends() {
+    let folder = session::folder("segments-between");
+    let send = |offsets: &[i64]| {
+        let input: String = offsets.iter().map(|first| lines("t", *first, 1)).collect();
+        cmd("ktee")
+            .args([ALL, "b/"])
+            .inside(&folder)
+            .stdin(input)
+            .run()
+            .succeeds();
+        let files = segments(&folder.join("b"));
+        let firsts = files.iter().filter_map(|file| {
+            let (_, first) = file.strip_suffix(".tsv.zst")?.rsplit_once('+')?;
+            first.parse().ok()
+        });
+        let mut firsts: Vec<i64> = firsts.collect();
+        firsts.sort_unstable();
+        firsts
+    };
+    send(&[10, 12, 19]);
+    assert_eq!(send(&[30, 39]), [10, 30]);
+    assert_eq!(send(&[8, 9, 20, 21, 25, 40]), [8, 10, 20, 30, 40]);
+    // In a segment that left offsets out.
+    assert_eq!(send(&[11, 13, 17]), [8, 10, 11, 20, 30, 40]);
+    // What is out of order claims nothing between its records.
+    assert_eq!(send(&[50, 52, 51, 54]), [8, 10, 11, 20, 30, 40, 50, 54]);
+}
+
+#[test]
 fn a_manifest_that_a_crash_left_out_is_written_by_the_next_run() {
     let folder = session::folder("segments-manifest");
     let run = |input: String| {
