@@ -60,27 +60,17 @@ impl Coverage {
 
     /// What existed and is not there, for no known reason.
     pub(crate) fn missing(&self) -> Ranges {
-        let all: Ranges = self.span.into_iter().collect();
-        all.without(&self.stored)
-            .without(&self.absent)
-            .without(&self.expired)
-            .without(&self.accepted)
-            .without(&self.pruned)
+        let span = self.span.map(|(first, last)| self.unknown(first, last));
+        span.unwrap_or_default()
     }
 
-    /// How many offsets are known to be no records: within segments, which `stored` are all, and between them.
-    pub(crate) fn absent_count(&self, stored: &[Manifest]) -> i64 {
+    /// How many offsets are known to be no records: within segments, which have so many, and between them.
+    pub(crate) fn absent_count(&self, records: u64) -> i64 {
         let length = |(first, last): (i64, i64)| last - first + 1;
-        let between: i64 = self
-            .absent
-            .clone()
-            .without(&self.stored)
-            .iter()
-            .map(length)
-            .sum();
+        let between = self.absent.clone().without(&self.stored);
+        let between: i64 = between.iter().map(length).sum();
         let spanned: i64 = self.stored.iter().map(length).sum();
-        let records: i64 = stored.iter().map(|manifest| manifest.records as i64).sum();
-        between + (spanned - records).max(0)
+        between + (spanned - records as i64).max(0)
     }
 
     /// What retention has deleted before it was backed up, and nobody has accepted.

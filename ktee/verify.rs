@@ -2,7 +2,7 @@
 
 mod validate;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 use tools::cli::signals::Signals;
@@ -13,7 +13,7 @@ use tools::report::{Cell, Column, Report};
 use crate::config::Verify;
 use crate::read::segment::Digester;
 use crate::read::{Inventory, ListedLog, ReadProgress, Reader, StoredLog};
-use crate::segment::{LogId, Name, RangeMarker, RangeStatus};
+use crate::segment::{LogId, RangeMarker, RangeStatus};
 use crate::store::{self, Store};
 use validate::{PartitionReport, validate};
 
@@ -54,14 +54,16 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
         config,
         progress: ReadProgress::new(!config.source.is_quiet, &signals),
     };
-    let reports = verifier.run(&partitions)?;
+    verifier.progress.find_end(&*store, &partitions)?;
+    let reports = partitions.into_iter();
+    let reports = reports.map(|(log, listed)| verifier.verify(&log, listed));
+    let reports: Vec<PartitionReport> = reports.collect::<Result<_>>()?;
     drop(verifier);
-    let is_whole = reports.iter().all(|(_, report)| report.is_whole());
     let mut table = Report::new("ktee", &COLUMNS);
-    for (log, report) in &reports {
+    for report in &reports {
         // Cron mails what is printed: with -q that is what is wrong.
         if !config.source.is_quiet || !report.is_whole() {
-            table.push(row(log, report));
+            table.push(row(report));
         }
     }
     if !table.is_empty() {
@@ -70,48 +72,33 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
         out.flush_report(config.style.format, &signals)?;
     }
     say_repair(&config.source.location, &reports);
+    let is_whole = reports.iter().all(PartitionReport::is_whole);
     Ok(if is_whole { Exit::Done } else { Exit::No })
 }
 
 /// Names the commands that mend what was found.
-fn say_repair(location: &str, reports: &[(LogId, PartitionReport)]) {
-    let quoted = quote(location);
-    let any =
-        |wants: &dyn Fn(&PartitionReport) -> bool| reports.iter().any(|(_, report)| wants(report));
-    if any(&|report| !report.damaged_segments.is_empty()) {
+fn say_repair(location: &str, reports: &[PartitionReport]) {
+    let quoted = shlex::try_quote(location).unwrap_or_default();
+    if reports.iter().any(|it| !it.damaged_segments.is_empty()) {
         message(format_args!(
             "{location}: damaged segments are moved aside by: ktee --verify --quarantine {quoted}"
         ));
     }
-    let mut topics: Vec<&str> = Vec::new();
-    for (log, report) in reports {
-        if let LogId::Partition(topic, _) = log
-            && (!report.missing.is_empty() || report.damaged > 0)
-            && topics.last() != Some(&topic.as_str())
-        {
-            topics.push(topic);
-        }
-    }
-    for topic in topics {
+    let lacking = reports.iter().filter(|it| it.lacks_records());
+    let topics = lacking.filter_map(|it| match &it.log {
+        LogId::Partition(topic, _) => Some(topic),
+        LogId::Lines => None,
+    });
+    for topic in topics.collect::<BTreeSet<_>>() {
         message(format_args!(
             "{location}: what {topic} still has is filled in by: kcat-lite -C -t {topic} -o beginning -e -q --tsv=all | \
              ktee --tsv=all {quoted} >/dev/null"
         ));
     }
-    if any(&|report| !report.expired.is_empty()) {
+    if reports.iter().any(|it| !it.expired.is_empty()) {
         message(format_args!(
             "{location}: what a topic deleted too early is accepted as lost by: ktee --verify --accept {quoted}"
         ));
-    }
-}
-
-/// As a shell reads it as one word.
-fn quote(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@+=".contains(&byte);
-    if text.bytes().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -129,48 +116,33 @@ struct Verifier<'a> {
 }
 
 impl Verifier<'_> {
-    fn run(
-        &mut self,
-        partitions: &BTreeMap<LogId, ListedLog>,
-    ) -> Result<Vec<(LogId, PartitionReport)>> {
-        self.progress.find_end(self.store, partitions)?;
-        let mut reports = Vec::new();
-        for (log, listed) in partitions {
-            let mut report = self.partition(log, listed)?;
-            if self.config.accepts {
-                for (first, last) in report.expired.drain(..) {
-                    let marker = RangeMarker {
-                        status: RangeStatus::Accepted,
-                        first,
-                        last,
-                    };
-                    marker.write(self.store, log)?;
-                }
+    /// Checks a partition, and does what is asked for about what was found.
+    fn verify(&mut self, log: &LogId, mut listed: ListedLog) -> Result<PartitionReport> {
+        let mut report = self.partition(log, &listed)?;
+        if self.config.accepts {
+            for (first, last) in report.expired.drain(..) {
+                let marker = RangeMarker {
+                    status: RangeStatus::Accepted,
+                    first,
+                    last,
+                };
+                marker.write(self.store, log)?;
             }
-            if self.config.quarantines && !report.damaged_segments.is_empty() {
-                let mut listed = listed.clone();
-                for name in &report.damaged_segments {
-                    self.move_aside(log, name)?;
-                    listed.segments.retain(|other| other != name);
-                }
-                // What they had is missing now.
-                report = self.partition(log, &listed)?;
-            }
-            reports.push((log.clone(), report));
         }
-        Ok(reports)
-    }
-
-    /// Moves a damaged segment into the folder `quarantine`; its manifest stays and says what is missing.
-    fn move_aside(&self, log: &LogId, name: &Name) -> Result<()> {
-        let path = name.path(log);
-        let aside = format!("quarantine/{path}");
-        self.store.rename(&path, &aside)?;
-        message(format_args!(
-            "{}: {path} is now {aside}",
-            self.config.source.location
-        ));
-        Ok(())
+        if self.config.quarantines && !report.damaged_segments.is_empty() {
+            // The manifest stays and says what is missing.
+            for name in &report.damaged_segments {
+                let path = name.path(log);
+                let aside = format!("quarantine/{path}");
+                self.store.rename(&path, &aside)?;
+                let location = &self.config.source.location;
+                message(format_args!("{location}: {path} is now {aside}"));
+            }
+            let damaged = report.damaged_segments;
+            listed.segments.retain(|name| !damaged.contains(name));
+            report = self.partition(log, &listed)?;
+        }
+        Ok(report)
     }
 
     fn partition(&mut self, log: &LogId, listed: &ListedLog) -> Result<PartitionReport> {
@@ -185,7 +157,6 @@ impl Verifier<'_> {
         let mut report = check(&stored, self.inventory);
         if !report.overlaps.is_empty() {
             self.compare(log, listed, &mut report)?;
-            report.records -= report.duplicates;
         }
         Ok(report)
     }
@@ -194,24 +165,27 @@ impl Verifier<'_> {
     fn compare(&self, log: &LogId, listed: &ListedLog, report: &mut PartitionReport) -> Result<()> {
         let mut seen: HashMap<i64, u64> = HashMap::new();
         let mut digester = Digester::new()?;
-        let damaged = report.damaged_segments.clone();
-        let segments = listed.segments.iter();
-        for name in segments.filter(|name| !damaged.contains(name)) {
+        let overlaps = std::mem::take(&mut report.overlaps);
+        for name in &listed.segments {
+            if report.damaged_segments.contains(name) {
+                continue;
+            }
             let mut reader = Reader::open(self.store, log, name)?;
             while let Some((record, _)) = reader.next()? {
                 self.progress.stop_at_signal()?;
                 let record = record.record();
                 let offset = record.offset.unwrap_or(-1);
-                let is_inside = |&(first, last): &(i64, i64)| first <= offset && offset <= last;
-                if !report.overlaps.iter().any(is_inside) {
+                let is_inside = |(first, last): &(i64, i64)| (*first..=*last).contains(&offset);
+                if !overlaps.iter().any(is_inside) {
                     continue;
                 }
                 let digest = digester.digest(&record)?;
                 if let Some(other) = seen.insert(offset, digest) {
                     report.duplicates += 1;
+                    report.stats.records -= 1;
                     if other != digest {
-                        let what = format!("offset {offset} is two different records");
-                        report.damage(what, None);
+                        let damage = format!("offset {offset} is two different records");
+                        report.damages.push(damage);
                     }
                 }
             }
@@ -220,26 +194,31 @@ impl Verifier<'_> {
     }
 }
 
-fn row(log: &LogId, report: &PartitionReport) -> Vec<Cell> {
+fn row(report: &PartitionReport) -> Vec<Cell> {
     let number = |n: u64| Cell::Integer(n as i64);
-    let (topic, partition) = match log {
-        LogId::Lines => (Cell::Unknown, Cell::Unknown),
-        LogId::Partition(topic, partition) => (topic.as_str().into(), Cell::from(*partition)),
-    };
-    let offset = |n: Option<i64>| n.filter(|_| *log != LogId::Lines);
     let time = |ms: Option<i64>| ms.map_or(Cell::Unknown, Cell::TimeMs);
+    let ends =
+        |pair: Option<(i64, i64)>| (pair.map(|(first, _)| first), pair.map(|(_, last)| last));
+    let (earliest, latest) = ends(report.stats.times_ms);
+    let ((topic, partition), (first, last)) = match &report.log {
+        LogId::Lines => ((Cell::Unknown, Cell::Unknown), (None, None)),
+        LogId::Partition(topic, partition) => (
+            (topic.as_str().into(), (*partition).into()),
+            ends(report.span),
+        ),
+    };
     vec![
         topic,
         partition,
         number(report.segments),
-        number(report.records),
-        offset(report.first).into(),
-        offset(report.last).into(),
-        time(report.times_ms.map(|(earliest, _)| earliest)),
-        time(report.times_ms.map(|(_, latest)| latest)),
+        number(report.stats.records),
+        first.into(),
+        last.into(),
+        time(earliest),
+        time(latest),
         number((report.missing.len() + report.expired.len()) as u64),
         number(report.duplicates),
-        number(report.damaged),
+        number(report.damages.len() as u64),
         match report.note() {
             note if note.is_empty() => Cell::Unknown,
             note => Cell::Text(note),

@@ -9,6 +9,7 @@ use tools::units::format_time_ms;
 use super::inventory::{Inventory, ListedLog, Segment, StoredLog};
 use super::merge::{Take, TakeDamage, merge};
 use crate::flow::count;
+use crate::segment::manifest::join_times;
 use crate::segment::{Layout, LogId};
 use crate::store::Store;
 
@@ -23,10 +24,7 @@ pub(crate) struct RecordStats {
 impl RecordStats {
     pub(crate) fn add(&mut self, records: u64, times_ms: Option<(i64, i64)>) {
         self.records += records;
-        self.times_ms = match (self.times_ms, times_ms) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (a, b) => a.or(b),
-        };
+        self.times_ms = join_times(self.times_ms, times_ms);
     }
 }
 

@@ -40,9 +40,10 @@ fn whole_prefix(topic: &str, partition: i32) -> String {
 }
 
 /// Whose records a segment holds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum LogId {
     /// Lines that carry no position.
+    #[default]
     Lines,
     /// A partition of a topic.
     Partition(String, i32),

@@ -4,6 +4,7 @@ use crate::coverage::{Coverage, Ranges};
 use crate::head::OffsetSpan;
 use crate::read::StoredLog;
 use crate::read::inventory::Segment;
+use crate::read::select::RecordStats;
 use crate::segment::{LogId, Manifest, Name};
 
 /// So many details are told.
@@ -12,12 +13,12 @@ const DETAILS: usize = 3;
 /// What there is to say of a partition.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartitionReport {
+    pub(super) log: LogId,
     pub(super) segments: u64,
     /// Records, each once.
-    pub(super) records: u64,
-    pub(super) first: Option<i64>,
-    pub(super) last: Option<i64>,
-    pub(super) times_ms: Option<(i64, i64)>,
+    pub(super) stats: RecordStats,
+    /// The first and the last offset.
+    pub(super) span: Option<(i64, i64)>,
     /// What existed and is not there.
     pub(crate) missing: Vec<(i64, i64)>,
     /// What the topic had deleted before it was backed up, until that is accepted.
@@ -25,35 +26,31 @@ pub(crate) struct PartitionReport {
     /// Offsets that two segments span.
     pub(super) overlaps: Vec<(i64, i64)>,
     pub(super) duplicates: u64,
-    pub(super) damaged: u64,
+    /// What is wrong with segments.
+    pub(super) damages: Vec<String>,
     /// Segments that are to be moved aside.
     pub(super) damaged_segments: Vec<Name>,
     /// Offsets that are no records.
     absent: i64,
     /// Segments whose manifest is missing, as a crash may leave the last one.
     without_manifest: u64,
-    details: Vec<String>,
-    is_lines: bool,
 }
 
 impl PartitionReport {
     /// Whether nothing is missing and nothing damaged.
     pub(super) fn is_whole(&self) -> bool {
-        self.missing.is_empty() && self.expired.is_empty() && self.damaged == 0
+        !self.lacks_records() && self.expired.is_empty()
     }
 
-    /// Something is wrong with a segment.
-    pub(super) fn damage(&mut self, what: String, segment: Option<&Name>) {
-        self.damaged += 1;
-        self.details.push(what);
-        self.damaged_segments.extend(segment.cloned());
+    /// Whether there is something that sending the topic again may mend.
+    pub(super) fn lacks_records(&self) -> bool {
+        !self.missing.is_empty() || !self.damages.is_empty()
     }
 
     pub(super) fn note(&self) -> String {
-        let missing = self.missing.iter().map(|(first, last)| {
-            if self.is_lines {
-                format!("segments {first} to {last} are missing")
-            } else {
+        let missing = self.missing.iter().map(|(first, last)| match self.log {
+            LogId::Lines => format!("segments {first} to {last} are missing"),
+            LogId::Partition(..) => {
                 format!("offsets {first} to {last} are missing, cause unknown")
             }
         });
@@ -63,8 +60,8 @@ impl PartitionReport {
             )
         });
         let mut notes: Vec<String> = missing.take(DETAILS).chain(expired.take(DETAILS)).collect();
-        notes.extend(self.details.iter().take(DETAILS).cloned());
-        let more = self.missing.len() + self.expired.len() + self.details.len() - notes.len();
+        notes.extend(self.damages.iter().take(DETAILS).cloned());
+        let more = self.missing.len() + self.expired.len() + self.damages.len() - notes.len();
         if more > 0 {
             notes.push(format!("{more} more"));
         }
@@ -77,44 +74,41 @@ impl PartitionReport {
         notes.join("; ")
     }
 
-    /// Takes in one segment by itself; says what range it has.
-    fn add(&mut self, segment: &Segment, log: &LogId) -> Option<Manifest> {
-        let file = segment.name.file(log);
-        if !segment.has_manifest {
-            self.without_manifest += 1;
-        } else if segment.manifest.is_none() {
-            self.damage(format!("{file}: the manifest can't be read"), None);
-        }
-        let manifest = segment.manifest.as_ref();
-        let checked = segment
-            .content
-            .as_ref()
-            .map_err(String::as_str)
-            .and_then(|counted| {
-                match manifest.and_then(|manifest| contradiction(manifest, counted)) {
-                    Some(wrong) => Err(wrong),
-                    None => Ok(counted),
-                }
-            });
-        let counted = match checked {
-            Ok(counted) => counted,
-            Err(wrong) => {
-                self.damage(format!("{file}: {wrong}"), Some(&segment.name));
-                return None;
+    /// Takes in what the log's segments are by themselves; returns what is good, and the ranges of what is not.
+    fn add_segments<'s>(&mut self, segments: &'s [Segment]) -> (Vec<&'s Manifest>, Ranges) {
+        let (mut good, mut damaged) = (Vec::new(), Ranges::default());
+        for segment in segments {
+            let (name, manifest) = (&segment.name, segment.manifest.as_ref());
+            let file = name.file(&self.log);
+            if !segment.has_manifest {
+                self.without_manifest += 1;
+            } else if manifest.is_none() {
+                self.damages
+                    .push(format!("{file}: the manifest can't be read"));
             }
-        };
-        self.records += counted.records;
-        self.times_ms = match (self.times_ms, counted.times_ms) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (a, b) => a.or(b),
-        };
-        // What was before it only the manifest knows.
-        Some(manifest.unwrap_or(counted).clone())
+            let checked = match (&segment.content, manifest) {
+                (Ok(counted), Some(manifest)) => check(manifest, counted),
+                (Ok(counted), None) => Ok(counted),
+                (Err(wrong), _) => Err(wrong.as_str()),
+            };
+            match checked {
+                Ok(known) => {
+                    self.stats.add(known.records, known.times_ms);
+                    good.push(known);
+                }
+                Err(wrong) => {
+                    self.damages.push(format!("{file}: {wrong}"));
+                    self.damaged_segments.push(name.clone());
+                    damaged.insert(name.first, manifest.map_or(name.first, |it| it.last));
+                }
+            }
+        }
+        (good, damaged)
     }
 }
 
-/// What of a manifest is not so, by the segment; what was before it only the manifest knows.
-fn contradiction(manifest: &Manifest, counted: &Manifest) -> Option<&'static str> {
+/// Whether a manifest says what was counted; what was before the segment only the manifest knows.
+fn check<'m>(manifest: &'m Manifest, counted: &Manifest) -> Result<&'m Manifest, &'static str> {
     let known = Manifest {
         after: manifest.after,
         after_ms: manifest.after_ms,
@@ -124,11 +118,13 @@ fn contradiction(manifest: &Manifest, counted: &Manifest) -> Option<&'static str
         ..counted.clone()
     };
     if manifest.sha256 != known.sha256 {
-        Some("the checksum is not the manifest's")
+        Err("the checksum is not the manifest's")
     } else if manifest.digests != known.digests {
-        Some("the records' checksum is not the manifest's")
+        Err("the records' checksum is not the manifest's")
+    } else if *manifest != known {
+        Err("the counts are not the manifest's")
     } else {
-        (*manifest != known).then_some("the counts are not the manifest's")
+        Ok(manifest)
     }
 }
 
@@ -140,25 +136,20 @@ pub(super) fn validate(
     expires_before_ms: Option<i64>,
 ) -> PartitionReport {
     let mut report = PartitionReport {
+        log: stored.log.clone(),
         segments: stored.segments.len() as u64,
-        is_lines: stored.log == LogId::Lines,
         ..PartitionReport::default()
     };
-    let mut good = Vec::new();
+    let (good, damaged) = report.add_segments(&stored.segments);
+    report.overlaps = overlaps(&good);
+    if stored.log == LogId::Lines {
+        // Numbers of segments leave nothing out, and nothing is known of what was before the first.
+        report.missing = missing_numbers(&stored.segments);
+        return report;
+    }
     let mut coverage = Coverage::default();
-    // What is damaged is told as that, and not as missing too.
-    let mut damaged = Ranges::default();
-    for segment in &stored.segments {
-        match report.add(segment, &stored.log) {
-            Some(manifest) => {
-                coverage.add_segment(&manifest);
-                good.push(manifest);
-            }
-            None => match &segment.manifest {
-                Some(manifest) => damaged.insert(manifest.first, manifest.last),
-                None => damaged.insert(segment.name.first, segment.name.first),
-            },
-        }
+    for manifest in &good {
+        coverage.add_segment(manifest);
     }
     for (first, manifest) in &stored.lost {
         let last = manifest.as_ref().map_or(*first, |manifest| manifest.last);
@@ -170,25 +161,17 @@ pub(super) fn validate(
     for marker in &stored.markers {
         coverage.add_marker(marker);
     }
-    report.first = coverage.stored.iter().next().map(|(first, _)| first);
-    report.last = coverage.stored.iter().last().map(|(_, last)| last);
-    report.overlaps = overlaps(&good);
-    if report.is_lines {
-        // Numbers of segments leave nothing out, and nothing is known of what was before the first.
-        report.missing = missing_numbers(&stored.segments);
-        return report;
-    }
-    let may_be_absent = |range: &(i64, i64)| {
-        let newest_ms = newest_ms(*range, &good, span);
-        expires_before_ms.is_some_and(|before_ms| newest_ms.is_some_and(|ms| ms < before_ms))
-    };
-    let missing = coverage.missing().without(&damaged);
-    report.missing = missing
-        .iter()
-        .filter(|range| !may_be_absent(range))
-        .collect();
+    let (first, last) = (coverage.stored.iter().next(), coverage.stored.iter().last());
+    report.span = first.zip(last).map(|(first, last)| (first.0, last.1));
+    // What is damaged is told as that, and not as missing too.
+    report.missing = coverage.missing().without(&damaged).iter().collect();
     report.expired = coverage.expired().without(&damaged).iter().collect();
-    report.absent = coverage.absent_count(&good);
+    report.absent = coverage.absent_count(report.stats.records);
+    if let Some(before_ms) = expires_before_ms {
+        let may_be_new = |ms| ms >= before_ms;
+        let missing = &mut report.missing;
+        missing.retain(|range| newest_ms(*range, &good, span).is_none_or(may_be_new));
+    }
     report
 }
 
@@ -201,7 +184,7 @@ fn missing_numbers(segments: &[Segment]) -> Vec<(i64, i64)> {
 /// The time of the newest record of a missing range at most, as far as what is behind it says that.
 fn newest_ms(
     (first, last): (i64, i64),
-    good: &[Manifest],
+    good: &[&Manifest],
     span: Option<OffsetSpan>,
 ) -> Option<i64> {
     let Some(next) = good.iter().find(|manifest| manifest.first > last) else {
@@ -214,7 +197,7 @@ fn newest_ms(
 }
 
 /// What the segments before one have in common with it.
-fn overlaps(good: &[Manifest]) -> Vec<(i64, i64)> {
+fn overlaps(good: &[&Manifest]) -> Vec<(i64, i64)> {
     let mut found = Vec::new();
     let mut end = i64::MIN;
     for manifest in good {
@@ -229,11 +212,6 @@ fn overlaps(good: &[Manifest]) -> Vec<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::{RangeMarker, RangeStatus};
-
-    fn whole(first: i64, last: i64, after: Option<i64>) -> Segment {
-        Segment::of(first, last, after)
-    }
 
     fn log_of(segments: &[Segment]) -> StoredLog {
         StoredLog {
@@ -258,9 +236,9 @@ mod tests {
 
     #[test]
     fn a_segment_that_is_gone_is_missing() {
-        let a = whole(5, 9, None);
-        let b = whole(10, 19, Some(9));
-        let c = whole(20, 29, Some(19));
+        let a = Segment::of(5, 9, None);
+        let b = Segment::of(10, 19, Some(9));
+        let c = Segment::of(20, 29, Some(19));
         assert_eq!(missing(&[a.clone(), b.clone(), c.clone()], None), []);
         assert_eq!(missing(&[a.clone(), c], None), [(10, 19)]);
         let mut lost = log_of(std::slice::from_ref(&a));
@@ -272,30 +250,12 @@ mod tests {
     }
 
     #[test]
-    fn offsets_that_a_run_passed_are_no_records() {
-        let mut gappy = whole(10, 19, Some(5));
-        let sparse = gappy.manifest.as_mut().expect("it has one");
-        sparse.records = 7;
-        gappy.content = Ok(sparse.clone());
-        let report = validate(&log_of(&[whole(0, 5, None), gappy]), None, None);
-        assert!(report.is_whole());
-        assert_eq!(report.note(), "7 offsets are no records");
-        let mut apart = log_of(&[whole(0, 5, None), whole(10, 19, None)]);
-        let report = validate(&apart, None, None);
-        assert_eq!(report.note(), "offsets 6 to 9 are missing, cause unknown");
-        apart.markers.push(RangeMarker {
-            status: RangeStatus::Expired,
-            first: 6,
-            last: 9,
-        });
-        let report = validate(&apart, None, None);
-        assert!(!report.is_whole() && report.missing.is_empty());
-        assert!(report.note().contains("deleted from the topic"));
-    }
-
-    #[test]
     fn an_overlap_is_nothing_missing() {
-        let segments = [whole(0, 9, None), whole(5, 20, None), whole(8, 9, None)];
+        let segments = [
+            Segment::of(0, 9, None),
+            Segment::of(5, 20, None),
+            Segment::of(8, 9, None),
+        ];
         let report = validate(&log_of(&segments), None, None);
         assert_eq!(report.overlaps, [(5, 9), (8, 9)]);
         assert!(report.is_whole());
@@ -303,12 +263,12 @@ mod tests {
 
     #[test]
     fn damage_is_told_once_and_counted() {
-        let mut torn = whole(0, 9, None);
+        let mut torn = Segment::of(0, 9, None);
         torn.content = Err("unexpected end".to_owned());
-        let mut other = whole(10, 19, Some(9));
+        let mut other = Segment::of(10, 19, Some(9));
         other.content.as_mut().expect("it is counted").sha256 = "1".repeat(64);
         let report = validate(&log_of(&[torn, other]), None, None);
-        assert_eq!((report.damaged, report.missing.len()), (2, 0));
+        assert_eq!((report.damages.len(), report.missing.len()), (2, 0));
         assert_eq!(report.damaged_segments.len(), 2);
         assert!(!report.is_whole());
         assert_eq!(
@@ -327,16 +287,16 @@ mod tests {
             |manifest| manifest.bytes = 7,
         ];
         for change in changes {
-            let mut segment = whole(10, 19, Some(9));
+            let mut segment = Segment::of(10, 19, Some(9));
             change(segment.manifest.as_mut().expect("it has one"));
             let report = validate(&log_of(&[segment]), None, None);
-            assert_eq!(report.damaged, 1, "{}", report.note());
+            assert_eq!(report.damages.len(), 1, "{}", report.note());
         }
     }
 
     #[test]
     fn a_number_that_is_missing_among_lines_is_missing() {
-        let mut lines = log_of(&[whole(0, 0, None), whole(3, 3, None)]);
+        let mut lines = log_of(&[Segment::of(0, 0, None), Segment::of(3, 3, None)]);
         lines.log = LogId::Lines;
         let report = validate(&lines, None, None);
         assert_eq!(report.note(), "segments 1 to 2 are missing");
@@ -344,7 +304,7 @@ mod tests {
 
     #[test]
     fn only_what_is_old_enough_may_have_been_deleted_by_the_bucket() {
-        let stored = log_of(&[whole(20, 29, Some(19)), whole(40, 49, Some(39))]);
+        let stored = log_of(&[Segment::of(20, 29, Some(19)), Segment::of(40, 49, Some(39))]);
         let missing =
             |before_ms| validate(&stored, Some(span(0, 49, None)), Some(before_ms)).missing;
         assert_eq!(missing(19), [(0, 19), (30, 39)]);
