@@ -120,11 +120,7 @@ mod tests {
     }
 
     fn mark(coverage: &mut Coverage, status: RangeStatus, first: i64, last: i64) {
-        coverage.add_marker(&RangeMarker {
-            status,
-            first,
-            last,
-        });
+        coverage.add_marker(&RangeMarker::new(status, first, last));
     }
 
     fn missing(coverage: &Coverage) -> Vec<(i64, i64)> {

@@ -73,14 +73,9 @@ fn prune_partition(
         pruned.insert(marker.first, marker.last);
     }
     // First it is recorded, then done: a crash between leaves more than is said, and never less.
-    let status = RangeStatus::Pruned;
-    let markers: Vec<RangeMarker> = pruned
-        .iter()
-        .map(|(first, last)| RangeMarker {
-            status,
-            first,
-            last,
-        })
+    let markers = pruned.iter();
+    let markers: Vec<RangeMarker> = markers
+        .map(|(first, last)| RangeMarker::new(RangeStatus::Pruned, first, last))
         .collect();
     for marker in markers.iter().filter(|marker| !earlier.contains(marker)) {
         marker.write(store, log)?;

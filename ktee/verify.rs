@@ -121,12 +121,7 @@ impl Verifier<'_> {
         let mut report = self.partition(log, &listed)?;
         if self.config.accepts {
             for (first, last) in report.expired.drain(..) {
-                let marker = RangeMarker {
-                    status: RangeStatus::Accepted,
-                    first,
-                    last,
-                };
-                marker.write(self.store, log)?;
+                RangeMarker::new(RangeStatus::Accepted, first, last).write(self.store, log)?;
             }
         }
         if self.config.quarantines && !report.damaged_segments.is_empty() {

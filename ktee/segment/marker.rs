@@ -39,6 +39,14 @@ impl RangeMarker {
         ("overlap", RangeStatus::Overlap),
     ];
 
+    pub(crate) fn new(status: RangeStatus, first: i64, last: i64) -> RangeMarker {
+        RangeMarker {
+            status,
+            first,
+            last,
+        }
+    }
+
     pub(crate) fn path(&self, log: &LogId) -> String {
         let found = RangeMarker::NAMES
             .iter()
@@ -65,11 +73,7 @@ impl RangeMarker {
             .iter()
             .find(|(known, _)| *known == name)?;
         let mut number = || tools::units::parse_whole(words.next()?).ok();
-        Some(RangeMarker {
-            status,
-            first: number()?,
-            last: number()?,
-        })
+        Some(RangeMarker::new(status, number()?, number()?))
     }
 }
 
@@ -81,11 +85,7 @@ mod tests {
     #[test]
     fn a_note_is_read_back_and_no_segment() {
         let log = LogId::partition("absent", 7).expect("a legal name");
-        let marker = RangeMarker {
-            status: RangeStatus::Expired,
-            first: 7,
-            last: 19,
-        };
+        let marker = RangeMarker::new(RangeStatus::Expired, 7, 19);
         let path = marker.path(&log);
         let (_, file) = path.rsplit_once('/').expect("a folder");
         assert_eq!(RangeMarker::parse(file), Some(marker));

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tools::ack::{Position, ReadStart};
+use tools::ack::{Position, ReadStart, StreamKey};
 use tools::cli::message;
 use tools::kafka::Options;
 use tools::record::{Format, Record};
@@ -190,11 +190,13 @@ impl Backup {
         gaps::report(&*self.store, partition, offset, log_start, options, waiting)
     }
 
-    /// Drops what is not whole of a partition that another member of the group has now.
-    fn forget(&mut self, at: usize) {
+    /// Drops what is not whole of a partition that another member of the group has now, if it has come before.
+    fn forget(&mut self, key: &StreamKey) -> Option<&Target> {
+        let at = self.find(&key.topic, key.partition)?;
         let partition = &mut self.partitions[at];
         self.pending_bytes -= partition.pending_bytes();
         (partition.open, partition.region, partition.after) = (None, None, None);
+        Some(&partition.target)
     }
 
     /// The source has read up to this position, and all that was received is stored: there are no other records before it.
@@ -329,17 +331,12 @@ impl Destination for Backup {
             SourceEvent::NewStream(key, start) => {
                 self.start = start.cloned();
                 // The partition was another member's meanwhile, maybe.
-                if let Some(at) = self.find(&key.topic, key.partition) {
-                    self.forget(at);
-                    self.partitions[at].target.index().list_again()?;
+                if let Some(target) = self.forget(key) {
+                    target.index().list_again()?;
                 }
             }
             SourceEvent::Passed(position, start) => return self.pass(position, *start),
-            SourceEvent::Released(key) => {
-                if let Some(at) = self.find(&key.topic, key.partition) {
-                    self.forget(at);
-                }
-            }
+            SourceEvent::Released(key) => drop(self.forget(key)),
         }
         Ok(())
     }

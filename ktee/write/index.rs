@@ -227,11 +227,7 @@ impl Index {
 
     /// Records something of a range, unless it is recorded already.
     pub(super) fn mark(&mut self, status: RangeStatus, first: i64, last: i64) -> Result<()> {
-        let marker = RangeMarker {
-            status,
-            first,
-            last,
-        };
+        let marker = RangeMarker::new(status, first, last);
         if self.markers.insert(marker) {
             marker.write(&*self.store, &self.log)?;
         }
