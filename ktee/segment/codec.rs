@@ -110,6 +110,7 @@ fn gzip_member<R: Read>(stored: &mut BufReader<R>, frame: &mut SpooledTempFile) 
 
 /// Compresses blocks, each to a frame.
 pub(crate) struct Compressor {
+    pub(crate) codec: Codec,
     kind: Kind,
     frame: Vec<u8>,
 }
@@ -132,6 +133,7 @@ impl Compressor {
             Codec::None => Kind::None,
         };
         Ok(Compressor {
+            codec,
             kind,
             frame: Vec::new(),
         })

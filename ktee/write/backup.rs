@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +14,6 @@ use super::gaps;
 use super::index::Target;
 use super::partition::Partition;
 use super::pool::{Job, Pool};
-use super::publish::Publisher;
 use super::settings::{Encoding, Settings};
 use crate::destination::{Destination, Input, SourceEvent, Waiting};
 use crate::flow::count;
@@ -70,18 +68,13 @@ impl Backup {
             prune::record_expiry(&*store, after)?;
         }
         allow_many_files();
-        let publisher = Publisher {
-            store: Arc::clone(&store),
-            codec: settings.codec,
-            has_failed: AtomicBool::new(false),
-        };
         Ok(Backup {
             store,
             encoding: Encoding::new(input, settings),
             partitions: Vec::new(),
             topics: BTreeMap::new(),
             heads: BTreeMap::new(),
-            pool: Pool::start(publisher)?,
+            pool: Pool::start(settings.codec)?,
             // Half of the memory is for blocks that grow, half for those that wait.
             block_bytes: settings.buffer_bytes / 2,
             settings: settings.clone(),
@@ -176,7 +169,7 @@ impl Backup {
         let partition = &mut self.partitions[at];
         let starts_run = partition.region.is_none();
         // Before what is open is stored: that may be of another topic too.
-        partition.enter(&*self.store, record, offset)?;
+        partition.enter(record, offset)?;
         if !starts_run {
             self.send(at, true);
             return Ok(());
@@ -187,7 +180,7 @@ impl Backup {
             return Ok(());
         }
         let (log_start, options) = (start.map(|start| start.log_start), &mut self.options);
-        gaps::report(&*self.store, partition, offset, log_start, options, waiting)
+        gaps::report(partition, offset, log_start, options, waiting)
     }
 
     /// Drops what is not whole of a partition that another member of the group has now, if it has come before.

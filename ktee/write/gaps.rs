@@ -12,7 +12,6 @@ use super::partition::Partition;
 use crate::destination::Waiting;
 use crate::head::Head;
 use crate::segment::{LogId, RangeStatus};
-use crate::store::Store;
 
 /// Asks the cluster for the first offset that the topic still has.
 fn log_start(
@@ -38,7 +37,6 @@ fn log_start(
 ///
 /// `start` is where the log starts, as the source says; else the cluster of `options` is asked, if there is one.
 pub(super) fn report(
-    store: &dyn Store,
     partition: &Partition,
     offset: i64,
     mut start: Option<i64>,
@@ -51,7 +49,7 @@ pub(super) fn report(
     };
     // What the source has read from on, there is nothing of.
     let read_from = partition.after.map_or(offset, |after| after + 1);
-    let head = Head::read(store, topic)?.partitions.remove(number);
+    let head = Head::read(&*target.store, topic)?.partitions.remove(number);
     let head = head.map(|span| span.last).filter(|last| *last < offset);
     let Some(last) = target.index().last_before(offset)?.max(head) else {
         return Ok(());

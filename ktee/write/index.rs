@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use crate::coverage::Coverage;
 use crate::head::OffsetSpan;
@@ -14,6 +14,7 @@ use crate::store::Store;
 
 /// A partition, or the lines that have none, as the main thread and the pool share it.
 pub(super) struct Target {
+    pub(super) store: Arc<dyn Store>,
     pub(super) log: LogId,
     index: Mutex<Index>,
 }
@@ -28,6 +29,7 @@ impl Target {
         };
         index.list_again()?;
         Ok(Target {
+            store: Arc::clone(store),
             log,
             index: Mutex::new(index),
         })
@@ -35,16 +37,6 @@ impl Target {
 
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The message of a record that is another one than the backup has.
-    pub(super) fn differs(&self, stored: &StoredSegment, offset: i64) -> anyhow::Error {
-        anyhow!(
-            "{}: offset {offset} is another record than in the backup, {}; a recreated topic needs a backup of its own, \
-             and a segment that --verify finds damaged is moved aside with --verify --quarantine",
-            self.log,
-            stored.name.file(&self.log)
-        )
     }
 }
 

@@ -9,13 +9,11 @@ use tools::ack::ReadStart;
 use tools::record::Record;
 
 use super::index::{Region, StoredSegment, Target};
-use super::merge::compare;
 use super::publish::Segment;
 use super::settings::Encoding;
 use crate::cli::now_ms;
 use crate::read::segment::Digester;
 use crate::segment::{Codec, Cut, Layout, Manifest, Name};
-use crate::store::Store;
 
 /// A partition, or the lines that have none.
 pub(super) struct Partition {
@@ -151,12 +149,7 @@ impl Partition {
 
     /// Finds out where `offset` lies. A record at which the run enters a stored segment is compared at once, so that a
     /// recreated topic is found before anything of it is stored.
-    pub(super) fn enter(
-        &mut self,
-        store: &dyn Store,
-        record: &Record<'_>,
-        offset: i64,
-    ) -> Result<()> {
+    pub(super) fn enter(&mut self, record: &Record<'_>, offset: i64) -> Result<()> {
         let region = self.target.index().locate(offset)?;
         if let Some(stored) = &region.stored
             && self.stored().is_none()
@@ -165,7 +158,8 @@ impl Partition {
             let first = stored.manifest.digests.map(|(_, first)| first);
             if stored.manifest.first != offset || first != Some(digest) {
                 let mut own = BTreeMap::from([(offset, digest)]);
-                compare(store, &self.target, std::slice::from_ref(stored), &mut own)?;
+                let stored = std::slice::from_ref(stored);
+                self.target.compare(stored, &mut own)?;
             }
         }
         self.region = Some(region);

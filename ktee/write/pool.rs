@@ -3,7 +3,7 @@
 //! The jobs of a partition are done in order, by one thread: segments are stored in the order in which they were begun, so
 //! that two writers that go on from the same end always want the same name next, and only one of them gets it.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use anyhow::{Context, Result};
 
 use super::index::Target;
 use super::partition::Records;
-use super::publish::{Published, Publisher, Segment};
+use super::publish::{Published, Segment};
 use crate::destination::Waiting;
-use crate::segment::Name;
 use crate::segment::codec::Compressor;
+use crate::segment::{Codec, Name};
 
 /// An object store answers slowly, and many at once.
 const THREADS: usize = 4;
@@ -48,16 +48,17 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn start(publisher: Publisher) -> Result<Pool> {
-        let (publisher, (sender, done)) = (Arc::new(publisher), channel());
+    pub(super) fn start(codec: Codec) -> Result<Pool> {
+        let (sender, done) = channel();
+        let has_failed = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         for number in 0..THREADS {
-            let (publisher, sender) = (Arc::clone(&publisher), sender.clone());
+            let (sender, has_failed) = (sender.clone(), Arc::clone(&has_failed));
             let (jobs, received) = channel();
-            let compressor = Compressor::new(publisher.codec).context("cannot compress")?;
+            let compressor = Compressor::new(codec).context("cannot compress")?;
             std::thread::Builder::new()
                 .name(format!("segments-{number}"))
-                .spawn(move || publisher.run(received, &sender, compressor))
+                .spawn(move || run(received, &sender, &has_failed, compressor))
                 .context("cannot start a thread")?;
             threads.push(jobs);
         }
@@ -110,39 +111,40 @@ impl Pool {
     }
 }
 
-impl Publisher {
-    /// What a thread does.
-    fn run(&self, jobs: Receiver<Job>, done: &Sender<Result<Done>>, mut compressor: Compressor) {
-        for job in jobs {
-            if self.has_failed.load(Ordering::Relaxed) {
-                continue;
-            }
-            let finished = self.work(job, &mut compressor);
-            self.has_failed
-                .fetch_or(finished.is_err(), Ordering::Relaxed);
-            // Nobody listens any more after a failure.
-            let _ = done.send(finished);
+/// What a thread does; after the first failure, whosever, nothing more.
+fn run(
+    jobs: Receiver<Job>,
+    done: &Sender<Result<Done>>,
+    has_failed: &AtomicBool,
+    mut compressor: Compressor,
+) {
+    for job in jobs {
+        if has_failed.load(Ordering::Relaxed) {
+            continue;
         }
+        let finished = work(job, &mut compressor);
+        has_failed.fetch_or(finished.is_err(), Ordering::Relaxed);
+        // Nobody listens any more after a failure.
+        let _ = done.send(finished);
     }
+}
 
-    fn work(&self, job: Job, compressor: &mut Compressor) -> Result<Done> {
-        let target = &job.target;
-        let mut open = job.segment.lock().unwrap_or_else(PoisonError::into_inner);
-        // After an error it is gone, and with it the file.
-        let mut segment = match open.take() {
-            Some(begun) => begun,
-            None => self.begin(target, job.name)?,
-        };
-        if !job.block.is_empty() {
-            let added = segment.add(&job.block, compressor);
-            added.with_context(|| target.log.to_string())?;
-        }
-        let mut published = Published::default();
-        if let Some(records) = job.whole {
-            published = self.publish(target, segment, records)?;
-        } else {
-            *open = Some(segment);
-        }
-        Ok((job.block, published))
+fn work(job: Job, compressor: &mut Compressor) -> Result<Done> {
+    let mut open = job.segment.lock().unwrap_or_else(PoisonError::into_inner);
+    // After an error it is gone, and with it the file.
+    let mut segment = match open.take() {
+        Some(begun) => begun,
+        None => Segment::begin(job.target, job.name)?,
+    };
+    if !job.block.is_empty() {
+        let added = segment.add(&job.block, compressor);
+        added.with_context(|| segment.target.log.to_string())?;
     }
+    let mut published = Published::default();
+    if let Some(records) = job.whole {
+        published = segment.publish(records, compressor)?;
+    } else {
+        *open = Some(segment);
+    }
+    Ok((job.block, published))
 }

@@ -7,32 +7,46 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 
 use super::index::Target;
-use super::merge;
+use super::merge::digests;
 use super::partition::Records;
 use crate::read::segment::Checksum;
 use crate::segment::codec::Compressor;
 use crate::segment::{Codec, LinesDigest, LogId, Manifest, Name};
-use crate::store::{Created, Store, TempSegment};
+use crate::store::{Created, TempSegment};
 
 /// Another writer is met at most so often for one segment.
 const ATTEMPTS: u32 = 100;
 
 /// A segment as a temporary file.
 pub(super) struct Segment {
+    pub(super) target: Arc<Target>,
     pub(super) name: Name,
     /// What it holds, once it is whole.
     pub(super) manifest: Manifest,
+    /// Whether each offset is higher than the one before, so that there are no records between them.
+    pub(super) is_sorted: bool,
     pub(super) temp: TempSegment,
     digest: LinesDigest,
     checksum: Checksum,
 }
 
 impl Segment {
+    pub(super) fn begin(target: Arc<Target>, name: Name) -> Result<Segment> {
+        Ok(Segment {
+            temp: target.store.temp_segment(&target.log.folder())?,
+            target,
+            name,
+            manifest: Manifest::default(),
+            is_sorted: true,
+            digest: LinesDigest::default(),
+            checksum: Checksum::default(),
+        })
+    }
+
     /// Adds records, as one frame.
     pub(super) fn add(&mut self, lines: &[u8], compressor: &mut Compressor) -> Result<()> {
         self.digest.add(lines);
@@ -62,6 +76,100 @@ impl Segment {
             && (own.first, own.last, own.records, own.digests)
                 == (stored.first, stored.last, stored.records, stored.digests)
     }
+
+    /// Makes the records durable.
+    pub(super) fn publish(
+        mut self,
+        records: Records,
+        compressor: &mut Compressor,
+    ) -> Result<Published> {
+        self.is_sorted = !records.is_unsorted;
+        self.finish(records.manifest);
+        let mut published = Published {
+            tags: records.tags,
+            ..Published::default()
+        };
+        if self.target.log == LogId::Lines {
+            self.store_lines()?;
+            published.stored_records = self.manifest.records;
+            return Ok(published);
+        }
+        let target = Arc::clone(&self.target);
+        let (first, last) = (self.manifest.first, self.manifest.last);
+        for _ in 0..ATTEMPTS {
+            // Another writer of this folder sees all of it or nothing.
+            let _lock = target.store.lock(&target.log.folder())?;
+            let stored = target.index().covering_now(first, last)?;
+            let is_done = match &stored[..] {
+                [] if self.is_sorted && self.name.codec == compressor.codec => {
+                    self.create(&mut published)?
+                }
+                [one] if self.is_sorted && self.is(&one.manifest) => true,
+                several => self.merge(several, compressor, &mut published)?,
+            };
+            if is_done {
+                if let Some(after) = self.manifest.after.filter(|_| self.is_sorted) {
+                    target.index().claim(after + 1, first - 1)?;
+                }
+                published.known_records = self.manifest.records - published.stored_records;
+                return Ok(published);
+            }
+        }
+        bail!("{} is there and is not listed", self.path());
+    }
+
+    /// Lines have no order: the next free number is as good as any.
+    fn store_lines(&mut self) -> Result<()> {
+        let span = self.target.index().span();
+        let mut number = span.map_or(0, |span| span.last + 1);
+        loop {
+            self.name.first = number;
+            (self.manifest.first, self.manifest.last) = (number, number);
+            if self.store_as_named()? {
+                return Ok(());
+            }
+            number += 1;
+        }
+    }
+
+    fn path(&self) -> String {
+        self.name.path(&self.target.log)
+    }
+
+    /// Stores it under its name; false where another writer has that.
+    fn store_as_named(&mut self) -> Result<bool> {
+        let (path, store) = (self.path(), &self.target.store);
+        if store.create(&path, &mut self.temp, &self.manifest)? == Created::Exists {
+            return Ok(false);
+        }
+        self.target.index().insert(&self.name, &self.manifest);
+        Ok(true)
+    }
+
+    /// Stores records of which none is stored; false where another writer has the name.
+    pub(super) fn create(&mut self, published: &mut Published) -> Result<bool> {
+        let target = Arc::clone(&self.target);
+        let (first, last) = (self.manifest.first, self.manifest.last);
+        // Inside a segment that has left offsets out: both ends are said before it is there.
+        let known = target.index().covering(first, last)?;
+        target.index().mark_overlaps(&self.manifest, &known)?;
+        if !self.store_as_named()? {
+            return Ok(false);
+        }
+        published.stored_records += self.manifest.records;
+        let mut others = target.index().covering_now(first, last)?;
+        others.retain(|other| {
+            other.name != self.name && !known.iter().any(|known| known.name == other.name)
+        });
+        if !others.is_empty() {
+            // Another writer was as quick. What both have stored has to be the same.
+            target.index().mark_overlaps(&self.manifest, &others)?;
+            let mut own = digests(&self.lines()?);
+            target.compare(&others, &mut own)?;
+            published.duplicate_records += self.manifest.records - own.len() as u64;
+        }
+        Ok(true)
+    }
 }
 
 /// What became of segments: all their records are durable.
@@ -83,123 +191,5 @@ impl Published {
         self.stored_records += other.stored_records;
         self.known_records += other.known_records;
         self.duplicate_records += other.duplicate_records;
-    }
-}
-
-pub(super) struct Publisher {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) codec: Codec,
-    /// After the first failure nothing more is stored.
-    pub(super) has_failed: AtomicBool,
-}
-
-impl Publisher {
-    /// Begins a segment.
-    pub(super) fn begin(&self, target: &Target, name: Name) -> Result<Segment> {
-        Ok(Segment {
-            name,
-            manifest: Manifest::default(),
-            temp: self.store.temp_segment(&target.log.folder())?,
-            digest: LinesDigest::default(),
-            checksum: Checksum::default(),
-        })
-    }
-
-    /// Makes the records of a segment durable.
-    pub(super) fn publish(
-        &self,
-        target: &Target,
-        mut segment: Segment,
-        records: Records,
-    ) -> Result<Published> {
-        segment.finish(records.manifest);
-        let mut published = Published {
-            tags: records.tags,
-            ..Published::default()
-        };
-        if target.log == LogId::Lines {
-            self.store_lines(target, &mut segment)?;
-            published.stored_records = segment.manifest.records;
-            return Ok(published);
-        }
-        let (first, last) = (segment.manifest.first, segment.manifest.last);
-        let is_sorted = !records.is_unsorted;
-        for _ in 0..ATTEMPTS {
-            // Another writer of this folder sees all of it or nothing.
-            let _lock = self.store.lock(&target.log.folder())?;
-            let stored = target.index().covering_now(first, last)?;
-            let is_done = match &stored[..] {
-                [] if is_sorted && segment.name.codec == self.codec => {
-                    self.create(target, &mut segment, &mut published)?
-                }
-                [one] if is_sorted && segment.is(&one.manifest) => true,
-                several => self.merge(target, &segment, several, is_sorted, &mut published)?,
-            };
-            if is_done {
-                if let Some(after) = segment.manifest.after.filter(|_| is_sorted) {
-                    target.index().claim(after + 1, first - 1)?;
-                }
-                published.known_records = segment.manifest.records - published.stored_records;
-                return Ok(published);
-            }
-        }
-        bail!(
-            "{} is there and is not listed",
-            segment.name.path(&target.log)
-        );
-    }
-
-    /// Lines have no order: the next free number is as good as any.
-    fn store_lines(&self, target: &Target, segment: &mut Segment) -> Result<()> {
-        let span = target.index().span();
-        let mut number = span.map_or(0, |span| span.last + 1);
-        loop {
-            segment.name.first = number;
-            (segment.manifest.first, segment.manifest.last) = (number, number);
-            if self.store_as_named(target, segment)? {
-                return Ok(());
-            }
-            number += 1;
-        }
-    }
-
-    /// Creates a segment under its name; false where another writer has that.
-    fn store_as_named(&self, target: &Target, segment: &mut Segment) -> Result<bool> {
-        let path = segment.name.path(&target.log);
-        let temp = &mut segment.temp;
-        let created = self.store.create(&path, temp, &segment.manifest)?;
-        if created == Created::New {
-            target.index().insert(&segment.name, &segment.manifest);
-        }
-        Ok(created == Created::New)
-    }
-
-    /// Creates a segment of records that are not stored; false where another writer has its name.
-    pub(super) fn create(
-        &self,
-        target: &Target,
-        segment: &mut Segment,
-        published: &mut Published,
-    ) -> Result<bool> {
-        let (first, last) = (segment.manifest.first, segment.manifest.last);
-        // Inside a segment that has left offsets out: both ends are said before it is there.
-        let known = target.index().covering(first, last)?;
-        target.index().mark_overlaps(&segment.manifest, &known)?;
-        if !self.store_as_named(target, segment)? {
-            return Ok(false);
-        }
-        published.stored_records += segment.manifest.records;
-        let mut others = target.index().covering_now(first, last)?;
-        others.retain(|other| {
-            other.name != segment.name && !known.iter().any(|known| known.name == other.name)
-        });
-        if !others.is_empty() {
-            // Another writer was as quick. What both have stored has to be the same.
-            target.index().mark_overlaps(&segment.manifest, &others)?;
-            let mut own = merge::digests(&merge::read(segment)?);
-            merge::compare(&*self.store, target, &others, &mut own)?;
-            published.duplicate_records += segment.manifest.records - own.len() as u64;
-        }
-        Ok(true)
     }
 }
