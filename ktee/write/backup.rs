@@ -110,8 +110,13 @@ impl Backup {
         if self.partitions.is_empty() {
             self.begin(LogId::Lines)?;
         }
-        let mut lines = input.text.split_inclusive(|byte| *byte == b'\n');
-        lines.try_for_each(|line| self.add(0, input, 0, line))
+        let mut lines = input.text;
+        while !lines.is_empty() {
+            let end = memchr::memchr(b'\n', lines).map_or(lines.len(), |at| at + 1);
+            self.add(0, input, 0, &lines[..end])?;
+            lines = &lines[end..];
+        }
+        Ok(())
     }
 
     #[inline]
@@ -226,11 +231,13 @@ impl Backup {
             return;
         };
         self.pending_bytes -= open.block.len();
+        let is_large = open.block.len() >= BLOCK_BYTES / 2;
+        let spare = is_large.then(|| self.pool.spare_blocks.pop()).flatten();
         let mut job = Job {
             target: Arc::clone(&partition.target),
             segment: Arc::clone(&open.segment),
             name: open.name.clone(),
-            block: std::mem::take(&mut open.block),
+            block: std::mem::replace(&mut open.block, spare.unwrap_or_default()),
             whole: None,
         };
         if is_whole {

@@ -21,6 +21,8 @@ use crate::segment::{Codec, Name};
 const THREADS: usize = 4;
 /// Who waits for the threads handles signals this often.
 const TICK: Duration = Duration::from_millis(500);
+/// Empty blocks that are kept for the next records, so that memory is not asked of the system again and again.
+const SPARE_BLOCKS: usize = 4;
 
 /// What there is to do for a segment.
 pub(super) struct Job {
@@ -43,6 +45,8 @@ pub(super) struct Pool {
     /// Jobs that are not done yet, and the bytes of their blocks.
     open_jobs: usize,
     open_bytes: usize,
+    /// Empty blocks with capacity.
+    pub(super) spare_blocks: Vec<Vec<u8>>,
     /// What has become durable.
     pub(super) published: Published,
 }
@@ -67,6 +71,7 @@ impl Pool {
             done,
             open_jobs: 0,
             open_bytes: 0,
+            spare_blocks: Vec::new(),
             published: Published::default(),
         })
     }
@@ -104,10 +109,14 @@ impl Pool {
         Ok(())
     }
 
-    fn note(&mut self, (block, published): Done) {
+    fn note(&mut self, (mut block, published): Done) {
         self.open_jobs -= 1;
         self.open_bytes -= block.len();
         self.published.add(published);
+        if self.spare_blocks.len() < SPARE_BLOCKS {
+            block.clear();
+            self.spare_blocks.push(block);
+        }
     }
 }
 
