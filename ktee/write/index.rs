@@ -1,6 +1,7 @@
 //! What is stored of one partition while it is written: its listing, and manifests as they are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
@@ -46,11 +47,10 @@ pub(super) struct StoredSegment {
     pub(super) manifest: Arc<Manifest>,
 }
 
-/// Where offsets lie, from `first` to `last`: in a segment, or in none.
+/// Where offsets lie: in a segment, or in none.
 #[derive(Clone, Debug)]
 pub(super) struct Region {
-    pub(super) first: i64,
-    pub(super) last: i64,
+    pub(super) offsets: RangeInclusive<i64>,
     pub(super) stored: Option<StoredSegment>,
 }
 
@@ -144,18 +144,14 @@ impl Index {
     pub(super) fn locate(&mut self, offset: i64) -> Result<Region> {
         let found = self.covering(offset, offset)?.into_iter();
         let stored = found.max_by_key(|stored| stored.manifest.last);
-        let (first, last) = if let Some(stored) = &stored {
-            (stored.manifest.first, stored.manifest.last)
+        let offsets = if let Some(stored) = &stored {
+            stored.manifest.first..=stored.manifest.last
         } else {
             let before = self.last_before(offset)?.map(|before| before + 1);
             let next = self.first_from(offset).map(|next| next - 1);
-            (before.unwrap_or(i64::MIN), next.unwrap_or(i64::MAX))
+            before.unwrap_or(i64::MIN)..=next.unwrap_or(i64::MAX)
         };
-        Ok(Region {
-            first,
-            last,
-            stored,
-        })
+        Ok(Region { offsets, stored })
     }
 
     /// Of the offsets from `first` to `last`, what is known.

@@ -17,22 +17,14 @@ use crate::segment::{Manifest, Name};
 pub(super) struct Line {
     text: Vec<u8>,
     time_ms: Option<i64>,
-    digest: u64,
 }
 
-/// The records' checksums.
-pub(super) fn digests(lines: &BTreeMap<i64, Line>) -> BTreeMap<i64, u64> {
-    let lines = lines.iter();
-    lines.map(|(at, line)| (*at, line.digest)).collect()
-}
+/// What there is of records, by their offsets.
+type ByOffset<T> = BTreeMap<i64, T>;
 
 impl Target {
     /// Compares records, by their checksums, with segments that are stored; takes out those that are in both.
-    pub(super) fn compare(
-        &self,
-        stored: &[StoredSegment],
-        own: &mut BTreeMap<i64, u64>,
-    ) -> Result<()> {
+    pub(super) fn compare(&self, stored: &[StoredSegment], own: &mut ByOffset<u64>) -> Result<()> {
         let mut digester = Digester::new()?;
         for StoredSegment { name, .. } in stored {
             let about = || damaged(&self.log, name);
@@ -60,29 +52,29 @@ impl Target {
 }
 
 impl Segment {
-    /// Reads the file back, by offset. A record that is in it twice has to be the same.
-    pub(super) fn lines(&self) -> Result<BTreeMap<i64, Line>> {
+    /// Reads the file back: lines and their checksums. A record that is in it twice has to be the same.
+    pub(super) fn lines(&self) -> Result<(ByOffset<Line>, ByOffset<u64>)> {
         let mut file = self.temp.file.try_clone()?;
         file.rewind()?;
         let format = format(self.name.layout);
         let mut reader = Reader::of_file(Box::new(file), self.name.codec, format)?;
-        let (mut digester, mut lines) = (Digester::new()?, BTreeMap::new());
+        let (mut lines, mut digests) = (BTreeMap::new(), BTreeMap::new());
+        let mut digester = Digester::new()?;
         while let Some((record, text)) = reader.next()? {
             let record = record.record();
             let offset = record.offset.context("a record without an offset")?;
             let line = Line {
                 text: text.to_vec(),
                 time_ms: record.timestamp_ms,
-                digest: digester.digest(&record)?,
             };
-            let digest = line.digest;
-            let before = lines.insert(offset, line);
+            lines.insert(offset, line);
+            let digest = digester.digest(&record)?;
             ensure!(
-                before.is_none_or(|before| before.digest == digest),
+                digests.insert(offset, digest).is_none_or(|it| it == digest),
                 "offset {offset} is two different records of the input"
             );
         }
-        Ok(lines)
+        Ok((lines, digests))
     }
 
     /// Compares what is stored and stores the rest; false where another writer was quicker.
@@ -93,12 +85,12 @@ impl Segment {
         published: &mut Published,
     ) -> Result<bool> {
         let target = &self.target;
-        let lines = self.lines()?;
-        let mut rest = digests(&lines);
+        let (lines, mut rest) = self.lines()?;
         target.compare(stored, &mut rest)?;
         while let Some((&first, _)) = rest.first_key_value() {
             // A new segment ends where a stored one begins or ends, and leaves out no offset that the run did not pass.
-            let mut end = target.index().locate(first)?.last.saturating_add(1);
+            let region = target.index().locate(first)?;
+            let mut end = region.offsets.end().saturating_add(1);
             if !self.is_sorted {
                 let in_order = (first..end).zip(rest.keys()).take_while(|(a, b)| a == *b);
                 end = first + in_order.count() as i64;

@@ -68,7 +68,7 @@ impl Partition {
     #[inline]
     pub(super) fn is_in_region(&self, offset: i64) -> bool {
         let region = self.region.as_ref();
-        region.is_some_and(|it| it.first <= offset && offset <= it.last)
+        region.is_some_and(|it| it.offsets.contains(&offset))
     }
 
     /// Bytes that the pool has not been given yet.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::index::Target;
-use super::merge::digests;
 use super::partition::Records;
 use crate::read::segment::Checksum;
 use crate::segment::codec::Compressor;
@@ -121,15 +120,14 @@ impl Segment {
     /// Lines have no order: the next free number is as good as any.
     fn store_lines(&mut self) -> Result<()> {
         let span = self.target.index().span();
-        let mut number = span.map_or(0, |span| span.last + 1);
-        loop {
+        for number in span.map_or(0, |span| span.last + 1).. {
             self.name.first = number;
             (self.manifest.first, self.manifest.last) = (number, number);
             if self.store_as_named()? {
-                return Ok(());
+                break;
             }
-            number += 1;
         }
+        Ok(())
     }
 
     fn path(&self) -> String {
@@ -164,7 +162,7 @@ impl Segment {
         if !others.is_empty() {
             // Another writer was as quick. What both have stored has to be the same.
             target.index().mark_overlaps(&self.manifest, &others)?;
-            let mut own = digests(&self.lines()?);
+            let (_, mut own) = self.lines()?;
             target.compare(&others, &mut own)?;
             published.duplicate_records += self.manifest.records - own.len() as u64;
         }
