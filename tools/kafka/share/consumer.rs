@@ -138,31 +138,33 @@ impl<'c> ShareConsumer<'c> {
     ) -> Result<(), ConsumeError> {
         let until = Instant::now() + wait;
         loop {
-            self.send(limit);
             let now = Instant::now();
-            let wake = self.next_wake().min(until);
+            self.send(limit, now);
+            let wake = self.next_wake(now).map_or(until, |at| at.min(until));
             if let Some((pending, result)) = self.requests.next(wake) {
                 if self.handle_result(pending, result, visit)? {
                     return Ok(());
                 }
                 continue;
             }
+            if self.requests.is_empty() {
+                std::thread::sleep(wake.saturating_duration_since(Instant::now()));
+            }
+            let now = Instant::now();
             self.check_outage(now)?;
             if now >= until {
                 return Ok(());
             }
-            if self.requests.is_empty() {
-                std::thread::sleep(wake.saturating_duration_since(now));
-            }
         }
     }
 
-    fn next_wake(&self) -> Instant {
+    /// When something is due after `now`. What was due before and was not sent waits for a response, or for room.
+    fn next_wake(&self, now: Instant) -> Option<Instant> {
         let retries = self.sessions.values().filter_map(ShareSession::retry_at);
-        let first = retries
+        retries
             .chain([self.member.next_at(), self.topics.refresh_at()])
-            .min();
-        first.unwrap_or_else(Instant::now)
+            .filter(|at| *at > now)
+            .min()
     }
 
     fn check_outage(&self, now: Instant) -> Result<(), ConsumeError> {
@@ -182,8 +184,7 @@ impl<'c> ShareConsumer<'c> {
     }
 
     /// Sends the requests that are due.
-    fn send(&mut self, limit: FetchLimit) {
-        let now = Instant::now();
+    fn send(&mut self, limit: FetchLimit, now: Instant) {
         if let Some(request) = self.member.next_request(now) {
             self.requests.send_membership(request, now);
         }
