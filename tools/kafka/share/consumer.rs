@@ -382,6 +382,13 @@ impl<'c> ShareConsumer<'c> {
         for (broker, session) in &mut self.sessions {
             session.set_partitions(by_leader.remove(broker).unwrap_or_default());
         }
+        let sessions = self.sessions.values_mut();
+        let stranded: Vec<_> = sessions.flat_map(ShareSession::take_stranded).collect();
+        for (id, range) in stranded {
+            if range.kind != Acknowledgement::Gap {
+                self.refuse(id, range, KafkaError::of(code::NOT_LEADER));
+            }
+        }
     }
 
     /// Sends the acknowledgements that are left, releases what is locked, and leaves the group.

@@ -287,6 +287,15 @@ impl ShareSession {
         outcome
     }
 
+    /// The acknowledgements to a broker whose session is lost, and which leads nothing that would open another.
+    pub(super) fn take_stranded(&mut self) -> Vec<(PartitionId, AckRange)> {
+        if self.epoch == 0 && self.in_flight.is_none() && self.partitions.is_empty() {
+            self.take_unanswered()
+        } else {
+            Vec::new()
+        }
+    }
+
     /// The acknowledgements that no response has confirmed.
     pub(super) fn take_unanswered(&mut self) -> Vec<(PartitionId, AckRange)> {
         let sent = self.in_flight.take().map(|sent| sent.acks);

@@ -138,6 +138,20 @@ fn after_a_broken_connection_the_acknowledgements_go_into_a_new_session() {
     assert_eq!((epoch, acks), (1, [(P1, vec![accept(3)])].into()));
 }
 
+// Regression: they waited for ever, and so did the end of the program, for 3 seconds.
+#[test]
+fn the_acknowledgements_of_a_lost_session_come_back_when_its_broker_leads_nothing_any_more() {
+    let now = Instant::now();
+    let mut session = opened(now);
+    session.acknowledge(P0, accept(1));
+    session.set_partitions([].into());
+    assert_eq!(session.take_stranded(), []);
+    assert!(session.next_request(0, now).is_some());
+    session.handle_response(Err(KafkaError::of(code::TIMED_OUT)), now);
+    assert_eq!(session.take_stranded(), [(P0, accept(1))]);
+    assert!(!session.has_pending_acks());
+}
+
 #[test]
 fn the_last_request_closes_the_session() {
     let now = Instant::now();
