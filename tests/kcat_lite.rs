@@ -49,6 +49,7 @@ mod query;
 mod roundtrip;
 mod selected;
 mod share;
+mod share_failures;
 mod share_kills;
 mod transactions;
 

@@ -69,8 +69,13 @@ impl DeadLetters {
         self.in_flight.is_empty()
     }
 
-    /// The records that were delivered since the last call; an error if one failed.
-    pub(super) fn take_delivered(&mut self) -> anyhow::Result<Vec<JobRecord>> {
+    /// The records that are on their way.
+    pub(super) fn in_flight(&mut self) -> impl Iterator<Item = &mut JobRecord> {
+        self.in_flight.values_mut()
+    }
+
+    /// The records that were delivered since the last call.
+    pub(super) fn take_delivered(&mut self) -> Vec<JobRecord> {
         // Sends without waiting for more.
         self.producer.flush();
         let mut delivered = Vec::new();
@@ -78,15 +83,19 @@ impl DeadLetters {
         self.producer.take_delivered(&mut |opaque| {
             delivered.extend(in_flight.remove(&opaque));
         });
+        delivered
+    }
+
+    /// Why a record was not delivered.
+    pub(super) fn failure(&self) -> Option<anyhow::Error> {
         if let Some(failure) = self.producer.failures().first() {
             let record = self.in_flight.get(&failure.opaque);
             let record = record.map(|record| record.position.to_string());
             let record = record.unwrap_or_default();
-            anyhow::bail!("--reject-to {}: {record}: {}", self.name, failure.error);
+            let (topic, error) = (&self.name, &failure.error);
+            return Some(anyhow::anyhow!("--reject-to {topic}: {record}: {error}"));
         }
-        if let Some(error) = self.producer.unreported_fatal_error() {
-            anyhow::bail!("--reject-to {}: {error}", self.name);
-        }
-        Ok(delivered)
+        let error = self.producer.unreported_fatal_error()?;
+        Some(anyhow::anyhow!("--reject-to {}: {error}", self.name))
     }
 }

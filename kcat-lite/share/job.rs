@@ -44,6 +44,8 @@ impl JobEnd {
 pub(super) struct JobRecord {
     pub(super) position: RecordPosition,
     pub(super) delivery_count: i16,
+    /// When its lock began.
+    pub(super) locked_at: Instant,
     timestamp_ms: Option<i64>,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
@@ -57,6 +59,7 @@ impl JobRecord {
         JobRecord {
             position: position.clone(),
             delivery_count: count,
+            locked_at: Instant::now(),
             timestamp_ms: record.timestamp_ms,
             key: owned(record.key),
             value: owned(record.value),
@@ -88,12 +91,21 @@ impl JobRecord {
     }
 }
 
+/// `t [0] offset 5`, or how many records there are from which on.
+pub(super) fn describe(records: &[JobRecord]) -> String {
+    let Some(first) = records.first() else {
+        return String::new();
+    };
+    match records.len() {
+        1 => first.position.to_string(),
+        count => format!("{count} records from {} on", first.position),
+    }
+}
+
 /// Records and the command that has them on its standard input.
 pub(super) struct Job {
     pub(super) records: Vec<JobRecord>,
     input: Spool,
-    /// When the locks of its records began.
-    pub(super) locked_at: Instant,
 }
 
 impl Job {
@@ -101,7 +113,6 @@ impl Job {
         Ok(Job {
             records: Vec::new(),
             input: Spool::new().context("cannot keep a record in memory")?,
-            locked_at: Instant::now(),
         })
     }
 
@@ -114,17 +125,6 @@ impl Job {
     pub(super) fn delivery_count(&self) -> i16 {
         let counts = self.records.iter().map(|record| record.delivery_count);
         counts.max().unwrap_or(0)
-    }
-
-    /// `t [0] offset 5`, or how many records there are from which on.
-    pub(super) fn describe(&self) -> String {
-        let Some(first) = self.records.first() else {
-            return String::new();
-        };
-        match self.records.len() {
-            1 => first.position.to_string(),
-            count => format!("{count} records from {} on", first.position),
-        }
     }
 
     /// Starts the command. `lock` is the time for which its records are locked, if that can't be renewed.
@@ -166,7 +166,8 @@ impl Job {
 
     /// Milliseconds since 1970.
     fn locked_until(&self, lock: Duration) -> String {
-        let left = lock.saturating_sub(self.locked_at.elapsed());
+        let ages = self.records.iter().map(|record| record.locked_at.elapsed());
+        let left = lock.saturating_sub(ages.max().unwrap_or_default());
         let until = SystemTime::now() + left;
         let since = until.duration_since(SystemTime::UNIX_EPOCH);
         since.unwrap_or_default().as_millis().to_string()

@@ -9,7 +9,7 @@ use tools::cli::{Exit, message};
 use tools::kafka::share::{Acknowledgement, FetchLimit, ShareConsumer};
 
 use super::dead_letters::DeadLetters;
-use super::job::{Job, JobEnd, JobRecord};
+use super::job::{Job, JobEnd, JobRecord, describe};
 use super::settings::GroupSettings;
 use super::{StatusReporter, is_idle};
 use crate::config::{self, Share};
@@ -103,9 +103,7 @@ impl JobQueue<'_> {
 
     /// Lets running commands end, gives everything else back, and leaves the group.
     fn end(mut self) -> anyhow::Result<Exit> {
-        for job in std::mem::take(&mut self.waiting) {
-            self.acknowledge(&job.records, Acknowledgement::Release);
-        }
+        self.release_waiting();
         let is_sending = |queue: &JobQueue<'_>| {
             let letters = queue.dead_letters.as_ref();
             letters.is_some_and(|letters| !letters.is_idle())
@@ -138,15 +136,15 @@ impl JobQueue<'_> {
         }
     }
 
+    /// Whatever fails, commands that run keep their locks, and the group its member.
     fn advance(&mut self, may_fetch: bool) -> anyhow::Result<()> {
-        self.collect_ended()?;
-        self.collect_rejected()?;
+        let ended = self.collect_ended();
+        let rejected = self.collect_rejected();
         self.renew();
-        self.start()?;
         let fetched = self.fetch(may_fetch);
         self.status.report(&mut self.consumer);
-        fetched?;
-        self.start()
+        let started = self.start(may_fetch);
+        ended.and(rejected).and(fetched).and(started)
     }
 
     fn acknowledge(&mut self, records: &[JobRecord], kind: Acknowledgement) {
@@ -155,8 +153,18 @@ impl JobQueue<'_> {
         }
     }
 
+    fn release_waiting(&mut self) {
+        for job in std::mem::take(&mut self.waiting) {
+            self.acknowledge(&job.records, Acknowledgement::Release);
+        }
+    }
+
     /// Starts commands, as many as may run at a time.
-    fn start(&mut self) -> anyhow::Result<()> {
+    fn start(&mut self, may_start: bool) -> anyhow::Result<()> {
+        if !may_start {
+            // A fetch that was under way has brought them.
+            self.release_waiting();
+        }
         let lock = self.consumer.lock_timeout();
         let lock = lock.filter(|_| !self.consumer.is_exact());
         while self.running.len() < self.jobs.parallel && !self.waiting.is_empty() {
@@ -202,31 +210,33 @@ impl JobQueue<'_> {
         Ok(())
     }
 
-    /// Acknowledges the records of a command that has ended; until when to keep them, if they are to be tried again.
+    /// Acknowledges the records of a command that has ended; until when to keep those that are to be tried again.
     fn handle_end(&mut self, index: usize, status: ExitStatus) -> Option<Instant> {
         let end = JobEnd::of(status);
-        let count = self.running[index].job.delivery_count();
-        let tries = u32::from(count.unsigned_abs());
-        let is_last = self.max_tries.is_some_and(|limit| tries >= limit);
-        if end == JobEnd::Failed && !is_last {
-            self.report(index, status, &format!("try {tries}; it comes again"));
-            let pause = FIRST_PAUSE.saturating_mul(1 << (tries.saturating_sub(1)).min(16));
-            return Some(Instant::now() + pause.min(LONGEST_PAUSE));
-        }
-        let what = match end {
-            JobEnd::Accepted => None,
-            JobEnd::Rejected => Some("rejected"),
-            JobEnd::Failed => Some("the last try; rejected"),
-            JobEnd::NoCommand => Some("released"),
-        };
-        if let Some(what) = what {
-            self.report(index, status, what);
+        if end == JobEnd::Failed {
+            self.reject_last_tries(index, status);
+            let job = &self.running[index].job;
+            if !job.records.is_empty() {
+                let tries = job.delivery_count().unsigned_abs();
+                self.report(
+                    &job.records,
+                    status,
+                    &format!("try {tries}; it comes again"),
+                );
+                let pause = FIRST_PAUSE.saturating_mul(1 << (tries.saturating_sub(1)).min(16));
+                return Some(Instant::now() + pause.min(LONGEST_PAUSE));
+            }
         }
         let records = self.running.remove(index).job.records;
         match end {
             JobEnd::Accepted => self.acknowledge(&records, Acknowledgement::Accept),
-            JobEnd::Rejected | JobEnd::Failed => self.reject(records, status),
+            JobEnd::Failed => {}
+            JobEnd::Rejected => {
+                self.report(&records, status, "rejected");
+                self.reject(records, status);
+            }
             JobEnd::NoCommand => {
+                self.report(&records, status, "released");
                 self.acknowledge(&records, Acknowledgement::Release);
                 let error = anyhow::anyhow!("--exec: {status}: the command can't be run");
                 self.failed.get_or_insert(error);
@@ -235,10 +245,23 @@ impl JobQueue<'_> {
         None
     }
 
-    fn report(&self, index: usize, status: ExitStatus, what: &str) {
+    /// Of the records of one command some may have been delivered more often than others.
+    fn reject_last_tries(&mut self, index: usize, status: ExitStatus) {
+        let limit = self.max_tries.unwrap_or(u32::MAX);
+        let is_last =
+            |record: &mut JobRecord| u32::from(record.delivery_count.unsigned_abs()) >= limit;
+        let records = &mut self.running[index].job.records;
+        let last: Vec<JobRecord> = records.extract_if(.., is_last).collect();
+        if !last.is_empty() {
+            self.report(&last, status, "the last try; rejected");
+            self.reject(last, status);
+        }
+    }
+
+    fn report(&self, records: &[JobRecord], status: ExitStatus, what: &str) {
         if !self.status.is_quiet {
-            let job = self.running[index].job.describe();
-            message(format_args!("--exec: {status}: {job}: {what}"));
+            let records = describe(records);
+            message(format_args!("--exec: {status}: {records}: {what}"));
         }
     }
 
@@ -261,9 +284,10 @@ impl JobQueue<'_> {
         if dead_letters.is_idle() {
             return Ok(());
         }
-        let delivered = dead_letters.take_delivered()?;
+        let delivered = dead_letters.take_delivered();
+        let failure = dead_letters.failure();
         self.acknowledge(&delivered, Acknowledgement::Reject);
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
     /// Renews locks of which half is over; where the broker can't, releases what still waits for a command.
@@ -271,20 +295,22 @@ impl JobQueue<'_> {
         let Some(lock) = self.consumer.lock_timeout() else {
             return;
         };
-        let is_due = |job: &Job| job.locked_at.elapsed() >= lock / 2;
+        let is_due = |record: &JobRecord| record.locked_at.elapsed() >= lock / 2;
         if !self.consumer.is_exact() {
-            let late: Vec<Job> = self.waiting.extract_if(.., |job| is_due(job)).collect();
+            let is_late = |job: &mut Job| job.records.iter().any(is_due);
+            let late: Vec<Job> = self.waiting.extract_if(.., is_late).collect();
             self.release_late(&late);
             return;
         }
         let running = self.running.iter_mut().map(|running| &mut running.job);
-        for job in running.chain(&mut self.waiting) {
-            if is_due(job) {
-                job.locked_at = Instant::now();
-                for record in &job.records {
-                    self.consumer
-                        .acknowledge(&record.position, Acknowledgement::Renew);
-                }
+        let jobs = running.chain(&mut self.waiting);
+        let letters = self.dead_letters.iter_mut();
+        let letters = letters.flat_map(DeadLetters::in_flight);
+        for record in jobs.flat_map(|job| &mut job.records).chain(letters) {
+            if is_due(record) {
+                record.locked_at = Instant::now();
+                self.consumer
+                    .acknowledge(&record.position, Acknowledgement::Renew);
             }
         }
     }

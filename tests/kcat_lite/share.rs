@@ -16,21 +16,21 @@ use crate::testkit::output::lines;
 use crate::testkit::{java, session};
 
 /// A new group's first assignment takes the brokers some seconds.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(super) const LIMIT: Duration = Duration::from_secs(90);
 
 /// A group that begins at the beginning, with these settings besides.
-fn group(kafka: &Kafka, settings: &[&str]) -> String {
+pub(super) fn group(kafka: &Kafka, settings: &[&str]) -> String {
     let group = session::unique("queue");
     let all = [&["share.auto.offset.reset=earliest"], settings].concat();
     java::set_group(&kafka.bootstrap(), &group, &all).expect("it comes with the broker");
     group
 }
 
-fn share(kafka: &Kafka, group: &str, topic: &str) -> Cmd {
+pub(super) fn share(kafka: &Kafka, group: &str, topic: &str) -> Cmd {
     at(kafka, &["--share", group, topic]).limit(LIMIT)
 }
 
-fn numbered(kafka: &Kafka, partitions: i32, count: i32) -> String {
+pub(super) fn numbered(kafka: &Kafka, partitions: i32, count: i32) -> String {
     let topic = kafka.topic("jobs", partitions, &[]);
     let records = (0..count).map(|n| Record {
         partition: Some(n % partitions),

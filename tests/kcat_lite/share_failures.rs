@@ -1,0 +1,105 @@
+//! `--share --exec` while something else fails: the dead-letter topic, a broker, one record of a batch.
+
+use kafka_protocol::messages::ApiKey;
+
+use super::share::{LIMIT, group, numbered, share};
+use crate::testkit::broker::shared_kafka;
+use crate::testkit::cluster::Cluster as _;
+use crate::testkit::command::{cmd, shell};
+use crate::testkit::interceptor::{Interceptor, Then};
+
+const SHORT_LOCK: &[&str] = &["share.record.lock.duration.ms=5000"];
+
+// Regression: nothing was renewed nor acknowledged any more, and the record of the other command ran twice.
+#[test]
+fn a_command_that_runs_keeps_its_lock_when_the_dead_letter_topic_refuses_a_record() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = kafka.topic_of("jobs", &["slow", &"x".repeat(5000)]);
+    let dead = kafka.topic("dead", 1, &[("max.message.bytes", "1000")]);
+    let group = group(kafka, SHORT_LOCK);
+    let command = "read -r job; test \"$job\" = slow || exit 65; sleep 9; echo done";
+    share(kafka, &group, &topic)
+        .args(["-q", "--parallel", "2", "--exec", command])
+        .args(["--reject-to", &dead])
+        .run()
+        .fails_with(2)
+        .stdout_is("done\n")
+        .stderr_has(format!("--reject-to {dead}: {topic} [0] offset 1: "));
+    share(kafka, &group, &topic)
+        .args(["-q", "--idle", "1s", "--tsv=offset,delivery_count"])
+        .run()
+        .succeeds()
+        .stdout_is("1\t2\n");
+}
+
+// Regression: its lock ended on the way, and it came again.
+#[test]
+fn a_record_keeps_its_lock_while_the_dead_letter_topic_is_slow_to_take_it() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 1, 1);
+    let dead = kafka.topic("dead", 1, &[]);
+    let group = group(kafka, SHORT_LOCK);
+    let proxy = Interceptor::before(&kafka.bootstrap());
+    let proxy = proxy.on(ApiKey::Produce, |call, _| match call.number {
+        0 => Then::Silence,
+        _ => Then::Pass,
+    });
+    cmd("kcat-lite")
+        .args(["--share", &group, &topic, "-b", &proxy.bootstrap()])
+        .args(["--exec", "exit 65", "--reject-to", &dead, "-c", "1"])
+        .args(["-X", "socket.timeout.ms=9000"])
+        .limit(LIMIT)
+        .run()
+        .succeeds()
+        .stderr_lacks("delivered again");
+    assert!(proxy.count(ApiKey::Produce) > 1);
+    share(kafka, &group, &topic)
+        .args(["-q", "--idle", "1s"])
+        .run()
+        .succeeds()
+        .stdout_is("");
+}
+
+// Regression: a record at its first try was rejected with one at its last.
+#[test]
+fn of_the_records_of_a_command_only_those_at_their_last_try_are_rejected() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 1, 2);
+    let group = group(kafka, &[]);
+    share(kafka, &group, &topic)
+        .args(["-q", "-c", "1", "--exec", "exit 1"])
+        .run()
+        .succeeds();
+    share(kafka, &group, &topic)
+        .args(["-c", "2", "--batch", "2", "--max-tries", "2"])
+        .args(["--exec", "exit 1"])
+        .run()
+        .succeeds()
+        .stderr_has("[0] offset 0: the last try; rejected")
+        .stderr_has("[0] offset 1: try 1; it comes again");
+    share(kafka, &group, &topic)
+        .args(["-q", "--idle", "1s", "--tsv=offset,delivery_count"])
+        .run()
+        .succeeds()
+        .stdout_is("1\t2\n");
+}
+
+// Regression: it used all of a processor until the response came.
+#[test]
+fn a_queue_whose_coordinator_is_silent_waits_without_work() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 1, 1);
+    let group = group(kafka, &[]);
+    let proxy = Interceptor::before(&kafka.bootstrap());
+    let proxy = proxy.on(ApiKey::ShareGroupHeartbeat, |_, _| Then::Silence);
+    // The shell's limit is in seconds of processor time.
+    let script = format!(
+        "ulimit -t 2; exec kcat-lite --share '{group}' '{topic}' -b '{}' --exec cat --give-up 11s",
+        proxy.bootstrap()
+    );
+    shell(&script)
+        .limit(LIMIT)
+        .run()
+        .fails_with(2)
+        .stderr_has("(--give-up)");
+}
