@@ -1,10 +1,11 @@
 //! `--share`: a member of a share group, which accepts, releases or rejects each record (KIP-932).
 //!
 //! - [`plain`]: accepts what was written to standard output.
-//! - [`jobs`]: runs a command on each record, whose exit code decides; [`job`] is one of them, [`dead_letters`] where
-//!   rejected records go.
+//! - [`jobs`]: runs a command on each record, whose exit code decides; [`job`] is one of them, [`acquired`] makes
+//!   them, [`dead_letters`] is where rejected records go.
 //! - [`settings`]: the group's settings, where they decide what the user gets.
 
+mod acquired;
 mod dead_letters;
 mod job;
 mod jobs;

@@ -8,13 +8,14 @@ use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
 use tools::kafka::share::{Acknowledgement, FetchLimit, ShareConsumer};
 
+use super::acquired::AcquiredJobs;
 use super::dead_letters::DeadLetters;
 use super::job::{Job, JobEnd, JobRecord, describe};
 use super::settings::GroupSettings;
 use super::{StatusReporter, is_idle};
 use crate::config::{self, Share};
 use crate::group::child_guard::ChildGuard;
-use crate::output::{BadRecord, EncodeRefusal, Encoding, records};
+use crate::output::{Encoding, records};
 
 /// How often to look at signals while no command runs.
 const IDLE: Duration = Duration::from_millis(100);
@@ -372,57 +373,5 @@ impl JobQueue<'_> {
         youngest.map_or(IDLE, |age| {
             (age / 20).clamp(Duration::from_millis(1), Duration::from_millis(50))
         })
-    }
-}
-
-/// Records on their way into jobs.
-#[derive(Default)]
-struct AcquiredJobs {
-    jobs: Vec<Job>,
-    /// Records that the format can't hold.
-    unwritten: Vec<JobRecord>,
-    failed: Option<anyhow::Error>,
-}
-
-impl AcquiredJobs {
-    fn add(
-        &mut self,
-        acquired: &tools::kafka::share::AcquiredRecord<'_>,
-        encoding: &mut Encoding,
-        batch_records: u64,
-    ) {
-        let record = JobRecord::new(acquired.position, &acquired.record, acquired.delivery_count);
-        let is_full = |job: &Job| job.records.len() as u64 >= batch_records;
-        if self.jobs.last().is_none_or(is_full) {
-            match Job::new() {
-                Ok(job) => self.jobs.push(job),
-                Err(error) => {
-                    self.unwritten.push(record);
-                    self.failed.get_or_insert(error);
-                    return;
-                }
-            }
-        }
-        let Some(job) = self.jobs.last_mut() else {
-            return;
-        };
-        let (start, ambiguous) = (job.input().len(), encoding.ambiguous());
-        let encoded = match encoding.encode(&acquired.record, job.input()) {
-            // A command with several records would take it for two.
-            Ok(()) if batch_records > 1 && encoding.ambiguous() > ambiguous => {
-                Err(EncodeRefusal::Ambiguous)
-            }
-            other => other,
-        };
-        match encoded {
-            Ok(()) => job.records.push(record),
-            Err(reason) => {
-                job.input().truncate(start);
-                self.unwritten.push(record);
-                let bad = BadRecord::new(&acquired.record, reason);
-                self.failed.get_or_insert_with(|| bad.into());
-            }
-        }
-        self.jobs.retain(|job| !job.records.is_empty());
     }
 }
