@@ -1,12 +1,14 @@
 //! `--share --exec` while something else fails: the dead-letter topic, a broker, one record of a batch.
 
 use kafka_protocol::messages::ApiKey;
+use rustix::process::Signal;
 
 use super::share::{LIMIT, group, numbered, share};
 use crate::testkit::broker::shared_kafka;
-use crate::testkit::cluster::Cluster as _;
+use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::interceptor::{Interceptor, Then};
+use crate::testkit::rolling;
 
 const SHORT_LOCK: &[&str] = &["share.record.lock.duration.ms=5000"];
 
@@ -102,4 +104,32 @@ fn a_queue_whose_coordinator_is_silent_waits_without_work() {
         .run()
         .fails_with(2)
         .stderr_has("(--give-up)");
+}
+
+// Regression: once all brokers had been empty, only the one with the lowest number was asked.
+#[test]
+fn a_queue_with_fewer_commands_than_brokers_gets_the_records_of_each() {
+    let Some(kafka) = rolling::shared() else {
+        return;
+    };
+    let _all_there = rolling::all_there();
+    let topic = numbered(kafka, 3, 3);
+    let group = group(kafka, &[]);
+    let mut running = share(kafka, &group, &topic)
+        .args(["-q", "--exec", "cat"])
+        .start();
+    for number in 0..3 {
+        running.stdout_until(format!("{number}\n"), LIMIT);
+    }
+    for partition in [2, 1, 0] {
+        let value = format!("again {partition}");
+        let record = Record {
+            partition: Some(partition),
+            ..Record::of(&*value)
+        };
+        kafka.produce(&topic, &[record]);
+        running.stdout_until(value, LIMIT);
+    }
+    running.signal(Signal::TERM);
+    running.wait().succeeds();
 }

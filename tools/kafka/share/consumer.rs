@@ -201,13 +201,18 @@ impl<'c> ShareConsumer<'c> {
             .map(ShareSession::requested_records)
             .sum();
         let mut free = limit.records.saturating_sub(requested);
-        let mut brokers: Vec<(bool, i32)> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.can_fetch(now))
-            .map(|(&broker, session)| (session.was_empty(), broker))
-            .collect();
-        // First those that had records.
+        let mut brokers = Vec::new();
+        for (&broker, session) in &self.sessions {
+            if !session.can_fetch(now) {
+                continue;
+            }
+            // A request that waits for a connection would keep its records from the other brokers.
+            if self.requests.wire().is_connected(broker) {
+                brokers.push((session.turn(now), broker));
+            } else {
+                self.topics.refresh_soon(now);
+            }
+        }
         brokers.sort_unstable();
         let max_wait = if brokers.len() > free {
             SHORT_WAIT

@@ -12,6 +12,8 @@ use crate::kafka::error::{KafkaError, code};
 
 /// The pause after a request that failed.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// How long a broker without records waits at most until it is asked as the others are.
+const EMPTY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The next request of a session; the caller adds who it is from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub(super) struct ShareSession {
     retry_at: Option<Instant>,
     /// Whether the last fetch brought nothing.
     was_empty: bool,
+    /// When it was sent, or failed.
+    fetched_at: Option<Instant>,
 }
 
 impl ShareSession {
@@ -94,9 +98,14 @@ impl ShareSession {
         self.in_flight.is_none() && self.is_due(now) && !self.partitions.is_empty()
     }
 
-    /// Whether its last fetch brought nothing, so that others are to be asked first.
-    pub(super) fn was_empty(&self) -> bool {
-        self.was_empty
+    /// Sessions are asked in this order where there are not enough records to ask for.
+    ///
+    /// One that had none comes behind the others, but never for long: a broker that always has some must not keep
+    /// the records of another one back. Among equals the one is first that was not asked for the longest time.
+    pub(super) fn turn(&self, now: Instant) -> (bool, Option<Instant>) {
+        let is_recent = |at| now.saturating_duration_since(at) < EMPTY_PAUSE;
+        let may_wait = self.was_empty && self.fetched_at.is_some_and(is_recent);
+        (may_wait, self.fetched_at)
     }
 
     pub(super) fn retry_at(&self) -> Option<Instant> {
@@ -131,6 +140,7 @@ impl ShareSession {
         let mut known = self.known.clone();
         if fetches {
             request.records = records;
+            self.fetched_at = Some(now);
             for &id in self.partitions.difference(&known) {
                 request.partitions.entry(id).or_default();
             }
@@ -271,6 +281,8 @@ impl ShareSession {
         let mut outcome = SessionOutcome::default();
         self.epoch = 0;
         self.known.clear();
+        self.was_empty = true;
+        self.fetched_at = Some(now);
         self.put_back(sent.acks);
         self.retry_at = Some(now + RETRY_BACKOFF);
         outcome.wants_metadata = true;

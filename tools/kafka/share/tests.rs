@@ -138,6 +138,25 @@ fn after_a_broken_connection_the_acknowledgements_go_into_a_new_session() {
     assert_eq!((epoch, acks), (1, [(P1, vec![accept(3)])].into()));
 }
 
+// Regression: with fewer commands than brokers the one with the lowest number was asked again and again.
+#[test]
+fn a_broker_without_records_is_asked_again_after_those_that_were_not_asked_for_longer() {
+    let now = Instant::now();
+    let later = now + Duration::from_millis(10);
+    let (first, second) = (opened(now), opened(later));
+    assert!(
+        first.turn(later) < second.turn(later),
+        "both had no records"
+    );
+    let new = ShareSession::default();
+    assert!(new.turn(later) < first.turn(later));
+    let due = later + Duration::from_millis(600);
+    assert!(
+        !first.turn(due).0,
+        "it need not wait for busy ones any more"
+    );
+}
+
 // Regression: they waited for ever, and so did the end of the program, for 3 seconds.
 #[test]
 fn the_acknowledgements_of_a_lost_session_come_back_when_its_broker_leads_nothing_any_more() {
