@@ -12,7 +12,7 @@ mod jobs;
 mod plain;
 mod settings;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
@@ -125,14 +125,22 @@ impl StatusReporter<'_> {
     }
 }
 
-/// Whether nothing has arrived for the time of `--idle`; says so.
-fn is_idle(idle: Option<Duration>, since: std::time::Instant, is_quiet: bool) -> bool {
+/// Whether nothing has arrived for the time of `--idle`; an error if a leader is away, whose records nobody knows.
+fn is_idle(
+    consumer: &ShareConsumer<'_>,
+    idle: Option<Duration>,
+    since: Instant,
+    is_quiet: bool,
+) -> anyhow::Result<bool> {
     let Some(idle) = idle.filter(|idle| since.elapsed() >= *idle) else {
-        return false;
+        return Ok(false);
     };
+    let idle = format_duration_ms(idle.as_millis() as i64);
+    if let Some(partition) = consumer.unreached() {
+        anyhow::bail!("no record for {idle}, and the leader of {partition} is not reached");
+    }
     if !is_quiet {
-        let idle = format_duration_ms(idle.as_millis() as i64);
         message(format_args!("no record for {idle}"));
     }
-    true
+    Ok(true)
 }

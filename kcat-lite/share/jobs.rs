@@ -95,10 +95,15 @@ impl JobQueue<'_> {
             if is_busy || self.consumer.assigned_count() == 0 {
                 busy_at = Instant::now();
             }
-            if !is_busy && (self.left == 0 || is_idle(idle, busy_at, self.status.is_quiet)) {
+            if !is_busy && self.left == 0 {
                 return;
             }
-            self.step(true);
+            let idle = idle.filter(|_| !is_busy);
+            match is_idle(&self.consumer, idle, busy_at, self.status.is_quiet) {
+                Ok(false) => self.step(true),
+                Ok(true) => return,
+                Err(error) => self.failed = Some(error),
+            }
         }
     }
 

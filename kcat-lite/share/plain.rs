@@ -77,7 +77,8 @@ impl PlainRun<'_> {
             self.status.report(&mut self.consumer);
             self.progress
                 .update(self.writer.written(), self.writer.out().total_bytes());
-            if is_idle(config.idle, last_record_at, self.status.is_quiet) {
+            let is_quiet = self.status.is_quiet;
+            if is_idle(&self.consumer, config.idle, last_record_at, is_quiet)? {
                 break;
             }
         }

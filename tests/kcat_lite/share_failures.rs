@@ -4,7 +4,7 @@ use kafka_protocol::messages::ApiKey;
 use rustix::process::Signal;
 
 use super::share::{LIMIT, group, numbered, share};
-use crate::testkit::broker::shared_kafka;
+use crate::testkit::broker::{own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::interceptor::{Interceptor, Then};
@@ -132,4 +132,19 @@ fn a_queue_with_fewer_commands_than_brokers_gets_the_records_of_each() {
     }
     running.signal(Signal::TERM);
     running.wait().succeeds();
+}
+
+// Regression: it ended with 0, as if the queue were empty.
+#[test]
+fn a_queue_whose_leader_is_away_is_not_called_idle() {
+    let Some(kafka) = own_kafka() else { return };
+    let topic = numbered(&kafka, 1, 1);
+    let group = group(&kafka, &[]);
+    let mut running = share(&kafka, &group, &topic)
+        .args(["-q", "--idle", "8s"])
+        .start();
+    running.stdout_until("0\n", LIMIT);
+    kafka.kill(1);
+    let output = running.wait().fails_with(2);
+    output.stderr_has(format!("the leader of {topic} [0] is not reached"));
 }

@@ -102,6 +102,19 @@ impl<'c> ShareConsumer<'c> {
         self.member.assigned().len()
     }
 
+    /// An assigned partition whose leader has not answered yet, or no longer does.
+    pub fn unreached(&self) -> Option<String> {
+        let is_open = |leader| {
+            self.sessions
+                .get(&leader)
+                .is_some_and(ShareSession::is_open)
+        };
+        let mut assigned = self.member.assigned().iter();
+        let (topic, partition) =
+            assigned.find(|id| !self.topics.leader(**id).is_some_and(is_open))?;
+        Some(format!("{} [{partition}]", self.topics.name(*topic)))
+    }
+
     /// How long the group's coordinator has not answered, and why; none while it answers.
     pub fn outage(&self) -> Option<(Duration, KafkaError)> {
         let (time, error) = self.member.outage(Instant::now())?;

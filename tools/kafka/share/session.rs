@@ -80,6 +80,11 @@ impl ShareSession {
         self.pending.entry(id).or_default().push(range);
     }
 
+    /// Whether the broker has this session, as far as is known.
+    pub(super) fn is_open(&self) -> bool {
+        self.epoch > 0
+    }
+
     pub(super) fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
