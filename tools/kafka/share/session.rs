@@ -12,8 +12,8 @@ use crate::kafka::error::{KafkaError, code};
 
 /// The pause after a request that failed.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
-/// How long a broker without records waits at most until it is asked as the others are.
-const EMPTY_PAUSE: Duration = Duration::from_millis(500);
+/// How long a broker waits at most for those that are asked first.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The next request of a session; the caller adds who it is from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,12 +105,19 @@ impl ShareSession {
 
     /// Sessions are asked in this order where there are not enough records to ask for.
     ///
-    /// One that had none comes behind the others, but never for long: a broker that always has some must not keep
-    /// the records of another one back. Among equals the one is first that was not asked for the longest time.
-    pub(super) fn turn(&self, now: Instant) -> (bool, Option<Instant>) {
-        let is_recent = |at| now.saturating_duration_since(at) < EMPTY_PAUSE;
-        let may_wait = self.was_empty && self.fetched_at.is_some_and(is_recent);
-        (may_wait, self.fetched_at)
+    /// First those that were not asked for long: a broker that always has some must not keep the records of another one
+    /// back. Then those that had records, the last one first, whose acknowledgements go with the fetch.
+    pub(super) fn turn(&self, now: Instant) -> (u8, Duration) {
+        let age = |at| now.saturating_duration_since(at);
+        let age = self.fetched_at.map_or(Duration::MAX, age);
+        let longest_first = Duration::MAX - age;
+        if age >= LONGEST_PAUSE {
+            (0, longest_first)
+        } else if self.was_empty {
+            (2, longest_first)
+        } else {
+            (1, age)
+        }
     }
 
     pub(super) fn retry_at(&self) -> Option<Instant> {
