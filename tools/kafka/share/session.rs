@@ -110,7 +110,7 @@ impl ShareSession {
     pub(super) fn turn(&self, now: Instant) -> (u8, Duration) {
         let age = |at| now.saturating_duration_since(at);
         let age = self.fetched_at.map_or(Duration::MAX, age);
-        let longest_first = Duration::MAX - age;
+        let longest_first = Duration::MAX.saturating_sub(age);
         if age >= LONGEST_PAUSE {
             (0, longest_first)
         } else if self.was_empty {
