@@ -14,6 +14,8 @@ mod partition;
 mod pool;
 mod publish;
 pub(crate) mod settings;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use backup::Backup;
 pub(crate) use settings::Settings;

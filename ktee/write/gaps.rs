@@ -51,10 +51,12 @@ pub(super) fn report(
     let read_from = partition.after.map_or(offset, |after| after + 1);
     let head = Head::read(&*target.store, topic)?.partitions.remove(number);
     let head = head.map(|span| span.last).filter(|last| *last < offset);
-    let Some(last) = target.index().last_before(offset)?.max(head) else {
+    let end = target.index().last_before(offset)?.max(head);
+    // The source may begin before the end: those records are not in the topic any more.
+    let Some(end) = end.filter(|end| end + 1 < read_from) else {
         return Ok(());
     };
-    let (first, last) = (last + 1, read_from - 1);
+    let (first, last) = (end + 1, read_from - 1);
     let gaps = target.index().coverage(first, last)?.unknown(first, last);
     if gaps.is_empty() {
         return Ok(());

@@ -1,0 +1,82 @@
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use tools::ack::{ReadStart, StreamKey};
+use tools::record::{Format, Record};
+
+use super::{Backup, Settings};
+use crate::destination::{Destination as _, Input, SourceEvent};
+use crate::read::segment::format;
+use crate::segment::{Codec, Cut, Layout};
+use crate::store::Access;
+
+fn open(root: &Path, input: &Format, records: u64) -> Backup {
+    let settings = Settings {
+        layout: Layout::Tsv,
+        codec: Codec::None,
+        cut: Cut {
+            bytes: 1 << 20,
+            records: Some(records),
+        },
+        max_delay: Duration::from_secs(60),
+        access: Access {
+            for_writing: true,
+            ..Access::default()
+        },
+        buffer_bytes: 1 << 20,
+        expire_after: None,
+    };
+    let root = root.to_str().expect("UTF-8");
+    Backup::open(root, input, &settings, None).expect("it is opened")
+}
+
+fn open_all(root: &Path, records: u64) -> Backup {
+    open(root, &format(Layout::Tsv).expect("it has one"), records)
+}
+
+fn write(backup: &mut Backup, offsets: impl IntoIterator<Item = i64>, value: &str) -> Result<()> {
+    for offset in offsets {
+        let record = Record {
+            topic: Some("t"),
+            partition: Some(0),
+            offset: Some(offset),
+            value: Some(value.as_bytes()),
+            ..Record::default()
+        };
+        let text = format!("t\t0\t{offset}\t\\N\t\\N\t{value}\t\\N\n");
+        let input = Input {
+            record: &record,
+            text: text.as_bytes(),
+            line: 1,
+            tag: None,
+        };
+        backup.write(&input, &mut || false)?;
+    }
+    Ok(())
+}
+
+// Regression: a panic.
+#[test]
+fn a_source_that_begins_before_the_end_of_the_backup_may_have_no_record_before_it_ends() {
+    let root = tempfile::tempdir().expect("a folder");
+    let mut backup = open_all(root.path(), 1);
+    write(&mut backup, [0, 8, 12], "v").expect("they are taken");
+    backup.finish(&mut || false).expect("they are stored");
+    let mut backup = open_all(root.path(), 1);
+    let key = StreamKey {
+        session: "s".to_owned(),
+        topic: "t".to_owned(),
+        partition: 0,
+    };
+    let start = ReadStart {
+        topic: "t".to_owned(),
+        partition: 0,
+        from: Some(5),
+        log_start: 0,
+    };
+    let event = SourceEvent::NewStream(&key, Some(&start));
+    backup.handle_event(&event).expect("it is heard");
+    write(&mut backup, [20], "v").expect("it is taken");
+    backup.finish(&mut || false).expect("it is stored");
+}
