@@ -1,6 +1,6 @@
 //! A segment whose records are stored in part: those are compared, the others become segments of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Seek;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ impl Target {
     /// Compares records, by their checksums, with segments that are stored; takes out those that are in both.
     pub(super) fn compare(&self, stored: &[StoredSegment], own: &mut ByOffset<u64>) -> Result<()> {
         let mut digester = Digester::new()?;
+        // A record that is stored twice has to be the same in both.
+        let mut found = BTreeSet::new();
         for StoredSegment { name, .. } in stored {
             let about = || damaged(&self.log, name);
             let mut reader = Reader::open(&*self.store, &self.log, name).with_context(about)?;
@@ -35,9 +37,10 @@ impl Target {
                 if own.last_key_value().is_none_or(|(last, _)| offset > *last) {
                     break;
                 }
-                if let Some(digest) = own.remove(&offset)
-                    && digest != digester.digest(&record)?
-                {
+                let Some(digest) = own.get(&offset) else {
+                    continue;
+                };
+                if *digest != digester.digest(&record)? {
                     bail!(
                         "{}: offset {offset} is another record than in the backup, {}; a recreated topic needs a backup of \
                          its own, and a segment that --verify finds damaged is moved aside with --verify --quarantine",
@@ -45,8 +48,10 @@ impl Target {
                         name.file(&self.log)
                     );
                 }
+                found.insert(offset);
             }
         }
+        own.retain(|offset, _| !found.contains(offset));
         Ok(())
     }
 }

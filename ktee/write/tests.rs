@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -79,4 +80,32 @@ fn a_source_that_begins_before_the_end_of_the_backup_may_have_no_record_before_i
     backup.handle_event(&event).expect("it is heard");
     write(&mut backup, [20], "v").expect("it is taken");
     backup.finish(&mut || false).expect("it is stored");
+}
+
+// Regression: only the first of the stored segments was compared.
+#[test]
+fn a_record_that_is_stored_twice_is_compared_with_both() {
+    let (root, other) = (tempfile::tempdir(), tempfile::tempdir());
+    let (root, other) = (root.expect("a folder"), other.expect("a folder"));
+    let mut backup = open_all(root.path(), 10);
+    write(&mut backup, 0..10, "v").expect("they are taken");
+    backup.finish(&mut || false).expect("they are stored");
+    let mut backup = open_all(other.path(), 10);
+    write(&mut backup, 5..10, "other").expect("they are taken");
+    write(&mut backup, 10..15, "v").expect("they are taken");
+    backup.finish(&mut || false).expect("they are stored");
+    let folder = "topics/t/partition=0";
+    for file in fs::read_dir(other.path().join(folder)).expect("it is there") {
+        let file = file.expect("it is listed");
+        let copy = root.path().join(folder).join(file.file_name());
+        fs::copy(file.path(), copy).expect("it is copied");
+    }
+    let mut backup = open_all(root.path(), 10);
+    let written = write(&mut backup, 0..15, "v");
+    let error = written.and_then(|()| backup.finish(&mut || false));
+    let error = error.expect_err("offset 5 is two records");
+    assert!(
+        error.to_string().contains("offset 5 is another record"),
+        "{error:#}"
+    );
 }
