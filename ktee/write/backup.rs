@@ -111,6 +111,9 @@ impl Backup {
             self.begin(LogId::Lines)?;
         }
         let mut lines = input.text;
+        // Beside a topic they are records too, whose times can't be read back from lines.
+        let record = &Record::default();
+        let input = &Input { record, ..*input };
         while !lines.is_empty() {
             let end = memchr::memchr(b'\n', lines).map_or(lines.len(), |at| at + 1);
             self.add(0, input, 0, &lines[..end])?;

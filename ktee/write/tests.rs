@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tools::ack::{ReadStart, StreamKey};
+use tools::record::tsv::Tsv;
 use tools::record::{Format, Record};
 
 use super::{Backup, Settings};
 use crate::destination::{Destination as _, Input, SourceEvent};
 use crate::read::segment::format;
-use crate::segment::{Codec, Cut, Layout};
-use crate::store::Access;
+use crate::read::{Inventory, Reader, inventory};
+use crate::segment::{Codec, Cut, Layout, LogId};
+use crate::store::{self, Access};
 
 fn open(root: &Path, input: &Format, records: u64) -> Backup {
     let settings = Settings {
@@ -108,4 +110,38 @@ fn a_record_that_is_stored_twice_is_compared_with_both() {
         error.to_string().contains("offset 5 is another record"),
         "{error:#}"
     );
+}
+
+// Regression: the manifest had the times of records, which --verify can't find in lines.
+#[test]
+fn the_manifest_of_lines_is_what_is_read_back_from_them() {
+    let root = tempfile::tempdir().expect("a folder");
+    let tsv = Tsv {
+        columns: "timestamp,value".parse().expect("columns"),
+        ..Tsv::default()
+    };
+    let mut backup = open(root.path(), &Format::Tsv(tsv), 10);
+    let record = Record {
+        timestamp_ms: Some(17),
+        value: Some(b"v"),
+        ..Record::default()
+    };
+    let input = Input {
+        record: &record,
+        text: b"17\tv\n",
+        line: 1,
+        tag: None,
+    };
+    backup.write(&input, &mut || false).expect("it is taken");
+    backup.finish(&mut || false).expect("it is stored");
+    let store = store::open(root.path().to_str().expect("UTF-8"), &Access::default());
+    let (store, log) = (store.expect("it is there"), LogId::Lines);
+    let listed = Inventory::list_log(&*store, &log).expect("it is listed");
+    let [name] = &listed.segments[..] else {
+        panic!("{:?}", listed.segments);
+    };
+    let manifest = inventory::manifest(&*store, &log, name).expect("it is read");
+    let reader = Reader::open(&*store, &log, name).expect("it is opened");
+    let counted = reader.manifest().expect("it is counted");
+    assert_eq!(manifest, Some(counted));
 }
