@@ -216,8 +216,9 @@ impl Index {
     /// Records something of a range, unless it is recorded already.
     pub(super) fn mark(&mut self, status: RangeStatus, first: i64, last: i64) -> Result<()> {
         let marker = RangeMarker::new(status, first, last);
-        if self.markers.insert(marker) {
+        if !self.markers.contains(&marker) {
             marker.write(&*self.store, &self.log)?;
+            self.markers.insert(marker);
         }
         Ok(())
     }
