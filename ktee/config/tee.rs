@@ -112,6 +112,16 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
             "-f can't be used for a backup; --tsv and -J keep everything",
         ));
     }
+    // Alone, a backup gets lines whatever ends the records.
+    if let Format::Raw(raw) = &format
+        && !backups.is_empty()
+        && !topics.is_empty()
+        && !raw.delimiter.ends_with(b"\n")
+    {
+        return Err(usage(
+            "-D: beside kafka:TOPIC a backup takes records that end with \\n; --tsv and -J keep everything",
+        ));
+    }
     Decoder::new(format.clone()).map_err(usage)?;
     if cli.ack.is_some() && !matches!(format, Format::Tsv(_) | Format::Json(_)) {
         return Err(usage(

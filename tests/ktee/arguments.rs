@@ -20,6 +20,7 @@ fn what_cannot_be_honoured_is_a_usage_error_that_names_it() {
         ("--spill . -b 127.0.0.1:1 kafka:t", "directory"),
         ("--cat a --spill s", "--spill"),
         ("-f %s d/", "-f"),
+        ("-D ; d/ kafka:t", "-D"),
         ("kafka:", "kafka:TOPIC"),
         ("-t x file", "-t"),
         ("--from now file", "--from"),
