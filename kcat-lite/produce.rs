@@ -213,7 +213,7 @@ impl Sender {
                 .fill(&mut buffer, &self.signals, IDLE_MS)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             let at_end = filled == Filled::End;
-            // Each record that comes before the partitions are known is a copy of its own.
+            // Until the partitions are known, the producer keeps each record as a copy of its own.
             if matches!(filled, Filled::Bytes(_) | Filled::Idle)
                 && let Err(error) = self.contact()
             {

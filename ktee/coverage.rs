@@ -64,7 +64,7 @@ impl Coverage {
         span.unwrap_or_default()
     }
 
-    /// How many offsets are known to be no records: within segments, which have so many, and between them.
+    /// How many offsets are known to be no records: within segments, which have `records` records, and between them.
     pub(crate) fn absent_count(&self, records: u64) -> i64 {
         let length = |(first, last): (i64, i64)| last - first + 1;
         let between = self.absent.clone().without(&self.stored);

@@ -1,4 +1,4 @@
-//! `--verify`: every segment is read, and what does not fit is said, partition by partition.
+//! `--verify`: reads every segment, and reports what does not fit, partition by partition.
 
 mod validate;
 
@@ -71,13 +71,13 @@ pub(crate) fn run(config: &Verify) -> Result<Exit> {
         table.write(config.style, out.buffer())?;
         out.flush_report(config.style.format, &signals)?;
     }
-    say_repair(&config.source.location, &reports);
+    report_repairs(&config.source.location, &reports);
     let is_whole = reports.iter().all(PartitionReport::is_whole);
     Ok(if is_whole { Exit::Done } else { Exit::No })
 }
 
 /// Names the commands that mend what was found.
-fn say_repair(location: &str, reports: &[PartitionReport]) {
+fn report_repairs(location: &str, reports: &[PartitionReport]) {
     let quoted = shlex::try_quote(location).unwrap_or_default();
     if reports.iter().any(|it| !it.damaged_segments.is_empty()) {
         message(format_args!(
@@ -102,7 +102,7 @@ fn say_repair(location: &str, reports: &[PartitionReport]) {
     }
 }
 
-/// What there is to say of a log, by what is known of its segments.
+/// The report of a log, by what is known of its segments.
 pub(crate) fn check(stored: &StoredLog, inventory: &Inventory) -> PartitionReport {
     let span = inventory.span(&stored.log);
     validate(stored, span, inventory.expires_before_ms)

@@ -7,10 +7,10 @@ use crate::read::inventory::Segment;
 use crate::read::select::RecordStats;
 use crate::segment::{LogId, Manifest, Name};
 
-/// So many details are told.
+/// How many details of each kind are reported.
 const DETAILS: usize = 3;
 
-/// What there is to say of a partition.
+/// What was found out about a partition.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartitionReport {
     pub(super) log: LogId,
@@ -163,7 +163,7 @@ pub(super) fn validate(
     }
     let (first, last) = (coverage.stored.iter().next(), coverage.stored.iter().last());
     report.span = first.zip(last).map(|(first, last)| (first.0, last.1));
-    // What is damaged is told as that, and not as missing too.
+    // What is damaged is reported as that, and not as missing too.
     report.missing = coverage.missing().without(&damaged).iter().collect();
     report.expired = coverage.expired().without(&damaged).iter().collect();
     report.absent = coverage.absent_count(report.stats.records);

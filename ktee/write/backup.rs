@@ -23,11 +23,11 @@ use crate::prune;
 use crate::segment::{Layout, LogId};
 use crate::store::{self, Store};
 
-/// A block goes to the pool with so many bytes, and becomes one frame.
+/// A block of this size goes to the pool, and becomes one frame.
 const BLOCK_BYTES: usize = 1024 * 1024;
-/// Jobs that wait at most, however small they are.
+/// How many jobs may wait, however small they are.
 const MAX_JOBS: usize = 256;
-/// How often it is looked for segments that have been open for too long.
+/// How often to look for segments that have been open for too long.
 const TICK: Duration = Duration::from_millis(200);
 
 pub(crate) struct Backup {
@@ -157,7 +157,7 @@ impl Backup {
         Ok(at)
     }
 
-    /// Looks what the backup has of a partition.
+    /// Finds out what the backup has of a partition.
     #[cold]
     fn begin(&mut self, log: LogId) -> Result<usize> {
         let target = Target::open(&self.store, log)?;
@@ -165,7 +165,7 @@ impl Backup {
         Ok(self.partitions.len() - 1)
     }
 
-    /// Looks where a record lies that is not where the one before was.
+    /// Finds out where a record lies that is not where the one before was.
     #[cold]
     fn enter(
         &mut self,
@@ -191,7 +191,8 @@ impl Backup {
         gaps::report(partition, offset, log_start, options, waiting)
     }
 
-    /// Drops what is not whole of a partition that another member of the group has now, if it has come before.
+    /// Drops the open segment of a partition that another member of the group has now; returns the partition's target, if
+    /// records of it have come.
     fn forget(&mut self, key: &StreamKey) -> Option<&Target> {
         let at = self.find(&key.topic, key.partition)?;
         let partition = &mut self.partitions[at];
@@ -217,7 +218,7 @@ impl Backup {
         }
     }
 
-    /// Closes the segments that have been open for so long.
+    /// Closes the segments that have been open for `delay`.
     fn close_older(&mut self, delay: Duration) {
         for at in 0..self.partitions.len() {
             let open = self.partitions[at].open.as_ref();
@@ -227,7 +228,7 @@ impl Backup {
         }
     }
 
-    /// Hands what there is of the open segment over, to be compressed and, if it is all of it, stored.
+    /// Sends the open segment's block to the pool, to be compressed and, if the segment is whole, stored.
     fn send(&mut self, at: usize, is_whole: bool) {
         let partition = &mut self.partitions[at];
         let Some(open) = &mut partition.open else {

@@ -27,7 +27,7 @@ const SPARE_BLOCKS: usize = 4;
 /// What there is to do for a segment.
 pub(super) struct Job {
     pub(super) target: Arc<Target>,
-    /// The segment, once a thread has begun it; forgotten when nobody has it any more.
+    /// The segment, once a thread has begun it; its file is removed when the last holder drops it.
     pub(super) segment: Arc<Mutex<Option<Segment>>>,
     pub(super) name: Name,
     /// The lines of its next records, if there are more.
@@ -84,7 +84,7 @@ impl Pool {
         let _ = self.threads[at % THREADS].send(job);
     }
 
-    /// Hears what the threads have done, without waiting.
+    /// Takes the results that are there, without waiting.
     pub(super) fn poll(&mut self) -> Result<()> {
         while let Ok(done) = self.done.try_recv() {
             self.note(done?);
@@ -92,7 +92,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Waits until there are no more jobs than so many, with no more than so many bytes.
+    /// Waits until at most `jobs` jobs are open, with at most `bytes` bytes.
     #[inline]
     pub(super) fn wait(
         &mut self,
@@ -120,7 +120,7 @@ impl Pool {
     }
 }
 
-/// What a thread does; after the first failure, whosever, nothing more.
+/// What a thread does; after the first failure of any of them, nothing more.
 fn run(
     jobs: Receiver<Job>,
     done: &Sender<Result<Done>>,

@@ -17,7 +17,7 @@ use crate::segment::codec::Compressor;
 use crate::segment::{Codec, LinesDigest, LogId, Manifest, Name};
 use crate::store::{Created, TempSegment};
 
-/// Another writer is met at most so often for one segment.
+/// How often another writer may be met for one segment.
 const ATTEMPTS: u32 = 100;
 
 /// A segment as a temporary file.
@@ -148,7 +148,7 @@ impl Segment {
     pub(super) fn create(&mut self, published: &mut Published) -> Result<bool> {
         let target = Arc::clone(&self.target);
         let (first, last) = (self.manifest.first, self.manifest.last);
-        // Inside a segment that has left offsets out: both ends are said before it is there.
+        // Inside a segment that has left offsets out: record both ends before it appears.
         let known = target.index().covering(first, last)?;
         target.index().mark_overlaps(&self.manifest, &known)?;
         if !self.store_as_named()? {
@@ -179,7 +179,7 @@ pub(super) struct Published {
     pub(super) stored_records: u64,
     /// Records that the backup had, and that are the same.
     pub(super) known_records: u64,
-    /// Records that another writer has stored in the same moment, so that they are stored twice.
+    /// Records that another writer stored at the same moment, so that they are stored twice.
     pub(super) duplicate_records: u64,
 }
 
