@@ -26,6 +26,8 @@ use settings::GroupSettings;
 
 /// An outage of the coordinator is reported after this time.
 const OUTAGE_AFTER: Duration = Duration::from_secs(1);
+/// With a shorter `--idle` leaders still have this time to answer.
+const LEADER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Reads as a member of the share group.
 pub(crate) fn run(config: &Share) -> anyhow::Result<Exit> {
@@ -125,22 +127,52 @@ impl StatusReporter<'_> {
     }
 }
 
-/// Whether nothing has arrived for the time of `--idle`; an error if a leader is away, whose records nobody knows.
-fn is_idle(
-    consumer: &ShareConsumer<'_>,
-    idle: Option<Duration>,
-    since: Instant,
+/// `--idle`: how long nothing has arrived.
+struct IdleTimer {
+    limit: Option<Duration>,
     is_quiet: bool,
-) -> anyhow::Result<bool> {
-    let Some(idle) = idle.filter(|idle| since.elapsed() >= *idle) else {
-        return Ok(false);
-    };
-    let idle = format_duration_ms(idle.as_millis() as i64);
-    if let Some(partition) = consumer.unreached() {
-        anyhow::bail!("no record for {idle}, and the leader of {partition} is not reached");
+    busy_at: Instant,
+    /// When the leaders of all partitions were reached.
+    reached_at: Instant,
+}
+
+impl IdleTimer {
+    fn new(limit: Option<Duration>, is_quiet: bool) -> IdleTimer {
+        let now = Instant::now();
+        IdleTimer {
+            limit,
+            is_quiet,
+            busy_at: now,
+            reached_at: now,
+        }
     }
-    if !is_quiet {
-        message(format_args!("no record for {idle}"));
+
+    /// Whether nothing has arrived for the time of `--idle`; an error if a leader is away, whose records nobody knows.
+    fn is_over(&mut self, consumer: &ShareConsumer<'_>, is_busy: bool) -> anyhow::Result<bool> {
+        let Some(limit) = self.limit else {
+            return Ok(false);
+        };
+        let now = Instant::now();
+        // A new group takes seconds to get its partitions.
+        if is_busy || consumer.assigned_count() == 0 {
+            (self.busy_at, self.reached_at) = (now, now);
+            return Ok(false);
+        }
+        let idle = || format_duration_ms(limit.as_millis() as i64);
+        if let Some(partition) = consumer.unreached() {
+            // A connection takes its time, and so does a session that is opened again.
+            self.busy_at = now;
+            if self.reached_at.elapsed() >= limit.max(LEADER_LIMIT) {
+                let idle = idle();
+                anyhow::bail!("no record for {idle}, and the leader of {partition} is not reached");
+            }
+            return Ok(false);
+        }
+        self.reached_at = now;
+        let is_over = self.busy_at.elapsed() >= limit;
+        if is_over && !self.is_quiet {
+            message(format_args!("no record for {}", idle()));
+        }
+        Ok(is_over)
     }
-    Ok(true)
 }

@@ -12,7 +12,7 @@ use super::acquired::AcquiredJobs;
 use super::dead_letters::DeadLetters;
 use super::job::{Job, JobEnd, JobRecord, describe};
 use super::settings::GroupSettings;
-use super::{StatusReporter, is_idle};
+use super::{IdleTimer, StatusReporter};
 use crate::config::{self, Share};
 use crate::group::child_guard::ChildGuard;
 use crate::output::{Encoding, records};
@@ -88,18 +88,13 @@ struct JobQueue<'a> {
 impl JobQueue<'_> {
     /// Until the count, `--idle`, a signal or a failure.
     fn work(&mut self, idle: Option<Duration>) {
-        let mut busy_at = Instant::now();
+        let mut idle = IdleTimer::new(idle, self.status.is_quiet);
         while self.signals.caught().is_none() && self.failed.is_none() {
             let is_busy = !self.running.is_empty() || !self.waiting.is_empty();
-            // A new group takes seconds to get its partitions.
-            if is_busy || self.consumer.assigned_count() == 0 {
-                busy_at = Instant::now();
-            }
             if !is_busy && self.left == 0 {
                 return;
             }
-            let idle = idle.filter(|_| !is_busy);
-            match is_idle(&self.consumer, idle, busy_at, self.status.is_quiet) {
+            match idle.is_over(&self.consumer, is_busy) {
                 Ok(false) => self.step(true),
                 Ok(true) => return,
                 Err(error) => self.failed = Some(error),

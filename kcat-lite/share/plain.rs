@@ -1,7 +1,7 @@
 //! `--share` alone: accepts what standard output has taken, and releases the rest.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tools::cli::Exit;
 use tools::cli::progress::Progress;
@@ -12,7 +12,7 @@ use tools::kafka::share::{
 };
 
 use super::settings::GroupSettings;
-use super::{StatusReporter, is_idle};
+use super::{IdleTimer, StatusReporter};
 use crate::config::Share;
 use crate::output::Writer;
 
@@ -68,17 +68,13 @@ struct PlainRun<'a> {
 
 impl PlainRun<'_> {
     fn read(&mut self, config: &Share) -> anyhow::Result<()> {
-        let mut last_record_at = Instant::now();
+        let mut idle = IdleTimer::new(config.idle, self.status.is_quiet);
         while self.left > 0 && self.signals.caught().is_none() && self.writer.out().has_reader() {
-            // A new group takes seconds to get its partitions.
-            if self.fetch(config.count.is_some())? || self.consumer.assigned_count() == 0 {
-                last_record_at = Instant::now();
-            }
+            let has_arrived = self.fetch(config.count.is_some())?;
             self.status.report(&mut self.consumer);
             self.progress
                 .update(self.writer.written(), self.writer.out().total_bytes());
-            let is_quiet = self.status.is_quiet;
-            if is_idle(&self.consumer, config.idle, last_record_at, is_quiet)? {
+            if idle.is_over(&self.consumer, has_arrived)? {
                 break;
             }
         }

@@ -148,3 +148,19 @@ fn a_queue_whose_leader_is_away_is_not_called_idle() {
     let output = running.wait().fails_with(2);
     output.stderr_has(format!("the leader of {topic} [0] is not reached"));
 }
+
+// Regression: it ended with 2, because the second broker was asked only when the first one had answered.
+#[test]
+fn an_empty_queue_on_several_brokers_is_idle_even_if_they_are_still_being_connected() {
+    let Some(kafka) = rolling::shared() else {
+        return;
+    };
+    let _all_there = rolling::all_there();
+    let topic = kafka.topic("jobs", 3, &[]);
+    for _ in 0..4 {
+        share(kafka, &group(kafka, &[]), &topic)
+            .args(["-q", "--idle", "500ms"])
+            .run()
+            .succeeds();
+    }
+}

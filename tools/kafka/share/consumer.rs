@@ -28,7 +28,7 @@ use crate::units::format_duration_ms;
 
 /// The longest wait of a fetch at the broker.
 const MAX_WAIT: Duration = Duration::from_millis(500);
-/// The same while commands run, whose acknowledgements wait for the response.
+/// The same while something waits for the response: acknowledgements of commands, or a broker that is being connected.
 const BUSY_WAIT: Duration = Duration::from_millis(50);
 /// The same where other brokers are to be asked for the same few records.
 const SHORT_WAIT: Duration = Duration::from_millis(10);
@@ -214,7 +214,7 @@ impl<'c> ShareConsumer<'c> {
             .map(ShareSession::requested_records)
             .sum();
         let mut free = limit.records.saturating_sub(requested);
-        let mut brokers = Vec::new();
+        let (mut brokers, mut is_connecting) = (Vec::new(), false);
         for (&broker, session) in &self.sessions {
             if !session.can_fetch(now) {
                 continue;
@@ -224,12 +224,13 @@ impl<'c> ShareConsumer<'c> {
                 brokers.push((session.turn(now), broker));
             } else {
                 self.topics.refresh_soon(now);
+                is_connecting = true;
             }
         }
         brokers.sort_unstable();
         let max_wait = if brokers.len() > free {
             SHORT_WAIT
-        } else if limit.is_busy || has_acks {
+        } else if limit.is_busy || has_acks || is_connecting {
             BUSY_WAIT
         } else {
             MAX_WAIT
