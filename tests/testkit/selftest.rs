@@ -8,7 +8,7 @@ use super::mock::Mock;
 use super::session;
 use super::witness;
 use rustix::process::Signal;
-use std::thread::ScopedJoinHandle;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -39,14 +39,22 @@ fn a_real_broker_takes_records_and_shows_them_to_the_java_consumer() {
 fn a_mock_broker_goes_down_and_comes_back_on_its_port_while_commands_start() {
     let mock = Mock::start(1);
     let bootstrap = mock.bootstrap();
+    let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let starters: Vec<_> = (0..3)
-            .map(|_| scope.spawn(|| (0..200).for_each(|_| drop(cmd("true").run().succeeds()))))
-            .collect();
-        while !starters.iter().all(ScopedJoinHandle::is_finished) {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    cmd("true").run().succeeds();
+                }
+            });
+        }
+        // Few times: in between, another program may take the port.
+        for _ in 0..20 {
             mock.down(1);
             mock.up(1);
+            std::thread::sleep(Duration::from_millis(5));
         }
+        is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(mock.bootstrap(), bootstrap);
 }
