@@ -1,7 +1,7 @@
 //! Kafka's jars, fetched once from Maven Central into `target/testkit`, and the console tools in them.
 
 use super::command::{Cmd, cmd};
-use super::process::{output, status};
+use super::process::output;
 use super::session::on_path;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -121,7 +121,7 @@ pub(super) fn apicurio(version: &str) -> Result<std::path::PathBuf, String> {
         let archive = folder.join(format!("apicurio-registry-app-{version}-all.tar.gz"));
         let mut tar = Command::new("tar");
         tar.arg("-xzf").arg(&archive).arg("-C").arg(folder);
-        let status = status(&mut tar).map_err(|error| error.to_string())?;
+        let status = super::process::status(&mut tar).map_err(|error| error.to_string())?;
         std::fs::remove_file(&archive).map_err(|error| error.to_string())?;
         status
             .success()
