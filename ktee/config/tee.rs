@@ -119,7 +119,7 @@ pub(super) fn tee(cli: &Cli) -> Result<Tee> {
         && !raw.delimiter.ends_with(b"\n")
     {
         return Err(usage(
-            "-D: beside kafka:TOPIC a backup takes records that end with \\n; --tsv and -J keep everything",
+            "-D: with kafka:TOPIC a backup takes records that end with \\n; --tsv and -J keep everything",
         ));
     }
     Decoder::new(format.clone()).map_err(usage)?;

@@ -111,7 +111,7 @@ impl Backup {
             self.begin(LogId::Lines)?;
         }
         let mut lines = input.text;
-        // Beside a topic they are records too, whose times can't be read back from lines.
+        // Where a topic gets them too, they are records, whose times can't be read back from lines.
         let record = &Record::default();
         let input = &Input { record, ..*input };
         while !lines.is_empty() {

@@ -4,13 +4,23 @@ use kafka_protocol::messages::ApiKey;
 use rustix::process::Signal;
 
 use super::share::{LIMIT, group, numbered, share};
-use crate::testkit::broker::{own_kafka, shared_kafka};
+use crate::testkit::broker::{Kafka, own_kafka, shared_kafka};
 use crate::testkit::cluster::{Cluster as _, Record};
 use crate::testkit::command::{cmd, shell};
 use crate::testkit::interceptor::{Interceptor, Then};
 use crate::testkit::rolling;
 
 const SHORT_LOCK: &[&str] = &["share.record.lock.duration.ms=5000"];
+
+/// What is still delivered: lines of offset and delivery count.
+#[track_caller]
+fn rest_is(kafka: &Kafka, group: &str, topic: &str, expected: &str) {
+    share(kafka, group, topic)
+        .args(["-q", "--idle", "1s", "--tsv=offset,delivery_count"])
+        .run()
+        .succeeds()
+        .stdout_is(expected);
+}
 
 // Regression: nothing was renewed nor acknowledged any more, and the record of the other command ran twice.
 #[test]
@@ -27,11 +37,7 @@ fn a_command_that_runs_keeps_its_lock_when_the_dead_letter_topic_refuses_a_recor
         .fails_with(2)
         .stdout_is("done\n")
         .stderr_has(format!("--reject-to {dead}: {topic} [0] offset 1: "));
-    share(kafka, &group, &topic)
-        .args(["-q", "--idle", "1s", "--tsv=offset,delivery_count"])
-        .run()
-        .succeeds()
-        .stdout_is("1\t2\n");
+    rest_is(kafka, &group, &topic, "1\t2\n");
 }
 
 // Regression: its lock ended on the way, and it came again.
@@ -55,11 +61,7 @@ fn a_record_keeps_its_lock_while_the_dead_letter_topic_is_slow_to_take_it() {
         .succeeds()
         .stderr_lacks("delivered again");
     assert!(proxy.count(ApiKey::Produce) > 1);
-    share(kafka, &group, &topic)
-        .args(["-q", "--idle", "1s"])
-        .run()
-        .succeeds()
-        .stdout_is("");
+    rest_is(kafka, &group, &topic, "");
 }
 
 // Regression: a record at its first try was rejected with one at its last.
@@ -79,11 +81,7 @@ fn of_the_records_of_a_command_only_those_at_their_last_try_are_rejected() {
         .succeeds()
         .stderr_has("[0] offset 0: the last try; rejected")
         .stderr_has("[0] offset 1: try 1; it comes again");
-    share(kafka, &group, &topic)
-        .args(["-q", "--idle", "1s", "--tsv=offset,delivery_count"])
-        .run()
-        .succeeds()
-        .stdout_is("1\t2\n");
+    rest_is(kafka, &group, &topic, "1\t2\n");
 }
 
 // Regression: it used all of a processor until the response came.
