@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::fd::BorrowedFd;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -12,7 +13,7 @@ use tools::cli::message;
 use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
 
-use super::child_guard::{ChildGuard, shell};
+use super::child_guard::{ChildGuard, GuardedChild, shell};
 use super::spool::Spool;
 use crate::config::Exec;
 use crate::output::records;
@@ -92,6 +93,11 @@ impl Batch {
     /// Whether no more may be added.
     pub(super) fn is_full(&self, exec: &Exec) -> bool {
         self.count >= exec.batch_records || self.spool.total_bytes() >= exec.batch_bytes
+    }
+
+    /// Writes the last of it out, so that its command need not wait for that.
+    pub(super) fn complete(&mut self) -> io::Result<()> {
+        self.spool.write_out()
     }
 
     /// Whether it has waited long enough for more.
@@ -205,7 +211,7 @@ impl Batch {
         Ok(file)
     }
 
-    fn spawn(&mut self, command: &OsStr, guard: &mut ChildGuard) -> Result<Child> {
+    fn spawn(&mut self, command: &OsStr, guard: &mut ChildGuard) -> Result<GuardedChild> {
         let input = self
             .spool
             .reader()
@@ -220,7 +226,7 @@ impl Batch {
 
 /// The state of a command.
 enum State {
-    Running(Child),
+    Running(GuardedChild),
     Pausing(Instant),
 }
 
@@ -259,10 +265,9 @@ impl Running {
     ) -> Result<Option<Ended>> {
         match &mut self.state {
             State::Running(child) => {
-                let Some(status) = child.try_wait().context("--exec: sh")? else {
+                let Some(status) = guard.try_wait(child).context("--exec: sh")? else {
                     return Ok(None);
                 };
-                guard.has_ended(child).context("--exec: sh")?;
                 if status.success() {
                     return Ok(Some(Ended::Done));
                 }
@@ -284,6 +289,14 @@ impl Running {
             State::Pausing(_) => {}
         }
         Ok(None)
+    }
+
+    /// What becomes readable when the command ends.
+    pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.state {
+            State::Running(child) => child.pidfd(),
+            State::Pausing(_) => None,
+        }
     }
 
     /// Whether the command waits for a retry.

@@ -5,8 +5,10 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tools::kafka::process::spawn_isolated;
 
 const SCRIPT: &str = "trap '' INT TERM HUP QUIT
@@ -46,15 +48,26 @@ impl ChildGuard {
     }
 
     /// Starts a command that is killed when this program dies.
-    pub(crate) fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
+    pub(crate) fn spawn(&mut self, command: &mut Command) -> io::Result<GuardedChild> {
         let child = spawn_isolated(command)?;
         self.report('+', &child)?;
-        Ok(child)
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+        Ok(GuardedChild {
+            child,
+            pidfd: pidfd.ok(),
+        })
     }
 
-    /// Removes a command that has ended.
-    pub(crate) fn has_ended(&mut self, child: &Child) -> io::Result<()> {
-        self.report('-', child)
+    /// How a command has ended, if it has. Ask once only: the guard then forgets it.
+    pub(crate) fn try_wait(
+        &mut self,
+        guarded: &mut GuardedChild,
+    ) -> io::Result<Option<ExitStatus>> {
+        let status = guarded.child.try_wait()?;
+        if status.is_some() {
+            self.report('-', &guarded.child)?;
+        }
+        Ok(status)
     }
 
     fn report(&mut self, change: char, child: &Child) -> io::Result<()> {
@@ -67,6 +80,20 @@ impl ChildGuard {
     }
 }
 
+/// A command that is killed when this program dies.
+pub(crate) struct GuardedChild {
+    child: Child,
+    /// `None` before Linux 5.3.
+    pidfd: Option<OwnedFd>,
+}
+
+impl GuardedChild {
+    /// What becomes readable when the command ends, where the kernel has such a thing.
+    pub(crate) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+}
+
 impl Drop for ChildGuard {
     fn drop(&mut self) {
         self.stdin = None;
@@ -76,20 +103,22 @@ impl Drop for ChildGuard {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChildGuard, shell};
+    use super::{ChildGuard, GuardedChild, shell};
     use std::io::Read as _;
-    use std::process::{Child, Stdio};
+    use std::process::Stdio;
 
-    fn spawn(guard: &mut ChildGuard, script: &str) -> Child {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    fn spawn(guard: &mut ChildGuard, script: &str) -> GuardedChild {
         guard
             .spawn(shell(script).stdout(Stdio::piped()))
             .expect("a command")
     }
 
     /// The pipe ends when the last that can write to it is gone.
-    fn output(child: &mut Child) -> String {
+    fn output(guarded: &mut GuardedChild) -> String {
         let mut output = String::new();
-        let mut stdout = child.stdout.take().expect("a pipe");
+        let mut stdout = guarded.child.stdout.take().expect("a pipe");
         stdout.read_to_string(&mut output).expect("read");
         output
     }
@@ -100,12 +129,15 @@ mod tests {
         let mut first = spawn(&mut guard, "sleep 60 | cat; true");
         let mut ended = spawn(&mut guard, "(sleep 1; echo left behind) &");
         let mut last = spawn(&mut guard, "sleep 60 | cat; true");
-        assert!(ended.wait().expect("waited").success());
-        guard.has_ended(&ended).expect("reported");
+        let pidfd = ended.pidfd().expect("a pidfd");
+        let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+        poll(&mut fds, None).expect("the command ends");
+        let status = guard.try_wait(&mut ended).expect("reported");
+        assert!(status.expect("it has ended").success());
         drop(guard);
-        for child in [&mut first, &mut last] {
-            assert!(!child.wait().expect("waited").success());
-            assert_eq!(output(child), "");
+        for killed in [&mut first, &mut last] {
+            assert!(!killed.child.wait().expect("waited").success());
+            assert_eq!(output(killed), "");
         }
         assert_eq!(output(&mut ended), "left behind\n");
     }

@@ -10,7 +10,7 @@ use tools::cli::signals::Signals;
 use tools::kafka::admin::Isolation;
 use tools::kafka::error::{KafkaError, code};
 use tools::kafka::fetch::{RecordVisitor, ValuesSource};
-use tools::kafka::group::{GroupError, Member, Membership, Polled, Stop, tune};
+use tools::kafka::group::{GroupError, Member, Membership, Polled, Positions, Stop, tune};
 use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
@@ -94,7 +94,7 @@ pub(super) struct Consumer<'a> {
     keeps_trying: bool,
     /// `-E`: whether an error was skipped.
     pub(super) has_failed: bool,
-    /// When the group's committed offsets were fetched.
+    /// When the group's committed offsets were fetched; none since this member's last commit.
     asked: Option<Instant>,
 }
 
@@ -208,7 +208,10 @@ impl<'a> Consumer<'a> {
         match polled {
             Polled::Records(0) => {}
             Polled::Records(_) => self.run.all_brokers_down = false,
-            Polled::Committed => delivery.commit_ended(true),
+            Polled::Committed => {
+                self.asked = None;
+                delivery.commit_ended(true);
+            }
             Polled::CommitFailed(error) => {
                 delivery.commit_ended(false);
                 if self.run.verbosity > 0 {
@@ -235,6 +238,12 @@ impl<'a> Consumer<'a> {
             Polled::Error(error) => self.report_error(&error),
         }
         Ok(())
+    }
+
+    /// Commits and waits until the group has taken it, as [`Member::commit`].
+    pub(super) fn commit(&mut self, positions: &Positions) -> Result<(), GroupError> {
+        self.asked = None;
+        self.member.commit(positions)
     }
 
     /// Whether everything up to the end noted at the start is committed, or in flight here as `is_mine` says.

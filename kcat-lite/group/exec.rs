@@ -28,7 +28,11 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit
         group: &config.name,
         guard: ChildGuard::start().context("--exec: sh")?,
         encoding: Encoding::new(&config.output, false)?,
+        verbosity: config.options.verbosity,
         queues: Vec::new(),
+        uncommitted: Vec::new(),
+        committing: None,
+        must_wait: false,
         topic_partition: (String::new(), -1),
         queue: 0,
         assigned: BTreeMap::new(),
@@ -39,6 +43,9 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit
     };
     runner.run_and_leave(consumer)
 }
+
+/// What can't be done.
+const KEPT: &str = "cannot keep a batch (in memory, or in a file in TMPDIR)";
 
 /// The batches of all partitions, or with `--parallel` of one partition.
 #[derive(Default)]
@@ -53,6 +60,20 @@ struct BatchQueue {
 impl BatchQueue {
     fn is_idle(&self) -> bool {
         self.open.is_none() && self.ready.is_none() && self.running.is_none()
+    }
+
+    /// Whether the open batch is full: one before it has yet to run.
+    fn is_congested(&self, exec: &Exec) -> bool {
+        self.open.as_ref().is_some_and(|batch| batch.is_full(exec))
+    }
+
+    /// Makes the open batch the next one to run.
+    fn complete(&mut self) -> Result<()> {
+        if let Some(batch) = &mut self.open {
+            batch.complete().context(KEPT)?;
+        }
+        self.ready = self.open.take();
+        Ok(())
     }
 
     /// Drops the batches that no command runs on and that `which` selects; returns their number of records.
@@ -83,7 +104,14 @@ struct BatchRunner<'a> {
     group: &'a str,
     guard: ChildGuard,
     encoding: Encoding,
+    verbosity: i32,
     queues: Vec<(Option<TopicPartition>, BatchQueue)>,
+    /// Their commands have succeeded.
+    uncommitted: Vec<Batch>,
+    /// How many of these a commit on its way is of, and its positions.
+    committing: Option<(usize, Positions)>,
+    /// A commit has failed: the next one is waited for, and repeated.
+    must_wait: bool,
     /// The partition of the last record, likely that of the next one, and its queue.
     topic_partition: TopicPartition,
     queue: usize,
@@ -121,10 +149,11 @@ impl BatchRunner<'_> {
         Ok(Exit::Done)
     }
 
-    /// Commits ended batches, completes due ones and starts complete ones.
-    fn run_batches(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
-        let (done, failed) = self.collect_ended(consumer.run.signals)?;
-        self.commit(consumer, &done)?;
+    /// Commits ended batches, completes due ones and starts complete ones. `is_reading` says that records may be read
+    /// while a commit is on its way.
+    fn run_batches(&mut self, consumer: &mut Consumer<'_>, is_reading: bool) -> Result<()> {
+        let failed = self.collect_ended(consumer.run.signals)?;
+        self.commit(consumer, is_reading && failed.is_none())?;
         if let Some(failed) = failed {
             return Err(failed.into());
         }
@@ -134,16 +163,15 @@ impl BatchRunner<'_> {
             consumer.run.left = consumer.run.left.saturating_add(dropped);
         }
         let exec = self.exec;
-        self.close(|batch| batch.is_due(exec));
-        // After the commit: a crash or a lost session repeats only the batches that run.
+        self.close(|batch| batch.is_due(exec))?;
         self.start_ready()?;
         self.commit_passed(consumer)
     }
 
-    /// The batches whose commands succeeded, and the first failure.
-    fn collect_ended(&mut self, signals: &Signals) -> Result<(Vec<Batch>, Option<CommandFailed>)> {
+    /// Takes the batches whose commands succeeded; returns the first failure.
+    fn collect_ended(&mut self, signals: &Signals) -> Result<Option<CommandFailed>> {
         let may_retry = signals.caught().is_none();
-        let (mut done, mut failed) = (Vec::new(), None);
+        let mut failed = None;
         for (_, queue) in &mut self.queues {
             let Some(running) = &mut queue.running else {
                 continue;
@@ -155,7 +183,7 @@ impl BatchRunner<'_> {
                 continue;
             };
             match ended {
-                Ended::Done => done.push(batch),
+                Ended::Done => self.uncommitted.push(batch),
                 Ended::Failed(status) => {
                     // It is no record's fault that there is no such command, or that it was killed.
                     let hint = match status.code() {
@@ -171,15 +199,25 @@ impl BatchRunner<'_> {
                 }
             }
         }
-        Ok((done, failed))
+        Ok(failed)
     }
 
-    fn commit(&mut self, consumer: &mut Consumer<'_>, done: &[Batch]) -> Result<()> {
-        let positions = done
-            .iter()
-            .flat_map(|batch| batch.positions(&self.assigned));
+    /// Commits the batches that are done.
+    fn commit(&mut self, consumer: &mut Consumer<'_>, is_reading: bool) -> Result<()> {
+        let may_go_on = is_reading && !self.must_wait;
+        if self.uncommitted.is_empty() || may_go_on && self.committing.is_some() {
+            return Ok(());
+        }
+        let batches = self.uncommitted.iter();
+        let positions = batches.flat_map(|batch| batch.positions(&self.assigned));
         let positions: Positions = positions.collect();
-        let is_lost = match consumer.member.commit(&positions) {
+        if may_go_on && matches!(consumer.member.commit_soon(&positions), Ok(true)) {
+            self.committing = Some((self.uncommitted.len(), positions));
+            return Ok(());
+        }
+        // This one also settles what the one on its way would say.
+        (self.committing, self.must_wait) = (None, false);
+        let is_lost = match consumer.commit(&positions) {
             Err(GroupError::Lost { .. }) => {
                 // The group's event says so later; until then no other batch of this assignment may start.
                 self.assigned.clear();
@@ -191,21 +229,33 @@ impl BatchRunner<'_> {
                 false
             }
         };
+        let done = std::mem::take(&mut self.uncommitted);
+        if !is_lost {
+            self.report_done(&done);
+            return Ok(());
+        }
         for batch in done.iter().map(Batch::describe) {
-            if is_lost {
-                message(format_args!(
-                    "the group has given the partitions of a batch away before it was committed: \
-                     its records come again: {batch}"
-                ));
-            } else if consumer.run.verbosity > 0 {
-                message(format_args!("done: {batch}"));
-            }
+            message(format_args!(
+                "the group has given the partitions of a batch away before it was committed: \
+                 its records come again: {batch}"
+            ));
         }
         Ok(())
     }
 
+    fn report_done(&self, batches: &[Batch]) {
+        if self.verbosity > 0 {
+            for batch in batches.iter().map(Batch::describe) {
+                message(format_args!("done: {batch}"));
+            }
+        }
+    }
+
     /// Commits the ends of partitions whose records are all committed.
     fn commit_passed(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
+        if !self.uncommitted.is_empty() {
+            return Ok(());
+        }
         let is_done = |topic_partition: &TopicPartition| {
             self.read.get(topic_partition) == self.done.get(topic_partition)
         };
@@ -213,17 +263,19 @@ impl BatchRunner<'_> {
             .into_iter()
             .partition(|(topic_partition, _)| is_done(topic_partition));
         self.passed = later;
-        match consumer.member.commit(&now) {
+        match consumer.commit(&now) {
             Err(GroupError::Lost { .. }) => Ok(()),
             committed => Ok(committed?),
         }
     }
 
-    /// Starts commands for complete batches, as many as may run at a time.
+    /// Starts commands for complete batches. At most `--parallel` batches run or wait for their commit: a crash or a
+    /// lost session repeats no more.
     fn start_ready(&mut self) -> Result<()> {
         let queues = self.queues.iter();
         let running = queues.filter(|(_, queue)| queue.running.is_some());
-        let mut slots = self.exec.parallel - running.count();
+        let busy = running.count() + self.uncommitted.len();
+        let mut slots = self.exec.parallel.saturating_sub(busy);
         for (_, queue) in &mut self.queues {
             if slots > 0
                 && queue.running.is_none()
@@ -231,21 +283,24 @@ impl BatchRunner<'_> {
             {
                 queue.running = Some(Running::start(batch, self.exec, &mut self.guard)?);
                 slots -= 1;
+                if queue.is_congested(self.exec) {
+                    queue.complete()?;
+                }
             }
         }
         Ok(())
     }
 
     fn is_idle(&self) -> bool {
-        self.queues.iter().all(|(_, queue)| queue.is_idle())
+        self.uncommitted.is_empty() && self.queues.iter().all(|(_, queue)| queue.is_idle())
     }
 
     /// Runs the remaining batches for at most `limit`; returns whether all have ended.
     fn run_to_end(&mut self, consumer: &mut Consumer<'_>, limit: Option<Duration>) -> Result<bool> {
         let until = limit.map(|limit| Instant::now() + limit);
         loop {
-            self.close(|_| true);
-            self.run_batches(consumer)?;
+            self.close(|_| true)?;
+            self.run_batches(consumer, false)?;
             if self.is_idle() {
                 return Ok(true);
             }
@@ -253,7 +308,7 @@ impl BatchRunner<'_> {
                 return Ok(false);
             }
             // Polling keeps the member in the group.
-            let wait_ms = self.tick_ms();
+            let wait_ms = self.wait_for_command(consumer);
             consumer.poll_events(self, wait_ms)?;
         }
     }
@@ -270,13 +325,17 @@ impl BatchRunner<'_> {
         }
         if !self.is_idle() {
             // No more records: complete the open batches.
-            self.close(|_| true);
+            self.close(|_| true)?;
+            self.start_ready()?;
             return Ok(false);
         }
         Ok(consumer.is_group_done(|_, _| false)?)
     }
 
     fn tick_ms(&self) -> i32 {
+        if self.committing.is_some() {
+            return 1;
+        }
         let queues = self.queues.iter();
         let running = queues.filter_map(|(_, queue)| queue.running.as_ref());
         let batch_ms = self.exec.batch_wait.as_millis().clamp(1, IDLE_MS as u128);
@@ -300,36 +359,53 @@ impl BatchRunner<'_> {
         })
     }
 
-    /// Whether an open batch is full, so that reading must pause.
+    /// Whether a batch is full and must wait, so that reading pauses.
     fn is_congested(&self) -> bool {
-        let mut open = self
-            .queues
-            .iter()
-            .filter_map(|(_, queue)| queue.open.as_ref());
-        open.any(|batch| batch.is_full(self.exec))
+        let mut queues = self.queues.iter();
+        queues.any(|(_, queue)| queue.is_congested(self.exec))
+    }
+
+    /// Whether records may come that there is room for.
+    fn is_reading(&self, consumer: &Consumer<'_>) -> bool {
+        consumer.run.left > 0 && !self.is_congested() && !consumer.member.has_read_all()
+    }
+
+    /// Waits for the end of a command; returns for how long to wait for the group instead, where there is none.
+    fn wait_for_command(&self, consumer: &Consumer<'_>) -> i32 {
+        let wait_ms = self.tick_ms();
+        let running = self.queues.iter();
+        let running = running.filter_map(|(_, queue)| queue.running.as_ref());
+        let pidfds: Vec<_> = running.filter_map(Running::pidfd).collect();
+        if pidfds.is_empty() || self.committing.is_some() {
+            return wait_ms;
+        }
+        // Without poll(2) the next turn finds the same.
+        let _ = consumer.run.signals.wait_for_any(&pidfds, wait_ms as u64);
+        0
     }
 
     /// Completes the open batches that `which` selects.
-    fn close(&mut self, which: impl Fn(&Batch) -> bool) {
+    fn close(&mut self, which: impl Fn(&Batch) -> bool) -> Result<()> {
         for (_, queue) in &mut self.queues {
-            if queue.ready.is_none() {
-                queue.ready = queue.open.take_if(|batch| which(batch));
+            if queue.ready.is_none() && queue.open.as_ref().is_some_and(&which) {
+                queue.complete()?;
             }
         }
+        Ok(())
     }
 }
 
 impl Delivery for BatchRunner<'_> {
     fn advance(&mut self, consumer: &mut Consumer<'_>) -> Result<Next> {
-        self.run_batches(consumer)?;
+        let is_reading = self.is_reading(consumer);
+        self.run_batches(consumer, is_reading)?;
         if self.is_done(consumer)? {
             return Ok(Next::End);
         }
-        let wait_ms = self.tick_ms();
-        Ok(if consumer.run.left == 0 || self.is_congested() {
-            Next::Wait(wait_ms)
+        Ok(if self.is_reading(consumer) {
+            Next::Read(self.tick_ms())
         } else {
-            Next::Read(wait_ms)
+            Next::Wait(self.wait_for_command(consumer))
         })
     }
 
@@ -342,10 +418,9 @@ impl Delivery for BatchRunner<'_> {
         let topic_partition = &self.topic_partition;
         let assignment = self.assigned.get(topic_partition).copied().unwrap_or(0);
         let queue = &mut self.queues[self.queue].1;
-        let kept = "cannot keep a batch (in memory, or in a file in TMPDIR)";
         let batch = match &mut queue.open {
             Some(batch) => batch,
-            none => none.insert(Batch::new().context(kept)?),
+            none => none.insert(Batch::new().context(KEPT)?),
         };
         let start = batch.buffer().len();
         let ambiguous = self.encoding.ambiguous();
@@ -361,14 +436,14 @@ impl Delivery for BatchRunner<'_> {
             return Err(BadRecord::new(record, reason).into());
         }
         let added = batch.add(topic_partition, offset, assignment);
-        added.context(kept)?;
+        added.context(KEPT)?;
         match self.read.get_mut(topic_partition) {
             Some(read) => *read = offset + 1,
             None => drop(self.read.insert(topic_partition.clone(), offset + 1)),
         }
         run.left -= 1;
         if batch.is_full(self.exec) && queue.ready.is_none() {
-            queue.ready = queue.open.take();
+            queue.complete()?;
         }
         Ok(!self.is_congested())
     }
@@ -381,6 +456,18 @@ impl Delivery for BatchRunner<'_> {
     ) -> Result<()> {
         self.passed.insert((topic.to_owned(), partition), offset);
         Ok(())
+    }
+
+    fn commit_ended(&mut self, is_committed: bool) {
+        let Some((count, positions)) = self.committing.take() else {
+            return;
+        };
+        self.must_wait = !is_committed;
+        if is_committed {
+            self.done.extend(positions);
+            let done: Vec<Batch> = self.uncommitted.drain(..count).collect();
+            self.report_done(&done);
+        }
     }
 
     fn assign(&mut self, _: &mut Consumer<'_>, partitions: &[TopicPartition]) -> Result<()> {

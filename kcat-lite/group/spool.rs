@@ -55,7 +55,8 @@ impl Spool {
         Ok(())
     }
 
-    fn write_out(&mut self) -> io::Result<()> {
+    /// Writes what is collected.
+    pub(crate) fn write_out(&mut self) -> io::Result<()> {
         if self.is_in_memory && self.total_bytes() > MEMORY_BYTES {
             let mut file = tempfile::tempfile()?;
             self.file.rewind()?;

@@ -1,6 +1,6 @@
 //! One command of `--share --exec`: its records, and what its exit code means for them.
 
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
@@ -8,7 +8,7 @@ use tools::kafka::share::RecordPosition;
 use tools::record::{Header, Record};
 
 use crate::config::Jobs;
-use crate::group::child_guard::{ChildGuard, shell};
+use crate::group::child_guard::{ChildGuard, GuardedChild, shell};
 use crate::group::spool::Spool;
 
 /// sysexits.h: the input data was incorrect.
@@ -133,7 +133,7 @@ impl Job {
         jobs: &Jobs,
         lock: Option<Duration>,
         guard: &mut ChildGuard,
-    ) -> anyhow::Result<Child> {
+    ) -> anyhow::Result<GuardedChild> {
         let input = self.input.reader().context("cannot keep a record")?;
         let mut shell = shell(&jobs.command);
         shell

@@ -1,6 +1,6 @@
 //! `--share --exec`: commands side by side, each with a record of its own; its exit code decides about the record.
 
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -14,7 +14,7 @@ use super::job::{Job, JobEnd, JobRecord, describe};
 use super::settings::GroupSettings;
 use super::{IdleTimer, StatusReporter};
 use crate::config::{self, Share};
-use crate::group::child_guard::ChildGuard;
+use crate::group::child_guard::{ChildGuard, GuardedChild};
 use crate::output::{Encoding, records};
 
 /// How often to look at signals while no command runs.
@@ -62,7 +62,7 @@ struct Running {
 }
 
 enum State {
-    Command(Child),
+    Command(GuardedChild),
     Pausing(Instant),
 }
 
@@ -191,11 +191,11 @@ impl JobQueue<'_> {
             let running = &mut self.running[index];
             match &mut running.state {
                 State::Command(child) => {
-                    let Some(status) = child.try_wait().context("--exec: sh")? else {
+                    let status = self.guard.try_wait(child).context("--exec: sh")?;
+                    let Some(status) = status else {
                         index += 1;
                         continue;
                     };
-                    self.guard.has_ended(child).context("--exec: sh")?;
                     if let Some(until) = self.handle_end(index, status) {
                         self.running[index].state = State::Pausing(until);
                         index += 1;

@@ -117,15 +117,22 @@ impl Signals {
         flags: PollFlags,
         timeout_ms: Option<u64>,
     ) -> io::Result<bool> {
-        if self.caught().is_some() {
-            // The wake pipe stays readable from the first signal on; it would end every wait at once.
-            return poll(&mut [PollFd::from_borrowed_fd(fd, flags)], timeout_ms);
+        self.poll(vec![PollFd::from_borrowed_fd(fd, flags)], timeout_ms)
+    }
+
+    /// Waits until one of `fds` is readable, a signal was caught, or `timeout_ms` is over.
+    pub fn wait_for_any(&self, fds: &[BorrowedFd<'_>], timeout_ms: u64) -> io::Result<()> {
+        let fds = fds.iter();
+        let fds = fds.map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
+        self.poll(fds.collect(), Some(timeout_ms)).map(drop)
+    }
+
+    fn poll<'a>(&'a self, mut fds: Vec<PollFd<'a>>, timeout_ms: Option<u64>) -> io::Result<bool> {
+        // The wake pipe stays readable from the first signal on; it would end every wait at once.
+        if self.caught().is_none() {
+            fds.push(PollFd::new(&self.wake, PollFlags::IN));
         }
-        let mut both = [
-            PollFd::from_borrowed_fd(fd, flags),
-            PollFd::new(&self.wake, PollFlags::IN),
-        ];
-        poll(&mut both, timeout_ms)
+        poll(&mut fds, timeout_ms)
     }
 }
 
