@@ -250,8 +250,11 @@ impl Writer {
         if self.by_record || self.only_key.is_some() {
             return 0;
         }
-        let (encoding, buffer) = (&mut self.encoding, self.out.buffer());
-        let put = encoding.encode_values(values, most, buffer, Out::BLOCK_BYTES);
+        let block_bytes = self.out.block_bytes();
+        let buffer = self.out.buffer();
+        let put = self
+            .encoding
+            .encode_values(values, most, buffer, block_bytes);
         self.written += put as u64;
         put
     }
@@ -266,8 +269,11 @@ impl Writer {
         if self.by_record || self.only_key.is_some() || self.has_ambiguous_lines {
             return 0;
         }
-        let (encoding, buffer) = (&mut self.encoding, self.out.buffer());
-        let put = encoding.encode_lines(values, most, buffer, Out::BLOCK_BYTES);
+        let block_bytes = self.out.block_bytes();
+        let buffer = self.out.buffer();
+        let put = self
+            .encoding
+            .encode_lines(values, most, buffer, block_bytes);
         self.has_ambiguous_lines = put.is_none();
         self.written += put.unwrap_or(0) as u64;
         put.unwrap_or(0)

@@ -178,8 +178,7 @@ impl<'a> Flow<'a> {
             return;
         }
         if let Some(out) = &mut self.out {
-            out.buffer().extend_from_slice(bytes);
-            match out.flush_lines(self.signals) {
+            match out.write_lines(bytes, self.signals) {
                 Ok(()) => {}
                 // A reader that has enough is no failure, and no reason to stop a backup.
                 Err(OutError::Closed) if !self.pipes_must_stay => self.out = None,

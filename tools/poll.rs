@@ -1,8 +1,12 @@
-//! Waiting for descriptors.
+//! Waiting for descriptors, and what a pipe is written in.
 
 use std::io;
 
 use rustix::event::{PollFd, Timespec};
+
+/// What to write to a pipe at a time. The pipe holds twice as much: its reader reads one block while the next one is
+/// written, and both find it in the processor's cache.
+pub(crate) const PIPE_BLOCK_BYTES: usize = 32 * 1024;
 
 /// poll(2) that goes on after a signal handler ran; says whether the first descriptor has an event.
 pub(crate) fn poll(fds: &mut [PollFd<'_>], timeout_ms: Option<u64>) -> io::Result<bool> {

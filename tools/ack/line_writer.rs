@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
 use rustix::event::{PollFd, PollFlags};
 
-use crate::poll::poll;
+use crate::poll::{PIPE_BLOCK_BYTES, poll};
 
 /// How far [`LineWriter::write`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,8 @@ impl LineWriter {
     /// What write(2) refuses, but for a reader that is busy or gone.
     pub fn write(&mut self) -> io::Result<WriteProgress> {
         while self.start < self.buffer.len() {
-            match self.file.write(&self.buffer[self.start..]) {
+            let rest = &self.buffer[self.start..];
+            match self.file.write(&rest[..rest.len().min(PIPE_BLOCK_BYTES)]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => self.advance(taken),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -14,6 +14,9 @@ use crate::poll::poll;
 /// No record is longer: the most of message.max.bytes is 1,000,000,000. Input of another delimiter would fill the memory.
 const RECORD_LIMIT_BYTES: usize = 1 << 30;
 
+/// What is read at a time; more than the processor's cache holds would only be fetched twice.
+const BLOCK_BYTES: usize = 64 * 1024;
+
 /// What one [`Input::fill`] brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filled {
@@ -32,7 +35,6 @@ pub struct Input {
     may_wait: bool,
     /// Whether another program may write to it.
     is_pipe: bool,
-    block_bytes: usize,
     limit_bytes: usize,
 }
 
@@ -56,7 +58,6 @@ impl Input {
             is_pipe: may_wait && !rustix::termios::isatty(&file),
             file,
             may_wait,
-            block_bytes: 256 * 1024,
             limit_bytes: RECORD_LIMIT_BYTES,
         })
     }
@@ -111,7 +112,12 @@ impl Input {
                 self.limit_bytes >> 20
             )));
         }
-        buffer.reserve(self.block_bytes);
+        if buffer.len() < BLOCK_BYTES {
+            buffer.reserve_exact(BLOCK_BYTES);
+        } else {
+            // A long record must not be copied for each block.
+            buffer.reserve(BLOCK_BYTES);
+        }
         match rustix::io::read(&self.file, spare_capacity(buffer)).map_err(io::Error::from) {
             Ok(0) => Ok(Filled::End),
             Ok(bytes) => Ok(Filled::Bytes(bytes)),

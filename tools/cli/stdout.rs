@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 
 use super::signals::Signals;
-use crate::poll::poll;
+use crate::poll::{PIPE_BLOCK_BYTES, poll};
 use crate::report::Format;
 use crate::text::{TerminalEscape, escape_for_terminal};
 
+/// A block of a file goes out when it has this many bytes.
+const FILE_BLOCK_BYTES: usize = 128 * 1024;
 /// After a signal, a reader that takes nothing for this long is not waited for.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -44,12 +46,10 @@ pub struct Out {
     taken_bytes: u64,
     is_terminal: bool,
     is_pipe: bool,
+    block_bytes: usize,
 }
 
 impl Out {
-    /// A block goes out when it has this many bytes.
-    pub const BLOCK_BYTES: usize = 128 * 1024;
-
     pub fn stdout() -> Result<Out, OutError> {
         let stdout = io::stdout();
         let fd = stdout
@@ -68,13 +68,19 @@ impl Out {
                 .open("/proc/self/fd/1");
             file = again.unwrap_or(file);
         }
+        let block_bytes = if is_pipe {
+            PIPE_BLOCK_BYTES
+        } else {
+            FILE_BLOCK_BYTES
+        };
         Ok(Out {
             file,
-            buffer: Vec::with_capacity(Out::BLOCK_BYTES + 16 * 1024),
+            buffer: Vec::with_capacity(block_bytes + 16 * 1024),
             partial: Vec::new(),
             taken_bytes: 0,
             is_terminal: stdout.is_terminal(),
             is_pipe,
+            block_bytes,
         })
     }
 
@@ -89,10 +95,16 @@ impl Out {
         &mut self.buffer
     }
 
+    /// A block goes out when it has this many bytes.
+    #[inline]
+    pub fn block_bytes(&self) -> usize {
+        self.block_bytes
+    }
+
     /// Whether the block is full and should be flushed before more is appended.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.buffer.len() >= Out::BLOCK_BYTES
+        self.buffer.len() >= self.block_bytes
     }
 
     /// Bytes that write(2) has taken so far, from the start of the program.
@@ -108,6 +120,15 @@ impl Out {
     /// Writes all that is in the buffer, somebody else's lines: on a terminal they are shown, not obeyed.
     pub fn flush_lines(&mut self, signals: &Signals) -> Result<(), OutError> {
         self.flush_shown(TerminalEscape::Hex, signals)
+    }
+
+    /// Writes what is in the buffer and then `lines`, somebody else's, as [`Out::flush_lines`].
+    pub fn write_lines(&mut self, lines: &[u8], signals: &Signals) -> Result<(), OutError> {
+        if self.is_terminal || !self.buffer.is_empty() {
+            self.buffer.extend_from_slice(lines);
+            return self.flush_lines(signals);
+        }
+        self.write_all(lines, signals)
     }
 
     /// Writes all that is in the buffer, a report in this format: on a terminal nothing of it is obeyed.
@@ -141,20 +162,22 @@ impl Out {
     /// Writes all that is in the buffer. On an error [`Out::taken_bytes`] is how far it came; the rest is dropped.
     pub fn flush(&mut self, signals: &Signals) -> Result<(), OutError> {
         let before = self.taken_bytes;
-        let result = self.write_all(signals);
+        let mut block = std::mem::take(&mut self.buffer);
+        let result = self.write_all(&block, signals);
         if result.is_err() {
-            self.partial = std::mem::take(&mut self.buffer);
-            self.partial.truncate((self.taken_bytes - before) as usize);
+            block.truncate((self.taken_bytes - before) as usize);
+            self.partial = block;
+        } else {
+            block.clear();
+            self.buffer = block;
         }
-        self.buffer.clear();
         result
     }
 
-    fn write_all(&mut self, signals: &Signals) -> Result<(), OutError> {
-        let mut rest = &self.buffer[..];
+    fn write_all(&mut self, mut rest: &[u8], signals: &Signals) -> Result<(), OutError> {
         let mut last_progress = Instant::now();
         while !rest.is_empty() {
-            match self.file.write(rest) {
+            match self.file.write(&rest[..rest.len().min(self.block_bytes)]) {
                 Ok(0) => return Err(OutError::Failed(io::ErrorKind::WriteZero.into())),
                 Ok(taken) => {
                     self.taken_bytes += taken as u64;
