@@ -3,11 +3,13 @@
 //! - [`consumer`]: the loop of all three.
 //! - [`plain`]: what was written to standard output.
 //! - [`ack`]: what the last program of the pipe acknowledges.
-//! - [`exec`]: what a command has taken, a batch at a time; [`batch`] and [`spool`] are those, [`child_guard`] ends it
-//!   with this program.
+//! - [`exec`]: what a command has taken, a batch at a time: [`batch`], [`spool`]; [`batch_queue`] runs them,
+//!   [`batch_committer`] commits them, [`child_guard`] ends their commands with this program.
 
 mod ack;
 mod batch;
+mod batch_committer;
+mod batch_queue;
 pub(crate) mod child_guard;
 mod consumer;
 mod exec;

@@ -1,18 +1,17 @@
-//! A batch of records and its command.
+//! A batch of records, and what its command is told of it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write as _};
-use std::os::fd::BorrowedFd;
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use tempfile::NamedTempFile;
-use tools::cli::message;
 use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
 
+use super::batch_queue::KEEP;
 use super::child_guard::{ChildGuard, GuardedChild, shell};
 use super::spool::Spool;
 use crate::config::Exec;
@@ -22,10 +21,6 @@ use crate::output::records;
 const MAX_VARIABLE_BYTES: usize = 32 * 1024;
 /// How many partitions of a batch a message names.
 const NAMED_PARTITIONS: usize = 4;
-/// The pause before the first retry; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The records of one partition in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,102 +206,16 @@ impl Batch {
         Ok(file)
     }
 
-    fn spawn(&mut self, command: &OsStr, guard: &mut ChildGuard) -> Result<GuardedChild> {
-        let input = self
-            .spool
-            .reader()
-            .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
+    pub(super) fn spawn(
+        &mut self,
+        command: &OsStr,
+        guard: &mut ChildGuard,
+    ) -> Result<GuardedChild> {
+        let input = self.spool.reader().context(KEEP)?;
         let mut shell = shell(command);
         shell.stdin(Stdio::from(input));
-        self.describe_to(&mut shell)
-            .context("cannot keep a batch (in memory, or in a file in TMPDIR)")?;
+        self.describe_to(&mut shell).context(KEEP)?;
         guard.spawn(&mut shell).context("--exec: sh")
-    }
-}
-
-/// The state of a command.
-enum State {
-    Running(GuardedChild),
-    Pausing(Instant),
-}
-
-/// How a batch ended.
-pub(super) enum Ended {
-    /// The command exited with 0.
-    Done,
-    /// The command failed, and all its retries.
-    Failed(ExitStatus),
-}
-
-/// A batch and its running command.
-pub(super) struct Running {
-    pub(super) batch: Batch,
-    state: State,
-    tries: u32,
-    since: Instant,
-}
-
-impl Running {
-    pub(super) fn start(mut batch: Batch, exec: &Exec, guard: &mut ChildGuard) -> Result<Running> {
-        Ok(Running {
-            state: State::Running(batch.spawn(&exec.command, guard)?),
-            batch,
-            tries: 0,
-            since: Instant::now(),
-        })
-    }
-
-    /// How the batch ended, if it has. Restarts a failed command after a pause, if it may.
-    pub(super) fn check(
-        &mut self,
-        exec: &Exec,
-        guard: &mut ChildGuard,
-        may_retry: bool,
-    ) -> Result<Option<Ended>> {
-        match &mut self.state {
-            State::Running(child) => {
-                let Some(status) = guard.try_wait(child).context("--exec: sh")? else {
-                    return Ok(None);
-                };
-                if status.success() {
-                    return Ok(Some(Ended::Done));
-                }
-                if self.tries >= exec.retries || !may_retry {
-                    return Ok(Some(Ended::Failed(status)));
-                }
-                let pause = FIRST_PAUSE.saturating_mul(1 << self.tries.min(16));
-                let pause = pause.min(LONGEST_PAUSE);
-                self.tries += 1;
-                message(format_args!(
-                    "--exec: {status}; trying again in {} s",
-                    pause.as_secs()
-                ));
-                self.state = State::Pausing(Instant::now() + pause);
-            }
-            State::Pausing(until) if Instant::now() >= *until => {
-                self.state = State::Running(self.batch.spawn(&exec.command, guard)?);
-            }
-            State::Pausing(_) => {}
-        }
-        Ok(None)
-    }
-
-    /// What becomes readable when the command ends.
-    pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.state {
-            State::Running(child) => child.pidfd(),
-            State::Pausing(_) => None,
-        }
-    }
-
-    /// Whether the command waits for a retry.
-    pub(super) fn is_between_tries(&self) -> bool {
-        matches!(self.state, State::Pausing(_))
-    }
-
-    /// How long to wait before the next check, longer for a long-running command.
-    pub(super) fn tick_ms(&self) -> i32 {
-        (self.since.elapsed().as_millis() / 20).clamp(1, 50) as i32
     }
 }
 

@@ -242,7 +242,9 @@ impl<'a> Consumer<'a> {
 
     /// Commits and waits until the group has taken it, as [`Member::commit`].
     pub(super) fn commit(&mut self, positions: &Positions) -> Result<(), GroupError> {
-        self.asked = None;
+        if !positions.is_empty() {
+            self.asked = None;
+        }
         self.member.commit(positions)
     }
 

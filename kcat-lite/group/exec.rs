@@ -1,6 +1,5 @@
 //! `--exec`: runs a command on each batch, and commits a batch whose command exits with 0.
 
-use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -8,11 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
-use tools::kafka::group::{GroupError, Positions};
 use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
-use super::batch::{Batch, Ended, Running};
+use super::batch::Batch;
+use super::batch_committer::BatchCommitter;
+use super::batch_queue::{BatchQueue, Ended, KEEP, Running};
 use super::child_guard::ChildGuard;
 use super::consumer::{Consumer, Delivery, IDLE_MS, Next, RunState, position};
 use crate::config::{Exec, Group};
@@ -28,66 +28,12 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit
         group: &config.name,
         guard: ChildGuard::start().context("--exec: sh")?,
         encoding: Encoding::new(&config.output, false)?,
-        verbosity: config.options.verbosity,
         queues: Vec::new(),
-        uncommitted: Vec::new(),
-        committing: None,
-        must_wait: false,
         topic_partition: (String::new(), -1),
         queue: 0,
-        assigned: BTreeMap::new(),
-        assignment: 0,
-        passed: Positions::new(),
-        read: Positions::new(),
-        done: Positions::new(),
+        committer: BatchCommitter::new(config.options.verbosity > 0),
     };
     runner.run_and_leave(consumer)
-}
-
-/// What can't be done.
-const KEPT: &str = "cannot keep a batch (in memory, or in a file in TMPDIR)";
-
-/// The batches of all partitions, or with `--parallel` of one partition.
-#[derive(Default)]
-struct BatchQueue {
-    /// Records are added to this one.
-    open: Option<Batch>,
-    /// Complete, and next to run.
-    ready: Option<Batch>,
-    running: Option<Running>,
-}
-
-impl BatchQueue {
-    fn is_idle(&self) -> bool {
-        self.open.is_none() && self.ready.is_none() && self.running.is_none()
-    }
-
-    /// Whether the open batch is full: one before it has yet to run.
-    fn is_congested(&self, exec: &Exec) -> bool {
-        self.open.as_ref().is_some_and(|batch| batch.is_full(exec))
-    }
-
-    /// Makes the open batch the next one to run.
-    fn complete(&mut self) -> Result<()> {
-        if let Some(batch) = &mut self.open {
-            batch.complete().context(KEPT)?;
-        }
-        self.ready = self.open.take();
-        Ok(())
-    }
-
-    /// Drops the batches that no command runs on and that `which` selects; returns their number of records.
-    fn drop_waiting(&mut self, which: impl Fn(&Batch) -> bool) -> u64 {
-        let is_waiting =
-            |running: &mut Running| running.is_between_tries() && which(&running.batch);
-        let waiting = self.running.take_if(is_waiting);
-        let dropped = [
-            self.open.take_if(|batch| which(batch)),
-            self.ready.take_if(|batch| which(batch)),
-            waiting.map(|running| running.batch),
-        ];
-        dropped.iter().flatten().map(Batch::count).sum()
-    }
 }
 
 /// A command exited with another code than 0.
@@ -104,25 +50,11 @@ struct BatchRunner<'a> {
     group: &'a str,
     guard: ChildGuard,
     encoding: Encoding,
-    verbosity: i32,
     queues: Vec<(Option<TopicPartition>, BatchQueue)>,
-    /// Their commands have succeeded.
-    uncommitted: Vec<Batch>,
-    /// How many of these a commit on its way is of, and its positions.
-    committing: Option<(usize, Positions)>,
-    /// A commit has failed: the next one is waited for, and repeated.
-    must_wait: bool,
     /// The partition of the last record, likely that of the next one, and its queue.
     topic_partition: TopicPartition,
     queue: usize,
-    /// The assigned partitions, each with the number of its assignment.
-    assigned: BTreeMap<TopicPartition, u64>,
-    assignment: u64,
-    /// Ends of partitions, after transaction markers that follow the last record.
-    passed: Positions,
-    /// The next offsets to read, and the committed ones.
-    read: Positions,
-    done: Positions,
+    committer: BatchCommitter,
 }
 
 impl BatchRunner<'_> {
@@ -137,7 +69,7 @@ impl BatchRunner<'_> {
             queue.drop_waiting(|_| true);
         }
         let settled = self.run_to_end(&mut consumer, None);
-        let passed = self.commit_passed(&mut consumer);
+        let ends = self.committer.commit_ends(&mut consumer);
         consumer.member.leave();
         worked?;
         match settled {
@@ -145,7 +77,7 @@ impl BatchRunner<'_> {
             Err(error) if is_signal_of(&error, consumer.run.signals) => message(error),
             settled => drop(settled?),
         }
-        passed?;
+        ends?;
         Ok(Exit::Done)
     }
 
@@ -153,19 +85,20 @@ impl BatchRunner<'_> {
     /// while a commit is on its way.
     fn run_batches(&mut self, consumer: &mut Consumer<'_>, is_reading: bool) -> Result<()> {
         let failed = self.collect_ended(consumer.run.signals)?;
-        self.commit(consumer, is_reading && failed.is_none())?;
+        self.committer
+            .commit(consumer, is_reading && failed.is_none())?;
         if let Some(failed) = failed {
             return Err(failed.into());
         }
         // Another member reads the records of revoked partitions.
         for (_, queue) in &mut self.queues {
-            let dropped = queue.drop_waiting(|batch| !batch.is_assigned(&self.assigned));
+            let dropped = queue.drop_waiting(|batch| !self.committer.is_assigned(batch));
             consumer.run.left = consumer.run.left.saturating_add(dropped);
         }
         let exec = self.exec;
         self.close(|batch| batch.is_due(exec))?;
         self.start_ready()?;
-        self.commit_passed(consumer)
+        self.committer.commit_ends(consumer)
     }
 
     /// Takes the batches whose commands succeeded; returns the first failure.
@@ -183,7 +116,7 @@ impl BatchRunner<'_> {
                 continue;
             };
             match ended {
-                Ended::Done => self.uncommitted.push(batch),
+                Ended::Done => self.committer.add(batch),
                 Ended::Failed(status) => {
                     // It is no record's fault that there is no such command, or that it was killed.
                     let hint = match status.code() {
@@ -202,79 +135,12 @@ impl BatchRunner<'_> {
         Ok(failed)
     }
 
-    /// Commits the batches that are done.
-    fn commit(&mut self, consumer: &mut Consumer<'_>, is_reading: bool) -> Result<()> {
-        let may_go_on = is_reading && !self.must_wait;
-        if self.uncommitted.is_empty() || may_go_on && self.committing.is_some() {
-            return Ok(());
-        }
-        let batches = self.uncommitted.iter();
-        let positions = batches.flat_map(|batch| batch.positions(&self.assigned));
-        let positions: Positions = positions.collect();
-        if may_go_on && matches!(consumer.member.commit_soon(&positions), Ok(true)) {
-            self.committing = Some((self.uncommitted.len(), positions));
-            return Ok(());
-        }
-        // This one also settles what the one on its way would say.
-        (self.committing, self.must_wait) = (None, false);
-        let is_lost = match consumer.commit(&positions) {
-            Err(GroupError::Lost { .. }) => {
-                // The group's event says so later; until then no other batch of this assignment may start.
-                self.assigned.clear();
-                true
-            }
-            committed => {
-                committed?;
-                self.done.extend(positions);
-                false
-            }
-        };
-        let done = std::mem::take(&mut self.uncommitted);
-        if !is_lost {
-            self.report_done(&done);
-            return Ok(());
-        }
-        for batch in done.iter().map(Batch::describe) {
-            message(format_args!(
-                "the group has given the partitions of a batch away before it was committed: \
-                 its records come again: {batch}"
-            ));
-        }
-        Ok(())
-    }
-
-    fn report_done(&self, batches: &[Batch]) {
-        if self.verbosity > 0 {
-            for batch in batches.iter().map(Batch::describe) {
-                message(format_args!("done: {batch}"));
-            }
-        }
-    }
-
-    /// Commits the ends of partitions whose records are all committed.
-    fn commit_passed(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
-        if !self.uncommitted.is_empty() {
-            return Ok(());
-        }
-        let is_done = |topic_partition: &TopicPartition| {
-            self.read.get(topic_partition) == self.done.get(topic_partition)
-        };
-        let (now, later): (Positions, Positions) = std::mem::take(&mut self.passed)
-            .into_iter()
-            .partition(|(topic_partition, _)| is_done(topic_partition));
-        self.passed = later;
-        match consumer.commit(&now) {
-            Err(GroupError::Lost { .. }) => Ok(()),
-            committed => Ok(committed?),
-        }
-    }
-
     /// Starts commands for complete batches. At most `--parallel` batches run or wait for their commit: a crash or a
     /// lost session repeats no more.
     fn start_ready(&mut self) -> Result<()> {
         let queues = self.queues.iter();
         let running = queues.filter(|(_, queue)| queue.running.is_some());
-        let busy = running.count() + self.uncommitted.len();
+        let busy = running.count() + self.committer.batches();
         let mut slots = self.exec.parallel.saturating_sub(busy);
         for (_, queue) in &mut self.queues {
             if slots > 0
@@ -292,7 +158,7 @@ impl BatchRunner<'_> {
     }
 
     fn is_idle(&self) -> bool {
-        self.uncommitted.is_empty() && self.queues.iter().all(|(_, queue)| queue.is_idle())
+        self.committer.batches() == 0 && self.queues.iter().all(|(_, queue)| queue.is_idle())
     }
 
     /// Runs the remaining batches for at most `limit`; returns whether all have ended.
@@ -333,7 +199,7 @@ impl BatchRunner<'_> {
     }
 
     fn tick_ms(&self) -> i32 {
-        if self.committing.is_some() {
+        if self.committer.is_waiting() {
             return 1;
         }
         let queues = self.queues.iter();
@@ -376,7 +242,7 @@ impl BatchRunner<'_> {
         let running = self.queues.iter();
         let running = running.filter_map(|(_, queue)| queue.running.as_ref());
         let pidfds: Vec<_> = running.filter_map(Running::pidfd).collect();
-        if pidfds.is_empty() || self.committing.is_some() {
+        if pidfds.is_empty() || self.committer.is_waiting() {
             return wait_ms;
         }
         // Without poll(2) the next turn finds the same.
@@ -416,11 +282,11 @@ impl Delivery for BatchRunner<'_> {
             self.queue = self.find_queue();
         }
         let topic_partition = &self.topic_partition;
-        let assignment = self.assigned.get(topic_partition).copied().unwrap_or(0);
+        let assignment = self.committer.assignment(topic_partition);
         let queue = &mut self.queues[self.queue].1;
         let batch = match &mut queue.open {
             Some(batch) => batch,
-            none => none.insert(Batch::new().context(KEPT)?),
+            none => none.insert(Batch::new().context(KEEP)?),
         };
         let start = batch.buffer().len();
         let ambiguous = self.encoding.ambiguous();
@@ -436,11 +302,8 @@ impl Delivery for BatchRunner<'_> {
             return Err(BadRecord::new(record, reason).into());
         }
         let added = batch.add(topic_partition, offset, assignment);
-        added.context(KEPT)?;
-        match self.read.get_mut(topic_partition) {
-            Some(read) => *read = offset + 1,
-            None => drop(self.read.insert(topic_partition.clone(), offset + 1)),
-        }
+        added.context(KEEP)?;
+        self.committer.note_read(topic_partition, offset);
         run.left -= 1;
         if batch.is_full(self.exec) && queue.ready.is_none() {
             queue.complete()?;
@@ -454,30 +317,16 @@ impl Delivery for BatchRunner<'_> {
         (topic, partition): (&str, i32),
         offset: i64,
     ) -> Result<()> {
-        self.passed.insert((topic.to_owned(), partition), offset);
+        self.committer.note_end(topic, partition, offset);
         Ok(())
     }
 
     fn commit_ended(&mut self, is_committed: bool) {
-        let Some((count, positions)) = self.committing.take() else {
-            return;
-        };
-        self.must_wait = !is_committed;
-        if is_committed {
-            self.done.extend(positions);
-            let done: Vec<Batch> = self.uncommitted.drain(..count).collect();
-            self.report_done(&done);
-        }
+        self.committer.commit_ended(is_committed);
     }
 
     fn assign(&mut self, _: &mut Consumer<'_>, partitions: &[TopicPartition]) -> Result<()> {
-        self.assignment += 1;
-        for topic_partition in partitions {
-            self.assigned
-                .insert(topic_partition.clone(), self.assignment);
-            self.read.remove(topic_partition);
-            self.done.remove(topic_partition);
-        }
+        self.committer.assign(partitions);
         Ok(())
     }
 
@@ -493,11 +342,7 @@ impl Delivery for BatchRunner<'_> {
                 "the group takes partitions away from a batch that is not done: its records come again",
             );
         }
-        for topic_partition in partitions {
-            self.assigned.remove(topic_partition);
-            self.passed.remove(topic_partition);
-            self.read.remove(topic_partition);
-        }
+        self.committer.revoke(partitions);
         Ok(())
     }
 }
