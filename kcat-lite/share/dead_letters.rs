@@ -2,7 +2,7 @@
 //!
 //! The names of the headers are those of KIP-1191, the brokers' own dead-letter queues of share groups.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use tools::kafka::produce::{Enqueued, TopicId};
 use tools::kafka::{Options, Producer};
@@ -15,6 +15,8 @@ pub(super) struct DeadLetters {
     name: String,
     group: String,
     next: u64,
+    /// For which the producer has had no room, each with the reason.
+    waiting: VecDeque<(JobRecord, String)>,
     in_flight: HashMap<u64, JobRecord>,
 }
 
@@ -37,12 +39,30 @@ impl DeadLetters {
             name: topic.to_owned(),
             group: group.to_owned(),
             next: 0,
+            waiting: VecDeque::new(),
             in_flight: HashMap::new(),
         })
     }
 
     /// Sends a record; [`DeadLetters::take_delivered`] returns it.
-    pub(super) fn send(&mut self, record: JobRecord, reason: &str) {
+    pub(super) fn send(&mut self, record: JobRecord, reason: String) {
+        self.waiting.push_back((record, reason));
+        self.send_waiting();
+    }
+
+    /// Sends what there is room for; the locks of the others are renewed meanwhile.
+    fn send_waiting(&mut self) {
+        while let Some((record, reason)) = self.waiting.pop_front() {
+            if self.enqueue(&record, &reason) == Enqueued::QueueFull {
+                self.waiting.push_front((record, reason));
+                return;
+            }
+            self.in_flight.insert(self.next, record);
+            self.next += 1;
+        }
+    }
+
+    fn enqueue(&mut self, record: &JobRecord, reason: &str) -> Enqueued {
         let position = &record.position;
         let headers = [
             ("__dlq.errors.topic", position.topic.to_string()),
@@ -55,27 +75,24 @@ impl DeadLetters {
             ),
             ("__dlq.errors.message", reason.to_owned()),
         ];
-        let (producer, topic, opaque) = (&mut self.producer, self.topic, self.next);
         record.with_headers(&headers, |record| {
-            while producer.send(topic, None, record, opaque) == Enqueued::QueueFull {
-                producer.poll(10);
-            }
-        });
-        self.in_flight.insert(opaque, record);
-        self.next += 1;
+            self.producer.send(self.topic, None, record, self.next)
+        })
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight.is_empty()
+        self.in_flight.is_empty() && self.waiting.is_empty()
     }
 
     /// The records that are on their way.
     pub(super) fn in_flight(&mut self) -> impl Iterator<Item = &mut JobRecord> {
-        self.in_flight.values_mut()
+        let waiting = self.waiting.iter_mut().map(|(record, _)| record);
+        self.in_flight.values_mut().chain(waiting)
     }
 
     /// The records that were delivered since the last call.
     pub(super) fn take_delivered(&mut self) -> Vec<JobRecord> {
+        self.send_waiting();
         // Sends without waiting for more.
         self.producer.flush();
         let mut delivered = Vec::new();

@@ -144,8 +144,9 @@ impl JobQueue<'_> {
         self.renew();
         let fetched = self.fetch(may_fetch);
         self.status.report(&mut self.consumer);
-        let started = self.start(may_fetch);
-        ended.and(rejected).and(fetched).and(started)
+        let result = ended.and(rejected).and(fetched);
+        let started = self.start(may_fetch && result.is_ok());
+        result.and(started)
     }
 
     fn acknowledge(&mut self, records: &[JobRecord], kind: Acknowledgement) {
@@ -274,7 +275,7 @@ impl JobQueue<'_> {
         };
         let reason = format!("--exec: {status}");
         for record in records {
-            dead_letters.send(record, &reason);
+            dead_letters.send(record, reason.clone());
         }
     }
 

@@ -149,11 +149,14 @@ impl<'c> ShareConsumer<'c> {
         wait: Duration,
         visit: &mut dyn FnMut(AcquiredRecord<'_>),
     ) -> Result<(), ConsumeError> {
-        let until = Instant::now() + wait;
+        let now = Instant::now();
+        self.check_give_up(now)?;
+        let until = now + wait;
         loop {
-            let now = Instant::now();
-            self.send(limit, now);
-            let wake = self.next_wake(now).map_or(until, |at| at.min(until));
+            self.send(limit, Instant::now());
+            let wake = self
+                .next_wake(Instant::now())
+                .map_or(until, |at| at.min(until));
             if let Some((pending, result)) = self.requests.next(wake) {
                 if self.handle_result(pending, result, visit)? {
                     return Ok(());
@@ -163,9 +166,7 @@ impl<'c> ShareConsumer<'c> {
             if self.requests.is_empty() {
                 std::thread::sleep(wake.saturating_duration_since(Instant::now()));
             }
-            let now = Instant::now();
-            self.check_outage(now)?;
-            if now >= until {
+            if Instant::now() >= until {
                 return Ok(());
             }
         }
@@ -180,12 +181,12 @@ impl<'c> ShareConsumer<'c> {
             .min()
     }
 
-    fn check_outage(&self, now: Instant) -> Result<(), ConsumeError> {
-        let Some((time, error)) = self.member.outage(now) else {
+    fn check_give_up(&self, now: Instant) -> Result<(), ConsumeError> {
+        let Some(limit) = self.give_up else {
             return Ok(());
         };
-        match self.give_up {
-            Some(limit) if time >= limit => {
+        match self.member.silence(now) {
+            Some((time, error)) if time >= limit => {
                 let time = format_duration_ms(time.as_millis() as i64);
                 let reason =
                     format!("no contact with its coordinator for {time} (--give-up): {error}");

@@ -47,7 +47,8 @@ pub(super) struct ShareMember {
     coordinator: Option<i32>,
     /// Whether the coordinator has the topics as they are.
     knows_topics: bool,
-    is_in_flight: bool,
+    /// When the request was sent that is not answered yet.
+    sent_at: Option<Instant>,
     next_at: Instant,
     joined_at: Instant,
     /// The last heartbeat that was answered.
@@ -63,7 +64,7 @@ impl ShareMember {
             epoch: JOIN_EPOCH,
             coordinator: None,
             knows_topics: false,
-            is_in_flight: false,
+            sent_at: None,
             next_at: now,
             joined_at: now,
             answered_at: now,
@@ -94,15 +95,24 @@ impl ShareMember {
         Some((now.saturating_duration_since(self.answered_at), cause))
     }
 
+    /// How long there has been no contact, and why: as [`ShareMember::outage`], or since a request that is not answered.
+    pub(super) fn silence(&self, now: Instant) -> Option<(Duration, KafkaError)> {
+        if let Some((time, error)) = self.outage(now) {
+            return Some((time, error.clone()));
+        }
+        let time = now.saturating_duration_since(self.sent_at?);
+        Some((time, KafkaError::of(code::TIMED_OUT)))
+    }
+
     pub(super) fn next_at(&self) -> Instant {
         self.next_at
     }
 
     pub(super) fn next_request(&mut self, now: Instant) -> Option<MemberRequest> {
-        if self.is_in_flight || now < self.next_at {
+        if self.sent_at.is_some() || now < self.next_at {
             return None;
         }
-        self.is_in_flight = true;
+        self.sent_at = Some(now);
         let Some(coordinator) = self.coordinator else {
             return Some(MemberRequest::FindCoordinator);
         };
@@ -129,7 +139,7 @@ impl ShareMember {
         result: Result<i32, KafkaError>,
         now: Instant,
     ) -> Result<(), KafkaError> {
-        self.is_in_flight = false;
+        self.sent_at = None;
         match result {
             Ok(coordinator) => {
                 self.coordinator = Some(coordinator);
@@ -146,7 +156,7 @@ impl ShareMember {
         result: Result<ShareGroupHeartbeatResponse, KafkaError>,
         now: Instant,
     ) -> Result<AssignmentChange, KafkaError> {
-        self.is_in_flight = false;
+        self.sent_at = None;
         let response = match result {
             Ok(response) => response,
             Err(error) => {

@@ -303,6 +303,23 @@ fn a_member_that_the_group_has_removed_joins_again() {
 }
 
 #[test]
+fn a_heartbeat_that_is_not_answered_is_silence_since_it_was_sent() {
+    let now = Instant::now();
+    let mut member = joined(now, &[0, 1]);
+    let second = Duration::from_secs(1);
+    let silence = |member: &ShareMember, after| member.silence(now + after).map(|(time, _)| time);
+    // Between two heartbeats nobody is asked.
+    assert_eq!(silence(&member, 4 * second), None);
+    member.next_request(now + 5 * second);
+    assert_eq!(silence(&member, 7 * second), Some(2 * second));
+    assert!(member.outage(now + 7 * second).is_none());
+    // Once it has failed, the time counts from the last answer.
+    let timed_out = Err(KafkaError::of(code::TIMED_OUT));
+    let _ = member.handle_heartbeat(timed_out, now + 15 * second);
+    assert_eq!(silence(&member, 15 * second), Some(15 * second));
+}
+
+#[test]
 fn a_coordinator_that_moves_is_looked_for_and_a_refusal_ends_it_with_the_broker_s_words() {
     let now = Instant::now();
     let mut member = joined(now, &[0, 1]);
