@@ -36,7 +36,7 @@ pub(crate) fn run() -> anyhow::Result<Exit> {
     let mut report = String::new();
     let mut exit = Exit::Done;
     for (name, check) in CHECKS {
-        let verdict = match check() {
+        let result = match check() {
             Ok(()) => "ok",
             Err(reason) => {
                 message(format_args!("{name}: {reason}"));
@@ -44,7 +44,7 @@ pub(crate) fn run() -> anyhow::Result<Exit> {
                 "FAILED"
             }
         };
-        let _ = writeln!(report, "{name}: {verdict}");
+        let _ = writeln!(report, "{name}: {result}");
     }
     AdminQuery::new()?.print(&report)?;
     Ok(exit)
@@ -229,16 +229,16 @@ fn check_engine(
     let mut reader = engine
         .start(&client, &options, request, &|| false)
         .map_err(|error| error.to_string())?;
-    let mut verdicts = Vec::new();
+    let mut results = Vec::new();
     while !reader.is_done() {
         let mut take = |item: Item<'_>| {
             if let Item::Record(record) = item {
-                let index = verdicts.len();
-                let verdict = match samples.get(index) {
+                let index = results.len();
+                let result = match samples.get(index) {
                     Some(expected) => compare(index, expected, record),
                     None => Err("a record too many came back".to_owned()),
                 };
-                verdicts.push(verdict);
+                results.push(result);
             }
             ControlFlow::Continue(())
         };
@@ -246,14 +246,14 @@ fn check_engine(
             .read(100, &mut take)
             .map_err(|error| error.to_string())?;
     }
-    if verdicts.len() < samples.len() {
+    if results.len() < samples.len() {
         return Err(format!(
             "{} of {} records came back",
-            verdicts.len(),
+            results.len(),
             samples.len()
         ));
     }
-    verdicts.into_iter().collect()
+    results.into_iter().collect()
 }
 
 fn produce(options: &Options, topic: &str, records: &[Record<'_>]) -> Result<(), String> {

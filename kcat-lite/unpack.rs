@@ -191,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told_and_nothing_is_read_past_the_end() {
-        let told = |pack, bytes| unpack(pack, bytes).unwrap_err().to_string();
+    fn what_does_not_fit_is_reported_and_nothing_is_read_past_the_end() {
+        let message = |pack, bytes| unpack(pack, bytes).unwrap_err().to_string();
         assert_eq!(
-            told("bi", &[1, 2, 3]),
+            message("bi", &[1, 2, 3]),
             "the value is too short: i needs 4 bytes at byte 2, and 2 are left"
         );
-        assert!(told("c", b"").contains("needs 1"));
-        assert!(told("b$", &[1, 2]).contains("1 bytes are left at byte 2"));
+        assert!(message("c", b"").contains("needs 1"));
+        assert!(message("b$", &[1, 2]).contains("1 bytes are left at byte 2"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(crate) struct Snapshot {
 pub(crate) enum Completeness {
     /// All of it.
     Complete,
-    /// All of it, and something that a limit is on can't be told.
+    /// All of it, and something that a limit applies to is not known.
     Undetermined,
     /// Not all of it.
     Incomplete,

@@ -34,7 +34,7 @@ pub(crate) enum Names {
     KafkaExporter,
 }
 
-/// Which metrics, and how finely told apart.
+/// Which metrics, and how finely they are split.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) cluster: Option<String>,

@@ -15,7 +15,7 @@ pub(crate) struct Group {
     pub(crate) state: Option<String>,
     /// Its type in the broker's words: classic, consumer, share, streams.
     pub(crate) kind: Option<String>,
-    /// How many members it has, where that was told.
+    /// How many members it has, where that is known.
     pub(crate) members: Option<usize>,
     /// The broker that coordinates it.
     pub(crate) coordinator: Option<i32>,

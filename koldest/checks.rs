@@ -43,7 +43,7 @@ impl Limits {
         *self != Limits::default()
     }
 
-    /// What is wrong with a partition, and what of it can't be told.
+    /// What is wrong with a partition, and what is not known of it.
     ///
     /// `newest` is the newest message that counts: a topic's, where it is judged as a whole.
     pub(crate) fn check(

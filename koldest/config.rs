@@ -19,7 +19,7 @@ pub(crate) struct Config {
     pub(crate) options: Options,
     pub(crate) scope: Scope,
     pub(crate) kind: ReportKind,
-    /// Whether what can't be told exceeds a limit on it.
+    /// Whether what is not known counts as beyond its limit.
     pub(crate) unknown_fails: bool,
     /// Whether a name may fit no topic.
     pub(crate) allow_empty: bool,

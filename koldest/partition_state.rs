@@ -148,7 +148,7 @@ impl PartitionState {
         })
     }
 
-    /// Notes why it can't be told; without the permission to read, what is known without reading stays.
+    /// Notes why it is not known; without the permission to read, what is known without reading stays.
     pub(crate) fn fail(&mut self, error: &KafkaError) {
         let Ok(bounds) = &mut self.bounds else { return };
         let has_both = bounds.oldest.is_some() && bounds.newest.is_some();

@@ -21,7 +21,7 @@ use crate::row::{self, Row};
 
 /// What metrics are called after.
 pub(crate) const PREFIX: &str = "koldest";
-/// So many failures are told one by one.
+/// At most so many failures are reported one by one.
 const MAX_REASONS: usize = 3;
 
 const COLUMNS: [Column; 18] = [
@@ -321,7 +321,7 @@ fn cells(row: &Row, now_ms: i64) -> Vec<Cell> {
     let time = |ms: Option<i64>| ms.map_or(Cell::Unknown, Cell::TimeMs);
     let duration = |ms: Option<i64>| ms.map_or(Cell::Unknown, Cell::DurationMs);
     let [retention_ms, retention_bytes] = retention_cells(row.settings.as_ref());
-    let told = row.forecast;
+    let forecast = row.forecast;
     let notes = row.failure.iter().chain(&row.notes).cloned();
     vec![
         row.topic.as_str().into(),
@@ -337,12 +337,13 @@ fn cells(row: &Row, now_ms: i64) -> Vec<Cell> {
         row.rate_bytes.map_or(Cell::Unknown, Cell::ByteRate),
         retention_ms,
         retention_bytes,
-        told.and_then(|told| told.limited_by)
+        forecast
+            .and_then(|forecast| forecast.limited_by)
             .map(LimitedBy::name)
             .into(),
-        duration(told.and_then(|told| told.keeps_min_ms)),
-        duration(told.and_then(|told| told.keeps_max_ms)),
-        duration(told.and_then(|told| told.full_in_ms)),
+        duration(forecast.and_then(|forecast| forecast.keeps_min_ms)),
+        duration(forecast.and_then(|forecast| forecast.keeps_max_ms)),
+        duration(forecast.and_then(|forecast| forecast.full_in_ms)),
         notes.collect::<Vec<_>>().join("; ").into(),
     ]
 }

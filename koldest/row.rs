@@ -30,7 +30,7 @@ pub(crate) struct Row {
     pub(crate) settings: Option<Settings>,
     pub(crate) forecast: Option<Forecast>,
     pub(crate) notes: Vec<String>,
-    /// Why it can't be told.
+    /// Why it is not known.
     pub(crate) failure: Option<String>,
 }
 
@@ -90,15 +90,15 @@ impl Row {
                     .oldest
                     .and_then(|oldest| oldest.age_ms(context.now_ms)),
             };
-            let told = forecast(&settings, &log);
-            row.notes.extend(explanations(&settings, &told));
-            row.forecast = Some(told);
+            let predicted = forecast(&settings, &log);
+            row.notes.extend(explanations(&settings, &predicted));
+            row.forecast = Some(predicted);
             row.settings = Some(settings);
         }
         row
     }
 
-    /// The row of a topic, of the rows of all its partitions; a sum of which a part is missing is not told.
+    /// The row of a topic, of the rows of all its partitions; a sum without one of its parts is not known.
     pub(crate) fn sum(rows: &[Row]) -> Row {
         let mut sum = Row {
             topic: rows
@@ -288,7 +288,7 @@ fn remarks(
 }
 
 /// What is to be said about the forecast.
-fn explanations(settings: &Settings, told: &Forecast) -> Vec<String> {
+fn explanations(settings: &Settings, forecast: &Forecast) -> Vec<String> {
     let mut notes = Vec::new();
     if settings.compacts {
         notes.push("compacted: records are offsets".to_owned());
@@ -296,7 +296,7 @@ fn explanations(settings: &Settings, told: &Forecast) -> Vec<String> {
     if settings.tiered {
         notes.push("tiered: bytes are the local ones, forecast by time alone".to_owned());
     }
-    match told.limited_by {
+    match forecast.limited_by {
         Some(LimitedBy::None) => notes.push("kept for ever".to_owned()),
         None => notes.push("retention.bytes may bind: its rate is not known".to_owned()),
         Some(_) => {}

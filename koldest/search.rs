@@ -1,4 +1,4 @@
-//! Doubtful ends of logs, settled by reading: forwards from the log start, and backwards from the end.
+//! Ends of logs that are in doubt, found by reading: forwards from the log start, and backwards from the end.
 
 use tools::kafka::admin::{FirstRecord, LogSpan, first_unread, newest_in};
 use tools::units::CLOCK_TOLERANCE_MS;

@@ -5,7 +5,7 @@
 //! But what it tells may be a marker of a transaction, or a record of an
 //! aborted one, and records without a time are passed over. So a few bytes
 //! are read at both places: a marker fits into them, and a batch of messages
-//! that fits is exact anyway. What is doubtful then is settled by reading.
+//! that fits is exact anyway. What is in doubt then is found by reading.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! The command line as it is typed. What it means is settled in [`config`](crate::config).
+//! The command line as it is typed; [`config`](crate::config) turns it into what the program does.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

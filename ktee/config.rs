@@ -1,4 +1,4 @@
-//! What the command line means, settled once. An option that can't be honoured is a usage error that names it.
+//! What the command line means, decided once. An option that can't be honoured is a usage error that names it.
 
 #[cfg(test)]
 mod pairs;
@@ -73,7 +73,7 @@ pub(crate) struct Prune {
 
 /// Parses the command line of this process and settles what it means.
 pub(crate) fn from_command_line() -> Result<Config> {
-    settle(&tools::cli::parse::<Cli>()?)
+    validate(&tools::cli::parse::<Cli>()?)
 }
 
 /// A usage error, as clap words and ends them.
@@ -83,7 +83,7 @@ fn usage(text: impl std::fmt::Display) -> anyhow::Error {
         .into()
 }
 
-fn settle(cli: &Cli) -> Result<Config> {
+fn validate(cli: &Cli) -> Result<Config> {
     if cli.connection.wants_listing().is_some() {
         return Err(usage("-X list and -X dump are kcat-lite's"));
     }

@@ -5,7 +5,7 @@ pub mod token;
 use std::time::Duration;
 
 /// How long an answer may take.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether nobody waits any more.
 const SLICE: Duration = Duration::from_millis(100);
@@ -33,7 +33,7 @@ pub fn cause(error: &reqwest::Error) -> String {
         last = source;
     }
     if error.is_timeout() {
-        return format!("no answer within {} s", PATIENCE.as_secs());
+        return format!("no answer within {} s", TIMEOUT.as_secs());
     }
     last.to_string()
 }

@@ -60,7 +60,7 @@ pub enum ServeError {
 /// What a slow reader of the answer has beside the time that the cluster has.
 const READING: Duration = Duration::from_secs(30);
 
-/// Who is told what the server has to say.
+/// Who gets the server's messages.
 pub type Report = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Serves what `scraper` sees until `end` is readable. `listening` hears of every address at the beginning.

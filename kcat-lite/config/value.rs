@@ -230,8 +230,8 @@ mod tests {
             ("t:0:-7", "negative"),
             ("t:0:", "time"),
         ] {
-            let told = parse_offset_query(wrong, 10_000).expect_err(wrong);
-            assert!(told.contains(named), "{wrong}: {told}");
+            let message = parse_offset_query(wrong, 10_000).expect_err(wrong);
+            assert!(message.contains(named), "{wrong}: {message}");
         }
     }
 
@@ -249,8 +249,8 @@ mod tests {
             ("-2", "no such partition"),
             ("", "whole number"),
         ] {
-            let told = partition(wrong).unwrap_err().to_string();
-            assert!(told.contains(named), "{wrong}: {told}");
+            let message = partition(wrong).unwrap_err().to_string();
+            assert!(message.contains(named), "{wrong}: {message}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! A batch of records, and what its command is told of it.
+//! A batch of records, and how its command learns of it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -28,7 +28,7 @@ pub(crate) fn shell(command: impl AsRef<OsStr>) -> Command {
     shell
 }
 
-/// The shell that is told of the running commands.
+/// The shell that knows the running commands.
 pub(crate) struct ChildGuard {
     shell: Child,
     stdin: Option<ChildStdin>,

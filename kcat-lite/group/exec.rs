@@ -68,14 +68,14 @@ impl BatchRunner<'_> {
         for (_, queue) in &mut self.queues {
             queue.drop_waiting(|_| true);
         }
-        let settled = self.run_to_end(&mut consumer, None);
+        let ended = self.run_to_end(&mut consumer, None);
         let ends = self.committer.commit_ends(&mut consumer);
         consumer.member.leave();
         worked?;
-        match settled {
+        match ended {
             // Ctrl-C in a terminal goes to the command as well.
             Err(error) if is_signal_of(&error, consumer.run.signals) => message(error),
-            settled => drop(settled?),
+            ended => drop(ended?),
         }
         ends?;
         Ok(Exit::Done)

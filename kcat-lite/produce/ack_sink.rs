@@ -201,7 +201,7 @@ impl AckSink {
     /// Delivers and acknowledges what was received, or purges it, and disconnects.
     fn finish(mut self, result: anyhow::Result<InputEnd>) -> anyhow::Result<Exit> {
         let is_undeliverable = result.as_ref().is_err_and(is_undeliverable);
-        let settled = if self.transaction.is_some() {
+        let delivered = if self.transaction.is_some() {
             self.end_transaction(&result)
         } else if is_undeliverable {
             // What is not delivered yet comes again; delivering it now would only add duplicates.
@@ -210,7 +210,7 @@ impl AckSink {
         } else {
             self.deliver(result.as_ref().is_ok_and(is_clean))
         };
-        let ended = match (result, settled) {
+        let ended = match (result, delivered) {
             (Ok(ended), Ok(())) => self.disconnect(&ended),
             (Ok(_), Err(error)) | (Err(error), _) => Err(error),
         };

@@ -33,7 +33,7 @@ pub(super) enum CommittedOffset {
         first: Option<i64>,
         lag: Option<i64>,
     },
-    /// It was not told.
+    /// The cluster did not say.
     Failed(String),
 }
 
@@ -216,7 +216,7 @@ fn add_group(
         }
     };
     let failure = add_positions(positions, &mut topics);
-    // What was not told of the group as a whole is not known of any of its partitions.
+    // What is not known of the group as a whole is not known of any of its partitions.
     let unknown = || match &failure {
         Some(error) => CommittedOffset::Failed(error.to_string()),
         None => never(),

@@ -20,7 +20,7 @@ use crate::row::Group;
 pub(super) struct DescribedGroup {
     pub(super) group: Arc<Group>,
     pub(super) kind: GroupKind,
-    /// Its members, or why they were not told.
+    /// Its members, or why they are not known.
     pub(super) description: Result<GroupDescription, KafkaError>,
     /// Why nothing can be asked about it.
     pub(super) error: Option<LagNote>,

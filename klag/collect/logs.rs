@@ -81,7 +81,7 @@ impl Logs {
         Ok(())
     }
 
-    /// When the first record that is kept was written, where that was asked for and told.
+    /// When the first record that is kept was written, where that was asked for and answered.
     pub(crate) fn oldest_ms(&self, topic: &Arc<str>, partition: i32) -> Option<i64> {
         let key = (Arc::clone(topic), partition);
         self.oldest_ms.get(&key).copied()

@@ -1,4 +1,4 @@
-//! The cases in which lag is often told wrong, as literals, and what holds for every answer.
+//! The cases in which lag is often wrong, as literals, and what holds for every answer.
 
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ fn unread(offset: i64, age_ms: i64) -> Unread {
 }
 
 /// lag, lost, blocked, `time_lag_ms` and the notes.
-fn told(lag: &Lag) -> (Option<i64>, Option<i64>, Option<i64>, Option<i64>, String) {
+fn values_of(lag: &Lag) -> (Option<i64>, Option<i64>, Option<i64>, Option<i64>, String) {
     let notes: Vec<String> = lag.notes.iter().map(ToString::to_string).collect();
     let numbers = (lag.lag, lag.lost, lag.blocked, lag.time_lag_ms);
     (numbers.0, numbers.1, numbers.2, numbers.3, notes.join("; "))
@@ -37,7 +37,7 @@ fn of(
         unread,
         NOW_MS,
     );
-    told(&found)
+    values_of(&found)
 }
 
 fn known(
@@ -218,7 +218,7 @@ fn a_time_that_cannot_be_told_says_why() {
 #[test]
 fn a_share_group_s_lag_is_the_broker_s() {
     let of = |first, counted, unread: &Unread| {
-        told(&share_lag(first, counted, log(0, 114, 114), unread, NOW_MS))
+        values_of(&share_lag(first, counted, log(0, 114, 114), unread, NOW_MS))
     };
     assert_eq!(
         of(Some(0), Some(7), &Unread::NotAsked),

@@ -1,10 +1,10 @@
-//! By what samples are told apart: their labels, and sums over what has the same.
+//! What distinguishes samples: their labels, and sums over what has the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::row::{Row, SumBy};
 
-/// How finely metrics are told apart.
+/// How finely metrics are split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Granularity {
     /// By group.

@@ -48,7 +48,7 @@ pub(super) fn bounds(answers: &[Answer]) -> Result<LogBounds, KafkaError> {
     let (oldest, newest) = (message(3)?, message(4)?);
     // They were asked for side by side, while records came.
     let end = end.max(stable);
-    // What was deleted may still be told.
+    // What was deleted may still be reported.
     let is_kept = |message: &Message| (log_start..end).contains(&message.offset);
     let mut bounds = LogBounds {
         log_start,
@@ -137,7 +137,7 @@ pub(super) fn configs_of(by_leader: &ByLeader, partitions: &[PartitionState]) ->
         .collect()
 }
 
-/// Puts the settings that its leader told with every partition.
+/// Gives every partition the settings that its leader has reported.
 pub(super) fn put_settings(partitions: &mut [PartitionState], answers: &Configs) {
     for state in partitions.iter_mut() {
         let Some(answer) = state.leader.and_then(|leader| answers.get(&leader)) else {
@@ -216,16 +216,16 @@ mod tests {
 
     #[test]
     fn an_emptied_log_has_no_message_even_if_the_broker_remembers_one() {
-        let told = |end| {
+        let bounds_to = |end| {
             let [start, end] = [10, end].map(|offset| Ok(found(offset, None)));
             let deleted = || Ok(found(9, Some(77)));
             bounds(&[start, end.clone(), end, deleted(), deleted()]).expect("all answered")
         };
-        let emptied = told(10);
+        let emptied = bounds_to(10);
         assert_eq!((emptied.oldest, emptied.newest), (None, None));
         assert_eq!(emptied.window_start, Some(10));
         // Nor is it one of the messages that are left.
-        assert_eq!(told(20).newest, None);
+        assert_eq!(bounds_to(20).newest, None);
     }
 
     #[test]

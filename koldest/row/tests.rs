@@ -52,12 +52,16 @@ fn what_claims_to_be_from_the_future_has_no_age() {
     bounds.newest = Some(message(1099, -2 * HOUR_MS));
     let row = Row::new(&state, context(&[]));
     assert_eq!((row.age_ms(NOW_MS), row.stale_ms(NOW_MS)), (None, None));
-    for told in [
+    for expected in [
         "age not known: the oldest is 1h in the future",
         "the newest is 2h in the future",
         "rate not known: all is dated ahead",
     ] {
-        assert!(row.notes.iter().any(|note| note == told), "{:?}", row.notes);
+        assert!(
+            row.notes.iter().any(|note| note == expected),
+            "{:?}",
+            row.notes
+        );
     }
     // What is not dated ahead tells how stale it is, how fast it grows and when retention takes it.
     let bounds = state.bounds.as_mut().expect("an extent");
@@ -85,11 +89,11 @@ fn a_row_says_how_old_how_fast_and_how_long() {
     assert_eq!(row.rate_records, Some(0.2));
     assert_eq!(row.rate_bytes, Some(20.0));
     // 720,000 bytes are 10 h at 20 bytes a second; a segment fills in half an hour.
-    let told = row.forecast.expect("settings are known");
-    assert_eq!(told.limited_by, Some(LimitedBy::Size));
-    assert_eq!(told.keeps_min_ms, Some(10 * HOUR_MS));
+    let forecast = row.forecast.expect("settings are known");
+    assert_eq!(forecast.limited_by, Some(LimitedBy::Size));
+    assert_eq!(forecast.keeps_min_ms, Some(10 * HOUR_MS));
     assert_eq!(
-        told.keeps_max_ms,
+        forecast.keeps_max_ms,
         Some(10 * HOUR_MS + HOUR_MS / 2 + 300_000)
     );
     assert!(row.notes.is_empty(), "{:?}", row.notes);

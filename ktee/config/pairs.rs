@@ -6,7 +6,7 @@ mod walk;
 use clap::{CommandFactory, Parser};
 use walk::{Walk, outcome};
 
-use super::settle;
+use super::validate;
 use crate::cli::Cli;
 
 #[rustfmt::skip]
@@ -91,7 +91,7 @@ fn every_option_of_every_mode_is_refused_by_name_or_does_something() {
         connection: "records json bucket ack topic restore",
         outcome: |words| {
             outcome("ktee", words, |words| {
-                settle(&Cli::try_parse_from(words)?).map(|_| Vec::new())
+                validate(&Cli::try_parse_from(words)?).map(|_| Vec::new())
             })
         },
     };

@@ -20,7 +20,7 @@ const TICK_MS: i32 = 50;
 /// After a signal, what is not delivered within this time is spilled: who stops a service kills it soon after.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What a topic sink is told when it is opened.
+/// How a topic sink is opened.
 pub(super) struct TopicOptions {
     /// Whether records have numbers that are asked for when they are durable, instead of lines to be named by.
     pub(super) acknowledges: bool,
@@ -44,7 +44,7 @@ pub(super) struct TopicSink {
 impl TopicSink {
     /// Makes the first contact, so that a cluster that is not there is known before anything is read.
     ///
-    /// With a spill that is only told: the cluster has the delivery's time to come.
+    /// With a spill this is only a message: the cluster has the delivery timeout to come back.
     pub(super) fn open(
         topic: &str,
         options: &Options,

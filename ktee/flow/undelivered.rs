@@ -25,7 +25,7 @@ pub(super) struct UndeliveredRecords {
     /// Of these, how many a broker may have all the same.
     perhaps_stored: u64,
     lost: u64,
-    /// The numbers of records that have become durable in the spill and were not told yet.
+    /// The numbers of records that have become durable in the spill and were not reported yet.
     kept: Vec<u64>,
 }
 
@@ -111,7 +111,7 @@ impl UndeliveredRecords {
         }
     }
 
-    /// Waits until the disk has what was spilled; false, and told, where that can't be said of it.
+    /// Waits until the disk has what was spilled; false, with a message, if it can't be synced.
     pub(super) fn sync(&mut self) -> bool {
         let Some(spill) = &self.spill else {
             return true;

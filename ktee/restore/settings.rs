@@ -161,9 +161,10 @@ mod tests {
             &[("max.message.bytes", "7")],
         );
         let made = to_make(&recorded)[0].clone();
-        let told = to_apply(&recorded, &made);
+        let found = to_apply(&recorded, &made);
         let value = |name: &str| {
-            told.iter()
+            found
+                .iter()
                 .find(|(n, _)| n == name)
                 .map(|(_, v)| v.as_deref())
         };
@@ -173,13 +174,13 @@ mod tests {
         assert_eq!(value("retention.bytes"), Some(None));
         assert_eq!(value("max.message.bytes"), Some(None));
         assert_eq!(value("message.timestamp.type"), Some(None));
-        // What is applied meanwhile is not told again, and what is somebody else's is left alone.
+        // What is applied meanwhile is not reported again, and what is somebody else's is left alone.
         let own = [
             pair("cleanup.policy", "compact"),
             pair("retention.bytes", "5"),
         ];
-        let told = to_apply(&recorded, &own);
-        let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+        let found = to_apply(&recorded, &own);
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["retention.ms", "segment.ms"]);
     }
 }

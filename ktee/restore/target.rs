@@ -165,7 +165,7 @@ impl Target {
                 let own = found.into_iter().filter(|setting| setting.is_own);
                 self.own = own.map(|setting| (setting.name, setting.value)).collect();
             }
-            // Then all recorded settings are told at the end.
+            // Then all recorded settings are reported at the end.
             Err(_) if force => {}
             Err(error) => {
                 return Err(error).with_context(|| format!("settings of topic {}", self.topic));

@@ -12,7 +12,7 @@ use super::{Created, Store, TempSegment};
 use crate::segment::Manifest;
 use crate::segment::name::MANIFEST_SUFFIX;
 
-/// A temp's name, so that it can be told from a file of somebody else's.
+/// A temp's name, which no file of anybody else has.
 const TEMP_PREFIX: &str = ".ktee-";
 const TEMP_SUFFIX: &str = ".tmp";
 

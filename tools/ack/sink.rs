@@ -14,7 +14,7 @@ use super::reader::{LineReader, ReceivedLine};
 
 /// How long an end that has connected may take to greet.
 const GREETING: Duration = Duration::from_secs(2);
-/// How often the source is told that this sink is at work.
+/// How often to send a keep-alive to the source.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// How long a last line is alone before the source is asked about it.
 const ASK_AFTER: Duration = Duration::from_millis(25);
@@ -49,7 +49,7 @@ pub struct Sink {
     /// The last line of which the source was asked whether it is the last one, and that of which it said so.
     asked: Option<u64>,
     confirmed: Option<u64>,
-    /// When the source was told last that this sink is at work.
+    /// When the last keep-alive was sent.
     kept_alive_at: Instant,
     /// What is durable and was not sent yet.
     unsent: BTreeMap<usize, i64>,

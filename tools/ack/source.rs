@@ -119,7 +119,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // Nobody can be told that it stays behind; the next run replaces it.
+        // Nobody hears that it stays behind; the next run replaces it.
         let _ = std::fs::remove_file(&self.path);
     }
 }

@@ -198,11 +198,11 @@ mod tests {
             ("-K: -D; -Z", "-K: -D; -Z", None),
         ] {
             let mut format = typed(line);
-            let told = format.override_as_kcat();
+            let message = format.override_as_kcat();
             assert_eq!(format.format(), typed(kept).format(), "{line}");
-            assert_eq!(told.is_some(), ignored.is_some(), "{line}");
-            if let (Some(told), Some(ignored)) = (told, ignored) {
-                assert!(told.contains(ignored), "{told}");
+            assert_eq!(message.is_some(), ignored.is_some(), "{line}");
+            if let (Some(message), Some(ignored)) = (message, ignored) {
+                assert!(message.contains(ignored), "{message}");
             }
         }
     }

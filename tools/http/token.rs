@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use super::{PATIENCE, cause, percent_encoded, while_wanted};
+use super::{TIMEOUT, cause, percent_encoded, while_wanted};
 
 /// The most of an answer that is read: tokens are a few kilobytes.
 const MOST_BYTES: usize = 1024 * 1024;
@@ -27,7 +27,7 @@ pub fn fetch(
 async fn ask(settings: &Value, url: &str) -> Result<(String, Option<f64>), String> {
     let text = |name: &str| settings[name].as_str();
     let mut builder = reqwest::Client::builder()
-        .timeout(PATIENCE)
+        .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none());
     let file = text("ca")
         .map(|path| std::fs::read(path).map_err(|why| format!("https.ca.location: {path}: {why}")));

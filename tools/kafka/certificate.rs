@@ -13,19 +13,19 @@ pub(super) fn explain_refusals(conf: &Conf) {
     // SAFETY: the configuration is live; the callback has the type that librdkafka calls.
     // The result only says whether librdkafka was built with TLS.
     unsafe {
-        let _ = ffi::rd_kafka_conf_set_ssl_cert_verify_cb(conf.as_ptr(), Some(judge));
+        let _ = ffi::rd_kafka_conf_set_ssl_cert_verify_cb(conf.as_ptr(), Some(verify));
     }
 }
 
-/// Called for each certificate of the broker's chain, with OpenSSL's verdict.
+/// Called for each certificate of the broker's chain, with OpenSSL's result.
 ///
 /// # Safety
 /// The pointers are librdkafka's and live; `opaque` is the client's.
-unsafe extern "C" fn judge(
+unsafe extern "C" fn verify(
     _rk: *mut ffi::rd_kafka_t,
     broker: *const c_char,
     _id: i32,
-    verdict: *mut c_int,
+    result: *mut c_int,
     _depth: c_int,
     _certificate: *const c_char,
     _size: usize,
@@ -35,10 +35,10 @@ unsafe extern "C" fn judge(
 ) -> c_int {
     // SAFETY: the caller's promise; OpenSSL answers any number with a static text; `reason` has `reason_size` bytes.
     unsafe {
-        if *verdict == 0 {
+        if *result == 0 {
             return 1;
         }
-        let why = openssl_sys::X509_verify_cert_error_string((*verdict).into());
+        let why = openssl_sys::X509_verify_cert_error_string((*result).into());
         let why = CStr::from_ptr(why);
         libc::snprintf(reason, reason_size, c"%s".as_ptr(), why.as_ptr());
         let text = format!(
@@ -51,11 +51,11 @@ unsafe extern "C" fn judge(
     0
 }
 
-/// What our own verdict is known by.
+/// What marks our own result.
 const NOT_ACCEPTED: &str = "its certificate is not accepted";
 
-/// Whether a cause is our own verdict, which says more than OpenSSL's error that follows it.
-pub(super) fn is_verdict(cause: &KafkaError) -> bool {
+/// Whether a cause is our own result, which says more than OpenSSL's error that follows it.
+pub(super) fn is_own_result(cause: &KafkaError) -> bool {
     cause.reason.contains(NOT_ACCEPTED)
 }
 

@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(&answered.try_recv().unwrap().bytes[..], b"looks 1\n");
         }
         assert_eq!(&page.try_recv().unwrap().bytes[..], b"page");
-        assert_eq!(ready.try_recv().unwrap(), Ok(()), "the look has told");
+        assert_eq!(ready.try_recv().unwrap(), Ok(()), "the scrape has answered");
     }
 
     #[test]

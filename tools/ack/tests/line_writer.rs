@@ -34,5 +34,5 @@ fn a_reader_that_left_is_noticed_with_and_without_writing() {
     drop(reader);
     assert!(!lines.has_reader());
     lines.buffer().extend_from_slice(b"s:1:t:0:1\tv\n");
-    assert_eq!(lines.write().expect("told"), WriteProgress::Closed);
+    assert_eq!(lines.write().expect("no error"), WriteProgress::Closed);
 }

@@ -150,7 +150,7 @@ pub(super) fn explain(causes: &[KafkaError], settings: &ConnectionSettings) -> S
     let is_unspecific =
         |cause: &&KafkaError| matches!(cause.code, code::ALL_BROKERS_DOWN | code::TIMED_OUT);
     let rank = |cause: &&KafkaError| match cause.code {
-        _ if certificate::is_verdict(cause) => 5,
+        _ if certificate::is_own_result(cause) => 5,
         code::AUTHENTICATION => 4,
         code::SSL => 3,
         // An advertised address is known because the bootstrap address could be reached.

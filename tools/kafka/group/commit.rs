@@ -86,7 +86,7 @@ impl Committer {
         positions: &Positions,
         may_wait: &dyn Fn() -> bool,
     ) -> Result<(), KafkaError> {
-        // What the one before has to say is settled by this one.
+        // This commit covers what the one before it has committed.
         let _ = self.wait(may_wait);
         loop {
             if self.in_flight {

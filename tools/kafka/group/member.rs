@@ -38,7 +38,7 @@ pub fn tune(options: &mut Options, membership: &Membership) {
     set_fetch_wait(options, membership.stop != Stop::Never);
     // Refuse damaged records.
     options.set_default("check.crcs", "true");
-    // Where a partition begins that has no commit is settled by the member; a position whose records were deleted
+    // The member decides where a partition without a commit begins; a position whose records were deleted
     // while they waited goes on at what is left.
     options.set_default("auto.offset.reset", "earliest");
 }
@@ -84,7 +84,7 @@ pub struct Member {
     pub(super) is_assigned: bool,
     /// Since when the group knows this member.
     pub(super) known_since: Option<Instant>,
-    /// Since when the group is waited for; none when its user was told.
+    /// Since when this member waits for the group; none once that was reported.
     pub(super) waiting_since: Option<Instant>,
     pub(super) has_left: bool,
     // The last field: queues and topics are given back before their client.
@@ -342,7 +342,7 @@ impl Member {
             return error;
         }
         let mut reason = [0u8; 512];
-        // SAFETY: the handle is live, the buffer's size is told.
+        // SAFETY: the handle is live, the buffer's size is passed.
         let fatal = unsafe {
             ffi::fatal_error(
                 self.handle.client.as_ptr(),

@@ -170,16 +170,16 @@ impl Member {
     ) -> Result<(), GroupError> {
         // SAFETY: handle and list are live, the list is copied; the error, if there is one, is ours.
         unsafe {
-            let error = change(self.handle.client.as_ptr(), list.as_ptr());
-            if error.is_null() {
+            let raw = change(self.handle.client.as_ptr(), list.as_ptr());
+            if raw.is_null() {
                 return Ok(());
             }
-            let told = KafkaError::new(
-                ffi::error_code(error),
-                ffi::text(ffi::rd_kafka_error_string(error)),
+            let error = KafkaError::new(
+                ffi::error_code(raw),
+                ffi::text(ffi::rd_kafka_error_string(raw)),
             );
-            ffi::rd_kafka_error_destroy(error);
-            Err(self.refused(told))
+            ffi::rd_kafka_error_destroy(raw);
+            Err(self.refused(error))
         }
     }
 }

@@ -233,7 +233,7 @@ impl Schema {
         Ok(schema)
     }
 
-    /// A branch is named by its tag, so that two with the same one can't be told apart.
+    /// A branch is named by its tag, so that two with the same tag can't be distinguished.
     fn check_unions(&self) -> Result<(), ParseError> {
         for node in &self.nodes {
             let Kind::Union(branches) = &node.kind else {

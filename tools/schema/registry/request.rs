@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::RegistryError;
 use super::settings::{Login, Settings, Tls};
-use crate::http::{PATIENCE, cause, token, while_wanted};
+use crate::http::{TIMEOUT, cause, token, while_wanted};
 
 /// The pauses before a request is tried again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
@@ -158,7 +158,7 @@ impl Http {
 
 fn client(tls: &Tls) -> Result<Client, String> {
     let mut builder = Client::builder()
-        .timeout(PATIENCE)
+        .timeout(TIMEOUT)
         .tls_danger_accept_invalid_hostnames(tls.takes_any_host);
     if let Some(pem) = &tls.ca {
         let certificates = Certificate::from_pem_bundle(pem).map_err(|why| cause(&why))?;

@@ -84,7 +84,7 @@ impl Partition {
             self.close_open();
         }
         if let Some(producer) = producer.filter(|_| self.in_flight == 0) {
-            self.sequences.settle(&mut self.queue, producer);
+            self.sequences.reassign(&mut self.queue, producer);
         }
         let mut batch = self.queue.pop_front()?;
         if producer.is_some() {

@@ -48,7 +48,7 @@ impl Sequences {
     }
 
     /// Assigns the numbers again after a failure. Nothing is in flight. `current` is this producer's id.
-    pub(super) fn settle(&mut self, queue: &mut VecDeque<Batch>, current: ProducerId) {
+    pub(super) fn reassign(&mut self, queue: &mut VecDeque<Batch>, current: ProducerId) {
         if self.producer.is_none() {
             self.restart(current);
             for batch in &mut *queue {
