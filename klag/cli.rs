@@ -112,7 +112,7 @@ pub(crate) struct SelectArgs {
 
     /// Measure produce and consume rates over TIME
     ///
-    /// Without TIME: the produce rate of the last hour, without waiting.
+    /// Without TIME: the produce rate of the last hour, without waiting, and no consume rate.
     #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = parse_positive_duration, conflicts_with_all = ["listen", "web_config"])]
     #[expect(
         clippy::option_option,

@@ -119,7 +119,9 @@ pub(crate) fn unknown_rates(before: Option<Sample>, after: Sample, found: Rates)
         };
         notes.push(LagNote::UnknownRate(Rate::Produce, reason.to_owned()));
     }
-    if found.consumed.is_none() {
+    // A group that has nothing to read need not have committed anything.
+    let has_nothing_to_read = after.committed.is_none() && after.lag == Some(0);
+    if found.consumed.is_none() && !has_nothing_to_read {
         let reason = match (before, after.committed) {
             (_, None) => "nothing is committed",
             (None, _) => unseen,
@@ -227,11 +229,16 @@ mod tests {
             committed: None,
             ..sample(0, 10)
         };
+        let nothing = Sample {
+            lag: Some(0),
+            ..never
+        };
         for (before, after, said) in [
             (sample(1, 10), sample(2, 20), ""),
             (sample(5, 10), sample(2, 10), "consume went back"),
             (never, sample(2, 20), "consume first measurement"),
             (never, never, "consume nothing is committed"),
+            (nothing, nothing, ""),
             (sample(1, 10), sample(1, 5), "produce recreated"),
         ] {
             let found = rates(before, after, SECOND, true);

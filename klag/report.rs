@@ -164,12 +164,6 @@ fn add_produce_rates(snapshot: &mut Snapshot, window_ms: i64) {
             // Its row says why nothing is known.
             None => None,
         };
-        if after.end.is_some() {
-            let reason = "that takes two measurements (--rate TIME)".to_owned();
-            row.lag
-                .notes
-                .push(LagNote::UnknownRate(Rate::Consume, reason));
-        }
         set_rates(row, produce_rates(written, window_ms, after));
     }
 }
