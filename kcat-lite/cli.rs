@@ -42,7 +42,7 @@ Examples:
   kcat-lite -C -t orders -o -10 -e --tsv=all       last 10 of each partition
   kcat-lite -G billing --exec ./load orders        commit what ./load took
 
-Without a mode, standard input decides: -C at a terminal, -P in a pipe.
+The default mode is -C if standard input is a terminal, else -P.
 Exit codes: 0 done; 2 usage error or failure, described on stderr.
 See kcat-lite(1) and kafka-records(5)."
 )]
@@ -87,7 +87,7 @@ pub(crate) struct Cli {
     #[arg(long = "idle", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) idle: Option<Duration>,
 
-    /// Print the newest N records over all partitions, by timestamp, then stop
+    /// Print the newest N records of all partitions, ordered by timestamp, and stop
     #[arg(long = "last", value_name = "N", value_parser = parse_count)]
     pub(crate) last: Option<u64>,
 
@@ -97,7 +97,7 @@ pub(crate) struct Cli {
     #[arg(long = "only-key", value_name = "KEY", allow_hyphen_values = true)]
     pub(crate) only_key: Option<OsString>,
 
-    /// With --only-key: read only the partition that this partitioner of kpart chooses
+    /// With --only-key: read only the partition that this kpart algorithm chooses
     #[arg(long = "algo", value_name = "NAME")]
     pub(crate) algorithm: Option<Algorithm>,
 
@@ -135,11 +135,11 @@ pub(crate) struct Cli {
     #[arg(short = 'T', long = "tee")]
     pub(crate) tee: bool,
 
-    /// Write each record at once; the default is in blocks, flushed when idle
+    /// Write each record at once, not in blocks that are flushed when idle
     #[arg(short = 'u', long = "unbuffered")]
     pub(crate) unbuffered: bool,
 
-    /// Never give up on the cluster, also before the first contact
+    /// Wait for the cluster without a time limit, also for the first contact
     #[arg(short = 'E', long = "keep-trying")]
     pub(crate) keep_trying: bool,
 
@@ -164,7 +164,7 @@ pub(crate) struct Cli {
     /// Unpack binary keys or values: [key=|value=]NAME or PACK
     ///
     /// avro, protobuf and json-schema are JSON in the pipe and serialized in
-    /// the topic; registry is whatever the record's schema says; json is JSON
+    /// the topic; registry is the type of the record's schema; json is JSON
     /// without a schema. A PACK unpacks numbers into text, as kcat does. It
     /// consists of b B h H i I q Q (integers of 1, 2, 4, 8 bytes, signed
     /// and unsigned), c (a character), s (the rest as text), < and > (byte

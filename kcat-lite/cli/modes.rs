@@ -23,7 +23,7 @@ pub(crate) struct ModeArgs {
     )]
     pub(crate) group: Option<String>,
 
-    /// Consume topics as a member of the share GROUP: each record is accepted on its own
+    /// Consume topics as a member of the share group GROUP; accept each record separately
     #[arg(
         long = "share",
         value_name = "GROUP",
@@ -37,11 +37,11 @@ pub(crate) struct ModeArgs {
     #[arg(short = 'L', long = "list", group = "mode", help_heading = "Modes")]
     pub(crate) list: bool,
 
-    /// Print the offsets of a time: -t TOPIC:TIME, -t TOPIC:PARTITION:TIME, -t ^REGEX:TIME
+    /// Print the first offsets at or after a time: -t TOPIC:TIME, -t TOPIC:PARTITION:TIME, -t ^REGEX:TIME
     #[arg(short = 'Q', long = "query", group = "mode", help_heading = "Modes")]
     pub(crate) query: bool,
 
-    /// Commit the positions on standard input for GROUP, which may not have members
+    /// Commit the positions on standard input for GROUP, which must not have members
     #[arg(
         long = "commit",
         value_name = "GROUP",

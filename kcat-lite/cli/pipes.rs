@@ -13,19 +13,19 @@ use super::parse_count;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Pipes that lose nothing: see kcat-lite(1)")]
 pub(crate) struct PipeArgs {
-    /// Run CMD (sh -c) with records on its standard input; its exit code decides about them
+    /// Run CMD (sh -c) with records on its standard input; exit code 0 commits or accepts them
     ///
-    /// With -G: a batch; exit code 0 commits it, any other stops. With --share:
-    /// one record; 0 accepts it, 65 rejects it, any other releases it for
-    /// another try.
+    /// With -G: a batch; exit code 0 commits it, any other stops the program.
+    /// With --share: one record; 0 accepts it, 65 rejects it, any other releases
+    /// it for another try.
     #[arg(long = "exec", value_name = "CMD")]
     pub(crate) exec: Option<OsString>,
 
     /// Acknowledge records over the Unix socket PATH
     ///
     /// -G starts each line with its position and commits only acknowledged
-    /// records; programs between keep the position. -P removes it, and
-    /// acknowledges each record that the cluster confirmed.
+    /// records; programs between must keep the position. -P removes it, and
+    /// acknowledges each record that the cluster has confirmed.
     #[arg(long = "ack", value_name = "PATH", conflicts_with = "exec")]
     pub(crate) ack: Option<PathBuf>,
 
@@ -33,19 +33,19 @@ pub(crate) struct PipeArgs {
     #[arg(long = "txn", value_name = "ID")]
     pub(crate) txn: Option<String>,
 
-    /// With -G --ack: at most N records in flight [default: 10000; unlimited before an idempotent sink]
+    /// With -G --ack: at most N records in flight [default: 10000; no limit if the sink never duplicates records]
     #[arg(long = "max-inflight", value_name = "N", value_parser = parse_count)]
     pub(crate) max_inflight: Option<u64>,
 
-    /// Most records in a batch [default: 10000, with --txn 100000, with --share 1]
+    /// Maximum number of records in a batch [default: 10000, with --txn 100000, with --share 1]
     #[arg(long = "batch", value_name = "N", value_parser = parse_count)]
     pub(crate) batch: Option<u64>,
 
-    /// With --exec: most bytes in a batch, about [default: 64M]
+    /// With --exec: complete a batch at about SIZE bytes [default: 64M]
     #[arg(long = "batch-bytes", value_name = "SIZE", value_parser = parse_bytes)]
     pub(crate) batch_bytes: Option<u64>,
 
-    /// Longest that a batch waits for more records [default: 1s]
+    /// How long a batch waits for more records [default: 1s]
     #[arg(long = "batch-wait", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) batch_wait: Option<Duration>,
 
@@ -53,7 +53,7 @@ pub(crate) struct PipeArgs {
     #[arg(long = "retry", value_name = "N")]
     pub(crate) retry: Option<u32>,
 
-    /// With --exec: N commands at a time; -G: of different partitions [default: 1]
+    /// With --exec: run up to N commands at a time; with -G for different partitions [default: 1]
     #[arg(long = "parallel", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) parallel: Option<u32>,
 
@@ -61,7 +61,7 @@ pub(crate) struct PipeArgs {
     #[arg(long = "max-tries", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_tries: Option<u32>,
 
-    /// With --share --exec: produce rejected records to TOPIC, with headers that say why
+    /// With --share --exec: produce rejected records to TOPIC, with the reason in headers
     #[arg(long = "reject-to", value_name = "TOPIC")]
     pub(crate) reject_to: Option<String>,
 }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Schemas: see kafka-records(5)")]
 pub(crate) struct SchemaArgs {
-    /// With -s avro and its like: the schema registries, asked in turn
+    /// The schema registries; each is asked if the ones before it do not answer
     #[arg(short = 'r', long = "registry", value_name = "URL,...")]
     pub(crate) registry: Option<String>,
 
@@ -14,13 +14,13 @@ pub(crate) struct SchemaArgs {
     #[arg(long = "json-style", value_name = "STYLE")]
     pub(crate) json_style: Option<Style>,
 
-    /// With -J -s: write values that do not decode as base64, instead of ending
+    /// With -J -s: if a key or value can't be decoded, write it as base64 and continue
     #[arg(long = "undecodable", value_name = "FORM")]
     pub(crate) undecodable: Option<Undecodable>,
 
     /// With -P: the schema to write values with [default: the subject's latest]; with -Q: print schemas
     ///
-    /// -P: the registry has to know it under the subject, unless
+    /// -P: the registry must know it under the subject, unless
     /// -X auto.register.schemas=true registers it. -Q takes no FILE, and prints
     /// the schemas that the newest records use (100, or --last N).
     #[arg(long = "schema", value_name = "[key=]FILE", num_args = 0..=1, default_missing_value = "")]
