@@ -42,7 +42,7 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = "Read a backup")]
     pub(crate) accept: bool,
 
-    /// With --verify: move damaged segments aside; sending the topic again replaces them
+    /// With --verify: move damaged segments into the folder quarantine; sending the topic again replaces them
     #[arg(long, help_heading = "Read a backup")]
     pub(crate) quarantine: bool,
 
@@ -67,7 +67,7 @@ pub(crate) struct Cli {
     pub(crate) as_of: Option<i64>,
 
     /// Only this topic; repeatable. With --restore OLD=NEW restores topic OLD as NEW. When copying: record this topic in
-    /// the backup even if no record of it comes
+    /// the backup even if the input has no record of it
     #[arg(
         short = 't',
         long = "topic",
@@ -132,7 +132,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE", help_heading = "Copy")]
     pub(crate) spill: Option<PathBuf>,
 
-    /// Allow an object store that can't refuse to overwrite objects; only one ktee may write then
+    /// Use an object store that can't prevent overwriting; then only one ktee may write
     #[arg(long, help_heading = "Write a backup")]
     pub(crate) single_writer: bool,
 
@@ -152,7 +152,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Write a backup")]
     pub(crate) segment_records: Option<u64>,
 
-    /// Longest time before a segment is stored, full or not [default: 5m]
+    /// Store a segment after TIME even if it is not full [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Write a backup")]
     pub(crate) max_delay: Option<Duration>,
 
