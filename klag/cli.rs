@@ -34,7 +34,8 @@ Examples:
   klag --max-time 10m --by group        for cron: print groups over 10 minutes
   klag --listen 127.0.0.1:9308          an exporter for Prometheus
 
-Exit codes: 0 within limits; 1 a limit is exceeded; 2 not seen, or usage error.
+Exit codes: 0 within limits; 1 a limit is exceeded; 2 usage error, or not
+everything was read.
 See klag(1)."
 )]
 pub(crate) struct Cli {
@@ -94,15 +95,15 @@ pub(crate) struct SelectArgs {
     #[arg(long = "state", value_name = "STATE,...", value_delimiter = ',', value_parser = parse_state)]
     pub(crate) states: Vec<String>,
 
-    /// Leave out topics in which a group has no member and has not committed for this long
+    /// Leave out topics in which a group has no member and has not committed within TIME
     ///
-    /// Reads __consumer_offsets, where the times of commits are.
+    /// Reads the times of commits from __consumer_offsets.
     #[arg(long, value_name = "TIME", value_parser = parse_positive_duration)]
     pub(crate) active: Option<Duration>,
 
     /// Allow names, patterns, states and limits that match nothing
     ///
-    /// Without it that is exit code 2, because a name may be misspelt.
+    /// Without this option the exit code is then 2, because the name may be misspelt.
     #[arg(long)]
     pub(crate) allow_empty: bool,
 
@@ -161,15 +162,15 @@ pub(crate) struct MetricsArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits: print only rows that exceed them")]
 pub(crate) struct LimitArgs {
-    /// Most messages behind, including those that a transaction blocks; @FILE has lines of group, topic, limit
+    /// Maximum lag, including messages that a transaction blocks; @FILE has lines of group, topic, limit
     #[arg(long, value_name = "N|@FILE", value_parser = messages_limit, allow_negative_numbers = true, conflicts_with_all = ["listen", "web_config"])]
     pub(crate) max_lag: Vec<LimitArg>,
 
-    /// Longest time behind; implies --time
+    /// Maximum time lag; implies --time
     #[arg(long, value_name = "TIME|@FILE", value_parser = time_limit, conflicts_with_all = ["listen", "web_config"])]
     pub(crate) max_time: Vec<LimitArg>,
 
-    /// Most messages deleted before they were read
+    /// Maximum number of messages that were deleted before they were read
     #[arg(long, value_name = "N|@FILE", value_parser = messages_limit, allow_negative_numbers = true, conflicts_with_all = ["listen", "web_config"])]
     pub(crate) max_lost: Vec<LimitArg>,
 
