@@ -50,7 +50,7 @@ pub(crate) struct Cli {
     )]
     pub(crate) topic: Option<String>,
 
-    /// Interval of checks that the number has not changed; if it has, stop [default: 60s]
+    /// With -t: check every TIME that the number has not changed, and stop if it has [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) recheck: Option<Duration>,
 
@@ -101,7 +101,7 @@ pub(crate) struct Cli {
     )]
     pub(crate) exec: Option<PartitionTemplate>,
 
-    /// Most commands to start [default: 64]
+    /// Maximum number of commands [default: 64]
     #[arg(long, value_name = "N", help_heading = "Where lines go")]
     pub(crate) max_children: Option<u32>,
 
@@ -115,7 +115,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) connection: Connection,
 
-    /// Files to read; standard input if there is none, or for -
+    /// Files to read; standard input if none is given, or for -
     #[arg(value_name = "FILE", help_heading = "Arguments")]
     pub(crate) files: Vec<PathBuf>,
 }
