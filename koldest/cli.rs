@@ -17,7 +17,7 @@ use crate::forecast::WhatIf;
 ///
 /// A row for each partition: the time of its oldest and newest message, its
 /// size and write rate, and how much history its settings keep at this rate:
-/// every message for keeps_min at least, none for longer than keeps_max.
+/// every message for at least keeps_min, and no message longer than keeps_max.
 #[derive(Parser, Debug)]
 #[command(
     name = "koldest",
@@ -29,7 +29,8 @@ Examples:
   koldest --min-age 7d orders           for cron: what keeps less than a week
   koldest --need 7d orders              the settings that keep a week
 
-Exit codes: 0 within limits; 1 a limit is exceeded; 2 not seen, or usage error.
+Exit codes: 0 within limits; 1 a limit is exceeded; 2 usage error, or not
+everything was read.
 See koldest(1)."
 )]
 pub(crate) struct Cli {
@@ -51,7 +52,7 @@ pub(crate) struct Cli {
 
     /// Allow names and patterns that match no topic
     ///
-    /// Without it that is exit code 2, because a name may be misspelt.
+    /// Without this option the exit code is then 2, because the name may be misspelt.
     #[arg(long)]
     pub(crate) allow_empty: bool,
 
