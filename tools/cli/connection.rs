@@ -25,11 +25,11 @@ pub struct Connection {
     #[arg(short = 'X', long = "property", value_name = "NAME=VALUE")]
     pub properties: Vec<String>,
 
-    /// Read librdkafka or Java properties from FILE; none reads no file at all
+    /// Read librdkafka or Java properties from FILE; with "none", read no file
     #[arg(short = 'F', long = "config", value_name = "FILE")]
     pub config_files: Vec<PathBuf>,
 
-    /// Longest wait for the first contact with the cluster; without a unit, in seconds
+    /// Time limit for the first contact with the cluster, in seconds if no unit is given
     #[arg(short = 'm', long = "timeout", value_name = "TIME", default_value = "5", allow_negative_numbers = true, value_parser = parse_seconds)]
     pub timeout: Duration,
 

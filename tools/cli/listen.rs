@@ -22,7 +22,7 @@ use crate::units::format_time_ms;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Exporter")]
 pub struct ListenArgs {
-    /// Serve Prometheus metrics at /metrics, a page for people at /, and /health and /ready
+    /// Serve Prometheus metrics at /metrics, a web page at /, and /health and /ready
     ///
     /// Each scrape asks the cluster. PORT or :PORT listens on every address of
     /// this machine; 127.0.0.1:PORT can be reached only from this machine.
