@@ -92,12 +92,21 @@ impl Batch {
 
     /// Writes the last of it out, so that its command need not wait for that.
     pub(super) fn complete(&mut self) -> io::Result<()> {
-        self.spool.write_out()
+        self.spool.complete()
     }
 
     /// Whether it has waited long enough for more.
     pub(super) fn is_due(&self, exec: &Exec) -> bool {
         self.is_full(exec) || self.begun.elapsed() >= exec.batch_wait
+    }
+
+    /// When its first record was read.
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    pub(super) fn total_bytes(&self) -> u64 {
+        self.spool.total_bytes()
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -125,8 +125,8 @@ impl BatchCommitter {
                 self.assigned.clear();
                 for batch in batches.iter().map(Batch::describe) {
                     message(format_args!(
-                        "the group has given the partitions of a batch away before it was committed: \
-                         its records come again: {batch}"
+                        "the group has given the partitions of a batch away before its commit was confirmed: \
+                         its records may be delivered again: {batch}"
                     ));
                 }
             }

@@ -1,5 +1,6 @@
 //! The batches of `--exec` from the first record to the command, and the command that runs.
 
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -23,28 +24,34 @@ pub(super) const KEEP: &str = "cannot keep a batch (in memory, or in a file in T
 pub(super) struct BatchQueue {
     /// Records are added to this one.
     pub(super) open: Option<Batch>,
-    /// Complete, and next to run.
-    pub(super) ready: Option<Batch>,
+    /// Complete; the first one is the next to run.
+    pub(super) ready: VecDeque<Batch>,
     pub(super) running: Option<Running>,
 }
 
 impl BatchQueue {
     pub(super) fn is_idle(&self) -> bool {
-        self.open.is_none() && self.ready.is_none() && self.running.is_none()
+        self.open.is_none() && self.ready.is_empty() && self.running.is_none()
     }
 
-    /// Whether the open batch is full: one before it has yet to run.
-    pub(super) fn is_congested(&self, exec: &Exec) -> bool {
+    /// Whether the open batch is full.
+    pub(super) fn is_full(&self, exec: &Exec) -> bool {
         self.open.as_ref().is_some_and(|batch| batch.is_full(exec))
     }
 
-    /// Makes the open batch the next one to run.
+    /// Lets the open batch wait for its command.
     pub(super) fn complete(&mut self) -> Result<()> {
-        if let Some(batch) = &mut self.open {
+        if let Some(mut batch) = self.open.take() {
             batch.complete().context(KEEP)?;
+            self.ready.push_back(batch);
         }
-        self.ready = self.open.take();
         Ok(())
+    }
+
+    /// When the batch was begun whose command may start now.
+    pub(super) fn next_begun(&self) -> Option<Instant> {
+        let next = self.ready.front().filter(|_| self.running.is_none());
+        next.map(Batch::begun)
     }
 
     /// Drops the batches that no command runs on and that `which` selects; returns their number of records.
@@ -52,12 +59,13 @@ impl BatchQueue {
         let is_waiting =
             |running: &mut Running| running.is_between_tries() && which(&running.batch);
         let waiting = self.running.take_if(is_waiting);
-        let dropped = [
-            self.open.take_if(|batch| which(batch)),
-            self.ready.take_if(|batch| which(batch)),
-            waiting.map(|running| running.batch),
-        ];
-        dropped.iter().flatten().map(Batch::count).sum()
+        let (mut dropped, ready): (Vec<Batch>, _) = std::mem::take(&mut self.ready)
+            .into_iter()
+            .partition(&which);
+        self.ready = ready.into();
+        dropped.extend(self.open.take_if(|batch| which(batch)));
+        dropped.extend(waiting.map(|running| running.batch));
+        dropped.iter().map(Batch::count).sum()
     }
 }
 

@@ -18,6 +18,11 @@ use super::consumer::{Consumer, Delivery, IDLE_MS, Next, RunState, position};
 use crate::config::{Exec, Group};
 use crate::output::{BadRecord, EncodeRefusal, Encoding};
 
+/// With `--parallel` at most so many complete batches wait for their commands; each has an open file.
+const WAITING_BATCHES: usize = 100;
+/// And at most about so many bytes.
+const WAITING_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Reads batches and runs the command on each, until the end, the count, a signal or a failure.
 pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit> {
     let Some(consumer) = Consumer::join_to_group_end(config, signals)? else {
@@ -62,13 +67,13 @@ impl BatchRunner<'_> {
         let mut worked = consumer.run(&mut self);
         if worked.as_ref().is_err_and(anyhow::Error::is::<BadRecord>) {
             // What came before a bad record is good.
-            worked = self.run_to_end(&mut consumer, None).and(worked);
+            worked = self.run_to_end(&mut consumer, None, None).and(worked);
         }
         // Running commands may finish, whatever ended the run: never half a batch.
         for (_, queue) in &mut self.queues {
             queue.drop_waiting(|_| true);
         }
-        let ended = self.run_to_end(&mut consumer, None);
+        let ended = self.run_to_end(&mut consumer, None, None);
         let ends = self.committer.commit_ends(&mut consumer);
         consumer.member.leave();
         worked?;
@@ -142,32 +147,41 @@ impl BatchRunner<'_> {
         let running = queues.filter(|(_, queue)| queue.running.is_some());
         let busy = running.count() + self.committer.batches();
         let mut slots = self.exec.parallel.saturating_sub(busy);
-        for (_, queue) in &mut self.queues {
-            if slots > 0
-                && queue.running.is_none()
-                && let Some(batch) = queue.ready.take()
-            {
+        while slots > 0 {
+            let queues = self.queues.iter_mut().map(|(_, queue)| queue);
+            let waiting = queues.filter_map(|queue| Some((queue.next_begun()?, queue)));
+            let oldest = waiting.min_by_key(|(begun, _)| *begun);
+            let Some((_, queue)) = oldest else { break };
+            if let Some(batch) = queue.ready.pop_front() {
                 queue.running = Some(Running::start(batch, self.exec, &mut self.guard)?);
                 slots -= 1;
-                if queue.is_congested(self.exec) {
-                    queue.complete()?;
-                }
             }
         }
-        Ok(())
+        let exec = self.exec;
+        self.close(|batch| batch.is_full(exec))
     }
 
-    fn is_idle(&self) -> bool {
-        self.committer.batches() == 0 && self.queues.iter().all(|(_, queue)| queue.is_idle())
+    /// Whether nothing of these partitions, or of all, waits or runs.
+    fn is_idle(&self, partitions: Option<&[TopicPartition]>) -> bool {
+        let queues = self.queues.iter();
+        let mut queues = queues.filter(|(key, _)| is_of(key.as_ref(), partitions));
+        self.committer.batches() == 0 && queues.all(|(_, queue)| queue.is_idle())
     }
 
-    /// Runs the remaining batches for at most `limit`; returns whether all have ended.
-    fn run_to_end(&mut self, consumer: &mut Consumer<'_>, limit: Option<Duration>) -> Result<bool> {
+    /// Runs the remaining batches of these partitions, or of all, for at most `limit`; returns whether all have ended.
+    fn run_to_end(
+        &mut self,
+        consumer: &mut Consumer<'_>,
+        partitions: Option<&[TopicPartition]>,
+        limit: Option<Duration>,
+    ) -> Result<bool> {
         let until = limit.map(|limit| Instant::now() + limit);
         loop {
-            self.close(|_| true)?;
+            if partitions.is_none() || self.exec.parallel == 1 {
+                self.close(|_| true)?;
+            }
             self.run_batches(consumer, false)?;
-            if self.is_idle() {
+            if self.is_idle(partitions) {
                 return Ok(true);
             }
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -182,14 +196,14 @@ impl BatchRunner<'_> {
     /// Whether the count or the group's end is reached.
     fn is_done(&mut self, consumer: &mut Consumer<'_>) -> Result<bool> {
         if consumer.run.left == 0 {
-            self.run_to_end(consumer, None)?;
+            self.run_to_end(consumer, None, None)?;
             // Batches of revoked partitions are read again.
             return Ok(consumer.run.left == 0);
         }
         if !consumer.exit_at_end || !consumer.member.has_read_all() {
             return Ok(false);
         }
-        if !self.is_idle() {
+        if !self.is_idle(None) {
             // No more records: complete the open batches.
             self.close(|_| true)?;
             self.start_ready()?;
@@ -225,10 +239,26 @@ impl BatchRunner<'_> {
         })
     }
 
-    /// Whether a batch is full and must wait, so that reading pauses.
+    /// Whether one more complete batch may wait for its command. One is enough where they run one after the other; the
+    /// records of a partition come in large blocks, which must not keep other partitions from being read.
+    fn has_room(&self) -> bool {
+        let most = if self.exec.parallel == 1 {
+            1
+        } else {
+            WAITING_BATCHES
+        };
+        let waiting = self.queues.iter().flat_map(|(_, queue)| &queue.ready);
+        let (mut count, mut bytes) = (0, 0);
+        for batch in waiting {
+            (count, bytes) = (count + 1, bytes + batch.total_bytes());
+        }
+        count < most && bytes < WAITING_BYTES
+    }
+
+    /// Whether a batch is full and there is no room for it, so that reading pauses.
     fn is_congested(&self) -> bool {
         let mut queues = self.queues.iter();
-        queues.any(|(_, queue)| queue.is_congested(self.exec))
+        queues.any(|(_, queue)| queue.is_full(self.exec)) && !self.has_room()
     }
 
     /// Whether records may come that there is room for.
@@ -250,11 +280,12 @@ impl BatchRunner<'_> {
         0
     }
 
-    /// Completes the open batches that `which` selects.
+    /// Completes the open batches that `which` selects, as long as there is room.
     fn close(&mut self, which: impl Fn(&Batch) -> bool) -> Result<()> {
-        for (_, queue) in &mut self.queues {
-            if queue.ready.is_none() && queue.open.as_ref().is_some_and(&which) {
-                queue.complete()?;
+        for index in 0..self.queues.len() {
+            let open = self.queues[index].1.open.as_ref();
+            if open.is_some_and(&which) && self.has_room() {
+                self.queues[index].1.complete()?;
             }
         }
         Ok(())
@@ -305,10 +336,14 @@ impl Delivery for BatchRunner<'_> {
         added.context(KEEP)?;
         self.committer.note_read(topic_partition, offset);
         run.left -= 1;
-        if batch.is_full(self.exec) && queue.ready.is_none() {
-            queue.complete()?;
+        if !batch.is_full(self.exec) {
+            return Ok(true);
         }
-        Ok(!self.is_congested())
+        let has_room = self.has_room();
+        if has_room {
+            self.queues[self.queue].1.complete()?;
+        }
+        Ok(has_room)
     }
 
     fn end(
@@ -336,14 +371,29 @@ impl Delivery for BatchRunner<'_> {
         partitions: &[TopicPartition],
         lost: bool,
     ) -> Result<()> {
+        // Batches of one partition that have not begun are the next member's.
+        for (key, queue) in &mut self.queues {
+            if key.is_some() && is_of(key.as_ref(), Some(partitions)) {
+                let dropped = queue.drop_waiting(|_| true);
+                consumer.run.left = consumer.run.left.saturating_add(dropped);
+            }
+        }
         let limit = Some(consumer.drain_limit);
-        if !lost && !self.run_to_end(consumer, limit)? {
+        if !lost && !self.run_to_end(consumer, Some(partitions), limit)? {
             message(
                 "the group takes partitions away from a batch that is not done: its records come again",
             );
         }
         self.committer.revoke(partitions);
         Ok(())
+    }
+}
+
+/// Whether a queue may hold records of these partitions: that of one of them, or of all.
+fn is_of(key: Option<&TopicPartition>, partitions: Option<&[TopicPartition]>) -> bool {
+    match (key, partitions) {
+        (Some(key), Some(partitions)) => partitions.contains(key),
+        _ => true,
     }
 }
 

@@ -180,6 +180,32 @@ fn partitions_run_beside_each_other_and_each_in_its_order() {
     }
 }
 
+/// Regression: with many batches in each partition, two or three of eight commands ran at a time.
+#[test]
+fn as_many_commands_run_as_are_asked_for_although_each_partition_has_many_batches() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 4, 20);
+    let folder = session::folder("parallel");
+    let command = format!(
+        r#"cd '{}' && mkdir run-$$ && ls | wc -l; sleep 0.3; rmdir run-$$"#,
+        folder.display()
+    );
+    let output = exec(kafka, &session::unique("many"), &topic, &command)
+        .args(["-e", "-q", "--parallel", "4", "--batch", "4"])
+        .run()
+        .succeeds();
+    let running: Vec<u32> = output
+        .lines()
+        .iter()
+        .map(|n| n.trim().parse().unwrap())
+        .collect();
+    assert_eq!(
+        (running.len(), running.iter().max()),
+        (20, Some(&4)),
+        "{running:?}"
+    );
+}
+
 #[test]
 fn a_signal_lets_the_batch_come_to_its_end() {
     let Some(kafka) = shared_kafka() else { return };
