@@ -187,7 +187,7 @@ fn as_many_commands_run_as_are_asked_for_although_each_partition_has_many_batche
     let topic = numbered(kafka, 4, 20);
     let folder = session::folder("parallel");
     let command = format!(
-        r#"cd '{}' && mkdir run-$$ && ls | wc -l; sleep 0.3; rmdir run-$$"#,
+        "cd '{}' && mkdir run-$$ && ls | wc -l; sleep 0.3; rmdir run-$$",
         folder.display()
     );
     let output = exec(kafka, &session::unique("many"), &topic, &command)
