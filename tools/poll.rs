@@ -1,4 +1,4 @@
-//! Waiting for descriptors, and what a pipe is written in.
+//! Waiting for descriptors, and the size of the blocks that a pipe is written in.
 
 use std::io;
 

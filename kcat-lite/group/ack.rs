@@ -184,7 +184,7 @@ impl AckSource {
         let mut positions: Positions = self.in_flight.to_commit();
         positions.retain(|known, _| partitions.is_none_or(|them| them.contains(known)));
         self.in_flight.begin_commit(&positions);
-        let committed = consumer.member.commit(&positions);
+        let committed = consumer.commit(&positions);
         self.in_flight.finish_commit(committed.is_ok());
         self.committed_at = Instant::now();
         Ok(committed?)

@@ -11,7 +11,6 @@ use tempfile::NamedTempFile;
 use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
 
-use super::batch_queue::KEEP;
 use super::child_guard::{ChildGuard, GuardedChild, shell};
 use super::spool::Spool;
 use crate::config::Exec;
@@ -19,6 +18,8 @@ use crate::output::records;
 
 /// A variable that would be longer is left out: the kernel takes no string over 128 KiB.
 const MAX_VARIABLE_BYTES: usize = 32 * 1024;
+/// What fails where there is no room for a batch.
+pub(super) const KEEP: &str = "cannot keep a batch (in memory, or in a file in TMPDIR)";
 /// How many partitions of a batch a message names.
 const NAMED_PARTITIONS: usize = 4;
 

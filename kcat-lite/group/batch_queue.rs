@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tools::cli::message;
 
-use super::batch::Batch;
+use super::batch::{Batch, KEEP};
 use super::child_guard::{ChildGuard, GuardedChild};
 use crate::config::Exec;
 
@@ -16,8 +16,6 @@ use crate::config::Exec;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// What fails where there is no room for a batch.
-pub(super) const KEEP: &str = "cannot keep a batch (in memory, or in a file in TMPDIR)";
 
 /// The batches of all partitions, or with `--parallel` of one partition.
 #[derive(Default)]

@@ -3,6 +3,7 @@
 //! A shell reads from this program which process groups start and end, and kills
 //! those that still run when its input ends. It reads byte by byte: lines are short.
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -51,10 +52,9 @@ impl ChildGuard {
     pub(crate) fn spawn(&mut self, command: &mut Command) -> io::Result<GuardedChild> {
         let child = spawn_isolated(command)?;
         self.report('+', &child)?;
-        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
         Ok(GuardedChild {
             child,
-            pidfd: pidfd.ok(),
+            pidfd: OnceCell::new(),
         })
     }
 
@@ -83,14 +83,15 @@ impl ChildGuard {
 /// A command that is killed when this program dies.
 pub(crate) struct GuardedChild {
     child: Child,
-    /// `None` before Linux 5.3.
-    pidfd: Option<OwnedFd>,
+    /// Opened when it is waited for; `None` before Linux 5.3.
+    pidfd: OnceCell<Option<OwnedFd>>,
 }
 
 impl GuardedChild {
     /// What becomes readable when the command ends, where the kernel has such a thing.
     pub(crate) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
+        let open = || pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).ok();
+        self.pidfd.get_or_init(open).as_ref().map(AsFd::as_fd)
     }
 }
 

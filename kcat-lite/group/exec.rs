@@ -10,9 +10,9 @@ use tools::cli::{Exit, message};
 use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
-use super::batch::Batch;
+use super::batch::{Batch, KEEP};
 use super::batch_committer::BatchCommitter;
-use super::batch_queue::{BatchQueue, Ended, KEEP, Running};
+use super::batch_queue::{BatchQueue, Ended, Running};
 use super::child_guard::ChildGuard;
 use super::consumer::{Consumer, Delivery, IDLE_MS, Next, RunState, position};
 use crate::config::{Exec, Group};

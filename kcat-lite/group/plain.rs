@@ -73,7 +73,7 @@ impl StdoutDelivery {
     fn read_and_leave(&mut self, mut consumer: Consumer<'_>) -> Result<Exit> {
         let read = consumer.run(self);
         let flushed = self.flush(consumer.run.signals);
-        let committed = consumer.member.commit(&self.offsets.written());
+        let committed = consumer.commit(&self.offsets.written());
         consumer.member.leave();
         match read.and(flushed) {
             Err(error) if is_closed(&error) => {}
@@ -90,7 +90,7 @@ impl StdoutDelivery {
     /// Commits what was written; returns false if the partitions were lost: their records are read again.
     fn has_committed(&mut self, consumer: &mut Consumer<'_>) -> Result<bool> {
         self.flush(consumer.run.signals)?;
-        match consumer.member.commit(&self.offsets.written()) {
+        match consumer.commit(&self.offsets.written()) {
             Err(GroupError::Lost { .. }) => Ok(false),
             other => other.map(|()| true).map_err(Into::into),
         }
@@ -219,7 +219,7 @@ impl Delivery for StdoutDelivery {
         if !lost {
             let mut positions: Positions = self.offsets.written();
             positions.retain(|topic_partition, _| partitions.contains(topic_partition));
-            if let Err(error) = consumer.member.commit(&positions) {
+            if let Err(error) = consumer.commit(&positions) {
                 // The next member reads those records again: nothing is lost.
                 message(error);
             }

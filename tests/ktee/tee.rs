@@ -164,3 +164,14 @@ fn records_are_not_taken_for_lines_unless_that_is_said() {
         .succeeds()
         .stdout_is(format!("{records}any\nline\n"));
 }
+
+/// Regression: with no signal to wait for, every wait ended at once, and an idle program kept a processor busy.
+#[test]
+fn a_program_whose_parent_ignores_all_signals_waits_without_work() {
+    for program in ["ktee", "kpart -n 3"] {
+        // The shell's limit is in seconds of processor time.
+        let script =
+            format!("(sleep 3; echo line) | (trap '' INT TERM HUP; ulimit -t 1; exec {program})");
+        shell(&script).run().succeeds().stdout_has("line\n");
+    }
+}

@@ -7,6 +7,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -35,6 +36,8 @@ pub struct Signals {
     /// The number of the last signal caught, 0 for none.
     caught: Arc<AtomicUsize>,
     wake: OwnedFd,
+    /// Keeps `wake` open where all signals are ignored: its end would wake every wait.
+    _waker: UnixStream,
 }
 
 impl Signals {
@@ -51,7 +54,7 @@ impl Signals {
 
     fn catch_of(wanted: &[i32]) -> io::Result<Signals> {
         let caught = Arc::clone(CAUGHT.get_or_init(Arc::default));
-        let (wake, waker) = std::os::unix::net::UnixStream::pair()?;
+        let (wake, waker) = UnixStream::pair()?;
         let ignored = ignored_signals();
         for &signal in wanted {
             if ignored & (1 << (signal - 1)) != 0 {
@@ -66,6 +69,7 @@ impl Signals {
         Ok(Signals {
             caught,
             wake: wake.into(),
+            _waker: waker,
         })
     }
 
@@ -117,22 +121,25 @@ impl Signals {
         flags: PollFlags,
         timeout_ms: Option<u64>,
     ) -> io::Result<bool> {
-        self.poll(vec![PollFd::from_borrowed_fd(fd, flags)], timeout_ms)
+        let mut both = [PollFd::from_borrowed_fd(fd, flags), self.wake()];
+        poll(&mut both, timeout_ms)
     }
 
     /// Waits until one of `fds` is readable, a signal was caught, or `timeout_ms` is over.
     pub fn wait_for_any(&self, fds: &[BorrowedFd<'_>], timeout_ms: u64) -> io::Result<()> {
         let fds = fds.iter();
         let fds = fds.map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
-        self.poll(fds.collect(), Some(timeout_ms)).map(drop)
+        let mut all: Vec<PollFd<'_>> = fds.chain([self.wake()]).collect();
+        poll(&mut all, Some(timeout_ms)).map(drop)
     }
 
-    fn poll<'a>(&'a self, mut fds: Vec<PollFd<'a>>, timeout_ms: Option<u64>) -> io::Result<bool> {
-        // The wake pipe stays readable from the first signal on; it would end every wait at once.
-        if self.caught().is_none() {
-            fds.push(PollFd::new(&self.wake, PollFlags::IN));
-        }
-        poll(&mut fds, timeout_ms)
+    /// What ends a wait for something else. It stays readable from the first signal on, and would end every wait at once.
+    fn wake(&self) -> PollFd<'_> {
+        let flags = match self.caught() {
+            None => PollFlags::IN,
+            Some(_) => PollFlags::empty(),
+        };
+        PollFd::new(&self.wake, flags)
     }
 }
 

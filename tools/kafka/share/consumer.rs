@@ -149,14 +149,13 @@ impl<'c> ShareConsumer<'c> {
         wait: Duration,
         visit: &mut dyn FnMut(AcquiredRecord<'_>),
     ) -> Result<(), ConsumeError> {
-        let now = Instant::now();
-        self.check_give_up(now)?;
-        let until = now + wait;
+        let begun = Instant::now();
+        self.check_give_up(begun)?;
+        let until = begun + wait;
         loop {
-            self.send(limit, Instant::now());
-            let wake = self
-                .next_wake(Instant::now())
-                .map_or(until, |at| at.min(until));
+            let now = Instant::now();
+            self.send(limit, now);
+            let wake = self.next_wake(now).map_or(until, |at| at.min(until));
             if let Some((pending, result)) = self.requests.next(wake) {
                 if self.handle_result(pending, result, visit)? {
                     return Ok(());
