@@ -43,14 +43,14 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new() -> io::Result<Batch> {
-        Ok(Batch {
-            spool: Spool::new()?,
+    pub(super) fn new() -> Batch {
+        Batch {
+            spool: Spool::default(),
             spans: BTreeMap::new(),
             count: 0,
             begun: Instant::now(),
             file: None,
-        })
+        }
     }
 
     /// Where to append the bytes of a record, before [`Batch::add`].
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn only_what_is_assigned_as_it_was_is_committed() {
         let topic_partition = |partition| ("t".to_owned(), partition);
-        let mut batch = Batch::new().expect("a spool");
+        let mut batch = Batch::new();
         for (partition, offset, assignment) in [(0, 5, 1), (0, 6, 1), (1, 9, 1), (2, 3, 1)] {
             batch
                 .add(&topic_partition(partition), offset, assignment)
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_line_that_skips_a_record_is_named_where_the_record_is_known() {
-        let mut batch = Batch::new().expect("a spool");
+        let mut batch = Batch::new();
         let topic_partition = ("t".to_owned(), 3);
         batch.add(&topic_partition, 17, 1).expect("added");
         assert_eq!(
@@ -294,7 +294,7 @@ mod tests {
     fn positions_that_do_not_fit_into_the_environment_are_in_a_file() {
         let topic = "t".repeat(249);
         let partitions = (MAX_VARIABLE_BYTES / topic.len()) as i32;
-        let mut batch = Batch::new().expect("a spool");
+        let mut batch = Batch::new();
         for partition in 0..partitions {
             for offset in [7, 8] {
                 let topic_partition = (topic.clone(), partition);

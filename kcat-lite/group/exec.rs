@@ -315,10 +315,7 @@ impl Delivery for BatchRunner<'_> {
         let topic_partition = &self.topic_partition;
         let assignment = self.committer.assignment(topic_partition);
         let queue = &mut self.queues[self.queue].1;
-        let batch = match &mut queue.open {
-            Some(batch) => batch,
-            none => none.insert(Batch::new().context(KEEP)?),
-        };
+        let batch = queue.open.get_or_insert_with(Batch::new);
         let start = batch.buffer().len();
         let ambiguous = self.encoding.ambiguous();
         let encoded = match self.encoding.encode(record, batch.buffer()) {

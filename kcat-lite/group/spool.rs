@@ -15,26 +15,26 @@ const BLOCK_BYTES: usize = 256 * 1024;
 const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes on their way to a command.
+#[derive(Default)]
 pub(crate) struct Spool {
-    file: File,
+    file: Option<File>,
     is_in_memory: bool,
     buffer: Vec<u8>,
     file_bytes: u64,
 }
 
 impl Spool {
-    pub(crate) fn new() -> io::Result<Spool> {
-        let memory = rustix::fs::memfd_create("kcat-lite batch", MemfdFlags::CLOEXEC);
-        let (file, is_in_memory) = match memory {
-            Ok(fd) => (File::from(fd), true),
-            Err(_) => (tempfile::tempfile()?, false),
-        };
-        Ok(Spool {
-            file,
-            is_in_memory,
-            buffer: Vec::new(),
-            file_bytes: 0,
-        })
+    /// The file that blocks are written to, made with the first one: there may be more batches than descriptors.
+    fn file(&mut self) -> io::Result<&mut File> {
+        if self.file.is_none() {
+            let memory = rustix::fs::memfd_create("kcat-lite batch", MemfdFlags::CLOEXEC);
+            self.is_in_memory = memory.is_ok();
+            self.file = Some(match memory {
+                Ok(fd) => File::from(fd),
+                Err(_) => tempfile::tempfile()?,
+            });
+        }
+        Ok(self.file.as_mut().expect("it is made"))
     }
 
     /// Where to append; [`Spool::write_full_block`] afterwards.
@@ -65,13 +65,16 @@ impl Spool {
     fn write_out(&mut self) -> io::Result<()> {
         if self.is_in_memory && self.total_bytes() > MEMORY_BYTES {
             let mut file = tempfile::tempfile()?;
-            self.file.rewind()?;
-            io::copy(&mut self.file, &mut file)?;
-            self.file = file;
+            let memory = self.file()?;
+            memory.rewind()?;
+            io::copy(memory, &mut file)?;
+            self.file = Some(file);
             self.is_in_memory = false;
         }
-        self.file.write_all(&self.buffer)?;
-        self.file_bytes += self.buffer.len() as u64;
+        let block = std::mem::take(&mut self.buffer);
+        self.file()?.write_all(&block)?;
+        self.file_bytes += block.len() as u64;
+        self.buffer = block;
         self.buffer.clear();
         Ok(())
     }
@@ -80,9 +83,10 @@ impl Spool {
     pub(crate) fn reader(&mut self) -> io::Result<File> {
         self.write_out()?;
         // A description of its own: what a command reads or closes does not matter to the next try.
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let file = self.file()?;
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         File::open(path).or_else(|_| {
-            let mut again = self.file.try_clone()?;
+            let mut again = file.try_clone()?;
             again.rewind()?;
             Ok(again)
         })
@@ -96,7 +100,7 @@ mod tests {
 
     #[test]
     fn each_reader_gets_the_whole() {
-        let mut spool = Spool::new().expect("a file");
+        let mut spool = Spool::default();
         spool.buffer().extend_from_slice(b"one\n");
         for _ in 0..2 {
             let mut text = String::new();
@@ -108,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_large_batch_goes_to_disk_and_stays_whole() {
-        let mut spool = Spool::new().expect("a file");
+        let mut spool = Spool::default();
         let block = vec![7; BLOCK_BYTES];
         let blocks = MEMORY_BYTES / BLOCK_BYTES as u64 + 2;
         for _ in 0..blocks {

@@ -24,14 +24,7 @@ impl AcquiredJobs {
         let record = JobRecord::new(acquired.position, &acquired.record, acquired.delivery_count);
         let is_full = |job: &Job| job.records.len() as u64 >= batch_records;
         if self.jobs.last().is_none_or(is_full) {
-            match Job::new() {
-                Ok(job) => self.jobs.push(job),
-                Err(error) => {
-                    self.unwritten.push(record);
-                    self.failed.get_or_insert(error);
-                    return;
-                }
-            }
+            self.jobs.push(Job::new());
         }
         let Some(job) = self.jobs.last_mut() else {
             return;

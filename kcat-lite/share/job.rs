@@ -109,11 +109,11 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new() -> anyhow::Result<Job> {
-        Ok(Job {
+    pub(super) fn new() -> Job {
+        Job {
             records: Vec::new(),
-            input: Spool::new().context("cannot keep a record in memory")?,
-        })
+            input: Spool::default(),
+        }
     }
 
     /// Where to append a record's bytes.

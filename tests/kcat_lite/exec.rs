@@ -206,6 +206,24 @@ fn as_many_commands_run_as_are_asked_for_although_each_partition_has_many_batche
     );
 }
 
+/// Regression: the open batch of each partition had a file, and a topic of many partitions more than may be open.
+#[test]
+fn a_topic_may_have_more_partitions_than_files_may_be_open() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 300, 1);
+    let group = session::unique("wide");
+    let script = format!(
+        "ulimit -n 256; kcat-lite -b '{}' -G '{group}' -e -q -X auto.offset.reset=earliest --exec cat --parallel 2 \
+         '{topic}' | wc -l",
+        kafka.bootstrap()
+    );
+    shell(&script)
+        .limit(Duration::from_secs(60))
+        .run()
+        .succeeds()
+        .stdout_is("300\n");
+}
+
 #[test]
 fn a_signal_lets_the_batch_come_to_its_end() {
     let Some(kafka) = shared_kafka() else { return };
