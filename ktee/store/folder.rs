@@ -25,6 +25,8 @@ const NO_NAME: ErrorKind = ErrorKind::InvalidInput;
 /// A folder and what is in it.
 pub(crate) struct Folder {
     root: PathBuf,
+    /// What a killed run has left is removed wherever this one looks.
+    for_writing: bool,
 }
 
 impl Folder {
@@ -37,6 +39,7 @@ impl Folder {
         }
         Ok(Folder {
             root: root.to_owned(),
+            for_writing,
         })
     }
 
@@ -68,6 +71,12 @@ impl Store for Folder {
                 let Ok(name) = file.file_name().into_string() else {
                     continue;
                 };
+                if is_temp(&name) {
+                    if self.for_writing {
+                        remove_if_stale(&file.path());
+                    }
+                    continue;
+                }
                 let inner = if folder.is_empty() {
                     name
                 } else {
@@ -108,7 +117,6 @@ impl Store for Folder {
         let path = self.path(folder);
         let make = || {
             make_folder(&path)?;
-            remove_stale_temp_segments(&path)?;
             new_temp_segment(&path)
         };
         make().with_context(|| path.display().to_string())
@@ -149,6 +157,12 @@ impl Store for Folder {
         let replace = || -> io::Result<()> {
             let folder = target.parent().ok_or(NO_NAME)?;
             make_folder(folder)?;
+            for file in fs::read_dir(folder)? {
+                let file = file?;
+                if file.file_name().to_str().is_some_and(is_temp) {
+                    remove_if_stale(&file.path());
+                }
+            }
             rename_over(Folder::write_temp(folder, content)?, &target)?;
             sync_folder(folder)
         };
@@ -224,24 +238,17 @@ fn new_temp_segment(folder: &Path) -> io::Result<TempSegment> {
     }
 }
 
-/// Removes what a run that was killed has left: the temporary segments that nobody has locked.
-fn remove_stale_temp_segments(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let is_temp = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX));
-        if !is_temp {
-            continue;
-        }
-        if let Ok(file) = File::open(&path)
-            && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
-        {
-            let _ = fs::remove_file(&path);
-        }
+fn is_temp(name: &str) -> bool {
+    name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
+}
+
+/// Removes a temporary file that nobody has locked: a run that was killed has left it.
+fn remove_if_stale(path: &Path) {
+    if let Ok(file) = File::open(path)
+        && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    {
+        let _ = fs::remove_file(path);
     }
-    Ok(())
 }
 
 /// Gives a temporary file its name, in place of a file that may have it.
@@ -291,21 +298,24 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_draft_goes_and_a_living_one_stays() {
+    fn a_run_that_writes_removes_what_a_killed_one_has_left_and_no_file_of_a_living_one() {
         let root = tempfile::tempdir().expect("a folder");
-        let store = Folder::open(root.path(), true).expect("it is there");
-        let living = written(&store, b"living");
-        let stale = root.path().join("a/b/.ktee-1-999.tmp");
-        fs::write(&stale, "stale").expect("it is written");
-        let other = written(&store, b"other");
-        assert!(!stale.exists());
+        let reader = Folder::open(root.path(), false).expect("it is there");
+        let writer = Folder::open(root.path(), true).expect("it is there");
+        let living = written(&writer, b"living");
+        let [segment, head] = ["a/b", "a"].map(|folder| {
+            let path = root.path().join(folder).join(".ktee-1-999.tmp");
+            fs::write(&path, "stale").expect("it is written");
+            path
+        });
+        assert!(reader.list("a/b").expect("a list").is_empty());
+        assert!(segment.exists());
+        assert!(writer.list("a/b").expect("a list").is_empty());
+        assert!(!segment.exists());
+        writer.replace("a/head", b"head").expect("it is replaced");
+        assert!(!head.exists());
         assert!(living.path.as_ref().is_some_and(|path| path.exists()));
-        drop((living, other));
-        assert_eq!(
-            fs::read_dir(root.path().join("a/b"))
-                .expect("it is there")
-                .count(),
-            0
-        );
+        drop(living);
+        assert_eq!(writer.list("").expect("a list"), ["a/head"]);
     }
 }
