@@ -93,7 +93,7 @@ pub(crate) enum LagNote {
         age_ms: Option<i64>,
     },
     Timeless,
-    /// The first unread record is dated ahead of now.
+    /// The first unread record has a future timestamp.
     Future {
         by_ms: i64,
     },
@@ -148,7 +148,7 @@ impl fmt::Display for LagNote {
             LagNote::Timeless => out.write_str("the first unread record has no time"),
             LagNote::Future { by_ms } => write!(
                 out,
-                "the first unread record is dated {} ahead",
+                "the first unread record is {} in the future",
                 format_duration_ms(*by_ms)
             ),
             LagNote::UnknownPartitions(1) => out.write_str("1 partition unknown"),

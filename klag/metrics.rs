@@ -140,7 +140,7 @@ fn reason(note: &LagNote) -> Option<String> {
     Some(match note {
         LagNote::Unanswered(reason) | LagNote::Gone(reason) => reason.clone(),
         LagNote::BeyondEnd { .. } => "committed beyond the end".to_owned(),
-        LagNote::Future { .. } => "the first unread record is dated ahead".to_owned(),
+        LagNote::Future { .. } => "the first unread record has a future timestamp".to_owned(),
         LagNote::TimeUnanswered(_) | LagNote::Timeless => note.to_string(),
         _ => return None,
     })

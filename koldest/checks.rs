@@ -135,21 +135,21 @@ pub(crate) struct CheckResult {
     pub(crate) unknown: Vec<String>,
 }
 
-/// The time of the newest message that is not dated ahead.
+/// The time of the newest message without a future timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NewestTime {
     /// There is no message.
     None,
     /// This, in milliseconds since 1970.
     At(i64),
-    /// There are messages, and all that were looked at are dated ahead.
+    /// There are messages, and all that were looked at have a future timestamp.
     Future,
     /// There are messages, and they have no time.
     Timeless,
 }
 
 impl NewestTime {
-    /// Of the newest message of all, and of those that are not dated ahead.
+    /// Of the newest message of all, and of those without a future timestamp.
     pub(crate) fn of(newest: Option<Message>, past: Option<Message>) -> NewestTime {
         match (newest, past.and_then(|past| past.time_ms)) {
             (_, Some(time_ms)) => NewestTime::At(time_ms),

@@ -49,9 +49,9 @@ pub(crate) struct LogBounds {
     pub(crate) newest: Option<Message>,
     /// The first offset of the window that the rate is of; the end where nothing is so late, none where it is not known.
     pub(crate) window_start: Option<i64>,
-    /// How many messages from there on are dated ahead: the window is not theirs.
+    /// How many messages from there on have a future timestamp: they are not in the window.
     pub(crate) window_ahead: i64,
-    /// What is not dated ahead, where the newest message is.
+    /// The messages without a future timestamp, where the newest message is.
     pub(crate) past: PastMessages,
     /// The message with the earliest time.
     pub(crate) earliest: Earliest,
@@ -74,7 +74,7 @@ pub(crate) enum Earliest {
     Failed(KafkaError),
 }
 
-/// The messages that are not dated ahead.
+/// The messages without a future timestamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PastMessages {
     /// The first of them.
@@ -84,7 +84,7 @@ pub(crate) struct PastMessages {
 }
 
 impl LogBounds {
-    /// Whether some message is dated ahead; then the one with the latest time is.
+    /// Whether some message has a future timestamp; then the one with the latest time is.
     pub(crate) fn reaches_ahead(&self, now_ms: i64) -> bool {
         self.newest.is_some_and(|newest| newest.is_ahead(now_ms))
     }
@@ -94,7 +94,7 @@ impl LogBounds {
         self.stable < self.end
     }
 
-    /// The first message that is not dated ahead.
+    /// The first message without a future timestamp.
     pub(crate) fn oldest_past(&self, now_ms: i64) -> Option<Message> {
         match self.oldest {
             Some(oldest) if oldest.is_ahead(now_ms) => self.past.oldest,
@@ -102,7 +102,7 @@ impl LogBounds {
         }
     }
 
-    /// The newest message that is not dated ahead.
+    /// The newest message without a future timestamp.
     pub(crate) fn newest_past(&self, now_ms: i64) -> Option<Message> {
         match self.newest {
             Some(newest) if newest.is_ahead(now_ms) => self.past.newest,

@@ -18,7 +18,7 @@ pub(crate) struct Row {
     pub(crate) oldest: Option<Message>,
     /// The message with the latest time.
     pub(crate) newest: Option<Message>,
-    /// The first message, and the one with the latest time, of those that are not dated ahead.
+    /// The first message, and the one with the latest time, of those without a future timestamp.
     pub(crate) past: PastMessages,
     /// Offsets from the log start to the end.
     pub(crate) records: Option<i64>,
@@ -133,12 +133,12 @@ impl Row {
         sum
     }
 
-    /// How old its oldest message is; nobody knows it of one that is dated ahead.
+    /// How old its oldest message is; unknown if that has a future timestamp.
     pub(crate) fn age_ms(&self, now_ms: i64) -> Option<i64> {
         self.oldest?.age_ms(now_ms)
     }
 
-    /// How long ago the newest message was written that is not dated ahead.
+    /// How long ago the newest message without a future timestamp was written.
     pub(crate) fn stale_ms(&self, now_ms: i64) -> Option<i64> {
         self.past.newest?.age_ms(now_ms)
     }
@@ -262,7 +262,7 @@ fn remarks(
             notes.push(format!("rate not known: {why}"));
         }
         None if bounds.oldest.is_some() && bounds.oldest_past(context.now_ms).is_none() => {
-            notes.push("rate not known: all is dated ahead".to_owned());
+            notes.push("rate not known: all messages have a future timestamp".to_owned());
         }
         None if bounds.window_start.is_none() => {
             notes.push("rate not known: no look-up by time here".to_owned());

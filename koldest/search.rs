@@ -10,7 +10,7 @@ use crate::partition_state::{Message, PartitionState};
 const LAST_OFFSETS: i64 = 2;
 /// By how much further back it is read where there was no message.
 const FURTHER: i64 = 32;
-/// How far back it is looked for a message that is not dated ahead.
+/// How far back to look for a message without a future timestamp.
 const FURTHEST: i64 = 100_000;
 
 /// A partition whose first message is looked for.
@@ -49,7 +49,7 @@ pub(crate) fn find_first(
     }
 }
 
-/// Looks for the messages that are not dated ahead, in the logs whose newest one is.
+/// Looks for the messages without a future timestamp, in the logs whose newest one is.
 pub(crate) fn find_past(
     query: &mut ClusterQuery<'_>,
     partitions: &mut [PartitionState],
@@ -122,7 +122,7 @@ pub(crate) fn find_newest(
                         None => bounds.newest = found,
                     }
                 }
-                // The age of what is not dated ahead is then unknown, and everything else is known.
+                // The age of messages without a future timestamp is then unknown, and everything else is known.
                 Err(_) if not_after_ms.is_some() => {}
                 Err(error) => state.fail(&error),
             }

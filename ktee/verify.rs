@@ -27,7 +27,7 @@ const COLUMNS: [Column; 12] = [
     Column::value("earliest_ms", "The earliest record's time."),
     Column::value("latest_ms", "The latest record's time."),
     Column::value("holes", "Places where records are missing."),
-    Column::value("doubles", "Records that are in two segments."),
+    Column::value("duplicates", "Records that are in two segments."),
     Column::value(
         "damaged",
         "Segments that can't be read, or are not what their manifest says.",

@@ -133,7 +133,7 @@ impl Logs {
 
     /// Asks what was written a while ago and since, if a rate from one look is wanted.
     ///
-    /// Messages that are dated ahead are in no window. They are counted by reading, where there are any.
+    /// Messages with a future timestamp are in no window. They are counted by reading, where there are any.
     pub(super) fn ask_written(
         &mut self,
         query: &mut ClusterQuery<'_>,
@@ -165,7 +165,7 @@ impl Logs {
                     continue;
                 }
                 (Ok(None), Ok(ahead)) if ahead.offset.is_some_and(|at| at < end) => {
-                    Err("all that was written is dated ahead".to_owned())
+                    Err("all records have a future timestamp".to_owned())
                 }
                 (Ok(first), Ok(_)) => Ok((end - first.unwrap_or(end)).max(0)),
                 (Err(error), _) | (_, Err(error)) => Err(error.refusal("read")),
@@ -177,7 +177,7 @@ impl Logs {
         for (span, count) in with_ahead.into_iter().zip(counts) {
             let written = match count {
                 Ok(Some(count)) => Ok((span.until - span.from - count).max(0)),
-                Ok(None) => Err("too much is to be read for messages dated ahead".to_owned()),
+                Ok(None) => Err("there are too many records with a future timestamp".to_owned()),
                 Err(error) => Err(error.refusal("read")),
             };
             self.written.insert(key_of(&span), written);
@@ -225,7 +225,7 @@ impl ClusterQuery<'_> {
         Ok(())
     }
 
-    /// Whether none of the partitions has a record of the last `limit_ms` that is not dated ahead.
+    /// Whether none of the partitions has a record of the last `limit_ms`, without a future timestamp.
     fn silence(
         &mut self,
         keys: &[Key],

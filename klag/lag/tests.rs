@@ -207,7 +207,7 @@ fn a_time_that_cannot_be_told_says_why() {
     );
     assert_eq!(
         of(5, log(0, 10, 10), &unread(5, -HOUR_MS)),
-        known(5, 0, 0, None, "the first unread record is dated 1h ahead")
+        known(5, 0, 0, None, "the first unread record is 1h in the future")
     );
     assert_eq!(
         of(5, log(0, 10, 10), &Unread::Failed("no".to_owned())),

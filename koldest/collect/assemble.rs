@@ -68,7 +68,7 @@ pub(super) fn bounds(answers: &[Answer]) -> Result<LogBounds, KafkaError> {
 
 /// Where the window begins, as far as both ends of the log tell: a look-up by time costs a broker more than all else.
 ///
-/// A message that is dated ahead tells nothing of it.
+/// A message with a future timestamp says nothing of it.
 pub(super) fn known_window_start(bounds: &LogBounds, since_ms: i64, now_ms: i64) -> Option<i64> {
     let newest_ms = bounds.newest.and_then(|newest| newest.time_ms);
     if bounds.window_start.is_some() || newest_ms.is_some_and(|time| time < since_ms) {
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(start(&log(100, 200), 200), None);
         assert_eq!(start(&log(100, 200), 101), None);
         assert_eq!(start(&log(100, 200), 100), Some(6));
-        // What is dated ahead is in no window.
+        // A message with a future timestamp is in no window.
         assert_eq!(start(&log(90_000, 90_000), 100), None);
     }
 }

@@ -15,7 +15,7 @@ const MOST_BYTES: u64 = 256 * 1024 * 1024;
 const MESSAGE_BYTES: u64 = 1024;
 
 impl ClusterQuery<'_> {
-    /// Asks where the window begins, in the logs whose ends do not tell it, and for messages in it that are dated ahead.
+    /// Asks where the window begins, in the logs whose ends do not tell it, and for messages in it with a future timestamp.
     pub(super) fn ask_windows(
         &mut self,
         partitions: &mut [PartitionState],
@@ -61,7 +61,7 @@ impl ClusterQuery<'_> {
         Ok(())
     }
 
-    /// Counts the messages in the windows that are dated ahead.
+    /// Counts the messages in the windows with a future timestamp.
     fn count_ahead(&mut self, partitions: &mut [PartitionState], asked: &[usize]) {
         let (mut indices, mut spans) = (Vec::new(), Vec::new());
         for &index in asked {
@@ -82,7 +82,7 @@ impl ClusterQuery<'_> {
             if let Ok(Some(count)) = count {
                 bounds.window_ahead = count;
             } else {
-                let note = "messages dated ahead are in the rate";
+                let note = "the rate includes messages with a future timestamp";
                 bounds.notes.push(note.to_owned());
             }
         }
@@ -131,7 +131,7 @@ impl ClusterQuery<'_> {
         }
     }
 
-    /// Messages that are dated later are dated ahead.
+    /// Messages with a later timestamp are in the future.
     fn latest_ms(&self) -> i64 {
         self.now_ms.saturating_add(CLOCK_TOLERANCE_MS)
     }

@@ -55,7 +55,7 @@ fn what_claims_to_be_from_the_future_has_no_age() {
     for expected in [
         "age not known: the oldest is 1h in the future",
         "the newest is 2h in the future",
-        "rate not known: all is dated ahead",
+        "rate not known: all messages have a future timestamp",
     ] {
         assert!(
             row.notes.iter().any(|note| note == expected),
@@ -63,7 +63,7 @@ fn what_claims_to_be_from_the_future_has_no_age() {
             row.notes
         );
     }
-    // What is not dated ahead tells how stale it is, how fast it grows and when retention takes it.
+    // A message without a future timestamp says how stale it is, how fast it grows and when retention takes it.
     let bounds = state.bounds.as_mut().expect("an extent");
     bounds.past = PastMessages {
         oldest: Some(message(101, 5 * HOUR_MS)),

@@ -294,7 +294,7 @@ fn rates_are_of_two_looks_or_of_the_last_hour() {
     assert!((produced - 140.0 / 3600.0).abs() < 1e-9, "{row}");
     assert_eq!(row["consumed"], serde_json::Value::Null);
 
-    // What is dated ahead is in no hour: not at first, not at last, not between.
+    // A record with a future timestamp is in no hour: not at first, not at last, not between.
     let day_ms = 24 * 3_600_000;
     let far = [("message.timestamp.after.max.ms", "9223372036854775807")];
     let at = |ms: i64| Record {
@@ -315,7 +315,7 @@ fn rates_are_of_two_looks_or_of_the_last_hour() {
         let produced = row["produced"].as_f64();
         let produced = produced.map(|rate| (rate * 3600.0).round());
         assert_eq!(produced, expected);
-        let said = "produce rate unknown: all that was written is dated ahead";
+        let said = "produce rate unknown: all records have a future timestamp";
         let has_reason = row["note"].as_str().unwrap().contains(said);
         assert_eq!(has_reason, expected.is_none(), "{row}");
     }

@@ -184,7 +184,7 @@ fn a_record_that_is_dated_ahead_has_no_time_lag_and_is_behind() {
         !text.contains("kafka_consumergroup_group_lag_seconds{"),
         "{text}"
     );
-    // What is read does not wait for what is dated ahead.
+    // What is read does not wait for a future timestamp.
     commit(kafka, &topic, &topic, &[(0, 2)]);
     assert!(row(kafka, &topic)["time_lag"].is_i64());
 }
@@ -209,7 +209,7 @@ fn a_topic_is_stale_if_only_records_dated_ahead_are_new() {
         .stdout_has("nothing was produced for more than 1h")
         .stderr_is("");
     check("5d").succeeds().stdout_is("");
-    // One that is new, behind one that is dated ahead.
+    // One that is new, behind one with a future timestamp.
     kafka.produce(&topic, &[at(10 * DAY_MS), at(-1000), at(10 * DAY_MS)]);
     check("1h").succeeds().stdout_is("").stderr_is("");
 }

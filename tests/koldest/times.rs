@@ -207,7 +207,7 @@ fn what_is_dated_ahead_is_in_no_age_rate_or_limit() {
         metrics.text()
     );
 
-    // In the window eighteen, and five hundred that are dated ahead.
+    // In the window eighteen, and five hundred with a future timestamp.
     let mixed = kafka.topic("times-mixed-ahead", 1, &far);
     kafka.produce(&mixed, &[at(now_ms() - 2 * day_ms, "x")]);
     kafka.produce(&mixed, &vec![at(now_ms() - HOUR_MS / 2, "x"); 18]);

@@ -192,7 +192,7 @@ fn a_new_session_looks_again_at_what_is_there_and_drops_what_was_open() {
         .args(["--verify", "b", "-o", "json"])
         .inside(&folder)
         .run();
-    verify.succeeds().stdout_has("\"doubles\":0");
+    verify.succeeds().stdout_has("\"duplicates\":0");
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub(super) fn store_twice(ktee: &dyn Fn() -> Cmd, url: &str) {
         .run()
         .succeeds()
         .stdout_has("\"records\":500,")
-        .stdout_has("\"doubles\":0");
+        .stdout_has("\"duplicates\":0");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn two_writers_that_meet_in_one_hole_of_a_bucket_say_what_is_stored_twice() {
         .run()
         .succeeds()
         .stdout_has("\"records\":150,")
-        .stdout_has("\"doubles\":50");
+        .stdout_has("\"duplicates\":50");
     ktee(&s3)
         .args(["--cat", "s3://backups/meet"])
         .run()

@@ -196,7 +196,7 @@ fn cat_gives_an_offset_once_and_verify_tells_overlaps_apart() {
     verify
         .succeeds()
         .stdout_has("\"holes\":0")
-        .stdout_has("\"doubles\":10");
+        .stdout_has("\"duplicates\":10");
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! The first record since a time, where records that are dated ahead lie between.
+//! The first record since a time, where records with a future timestamp lie between.
 //!
-//! `ListOffsets` finds the first record at or after a time, and a record that
-//! is dated ahead is after every time: where it returns one, the place is
-//! found by bisection, reading a record at a time and passing over those that
-//! are dated ahead. It is exact where the other times rise along the log.
+//! `ListOffsets` finds the first record at or after a time, and a record with
+//! a future timestamp is after every time: where it returns one, the offset is
+//! found by bisection, which reads a record at a time and passes over those
+//! with a future timestamp. It is exact where the other times rise along the log.
 
 use std::sync::Arc;
 
@@ -262,7 +262,7 @@ mod tests {
             steps in proptest::collection::vec((0..3i64, proptest::bool::weighted(0.3)), 0..60),
             since in 0..60i64, from in 0..60i64,
         ) {
-            // None is dated ahead.
+            // None has a future timestamp.
             let mut time = 0;
             let log: Vec<Option<i64>> = steps
                 .iter()
