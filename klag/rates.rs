@@ -79,19 +79,22 @@ pub(crate) fn rates(before: Sample, after: Sample, passed: Duration, has_members
         return Rates::default();
     }
     let seconds = passed.as_secs_f64();
-    let rate = |before: Option<i64>, after: Option<i64>| Some((after? - before?) as f64 / seconds);
+    // A recreated topic has no rate, and neither has a group that was rewound.
+    let rate = |before: Option<i64>, after: Option<i64>| {
+        let moved = Some(after? - before?).filter(|moved| *moved >= 0)?;
+        Some(moved as f64 / seconds)
+    };
     let produced = rate(before.end, after.end);
     let consumed = rate(before.committed, after.committed);
     Rates {
-        // A topic that was made anew has no rate.
-        produced: produced.filter(|rate| *rate >= 0.0),
-        consumed: consumed.filter(|rate| *rate >= 0.0),
+        produced,
+        consumed,
         catch_up_ms: catch_up_ms(after.lag, produced, consumed),
         status: status(before, after, has_members),
     }
 }
 
-/// What was written in a window; how fast it is read one look does not tell.
+/// What was written in a window; one snapshot does not say how fast it is read.
 pub(crate) fn produce_rates(written: Option<i64>, window_ms: i64, after: Sample) -> Rates {
     let before = Sample {
         end: after.end.zip(written).map(|(end, written)| end - written),
@@ -138,7 +141,12 @@ pub(crate) fn unknown_rates(before: Option<Sample>, after: Sample, found: Rates)
     notes
 }
 
-fn catch_up_ms(lag: Option<i64>, produced: Option<f64>, consumed: Option<f64>) -> Option<i64> {
+/// How long until nothing is left to read, at these rates.
+pub(crate) fn catch_up_ms(
+    lag: Option<i64>,
+    produced: Option<f64>,
+    consumed: Option<f64>,
+) -> Option<i64> {
     let lag = lag?;
     if lag == 0 {
         return Some(0);
@@ -212,10 +220,13 @@ mod tests {
         assert_eq!(found.catch_up_ms, Some(0));
     }
 
+    /// Regression: there was a time to catch up, of rates that are not known.
     #[test]
-    fn a_topic_made_anew_has_no_rate() {
+    fn a_recreated_topic_has_no_rate_and_no_time_to_catch_up() {
         let found = rates(sample(0, 100), sample(0, 10), SECOND, true);
-        assert_eq!(found.produced, None);
+        assert_eq!((found.produced, found.catch_up_ms), (None, None));
+        let rewound = rates(sample(50, 100), sample(40, 60), SECOND, true);
+        assert_eq!((rewound.consumed, rewound.catch_up_ms), (None, None));
         assert_eq!(
             rates(sample(0, 1), sample(1, 1), Duration::ZERO, true),
             Rates::default()

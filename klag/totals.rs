@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::lag::LagNote;
-use crate::rates::{Rate, Rates, Status};
+use crate::rates::{Rate, Rates, Status, catch_up_ms};
 use crate::row::{AssignedMember, Group, Row, SumBy};
 
 /// Sums `rows` by what is asked for, in the order in which each sum's first row comes.
@@ -108,16 +108,9 @@ impl Total {
         let rates = rates.into_iter().filter(|(_, count)| *count > 0);
         (self.notes).extend(rates.map(|(rate, count)| LagNote::UnknownRates(rate, count)));
         if let Some(rates) = self.row.rates.as_deref_mut() {
-            let gained = rates.consumed.zip(rates.produced).map(|(c, p)| c - p);
-            rates.catch_up_ms = match (self.row.lag.lag, gained) {
-                // What is behind in the others, nobody knows.
-                _ if unknown.lag > 0 => None,
-                (Some(0), _) => Some(0),
-                (Some(lag), Some(gained)) if gained > 0.0 => {
-                    Some((lag as f64 / gained * 1000.0) as i64)
-                }
-                _ => None,
-            };
+            // What is behind in the others, nobody knows.
+            let lag = self.row.lag.lag.filter(|_| unknown.lag == 0);
+            rates.catch_up_ms = catch_up_ms(lag, rates.produced, rates.consumed);
             let is_unknown = |status: &Status| *status == Status::Ok && unknown.lag > 0;
             rates.status = rates.status.filter(|status| !is_unknown(status));
         }
