@@ -89,8 +89,14 @@ impl<'a> Children<'a> {
 }
 
 impl RunningCommand {
-    /// Writes the buffer, and blocks until the command has read it.
+    /// Writes the buffer, and blocks until the command has read it. It is empty afterwards: a failure is returned once.
     fn write(&mut self, signals: &Signals) -> Result<()> {
+        let written = self.write_all(signals);
+        self.buffer.clear();
+        written
+    }
+
+    fn write_all(&mut self, signals: &Signals) -> Result<()> {
         let mut rest = &self.buffer[..];
         let mut last_progress = Instant::now();
         while !rest.is_empty() {
@@ -116,7 +122,6 @@ impl RunningCommand {
                 Err(error) => return Err(anyhow!(error).context("cannot be written to")),
             }
         }
-        self.buffer.clear();
         Ok(())
     }
 }
@@ -168,15 +173,12 @@ impl Sink for Children<'_> {
     }
 
     /// Ends every command's input and waits for all; the first failure is the error, the others are messages.
-    fn finish(mut self, is_complete: bool) -> Result<()> {
+    fn finish(mut self, _is_complete: bool) -> Result<()> {
         let mut failures = Vec::new();
         // All inputs end before the first wait: commands may wait for each other.
         let mut children = Vec::new();
         for (partition, mut running) in std::mem::take(&mut self.running) {
-            if let Err(error) = running.write(self.signals)
-                // If a command stopped the reading, its error is already reported.
-                && is_complete
-            {
+            if let Err(error) = running.write(self.signals) {
                 failures.push(error.context(command_of(partition)));
             }
             drop(running.stdin);

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use tools::cli::Exit;
 use tools::cli::signals::Signals;
 use tools::cli::stdin::{self, Filled};
+use tools::cli::{Exit, message};
 use tools::partition::KeyError;
 use tools::record::DecodeError;
 
@@ -54,12 +54,21 @@ impl Input<'_> {
     /// Gives every line to `sink` and finishes it, also after an error: the lines before it are kept.
     ///
     /// # Errors
-    /// Reading failed, or else the sink failed.
+    /// Reading failed, or else the sink failed. If both have, the sink's error is reported here.
     pub(crate) fn write_to(self, mut sink: impl Sink) -> Result<Exit> {
         let stop = self.read_lines(&mut sink);
         let finished = sink.finish(matches!(stop, Ok(Stop::EndOfInput)));
-        let stop = stop?;
-        finished?;
+        let stop = match (stop, finished) {
+            (stop, Ok(())) => stop?,
+            (Ok(_), Err(failed)) => return Err(failed),
+            (Err(error), Err(failed)) => {
+                // A sink that has failed may fail again. Else lines before a refused one are lost too.
+                if error.to_string() != failed.to_string() {
+                    message(format_args!("{failed:#}"));
+                }
+                return Err(error);
+            }
+        };
         Ok(match stop {
             Stop::EndOfInput | Stop::NoReader => Exit::Done,
             Stop::Signal(signal) => Exit::Signal(signal),
@@ -94,7 +103,10 @@ impl Input<'_> {
         }
         if let Some(topic) = &mut lines.topic {
             // The number may have changed since the last check.
-            topic.check(lines.count_before + lines.line_number)?;
+            topic.check(lines.count_before + lines.line_number, true)?;
+            if let Some(signal) = self.signals.caught() {
+                return Ok(Stop::Signal(signal));
+            }
         }
         Ok(Stop::EndOfInput)
     }

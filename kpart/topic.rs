@@ -67,14 +67,14 @@ impl<'a> TopicMonitor<'a> {
         if self.last_check.elapsed() < self.recheck {
             return Ok(());
         }
-        self.check(lines)
+        self.check(lines, false)
     }
 
     /// Checks the number after `lines` lines. If the cluster does not answer, the next check decides.
     ///
     /// # Errors
-    /// The number has changed: lines after the last good check may be misplaced.
-    pub(crate) fn check(&mut self, lines: u64) -> Result<()> {
+    /// The number has changed, or the last check got no answer: lines after the last good check may be misplaced.
+    pub(crate) fn check(&mut self, lines: u64, is_last: bool) -> Result<()> {
         let count = self.fetch_count();
         self.last_check = Instant::now();
         match count {
@@ -86,10 +86,20 @@ impl<'a> TopicMonitor<'a> {
                 self.safe_lines + 1,
             ),
             Err(error) if is_interruption(&error) => {}
-            Err(error) => message(format_args!(
-                "cannot tell whether {} still has {} partitions: {error:#}",
-                self.topic, self.count
-            )),
+            Err(error) => {
+                let unknown = format!(
+                    "cannot tell whether {} still has {} partitions",
+                    self.topic, self.count
+                );
+                if is_last {
+                    let safe = self.safe_lines;
+                    bail!(
+                        "{unknown}: {error:#}: lines from {} on may be misplaced",
+                        safe + 1
+                    );
+                }
+                message(format_args!("{unknown}: {error:#}"));
+            }
         }
         Ok(())
     }

@@ -50,6 +50,16 @@ fn a_bad_line_ends_the_commands_after_whole_lines() {
         .stderr_has("line 50001: the key is no int64: x");
 }
 
+/// A refused line hid that a command had not processed the lines before it.
+#[test]
+fn a_command_that_fails_is_named_although_a_line_is_refused() {
+    shell("(seq 100; echo x) | kpart -n 3 --algo postgres:bigint --exec 'cat >/dev/null; [ {} != 2 ]'")
+        .run()
+        .fails_with(2)
+        .stderr_has("standard input: line 101: the key is no int64: x")
+        .stderr_has("the command of partition 2 failed: exit status: 1");
+}
+
 #[test]
 fn a_slow_command_holds_the_input_back() {
     // The writer cannot be done with 5 MB before anybody has read.

@@ -1,6 +1,7 @@
 use crate::testkit::broker::shared_kafka;
 use crate::testkit::cluster::{self, Cluster as _};
 use crate::testkit::command::cmd;
+use crate::testkit::mock::Mock;
 use std::time::Duration;
 
 #[test]
@@ -58,4 +59,22 @@ fn more_partitions_than_at_the_start_end_the_run_at_the_first_line_that_may_be_a
         .wait()
         .fails_with(2)
         .stderr_has("has 13 partitions now, not 12: lines from 3 on may be misplaced");
+}
+
+/// It was only a message, and exit 0.
+#[test]
+fn a_cluster_that_does_not_answer_at_the_end_fails_the_run() {
+    let mock = Mock::start(1);
+    mock.create_topic("t", 12, &[]);
+    let arguments = ["-b", &mock.bootstrap(), "-m", "1", "-t", "t"];
+    let mut kpart = cmd("kpart").args(arguments).stdin_open().start();
+    kpart.write("user-1\n");
+    kpart.stdout_until("8\tuser-1\n", Duration::from_secs(10));
+    mock.down(1);
+    kpart.close_stdin();
+    kpart
+        .wait()
+        .fails_with(2)
+        .stderr_has("cannot tell whether t still has 12 partitions")
+        .stderr_has("lines from 1 on may be misplaced");
 }
