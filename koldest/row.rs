@@ -144,7 +144,8 @@ impl Row {
     }
 }
 
-/// What one partition keeps for the shortest time binds the topic.
+/// The partition that keeps messages for the shortest time limits the topic; none is known to be that one while the limit
+/// of some partition is unknown.
 fn sum_forecast(rows: &[Row]) -> Option<Forecast> {
     let all: Option<Vec<Forecast>> = rows.iter().map(|row| row.forecast).collect();
     let all = all.filter(|all| !all.is_empty())?;
@@ -153,11 +154,14 @@ fn sum_forecast(rows: &[Row]) -> Option<Forecast> {
     let tightest = all
         .iter()
         .min_by_key(|one| one.keeps_min_ms.unwrap_or(i64::MAX))?;
+    let is_known = all.iter().all(|one| one.limited_by.is_some());
     Some(Forecast {
-        limited_by: tightest.limited_by,
+        limited_by: tightest.limited_by.filter(|_| is_known),
         keeps_min_ms: every(|one| one.keeps_min_ms).and_then(|all| all.into_iter().min()),
         keeps_max_ms: every(|one| one.keeps_max_ms).and_then(|all| all.into_iter().max()),
-        full_in_ms: all.iter().filter_map(|one| one.full_in_ms).min(),
+        full_in_ms: (all.iter().filter(|_| is_known))
+            .filter_map(|one| one.full_in_ms)
+            .min(),
     })
 }
 

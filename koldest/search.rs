@@ -111,8 +111,9 @@ pub(crate) fn find_newest(
             let may_go_on = not_after_ms.is_none() || width < FURTHEST;
             match answer {
                 Ok(None) if span.from > bounds.log_start && may_go_on => {
-                    let from = bounds.stable - width.saturating_mul(FURTHER);
-                    let from = from.max(bounds.log_start);
+                    let furthest = not_after_ms.map_or(i64::MAX, |_| FURTHEST);
+                    let width = width.saturating_mul(FURTHER).min(furthest);
+                    let from = (bounds.stable - width).max(bounds.log_start);
                     open.push((index, state.span(from, span.from)));
                 }
                 Ok(found) => {

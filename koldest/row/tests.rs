@@ -179,6 +179,12 @@ fn a_topic_has_the_sums_of_its_partitions_or_says_that_one_is_missing() {
         Some(10 * HOUR_MS)
     );
     assert_eq!(sum.partition_count, 2);
+    // The one that is not known may be the first to be full.
+    let mut hidden = state();
+    hidden.bytes = Err(KafkaError::new(31, "Broker: Cluster authorization failed"));
+    let sum = Row::sum(&[one.clone(), Row::new(&hidden, context(&[]))]);
+    let forecast = sum.forecast.expect("settings are known");
+    assert_eq!((forecast.limited_by, forecast.full_in_ms), (None, None));
     let mut gone = state();
     gone.bounds = Err(KafkaError::new(5, "Broker: Leader not available"));
     let sum = Row::sum(&[one, other, Row::new(&gone, context(&[]))]);

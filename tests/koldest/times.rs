@@ -229,6 +229,12 @@ fn what_is_dated_ahead_is_in_no_age_rate_or_limit() {
         .succeeds()
         .stdout_is("");
 
+    // More of them than are read.
+    let behind = kafka.topic("times-behind-ahead", 1, &far);
+    kafka.produce(&behind, &[at(now_ms() - HOUR_MS, "x")]);
+    kafka.produce(&behind, &vec![at(now_ms() + day_ms, "x"); 120_000]);
+    assert!(row(kafka, &behind)["stale"].is_null());
+
     // Nothing else to judge by.
     let alone = kafka.topic("times-all-ahead", 1, &far);
     kafka.produce(
