@@ -43,8 +43,8 @@ pub(crate) struct Cli {
     pub(crate) more_topics: Vec<Name>,
 
     /// Leave out topics of this name; repeatable
-    #[arg(long, value_name = "TOPIC")]
-    pub(crate) exclude: Vec<Name>,
+    #[arg(long = "exclude", value_name = "TOPIC")]
+    pub(crate) exclude_topic: Vec<Name>,
 
     /// Include internal topics, such as __consumer_offsets
     #[arg(long)]

@@ -90,14 +90,14 @@ impl Config {
             max_stale_ms: cli.max_stale.map(ms),
         };
         let topics = [cli.topics.as_slice(), cli.more_topics.as_slice()].concat();
-        let selection = Selection::new(&topics, &cli.exclude);
+        let selection = Selection::new(&topics, &cli.exclude_topic);
         if let [name, ..] = selection.contradictions()[..] {
             ensure!(
                 cli.allow_empty,
                 "topic {name} is asked for, and left out by --exclude"
             );
         }
-        let names_topics = !topics.is_empty() || !cli.exclude.is_empty() || cli.internal;
+        let names_topics = !topics.is_empty() || !cli.exclude_topic.is_empty() || cli.internal;
         let kind = match (cli.by, cli.need) {
             (_, Some(hold)) => ReportKind::Need(ms(hold)),
             (None, None) => ReportKind::Partitions(limits),

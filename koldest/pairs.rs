@@ -24,7 +24,7 @@ const VALUES: &[(&str, &str)] = &[
 
 /// Options, the modes in which they do something (`*` for all), and the test that shows it.
 const SHOWN: &str = "\
-topics more_topics exclude internal | report table json html prometheus topics need check listen write watch | topics_are_chosen_by_name_and_pattern_and_internal_ones_only_on_request
+topics more_topics exclude_topic internal | report table json html prometheus topics need check listen write watch | topics_are_chosen_by_name_and_pattern_and_internal_ones_only_on_request
 allow_empty | report table json html prometheus topics need check listen write watch | a_topic_that_is_not_there_is_a_failure_even_of_a_check
 by | report table json html prometheus check listen write watch | every_format_has_every_column
 window | * | the_rate_is_that_of_the_window
