@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -29,22 +30,24 @@ fn write_through(path: &Path, text: &[u8]) -> io::Result<()> {
 
 fn write_and_rename(path: &Path, text: &[u8], permissions: Option<Permissions>) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = write_new(&beside, text, permissions).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-fn write_new(path: &Path, text: &[u8], permissions: Option<Permissions>) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    // The name is random: in a container each run has the same process id, and a killed one leaves its file.
+    let mut beside = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        // As of any file: the umask says who may read it.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
     if let Some(permissions) = permissions {
-        file.set_permissions(permissions)?;
+        beside.as_file().set_permissions(permissions)?;
     }
-    file.write_all(text)?;
+    beside.write_all(text)?;
     // A rename that outlives a crash must not be of a file that does not.
-    file.sync_all()
+    beside.as_file().sync_all()?;
+    beside.persist(path)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -63,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_link_is_followed_and_permissions_stay() {
-        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().unwrap();
         let [path, link] = ["klag.prom", "link"].map(|name| folder.path().join(name));
         fs::write(&path, "old").unwrap();
