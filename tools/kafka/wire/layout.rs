@@ -10,7 +10,7 @@ mod responses;
 mod tests;
 
 use crate::kafka::primitives::PrimitiveReader;
-use Kind::{Bytes, Fixed, FixedArray, Struct, StructArray, Text, TextArray};
+use Kind::{Bytes, Fixed, FixedArray, NullableStruct, Struct, StructArray, Text, TextArray};
 
 /// The type of a field, as far as its size depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ enum Kind {
     FixedArray(usize),
     TextArray,
     Struct(&'static [Field]),
+    /// A struct behind a byte that says whether it is there.
+    NullableStruct(&'static [Field]),
     StructArray(&'static [Field]),
 }
 
@@ -85,6 +87,14 @@ impl Walk<'_> {
                 return (0..count).try_for_each(|_| self.field(Text));
             }
             Struct(fields) => return self.fields(fields),
+            NullableStruct(fields) => {
+                let is_null = self.reader.bytes(1)?[0] as i8 == -1;
+                return if is_null {
+                    Some(())
+                } else {
+                    self.fields(fields)
+                };
+            }
             StructArray(fields) => {
                 let count = self.reader.length(is_flexible)?;
                 return (0..count).try_for_each(|_| self.element(fields));

@@ -2,7 +2,7 @@
 
 use kafka_protocol::messages::ApiKey;
 
-use super::Kind::{Bytes, Fixed, FixedArray, Struct, StructArray, Text, TextArray};
+use super::Kind::{Bytes, Fixed, FixedArray, NullableStruct, Struct, StructArray, Text, TextArray};
 use super::{Field, Kind, Layout};
 
 impl Layout {
@@ -23,6 +23,11 @@ impl Layout {
             ApiKey::DescribeConfigs => (4, DESCRIBE_CONFIGS),
             ApiKey::CreateTopics => (5, CREATE_TOPICS),
             ApiKey::OffsetCommit => (8, OFFSET_COMMIT),
+            ApiKey::OffsetDelete => (i16::MAX, OFFSET_DELETE),
+            ApiKey::DescribeCluster => (0, DESCRIBE_CLUSTER),
+            ApiKey::ShareGroupHeartbeat => (0, SHARE_GROUP_HEARTBEAT),
+            ApiKey::AlterShareGroupOffsets => (0, ALTER_SHARE_GROUP_OFFSETS),
+            ApiKey::DeleteShareGroupOffsets => (0, DELETE_SHARE_GROUP_OFFSETS),
             ApiKey::Fetch => (12, FETCH),
             _ => return None,
         };
@@ -285,6 +290,57 @@ const OFFSET_COMMIT: &[Field] = &[
         from(10, Fixed(16)),
         all(StructArray(&[all(Fixed(6))])),
     ])),
+];
+
+const OFFSET_DELETE: &[Field] = &[
+    all(Fixed(2 + 4)),
+    all(StructArray(&[
+        all(Text),
+        all(StructArray(&[all(Fixed(4 + 2))])),
+    ])),
+];
+
+const DESCRIBE_CLUSTER: &[Field] = &[
+    all(Fixed(4 + 2)),
+    all(Text),
+    from(1, Fixed(1)),
+    all(Text),
+    all(Fixed(4)),
+    all(StructArray(&[
+        all(Fixed(4)),
+        all(Text),
+        all(Fixed(4)),
+        all(Text),
+        from(2, Fixed(1)),
+    ])),
+    all(Fixed(4)),
+];
+
+const SHARE_GROUP_HEARTBEAT: &[Field] = &[
+    all(Fixed(4 + 2)),
+    all(Text),
+    all(Text),
+    all(Fixed(4 + 4)),
+    all(NullableStruct(&[all(StructArray(&[
+        all(Fixed(16)),
+        all(FixedArray(4)),
+    ]))])),
+];
+
+const ALTER_SHARE_GROUP_OFFSETS: &[Field] = &[
+    all(Fixed(4 + 2)),
+    all(Text),
+    all(StructArray(&[
+        all(Text),
+        all(Fixed(16)),
+        all(StructArray(&[all(Fixed(4 + 2)), all(Text)])),
+    ])),
+];
+
+const DELETE_SHARE_GROUP_OFFSETS: &[Field] = &[
+    all(Fixed(4 + 2)),
+    all(Text),
+    all(StructArray(&[all(Text), all(Fixed(16 + 2)), all(Text)])),
 ];
 
 const FETCH: &[Field] = &[

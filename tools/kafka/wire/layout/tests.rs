@@ -5,7 +5,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Request;
 use proptest::prelude::*;
 
-use super::Kind::{Bytes, Fixed, FixedArray, Struct, StructArray, Text, TextArray};
+use super::Kind::{Bytes, Fixed, FixedArray, NullableStruct, Struct, StructArray, Text, TextArray};
 use super::*;
 
 /// Writes a response of a layout, with lengths and counts from `choices`.
@@ -58,6 +58,11 @@ impl Writer<'_> {
                 (0..count).for_each(|_| self.field(Text));
             }
             Struct(fields) => self.fields(fields),
+            NullableStruct(_) if count == 0 => self.out.push(0xff),
+            NullableStruct(fields) => {
+                self.out.push(1);
+                self.fields(fields);
+            }
             StructArray(fields) => {
                 self.length(count, 4);
                 (0..count).for_each(|_| self.fields(fields));
@@ -127,6 +132,11 @@ proptest! {
         agrees::<DescribeConfigsRequest>(all, &choices, &changes)?;
         agrees::<CreateTopicsRequest>(all, &choices, &changes)?;
         agrees::<OffsetCommitRequest>(all, &choices, &changes)?;
+        agrees::<OffsetDeleteRequest>(all, &choices, &changes)?;
+        agrees::<DescribeClusterRequest>(all, &choices, &changes)?;
+        agrees::<ShareGroupHeartbeatRequest>(all, &choices, &changes)?;
+        agrees::<AlterShareGroupOffsetsRequest>(all, &choices, &changes)?;
+        agrees::<DeleteShareGroupOffsetsRequest>(all, &choices, &changes)?;
         agrees::<AddPartitionsToTxnRequest>(3, &choices, &changes)?;
         agrees::<TxnOffsetCommitRequest>(3, &choices, &changes)?;
         // From 10 on a tagged field holds an array.
