@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::offset_range::selected_partitions;
 use super::{ConsumeError, ReadRequest, topics};
 use crate::kafka::Client;
 use crate::kafka::admin::{Isolation, OffsetQuery, OffsetSpec, offsets};
@@ -19,19 +20,16 @@ impl LeaderProbe {
         request: &ReadRequest,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<LeaderProbe, ConsumeError> {
-        let found = topics::find(client, &request.topics, interrupted)?;
-        let questions = found.iter().flat_map(|topic| {
-            let ids = topic.partitions.iter();
-            let read = ids.filter(|&&id| request.partition.is_none_or(|only| only == id));
-            read.map(|&partition| OffsetQuery {
+        let mut questions = Vec::new();
+        for topic in topics::find(client, &request.topics, interrupted)? {
+            let read = selected_partitions(request, &topic)?.into_iter();
+            questions.extend(read.map(|partition| OffsetQuery {
                 topic: topic.name.clone(),
                 partition,
                 spec: OffsetSpec::Latest,
-            })
-        });
-        Ok(LeaderProbe {
-            questions: questions.collect(),
-        })
+            }));
+        }
+        Ok(LeaderProbe { questions })
     }
 
     pub(crate) fn from_questions(questions: Vec<OffsetQuery>) -> LeaderProbe {

@@ -151,7 +151,8 @@ pub(crate) fn expected_records(topics: &[TopicRanges]) -> Option<u64> {
     ranges.map(|range| range.expected_records).sum()
 }
 
-fn selected_partitions(
+/// The partitions of a topic that are read: all, the one that is asked for, or that of a key.
+pub(super) fn selected_partitions(
     request: &ReadRequest,
     topic: &ResolvedTopic,
 ) -> Result<Vec<i32>, ConsumeError> {
