@@ -9,7 +9,6 @@
 
 use std::ffi::{CString, c_char, c_void};
 use std::io::Read as _;
-use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +20,7 @@ use serde_json::{Value, json};
 use super::client::is_closing;
 use super::ffi;
 use super::options::{Conf, Options};
+use super::process;
 
 /// How long to use a token without an expiry.
 const OPAQUE_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
@@ -112,36 +112,40 @@ impl TokenSource<'_> {
 
 /// A command's output; kills it if it runs too long or the client is closed.
 fn run(command: &str, is_cancelled: &dyn Fn() -> bool) -> Result<String, String> {
-    let mut child = Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .args(["-c", command])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| format!("sh: {error}"))?;
+        .stderr(Stdio::inherit());
+    let mut child = process::spawn_isolated(&mut shell).map_err(|error| format!("sh: {error}"))?;
     let mut stdout = child.stdout.take().expect("a pipe");
     let reader = std::thread::spawn(move || {
         let mut bytes = Vec::new();
         stdout.read_to_end(&mut bytes).map(|_| bytes)
     });
     let deadline = Instant::now() + COMMAND_TIMEOUT;
-    let status = loop {
+    loop {
+        // What the command leaves behind may hold its output open.
         match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < deadline && !is_cancelled() => {
+            Ok(Some(status)) if !status.success() => {
+                return Err(format!("the command for it ended with {status}"));
+            }
+            Ok(Some(_)) if reader.is_finished() => break,
+            Ok(_) if Instant::now() < deadline && !is_cancelled() => {
                 std::thread::sleep(POLL_INTERVAL);
             }
-            Ok(None) => {
+            Ok(status) => {
                 kill_group(&mut child);
                 let seconds = COMMAND_TIMEOUT.as_secs();
-                return Err(format!("the command for it did not end within {seconds} s"));
+                let what = match status {
+                    None => "the command for it did not end",
+                    Some(_) => "what the command for it has started did not close its output",
+                };
+                return Err(format!("{what} within {seconds} s"));
             }
             Err(error) => return Err(format!("sh: {error}")),
         }
-    };
-    if !status.success() {
-        return Err(format!("the command for it ended with {status}"));
     }
     let printed = reader
         .join()
@@ -321,5 +325,14 @@ mod tests {
     fn a_command_that_does_not_end_is_killed_when_nobody_waits_any_more() {
         let failed = TokenSource::Command("sleep 1000").read(&|| true);
         assert!(failed.unwrap_err().contains("did not end"));
+    }
+
+    /// Regression: it was waited for without a limit.
+    #[test]
+    fn what_a_command_leaves_behind_is_not_waited_for_for_ever() {
+        let start = std::time::Instant::now();
+        let is_cancelled = || start.elapsed() > std::time::Duration::from_millis(500);
+        let failed = TokenSource::Command("sleep 1000 & echo token").read(&is_cancelled);
+        assert!(failed.unwrap_err().contains("did not close its output"));
     }
 }
