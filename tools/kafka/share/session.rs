@@ -272,7 +272,10 @@ impl ShareSession {
         outcome: &mut SessionOutcome,
     ) {
         for (id, error) in errors {
-            let ranges = acks.remove(&id).unwrap_or_default();
+            // None was sent: the broker is wrong about that.
+            let Some(ranges) = acks.remove(&id) else {
+                continue;
+            };
             let is_one = matches!(&ranges[..], [range] if range.first == range.last);
             if error.code == code::INVALID_RECORD_STATE && !is_one {
                 // One lock is gone, and the broker has refused the others with it.

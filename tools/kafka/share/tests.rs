@@ -79,6 +79,29 @@ fn acknowledgements_are_sent_in_the_order_of_offsets_and_the_last_of_an_offset_c
     assert_eq!((epoch, acks), (1, [(P0, expected)].into()));
 }
 
+/// Regression: a list without acknowledgements was split.
+#[test]
+fn an_error_for_acknowledgements_that_were_not_sent_changes_nothing() {
+    let now = Instant::now();
+    let mut session = opened(now);
+    session.acknowledge(P1, accept(3));
+    assert!(session.next_request(0, now).is_some());
+    let wrong = PartitionResponse {
+        id: P0,
+        ack_error: Some(KafkaError::of(code::INVALID_RECORD_STATE)),
+        ..PartitionResponse::default()
+    };
+    let response = ShareResponse {
+        partitions: vec![wrong],
+        ..ShareResponse::default()
+    };
+    let outcome = session.handle_response(Ok(response), now);
+    assert!(outcome.refused.is_empty());
+    session.acknowledge(P0, accept(5));
+    let (_, acks) = acks_of(session.next_request(0, now));
+    assert_eq!(acks, [(P0, vec![accept(5)])].into());
+}
+
 #[test]
 fn one_lost_lock_costs_only_its_own_acknowledgement() {
     let now = Instant::now();
