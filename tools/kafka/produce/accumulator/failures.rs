@@ -33,9 +33,23 @@ impl Accumulator {
         error: KafkaError,
     ) {
         let name = self.topics[topic].name.clone();
-        let record = Undelivered::refused(record, opaque, name, partition, error);
+        let record = Undelivered::refused(record, opaque, name, partition, error.clone());
         self.report.failed_alone(record);
+        self.end_after_failure(&error);
+    }
+
+    /// Ends what a record that failed ends: the transaction, or the producer where it may leave no gap.
+    pub(super) fn end_after_failure(&mut self, error: &KafkaError) {
         self.fail_transaction();
+        // The time limit is not covered (librdkafka's CONFIGURATION.md), and purged records are the consequence of an end.
+        let leaves_gap = !matches!(
+            error.code,
+            code::MESSAGE_TIMED_OUT | code::PURGE_QUEUE | code::PURGE_INFLIGHT
+        );
+        if self.settings.is_gapless && leaves_gap {
+            let reason = format!("enable.gapless.guarantee=true: a record failed: {error}");
+            self.set_fatal(KafkaError::new(code::GAPLESS_GUARANTEE, reason));
+        }
     }
 
     /// Fails a batch that is not in flight.
@@ -51,11 +65,7 @@ impl Accumulator {
         self.memory -= batch.memory;
         self.report
             .failed(batch, &state.name, partition as i32, error);
-        self.fail_transaction();
-        if self.settings.is_gapless && self.fatal.is_none() {
-            let reason = format!("enable.gapless.guarantee=true: a record failed: {error}");
-            self.set_fatal(KafkaError::new(code::GAPLESS_GUARANTEE, reason));
-        }
+        self.end_after_failure(error);
     }
 
     /// Fails everything that is not in flight.
@@ -70,10 +80,15 @@ impl Accumulator {
         for partition in 0..self.topics[topic].partitions.len() {
             self.fail_partition(topic, partition, error);
         }
-        for (_, record) in std::mem::take(&mut self.topics[topic].waiting) {
+        let waiting = std::mem::take(&mut self.topics[topic].waiting);
+        let has_failed = !waiting.is_empty();
+        for (_, record) in waiting {
             self.memory -= record.size();
             let error = error.clone();
             self.report.failed_alone(Undelivered { error, ..record });
+        }
+        if has_failed {
+            self.end_after_failure(error);
         }
     }
 
@@ -123,6 +138,7 @@ impl Accumulator {
                 self.fail_batch(topic, partition, batch, &error);
             }
         }
+        let mut last_error = None;
         for topic in &mut self.topics {
             let waiting = &mut topic.waiting;
             while waiting
@@ -132,8 +148,12 @@ impl Accumulator {
             {
                 self.memory -= record.size();
                 let error = timed_out(limit, None);
+                last_error = Some(error.clone());
                 self.report.failed_alone(Undelivered { error, ..record });
             }
+        }
+        if let Some(error) = last_error {
+            self.end_after_failure(&error);
         }
     }
 }

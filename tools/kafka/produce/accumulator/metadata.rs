@@ -114,6 +114,7 @@ impl Accumulator {
 
     /// Adds the records that waited for the first metadata to their batches.
     fn send_waiting(&mut self, index: usize) {
+        let mut failed = None;
         for (created, record) in std::mem::take(&mut self.topics[index].waiting) {
             let count = self.topics[index].partitioner.count();
             self.memory -= record.size();
@@ -125,6 +126,7 @@ impl Accumulator {
                 Some(partition) => {
                     let error = unknown_partition(partition, count);
                     drop(headers);
+                    failed = Some(error.clone());
                     self.report.failed_alone(Undelivered { error, ..record });
                     continue;
                 }
@@ -133,6 +135,9 @@ impl Accumulator {
             let timestamp_ms = record.timestamp_ms.unwrap_or_default();
             let at = (index, partition);
             self.append_to(at, &whole, timestamp_ms, record.opaque, size, created);
+        }
+        if let Some(error) = failed {
+            self.end_after_failure(&error);
         }
     }
 

@@ -270,6 +270,7 @@ impl Accumulator {
         let mut records = batch.decode(&state.name, partition as i32, error);
         self.memory -= batch.memory;
         let mut parts = Vec::new();
+        let mut failed = None;
         if refused.is_empty() {
             let middle = middle(&records);
             let (first, second) = records.split_at(middle);
@@ -283,8 +284,8 @@ impl Accumulator {
                     None => kept.push(record),
                     Some(entry) => {
                         let error = named(error, Some(entry));
+                        failed = Some(error.clone());
                         self.report.failed_alone(Undelivered { error, ..record });
-                        self.fail_transaction();
                     }
                 }
             }
@@ -294,6 +295,9 @@ impl Accumulator {
         }
         self.memory += parts.iter().map(|part| part.memory).sum::<usize>();
         self.put_back(topic, partition, parts);
+        if let Some(error) = failed {
+            self.end_after_failure(&error);
+        }
     }
 }
 

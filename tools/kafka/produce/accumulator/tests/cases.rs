@@ -148,6 +148,31 @@ fn records_that_the_broker_names_fail_alone_and_the_others_are_sent_in_order() {
     assert!(failures[0].error.to_string().ends_with(": no key"));
 }
 
+/// Regression: the records after one that the broker names were sent.
+#[test]
+fn without_gaps_the_first_refused_record_ends_the_producer_and_a_late_one_does_not() {
+    let gapless = || ProduceSettings {
+        is_gapless: true,
+        ..settings()
+    };
+    let mut trial = Trial::new(gapless(), 1);
+    for n in 0..5 {
+        trial.append(Some(0), &n.to_string());
+    }
+    let plan = trial.plan().remove(0);
+    let result = response(&plan, code::INVALID_RECORD, &[(1, None)]);
+    trial.accumulator.handle_response(plan, result, trial.now);
+    assert!(trial.plan().is_empty());
+    assert_eq!(trial.totals(), (5, 0, 5));
+    let fatal = trial.accumulator.fatal().expect("fatal");
+    assert_eq!(fatal.code, code::GAPLESS_GUARANTEE);
+    let mut trial = Trial::new(gapless(), 1);
+    trial.append(Some(0), "late");
+    trial.advance(300_000);
+    assert_eq!(trial.totals(), (1, 0, 1));
+    assert!(trial.accumulator.fatal().is_none());
+}
+
 #[test]
 fn records_fail_when_their_time_is_over_with_the_last_cause() {
     let mut trial = Trial::new(settings(), 1);
