@@ -82,7 +82,8 @@ impl Client {
 
     /// Whether a broker can't be reached at an advertised address that is not in the bootstrap list.
     pub(crate) fn has_unreachable_advertised_address(&self) -> bool {
-        let is_typed = |address: &str| self.brokers.split(',').any(|typed| typed.trim() == address);
+        let typed: Vec<String> = self.brokers.split(',').map(with_port).collect();
+        let is_typed = |address: &str| typed.iter().any(|typed| typed == address);
         let is_wrong = |cause: &KafkaError| {
             diagnosis::is_unreachable(&cause.reason)
                 && diagnosis::advertised(&cause.reason)
@@ -173,6 +174,18 @@ fn shorten(reason: &str, settings: &ConnectionSettings) -> String {
     text
 }
 
+/// A typed address as librdkafka reports it: without the protocol that may stand before it, and with a port.
+fn with_port(typed: &str) -> String {
+    let address = typed.trim();
+    let address = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let behind_host = &address[address.rfind(']').unwrap_or(0)..];
+    if behind_host.contains(':') {
+        address.to_owned()
+    } else {
+        format!("{address}:9092")
+    }
+}
+
 /// Whether a cause is about another broker.
 fn is_about_other_broker(cause: &KafkaError, broker: i32) -> bool {
     diagnosis::advertised(&cause.reason).is_some_and(|(id, _)| id != broker)
@@ -183,7 +196,17 @@ const ADVERTISED_UNREACHABLE_AFTER: Duration = Duration::from_millis(800);
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectionSettings, KafkaError, explain, is_about_other_broker, shorten};
+    use super::{
+        ConnectionSettings, KafkaError, explain, is_about_other_broker, shorten, with_port,
+    };
+
+    /// Regression: a single broker that was restarted was given up at once, because `-b h` is not `h:9092`.
+    #[test]
+    fn a_typed_address_is_compared_with_its_port_and_without_its_protocol() {
+        let typed = ["h", " h:9093", "SSL://h:9093", "[::1]", "[::1]:9093"];
+        let expected = ["h:9092", "h:9093", "h:9093", "[::1]:9092", "[::1]:9093"];
+        assert_eq!(typed.map(with_port), expected);
+    }
 
     #[test]
     fn the_error_of_one_broker_is_not_reported_for_another() {
