@@ -78,6 +78,9 @@ pub(super) fn read_spans(
             // A broker that sends what it is asked for is not silent, however much that is.
             budget.renew(leader);
         }
+        for unread in open {
+            answers[unread.index] = Err(KafkaError::of(code::TIMED_OUT));
+        }
     }
     answers
 }
