@@ -184,6 +184,10 @@ impl MetricsArgs {
             self.metric_names == Names::Klag || by.is_none(),
             "--metric-names kafka_exporter has its own labels: --by is for klag's"
         );
+        ensure!(
+            self.metric_names == Names::Klag || self.granularity != Some(Granularity::Group),
+            "--metric-names kafka_exporter has no lag of a whole group: --granularity is topic or partition"
+        );
         let is_finer = match by {
             Some(SumBy::Group) => self
                 .granularity
@@ -279,6 +283,10 @@ mod tests {
             (
                 "-o prometheus --metric-names kafka_exporter --by group",
                 "--by",
+            ),
+            (
+                "-o prometheus --metric-names kafka_exporter --granularity group",
+                "--granularity",
             ),
             ("-o prometheus --rate 10s", "--rate"),
             ("--listen :0 --rate", "--listen"),
