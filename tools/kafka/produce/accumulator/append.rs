@@ -38,7 +38,7 @@ impl Accumulator {
             Some(partition) => {
                 self.report.totals.accepted += 1;
                 let error = unknown_partition(partition, count);
-                self.fail_record(topic, Some(partition), record, opaque, error);
+                self.fail_record(topic, Some(partition), record, opaque, &error);
                 return Appended::Done;
             }
             None => self.choose_partition(topic, record.key, size, now.instant),
@@ -80,7 +80,7 @@ impl Accumulator {
             return Appended::Full;
         };
         self.report.totals.accepted += 1;
-        self.fail_record(topic, partition, record, opaque, error);
+        self.fail_record(topic, partition, record, opaque, &error);
         Appended::Done
     }
 

@@ -30,12 +30,12 @@ impl Accumulator {
         partition: Option<i32>,
         record: &Record<'_>,
         opaque: u64,
-        error: KafkaError,
+        error: &KafkaError,
     ) {
         let name = self.topics[topic].name.clone();
         let record = Undelivered::refused(record, opaque, name, partition, error.clone());
         self.report.failed_alone(record);
-        self.end_after_failure(&error);
+        self.end_after_failure(error);
     }
 
     /// Ends what a record that failed ends: the transaction, or the producer where it may leave no gap.
