@@ -4,8 +4,7 @@
 //! (compaction, transaction markers, other keys), earlier offsets are read too,
 //! unless all of them are older than the records found.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use tools::cli::signals::Signals;
@@ -41,11 +40,14 @@ pub(crate) fn run(config: &Consume, count: u64, signals: &Signals) -> anyhow::Re
     let Some(newest) = search.run(signals)? else {
         return Ok(signals.end_of_reader());
     };
-    for kept in newest {
+    let written = newest.into_iter().try_for_each(|kept| {
         kept.with_record(|record| writer.put(record))?;
         writer.flush_if_due(signals)?;
-    }
+        anyhow::Ok(())
+    });
+    // The records before one that can't be written are good.
     writer.flush(signals)?;
+    written?;
     writer.report_oddities(config.options.verbosity < 0);
     Ok(writer.exit())
 }
@@ -139,8 +141,7 @@ type SortKey = (i64, String, i32, i64);
 /// The newest records so far.
 struct NewestRecords {
     count: usize,
-    /// The oldest on top.
-    kept: BinaryHeap<Reverse<OwnedRecord>>,
+    kept: BTreeMap<SortKey, OwnedRecord>,
     /// For each partition the number of records read, and the timestamp of the first.
     seen: HashMap<TopicPartition, (u64, i64)>,
 }
@@ -149,7 +150,7 @@ impl NewestRecords {
     fn new(count: u64) -> NewestRecords {
         NewestRecords {
             count: usize::try_from(count).unwrap_or(usize::MAX),
-            kept: BinaryHeap::new(),
+            kept: BTreeMap::new(),
             seen: HashMap::new(),
         }
     }
@@ -161,16 +162,15 @@ impl NewestRecords {
             .entry((sort_key.1.clone(), sort_key.2))
             .or_insert((0, sort_key.0));
         seen.0 += 1;
-        if self.kept.len() < self.count {
-            self.kept.push(Reverse(OwnedRecord::new(sort_key, record)));
-        } else if self
-            .kept
-            .peek()
-            .is_some_and(|oldest| oldest.0.sort_key < sort_key)
-        {
-            self.kept.pop();
-            self.kept.push(Reverse(OwnedRecord::new(sort_key, record)));
+        if self.kept.len() >= self.count {
+            let oldest = self.kept.first_key_value();
+            if oldest.is_some_and(|(oldest, _)| *oldest >= sort_key) {
+                return;
+            }
+            self.kept.pop_first();
         }
+        let kept = OwnedRecord::new(sort_key.clone(), record);
+        self.kept.insert(sort_key, kept);
     }
 
     /// Whether no earlier record of this partition can be among the newest, if its timestamps ascend.
@@ -179,13 +179,12 @@ impl NewestRecords {
             return false;
         };
         let is_full = self.kept.len() >= self.count;
-        let oldest_ms = self.kept.peek().map(|oldest| oldest.0.sort_key.0);
+        let oldest_ms = self.kept.first_key_value().map(|(oldest, _)| oldest.0);
         *seen >= self.count as u64 || (is_full && oldest_ms.is_some_and(|ms| *first_ms <= ms))
     }
 
     fn in_order(self) -> Vec<OwnedRecord> {
-        let kept = self.kept.into_sorted_vec().into_iter().rev();
-        kept.map(|Reverse(kept)| kept).collect()
+        self.kept.into_values().collect()
     }
 }
 
@@ -246,26 +245,6 @@ impl OwnedRecord {
             headers: &headers,
             ..Record::default()
         })
-    }
-}
-
-impl PartialEq for OwnedRecord {
-    fn eq(&self, other: &OwnedRecord) -> bool {
-        self.sort_key == other.sort_key
-    }
-}
-
-impl Eq for OwnedRecord {}
-
-impl PartialOrd for OwnedRecord {
-    fn partial_cmp(&self, other: &OwnedRecord) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for OwnedRecord {
-    fn cmp(&self, other: &OwnedRecord) -> std::cmp::Ordering {
-        self.sort_key.cmp(&other.sort_key)
     }
 }
 

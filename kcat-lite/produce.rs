@@ -138,13 +138,22 @@ impl Sender {
         mut send: impl FnMut(&mut Sender, &Path, u64) -> anyhow::Result<InputEnd>,
     ) -> anyhow::Result<InputEnd> {
         for (index, path) in files.iter().enumerate() {
+            let left = self.left;
             match send(self, path, index as u64 + 1) {
                 Ok(InputEnd::Input) => {}
                 Err(error) if error.is::<std::io::Error>() => {
-                    message(format_args!(
-                        "{}: {error}; nothing of it was sent",
-                        path.display()
-                    ));
+                    let result = match left - self.left {
+                        0 => "nothing of it was sent".to_owned(),
+                        n => format!(
+                            "its first {} were sent, and nothing behind",
+                            finish::count(n, "record")
+                        ),
+                    };
+                    let name = match path.to_str() {
+                        Some("-") => "standard input".into(),
+                        _ => path.to_string_lossy(),
+                    };
+                    message(format_args!("{name}: {error:#}; {result}"));
                     self.has_failed = true;
                 }
                 other => return other,
@@ -211,7 +220,7 @@ impl Sender {
         loop {
             let filled = input
                 .fill(&mut buffer, &self.signals, IDLE_MS)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+                .context("cannot be read")?;
             let at_end = filled == Filled::End;
             // Until the partitions are known, the producer keeps each record as a copy of its own.
             if matches!(filled, Filled::Bytes(_) | Filled::Idle)
@@ -276,7 +285,7 @@ impl Sender {
                 }
                 Ok(Decoded::Skipped { used }) => used_bytes += used,
                 Ok(Decoded::Incomplete) => {
-                    *line -= 1;
+                    *line -= u64::from(is_new_line);
                     break;
                 }
                 Err(malformed) => return Err(malformed.clone().into()),
@@ -308,10 +317,8 @@ impl Sender {
     fn send_changed(&mut self, record: &Record<'_>, target: Target) -> anyhow::Result<()> {
         // Taken for one record at a time, so that nothing is copied.
         let (fixed, key) = (std::mem::take(&mut self.headers), self.key.take());
-        let added = fixed.iter().map(|(name, value)| Header {
-            name,
-            value: value.as_deref(),
-        });
+        let added = fixed.iter();
+        let added = added.map(|(name, value)| Header::new(name, value.as_deref()));
         let headers: Vec<Header<'_>> = record.headers.iter().copied().chain(added).collect();
         let whole = Record {
             key: record.key.or(key.as_deref()),

@@ -65,6 +65,22 @@ fn the_last_are_the_newest_of_all_partitions_by_their_times() {
     }
 }
 
+/// None of them was written.
+#[test]
+fn the_last_records_before_one_that_does_not_unpack_are_written() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = kafka.topic("last-pack", 1, &[]);
+    kafka.produce(&topic, &["\0\0\0\x01", "\0\0\0\x02", "x"].map(Record::of));
+    at(
+        kafka,
+        &["-C", "-q", "-t", &topic, "--last", "3", "-s", "value=>i"],
+    )
+    .run()
+    .fails_with(2)
+    .stdout_is("1\n2\n")
+    .stderr_has("offset 2");
+}
+
 #[test]
 fn the_last_records_lie_behind_holes_and_markers_too() {
     let Some(kafka) = shared_kafka() else { return };
