@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tools::cli::names::Selection;
-use tools::cli::watch::now_ms;
+use tools::cli::now_ms;
 use tools::kafka::Client;
 use tools::kafka::admin::{CommitTimes, Metadata, QueryBudget, Topic, Topics, metadata_over};
 use tools::kafka::client::ContactError;

@@ -9,7 +9,7 @@ mod windows;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Result;
-use tools::cli::watch::now_ms;
+use tools::cli::now_ms;
 use tools::kafka::admin::configs::BrokerConfigs;
 use tools::kafka::admin::metadata::Broker;
 use tools::kafka::admin::{

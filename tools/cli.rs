@@ -23,6 +23,14 @@ pub mod stdout;
 pub mod target;
 pub mod watch;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 pub use exit::{Exit, Unknown, run};
 pub use message::{message, messages, visible};
 pub use parse::{option_name, parse, parse_last, parse_with_environment};
+
+/// The wall-clock time in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_millis() as i64)
+}

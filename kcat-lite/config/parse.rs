@@ -1,9 +1,10 @@
 //! From the options as typed to the settings of a mode.
 
 use std::os::unix::ffi::OsStringExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tools::cli::format::FormatArgs;
+use tools::cli::now_ms;
 use tools::cli::parse::Typed;
 use tools::kafka::Options;
 use tools::record::{Decoder, Format};
@@ -70,11 +71,6 @@ fn warn_of_overridden(cli: &mut Cli, repeated: &[String], mode: Mode) -> Vec<Str
         warnings.extend(cli.format.override_as_kcat());
     }
     warnings
-}
-
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_millis() as i64)
 }
 
 /// `-Q --schema` looks at these, unless `--last` says how many.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use tools::cli::watch::now_ms;
+use tools::cli::now_ms;
 use tools::kafka::admin::GroupKind;
 use tools::kafka::admin::commits::{CommitTimes, OFFSETS_TOPIC};
 use tools::kafka::admin::groups::offsets_partition;

@@ -10,8 +10,8 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::message::{message, messages, program};
+use super::now_ms;
 use super::signals::Signals;
-use super::watch::now_ms;
 use crate::kafka::admin::{Topics, metadata};
 use crate::kafka::client::ContactError;
 use crate::kafka::{Client, Options, Role};

@@ -8,7 +8,7 @@
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -17,6 +17,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::exit::Exit;
 use super::message::message;
+use super::now_ms;
 use super::signals::Signals;
 use super::stdout::Out;
 use crate::report::{Format, Report, Style};
@@ -110,12 +111,6 @@ pub fn repeat(
             return Ok(last);
         }
     }
-}
-
-/// Now, in milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_millis() as i64)
 }
 
 /// What is on the screen, or was written last.
