@@ -10,7 +10,7 @@ use tools::schema::JsonStyle;
 use tools::schema::reader::Serialization;
 use tools::schema::registry::{Registry, RegistryError};
 
-pub(crate) use list::{asking, list};
+pub(crate) use list::list;
 pub(crate) use read::{ReadError, ReadSchemas, RecordReader, is_fatal, reading};
 pub(crate) use write::{RecordWriter, WriteError, WriteSchemas, writing};
 
@@ -46,10 +46,11 @@ fn registry(
             None => Ok(None),
         };
     }
-    settings(args, options).map(Some)
+    asking(args, options).map(Some)
 }
 
-fn settings(args: &SchemaArgs, options: &Options) -> Result<RegistrySettings, String> {
+/// Where the registry is.
+pub(crate) fn asking(args: &SchemaArgs, options: &Options) -> Result<RegistrySettings, String> {
     let get = |name: &str| {
         let typed = args.registry.as_deref().filter(|_| name == "url");
         let whole = format!("schema.registry.{name}");

@@ -121,18 +121,9 @@ fn all_bytes() -> Vec<u8> {
 /// What is hard to carry: each byte, NULL beside empty, what looks like NULL, headers that repeat.
 fn samples(all: &[u8]) -> Vec<Record<'_>> {
     const HEADERS: &[Header<'static>] = &[
-        Header {
-            name: b"h",
-            value: None,
-        },
-        Header {
-            name: b"h",
-            value: Some(b""),
-        },
-        Header {
-            name: b"=&,",
-            value: Some(b"a=b&c\0\xff"),
-        },
+        Header::new(b"h", None),
+        Header::new(b"h", Some(b"")),
+        Header::new(b"=&,", Some(b"a=b&c\0\xff")),
     ];
     let record = |key, value, headers| Record {
         key,

@@ -193,16 +193,9 @@ pub(super) fn check_options(matches: &ArgMatches, mode: Mode) -> anyhow::Result<
         .get_arguments()
         .filter(|argument| is_typed(argument.get_id().as_str()))
         .collect();
-    let name = |id: &str| {
-        let mut arguments = command.get_arguments();
-        let found = arguments.find(|argument| argument.get_id() == id);
-        found.map_or_else(|| id.to_owned(), option_name)
-    };
-    let shown = |id: &str| {
-        let mut arguments = command.get_arguments();
-        let found = arguments.find(|argument| argument.get_id() == id);
-        found.map_or_else(|| id.to_owned(), ToString::to_string)
-    };
+    let find = |id: &str| command.get_arguments().find(|it| it.get_id() == id);
+    let name = |id: &str| find(id).map_or_else(|| id.to_owned(), option_name);
+    let shown = |id: &str| find(id).map_or_else(|| id.to_owned(), ToString::to_string);
     for argument in &typed {
         let id = argument.get_id().as_str();
         let rule = MODES.iter().find(|(known, _)| *known == id);

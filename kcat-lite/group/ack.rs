@@ -14,7 +14,7 @@ use tools::ack::{AckError, InFlight, Listener, SinkKind, Source, new_run};
 use tools::cli::Exit;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
-use tools::kafka::group::Positions;
+use tools::kafka::group::{Positions, Stop};
 use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
@@ -77,7 +77,7 @@ pub(super) fn run(config: &Group, ack: &Ack, signals: &Signals) -> Result<Exit> 
         Err(AckError::Interrupted) => return Ok(Exit::Done),
         other => other?,
     };
-    let Some(consumer) = Consumer::join_to_group_end(config, signals)? else {
+    let Some(consumer) = Consumer::join(config, Stop::AtGroupEnd, signals)? else {
         return Ok(Exit::Done);
     };
     let limit = ack.max_inflight.unwrap_or(match source.kind() {

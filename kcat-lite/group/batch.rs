@@ -163,7 +163,7 @@ impl Batch {
             Some(((topic, partition), span)) if self.count == 1 => format!(
                 "; to skip it: printf '{topic}\\t{partition}\\t{}\\n' | kcat-lite --commit {}",
                 span.last + 1,
-                shell_word(group)
+                shlex::try_quote(group).unwrap_or_default()
             ),
             _ => "; --batch 1 finds the record that fails".to_owned(),
         }
@@ -229,16 +229,6 @@ impl Batch {
     }
 }
 
-/// The word that a shell reads as `text`.
-fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Batch, MAX_VARIABLE_BYTES};
@@ -283,7 +273,7 @@ mod tests {
         batch.add(&topic_partition, 17, 1).expect("added");
         assert_eq!(
             batch.way_past("the shop's"),
-            r"; to skip it: printf 't\t3\t18\n' | kcat-lite --commit 'the shop'\''s'"
+            r#"; to skip it: printf 't\t3\t18\n' | kcat-lite --commit "the shop's""#
         );
         assert!(batch.way_past("shop").ends_with("--commit shop"));
         batch.add(&topic_partition, 18, 1).expect("added");

@@ -99,17 +99,17 @@ pub(super) struct Consumer<'a> {
 }
 
 impl<'a> Consumer<'a> {
-    /// Joins the group; `None` if a signal came first.
+    /// Joins the group; `end` is what `-e` means. `None` if a signal came first.
     pub(super) fn join(
         config: &'a Group,
-        stop: Stop,
+        end: Stop,
         signals: &'a Signals,
     ) -> Result<Option<Consumer<'a>>> {
         let membership = Membership {
             group: config.name.clone(),
             topics: config.topics.clone(),
             start: config.start,
-            stop,
+            stop: if config.exit_at_end { end } else { Stop::Never },
             isolation: Isolation::of(&config.options),
             wants_headers: needs_headers(&config.output),
             is_reset_set: config.options.is_set("auto.offset.reset"),
@@ -140,19 +140,6 @@ impl<'a> Consumer<'a> {
             has_failed: false,
             asked: None,
         }))
-    }
-
-    /// Joins the group; `-e` means the end of the whole group.
-    pub(super) fn join_to_group_end(
-        config: &'a Group,
-        signals: &'a Signals,
-    ) -> Result<Option<Consumer<'a>>> {
-        let stop = if config.exit_at_end {
-            Stop::AtGroupEnd
-        } else {
-            Stop::Never
-        };
-        Consumer::join(config, stop, signals)
     }
 
     /// Reads until the delivery ends, or a signal.

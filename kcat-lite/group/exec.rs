@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
+use tools::kafka::group::Stop;
 use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
@@ -25,7 +26,7 @@ const WAITING_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Reads batches and runs the command on each, until the end, the count, a signal or a failure.
 pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit> {
-    let Some(consumer) = Consumer::join_to_group_end(config, signals)? else {
+    let Some(consumer) = Consumer::join(config, Stop::AtGroupEnd, signals)? else {
         return Ok(Exit::Done);
     };
     let runner = BatchRunner {

@@ -22,12 +22,7 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads as a member of the group until the end, the count, a signal or a closed pipe.
 pub(super) fn run(config: &Group, signals: &Signals) -> Result<Exit> {
-    let stop = if config.exit_at_end {
-        Stop::AtOwnEnd
-    } else {
-        Stop::Never
-    };
-    let Some(consumer) = Consumer::join(config, stop, signals)? else {
+    let Some(consumer) = Consumer::join(config, Stop::AtOwnEnd, signals)? else {
         return Ok(Exit::Done);
     };
     let interval_ms = config.options.get("auto.commit.interval.ms");

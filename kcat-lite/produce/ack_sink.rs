@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tools::ack::{AckError, AckTracker, Arrival, DeliveryTag, ReceivedLine, Sink, SinkKind};
 use tools::cli::stdin::{Filled, Input};
 use tools::cli::{Exit, message};
@@ -19,11 +19,6 @@ use crate::config::{self, AckInput};
 const BUSY_MS: u64 = 2;
 /// The most lines that are received and not durable, which bounds memory if the source sets no limit.
 const MAX_OPEN: usize = 2_000_000;
-
-/// The cluster refused a record.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}; the pipe ends, and what was not acknowledged comes again")]
-pub(super) struct NotDelivered(pub(super) String);
 
 /// Sends what comes from the source until it ends or a program of the pipe dies.
 pub(super) fn run(
@@ -281,12 +276,11 @@ impl Sender {
         let first = failures
             .first()
             .map(|failure| format!(" ({}: {})", failure.topic, failure.error));
-        let text = format!(
-            "{} not delivered{}",
+        bail!(
+            "{} not delivered{}; the pipe ends, and what was not acknowledged comes again",
             count(failed, "record"),
             first.unwrap_or_default()
-        );
-        Err(NotDelivered(text).into())
+        )
     }
 }
 

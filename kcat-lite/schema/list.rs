@@ -7,25 +7,17 @@ use anyhow::anyhow;
 use serde_json::{Value, json};
 use tools::cli::signals::any_caught;
 use tools::cli::{Exit, message};
-use tools::kafka::Options;
 use tools::kafka::admin::Isolation;
-use tools::kafka::consume::{ReadRequest, Start};
+use tools::kafka::consume::ReadRequest;
 use tools::record::Record;
 use tools::schema::registry::{Registry, RegistryError, SchemaText, SubjectVersion};
 use tools::schema::wire::{self, Part, SchemaId};
 
-use super::{RegistrySettings, settings};
 use crate::admin_query::{AdminQuery, push_line, report_first};
-use crate::cli::SchemaArgs;
 use crate::config::{OutputFormat, SchemaQuery};
 use crate::contact::SilenceLimit;
 use crate::engine::Engine;
 use crate::last::Search;
-
-/// The registry to ask.
-pub(crate) fn asking(args: &SchemaArgs, options: &Options) -> Result<RegistrySettings, String> {
-    settings(args, options)
-}
 
 /// The keys or values of a topic that name the same schema, or that name none.
 struct Group {
@@ -52,13 +44,8 @@ pub(crate) fn list(config: &SchemaQuery) -> anyhow::Result<Exit> {
         options: &config.options,
         request: ReadRequest {
             topics: config.topics.clone(),
-            partition: None,
-            key_partition: None,
-            start: Start::End,
-            stop_time_ms: None,
-            stop_at_end: true,
             isolation: Isolation::of(&config.options),
-            wants_headers: true,
+            ..ReadRequest::default()
         },
         count: config.count,
         keeps_trying: false,
