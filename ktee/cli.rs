@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use tools::cli::connection::Connection;
 use tools::cli::format::FormatArgs;
+use tools::cli::now_ms;
 use tools::cli::report::OutputArgs;
 use tools::units::{parse_duration, parse_size, parse_time};
 
@@ -19,7 +20,7 @@ use crate::segment::Codec;
     version,
     max_term_width = 100,
     override_usage = "ktee [OPTION]... [FILE|FOLDER/|URL|kafka:TOPIC]...\n       \
-                      ktee --verify [--accept|--quarantine] FOLDER|URL\n       \
+                      ktee --verify [--accept] [--quarantine] FOLDER|URL\n       \
                       ktee --prune TIME FOLDER|URL\n       \
                       ktee --cat FOLDER|URL|FILE [-t TOPIC] [-p N] [--from TIME] [--to TIME]\n       \
                       ktee --restore FOLDER|URL [-t TOPIC[=NEW]]... [--from TIME] [--to TIME]",
@@ -29,41 +30,41 @@ Examples:
   ktee --verify backup                       what is stored, and what is missing
   ktee --restore -t orders=copy backup       into a new topic named copy
 
-Exit codes: 0 done; 1 a backup has holes or damage, no record is in the time
-range, or records were spilled; 2 usage error or failure, see stderr.
+Exit codes: 0 done; 1 a backup has holes, --verify found damage, no record is in
+the time range, or records were spilled; 2 usage error or failure, see stderr.
 See ktee(1) and kafka-records(5)."
 )]
 pub(crate) struct Cli {
     /// Read a whole backup; report holes and damage, and exit with 1 if there is any
-    #[arg(long, group = "mode", help_heading = "Read a backup")]
+    #[arg(long, group = "mode", help_heading = "Read and maintain a backup")]
     pub(crate) verify: bool,
 
     /// With --verify: accept the loss of records that the topic deleted before they were backed up
-    #[arg(long, help_heading = "Read a backup")]
+    #[arg(long, help_heading = "Read and maintain a backup")]
     pub(crate) accept: bool,
 
     /// With --verify: move damaged segments into the folder quarantine; sending the topic again replaces them
-    #[arg(long, help_heading = "Read a backup")]
+    #[arg(long, help_heading = "Read and maintain a backup")]
     pub(crate) quarantine: bool,
 
     /// Remove segments whose records are all older than TIME
-    #[arg(long, group = "mode", value_name = "TIME", value_parser = parse_duration, help_heading = "Read a backup")]
+    #[arg(long, group = "mode", value_name = "TIME", value_parser = parse_duration, help_heading = "Read and maintain a backup")]
     pub(crate) prune: Option<Duration>,
 
     /// Print the records of a backup, or of one file, as --tsv=all
-    #[arg(long, group = "mode", help_heading = "Read a backup")]
+    #[arg(long, group = "mode", help_heading = "Read and maintain a backup")]
     pub(crate) cat: bool,
 
     /// Produce the records of a backup to their topics; create topics that are missing
-    #[arg(long, group = "mode", help_heading = "Read a backup")]
+    #[arg(long, group = "mode", help_heading = "Read and maintain a backup")]
     pub(crate) restore: bool,
 
     /// With --restore: accept holes, and a topic that has other records, deletes records or changes times
-    #[arg(long, help_heading = "Read a backup")]
+    #[arg(long, help_heading = "Read and maintain a backup")]
     pub(crate) force: bool,
 
     /// With --restore: use the newest settings and group offsets recorded at or before TIME
-    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read a backup")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read and maintain a backup")]
     pub(crate) as_of: Option<i64>,
 
     /// Only this topic; repeatable. With --restore OLD=NEW restores topic OLD as NEW. When copying: record this topic in
@@ -72,20 +73,20 @@ pub(crate) struct Cli {
         short = 't',
         long = "topic",
         value_name = "TOPIC",
-        help_heading = "Read a backup"
+        help_heading = "Read and maintain a backup"
     )]
     pub(crate) topics: Vec<String>,
 
     /// Only this partition; repeatable
-    #[arg(short = 'p', long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..), help_heading = "Read a backup")]
+    #[arg(short = 'p', long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..), help_heading = "Read and maintain a backup")]
     pub(crate) partitions: Vec<i32>,
 
     /// Only records of this time or later: ISO 8601, now-2h, "yesterday 15:00", @SECONDS, milliseconds
-    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read a backup")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read and maintain a backup")]
     pub(crate) from: Option<i64>,
 
     /// Only records before this time
-    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read a backup")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_arg, allow_hyphen_values = true, help_heading = "Read and maintain a backup")]
     pub(crate) to: Option<i64>,
 
     #[command(flatten)]
@@ -216,10 +217,4 @@ pub(crate) enum SegmentFormat {
 
 fn parse_time_arg(text: &str) -> Result<i64, String> {
     parse_time(text, now_ms())
-}
-
-/// Milliseconds since 1970 by the wall's clock.
-pub(crate) fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_millis() as i64)
 }

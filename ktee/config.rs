@@ -11,11 +11,12 @@ use std::io::IsTerminal;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use tools::cli::now_ms;
 use tools::kafka::Options;
 use tools::kafka::options::Source;
 use tools::report::Style;
 
-use crate::cli::{Cli, now_ms};
+use crate::cli::Cli;
 use crate::read::Selection;
 use crate::segment::LogId;
 use crate::store::{self, Access};

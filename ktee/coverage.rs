@@ -18,10 +18,8 @@ pub(crate) struct Coverage {
     absent: Ranges,
     /// Deleted from the topic before they were backed up.
     expired: Ranges,
-    /// What the user has accepted as lost.
-    accepted: Ranges,
-    /// Removed from the backup on purpose.
-    pruned: Ranges,
+    /// Accepted as lost, or removed from the backup on purpose.
+    excused: Ranges,
     /// From the first to the last offset that is known to have existed.
     span: Option<(i64, i64)>,
 }
@@ -52,8 +50,7 @@ impl Coverage {
         match marker.status {
             RangeStatus::Absent => self.absent.insert(first, last),
             RangeStatus::Expired => self.expired.insert(first, last),
-            RangeStatus::Accepted => self.accepted.insert(first, last),
-            RangeStatus::Pruned => self.pruned.insert(first, last),
+            RangeStatus::Accepted | RangeStatus::Pruned => self.excused.insert(first, last),
             RangeStatus::Overlap => {}
         }
     }
@@ -70,31 +67,26 @@ impl Coverage {
         let between = self.absent.clone().without(&self.stored);
         let between: i64 = between.iter().map(length).sum();
         let spanned: i64 = self.stored.iter().map(length).sum();
-        between + (spanned - records as i64).max(0)
+        between + spanned - records as i64
     }
 
     /// What retention has deleted before it was backed up, and nobody has accepted.
     pub(crate) fn expired(&self) -> Ranges {
-        self.expired
-            .clone()
-            .without(&self.stored)
-            .without(&self.absent)
-            .without(&self.accepted)
-            .without(&self.pruned)
+        let expired = self.expired.clone().without(&self.stored);
+        expired.without(&self.absent).without(&self.excused)
     }
 
     /// Of the offsets from `first` to `last`, those that are neither stored nor known to be no records.
     pub(crate) fn unclaimed(&self, first: i64, last: i64) -> Ranges {
-        let wanted: Ranges = [(first, last)].into_iter().collect();
+        let mut wanted = Ranges::default();
+        wanted.insert(first, last);
         wanted.without(&self.stored).without(&self.absent)
     }
 
     /// Of these, those that are not known to be lost or removed either.
     pub(crate) fn unknown(&self, first: i64, last: i64) -> Ranges {
-        self.unclaimed(first, last)
-            .without(&self.expired)
-            .without(&self.accepted)
-            .without(&self.pruned)
+        let unclaimed = self.unclaimed(first, last);
+        unclaimed.without(&self.expired).without(&self.excused)
     }
 }
 

@@ -52,9 +52,7 @@ pub(crate) trait Destination {
     fn take_durable(&mut self, _take: &mut dyn FnMut(u64, u64)) {}
 
     /// Makes durable soon what is kept back.
-    fn flush(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
-        Ok(())
-    }
+    fn flush(&mut self) {}
 
     /// Waits until all is durable.
     fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()>;

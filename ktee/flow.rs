@@ -180,17 +180,20 @@ impl<'a> Flow<'a> {
         if let Some(out) = &mut self.out {
             match out.write_lines(bytes, self.signals) {
                 Ok(()) => {}
-                // A reader that has enough is no failure, and no reason to stop a backup.
-                Err(OutError::Closed) if !self.pipes_must_stay => self.out = None,
-                Err(error) => {
-                    message(format_args!("{:#}", anyhow::Error::new(error)));
-                    self.has_failed = true;
-                    self.out = None;
-                }
+                Err(error) => self.lose_stdout(error),
             }
         }
         for file in &mut self.files {
             file.with(&mut self.has_failed, |file| file.pass(bytes));
+        }
+    }
+
+    fn lose_stdout(&mut self, error: OutError) {
+        self.out = None;
+        // A reader that has enough is no failure, and no reason to stop a backup.
+        if self.pipes_must_stay || !matches!(error, OutError::Closed) {
+            message(format_args!("{:#}", anyhow::Error::new(error)));
+            self.has_failed = true;
         }
     }
 

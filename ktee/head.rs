@@ -35,6 +35,14 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// A topic of so many partitions.
+    pub(crate) fn of_partitions(count: i32) -> Head {
+        Head {
+            partition_count: Some(count),
+            ..Head::default()
+        }
+    }
+
     /// Where it is.
     pub(crate) fn path(topic: &str) -> String {
         format!("topics/{topic}/head.tsv")
@@ -69,7 +77,13 @@ impl Head {
             } else if let (Ok(partition), Some(first), Some(last)) =
                 (name.parse(), number(), number())
             {
-                head.extend(partition, first, last, number());
+                let newest_ms = number();
+                let span = OffsetSpan {
+                    first,
+                    last,
+                    newest_ms,
+                };
+                head.extend(partition, span);
             }
         }
         head
@@ -81,24 +95,19 @@ impl Head {
         all.chain(self.partitions.keys().copied())
     }
 
-    /// Takes in that offsets from `first` to `last` were there.
-    pub(crate) fn extend(&mut self, partition: i32, first: i64, last: i64, newest_ms: Option<i64>) {
-        let new = OffsetSpan {
-            first,
-            last,
-            newest_ms,
-        };
+    /// Takes in that these offsets were there.
+    pub(crate) fn extend(&mut self, partition: i32, new: OffsetSpan) {
         let known = self.partitions.entry(partition).or_insert(new);
-        known.first = known.first.min(first);
-        known.last = known.last.max(last);
-        known.newest_ms = known.newest_ms.max(newest_ms);
+        known.first = known.first.min(new.first);
+        known.last = known.last.max(new.last);
+        known.newest_ms = known.newest_ms.max(new.newest_ms);
     }
 
     /// Adds what another one says.
     pub(crate) fn add(&mut self, other: &Head) {
         self.partition_count = self.partition_count.max(other.partition_count);
         for (&partition, span) in &other.partitions {
-            self.extend(partition, span.first, span.last, span.newest_ms);
+            self.extend(partition, *span);
         }
     }
 
@@ -134,13 +143,10 @@ mod tests {
 
     #[test]
     fn a_head_is_read_back_and_only_grows() {
-        let mut head = Head::default();
-        head.extend(3, 10, 19, None);
-        head.extend(0, 5, 5, Some(17));
-        assert_eq!(head.text(), "0\t5\t5\t17\n3\t10\t19\t\\N\n");
-        assert_eq!(Head::parse(&head.text()), head);
-        let mut later = Head::default();
-        later.extend(3, 12, 25, Some(1));
+        let text = "0\t5\t5\t17\n3\t10\t19\t\\N\n";
+        let mut head = Head::parse(text);
+        assert_eq!(head.text(), text);
+        let mut later = Head::parse("3\t12\t25\t1\n");
         later.add(&head);
         assert_eq!(later.text(), "0\t5\t5\t17\n3\t10\t25\t1\n");
         later.partition_count = Some(6);

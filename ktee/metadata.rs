@@ -10,7 +10,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use tools::cli::message;
+use tools::cli::{message, now_ms};
 use tools::kafka::admin::{
     Metadata, QueryBudget, Topics, committed, list_groups, metadata_over, topic_settings,
 };
@@ -20,7 +20,6 @@ use tools::record::tsv::Tsv;
 use tools::record::{Decoded, Decoder, Encoder, Format, Record};
 use tools::units::format_time_ms;
 
-use crate::cli::now_ms;
 use crate::head::Head;
 use crate::segment::name::{compact_time, parse_compact_time};
 use crate::store::Store;
@@ -143,11 +142,7 @@ pub(crate) fn record(
         let known = metadata.topic(topic).filter(|known| known.error.is_none());
         match known {
             Some(known) => {
-                let head = Head {
-                    partition_count: Some(known.partitions.len() as i32),
-                    ..Head::default()
-                };
-                head.update(store, topic)?;
+                Head::of_partitions(known.partitions.len() as i32).update(store, topic)?;
             }
             None if wanted.topics.contains(topic) => bail!("topic {topic}: {UNKNOWN}"),
             // The records may come from elsewhere.

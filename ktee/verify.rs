@@ -121,14 +121,22 @@ impl Verifier<'_> {
         let mut report = self.partition(log, &listed)?;
         if self.config.accepts {
             for (first, last) in report.expired.drain(..) {
-                RangeMarker::new(RangeStatus::Accepted, first, last).write(self.store, log)?;
+                let marker = RangeMarker::new(RangeStatus::Accepted, first, last);
+                marker.write(self.store, log)?;
+                listed.markers.push(marker);
             }
         }
         if self.config.quarantines && !report.damaged_segments.is_empty() {
             // The manifest stays and says what is missing.
             for name in &report.damaged_segments {
                 let path = name.path(log);
-                let aside = format!("quarantine/{path}");
+                let mut aside = format!("quarantine/{path}");
+                // What was moved aside before stays.
+                let mut number = 1;
+                while self.store.read(&aside)?.is_some() {
+                    number += 1;
+                    aside = format!("quarantine/{path}.{number}");
+                }
                 self.store.rename(&path, &aside)?;
                 let location = &self.config.source.location;
                 message(format_args!("{location}: {path} is now {aside}"));
@@ -178,6 +186,7 @@ impl Verifier<'_> {
                 if let Some(other) = seen.insert(offset, digest) {
                     report.duplicates += 1;
                     report.stats.records -= 1;
+                    report.absent += 1;
                     if other != digest {
                         let damage = format!("offset {offset} is two different records");
                         report.damages.push(damage);
@@ -192,16 +201,13 @@ impl Verifier<'_> {
 fn row(report: &PartitionReport) -> Vec<Cell> {
     let number = |n: u64| Cell::Integer(n as i64);
     let time = |ms: Option<i64>| ms.map_or(Cell::Unknown, Cell::TimeMs);
-    let ends =
-        |pair: Option<(i64, i64)>| (pair.map(|(first, _)| first), pair.map(|(_, last)| last));
-    let (earliest, latest) = ends(report.stats.times_ms);
-    let ((topic, partition), (first, last)) = match &report.log {
-        LogId::Lines => ((Cell::Unknown, Cell::Unknown), (None, None)),
-        LogId::Partition(topic, partition) => (
-            (topic.as_str().into(), (*partition).into()),
-            ends(report.span),
-        ),
+    let (topic, partition, span) = match &report.log {
+        LogId::Lines => (Cell::Unknown, Cell::Unknown, None),
+        LogId::Partition(topic, partition) => {
+            (topic.as_str().into(), (*partition).into(), report.span)
+        }
     };
+    let ((first, last), (earliest, latest)) = (span.unzip(), report.stats.times_ms.unzip());
     vec![
         topic,
         partition,

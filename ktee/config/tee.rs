@@ -49,48 +49,25 @@ pub(crate) struct Tee {
     pub(crate) is_quiet: bool,
 }
 
-/// Where an operand leads.
-enum Operand {
-    Stdout,
-    Topic(String),
-    Backup(String),
-    File,
-}
-
-fn operand(text: &OsStr) -> Result<Operand> {
-    let Some(text) = text.to_str() else {
-        return Ok(Operand::File);
-    };
-    if text == "-" {
-        return Ok(Operand::Stdout);
-    }
-    if let Some(topic) = text.strip_prefix("kafka:") {
-        if topic.is_empty() {
-            return Err(usage("kafka: to which topic? Say kafka:TOPIC"));
-        }
-        return Ok(Operand::Topic(topic.to_owned()));
-    }
-    if text.is_empty() {
-        return Err(usage("an empty operand names nothing"));
-    }
-    refuse_password(text)?;
-    Ok(if store::is_place(text) {
-        Operand::Backup(text.to_owned())
-    } else {
-        Operand::File
-    })
-}
-
 pub(super) fn tee(cli: &Cli) -> Result<Tee> {
     let (mut files, mut backups, mut topics) = (Vec::new(), Vec::new(), Vec::new());
-    for text in &cli.operands {
-        match operand(text)? {
+    for operand in &cli.operands {
+        let Some(text) = operand.to_str() else {
+            files.push(operand.clone());
+            continue;
+        };
+        match text.strip_prefix("kafka:") {
+            Some("") => return Err(usage("kafka: to which topic? Say kafka:TOPIC")),
+            Some(topic) => topics.push(topic.to_owned()),
+            None if text.is_empty() => return Err(usage("an empty operand names nothing")),
             // It gets the stream whether it is named or not.
-            Operand::Stdout => {}
-            Operand::Topic(topic) => topics.push(topic),
-            Operand::Backup(location) => backups.push(location),
-            Operand::File => files.push(text.clone()),
+            None if text == "-" => {}
+            None if store::is_place(text) => backups.push(text.to_owned()),
+            None => files.push(operand.clone()),
         }
+    }
+    for location in &backups {
+        refuse_password(location)?;
     }
     let format = cli.format.format().map_err(usage)?;
     let takes_records = has_positions(&format) && !backups.is_empty();
@@ -214,7 +191,7 @@ fn settings(cli: &Cli) -> Result<Settings> {
             single_writer: cli.single_writer,
             retry_for: cli.delivery_timeout,
         },
-        buffer_bytes: buffer_bytes as usize,
+        block_bytes: buffer_bytes as usize / 2,
         expire_after: cli.expire_after,
     })
 }

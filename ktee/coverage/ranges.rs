@@ -63,16 +63,6 @@ impl Ranges {
     }
 }
 
-impl FromIterator<(i64, i64)> for Ranges {
-    fn from_iter<T: IntoIterator<Item = (i64, i64)>>(ranges: T) -> Self {
-        let mut all = Ranges::default();
-        for (first, last) in ranges {
-            all.insert(first, last);
-        }
-        all
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,8 +100,13 @@ mod tests {
             a in prop::collection::vec((0..60_i64, 0..9_i64), 0..9),
             b in prop::collection::vec((0..60_i64, 0..9_i64), 0..9),
         ) {
-            let ranges = |pairs: &[(i64, i64)]| pairs.iter().map(|(f, n)| (*f, f + n)).collect::<Ranges>();
-            let (a, b) = (ranges(&a), ranges(&b));
+            let [a, b] = [a, b].map(|pairs| {
+                let mut ranges = Ranges::default();
+                for (first, length) in pairs {
+                    ranges.insert(first, first + length);
+                }
+                ranges
+            });
             let (x, y) = (offsets(&a), offsets(&b));
             prop_assert_eq!(offsets(&a.without(&b)), x.difference(&y).copied().collect());
         }

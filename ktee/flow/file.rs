@@ -44,10 +44,6 @@ impl Destination for FileSink {
         }
     }
 
-    fn flush(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.finish(waiting)
-    }
-
     fn finish(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
         match self.file.sync_all() {
             // A pipe, a terminal, a device: there is nothing to sync.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use tools::ack::{Arrival, Position};
 use tools::cli::message;
 use tools::cli::stdin::{self, Filled};
-use tools::cli::stdout::Out;
+use tools::cli::stdout::{Out, OutError};
 use tools::record::{Decoded, Decoder, Record};
 
 use super::source::{Received, SourceUpdate};
@@ -103,8 +103,7 @@ impl Flow<'_> {
                     return Ok(End::Signal(self.signals.caught().unwrap_or_default()));
                 }
                 Filled::Idle if !self.out.as_ref().is_none_or(Out::has_reader) => {
-                    self.has_failed |= self.pipes_must_stay;
-                    self.out = None;
+                    self.lose_stdout(OutError::Closed);
                 }
                 Filled::Idle | Filled::Bytes(_) => {}
             }
@@ -195,7 +194,9 @@ impl Flow<'_> {
         let mut malformed = None;
         while used_bytes < buffer.len() {
             let rest = &buffer[used_bytes..];
-            *line += 1;
+            // Several records may stand in one line of JSON.
+            let is_new_line = !decoder.is_inside_line();
+            *line += u64::from(is_new_line);
             match decoder.decode(rest, at_end) {
                 Ok(Decoded::Record { record, used }) => {
                     self.take(&Input {
@@ -208,7 +209,7 @@ impl Flow<'_> {
                 }
                 Ok(Decoded::Skipped { used }) => used_bytes += used,
                 Ok(Decoded::Incomplete) => {
-                    *line -= 1;
+                    *line -= u64::from(is_new_line);
                     break;
                 }
                 Err(error) => {
@@ -317,16 +318,14 @@ impl Flow<'_> {
 
     /// Tells the source what is durable everywhere, and makes more of it so while the source waits.
     fn acknowledge(&mut self, rest: &[u8]) {
-        let signals = self.signals;
         let Some(source) = &mut self.source else {
             return;
         };
         if source.is_flush_requested() {
-            for output in &mut self.sinks {
-                output.with(&mut self.has_failed, |destination| {
-                    destination.flush(&mut waiting(Some(source), signals))
-                });
-            }
+            let sinks = self.sinks.iter_mut();
+            sinks
+                .filter_map(|output| output.destination.as_mut())
+                .for_each(|destination| destination.flush());
         }
         let durable = source.durable(rest);
         // What is left waits for the end of a segment, or for a cluster.
@@ -335,7 +334,7 @@ impl Flow<'_> {
             return;
         }
         for file in &mut self.files {
-            file.with(&mut self.has_failed, |file| file.flush(&mut || false));
+            file.with(&mut self.has_failed, |file| file.finish(&mut || false));
         }
         if self.has_failed {
             return;

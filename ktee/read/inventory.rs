@@ -6,12 +6,12 @@ use std::io::Read;
 use anyhow::Result;
 
 use super::{Interrupted, Reader};
-use crate::cli::now_ms;
 use crate::head::{Head, OffsetSpan};
 use crate::prune;
 use crate::segment::name::MANIFEST_SUFFIX;
 use crate::segment::{LogId, Manifest, Name, RangeMarker};
 use crate::store::Store;
+use tools::cli::now_ms;
 
 /// The listing of one log: its segments by their first offset.
 #[derive(Clone, Debug, Default)]

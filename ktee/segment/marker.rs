@@ -1,8 +1,8 @@
 //! What is recorded of a range of offsets besides its records: `absent+FIRST+LAST.note` beside the segments.
 
 use super::LogId;
-use crate::cli::now_ms;
 use crate::store::Store;
+use tools::cli::now_ms;
 
 /// The end of a marker's name.
 const MARKER_SUFFIX: &str = ".note";

@@ -30,8 +30,8 @@ pub(crate) struct PartitionReport {
     pub(super) damages: Vec<String>,
     /// Segments that are to be moved aside.
     pub(super) damaged_segments: Vec<Name>,
-    /// Offsets that are no records.
-    absent: i64,
+    /// Offsets that are no records; as long as duplicates are not known, fewer by them.
+    pub(super) absent: i64,
     /// Segments whose manifest is missing, as a crash may leave the last one.
     without_manifest: u64,
 }
@@ -142,16 +142,13 @@ pub(super) fn validate(
     };
     let (good, damaged) = report.add_segments(&stored.segments);
     report.overlaps = overlaps(&good);
-    if stored.log == LogId::Lines {
-        // Numbers of segments leave nothing out, and nothing is known of what was before the first.
-        report.missing = missing_numbers(&stored.segments);
-        return report;
-    }
     let mut coverage = Coverage::default();
     for manifest in &good {
         coverage.add_segment(manifest);
     }
-    for (first, manifest) in &stored.lost {
+    // Of lines the numbers of segments are what offsets are of records; nothing records that old ones were pruned.
+    let without_segment = stored.lost.iter().filter(|_| stored.log != LogId::Lines);
+    for (first, manifest) in without_segment {
         let last = manifest.as_ref().map_or(*first, |manifest| manifest.last);
         coverage.add_span(*first, last);
     }
@@ -173,12 +170,6 @@ pub(super) fn validate(
         missing.retain(|range| newest_ms(*range, &good, span).is_none_or(may_be_new));
     }
     report
-}
-
-fn missing_numbers(segments: &[Segment]) -> Vec<(i64, i64)> {
-    let pairs = segments.windows(2);
-    let gaps = pairs.map(|pair| (pair[0].name.first + 1, pair[1].name.first - 1));
-    gaps.filter(|(first, last)| first <= last).collect()
 }
 
 /// The time of the newest record of a missing range at most, as far as what is behind it says that.

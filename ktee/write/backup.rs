@@ -42,12 +42,10 @@ pub(crate) struct Backup {
     pool: Pool,
     /// Bytes that the pool has not been given yet.
     pending_bytes: usize,
-    /// What these may be at most, and those that the pool has.
-    block_bytes: usize,
     /// Lead to the cluster that says where logs start, if one is known.
     options: Option<Options>,
-    /// Where the next partition is read from that comes for the first time.
-    start: Option<ReadStart>,
+    /// Where the partitions are read from of which no record has come yet.
+    starts: Vec<ReadStart>,
     looked: Instant,
     updated: Instant,
 }
@@ -75,12 +73,10 @@ impl Backup {
             topics: BTreeMap::new(),
             heads: BTreeMap::new(),
             pool: Pool::start(settings.codec)?,
-            // Half of the memory is for blocks that grow, half for those that wait.
-            block_bytes: settings.buffer_bytes / 2,
             settings: settings.clone(),
             pending_bytes: 0,
             options,
-            start: None,
+            starts: Vec::new(),
             looked: Instant::now(),
             updated: Instant::now(),
         })
@@ -91,7 +87,7 @@ impl Backup {
     /// # Errors
     /// The record has no position, or the backup has another record there.
     #[inline]
-    fn take(&mut self, input: &Input<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+    fn take(&mut self, input: &Input<'_>) -> Result<()> {
         let record = input.record;
         let (Some(topic), Some(partition), Some(offset)) =
             (record.topic, record.partition, record.offset)
@@ -99,8 +95,9 @@ impl Backup {
             bail!("a record for a backup needs topic, partition and offset");
         };
         let at = self.find_or_begin(topic, partition)?;
-        if !self.partitions[at].is_in_region(offset) {
-            self.enter(at, record, offset, waiting)?;
+        let region = self.partitions[at].region.as_ref();
+        if region.is_none_or(|region| !region.offsets.contains(&offset)) {
+            self.enter(at, record, offset)?;
         }
         self.add(at, input, offset, input.text)
     }
@@ -132,7 +129,7 @@ impl Backup {
         } else if partition.pending_bytes() >= BLOCK_BYTES {
             self.send(at, false);
         }
-        while self.pending_bytes > self.block_bytes {
+        while self.pending_bytes > self.settings.block_bytes {
             let all = 0..self.partitions.len();
             let largest = all.max_by_key(|&at| self.partitions[at].pending_bytes());
             self.send(largest.unwrap_or(at), false);
@@ -167,13 +164,7 @@ impl Backup {
 
     /// Finds out where a record lies that is not where the one before was.
     #[cold]
-    fn enter(
-        &mut self,
-        at: usize,
-        record: &Record<'_>,
-        offset: i64,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
+    fn enter(&mut self, at: usize, record: &Record<'_>, offset: i64) -> Result<()> {
         let partition = &mut self.partitions[at];
         let starts_run = partition.region.is_none();
         // Before what is open is stored: that may be of another topic too.
@@ -182,13 +173,16 @@ impl Backup {
             self.send(at, true);
             return Ok(());
         }
-        let start = self.start.take();
+        let start = match &partition.target.log {
+            LogId::Partition(topic, number) => take_start(&mut self.starts, topic, *number),
+            LogId::Lines => None,
+        };
         partition.start_run(start.as_ref(), offset)?;
         if partition.stored().is_some() {
             return Ok(());
         }
-        let (log_start, options) = (start.map(|start| start.log_start), &mut self.options);
-        gaps::report(partition, offset, log_start, options, waiting)
+        let log_start = start.map(|start| start.log_start);
+        gaps::report(partition, offset, log_start, &mut self.options)
     }
 
     /// Drops the open segment of a partition that another member of the group has now; returns the partition's target, if
@@ -203,19 +197,22 @@ impl Backup {
 
     /// The source has read up to this position, and all that was received is stored: there are no other records before it.
     ///
-    /// `start` is where it began if no record has come.
+    /// `start` is where it began if no line has come.
     fn pass(&mut self, position: &Position, start: Option<&ReadStart>) -> Result<()> {
-        let at = self.find_or_begin(&position.key.topic, position.key.partition)?;
+        let StreamKey {
+            topic, partition, ..
+        } = &position.key;
+        let at = self.find_or_begin(topic, *partition)?;
+        // There may have been lines, and none of them a record.
+        let known = take_start(&mut self.starts, topic, *partition);
         let partition = &mut self.partitions[at];
-        partition.start_run(start, position.offset)?;
-        match partition.after {
-            Some(after) => {
-                let mut index = partition.target.index();
-                index.claim(after + 1, position.offset - 1)
-            }
-            // Where the backup has nothing before, it begins later.
-            None => Ok(()),
+        partition.start_run(start.or(known.as_ref()), position.offset)?;
+        // Where the backup has nothing before, it begins later.
+        if let Some(after) = partition.after {
+            let mut index = partition.target.index();
+            index.claim(after + 1, position.offset - 1)?;
         }
+        Ok(())
     }
 
     /// Closes the segments that have been open for `delay`.
@@ -261,7 +258,7 @@ impl Backup {
             let head = self.heads.entry(topic.clone()).or_default();
             for (number, at) in partitions {
                 if let Some(span) = self.partitions[*at].target.index().span() {
-                    head.extend(*number, span.first, span.last, span.newest_ms);
+                    head.extend(*number, span);
                 }
             }
         }
@@ -272,16 +269,23 @@ impl Backup {
     }
 }
 
+/// Takes out where a partition is read from.
+fn take_start(starts: &mut Vec<ReadStart>, topic: &str, partition: i32) -> Option<ReadStart> {
+    let is_of = |start: &ReadStart| start.topic == topic && start.partition == partition;
+    let at = starts.iter().position(is_of)?;
+    Some(starts.swap_remove(at))
+}
+
 impl Destination for Backup {
     fn write(&mut self, input: &Input<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
         if self.encoding.layout == Layout::Text {
             self.take_lines(input)?;
         } else {
-            let taken = self.take(input, waiting);
-            taken.with_context(|| format!("line {}", input.line))?;
+            self.take(input)
+                .with_context(|| format!("line {}", input.line))?;
         }
         // This is what holds the input back.
-        self.pool.wait(MAX_JOBS, self.block_bytes, waiting)
+        self.pool.wait(MAX_JOBS, self.settings.block_bytes, waiting)
     }
 
     fn tick(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
@@ -303,13 +307,12 @@ impl Destination for Backup {
         }
     }
 
-    fn flush(&mut self, _waiting: &mut Waiting<'_>) -> Result<()> {
+    fn flush(&mut self) {
         self.close_older(Duration::ZERO);
-        Ok(())
     }
 
     fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.flush(waiting)?;
+        self.flush();
         self.pool.wait(0, 0, waiting)?;
         self.update_heads()?;
         match self.pool.published.duplicate_records {
@@ -327,20 +330,25 @@ impl Destination for Backup {
             SourceEvent::PartitionCounts(counts) => {
                 for (topic, count) in *counts {
                     if LogId::partition(topic, 0).is_ok() {
+                        // Not written at once: the topic may be another one of the same name.
                         let head = self.heads.entry(topic.clone()).or_default();
-                        head.partition_count = head.partition_count.max(Some(*count));
+                        head.add(&Head::of_partitions(*count));
                     }
                 }
             }
             SourceEvent::NewStream(key, start) => {
-                self.start = start.cloned();
+                take_start(&mut self.starts, &key.topic, key.partition);
+                self.starts.extend(start.cloned());
                 // The partition was another member's meanwhile, maybe.
                 if let Some(target) = self.forget(key) {
                     target.index().list_again()?;
                 }
             }
             SourceEvent::Passed(position, start) => return self.pass(position, *start),
-            SourceEvent::Released(key) => drop(self.forget(key)),
+            SourceEvent::Released(key) => {
+                take_start(&mut self.starts, &key.topic, key.partition);
+                self.forget(key);
+            }
         }
         Ok(())
     }

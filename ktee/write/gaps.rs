@@ -1,35 +1,26 @@
 //! What lies between the end of a backup and the first record of a run: records that the topic has deleted, if its
 //! cluster can be asked, or nobody knows.
 
-use std::cell::RefCell;
-
 use anyhow::{Context, Result};
 use tools::cli::message;
+use tools::cli::signals::any_caught;
 use tools::kafka::admin::{Isolation, OffsetQuery, OffsetSpec, offsets};
 use tools::kafka::{Client, Options, Role};
 
 use super::partition::Partition;
-use crate::destination::Waiting;
 use crate::head::Head;
 use crate::segment::{LogId, RangeStatus};
 
 /// Asks the cluster for the first offset that the topic still has.
-fn log_start(
-    options: &Options,
-    topic: &str,
-    partition: i32,
-    waiting: &mut Waiting<'_>,
-) -> Result<Option<i64>> {
+fn log_start(options: &Options, topic: &str, partition: i32) -> Result<Option<i64>> {
     let client = Client::new(options, Role::Consumer)?;
     let question = OffsetQuery {
         topic: topic.to_owned(),
         partition,
         spec: OffsetSpec::Earliest,
     };
-    let waiting = RefCell::new(waiting);
-    let interrupted = || (waiting.borrow_mut())();
     let isolation = Isolation::ReadUncommitted;
-    let mut answers = offsets(&client, &[question], isolation, &interrupted)?;
+    let mut answers = offsets(&client, &[question], isolation, &any_caught)?;
     Ok(answers.pop().context("no answer")??.offset)
 }
 
@@ -41,7 +32,6 @@ pub(super) fn report(
     offset: i64,
     mut start: Option<i64>,
     options: &mut Option<Options>,
-    waiting: &mut Waiting<'_>,
 ) -> Result<()> {
     let target = &partition.target;
     let LogId::Partition(topic, number) = &target.log else {
@@ -64,7 +54,7 @@ pub(super) fn report(
     if let Some(known) = options
         && start.is_none()
     {
-        start = log_start(known, topic, *number, waiting).unwrap_or_else(|error| {
+        start = log_start(known, topic, *number).unwrap_or_else(|error| {
             message(format_args!(
                 "{}: the start of the log is not known: {error}",
                 target.log

@@ -41,10 +41,10 @@ impl Target {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct StoredSegment {
     pub(super) name: Name,
-    pub(super) manifest: Arc<Manifest>,
+    pub(super) manifest: Manifest,
 }
 
 /// Where offsets lie: in a segment, or in none.
@@ -63,7 +63,7 @@ pub(super) struct Index {
     store: Arc<dyn Store>,
     log: LogId,
     /// Each with its manifest, once that was needed.
-    segments: BTreeMap<Name, Option<Arc<Manifest>>>,
+    segments: BTreeMap<Name, Option<Manifest>>,
     markers: BTreeSet<RangeMarker>,
 }
 
@@ -80,8 +80,7 @@ impl Index {
 
     /// Takes in a segment that has just been stored.
     pub(super) fn insert(&mut self, name: &Name, manifest: &Manifest) {
-        let manifest = Arc::new(manifest.clone());
-        self.segments.insert(name.clone(), Some(manifest));
+        self.segments.insert(name.clone(), Some(manifest.clone()));
     }
 
     /// Where the last segment begins that begins before `offset`.
@@ -98,24 +97,23 @@ impl Index {
 
     /// The segments that have offsets from `first` to `last` in their ranges.
     pub(super) fn covering(&mut self, first: i64, last: i64) -> Result<Vec<StoredSegment>> {
-        let overlapping = self
+        let overlaps = self
             .markers
             .iter()
             .filter(|it| it.status == RangeStatus::Overlap && it.first < first && it.last >= first);
-        let overlapping = overlapping.map(|it| it.first);
-        let from = overlapping.chain(self.first_before(first)).min();
-        let from = Name::least(from.unwrap_or(first));
+        let from = overlaps.map(|it| it.first).chain(self.first_before(first));
+        let from = Name::least(from.min().unwrap_or(first));
         let behind = Name::least(last.saturating_add(1));
         let mut found = Vec::new();
         for (name, manifest) in self.segments.range_mut(from..behind) {
             let manifest = match manifest {
                 Some(known) => known,
-                none => none.insert(Arc::new(load(&*self.store, &self.log, name)?)),
+                none => none.insert(load(&*self.store, &self.log, name)?),
             };
             if manifest.last >= first && manifest.first <= last {
                 found.push(StoredSegment {
                     name: name.clone(),
-                    manifest: Arc::clone(manifest),
+                    manifest: manifest.clone(),
                 });
             }
         }
@@ -125,13 +123,9 @@ impl Index {
     /// The same, with what another writer may have stored meanwhile.
     pub(super) fn covering_now(&mut self, first: i64, last: i64) -> Result<Vec<StoredSegment>> {
         let folder = self.log.folder();
-        let entries = match self.first_before(first) {
-            None => self.store.list(&folder)?,
-            Some(first) => {
-                let behind = Name::behind(&self.log, first);
-                self.store.list_behind(&folder, &behind)?
-            }
-        };
+        let before = self.first_before(first);
+        let behind = before.map_or_else(String::new, |first| Name::behind(&self.log, first));
+        let entries = self.store.list_behind(&folder, &behind)?;
         let listed = Inventory::of_log(&entries, &self.log).segments;
         if !listed.iter().all(|name| self.segments.contains_key(name)) {
             // Another writer is at work: its markers, which say what overlaps, sort elsewhere.
@@ -192,12 +186,8 @@ impl Index {
 
     /// Records that these offsets have no records, unless that is known.
     pub(super) fn claim(&mut self, first: i64, last: i64) -> Result<()> {
-        if first > last
-            || self
-                .coverage(first, last)?
-                .unclaimed(first, last)
-                .is_empty()
-        {
+        let is_known = |coverage: Coverage| coverage.unclaimed(first, last).is_empty();
+        if first > last || is_known(self.coverage(first, last)?) {
             return Ok(());
         }
         self.mark(RangeStatus::Absent, first, last)
@@ -206,7 +196,7 @@ impl Index {
     /// Records that a segment and others lie in one range.
     pub(super) fn mark_overlaps(&mut self, own: &Manifest, others: &[StoredSegment]) -> Result<()> {
         for other in others {
-            for manifest in [own, &*other.manifest] {
+            for manifest in [own, &other.manifest] {
                 self.mark(RangeStatus::Overlap, manifest.first, manifest.last)?;
             }
         }
@@ -216,9 +206,8 @@ impl Index {
     /// Records something of a range, unless it is recorded already.
     pub(super) fn mark(&mut self, status: RangeStatus, first: i64, last: i64) -> Result<()> {
         let marker = RangeMarker::new(status, first, last);
-        if !self.markers.contains(&marker) {
+        if self.markers.insert(marker) {
             marker.write(&*self.store, &self.log)?;
-            self.markers.insert(marker);
         }
         Ok(())
     }

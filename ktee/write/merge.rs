@@ -103,8 +103,11 @@ impl Segment {
             let behind = rest.split_off(&end);
             let mut part = self.part(rest.keys().map(|at| (*at, &lines[at])), compressor)?;
             if self.is_sorted {
-                let before = lines.range(..first).next_back();
-                part.manifest.after = before.map(|(offset, _)| *offset).or(self.manifest.after);
+                let before = || lines.range(..first);
+                let last = before().next_back().map(|(offset, _)| *offset);
+                let newest_ms = before().filter_map(|(_, line)| line.time_ms).max();
+                part.manifest.after = last.or(self.manifest.after);
+                part.manifest.after_ms = newest_ms.max(self.manifest.after_ms);
             }
             if !part.create(published)? {
                 return Ok(false);

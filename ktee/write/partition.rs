@@ -11,9 +11,9 @@ use tools::record::Record;
 use super::index::{Region, StoredSegment, Target};
 use super::publish::Segment;
 use super::settings::Encoding;
-use crate::cli::now_ms;
 use crate::read::segment::Digester;
 use crate::segment::{Codec, Cut, Layout, Manifest, Name};
+use tools::cli::now_ms;
 
 /// A partition, or the lines that have none.
 pub(super) struct Partition {
@@ -63,12 +63,6 @@ impl Partition {
     #[inline]
     pub(super) fn stored(&self) -> Option<&StoredSegment> {
         self.region.as_ref()?.stored.as_ref()
-    }
-
-    #[inline]
-    pub(super) fn is_in_region(&self, offset: i64) -> bool {
-        let region = self.region.as_ref();
-        region.is_some_and(|it| it.offsets.contains(&offset))
     }
 
     /// Bytes that the pool has not been given yet.

@@ -114,7 +114,7 @@ impl Segment {
                 return Ok(published);
             }
         }
-        bail!("{} is there and is not listed", self.path());
+        bail!("{} is there and is not listed", self.name.path(&target.log));
     }
 
     /// Lines have no order: the next free number is as good as any.
@@ -130,13 +130,10 @@ impl Segment {
         Ok(())
     }
 
-    fn path(&self) -> String {
-        self.name.path(&self.target.log)
-    }
-
     /// Stores it under its name; false where another writer has that.
     fn store_as_named(&mut self) -> Result<bool> {
-        let (path, store) = (self.path(), &self.target.store);
+        let Target { store, log, .. } = &*self.target;
+        let path = self.name.path(log);
         if store.create(&path, &mut self.temp, &self.manifest)? == Created::Exists {
             return Ok(false);
         }
@@ -156,9 +153,7 @@ impl Segment {
         }
         published.stored_records += self.manifest.records;
         let mut others = target.index().covering_now(first, last)?;
-        others.retain(|other| {
-            other.name != self.name && !known.iter().any(|known| known.name == other.name)
-        });
+        others.retain(|other| other.name != self.name && !known.contains(other));
         if !others.is_empty() {
             // Another writer was as quick. What both have stored has to be the same.
             target.index().mark_overlaps(&self.manifest, &others)?;

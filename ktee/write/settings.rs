@@ -20,8 +20,8 @@ pub(crate) struct Settings {
     /// A segment that has been open for so long is closed as it is.
     pub(crate) max_delay: Duration,
     pub(crate) access: Access,
-    /// Memory for records that are not compressed yet.
-    pub(crate) buffer_bytes: usize,
+    /// `--buffer`: half of it is for blocks that grow, half for those that wait to be compressed.
+    pub(crate) block_bytes: usize,
     /// The bucket itself deletes what is older.
     pub(crate) expire_after: Option<Duration>,
 }
@@ -39,8 +39,10 @@ pub(crate) fn has_positions(format: &Format) -> bool {
 
 /// How records become lines of a segment.
 pub(super) struct Encoding {
-    /// None where the lines of the input are those of a segment.
+    /// None for lines.
     encoder: Option<Encoder>,
+    /// Whether a line of the input is one of a segment, too.
+    keeps_lines: bool,
     pub(super) layout: Layout,
     pub(super) codec: Codec,
 }
@@ -60,8 +62,9 @@ impl Encoding {
             (Format::Json(input), Format::Json(_)) => input.delimiter == b"\n",
             _ => false,
         };
-        let wanted = format(layout).filter(|wanted| !is_same(wanted));
+        let wanted = format(layout);
         Encoding {
+            keeps_lines: wanted.as_ref().is_none_or(is_same),
             encoder: wanted.map(Encoder::new),
             layout,
             codec,
@@ -75,7 +78,9 @@ impl Encoding {
         line: &[u8],
         block: &mut Vec<u8>,
     ) -> Result<()> {
-        if let Some(encoder) = &mut self.encoder {
+        if let Some(encoder) = &mut self.encoder
+            && !(self.keeps_lines && (self.layout == Layout::Tsv || is_object(line)))
+        {
             return Ok(encoder.encode(record, block)?);
         }
         block.extend_from_slice(line);
@@ -84,4 +89,10 @@ impl Encoding {
         }
         Ok(())
     }
+}
+
+/// Whether this is all of a line of JSON: of an array of records it is one of them, with a bracket or a comma.
+fn is_object(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.starts_with(b"{") && line.ends_with(b"}")
 }

@@ -203,6 +203,61 @@ fn a_quiet_segment_is_stored_after_max_delay() {
     assert_eq!(segments(&folder.join("b")).len(), 2);
 }
 
+/// A record had a bracket or a comma of its array, and --verify reported damage.
+#[test]
+fn records_of_a_json_array_are_lines_of_a_json_segment() {
+    let record = |offset: i64| {
+        format!("{{\"topic\":\"t\",\"partition\":0,\"offset\":{offset},\"payload\":\"v\"}}")
+    };
+    let input = format!(
+        "[{}, {},{}]\n{}\n",
+        record(0),
+        record(1),
+        record(2),
+        record(3)
+    );
+    let folder = session::folder("segments-array");
+    let ktee = |args: &[&str]| cmd("ktee").args(args).inside(&folder);
+    let sent = ktee(&["-J", "--segment-format", "json", "b/"])
+        .stdin(input)
+        .run();
+    sent.succeeds();
+    ktee(&["--verify", "b"]).run().succeeds();
+    let cat = ktee(&["--cat", "b"]).run().succeeds();
+    assert_eq!(cat.lines().len(), 4);
+    ktee(&["-J", "b/"])
+        .stdin(format!("{}\n[{},x\n", record(4), record(5)))
+        .run()
+        .fails_with(2)
+        .stderr_has("standard input, line 2");
+}
+
+/// Two of one number were taken for two copies of the same records.
+#[test]
+fn two_writers_of_lines_at_once_are_both_read_back() {
+    let folder = session::folder("segments-two");
+    let writers = ["one\n", "two\n"].map(|line| {
+        let mut writer = cmd("ktee").arg("b/").inside(&folder).stdin_open().start();
+        writer.write(line);
+        writer.stdout_until(line, Duration::from_secs(10));
+        writer
+    });
+    for mut writer in writers {
+        writer.close_stdin();
+        writer.wait().succeeds();
+    }
+    let cat = cmd("ktee").args(["--cat", "b"]).inside(&folder).run();
+    let cat = cat.succeeds();
+    let mut lines = cat.lines();
+    lines.sort_unstable();
+    assert_eq!(lines, ["one", "two"]);
+    cmd("ktee")
+        .args(["--verify", "b"])
+        .inside(&folder)
+        .run()
+        .succeeds();
+}
+
 #[test]
 fn lines_without_positions_go_to_numbered_segments_and_come_back_in_order() {
     let folder = session::folder("segments-lines");

@@ -115,6 +115,19 @@ fn a_reader_that_leaves_a_pipe_is_named_and_no_failure() {
         .expect(|it| it.lines()[1] != "200000", "it stopped");
 }
 
+/// It ended with 2 and said nothing when the input paused.
+#[test]
+fn a_reader_of_standard_output_that_leaves_is_named_where_it_has_to_stay() {
+    shell(
+        "(echo 1; sleep 1.5; echo 2) | ktee --output-error=warn f | head -1; exit ${PIPESTATUS[1]}",
+    )
+    .inside(&session::folder("tee-stdout"))
+    .run()
+    .fails_with(2)
+    .stdout_is("1\n")
+    .stderr_has("ktee: nobody reads standard output any more");
+}
+
 #[test]
 fn an_interrupt_is_ignored_where_that_is_said_and_last_words_are_kept_where_not() {
     let folder = session::folder("tee-interrupt");

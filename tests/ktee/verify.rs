@@ -199,6 +199,64 @@ fn cat_gives_an_offset_once_and_verify_tells_overlaps_apart() {
         .stdout_has("\"duplicates\":10");
 }
 
+/// Duplicates were subtracted from them.
+#[test]
+fn offsets_that_are_no_records_are_counted_beside_duplicates() {
+    let folder = session::folder("verify-absent-overlap");
+    let even = |first: i64, last: i64| -> String {
+        let offsets = (first..=last).step_by(2);
+        offsets.map(|offset| lines("t", offset, 1)).collect()
+    };
+    for (place, input) in [("b/", even(0, 18)), ("c/", even(10, 28))] {
+        let run = cmd("ktee").args(["--tsv=all", place]).inside(&folder);
+        run.stdin(input).run().succeeds();
+    }
+    shell("cp c/topics/t/partition=0/* b/topics/t/partition=0/")
+        .inside(&folder)
+        .run()
+        .succeeds();
+    let verify = cmd("ktee").args(["--verify", "b"]).inside(&folder).run();
+    verify.succeeds().stdout_has("14 offsets are no records");
+}
+
+/// What was accepted in the same run was reported again.
+#[test]
+fn a_loss_is_accepted_and_a_damaged_segment_moved_aside_at_once_and_again() {
+    let folder = backup(25);
+    let place = folder.join("b/topics/t/partition=0");
+    std::fs::write(
+        place.join("expired+00000000000000000030+00000000000000000039.note"),
+        "",
+    )
+    .unwrap();
+    let verify = |args: &[&str]| {
+        cmd("ktee")
+            .arg("--verify")
+            .args(args)
+            .arg("b")
+            .inside(&folder)
+            .run()
+    };
+    verify(&[])
+        .fails_with(1)
+        .stdout_has("offsets 30 to 39 were deleted");
+    for aside in ["", ".2"] {
+        let damaged = segment(&folder, 10);
+        std::fs::write(&damaged, "damaged").unwrap();
+        verify(&["--accept", "--quarantine"])
+            .fails_with(1)
+            .stdout_has("offsets 10 to 19 are missing")
+            .expect(|it| !it.text().contains("deleted"), "it is accepted")
+            .stderr_lacks("--accept");
+        let name =
+            format!("b/quarantine/topics/t/partition=0/t+0+00000000000000000010.tsv.zst{aside}");
+        assert_eq!(std::fs::read(folder.join(name)).unwrap(), b"damaged");
+        let again = cmd("ktee").args(["--tsv=all", "b/"]).inside(&folder);
+        again.stdin(lines("t", 0, 25)).run().succeeds();
+    }
+    verify(&[]).succeeds();
+}
+
 #[test]
 fn cat_selects_by_time_topic_and_partition() {
     let folder = session::folder("verify-select");
