@@ -9,7 +9,7 @@ use tools::cli::stdout::{Out, OutError};
 use tools::cli::{Exit, message};
 use tools::record::tsv::Column;
 use tools::record::{EncodeError, Encoder, Format, Record};
-use tools::units::format_duration_ms;
+use tools::units::{count, format_duration_ms};
 
 use crate::config::Output;
 use crate::schema::{ReadError, RecordReader, is_fatal};
@@ -322,19 +322,16 @@ impl Writer {
         if ambiguous > 0 && !quiet {
             message(format_args!(
                 "{} held the delimiter and can't be told apart in the output; --tsv is lossless",
-                records(ambiguous)
+                count(ambiguous, "record")
             ));
         }
         if self.skipped > 0 {
-            message(format_args!("{} not written", records(self.skipped)));
+            message(format_args!(
+                "{} not written",
+                count(self.skipped, "record")
+            ));
         }
     }
-}
-
-/// `1 record`, `2 records`.
-pub(crate) fn records(count: u64) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} record{plural}")
 }
 
 /// Whether headers have to be read: the format shows them, or one may name a schema.

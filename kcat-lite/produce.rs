@@ -16,6 +16,7 @@ use tools::cli::stdin::{Filled, Input};
 use tools::kafka::Producer;
 use tools::kafka::produce::{Enqueued, TopicId};
 use tools::record::{Decoded, Decoder, Format, Header, Record};
+use tools::units::count;
 
 use crate::config::{self, Source};
 use crate::schema::{RecordWriter, WriteError};
@@ -146,7 +147,7 @@ impl Sender {
                         0 => "nothing of it was sent".to_owned(),
                         n => format!(
                             "its first {} were sent, and nothing behind",
-                            finish::count(n, "record")
+                            count(n, "record")
                         ),
                     };
                     let name = match path.to_str() {

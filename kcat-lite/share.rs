@@ -18,10 +18,11 @@ use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
 use tools::kafka::share::{Refused, ShareConsumer, ShareMembership};
 use tools::kafka::{Client, KafkaError, Role};
+use tools::units::count;
 use tools::units::format_duration_ms;
 
 use crate::config::Share;
-use crate::output::{needs_headers, records};
+use crate::output::needs_headers;
 use settings::GroupSettings;
 
 /// An outage of the coordinator is reported after this time.
@@ -117,10 +118,10 @@ impl StatusReporter<'_> {
             return;
         }
         for range in refused {
-            let count = records((range.last - range.first + 1).unsigned_abs());
+            let records = count((range.last - range.first + 1).unsigned_abs(), "record");
             let (topic, partition) = (range.topic, range.partition);
             message(format_args!(
-                "{topic} [{partition}] offset {}: {count} could not be acknowledged ({}); delivered again",
+                "{topic} [{partition}] offset {}: {records} could not be acknowledged ({}); delivered again",
                 range.first, range.error
             ));
         }

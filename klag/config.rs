@@ -220,7 +220,7 @@ fn reader(options: &Options) -> ReaderIsolation {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::Parser;
 
     use super::*;
 
@@ -228,11 +228,6 @@ mod tests {
         let words = ["klag", "-b", "host", "-F", "none"].into_iter();
         let cli = Cli::try_parse_from(words.chain(line.split_whitespace()))?;
         Config::new(&cli, false)
-    }
-
-    #[test]
-    fn the_options_contradict_each_other_nowhere() {
-        Cli::command().debug_assert();
     }
 
     #[test]

@@ -16,7 +16,7 @@
 use std::fmt;
 
 use crate::rates::Rate;
-use tools::units::{age_ms, format_duration_ms, is_in_future};
+use tools::units::{age_ms, count, format_duration_ms, is_in_future};
 
 /// Where a partition begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,18 +151,24 @@ impl fmt::Display for LagNote {
                 "the first unread record is {} in the future",
                 format_duration_ms(*by_ms)
             ),
-            LagNote::UnknownPartitions(1) => out.write_str("1 partition unknown"),
-            LagNote::UnknownPartitions(count) => write!(out, "{count} partitions unknown"),
-            LagNote::UnknownTimes(1) => out.write_str("time lag of 1 partition unknown"),
-            LagNote::UnknownTimes(count) => write!(out, "time lag of {count} partitions unknown"),
+            LagNote::UnknownPartitions(n) => {
+                write!(out, "{} unknown", count(u64::from(*n), "partition"))
+            }
+            LagNote::UnknownTimes(n) => write!(
+                out,
+                "time lag of {} unknown",
+                count(u64::from(*n), "partition")
+            ),
             LagNote::UnknownRate(rate, reason) => {
                 write!(out, "{} rate unknown: {reason}", rate.name())
             }
-            LagNote::UnknownRates(rate, 1) => {
-                write!(out, "{} rate of 1 partition unknown", rate.name())
-            }
-            LagNote::UnknownRates(rate, count) => {
-                write!(out, "{} rate of {count} partitions unknown", rate.name())
+            LagNote::UnknownRates(rate, n) => {
+                write!(
+                    out,
+                    "{} rate of {} unknown",
+                    rate.name(),
+                    count(u64::from(*n), "partition")
+                )
             }
             LagNote::NewestDeleted => {
                 out.write_str("when something was last produced is unknown: all was deleted")

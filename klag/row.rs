@@ -251,17 +251,3 @@ fn rate(messages: Option<f64>) -> Cell {
 fn duration(ms: Option<i64>) -> Cell {
     ms.map_or(Cell::Unknown, Cell::DurationMs)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_blocked_is_behind_too() {
-        let mut row = Row::default();
-        assert_eq!(row.behind(), None);
-        row.lag.lag = Some(3);
-        row.lag.blocked = Some(4);
-        assert_eq!(row.behind(), Some(7));
-    }
-}

@@ -2,11 +2,10 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::lag::LagNote;
 use crate::rates::{Rate, Rates, Status, catch_up_ms};
-use crate::row::{AssignedMember, Group, Row, SumBy};
+use crate::row::{Row, SumBy};
 
 /// Sums `rows` by what is asked for, in the order in which each sum's first row comes.
 ///
@@ -35,29 +34,26 @@ pub(crate) fn sum(rows: &[Row], by: SumBy, wants_time: bool) -> Vec<Row> {
     totals.map(|total| total.into_row(wants_time)).collect()
 }
 
+/// A row that others are added to.
 struct Total {
-    group: Option<Arc<Group>>,
-    topic: Option<Arc<str>>,
-    owner: Option<Arc<AssignedMember>>,
     row: Row,
-    notes: Vec<LagNote>,
 }
 
 impl Total {
     fn new(first: &Row, by: SumBy) -> Total {
-        Total {
+        let row = Row {
             group: first.group.clone().filter(|_| by != SumBy::Topic),
             topic: first.topic.clone().filter(|_| by == SumBy::Topic),
             owner: first.owner.clone().filter(|_| by == SumBy::Member),
-            row: Row::default(),
-            notes: Vec::new(),
-        }
+            ..Row::default()
+        };
+        Total { row }
     }
 
     fn add(&mut self, row: &Row) {
         if row.partition.is_none() {
             // The row says why there is nothing to sum.
-            self.notes.extend(row.lag.notes.iter().cloned());
+            self.row.lag.notes.extend(row.lag.notes.iter().cloned());
             return;
         }
         self.row.partitions += 1;
@@ -68,8 +64,8 @@ impl Total {
         let unanswered = row.lag.notes.iter();
         let unanswered = unanswered.filter(|note| note.unanswered().is_some());
         for note in unanswered {
-            if !self.notes.contains(note) {
-                self.notes.push(note.clone());
+            if !self.row.lag.notes.contains(note) {
+                self.row.lag.notes.push(note.clone());
             }
         }
         let total = &mut self.row.lag;
@@ -95,18 +91,21 @@ impl Total {
     fn into_row(mut self, wants_time: bool) -> Row {
         let unknown = self.row.unknown;
         if unknown.lag > 0 {
-            self.notes.push(LagNote::UnknownPartitions(unknown.lag));
+            self.row
+                .lag
+                .notes
+                .push(LagNote::UnknownPartitions(unknown.lag));
         }
         let times = unknown.partitions(wants_time) - unknown.lag;
         if times > 0 {
-            self.notes.push(LagNote::UnknownTimes(times));
+            self.row.lag.notes.push(LagNote::UnknownTimes(times));
         }
         let rates = [
             (Rate::Produce, unknown.produced),
             (Rate::Consume, unknown.consumed),
         ];
         let rates = rates.into_iter().filter(|(_, count)| *count > 0);
-        (self.notes).extend(rates.map(|(rate, count)| LagNote::UnknownRates(rate, count)));
+        (self.row.lag.notes).extend(rates.map(|(rate, count)| LagNote::UnknownRates(rate, count)));
         if let Some(rates) = self.row.rates.as_deref_mut() {
             // What is behind in the others, nobody knows.
             let lag = self.row.lag.lag.filter(|_| unknown.lag == 0);
@@ -114,13 +113,7 @@ impl Total {
             let is_unknown = |status: &Status| *status == Status::Ok && unknown.lag > 0;
             rates.status = rates.status.filter(|status| !is_unknown(status));
         }
-        self.row.lag.notes = self.notes;
-        Row {
-            group: self.group,
-            topic: self.topic,
-            owner: self.owner,
-            ..self.row
-        }
+        self.row
     }
 }
 
@@ -182,8 +175,11 @@ pub(crate) fn sort(rows: &mut [Row], sort: Sort) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::lag::Lag;
+    use crate::row::Group;
 
     fn row(group: &str, topic: &str, partition: i32, lag: Option<i64>) -> Row {
         let group = Group {

@@ -148,7 +148,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::Parser;
 
     use super::*;
 
@@ -156,11 +156,6 @@ mod tests {
         let words = ["koldest", "-b", "h"].into_iter();
         let cli = Cli::try_parse_from(words.chain(line.split_whitespace()))?;
         Config::new(cli, false)
-    }
-
-    #[test]
-    fn the_options_contradict_each_other_nowhere() {
-        Cli::command().debug_assert();
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub(crate) struct Log {
 }
 
 /// What will be kept if the rate stays as it is; none of it is known where nothing limits it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Forecast {
     /// What limits the history; none where that depends on a rate that is not known.
     pub(crate) limited_by: Option<LimitedBy>,
@@ -120,18 +120,16 @@ fn ms_for(bytes: u64, rate_bytes: Option<f64>) -> Option<i64> {
 
 /// What `settings` keep of `log` at its rate.
 pub(crate) fn forecast(settings: &Settings, log: &Log) -> Forecast {
-    let nothing = |limited_by| Forecast {
-        limited_by: Some(limited_by),
-        keeps_min_ms: None,
-        keeps_max_ms: None,
-        full_in_ms: None,
-    };
     if !settings.deletes {
-        return nothing(if settings.compacts {
+        let limited_by = if settings.compacts {
             LimitedBy::Compact
         } else {
             LimitedBy::None
-        });
+        };
+        return Forecast {
+            limited_by: Some(limited_by),
+            ..Forecast::default()
+        };
     }
     // Bytes of a tiered log are only those that have not been moved yet.
     let log = Log {

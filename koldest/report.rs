@@ -7,7 +7,7 @@ use tools::cli::names::may_be_hidden;
 use tools::cli::report::chosen;
 use tools::cli::{Exit, message, messages};
 use tools::report::{Cell, Column, Format, Report};
-use tools::units::format_time_ms;
+use tools::units::{count, format_time_ms};
 
 use crate::checks::{CheckResult, History, Limits, NewestTime, history};
 use crate::collect::Snapshot;
@@ -189,14 +189,13 @@ fn print_excused(snapshot: &Snapshot, limits: &Limits) {
     };
     let partitions = snapshot.partitions.iter();
     let young = partitions.filter(|one| history(one, limit_ms, snapshot.now_ms) == History::Young);
-    let partitions = match young.count() {
-        0 => return,
-        1 => "1 partition".to_owned(),
-        count => format!("{count} partitions"),
-    };
-    message(format_args!(
-        "{partitions} younger than --min-age: nothing was ever deleted there"
-    ));
+    let young = young.count() as u64;
+    if young > 0 {
+        message(format_args!(
+            "{} younger than --min-age: nothing was ever deleted there",
+            count(young, "partition")
+        ));
+    }
 }
 
 /// A row for each partition, or for each that exceeds a limit.

@@ -160,7 +160,7 @@ impl Mode {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::Parser;
 
     use super::*;
 
@@ -169,11 +169,6 @@ mod tests {
         let cli = Cli::try_parse_from(words)?;
         let topic = TopicConfig::new(&cli)?;
         Config::new(&cli, topic.map(|_| 3), false)
-    }
-
-    #[test]
-    fn the_options_of_clap_are_consistent() {
-        Cli::command().debug_assert();
     }
 
     #[test]

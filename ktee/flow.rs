@@ -31,7 +31,6 @@ use crate::write::Backup;
 use crate::write::settings::has_positions;
 use file::FileSink;
 use output::Output;
-pub(crate) use output::count;
 use source::SourceLink;
 use spill::Spill;
 use topic::{TopicOptions, TopicSink};

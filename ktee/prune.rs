@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
+use tools::units::count;
 
 use crate::config::Prune;
 use crate::coverage::Ranges;
-use crate::flow::count;
 use crate::read::{Inventory, ListedLog, ReadProgress, StoredLog};
 use crate::segment::name::MANIFEST_SUFFIX;
 use crate::segment::{LogId, Name, RangeMarker, RangeStatus};

@@ -26,10 +26,10 @@ use tools::cli::{Exit, message};
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, Role, fetch};
 use tools::record::{Encoder, Format, Record};
+use tools::units::count;
 
 use crate::cat::report_holes;
 use crate::config::Restore;
-use crate::flow::count;
 use crate::metadata::TopicMetadata;
 use crate::read::select::RecordStats;
 use crate::read::{Inventory, StoredLog};

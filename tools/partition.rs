@@ -152,10 +152,6 @@ impl Partitioner {
         })
     }
 
-    pub fn algorithm(&self) -> &Algorithm {
-        &self.algorithm
-    }
-
     /// How many partitions there are; `None` where the answer is a token.
     pub fn partitions(&self) -> Option<u32> {
         match self.algorithm {

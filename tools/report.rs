@@ -18,7 +18,6 @@ mod tsv;
 pub use html::failure_page;
 pub use prometheus::push_label;
 
-use std::fmt;
 use std::io;
 use std::str::FromStr;
 
@@ -188,13 +187,6 @@ impl FromStr for Format {
         found
             .map(|(_, format)| *format)
             .ok_or_else(|| format!("{name:?} is none of table, tsv, csv, json, prometheus, html"))
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let found = Format::NAMES.iter().find(|(_, format)| format == self);
-        out.write_str(found.map_or("", |(name, _)| name))
     }
 }
 

@@ -95,7 +95,7 @@ pub fn run(
                 listening(&url(service.access.is_tls(), address));
             }
             let ended = wakeable(end).map_err(ServeError::Start)?;
-            let clients = connections::Connections::new();
+            let clients = connections::Connections::default();
             for listener in listeners {
                 let (service, clients) = (Arc::clone(&service), clients.clone());
                 tokio::spawn(http::serve(listener, service, clients));

@@ -14,3 +14,8 @@ pub use duration::{format_duration_ms, parse_duration, parse_positive_duration};
 pub use number::parse_whole;
 pub use size::{format_size, parse_size};
 pub use time::{format_time_ms, parse_instant_ms, parse_time};
+
+/// A number of things: `1 record`, `2 records`.
+pub fn count(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}

@@ -10,11 +10,11 @@ use anyhow::{Context as _, Result};
 use tempfile::NamedTempFile;
 use tools::kafka::group::Positions;
 use tools::kafka::types::TopicPartition;
+use tools::units::count;
 
 use super::child_guard::{ChildGuard, GuardedChild, shell};
 use super::spool::Spool;
 use crate::config::Exec;
-use crate::output::records;
 
 /// A variable that would be longer is left out: the kernel takes no string over 128 KiB.
 const MAX_VARIABLE_BYTES: usize = 32 * 1024;
@@ -154,7 +154,7 @@ impl Batch {
             1 => ", and 1 more partition".to_owned(),
             more => format!(", and {more} more partitions"),
         };
-        format!("{} ({first} to {last}{more})", records(self.count))
+        format!("{} ({first} to {last}{more})", count(self.count, "record"))
     }
 
     /// How to go on without the record that the command can't process.

@@ -9,9 +9,9 @@ use tools::cli::stdin::{Filled, Input};
 use tools::cli::{Exit, message};
 use tools::kafka::client::ContactError;
 use tools::record::{Decoded, Decoder};
+use tools::units::count;
 
 use super::Sender;
-use super::finish::count;
 use super::transactions::Transaction;
 use crate::config::{self, AckInput};
 

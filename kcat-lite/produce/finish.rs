@@ -4,6 +4,7 @@ use anyhow::Context;
 use tools::cli::{Exit, message};
 use tools::kafka::client::ContactError;
 use tools::kafka::produce::Totals;
+use tools::units::count;
 
 use super::{InputEnd, Sender};
 
@@ -121,9 +122,4 @@ fn print_totals(totals: Totals, has_failed: bool, is_verbose: bool) {
             count(accepted, "record")
         ));
     }
-}
-
-/// `1 record`, `2 records`.
-pub(super) fn count(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

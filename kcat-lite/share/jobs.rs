@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
 use tools::kafka::share::{Acknowledgement, FetchLimit, ShareConsumer};
+use tools::units::count;
 
 use super::acquired::AcquiredJobs;
 use super::dead_letters::DeadLetters;
@@ -15,7 +16,7 @@ use super::settings::GroupSettings;
 use super::{IdleTimer, StatusReporter};
 use crate::config::{self, Share};
 use crate::group::child_guard::{ChildGuard, GuardedChild};
-use crate::output::{Encoding, records};
+use crate::output::Encoding;
 
 /// How often to look at signals while no command runs.
 const IDLE: Duration = Duration::from_millis(100);
@@ -321,12 +322,12 @@ impl JobQueue<'_> {
         for job in jobs {
             self.acknowledge(&job.records, Acknowledgement::Release);
         }
-        let count: usize = jobs.iter().map(|job| job.records.len()).sum();
-        if count > 0 && !self.status.is_quiet {
+        let released: usize = jobs.iter().map(|job| job.records.len()).sum();
+        if released > 0 && !self.status.is_quiet {
             message(format_args!(
                 "{} released, which counts as a delivery: no command was free for half the time of the lock \
                  (share.record.lock.duration.ms), and brokers before Kafka 4.2 can't renew it",
-                records(count as u64)
+                count(released as u64, "record")
             ));
         }
     }

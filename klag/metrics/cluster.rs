@@ -85,7 +85,7 @@ pub(super) fn is_preferred(partition: &Partition) -> bool {
 }
 
 /// A family of numbers of partitions, or of what `fold` makes of those of a topic.
-fn put<'a>(
+pub(super) fn put<'a>(
     out: &mut Exposition<'_>,
     family: Family,
     by_partition: bool,

@@ -59,14 +59,19 @@ impl<'a> Exposition<'a> {
         if self.is_left_out {
             return;
         }
-        let mut text = std::mem::take(&mut self.labels);
-        text.clear();
-        text.push_str(&self.common);
-        for (name, value) in labels {
-            push_label(&mut text, name, value);
+        if let Some(head) = self.head.take() {
+            self.text.extend_from_slice(head.as_bytes());
         }
-        self.put(&text, value);
-        self.labels = text;
+        self.labels.clone_from(&self.common);
+        for (name, value) in labels {
+            push_label(&mut self.labels, name, value);
+        }
+        self.text.extend_from_slice(self.name.as_bytes());
+        // A vector takes everything.
+        let _ = match self.labels.as_str() {
+            "" => writeln!(self.text, " {value}"),
+            labels => writeln!(self.text, "{{{labels}}} {value}"),
+        };
     }
 
     /// A sample where there is a value.
@@ -74,17 +79,5 @@ impl<'a> Exposition<'a> {
         if let Some(value) = value {
             self.sample(labels, value);
         }
-    }
-
-    fn put(&mut self, labels: &str, value: impl Display) {
-        if let Some(head) = self.head.take() {
-            self.text.extend_from_slice(head.as_bytes());
-        }
-        self.text.extend_from_slice(self.name.as_bytes());
-        if !labels.is_empty() {
-            let _ = write!(self.text, "{{{labels}}}");
-        }
-        // A vector takes everything.
-        let _ = writeln!(self.text, " {value}");
     }
 }

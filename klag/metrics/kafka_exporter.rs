@@ -1,5 +1,7 @@
 //! The names and labels of danielqsj's kafka_exporter, so that dashboards and alerts that exist go on working.
 
+use std::ops::Add as _;
+
 use tools::kafka::admin::Partition;
 
 use super::detail::{Detail, Fold, Labels, folded, offsets};
@@ -56,14 +58,11 @@ type Number = fn(&Partition) -> Option<i64>;
 fn write_partitions(out: &mut Exposition<'_>, snapshot: &Snapshot) {
     let logs = cluster::logs(snapshot);
     for (family, is_end) in [(family::KE_CURRENT, true), (family::KE_OLDEST, false)] {
-        out.family(family);
-        for (topic, partition, log, _) in &logs {
+        let offsets = logs.iter().map(|(topic, partition, log, _)| {
             let offset = if is_end { log.end } else { log.start };
-            out.sample(
-                &[("topic", topic), ("partition", &partition.to_string())],
-                offset,
-            );
-        }
+            (*topic, *partition, offset as f64)
+        });
+        cluster::put(out, family, true, offsets, f64::add);
     }
     let families: [(Family, Number); 5] = [
         (family::KE_ISR, |p| Some(p.isrs.len() as i64)),
@@ -77,15 +76,13 @@ fn write_partitions(out: &mut Exposition<'_>, snapshot: &Snapshot) {
         }),
     ];
     for (family, number) in families {
-        out.family(family);
-        for topic in &snapshot.metadata.topics {
-            for partition in &topic.partitions {
-                let id = partition.id.to_string();
-                out.known_sample(
-                    &[("topic", &topic.name), ("partition", &id)],
-                    number(partition),
-                );
-            }
-        }
+        let numbers = snapshot.metadata.topics.iter().flat_map(|topic| {
+            let known = topic
+                .partitions
+                .iter()
+                .filter_map(|p| Some((p.id, number(p)?)));
+            known.map(|(id, number)| (topic.name.as_str(), id, number as f64))
+        });
+        cluster::put(out, family, true, numbers, f64::add);
     }
 }

@@ -54,8 +54,3 @@ impl Output {
         *has_failed |= !error.is::<ReaderLeft>();
     }
 }
-
-/// `1 record`, `2 records`.
-pub(crate) fn count(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 use tools::cli::message;
 use tools::record::{Encoder, Record};
+use tools::units::count;
 
-use super::count;
 use crate::read::segment::format;
 use crate::segment::Layout;
 

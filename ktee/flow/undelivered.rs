@@ -6,8 +6,8 @@ use std::rc::Rc;
 use anyhow::{Result, bail};
 use tools::cli::message;
 use tools::kafka::produce::{Failure, Totals, Undelivered};
+use tools::units::count;
 
-use super::output::count;
 use super::spill::Spill;
 
 /// So many records that are lost are named one by one.

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use tools::record::Record;
-use tools::units::format_time_ms;
+use tools::units::{count, format_time_ms};
 
 use super::inventory::{Inventory, ListedLog, Segment, StoredLog};
 use super::merge::{Take, TakeDamage, merge};
-use crate::flow::count;
 use crate::segment::manifest::join_times;
 use crate::segment::{Layout, LogId};
 use crate::store::Store;

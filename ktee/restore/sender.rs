@@ -9,12 +9,12 @@ use tools::cli::signals::Signals;
 use tools::kafka::Producer;
 use tools::kafka::produce::Enqueued;
 use tools::record::Record;
+use tools::units::count;
 
 use super::groups::Translation;
 use super::target::Target;
 use crate::cat::report_damage;
 use crate::config::Restore;
-use crate::flow::count;
 use crate::read::merge::Damage;
 use crate::read::{Interrupted, StoredLog};
 use crate::store::Store;

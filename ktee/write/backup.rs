@@ -9,6 +9,7 @@ use tools::ack::{Position, ReadStart, StreamKey};
 use tools::cli::message;
 use tools::kafka::Options;
 use tools::record::{Format, Record};
+use tools::units::count;
 
 use super::gaps;
 use super::index::Target;
@@ -16,7 +17,6 @@ use super::partition::Partition;
 use super::pool::{Job, Pool};
 use super::settings::{Encoding, Settings};
 use crate::destination::{Destination, Input, SourceEvent, Waiting};
-use crate::flow::count;
 use crate::head::Head;
 use crate::metadata::{self, MetadataOptions};
 use crate::prune;

@@ -73,24 +73,3 @@ fn sign_extended(bytes: &[u8]) -> u64 {
         word ^ (i64::from(byte as i8) as u64) << (8 * at)
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ascii_key_hashes_as_plain_murmur3() {
-        let text = b"The quick brown fox jumps over the lazy dog";
-        for length in 0..text.len() {
-            let mut plain = &text[..length];
-            let both = murmur3::murmur3_x64_128(&mut plain, 0).unwrap();
-            assert_eq!(token(&text[..length]), both as u64 as i64);
-        }
-    }
-
-    #[test]
-    fn a_high_byte_in_the_tail_hashes_unlike_plain_murmur3() {
-        let plain = murmur3::murmur3_x64_128(&mut &b"\x80"[..], 0).unwrap();
-        assert_ne!(token(b"\x80"), plain as u64 as i64);
-    }
-}

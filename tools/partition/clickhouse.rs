@@ -207,23 +207,3 @@ impl Weights {
         self.ends.partition_point(|&end| end <= remainder) as u32
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_are_half_open_intervals_in_the_order_of_the_configuration() {
-        let weights = Weights::new(&[9, 0, 10, 1]).unwrap();
-        let shards: Vec<u32> = [0, 8, 9, 18, 19, 20, 28, 29]
-            .map(|h| weights.shard(h))
-            .into();
-        assert_eq!(shards, [0, 0, 2, 2, 3, 0, 0, 2]);
-    }
-
-    #[test]
-    fn weights_of_nothing_are_refused() {
-        assert_eq!(Weights::new(&[]), None);
-        assert_eq!(Weights::new(&[0, 0]), None);
-    }
-}

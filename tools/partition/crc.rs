@@ -10,14 +10,3 @@ pub(super) fn hash(key: &[u8]) -> u32 {
 pub(super) fn partition(key: &[u8], count: u32) -> u32 {
     hash(key) % count
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_check_value_of_the_catalogue_holds() {
-        assert_eq!(hash(b"123456789"), 0xcbf4_3926);
-        assert_eq!(hash(b""), 0);
-    }
-}

@@ -19,14 +19,3 @@ pub(super) fn positive(key: &[u8]) -> u32 {
 pub(super) fn partition(key: &[u8], count: u32) -> u32 {
     positive(key) % count
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_empty_key_hashes_as_in_java() {
-        assert_eq!(hash(b""), 275_646_681);
-        assert_eq!(partition(b"", 12), 9);
-    }
-}

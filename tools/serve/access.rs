@@ -18,7 +18,8 @@ use super::{Report, tls};
 /// The hash of no password, so that an unknown name takes as long as a wrong password.
 const DUMMY_HASH: &str = "$2b$10$PKmPmPmPmPmPmPmPmPmPmOe3YJ6r6s6k6s6k6s6k6s6k6s6k6s6k6";
 
-/// What the file says at present.
+/// What the file says at present; without one, anybody may read.
+#[derive(Default)]
 pub(super) struct LoadedConfig {
     pub(super) acceptor: Option<SslAcceptor>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
@@ -52,7 +53,7 @@ impl AccessControl {
     ) -> Result<AccessControl, WebConfigError> {
         let (web, stamps) = match path {
             Some(path) => load(path)?,
-            None => (LoadedConfig::open(), Vec::new()),
+            None => (LoadedConfig::default(), Vec::new()),
         };
         Ok(AccessControl {
             path: path.map(Path::to_owned),
@@ -136,15 +137,6 @@ impl AccessControl {
 }
 
 impl LoadedConfig {
-    fn open() -> LoadedConfig {
-        LoadedConfig {
-            acceptor: None,
-            headers: Vec::new(),
-            users: Vec::new(),
-            verified: Mutex::default(),
-        }
-    }
-
     /// What protects this and not `other`: a file that is being written, or was emptied, must not remove it.
     fn lost_in(&self, other: &LoadedConfig) -> Option<String> {
         let lost = if self.acceptor.is_some() && other.acceptor.is_none() {

@@ -89,10 +89,6 @@ pub(super) enum Admission {
 }
 
 impl Connections {
-    pub(super) fn new() -> Connections {
-        Connections::default()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
