@@ -104,7 +104,7 @@ fn refuse_duplicates(rows: &[Row]) -> anyhow::Result<()> {
     {
         if !seen.insert((topic, partition)) {
             return Err(usage(format_args!(
-                "-Q -J has one answer for each partition, and {topic}:{partition} is requested twice; --tsv has room"
+                "-Q -J has one answer for each partition, and {topic}:{partition} is requested twice; use --tsv"
             )));
         }
     }

@@ -1,4 +1,4 @@
-//! One look at the cluster: groups, then what they have committed, then where the logs end, then what is unread.
+//! One snapshot of the cluster: groups, then what they have committed, then where the logs end, then what is unread.
 //!
 //! In this order, because a consumer that reads on between two questions then
 //! shows as less behind than it was, never as ahead of the end.
@@ -30,7 +30,7 @@ use group_partitions::{CommittedOffset, GroupPartition};
 use logs::Logs;
 use sizes::Sizes;
 
-/// What to look at.
+/// What to collect.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
     pub(crate) groups: Selection,
@@ -48,7 +48,7 @@ pub(crate) struct Scope {
     pub(crate) wants_all_logs: bool,
     /// For how long a group without members is taken to read a topic after its last commit there.
     pub(crate) active_ms: Option<i64>,
-    /// How far back to ask for the ends, for a rate from one look.
+    /// How far back to ask for the ends, for a rate from one snapshot.
     pub(crate) rate_window_ms: Option<i64>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Snapshot {
     pub(crate) failures: Vec<Failure>,
 }
 
-/// How a look ends that found no limit exceeded.
+/// How a report ends that found no limit exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Completeness {
     /// All of it.
@@ -230,7 +230,7 @@ pub(crate) fn collect(
     })
 }
 
-/// The questions of one look, and those that were not answered.
+/// The questions of one snapshot, and those that were not answered.
 struct ClusterQuery<'a> {
     wire: Wire<'a>,
     metadata: Metadata,
@@ -296,7 +296,7 @@ impl<'a> ClusterQuery<'a> {
     }
 }
 
-/// The first of so many, in words.
+/// The first names, and how many more there are.
 pub(crate) fn and_more(first: String, count: usize) -> String {
     match count {
         1 => first,

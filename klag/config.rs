@@ -69,7 +69,7 @@ impl Config {
             .view(cli.order.by, cli.cluster.as_deref(), wants_metrics)?;
         ensure!(
             cli.watch.watch.is_none() || cli.select.rate.is_none(),
-            "--watch shows what changed from look to look; --rate is for one report"
+            "--watch shows what changed from report to report; --rate is for one report"
         );
         let scope = scope(cli, limits, &options, wants_metrics);
         for (what, selection) in [("group", &scope.groups), ("topic", &scope.topics)] {

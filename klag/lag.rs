@@ -6,7 +6,7 @@
 //! 2. Nothing was ever committed: where the group begins is its reader's
 //!    `auto.offset.reset`, so the lag is unknown, and all that is kept is its upper bound;
 //!    where there is no record, it is 0.
-//! 3. Committed beyond the end: the topic was made anew or cut, so the lag is unknown.
+//! 3. Committed beyond the end: the topic was recreated or truncated, so the lag is unknown.
 //! 4. What was deleted before it was read is lost, and reading goes on at the log start.
 //! 5. A reader of committed records gets no further than the last stable offset; the
 //!    rest is blocked. A commit above that offset shows a reader that does not wait.
@@ -75,7 +75,7 @@ pub(crate) enum LagNote {
     TimeUnanswered(String),
     /// It was answered that there is nothing to know.
     Gone(String),
-    /// Nothing committed; so many messages are there at most.
+    /// Nothing committed; the lag is at most this.
     NeverCommitted {
         at_most: i64,
     },
@@ -87,7 +87,7 @@ pub(crate) enum LagNote {
         end: i64,
     },
     Lost(i64),
-    /// Held back by an open transaction, the first for so long.
+    /// Held back by open transactions, the oldest of which has been open for this time.
     Blocked {
         messages: i64,
         age_ms: Option<i64>,

@@ -153,7 +153,7 @@ impl LimitLine {
     fn covers(&self, other: &LimitLine) -> bool {
         let covers = |own: &Option<Name>, other: &Option<Name>| match (own, other) {
             (None, _) => true,
-            (Some(own), Some(Name::Plain(name))) => own.fits(name),
+            (Some(own), Some(Name::Plain(name))) => own.matches(name),
             (Some(own), Some(pattern)) => own.to_string() == pattern.to_string(),
             (Some(_), None) => false,
         };
@@ -161,11 +161,11 @@ impl LimitLine {
     }
 
     pub(crate) fn matches_group(&self, group: &str) -> bool {
-        self.group.as_ref().is_none_or(|name| name.fits(group))
+        self.group.as_ref().is_none_or(|name| name.matches(group))
     }
 
     pub(crate) fn matches_topic(&self, topic: &str) -> bool {
-        self.topic.as_ref().is_none_or(|name| name.fits(topic))
+        self.topic.as_ref().is_none_or(|name| name.matches(topic))
     }
 
     /// `group topic limit`; a name, `^regex` or `*` each; nothing in an empty line and a comment.

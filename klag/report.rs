@@ -1,4 +1,4 @@
-//! The report: rows from one look or two, summed, checked, ordered and written.
+//! The report: rows from one snapshot or two, summed, checked, ordered and written.
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd as _;

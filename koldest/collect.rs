@@ -80,7 +80,7 @@ impl Snapshot {
         cluster
             .topics
             .retain(|topic| scope.topics.takes(&topic.name) && !is_missing(topic));
-        let unmatched = scope.topics.unmet(&names_of(&cluster));
+        let unmatched = scope.topics.unmatched(&names_of(&cluster));
         let mut partitions = states_of(&cluster.topics);
         let budget = QueryBudget::new(client.first_contact(), interrupted);
         let now_ms = now_ms();
@@ -217,7 +217,7 @@ fn is_retriable(state: &PartitionState) -> bool {
     })
 }
 
-/// The questions of one look.
+/// The questions of one snapshot.
 pub(crate) struct ClusterQuery<'a> {
     pub(crate) wire: Wire<'a>,
     pub(crate) cluster: Metadata,

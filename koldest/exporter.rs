@@ -49,7 +49,7 @@ pub(crate) fn write_scrape(is_success: bool, started: Instant, out: &mut Vec<u8>
         out,
         "# HELP koldest_scrape_success Whether all was answered.\n\
          # TYPE koldest_scrape_success gauge\nkoldest_scrape_success {success}\n\
-         # HELP koldest_scrape_duration_seconds How long the look at the cluster took.\n\
+         # HELP koldest_scrape_duration_seconds How long the scrape took.\n\
          # TYPE koldest_scrape_duration_seconds gauge\nkoldest_scrape_duration_seconds {took}\n"
     );
 }

@@ -21,7 +21,7 @@ use crate::row::{self, Row};
 
 /// What metrics are called after.
 pub(crate) const PREFIX: &str = "koldest";
-/// At most so many failures are reported one by one.
+/// The most failures that are reported one by one.
 const MAX_REASONS: usize = 3;
 
 const COLUMNS: [Column; 18] = [
@@ -109,7 +109,7 @@ fn assemble(snapshot: &Snapshot, config: &Config) -> (Report, Vec<String>, bool)
         .collect();
     let mut failures = failures(&rows);
     for name in snapshot.unmatched.iter().filter(|_| !config.allow_empty) {
-        failures.push(format!("no topic fits {name}"));
+        failures.push(format!("no topic matches {name}"));
     }
     let is_empty = snapshot.partitions.is_empty() && failures.is_empty() && !config.allow_empty;
     if is_empty && snapshot.excludes_all {

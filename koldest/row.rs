@@ -1,4 +1,4 @@
-//! Facts of a partition to a row of the report: ages, rates, forecast. Pure.
+//! The state of a partition as a row of the report: ages, rates, forecast. Pure.
 
 use tools::kafka::KafkaError;
 use tools::kafka::error::code;

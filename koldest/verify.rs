@@ -23,7 +23,7 @@ use crate::search::{ForwardSearch, find_first, find_newest, find_past};
 const LARGEST_BYTES: usize = 128 * 1024 * 1024;
 /// A marker has 78 bytes, and more where it carries more than Kafka 4.3's.
 const PEEK_BYTES: i32 = 128;
-/// Up to so many partitions of a broker are read at their beginning even where nothing hints at a transaction.
+/// The most partitions of a broker that are read at their beginning although nothing hints at a transaction.
 const READ_ANYWAY: usize = 100;
 
 /// Where in a log a few bytes are read.

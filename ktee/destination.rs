@@ -21,7 +21,7 @@ pub(crate) struct Input<'a> {
 
 /// What the source of a pipe says under `--ack`, besides its lines.
 pub(crate) enum SourceEvent<'a> {
-    /// So many partitions have the topics.
+    /// The number of partitions of each topic.
     PartitionCounts(&'a [(String, i32)]),
     /// The next record is the first one of its partition under a new session, which is read from there.
     NewStream(&'a StreamKey, Option<&'a ReadStart>),

@@ -35,7 +35,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// A topic of so many partitions.
+    /// A topic with this many partitions.
     pub(crate) fn of_partitions(count: i32) -> Head {
         Head {
             partition_count: Some(count),

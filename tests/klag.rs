@@ -1,6 +1,6 @@
 //! klag as its users meet it, against what the cluster's own tools and clients say.
 //!
-//! - [`cases`]: where lag is often told wrong: deletion, compaction, transactions, topics made anew, no commits.
+//! - [`cases`]: where lag is often reported wrong: deletion, compaction, transactions, recreated topics, no commits.
 //! - [`groups`]: every type of group, with and without members.
 //! - [`absent`]: brokers that are down or hang, partitions and coordinators without a leader, what is not allowed.
 //! - [`active`]: topics that a group has left.

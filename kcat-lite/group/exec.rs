@@ -19,9 +19,9 @@ use super::consumer::{Consumer, Delivery, IDLE_MS, Next, RunState, position};
 use crate::config::{Exec, Group};
 use crate::output::{BadRecord, EncodeRefusal, Encoding};
 
-/// With `--parallel` at most so many complete batches wait for their commands; each has an open file.
+/// The most complete batches that wait for their commands with `--parallel`; each has an open file.
 const WAITING_BATCHES: usize = 100;
-/// And at most about so many bytes.
+/// The most bytes of them, about.
 const WAITING_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Reads batches and runs the command on each, until the end, the count, a signal or a failure.

@@ -131,7 +131,7 @@ impl Logs {
         self.written.get(&(Arc::clone(topic), partition))
     }
 
-    /// Asks what was written a while ago and since, if a rate from one look is wanted.
+    /// Asks what was written a while ago and since, if a rate from one snapshot is wanted.
     ///
     /// Messages with a future timestamp are in no window. They are counted by reading, where there are any.
     pub(super) fn ask_written(

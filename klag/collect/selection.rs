@@ -78,10 +78,10 @@ impl SelectionCheck<'_> {
                 error.is_some_and(|error| !error.is_no_topic())
             };
             let is_refused = matches!(name, Name::Plain(plain) if is_hidden(plain));
-            if !is_refused && !self.topics.iter().any(|topic| name.fits(topic)) {
+            if !is_refused && !self.topics.iter().any(|topic| name.matches(topic)) {
                 let reason = match name {
                     Name::Plain(name) => format!("there is no topic {name}"),
-                    Name::Pattern(pattern) => format!("no topic fits {pattern}"),
+                    Name::Pattern(pattern) => format!("no topic matches {pattern}"),
                 };
                 missing(QueryKind::Cluster, reason);
             }
@@ -91,8 +91,8 @@ impl SelectionCheck<'_> {
             // A group that was named and is not there has a row that says so.
             let is_pattern = matches!(name, Name::Pattern(_));
             let mut groups = self.listed.iter().chain(&self.groups);
-            if is_pattern && !groups.any(|group| name.fits(group) && taken(group)) {
-                missing(QueryKind::Groups, format!("no group fits {name}"));
+            if is_pattern && !groups.any(|group| name.matches(group) && taken(group)) {
+                missing(QueryKind::Groups, format!("no group matches {name}"));
             }
         }
         let exclusions = [
@@ -135,7 +135,7 @@ impl SelectionCheck<'_> {
         }
         for group in groups {
             let mut pairs = self.group_partitions.iter();
-            if !pairs.any(|(name, _)| group.fits(name)) {
+            if !pairs.any(|(name, _)| group.matches(name)) {
                 let place = if names_topics { " in these topics" } else { "" };
                 nothing(format!("{group} has {nothing_there}{place}"));
             }
@@ -143,7 +143,7 @@ impl SelectionCheck<'_> {
         // Metrics are about topics that nobody reads, too.
         for topic in topics.iter().filter(|_| !scope.wants_all_logs) {
             let mut pairs = self.group_partitions.iter();
-            if !pairs.any(|(_, name)| topic.fits(name)) {
+            if !pairs.any(|(_, name)| topic.matches(name)) {
                 nothing(format!("{} in {topic}", self.no_group()));
             }
         }
@@ -203,10 +203,10 @@ impl SelectionCheck<'_> {
         let topics: Vec<&str> = topics.filter(|topic| line.matches_topic(topic)).collect();
         let name = |name: &Option<Name>| name.as_ref().map_or("*".to_owned(), Name::to_string);
         if groups.is_empty() {
-            return Some(format!("no group fits {}", name(&line.group)));
+            return Some(format!("no group matches {}", name(&line.group)));
         }
         if topics.is_empty() {
-            return Some(format!("no topic fits {}", name(&line.topic)));
+            return Some(format!("no topic matches {}", name(&line.topic)));
         }
         let is_asked_for = groups.iter().any(|group| self.scope.groups.takes(group))
             && topics.iter().any(|topic| self.scope.topics.takes(topic));

@@ -40,9 +40,9 @@ families! { OWN:
     TOPIC_INFO = "kafka_topic_info", "A topic's number of partitions and of replicas, as labels.";
     BROKER_INFO = "kafka_broker_info", "A broker's address, as labels.";
     CLUSTER_INFO = "kafka_cluster_info", "The cluster's id and its controller, as labels.";
-    SUCCESS = "klag_scrape_success", "Whether this part of the cluster was answered for.";
-    UNMATCHED = "klag_selection_unmatched", "Names, patterns and states that were asked for and fit nothing.";
-    DURATION = "klag_scrape_duration_seconds", "How long the look at the cluster took.";
+    SUCCESS = "klag_scrape_success", "Whether this part of the cluster answered.";
+    UNMATCHED = "klag_selection_unmatched", "Given names, patterns, states and lines of limits that match nothing.";
+    DURATION = "klag_scrape_duration_seconds", "How long the scrape took.";
 }
 
 families! { KAFKA_EXPORTER:

@@ -145,7 +145,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
         )
 }
 
-/// A steady producer: so many bytes every so many milliseconds.
+/// A steady producer: the same number of bytes at the same interval.
 #[derive(Clone, Copy, Debug)]
 struct Producer {
     every_ms: i64,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use anyhow::Result;
+use tools::cli::now_ms;
 
 use super::{Interrupted, Reader};
 use crate::head::{Head, OffsetSpan};
@@ -11,7 +12,6 @@ use crate::prune;
 use crate::segment::name::MANIFEST_SUFFIX;
 use crate::segment::{LogId, Manifest, Name, RangeMarker};
 use crate::store::Store;
-use tools::cli::now_ms;
 
 /// The listing of one log: its segments by their first offset.
 #[derive(Clone, Debug, Default)]

@@ -58,7 +58,7 @@ impl<'a> ReadProgress<'a> {
         Ok(())
     }
 
-    /// One record of so many bytes.
+    /// One record of this many bytes.
     ///
     /// # Errors
     /// [`Interrupted`]

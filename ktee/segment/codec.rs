@@ -54,7 +54,7 @@ impl Codec {
     }
 }
 
-/// A frame that is larger waits in a file in TMPDIR until its checksum was verified; ktee's own have 1 MiB and a line.
+/// A frame that is larger waits in a file in TMPDIR until its checksum was verified; ktee's own have 1 MiB and a line, and a part of a merged segment is one frame.
 const FRAME_IN_MEMORY: usize = 64 * 1024 * 1024;
 
 /// Decompresses one frame to its end, which verifies its checksum.

@@ -11,9 +11,9 @@ use super::Manifest;
 /// `--segment-bytes` and `--segment-records`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
-    /// Whole with so many bytes before compression.
+    /// Whole with this many bytes before compression.
     pub(crate) bytes: u64,
-    /// Whole with so many records.
+    /// Whole with this many records.
     pub(crate) records: Option<u64>,
 }
 

@@ -1,8 +1,9 @@
 //! What is recorded of a range of offsets besides its records: `absent+FIRST+LAST.note` beside the segments.
 
+use tools::cli::now_ms;
+
 use super::LogId;
 use crate::store::Store;
-use tools::cli::now_ms;
 
 /// The end of a marker's name.
 const MARKER_SUFFIX: &str = ".note";

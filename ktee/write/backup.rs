@@ -56,12 +56,12 @@ impl Backup {
     /// # Errors
     /// The backup can't be opened.
     pub(crate) fn open(
-        log: &str,
+        location: &str,
         input: &Format,
         settings: &Settings,
         options: Option<Options>,
     ) -> Result<Backup> {
-        let store = store::open(log, &settings.access)?;
+        let store = store::open(location, &settings.access)?;
         if let Some(after) = settings.expire_after {
             prune::record_expiry(&*store, after)?;
         }

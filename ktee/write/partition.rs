@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use tools::ack::ReadStart;
+use tools::cli::now_ms;
 use tools::record::Record;
 
 use super::index::{Region, StoredSegment, Target};
@@ -13,7 +14,6 @@ use super::publish::Segment;
 use super::settings::Encoding;
 use crate::read::segment::Digester;
 use crate::segment::{Codec, Cut, Layout, Manifest, Name};
-use tools::cli::now_ms;
 
 /// A partition, or the lines that have none.
 pub(super) struct Partition {
@@ -21,7 +21,7 @@ pub(super) struct Partition {
     /// Where the last record was; none where no run has begun.
     pub(super) region: Option<Region>,
     pub(super) open: Option<OpenSegment>,
-    /// The offset before which the run has passed all that is there.
+    /// The run has read every record up to this offset; none where it does not know that.
     pub(super) after: Option<i64>,
     /// The time of the newest record of this run.
     newest_ms: Option<i64>,

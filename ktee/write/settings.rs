@@ -17,7 +17,7 @@ pub(crate) struct Settings {
     pub(crate) layout: Layout,
     pub(crate) codec: Codec,
     pub(crate) cut: Cut,
-    /// A segment that has been open for so long is closed as it is.
+    /// A segment that has been open for this time is closed as it is.
     pub(crate) max_delay: Duration,
     pub(crate) access: Access,
     /// `--buffer`: half of it is for blocks that grow, half for those that wait to be compressed.

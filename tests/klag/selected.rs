@@ -31,10 +31,10 @@ fn a_name_that_fits_nothing_is_no_empty_answer() {
     let state = ["-g", &read, "--state", "reconciling"];
     for (args, said) in [
         (&["-g", &misspelt][..], "there is no such group"),
-        (&["-g", &pattern], "no group fits"),
-        (&["-g", &read, "-g", &pattern], "no group fits"),
+        (&["-g", &pattern], "no group matches"),
+        (&["-g", &read, "-g", &pattern], "no group matches"),
         (&["-g", &read, "-t", &misspelt], "there is no topic"),
-        (&["-g", &read, "-t", &pattern], "no topic fits"),
+        (&["-g", &read, "-t", &pattern], "no topic matches"),
         (&state, "no group is in the state reconciling"),
     ] {
         for limit in [
@@ -99,8 +99,8 @@ fn a_line_of_limits_that_can_t_apply_is_no_limit() {
     };
     let place = format!("{}, line 2: ", file.display());
     for (line, said) in [
-        (format!("{read}x * 5"), format!("no group fits {read}x")),
-        (format!("* {read}x 5"), format!("no topic fits {read}x")),
+        (format!("{read}x * 5"), format!("no group matches {read}x")),
+        (format!("* {read}x 5"), format!("no topic matches {read}x")),
         (
             format!("{read} {unread} 5"),
             format!("{read} has neither offsets nor members in {unread}"),

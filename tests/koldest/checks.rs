@@ -164,7 +164,7 @@ fn a_topic_that_is_not_there_is_a_failure_even_of_a_check() {
     koldest(kafka, &["--max-age", "1h", "no-such-topic"])
         .run()
         .fails_with(2)
-        .stderr_is("koldest: no topic fits no-such-topic\n");
+        .stderr_is("koldest: no topic matches no-such-topic\n");
     koldest(
         kafka,
         &["--max-age", "1h", "--allow-empty", "no-such-topic"],
@@ -176,5 +176,5 @@ fn a_topic_that_is_not_there_is_a_failure_even_of_a_check() {
     koldest(kafka, &["^no-such-pattern"])
         .run()
         .fails_with(2)
-        .stderr_is("koldest: no topic fits ^no-such-pattern\n");
+        .stderr_is("koldest: no topic matches ^no-such-pattern\n");
 }

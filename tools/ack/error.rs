@@ -39,7 +39,7 @@ pub enum AckError {
     #[error("a line without its position ({0}); what stands between must keep it")]
     NoPosition(String),
     #[error("position {0} is not of this pipe's run: what stands between must keep it")]
-    Stray(String),
+    UnknownSession(String),
     #[error(transparent)]
     OutOfOrder(#[from] OutOfOrder),
     #[error(

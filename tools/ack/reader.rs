@@ -241,7 +241,7 @@ impl LineReader {
         found.ok_or_else(|| {
             let session = String::from_utf8_lossy(parts.session);
             let place = String::from_utf8_lossy(parts.topic_partition);
-            AckError::Stray(format!("{session}:{place}"))
+            AckError::UnknownSession(format!("{session}:{place}"))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// A sequence number has so many bits of a [`DeliveryTag`], the stream the others.
+/// The bits of a [`DeliveryTag`] that are the sequence number; the others are the stream.
 const SEQUENCE_BITS: u32 = 40;
 
 /// Names one received line until it is durable.

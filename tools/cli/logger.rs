@@ -1,6 +1,6 @@
 //! What the library has to say while it works, as messages on stderr.
 //!
-//! The rooms below say it through the `log` crate and know nothing of a
+//! The modules below report it through the `log` crate and know nothing of a
 //! terminal: a warning of ours is always shown unless `-q`, librdkafka's own
 //! log where `-v` or `-d` asks for it.
 

@@ -16,7 +16,7 @@ pub enum Name {
 
 impl Name {
     /// Whether `name` is meant.
-    pub fn fits(&self, name: &str) -> bool {
+    pub fn matches(&self, name: &str) -> bool {
         match self {
             Name::Plain(plain) => plain == name,
             Name::Pattern(pattern) => pattern.is_match(name),
@@ -121,11 +121,11 @@ impl Selection {
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted.fits(name))
+        self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted.matches(name))
     }
 
     fn excludes(&self, name: &str) -> bool {
-        self.excluded.iter().any(|excluded| excluded.fits(name))
+        self.excluded.iter().any(|excluded| excluded.matches(name))
     }
 
     /// The names that are wanted and excluded: a contradiction.
@@ -178,10 +178,10 @@ impl Selection {
     }
 
     /// The wanted names and patterns that fit none of `existing`: a misspelt name must not look like an empty answer.
-    pub fn unmet(&self, existing: &[&str]) -> Vec<String> {
-        let is_unmet = |name: &&Name| !existing.iter().any(|e| name.fits(e));
-        let unmet = self.wanted.iter().filter(is_unmet);
-        unmet.map(ToString::to_string).collect()
+    pub fn unmatched(&self, existing: &[&str]) -> Vec<String> {
+        let is_unmatched = |name: &&Name| !existing.iter().any(|e| name.matches(e));
+        let unmatched = self.wanted.iter().filter(is_unmatched);
+        unmatched.map(ToString::to_string).collect()
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn what_fits_nothing_is_told() {
         let some = Selection::new(&names(&["a", "b", "^c", "^d"]), &[]);
-        assert_eq!(some.unmet(&["a", "cc"]), ["b", "^d"]);
+        assert_eq!(some.unmatched(&["a", "cc"]), ["b", "^d"]);
     }
 
     #[test]

@@ -147,7 +147,10 @@ fn a_line_of_another_run_is_refused() {
     ] {
         let (_source, mut sink, _folder) = begun();
         let refused = taken(&mut sink, stray.as_bytes());
-        assert!(matches!(refused, Err(AckError::Stray(_))), "{stray}");
+        assert!(
+            matches!(refused, Err(AckError::UnknownSession(_))),
+            "{stray}"
+        );
     }
 }
 
