@@ -1,10 +1,8 @@
 //! What `-L`, `-Q` and `--commit` share: a request that a signal interrupts, and checked output.
 
-use std::fmt::Display;
-
 use tools::cli::signals::Signals;
 use tools::cli::stdout::{Out, OutError};
-use tools::cli::{Exit, message, visible};
+use tools::cli::{Exit, visible};
 use tools::kafka::client::ContactError;
 use tools::text::escape_tsv;
 
@@ -54,17 +52,6 @@ impl AdminQuery {
 
 /// How many reasons, or partitions, are named one by one.
 pub(crate) const MAX_NAMED: usize = 5;
-
-/// Prints the first reasons, and how many more there are.
-pub(crate) fn report_first<T: Display>(reasons: impl IntoIterator<Item = T>) {
-    let mut reasons = reasons.into_iter();
-    for reason in reasons.by_ref().take(MAX_NAMED) {
-        message(reason);
-    }
-    if let more @ 1.. = reasons.count() {
-        message(format_args!("and {more} more like these"));
-    }
-}
 
 /// Appends a line of TSV, escaped as in kafka-records(5); `\N` for an unknown field.
 pub(crate) fn push_line<'a>(text: &mut String, fields: impl IntoIterator<Item = Option<&'a str>>) {

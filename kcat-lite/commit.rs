@@ -7,14 +7,14 @@ use anyhow::{Context, bail};
 use serde_json::json;
 use tools::cli::signals::Signals;
 use tools::cli::stdin::{Filled, Input};
-use tools::cli::{Exit, message};
+use tools::cli::{Exit, message, messages};
 use tools::kafka::admin::QueryBudget;
 use tools::kafka::admin::positions::{NewPosition, PositionChange, change_positions};
 use tools::kafka::error::{KafkaError, code, is_connection_failure};
 use tools::kafka::wire::Wire;
 use tools::kafka::{Client, Role};
 
-use crate::admin_query::{AdminQuery, push_line, report_first};
+use crate::admin_query::{AdminQuery, MAX_NAMED, push_line};
 use crate::config::Commit;
 use lines::{Line, LineFormat};
 use snapshot::Snapshot;
@@ -125,7 +125,7 @@ fn new_position(line: &Line) -> NewPosition {
 
 /// Names the first reasons for which nothing is committed.
 fn refuse(reasons: &[String]) -> Exit {
-    report_first(reasons);
+    messages(reasons, MAX_NAMED);
     message("nothing was committed");
     Exit::Failed
 }
@@ -191,7 +191,7 @@ fn report_failed(
             _ => format!("{topic} [{partition}]: not committed: {error}"),
         })
     });
-    report_first(failed);
+    messages(failed, MAX_NAMED);
     let failed = results.iter().filter(|result| result.is_err()).count();
     if failed == 0 {
         return Exit::Done;

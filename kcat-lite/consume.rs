@@ -5,20 +5,19 @@ use std::time::{Duration, Instant};
 
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
-use tools::cli::stdout::OutError;
-use tools::cli::{Exit, message};
+use tools::cli::{Exit, message, messages};
 use tools::kafka::admin::Isolation;
 use tools::kafka::consume::{ConsumeError, ReadRequest, Start};
 use tools::kafka::fetch::{RecordVisitor, ValuesSource};
 use tools::kafka::{Client, Role};
 use tools::record::Record;
 
-use crate::admin_query::report_first;
+use crate::admin_query::MAX_NAMED;
 use crate::config::Consume;
 use crate::contact::{ContactWatch, SilenceLimit};
 use crate::engine::Reader;
 use crate::last;
-use crate::output::{PutResult, Writer, needs_headers, report_all_down, report_idle};
+use crate::output::{PutResult, Writer, is_closed, needs_headers, report_all_down, report_idle};
 
 /// How often an idle loop looks at signals and at the pipe.
 const IDLE_MS: i32 = 100;
@@ -68,7 +67,7 @@ pub(crate) fn run(config: &Consume) -> anyhow::Result<Exit> {
     let result = run.read_all(reader);
     drop(run.progress);
     run.writer.report_oddities(quiet);
-    report_first(&run.unreadable);
+    messages(&run.unreadable, MAX_NAMED);
     result.map(|()| {
         if run.has_failed || !run.unreadable.is_empty() {
             Exit::Failed
@@ -269,8 +268,4 @@ impl RecordWriter<'_, '_> {
         }
         self.run.signals.flow()
     }
-}
-
-fn is_closed(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(OutError::Closed))
 }

@@ -334,6 +334,11 @@ impl Writer {
     }
 }
 
+/// Whether nobody reads the output any more.
+pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(OutError::Closed))
+}
+
 /// Whether headers have to be read: the format shows them, or one may name a schema.
 pub(crate) fn needs_headers(output: &Output) -> bool {
     if output.schemas.is_some() {

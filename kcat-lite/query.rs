@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
-use tools::cli::Exit;
+use tools::cli::{Exit, messages};
 use tools::kafka::admin::{Isolation, OffsetQuery as Lookup, OffsetSpec, Topic, metadata, offsets};
 use tools::kafka::client::ContactError;
 use tools::kafka::error::code;
 use tools::kafka::{Client, KafkaError, Role};
 use tools::record::tsv::Column;
 
-use crate::admin_query::{AdminQuery, push_line, report_first};
+use crate::admin_query::{AdminQuery, MAX_NAMED, push_line};
 use crate::config::{OffsetQuery, OutputFormat, Query, usage};
 use crate::list::{topics_of, topics_to_ask};
 
@@ -152,7 +152,7 @@ fn report_errors(rows: &[Row]) -> Exit {
             partition => format!("{topic}:{partition}: {error}"),
         })
     });
-    report_first(failed);
+    messages(failed, MAX_NAMED);
     if rows.iter().all(|row| row.offset.is_ok()) {
         Exit::Done
     } else {

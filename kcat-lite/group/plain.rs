@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
-use tools::cli::stdout::OutError;
 use tools::cli::{Exit, message};
 use tools::kafka::fetch::ValuesSource;
 use tools::kafka::group::{GroupError, Positions, Stop};
@@ -15,7 +14,7 @@ use tools::record::Record;
 use super::consumer::{Consumer, Delivery, IDLE_MS, Next, RunState, position};
 use crate::config::Group;
 use crate::offset_tracker::OffsetTracker;
-use crate::output::{PutResult, Writer, report_idle};
+use crate::output::{PutResult, Writer, is_closed, report_idle};
 
 /// Default of `auto.commit.interval.ms`.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
@@ -228,8 +227,4 @@ impl Delivery for StdoutDelivery {
             self.offsets.reset_sent();
         }
     }
-}
-
-fn is_closed(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(OutError::Closed))
 }

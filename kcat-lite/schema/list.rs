@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use anyhow::anyhow;
 use serde_json::{Value, json};
 use tools::cli::signals::any_caught;
-use tools::cli::{Exit, message};
+use tools::cli::{Exit, message, messages};
 use tools::kafka::admin::Isolation;
 use tools::kafka::consume::ReadRequest;
 use tools::record::Record;
 use tools::schema::registry::{Registry, RegistryError, SchemaText, SubjectVersion};
 use tools::schema::wire::{self, Part, SchemaId};
 
-use crate::admin_query::{AdminQuery, push_line, report_first};
+use crate::admin_query::{AdminQuery, MAX_NAMED, push_line};
 use crate::config::{OutputFormat, SchemaQuery};
 use crate::contact::SilenceLimit;
 use crate::engine::Engine;
@@ -83,7 +83,7 @@ pub(crate) fn list(config: &SchemaQuery) -> anyhow::Result<Exit> {
         OutputFormat::Tsv => tsv(&rows),
     };
     admin.print(&text)?;
-    report_first(&unknown);
+    messages(&unknown, MAX_NAMED);
     Ok(if unknown.is_empty() {
         Exit::Done
     } else {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tools::cli::Exit;
 use tools::cli::progress::Progress;
 use tools::cli::signals::Signals;
-use tools::cli::stdout::OutError;
 use tools::kafka::share::{
     Acknowledgement, AcquiredRecord, FetchLimit, RecordPosition, ShareConsumer,
 };
@@ -14,7 +13,7 @@ use tools::kafka::share::{
 use super::settings::GroupSettings;
 use super::{IdleTimer, StatusReporter};
 use crate::config::Share;
-use crate::output::Writer;
+use crate::output::{Writer, is_closed};
 
 /// The most records in a fetch, Java's `max.poll.records`.
 const FETCH_RECORDS: u64 = 500;
@@ -48,7 +47,7 @@ pub(super) fn run(
     run.writer.report_oddities(is_quiet);
     signals.end_line();
     match result {
-        Err(error) if matches!(error.downcast_ref(), Some(OutError::Closed)) => {}
+        Err(error) if is_closed(&error) => {}
         other => other?,
     }
     Ok(run.writer.exit())

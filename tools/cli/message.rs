@@ -37,12 +37,11 @@ pub fn message(text: impl Display) {
 }
 
 /// Writes the first `most` of these texts as messages, and how many others there are.
-pub fn messages(texts: &[String], most: usize) {
-    for text in texts.iter().take(most) {
-        message(text);
-    }
-    if texts.len() > most {
-        message(format_args!("and {} more like these", texts.len() - most));
+pub fn messages<T: Display>(texts: impl IntoIterator<Item = T>, most: usize) {
+    let mut texts = texts.into_iter();
+    texts.by_ref().take(most).for_each(message);
+    if let more @ 1.. = texts.count() {
+        message(format_args!("and {more} more like these"));
     }
 }
 
