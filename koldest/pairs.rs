@@ -32,7 +32,7 @@ what_if | report table json html prometheus topics disks need listen write watch
 need | report table json html prometheus write watch | what_is_needed_and_what_would_be_follow_from_the_rate
 min_age | report table json html prometheus topics check write watch | a_log_that_was_cut_is_short_and_a_young_one_is_not
 max_age max_stale | report table json html prometheus topics check write watch | what_is_kept_too_long_or_not_fed_is_shown
-unknown | check | what_is_dated_ahead_is_in_no_age_rate_or_limit
+unknown | check | a_future_timestamp_is_in_no_age_rate_or_limit
 output json header | * | every_format_has_every_column
 columns | report table json html prometheus topics disks need check write watch | columns_are_chosen_in_every_format
 wide | report table json html prometheus topics disks need check write watch | at_eighty_columns_a_row_is_a_line

@@ -141,7 +141,7 @@ fn every_limit_says_what_exceeds_it() {
 }
 
 #[test]
-fn what_is_dated_ahead_is_judged_by_the_others_or_unknown() {
+fn a_future_timestamp_is_judged_by_the_others_or_unknown() {
     let limits = Limits {
         min_age_ms: Some(7 * DAY_MS),
         max_age_ms: Some(30 * DAY_MS),

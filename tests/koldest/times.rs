@@ -170,7 +170,7 @@ fn the_future_and_the_brokers_own_time_are_told_as_they_are() {
 }
 
 #[test]
-fn what_is_dated_ahead_is_in_no_age_rate_or_limit() {
+fn a_future_timestamp_is_in_no_age_rate_or_limit() {
     let Some(kafka) = shared_kafka() else { return };
     let far = [("message.timestamp.after.max.ms", "9223372036854775807")];
     let day_ms = 24 * HOUR_MS;

@@ -258,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_first_record_since_a_time_is_found_whatever_is_dated_ahead(
+        fn the_first_record_since_a_time_is_found_whatever_has_a_future_timestamp(
             steps in proptest::collection::vec((0..3i64, proptest::bool::weighted(0.3)), 0..60),
             since in 0..60i64, from in 0..60i64,
         ) {
