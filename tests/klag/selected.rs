@@ -167,7 +167,7 @@ fn a_record_with_a_future_timestamp_has_no_time_lag_and_is_behind() {
             .args(args)
             .run()
     };
-    check(&[]).fails_with(1).stdout_has("is dated 9d");
+    check(&[]).fails_with(1).stdout_has("is 9d");
     let sum = check(&["--by", "group", "-J"]).fails_with(1);
     assert_eq!(rows(sum.text())[0]["partitions_unknown"], 1);
     check(&["--unknown", "pass"]).succeeds().stdout_is("");
