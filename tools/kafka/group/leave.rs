@@ -61,13 +61,11 @@ impl LeaveThread {
     fn run(self) {
         let rk = self.handle.client.as_ptr();
         // SAFETY: handle and queue live as long as the link; the error, if there is one, is ours.
-        unsafe {
-            let error = ffi::rd_kafka_consumer_close_queue(rk, self.handle.events);
-            if !error.is_null() {
-                // A fatal error: the group knows this member no more.
-                ffi::rd_kafka_error_destroy(error);
-                return;
-            }
+        let error =
+            unsafe { ffi::take_error(ffi::rd_kafka_consumer_close_queue(rk, self.handle.events)) };
+        if error.is_some() {
+            // A fatal error: the group knows this member no more.
+            return;
         }
         let mut quiet_since = Instant::now();
         while !self.handle.is_closed() && !self.is_over.load(Ordering::Relaxed) {

@@ -91,10 +91,8 @@ impl MessageReader {
         // SAFETY: handle and list are live; the error, if there is one, is ours. A paused partition is at its end.
         unsafe {
             let error = ffi::rd_kafka_seek_partitions(client.as_ptr(), list.as_ptr(), SEEK_MS);
-            if !error.is_null() {
-                let code = ffi::error_code(error);
-                ffi::rd_kafka_error_destroy(error);
-                return Err(failed(KafkaError::of(code)));
+            if let Some(error) = ffi::take_error(error) {
+                return Err(failed(KafkaError::of(error.code)));
             }
             ffi::resume_partitions(client.as_ptr(), list.as_ptr());
         }

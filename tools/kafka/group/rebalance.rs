@@ -168,18 +168,9 @@ impl Member {
             *const ffi::rd_kafka_topic_partition_list_t,
         ) -> *mut ffi::rd_kafka_error_t,
     ) -> Result<(), GroupError> {
+        let rk = self.handle.client.as_ptr();
         // SAFETY: handle and list are live, the list is copied; the error, if there is one, is ours.
-        unsafe {
-            let raw = change(self.handle.client.as_ptr(), list.as_ptr());
-            if raw.is_null() {
-                return Ok(());
-            }
-            let error = KafkaError::new(
-                ffi::error_code(raw),
-                ffi::text(ffi::rd_kafka_error_string(raw)),
-            );
-            ffi::rd_kafka_error_destroy(raw);
-            Err(self.refused(error))
-        }
+        let error = unsafe { ffi::take_error(change(rk, list.as_ptr())) };
+        error.map_or(Ok(()), |error| Err(self.refused(error)))
     }
 }
