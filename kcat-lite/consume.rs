@@ -141,7 +141,7 @@ impl ConsumeLoop<'_> {
                 if !self.unreadable.is_empty() && reader.was_at_ends() {
                     break;
                 }
-                self.check_brokers(&reader);
+                self.check_brokers();
                 timeout_ms = IDLE_MS;
             }
             let checked = self.contact.check(&|| self.signals.caught().is_some());
@@ -219,8 +219,11 @@ impl ConsumeLoop<'_> {
     }
 
     /// Reports once that all brokers are down; the run goes on.
-    fn check_brokers(&mut self, reader: &Reader<'_>) {
-        if reader.trouble().is_some() && !self.all_brokers_down && self.client.all_brokers_down() {
+    fn check_brokers(&mut self) {
+        if self.client.trouble().is_some()
+            && !self.all_brokers_down
+            && self.client.all_brokers_down()
+        {
             self.all_brokers_down = true;
             let cause = self.client.cause();
             report_all_down(cause.as_deref());

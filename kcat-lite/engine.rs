@@ -2,7 +2,6 @@
 
 use clap::ValueEnum;
 use tools::kafka::consume::{self, ConsumeError, Item, ReadRequest};
-use tools::kafka::error::KafkaError;
 use tools::kafka::fetch::{self, RecordVisitor};
 use tools::kafka::types::TopicPartition;
 use tools::kafka::{Client, Options};
@@ -104,14 +103,6 @@ impl Reader<'_> {
                     offset,
                 } => visitor.end(topic, partition, offset),
             }),
-        }
-    }
-
-    /// What is wrong with the cluster as a whole, if something new is.
-    pub(crate) fn trouble(&self) -> Option<KafkaError> {
-        match self {
-            Reader::Wire(reader) => reader.trouble(),
-            Reader::Librdkafka(reader) => reader.trouble(),
         }
     }
 }

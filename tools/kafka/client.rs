@@ -90,57 +90,25 @@ impl Client {
             protocol: protocol.to_ascii_uppercase(),
             principal: options.get("sasl.kerberos.principal").map(str::to_owned),
         };
-        let mut client = Client::create(conf, role, shared).map_err(|error| match error {
-            ContactError::Refused(mut reason) => {
-                diagnosis::advise(&settings, &mut reason);
-                ContactError::Refused(reason)
-            }
-            other => other,
+        let rk = create(conf, role, &shared).map_err(|mut reason| {
+            diagnosis::advise(&settings, &mut reason);
+            ContactError::Refused(reason)
         })?;
-        client.settings = settings;
+        let client = Client {
+            rk,
+            // SAFETY: the handle is live.
+            queue: unsafe { ffi::rd_kafka_queue_get_main(rk) },
+            shared,
+            pending_events: Mutex::new(VecDeque::new()),
+            brokers,
+            first_contact: options.first_contact,
+            settings,
+        };
         if needs_tokens {
             // SAFETY: just created from the configuration above.
-            unsafe { token::enable_background_callbacks(client.rk) };
+            unsafe { token::enable_background_callbacks(rk) };
         }
-        client.brokers = brokers;
-        client.first_contact = options.first_contact;
         Ok(client)
-    }
-
-    fn create(conf: Conf, role: Role, shared: Arc<Shared>) -> Result<Client, ContactError> {
-        let rk_type = match role {
-            Role::Producer => ffi::rd_kafka_type_t::RD_KAFKA_PRODUCER,
-            Role::Consumer => ffi::rd_kafka_type_t::RD_KAFKA_CONSUMER,
-        };
-        let events = ffi::RD_KAFKA_EVENT_ERROR
-            | ffi::RD_KAFKA_EVENT_FETCH
-            | ffi::RD_KAFKA_EVENT_REBALANCE
-            | ffi::RD_KAFKA_EVENT_OFFSET_COMMIT;
-        let mut reason = [0u8; 512];
-        // SAFETY: the configuration is live; `shared` is behind an Arc, so its address
-        // holds as long as the handle, which is destroyed before it. On
-        // success librdkafka owns the configuration, on failure we still do.
-        unsafe {
-            let conf_ptr = conf.as_ptr();
-            ffi::rd_kafka_conf_set_opaque(conf_ptr, Arc::as_ptr(&shared).cast_mut().cast());
-            ffi::rd_kafka_conf_set_log_cb(conf_ptr, Some(log_callback));
-            ffi::rd_kafka_conf_set_events(conf_ptr, events);
-            let rk = ffi::rd_kafka_new(rk_type, conf_ptr, reason.as_mut_ptr().cast(), reason.len());
-            if rk.is_null() {
-                return Err(ContactError::Refused(ffi::buffer_text(&reason)));
-            }
-            let _ = conf.release();
-            let queue = ffi::rd_kafka_queue_get_main(rk);
-            Ok(Client {
-                rk,
-                queue,
-                shared,
-                pending_events: Mutex::new(VecDeque::new()),
-                brokers: String::new(),
-                first_contact: Duration::ZERO,
-                settings: ConnectionSettings::default(),
-            })
-        }
     }
 
     pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_t {
@@ -211,6 +179,15 @@ impl Client {
         Some(error)
     }
 
+    /// The last new error of the client as a whole.
+    pub fn trouble(&self) -> Option<KafkaError> {
+        let mut last = None;
+        while let Some(event) = self.poll(0) {
+            last = self.note(&event).or(last);
+        }
+        last
+    }
+
     /// Stores the errors among the queued events; [`Client::poll`] returns the others.
     pub(crate) fn drain_errors(&self) {
         while let Some(event) = self.poll_queue(0) {
@@ -218,6 +195,34 @@ impl Client {
                 lock(&self.pending_events).push_back(event);
             }
         }
+    }
+}
+
+/// A handle whose callbacks use `shared`, or why librdkafka refuses the configuration.
+fn create(conf: Conf, role: Role, shared: &Arc<Shared>) -> Result<*mut ffi::rd_kafka_t, String> {
+    let rk_type = match role {
+        Role::Producer => ffi::rd_kafka_type_t::RD_KAFKA_PRODUCER,
+        Role::Consumer => ffi::rd_kafka_type_t::RD_KAFKA_CONSUMER,
+    };
+    let events = ffi::RD_KAFKA_EVENT_ERROR
+        | ffi::RD_KAFKA_EVENT_FETCH
+        | ffi::RD_KAFKA_EVENT_REBALANCE
+        | ffi::RD_KAFKA_EVENT_OFFSET_COMMIT;
+    let mut reason = [0u8; 512];
+    // SAFETY: the configuration is live; `shared` is behind an Arc, which the
+    // client keeps until the handle is destroyed, so its address holds. On
+    // success librdkafka owns the configuration, on failure we still do.
+    unsafe {
+        let conf_ptr = conf.as_ptr();
+        ffi::rd_kafka_conf_set_opaque(conf_ptr, Arc::as_ptr(shared).cast_mut().cast());
+        ffi::rd_kafka_conf_set_log_cb(conf_ptr, Some(log_callback));
+        ffi::rd_kafka_conf_set_events(conf_ptr, events);
+        let rk = ffi::rd_kafka_new(rk_type, conf_ptr, reason.as_mut_ptr().cast(), reason.len());
+        if rk.is_null() {
+            return Err(ffi::buffer_text(&reason));
+        }
+        std::mem::forget(conf);
+        Ok(rk)
     }
 }
 

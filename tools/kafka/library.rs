@@ -12,7 +12,7 @@ pub fn version() -> String {
 
 /// What it was built with, as its property `builtin.features` lists it: `gzip`, `ssl`, `sasl_plain`, ...; with ours.
 pub fn features() -> Vec<String> {
-    let default = Conf::default().get("builtin.features").unwrap_or_default();
+    let default = Conf::new().get("builtin.features").unwrap_or_default();
     let ours = cfg!(feature = "oidc").then_some("oidc");
     let all = default
         .split(',')

@@ -167,19 +167,6 @@ impl<'c> SimpleConsumer<'c> {
         }
     }
 
-    /// The last new error of the client as a whole.
-    pub fn trouble(&self) -> Option<KafkaError> {
-        let mut last = None;
-        while let Some(event) = self.client.poll(0) {
-            last = self.client.note(&event).or(last);
-        }
-        last
-    }
-
-    pub fn client(&self) -> &'c Client {
-        self.client
-    }
-
     fn stop(&self, topic: usize, partition: i32) {
         // SAFETY: the topic is live; an error means that the partition is not read, which is the aim.
         unsafe {

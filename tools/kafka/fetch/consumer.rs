@@ -8,15 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::RecordVisitor;
-use super::delivery::{Delivery, DeliveryEnd, DeliveryRules, UnreadableBatch};
-use super::fetcher::{CompletedFetch, Fetcher, StartPosition};
+use super::delivery::{Delivery, DeliveryEnd, DeliveryRules};
+use super::fetcher::{CompletedFetch, DamagedBatch, Fetcher, StartPosition};
 use super::offset_lookup::OffsetLookup;
 use super::settings::FetchSettings;
 use crate::kafka::client::Client;
 use crate::kafka::consume::committed::committed_offsets;
 use crate::kafka::consume::offset_range::{self, StartLookup, TopicRanges};
 use crate::kafka::consume::{ConsumeError, ReadRequest, Start};
-use crate::kafka::error::KafkaError;
 use crate::kafka::options::Options;
 use crate::kafka::types::TopicPartition;
 use crate::kafka::wire::{CorrelationId, RawResponse, Wire};
@@ -160,19 +159,6 @@ impl<'c> FetchConsumer<'c> {
         &self.partly_read
     }
 
-    pub fn client(&self) -> &Client {
-        self.wire.client()
-    }
-
-    /// The last new error of the client as a whole.
-    pub fn trouble(&self) -> Option<KafkaError> {
-        let mut last = None;
-        while let Some(event) = self.client().poll(0) {
-            last = self.client().note(&event).or(last);
-        }
-        last
-    }
-
     /// Waits at most `timeout_ms` for records, calls `visitor` with them in order, and returns their number.
     ///
     /// `Break` ends the call; the rest of the records stays for the next. After
@@ -217,7 +203,7 @@ impl<'c> FetchConsumer<'c> {
     }
 
     /// Reports a batch; its partition continues after it, if the next offset is known.
-    fn fail_batch(&mut self, index: usize, batch: UnreadableBatch) -> ConsumeError {
+    fn fail_batch(&mut self, index: usize, batch: DamagedBatch) -> ConsumeError {
         let (topic, partition) = self.fetcher.topic_partition(index);
         let topic = topic.to_owned();
         if !batch.can_skip {
@@ -236,7 +222,7 @@ impl<'c> FetchConsumer<'c> {
         response: &RawResponse,
         fetch: &mut CompletedFetch,
         visitor: &mut impl RecordVisitor,
-    ) -> Result<ControlFlow<()>, UnreadableBatch> {
+    ) -> Result<ControlFlow<()>, DamagedBatch> {
         let index = fetch.partition;
         if self.fetcher.is_finished(index) {
             return Ok(ControlFlow::Continue(()));

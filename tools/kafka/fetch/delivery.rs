@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::fetcher::CompletedFetch;
+use super::fetcher::{CompletedFetch, DamagedBatch};
 use super::{RecordVisitor, ValuesSource};
 use crate::kafka::batch::{
     Batch, BatchDecoder, BatchError, Batches, RawRecord, RawRecordVisitor, Values,
@@ -33,14 +33,6 @@ pub(super) enum DeliveryEnd {
     ReachedBound(i64),
 }
 
-#[derive(Debug)]
-pub(super) struct UnreadableBatch {
-    pub(super) offset: i64,
-    pub(super) error: BatchError,
-    /// Whether the next batch is known; the fetch continues there.
-    pub(super) can_skip: bool,
-}
-
 /// Delivers records and reuses its memory.
 pub(super) struct Delivery {
     decoder: BatchDecoder,
@@ -64,7 +56,7 @@ impl Delivery {
         fetch: &mut CompletedFetch,
         rules: &DeliveryRules<'_>,
         visitor: &mut impl RecordVisitor,
-    ) -> Result<DeliveryEnd, UnreadableBatch> {
+    ) -> Result<DeliveryEnd, DamagedBatch> {
         let mut batches = Batches::new(&body[fetch.batches.bytes.clone()]);
         while let Some(batch) = batches.next() {
             let batch_end = fetch.batches.bytes.end - batches.rest().len();
@@ -72,7 +64,7 @@ impl Delivery {
                 Ok(batch) => batch,
                 Err(error) => {
                     fetch.batches.bytes.start = fetch.batches.bytes.end;
-                    return Err(UnreadableBatch {
+                    return Err(DamagedBatch {
                         offset: fetch.from,
                         error,
                         can_skip: false,
@@ -89,7 +81,7 @@ impl Delivery {
                     let offset = fetch.from.max(batch.base_offset);
                     fetch.batches.bytes.start = batch_end;
                     fetch.from = fetch.from.max(batch.next_offset());
-                    return Err(UnreadableBatch {
+                    return Err(DamagedBatch {
                         offset,
                         error,
                         can_skip: true,
@@ -105,14 +97,7 @@ impl Delivery {
         if is_bound && damaged.is_none_or(|batch| batch.offset >= rules.end) {
             return Ok(DeliveryEnd::ReachedBound(rules.end));
         }
-        match fetch.take_damaged() {
-            None => Ok(DeliveryEnd::Complete),
-            Some(batch) => Err(UnreadableBatch {
-                offset: batch.offset,
-                error: batch.error,
-                can_skip: batch.can_skip,
-            }),
-        }
+        fetch.take_damaged().map_or(Ok(DeliveryEnd::Complete), Err)
     }
 
     fn deliver_batch(

@@ -26,7 +26,7 @@ pub use assignment::StartPosition;
 #[cfg(test)]
 pub(super) use batches::BatchRange;
 use batches::Checks;
-pub(super) use batches::CompletedFetch;
+pub(super) use batches::{CompletedFetch, DamagedBatch};
 use broker::Broker;
 use metadata::MetadataRefresh;
 pub(super) use partition::PartitionPlan;

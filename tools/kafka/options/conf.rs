@@ -14,7 +14,7 @@ pub(crate) struct Conf {
 
 impl Conf {
     /// librdkafka's defaults.
-    fn new() -> Conf {
+    pub(crate) fn new() -> Conf {
         // SAFETY: allocates; librdkafka ends the process when it can't.
         let ptr = unsafe { ffi::rd_kafka_conf_new() };
         Conf { ptr }
@@ -99,24 +99,11 @@ impl Conf {
     pub(crate) fn as_ptr(&self) -> *mut ffi::rd_kafka_conf_t {
         self.ptr
     }
-
-    /// Gives the configuration away, to `rd_kafka_new`.
-    pub(crate) fn release(self) -> *mut ffi::rd_kafka_conf_t {
-        let ptr = self.ptr;
-        std::mem::forget(self);
-        ptr
-    }
-}
-
-impl Default for Conf {
-    fn default() -> Conf {
-        Conf::new()
-    }
 }
 
 impl Drop for Conf {
     fn drop(&mut self) {
-        // SAFETY: `ptr` is live and ours; `release` forgets `self`.
+        // SAFETY: `ptr` is live and ours; what was given to `rd_kafka_new` is forgotten and not dropped.
         unsafe { ffi::rd_kafka_conf_destroy(self.ptr) }
     }
 }

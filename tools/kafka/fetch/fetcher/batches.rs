@@ -40,13 +40,13 @@ pub(super) struct Checks {
     pub(super) most_bytes: i32,
 }
 
-/// A batch that fails its checks.
+/// A batch that fails its checks or can't be read.
 #[derive(Debug)]
 pub(crate) struct DamagedBatch {
     /// The first offset that can't be read.
     pub(crate) offset: i64,
     pub(crate) error: BatchError,
-    /// Whether the offset after it is known.
+    /// Whether the offset after it is known; the fetch continues there.
     pub(crate) can_skip: bool,
 }
 

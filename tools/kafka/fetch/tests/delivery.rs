@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use super::super::delivery::{Delivery, DeliveryEnd, DeliveryRules, UnreadableBatch};
-use super::super::fetcher::{BatchRange, CompletedFetch};
+use super::super::delivery::{Delivery, DeliveryEnd, DeliveryRules};
+use super::super::fetcher::{BatchRange, CompletedFetch, DamagedBatch};
 use super::super::{RecordVisitor, ValuesSource};
 use crate::kafka::batch::build::BatchBuilder;
 use crate::kafka::batch::{AbortedTransactions, BatchError, Codec};
@@ -86,7 +86,7 @@ fn deliver(
     fetch: &mut CompletedFetch,
     rules: &DeliveryRules<'_>,
     most: usize,
-) -> (Vec<String>, Result<DeliveryEnd, UnreadableBatch>) {
+) -> (Vec<String>, Result<DeliveryEnd, DamagedBatch>) {
     let [(by_record, offsets), (by_value, known)] = [false, true].map(|takes_values| {
         let mut fetch = CompletedFetch {
             batches: BatchRange::intact(fetch.batches.bytes.clone(), fetch.batches.next),
