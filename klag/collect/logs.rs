@@ -341,7 +341,6 @@ mod tests {
         ListedOffset {
             offset: Some(offset),
             timestamp_ms: None,
-            leader_epoch: None,
         }
     }
 

@@ -210,7 +210,6 @@ mod tests {
         ListedOffset {
             offset: (offset >= 0).then_some(offset),
             timestamp_ms,
-            leader_epoch: None,
         }
     }
 

@@ -26,16 +26,12 @@ mod tests;
 pub use super::consume::{ConsumeError, Item, ReadRequest, Start};
 pub use consumer::FetchConsumer;
 pub use fetcher::StartPosition;
+pub use settings::tune;
 
 use std::ops::ControlFlow;
 
-use super::{Options, primitives};
+use super::primitives;
 use crate::record::Record;
-
-/// Sets the properties that reading needs, unless the user set them.
-pub fn tune(options: &mut Options) {
-    settings::tune(options);
-}
 
 /// Which records the values of [`RecordVisitor::values`] are of.
 #[derive(Clone, Copy, Debug)]

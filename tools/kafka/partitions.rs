@@ -70,25 +70,18 @@ pub(crate) unsafe fn entries(list: *const ffi::rd_kafka_topic_partition_list_t) 
     if list.is_null() {
         return Vec::new();
     }
-    // SAFETY: the caller's promise; `cnt` entries are there.
+    // SAFETY: the caller's promise; `cnt` entries are there. The code is read as an integer, no enum value is made of it.
     unsafe {
         let count = usize::try_from((*list).cnt).unwrap_or(0);
-        (0..count).map(|i| entry((*list).elems.add(i))).collect()
-    }
-}
-
-/// One partition, copied.
-///
-/// # Safety
-/// `partition` is live.
-pub(crate) unsafe fn entry(partition: *const ffi::rd_kafka_topic_partition_t) -> Entry {
-    // SAFETY: the caller's promise; the code is read as an integer, no enum value is made of it.
-    unsafe {
-        Entry {
-            topic: ffi::text((*partition).topic),
-            partition: (*partition).partition,
-            offset: (*partition).offset,
-            error: std::ptr::addr_of!((*partition).err).cast::<i32>().read(),
-        }
+        let entries = (0..count).map(|index| {
+            let partition = (*list).elems.add(index);
+            Entry {
+                topic: ffi::text((*partition).topic),
+                partition: (*partition).partition,
+                offset: (*partition).offset,
+                error: std::ptr::addr_of!((*partition).err).cast::<i32>().read(),
+            }
+        });
+        entries.collect()
     }
 }

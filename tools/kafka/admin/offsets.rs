@@ -114,8 +114,6 @@ pub struct ListedOffset {
     pub offset: Option<i64>,
     /// The time of the record there, milliseconds since 1970; only a look-up by time returns it.
     pub timestamp_ms: Option<i64>,
-    /// The leader's epoch in which the record there was written, if the broker reports it.
-    pub leader_epoch: Option<i32>,
 }
 
 type Answers = Vec<Option<Result<ListedOffset, KafkaError>>>;
@@ -360,7 +358,6 @@ fn take(
                 None => Ok(ListedOffset {
                     offset: (row.offset >= 0).then_some(row.offset),
                     timestamp_ms: (row.timestamp >= 0).then_some(row.timestamp),
-                    leader_epoch: (row.leader_epoch >= 0).then_some(row.leader_epoch),
                 }),
             });
         }

@@ -56,12 +56,6 @@ impl<'a> QueryBudget<'a> {
         }
     }
 
-    /// As [`QueryBudget::new`], with what is left until `deadline`.
-    pub fn until(deadline: Instant, interrupted: &'a dyn Fn() -> bool) -> QueryBudget<'a> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        QueryBudget::new(left, interrupted)
-    }
-
     /// Names the brokers that there are, the one that is asked first at their head.
     #[must_use]
     pub fn among(mut self, brokers: Vec<i32>) -> QueryBudget<'a> {

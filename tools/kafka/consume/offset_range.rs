@@ -201,7 +201,8 @@ fn look_up(
     Ok(listed)
 }
 
-fn offset(
+/// The offset that a partition answers; its error names the partition.
+pub(crate) fn offset(
     question: &OffsetQuery,
     answer: Result<ListedOffset, KafkaError>,
 ) -> Result<Option<i64>, ConsumeError> {

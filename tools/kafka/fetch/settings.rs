@@ -47,7 +47,7 @@ pub(super) struct FetchSettings {
 }
 
 /// Sets the properties that reading needs, unless the user set them.
-pub(super) fn tune(options: &mut Options) {
+pub fn tune(options: &mut Options) {
     // librdkafka leaves this off for its cost, which is negligible here.
     options.set_default("check.crcs", "true");
 }

@@ -7,6 +7,7 @@ use crate::kafka::admin::{
     Isolation, OffsetQuery, OffsetSpec, QueryBudget, coordinator_answers, offsets,
 };
 use crate::kafka::client::ContactError;
+use crate::kafka::consume::offset_range::offset;
 use crate::kafka::consume::{ConsumeError, LeaderProbe};
 use crate::kafka::error::{KafkaError, code, is_leader_change};
 use crate::kafka::wire::Wire;
@@ -99,15 +100,8 @@ fn ask_once(
 ) -> Result<Vec<Option<i64>>, ConsumeError> {
     let answers = offsets(&member.handle.client, questions, isolation, interrupted)?;
     let rows = questions.iter().zip(answers);
-    rows.map(|(question, answer)| {
-        let found = answer.map_err(|error| ConsumeError::Partition {
-            topic: question.topic.clone(),
-            partition: question.partition,
-            error,
-        })?;
-        Ok(found.offset)
-    })
-    .collect()
+    rows.map(|(question, answer)| offset(question, answer))
+        .collect()
 }
 
 /// Whether the same question may be answered later.
