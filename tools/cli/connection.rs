@@ -89,7 +89,7 @@ impl Connection {
             i32::from(self.verbose)
         };
         super::logger::start(options.verbosity, options.get("debug").is_some());
-        for (name, source) in options.passed_over() {
+        for (name, source) in options.ignored() {
             log::info!("{source}: {name} concerns only Java's clients, and is passed over");
         }
         options.first_contact = self.timeout;

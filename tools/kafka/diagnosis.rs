@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_the_cluster_has_told_is_named_as_such() {
+    fn an_advertised_address_is_named_as_such() {
         let mut reason = "kafka.internal:9092/1: Failed to resolve 'kafka.internal:9092': Name or service not known".to_owned();
         advise(&settings("PLAINTEXT"), &mut reason);
         assert!(

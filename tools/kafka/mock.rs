@@ -1,8 +1,6 @@
 //! librdkafka's mock cluster: a throw-away cluster in this process, reached over TCP like any other.
 #![allow(unsafe_code)]
 
-use std::ptr::null_mut;
-
 use super::ffi;
 
 /// More brokers than this help nobody, and each costs a listening socket.
@@ -81,7 +79,6 @@ impl Drop for MockCluster {
             ffi::rd_kafka_mock_cluster_destroy(self.cluster);
             ffi::rd_kafka_destroy(self.rk);
         }
-        (self.cluster, self.rk) = (null_mut(), null_mut());
     }
 }
 

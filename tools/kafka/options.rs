@@ -116,7 +116,7 @@ struct Property {
 pub struct Options {
     properties: BTreeMap<String, Property>,
     /// What concerns only Java's clients, and where it was said.
-    passed_over: Vec<(String, Source)>,
+    ignored: Vec<(String, Source)>,
     /// -1 quiet, 0 normal, 1 verbose, 2 with librdkafka's log.
     pub verbosity: i32,
     /// How long the first contact with the cluster may take.
@@ -127,7 +127,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             properties: BTreeMap::new(),
-            passed_over: Vec::new(),
+            ignored: Vec::new(),
             verbosity: 0,
             first_contact: Duration::from_secs(5),
         }
@@ -197,13 +197,13 @@ impl Options {
     }
 
     /// Notes a property that concerns only Java's clients.
-    fn pass_over(&mut self, name: &str, source: &Source) {
-        self.passed_over.push((name.to_owned(), source.clone()));
+    fn ignore(&mut self, name: &str, source: &Source) {
+        self.ignored.push((name.to_owned(), source.clone()));
     }
 
     /// Properties that concern only Java's clients, and where they were said.
-    pub fn passed_over(&self) -> impl Iterator<Item = (&str, &Source)> {
-        let rows = self.passed_over.iter();
+    pub fn ignored(&self) -> impl Iterator<Item = (&str, &Source)> {
+        let rows = self.ignored.iter();
         rows.map(|(name, source)| (name.as_str(), source))
     }
 

@@ -42,5 +42,5 @@ fn keep_descriptors() {
     }
 }
 
-/// Where the kernel can't mark them all at once, so many are looked at.
+/// Descriptors up to this number are marked where close_range() is missing.
 const MOST_DESCRIPTORS: c_int = 4096;

@@ -57,7 +57,7 @@ impl Options {
         Ok(())
     }
 
-    fn pass_over(&mut self, _name: &str, _source: &Source) {}
+    fn ignore(&mut self, _name: &str, _source: &Source) {}
 
     fn trust_store(
         &mut self,

@@ -1,11 +1,8 @@
 //! Where a member begins to read a partition when the user does not say it.
 //!
-//! A partition that the group has a commit for goes on there. Without one the
-//! question is whether the partition existed when the group began: if it did
-//! not, none of its records has been read, and it is read from its beginning;
-//! if it did, the group is new to it and begins at its end. A member that
-//! begins at an end commits that position at once, so that afterwards a
-//! partition without a commit is one that was added.
+//! Committed offset: start there. None: start at the beginning if the
+//! partition is newer than the group, else at the end. A start at the end is
+//! committed at once, so a partition without a commit is a new one.
 
 use std::collections::BTreeMap;
 

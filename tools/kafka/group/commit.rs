@@ -14,7 +14,7 @@ const RETRY: Duration = Duration::from_millis(50);
 /// How often a wait for an answer looks whether it may go on.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Sends commits and hears what becomes of them.
+/// Sends commits and receives their results.
 pub(super) struct Committer {
     queue: *mut ffi::rd_kafka_queue_t,
     in_flight: bool,

@@ -80,7 +80,7 @@ pub struct Member {
     pub(super) ends: BTreeMap<TopicPartition, i64>,
     /// Partitions that were assigned once; `start` overrides nothing there any more.
     pub(super) seen: HashSet<TopicPartition>,
-    /// Whether the group has said what this member has, be it nothing.
+    /// Whether the group has assigned partitions to this member, possibly none.
     pub(super) is_assigned: bool,
     /// Since when the group knows this member.
     pub(super) known_since: Option<Instant>,
@@ -191,7 +191,7 @@ impl Member {
         Ok(None)
     }
 
-    /// Whether the group has said what this member has, be it nothing.
+    /// Whether the group has assigned partitions to this member, possibly none.
     pub fn is_assigned(&self) -> bool {
         self.is_assigned
     }

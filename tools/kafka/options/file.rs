@@ -75,7 +75,7 @@ fn add_entry(
         Meaning::Ignored => {
             // Said of a store, and used with it.
             if !name.contains("store.") {
-                options.pass_over(name, source);
+                options.ignore(name, source);
             }
             Ok(())
         }

@@ -29,7 +29,6 @@ pub(super) fn translate(
         "sasl.mechanism" | "sasl.mechanisms" if value == "AWS_MSK_IAM" => Err(format!(
             "{name}: AWS_MSK_IAM is a login of Java's only; say sasl.mechanism=OAUTHBEARER and sasl.oauthbearer.config=command:COMMAND, where COMMAND prints a token of aws-msk-iam-sasl-signer"
         )),
-        "sasl.mechanism" => one("sasl.mechanisms", value),
         "ssl.endpoint.identification.algorithm" if value.is_empty() => one(name, "none"),
         "ssl.endpoint.identification.algorithm" => one(name, &value.to_ascii_lowercase()),
         "auto.offset.reset" if value == "none" => one(name, "error"),
