@@ -195,6 +195,11 @@ pub fn is_coordinator_change(code: i32) -> bool {
     )
 }
 
+/// A coordinator, or the connection to it, is away for a while: retry.
+pub fn is_transient(code: i32) -> bool {
+    is_connection_failure(code) || is_coordinator_change(code)
+}
+
 /// A connection failed or a broker did not answer in time: retry.
 pub fn is_connection_failure(code: i32) -> bool {
     matches!(
@@ -241,6 +246,11 @@ impl KafkaError {
     /// The error in a field of a response; `None` for "no error".
     pub fn of_answer(code: i16) -> Option<KafkaError> {
         (code != 0).then(|| KafkaError::of(code.into()))
+    }
+
+    /// The error code in a field of a response as a result.
+    pub fn check(code: i16) -> Result<(), KafkaError> {
+        KafkaError::of_answer(code).map_or(Ok(()), Err)
     }
 
     /// Whether it says that there is no such topic.

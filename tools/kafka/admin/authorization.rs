@@ -10,7 +10,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequest;
 use kafka_protocol::messages::{GroupId, MetadataResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::metadata::{OLDEST, Topic, metadata_request, rows};
+use super::metadata::{Metadata, OLDEST, Topic, metadata_request};
 use super::query_budget::{ANY_VERSION, QueryBudget};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
@@ -23,7 +23,7 @@ const DESCRIBE: i32 = 1 << 8;
 
 /// Whether every group is listed whose name begins with `prefix`.
 ///
-/// Brokers list all groups to who may describe the cluster, and else those that may be described one by one.
+/// With DESCRIBE on the cluster a user sees all groups, otherwise only those it may DESCRIBE.
 pub fn may_list_groups(
     wire: &mut Wire<'_>,
     prefix: &str,
@@ -76,8 +76,8 @@ pub fn may_list_topics(
     budget: &mut QueryBudget<'_>,
 ) -> Result<bool, KafkaError> {
     // No topic has a longer name.
-    let room = 249 - NOBODYS_NAME.len();
-    let prefix: String = prefix.chars().take(room).collect();
+    let longest_prefix = 249 - NOBODYS_NAME.len();
+    let prefix: String = prefix.chars().take(longest_prefix).collect();
     let name = format!("{prefix}{NOBODYS_NAME}");
     Ok(denied_topics(wire, &[name], budget)?.is_empty())
 }
@@ -111,5 +111,5 @@ pub fn named_topics(
     let build = move |_: i16| metadata_request(Some(&names), false);
     let versions = OLDEST..=i16::MAX;
     let answer: MetadataResponse = budget.ask_any::<MetadataRequest, _>(wire, &versions, &build)?;
-    Ok(rows(answer).topics)
+    Ok(Metadata::from_response(answer).topics)
 }

@@ -34,7 +34,7 @@ impl CommitTimes {
     }
 
     /// Reads the commits since `since_ms` from these partitions of the offsets topic; returns which of them could not be
-    /// read to their end, and why. It takes the permission to read that topic.
+    /// read to their end, and why. Requires READ on that topic.
     pub fn update(
         &mut self,
         wire: &mut Wire<'_>,

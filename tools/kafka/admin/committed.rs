@@ -9,7 +9,7 @@ use kafka_protocol::messages::offset_fetch_request::{
 use kafka_protocol::messages::{GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
-use super::groups::{checked, coordinators, not_in_answer};
+use super::groups::{GROUPS_A_REQUEST, chunks_by_broker, coordinators, not_in_answer};
 use super::metadata::Metadata;
 use super::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, code, is_coordinator_change};
@@ -28,8 +28,6 @@ pub struct TopicCommits {
 const MANY_GROUPS: i16 = 8;
 /// From this version on it may name no topic, which means all of them.
 const ALL_TOPICS: i16 = 2;
-/// The most groups in one request: an answer has all partitions of all of them.
-const GROUPS_A_REQUEST: usize = 200;
 
 /// A topic's name with each partition's number, offset and error code.
 type AnsweredTopic = (TopicName, Vec<(i32, i64, i16)>);
@@ -97,7 +95,8 @@ impl CommittedQuery<'_> {
             (together, GROUPS_A_REQUEST, MANY_GROUPS..=i16::MAX),
             (single, 1, ALL_TOPICS..=MANY_GROUPS - 1),
         ] {
-            let chunks = self.chunks(&indices, size);
+            let coordinators = indices.iter().map(|&index| (index, self.brokers[index]));
+            let chunks = chunks_by_broker(coordinators, size);
             let requests = chunks.iter().map(|(broker, chunk)| {
                 let name = |&index: &usize| StrBytes::from_string(self.groups[index].0.to_owned());
                 let names: Vec<GroupId> = chunk.iter().map(|i| name(i).into()).collect();
@@ -126,21 +125,6 @@ impl CommittedQuery<'_> {
         }
     }
 
-    /// Each broker's groups, so many together.
-    fn chunks(&self, indices: &[usize], size: usize) -> Vec<(i32, Vec<usize>)> {
-        let mut by_broker: HashMap<i32, Vec<usize>> = HashMap::new();
-        for &index in indices {
-            let broker = self.brokers[index];
-            by_broker.entry(broker).or_default().push(index);
-        }
-        let mut chunks = Vec::new();
-        for (broker, indices) in by_broker {
-            let parts = indices.chunks(size);
-            chunks.extend(parts.map(|part| (broker, part.to_vec())));
-        }
-        chunks
-    }
-
     fn take(&mut self, chunk: &[usize], reply: OffsetFetchResponse) {
         if let (&[index], true) = (chunk, reply.groups.is_empty()) {
             let topics = reply.topics.into_iter().map(|topic| {
@@ -151,14 +135,14 @@ impl CommittedQuery<'_> {
                 (topic.name, partitions.collect())
             });
             let topics: Vec<_> = topics.collect();
-            let taken = checked(reply.error_code).map(|()| self.commits(topics));
+            let taken = KafkaError::check(reply.error_code).map(|()| self.commits(topics));
             self.answers[index] = Some(taken);
             return;
         }
-        let topic_partition: HashMap<&str, usize> =
+        let index_of_group: HashMap<&str, usize> =
             chunk.iter().map(|&i| (self.groups[i].0, i)).collect();
         for group in reply.groups {
-            let Some(&index) = topic_partition.get(group.group_id.as_str()) else {
+            let Some(&index) = index_of_group.get(group.group_id.as_str()) else {
                 continue;
             };
             let topics = group.topics.into_iter().map(|topic| {
@@ -169,7 +153,7 @@ impl CommittedQuery<'_> {
                 (topic.name, partitions.collect())
             });
             let topics: Vec<_> = topics.collect();
-            let taken = checked(group.error_code).map(|()| self.commits(topics));
+            let taken = KafkaError::check(group.error_code).map(|()| self.commits(topics));
             self.answers[index] = Some(taken);
         }
     }
@@ -180,7 +164,7 @@ impl CommittedQuery<'_> {
             let partitions: Vec<_> = partitions
                 .into_iter()
                 .filter(|(_, offset, error)| *offset >= 0 || *error != 0)
-                .map(|(id, offset, error)| (id, checked(error).map(|()| offset)))
+                .map(|(id, offset, error)| (id, KafkaError::check(error).map(|()| offset)))
                 .collect();
             if !partitions.is_empty() {
                 let topic = self.intern(&name);

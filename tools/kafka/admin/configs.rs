@@ -54,7 +54,7 @@ const OLDEST: i16 = 1;
 ///
 /// A broker reports a topic's settings with its own defaults in the place of
 /// what the topic does not set, so a partition's leader is the one to ask.
-/// It takes the permission to describe the configuration of each resource.
+/// Requires DESCRIBE_CONFIGS on each resource.
 pub fn configs(
     wire: &mut Wire<'_>,
     brokers: &[ConfigsQuery],
@@ -70,7 +70,7 @@ pub fn configs(
     let answers = budget.fan_out(wire, &versions, requests.collect());
     let answers = answers.into_iter().zip(brokers);
     answers
-        .map(|(answer, asked)| Ok(in_places(answer?.results, asked)))
+        .map(|(answer, asked)| Ok(by_resource(answer?.results, asked)))
         .collect()
 }
 
@@ -126,7 +126,7 @@ fn resource((resource, keys): &(ConfigResource, Vec<&'static str>)) -> DescribeC
         .with_configuration_keys(Some(keys.collect()))
 }
 
-fn in_places(results: Vec<DescribeConfigsResult>, asked: &ConfigsQuery) -> BrokerConfigs {
+fn by_resource(results: Vec<DescribeConfigsResult>, asked: &ConfigsQuery) -> BrokerConfigs {
     let mut by_name: HashMap<(i8, String), DescribeConfigsResult> = results
         .into_iter()
         .map(|result| {

@@ -3,11 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
+use kafka_protocol::messages::CreateTopicsRequest;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use kafka_protocol::messages::{CreateTopicsRequest, TopicName};
-use kafka_protocol::protocol::{Request, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 
-use super::groups::checked;
+use super::metadata::topic_name;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{Target, Wire};
 
@@ -48,46 +48,18 @@ pub fn create_topic(
         .with_topics(vec![topic])
         .with_validate_only(is_trial)
         .with_timeout_ms(timeout_ms.as_millis().min(60_000) as i32);
-    let ask = Ask {
-        target: Target::Broker(broker),
-        versions: CREATE_VERSIONS,
-        deadline,
-        interrupted,
-    };
-    let response = ask.once(wire, request)?;
-    let answer = response.topics.into_iter().next();
-    let answer = answer.ok_or_else(|| KafkaError::of(code::TIMED_OUT))?;
+    let asked = [(Target::Broker(broker), CREATE_VERSIONS, move |_| request)];
+    let response = wire.fan_out(asked, deadline, interrupted).pop();
+    let none = || KafkaError::of(code::TIMED_OUT);
+    let topics = response.ok_or_else(none)??.topics;
+    let answer = topics.into_iter().next().ok_or_else(none)?;
     check(answer.error_code, answer.error_message)
-}
-
-struct Ask<'a> {
-    target: Target,
-    versions: RangeInclusive<i16>,
-    deadline: Instant,
-    interrupted: &'a dyn Fn() -> bool,
-}
-
-impl Ask<'_> {
-    fn once<R: Request + 'static>(
-        self,
-        wire: &mut Wire<'_>,
-        request: R,
-    ) -> Result<R::Response, KafkaError> {
-        let asked = [(self.target, self.versions, move |_| request)];
-        let mut answers = wire.fan_out::<R, _>(asked, self.deadline, self.interrupted);
-        let answer = answers.pop();
-        answer.unwrap_or_else(|| Err(KafkaError::of(code::TIMED_OUT)))
-    }
-}
-
-pub(super) fn topic_name(name: &str) -> TopicName {
-    TopicName(StrBytes::from_string(name.to_owned()))
 }
 
 /// A response's error code as a result, in the broker's own words if it has some.
 pub(super) fn check(error: i16, reason: Option<StrBytes>) -> Result<(), KafkaError> {
     let reason = reason.filter(|reason| !reason.is_empty());
-    checked(error).map_err(|error| match reason {
+    KafkaError::check(error).map_err(|error| match reason {
         Some(reason) => KafkaError::new(error.code, reason.to_string()),
         None => error,
     })

@@ -3,6 +3,8 @@
 //! Every broker lists the groups that it coordinates (`ListGroups`), so only a
 //! group that was named and is not listed has to be looked for (`FindCoordinator`).
 
+use std::collections::HashMap;
+
 use kafka_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use kafka_protocol::messages::find_coordinator_response::FindCoordinatorResponse;
 use kafka_protocol::messages::list_groups_request::ListGroupsRequest;
@@ -95,7 +97,9 @@ pub fn list_groups(
         let answers = budget.fan_out::<ListGroupsRequest, _>(wire, &ANY_VERSION, requests);
         let mut loading = Vec::new();
         for (&broker, answer) in open.iter().zip(answers) {
-            match answer.and_then(|answer| checked(answer.error_code).map(|()| answer.groups)) {
+            match answer
+                .and_then(|answer| KafkaError::check(answer.error_code).map(|()| answer.groups))
+            {
                 Ok(groups) => listing
                     .groups
                     .extend(groups.into_iter().map(|group| listed(&group, broker))),
@@ -200,7 +204,7 @@ pub fn lacks_coordinator(
 }
 
 /// Has `ask` ask for `groups`, by name and coordinator, and again for those whose coordinator is moving, until the time is
-/// over. `ask` gets the places of the groups and their coordinators.
+/// over. `ask` gets the groups' indexes and their coordinators.
 pub(super) fn ask_coordinators<T>(
     wire: &mut Wire<'_>,
     groups: &[(&str, i32)],
@@ -231,6 +235,53 @@ pub(super) fn ask_coordinators<T>(
         }
     }
     answers
+}
+
+/// The most groups in one request: an answer has all members, or all partitions, of all of them.
+pub(super) const GROUPS_A_REQUEST: usize = 200;
+
+/// Each broker's groups, at most `size` together, of groups by their indexes and coordinators.
+pub(super) fn chunks_by_broker(
+    groups: impl Iterator<Item = (usize, i32)>,
+    size: usize,
+) -> Vec<(i32, Vec<usize>)> {
+    let mut by_broker: HashMap<i32, Vec<usize>> = HashMap::new();
+    for (index, broker) in groups {
+        by_broker.entry(broker).or_default().push(index);
+    }
+    let mut chunks = Vec::new();
+    for (broker, indices) in by_broker {
+        let parts = indices.chunks(size);
+        chunks.extend(parts.map(|part| (broker, part.to_vec())));
+    }
+    chunks
+}
+
+/// Groups by their names, each with what the broker says of it.
+pub(super) type NamedGroups<T> = Vec<(String, Result<T, KafkaError>)>;
+
+/// Puts each group of a reply in its place; the broker promises no order. `name` is that of the group of an index.
+pub(super) fn place_by_name<'g, T>(
+    answers: &mut [Result<T, KafkaError>],
+    chunk: &[usize],
+    name: impl Fn(usize) -> &'g str,
+    reply: Result<NamedGroups<T>, KafkaError>,
+) {
+    match reply {
+        Ok(groups) => {
+            let mut by_name: HashMap<String, _> = groups.into_iter().collect();
+            for &index in chunk {
+                let name = name(index);
+                let missing = || Err(not_in_answer(name));
+                answers[index] = by_name.remove(name).unwrap_or_else(missing);
+            }
+        }
+        Err(error) => {
+            for &index in chunk {
+                answers[index] = Err(error.clone());
+            }
+        }
+    }
 }
 
 /// Whether the coordinator of `group` answers, over a connection that no rebalance holds up.
@@ -281,8 +332,8 @@ pub(in crate::kafka) fn find_coordinator(
 
 pub(in crate::kafka) fn coordinator_of(reply: &FindCoordinatorResponse) -> Result<i32, KafkaError> {
     match reply.coordinators.first() {
-        Some(one) => checked(one.error_code).map(|()| one.node_id.0),
-        None => checked(reply.error_code).map(|()| reply.node_id.0),
+        Some(one) => KafkaError::check(one.error_code).map(|()| one.node_id.0),
+        None => KafkaError::check(reply.error_code).map(|()| reply.node_id.0),
     }
 }
 
@@ -297,11 +348,6 @@ fn is_coordinator_moving<T>(answer: &Result<T, KafkaError>) -> bool {
 pub(super) fn not_in_answer(group: &str) -> KafkaError {
     let reason = format!("the broker's answer has nothing about group {group}");
     KafkaError::new(code::BAD_MESSAGE, reason)
-}
-
-/// A response's error code as a result.
-pub(super) fn checked(error_code: i16) -> Result<(), KafkaError> {
-    KafkaError::of_answer(error_code).map_or(Ok(()), Err)
 }
 
 /// The partition of `__consumer_offsets`, of `count`, whose leader coordinates `group`.
@@ -331,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_is_not_told_is_classic() {
+    fn a_group_without_a_type_is_classic() {
         assert_eq!(GroupKind::of(""), GroupKind::Classic);
         assert_eq!(GroupKind::of("Consumer"), GroupKind::Consumer);
         assert_eq!(GroupKind::of("share").name(), "share");

@@ -48,7 +48,7 @@ const OLDEST: i16 = 1;
 
 /// Asks all these brokers side by side, each for its own folders; an answer for each, in their order.
 ///
-/// It takes the permission to describe the cluster.
+/// Requires DESCRIBE on the cluster.
 pub fn log_dirs(
     wire: &mut Wire<'_>,
     brokers: Vec<LogDirsQuery>,
@@ -67,9 +67,7 @@ pub fn log_dirs(
         .into_iter()
         .map(|answer| {
             let response = answer?;
-            if response.error_code != 0 {
-                return Err(KafkaError::of(response.error_code.into()));
-            }
+            KafkaError::check(response.error_code)?;
             // Before v3 a broker that refuses to answer has no folders and no error.
             Ok(response.results.iter().map(log_dir).collect())
         })
@@ -95,7 +93,7 @@ fn log_dir(result: &DescribeLogDirsResult) -> LogDir {
     });
     LogDir {
         path: result.log_dir.to_string(),
-        error: (result.error_code != 0).then(|| KafkaError::of(result.error_code.into())),
+        error: KafkaError::of_answer(result.error_code),
         total_bytes: known(result.total_bytes),
         usable_bytes: known(result.usable_bytes),
         replicas: replicas.collect(),

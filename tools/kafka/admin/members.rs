@@ -3,7 +3,6 @@
 //! Members come from the request of the group's type: `DescribeGroups` (classic),
 //! `ConsumerGroupDescribe` (KIP-848), `ShareGroupDescribe` (KIP-932), `StreamsGroupDescribe` (KIP-1071).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use kafka_protocol::messages::GroupId;
@@ -16,7 +15,9 @@ use kafka_protocol::messages::share_group_describe_response as share;
 use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::assignment::assigned;
-use super::groups::{GroupKind, ask_coordinators, checked, not_in_answer};
+use super::groups::{
+    GROUPS_A_REQUEST, GroupKind, NamedGroups, ask_coordinators, chunks_by_broker, place_by_name,
+};
 use super::query_budget::{ANY_VERSION, QueryBudget};
 use super::streams::StreamsGroupsRequest;
 use super::streams_response::Group as StreamsGroup;
@@ -40,9 +41,6 @@ pub struct MemberDescription {
     /// What it owns.
     pub partitions: Vec<(Arc<str>, Vec<i32>)>,
 }
-
-/// The most groups in one request; an answer has all members of all of them.
-const GROUPS_A_REQUEST: usize = 200;
 
 /// Members of `groups`, each of them with its type and coordinator; in their order.
 pub fn describe_groups(
@@ -68,15 +66,12 @@ fn describe_once(
         .map(|_| Ok(GroupDescription::default()))
         .collect();
     for kind in GroupKind::ALL {
-        let mut by_broker: HashMap<i32, Vec<usize>> = HashMap::new();
-        for (index, (_, _, broker)) in groups.iter().enumerate().filter(|(_, g)| g.1 == kind) {
-            by_broker.entry(*broker).or_default().push(index);
-        }
-        let mut chunks: Vec<(i32, Vec<usize>)> = Vec::new();
-        for (broker, indices) in by_broker {
-            let parts = indices.chunks(GROUPS_A_REQUEST);
-            chunks.extend(parts.map(|part| (broker, part.to_vec())));
-        }
+        let of_kind = groups
+            .iter()
+            .enumerate()
+            .filter(|(_, group)| group.1 == kind);
+        let coordinators = of_kind.map(|(index, group)| (index, group.2));
+        let chunks = chunks_by_broker(coordinators, GROUPS_A_REQUEST);
         if chunks.is_empty() {
             continue;
         }
@@ -95,37 +90,13 @@ fn describe_once(
             GroupKind::Streams => ask_streams(wire, asked, budget),
         };
         for ((_, chunk), reply) in chunks.iter().zip(replies) {
-            topic_partition(&mut answers, groups, chunk, reply);
+            place_by_name(&mut answers, chunk, |index| groups[index].0, reply);
         }
     }
     answers
 }
 
-type Described = Vec<(String, Result<GroupDescription, KafkaError>)>;
-
-/// Puts each group of a reply in its place; the broker promises no order.
-fn topic_partition(
-    answers: &mut [Result<GroupDescription, KafkaError>],
-    groups: &[(&str, GroupKind, i32)],
-    chunk: &[usize],
-    reply: Result<Described, KafkaError>,
-) {
-    match reply {
-        Ok(described) => {
-            let mut by_name: HashMap<String, _> = described.into_iter().collect();
-            for &index in chunk {
-                let name = groups[index].0;
-                let missing = || Err(not_in_answer(name));
-                answers[index] = by_name.remove(name).unwrap_or_else(missing);
-            }
-        }
-        Err(error) => {
-            for &index in chunk {
-                answers[index] = Err(error.clone());
-            }
-        }
-    }
-}
+type Described = NamedGroups<GroupDescription>;
 
 /// Asks each broker for the groups that it coordinates; `describe` reads an answer.
 fn ask<R, B>(
@@ -267,7 +238,7 @@ fn described(
     error_code: i16,
     members: impl Iterator<Item = MemberDescription>,
 ) -> (String, Result<GroupDescription, KafkaError>) {
-    let result = checked(error_code).map(|()| GroupDescription {
+    let result = KafkaError::check(error_code).map(|()| GroupDescription {
         state: state.to_owned(),
         members: members.collect(),
     });

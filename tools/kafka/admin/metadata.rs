@@ -87,6 +87,26 @@ pub fn is_internal(topic: &str) -> bool {
 }
 
 impl Metadata {
+    pub(crate) fn from_response(response: MetadataResponse) -> Metadata {
+        let brokers = response.brokers.into_iter().map(|broker| Broker {
+            id: broker.node_id.0,
+            host: broker.host.to_string(),
+            port: broker.port,
+            rack: broker.rack.map(|rack| rack.to_string()),
+        });
+        let mut topics: Vec<Topic> = response.topics.into_iter().map(topic_row).collect();
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut brokers: Vec<Broker> = brokers.collect();
+        brokers.sort_by_key(|broker| broker.id);
+        Metadata {
+            origin: (-1, String::new()),
+            cluster_id: response.cluster_id.map(|id| id.to_string()),
+            controller: known(response.controller_id.0),
+            brokers,
+            topics,
+        }
+    }
+
     /// The numbers of the brokers that are up.
     pub fn broker_ids(&self) -> Vec<i32> {
         self.brokers.iter().map(|broker| broker.id).collect()
@@ -166,9 +186,9 @@ pub fn metadata(
 ) -> Result<Metadata, ContactError> {
     let mut wire = Wire::new(client);
     let started = Instant::now();
-    let rows = metadata_over(&mut wire, topics, interrupted)?;
-    if rows.origin.0 >= 0 {
-        return Ok(rows);
+    let metadata = metadata_over(&mut wire, topics, interrupted)?;
+    if metadata.origin.0 >= 0 {
+        return Ok(metadata);
     }
     // A bootstrap address was asked, and librdkafka is about to close that connection. The brokers that it lists have ids.
     while learned_brokers(client).is_none() && started.elapsed() < client.first_contact() {
@@ -196,21 +216,29 @@ pub fn metadata_over(
         == Some("true");
     let build = move |_version: i16| metadata_request(names.as_deref(), creates);
     let (response, origin) = wire.retry_until_contact(OLDEST..=i16::MAX, interrupted, build)?;
-    if response.error_code != 0 {
-        return Err(ContactError::Answered(KafkaError::of(
-            response.error_code.into(),
-        )));
-    }
-    let mut rows = rows(response);
-    rows.origin = origin;
-    rows.name_origin();
+    KafkaError::check(response.error_code).map_err(ContactError::Answered)?;
+    let mut metadata = Metadata::from_response(response);
+    metadata.origin = origin;
+    metadata.name_origin();
     if let Topics::Named(names) = topics {
         let places = names.iter().enumerate().rev();
         let places: HashMap<&str, usize> = places.map(|(at, name)| (name.as_str(), at)).collect();
         let place = |topic: &Topic| places.get(topic.name.as_str()).copied();
-        rows.topics.sort_by_key(place);
+        metadata.topics.sort_by_key(place);
     }
-    Ok(rows)
+    Ok(metadata)
+}
+
+/// The metadata of these topics, each of which may be named more than once.
+pub(in crate::kafka) fn metadata_of(
+    wire: &mut Wire<'_>,
+    names: impl Iterator<Item = String>,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Metadata, ContactError> {
+    let mut names: Vec<String> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    metadata_over(wire, Topics::Named(&names), interrupted)
 }
 
 /// The first version that does not create what it is asked for (Kafka 0.11).
@@ -224,28 +252,8 @@ pub(crate) fn metadata_request(names: Option<&[String]>, creates: bool) -> Metad
         .with_allow_auto_topic_creation(creates)
 }
 
-fn topic_name(name: &str) -> TopicName {
+pub(super) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
-}
-
-pub(crate) fn rows(response: MetadataResponse) -> Metadata {
-    let brokers = response.brokers.into_iter().map(|broker| Broker {
-        id: broker.node_id.0,
-        host: broker.host.to_string(),
-        port: broker.port,
-        rack: broker.rack.map(|rack| rack.to_string()),
-    });
-    let mut topics: Vec<Topic> = response.topics.into_iter().map(topic_row).collect();
-    topics.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut brokers: Vec<Broker> = brokers.collect();
-    brokers.sort_by_key(|broker| broker.id);
-    Metadata {
-        origin: (-1, String::new()),
-        cluster_id: response.cluster_id.map(|id| id.to_string()),
-        controller: known(response.controller_id.0),
-        brokers,
-        topics,
-    }
 }
 
 fn topic_row(topic: MetadataResponseTopic) -> Topic {

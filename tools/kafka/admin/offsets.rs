@@ -8,7 +8,7 @@ use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, ListOffsetsResponse
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 
-use super::metadata::{Metadata, Topics, metadata_over};
+use super::metadata::{Metadata, metadata_of};
 use super::query_budget::QueryBudget;
 use crate::kafka::client::{Client, ContactError};
 use crate::kafka::error::{KafkaError, code, is_leader_change};
@@ -128,7 +128,8 @@ pub fn offsets(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Result<ListedOffset, KafkaError>>, ContactError> {
     let mut wire = Wire::new(client);
-    let metadata = metadata_of(&mut wire, questions.iter(), interrupted)?;
+    let topics = questions.iter().map(|question| question.topic.clone());
+    let metadata = metadata_of(&mut wire, topics, interrupted)?;
     let mut budget = QueryBudget::new(client.first_contact(), interrupted);
     offsets_over(&mut wire, &metadata, questions, isolation, &mut budget)
 }
@@ -156,17 +157,13 @@ pub fn offsets_over(
             if !budget.pause(attempt - 1) {
                 break;
             }
-            let asked = open.iter().map(|&index| &questions[index]);
-            newer = Some(metadata_of(wire, asked, budget.interrupted())?);
+            let topics = open.iter().map(|&index| questions[index].topic.clone());
+            newer = Some(metadata_of(wire, topics, budget.interrupted())?);
         }
         let metadata = newer.as_ref().unwrap_or(metadata);
-        let asked = Round {
-            metadata,
-            questions,
-            open: &open,
-            isolation,
-        };
-        ask(wire, &asked, budget, &mut answers);
+        let leader = |question: &OffsetQuery| metadata.leader(&question.topic, question.partition);
+        let calls = split_into_calls(questions, &open, isolation, leader, &mut answers);
+        ask(wire, questions, &calls, budget, &mut answers);
         if (budget.interrupted())() {
             return Err(ContactError::Interrupted);
         }
@@ -176,18 +173,6 @@ pub fn offsets_over(
         .into_iter()
         .map(|answer| answer.unwrap_or_else(unanswered))
         .collect())
-}
-
-/// The metadata of the topics that are asked for.
-fn metadata_of<'q>(
-    wire: &mut Wire<'_>,
-    questions: impl Iterator<Item = &'q OffsetQuery>,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<Metadata, ContactError> {
-    let mut names: Vec<String> = questions.map(|question| question.topic.clone()).collect();
-    names.sort_unstable();
-    names.dedup();
-    metadata_over(wire, Topics::Named(&names), interrupted)
 }
 
 /// The mock cluster says "nothing so late" to every time, which is not true.
@@ -250,27 +235,14 @@ fn split_into_calls(
     calls
 }
 
-struct Round<'a> {
-    metadata: &'a Metadata,
-    questions: &'a [OffsetQuery],
-    open: &'a [usize],
-    isolation: Isolation,
-}
-
+/// Sends the requests, all side by side.
 fn ask(
     wire: &mut Wire<'_>,
-    asked: &Round<'_>,
+    questions: &[OffsetQuery],
+    calls: &BTreeMap<Call, Vec<usize>>,
     budget: &mut QueryBudget<'_>,
     answers: &mut Answers,
 ) {
-    let Round {
-        metadata,
-        questions,
-        open,
-        isolation,
-    } = *asked;
-    let leader = |question: &OffsetQuery| metadata.leader(&question.topic, question.partition);
-    let calls = split_into_calls(questions, open, isolation, leader, answers);
     let requests = calls.iter().map(|(call, indices)| {
         let (broker, isolation, first_version, _) = *call;
         let request = request(questions, indices, isolation);
@@ -353,13 +325,11 @@ fn take(
             let Some(&index) = places.get(&(topic.name.as_str(), row.partition_index)) else {
                 continue;
             };
-            answers[index] = Some(match KafkaError::of_answer(row.error_code) {
-                Some(error) => Err(error),
-                None => Ok(ListedOffset {
-                    offset: (row.offset >= 0).then_some(row.offset),
-                    timestamp_ms: (row.timestamp >= 0).then_some(row.timestamp),
-                }),
+            let listed = KafkaError::check(row.error_code).map(|()| ListedOffset {
+                offset: (row.offset >= 0).then_some(row.offset),
+                timestamp_ms: (row.timestamp >= 0).then_some(row.timestamp),
             });
+            answers[index] = Some(listed);
         }
     }
 }

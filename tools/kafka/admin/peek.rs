@@ -46,22 +46,22 @@ pub struct ScanSummary {
     pub transactions: bool,
 }
 
-/// Topics by name; topic ids came after it, and epochs before Kafka 2.
-const VERSIONS: std::ops::RangeInclusive<i16> = 4..=12;
+/// The versions that name topics by their names; from 13 on it is their ids.
+pub(super) const VERSIONS: std::ops::RangeInclusive<i16> = 4..=12;
 /// The most bytes of one answer, far below librdkafka's `receive.message.max.bytes`.
 const ANSWER_BYTES: i32 = 32 * 1024 * 1024;
 
-/// Reads at several lists of places, each with the broker that leads them: one request a list, all under way at once.
+/// Reads at several lists of positions, each with the broker that leads them: one request a list, all under way at once.
 ///
-/// A place of which the broker sent nothing has an empty piece. It takes the permission to read.
+/// A position for which the broker sent nothing gets an empty `PartitionBatches`. Requires READ on the topics.
 pub fn peek(
     wire: &mut Wire<'_>,
     lists: &[(i32, Vec<PeekPosition<'_>>)],
     isolation: Isolation,
     budget: &mut QueryBudget<'_>,
 ) -> Vec<Vec<Result<PartitionBatches, KafkaError>>> {
-    let requests = lists.iter().map(|(broker, topic_partitions)| {
-        let request = fetch_request(topic_partitions.iter().copied(), isolation, ANSWER_BYTES);
+    let requests = lists.iter().map(|(broker, positions)| {
+        let request = fetch_request(positions.iter().copied(), isolation, ANSWER_BYTES);
         let build = move |_version: i16| request;
         (*broker, build)
     });
@@ -69,30 +69,27 @@ pub fn peek(
     lists
         .iter()
         .zip(answers)
-        .map(|((_, topic_partitions), answer)| {
-            let failed = |error: KafkaError| {
-                topic_partitions
-                    .iter()
-                    .map(|_| Err(error.clone()))
-                    .collect()
-            };
-            let response = match answer {
-                Ok(response) if response.error_code == 0 => response,
-                Ok(response) => return failed(KafkaError::of(response.error_code.into())),
+        .map(|((_, positions), answer)| {
+            let failed = |error: KafkaError| positions.iter().map(|_| Err(error.clone())).collect();
+            let checked = answer.and_then(|response| {
+                KafkaError::check(response.error_code).map(|()| response.responses)
+            });
+            let topics = match checked {
+                Ok(topics) => topics,
                 Err(error) => return failed(error),
             };
             let mut found: HashMap<(StrBytes, i32), PartitionData> = HashMap::new();
-            for topic in response.responses {
+            for topic in topics {
                 for data in topic.partitions {
                     found.insert((topic.topic.0.clone(), data.partition_index), data);
                 }
             }
-            let take = |topic_partition: &PeekPosition<'_>| {
-                let name = StrBytes::from_string(topic_partition.topic.to_owned());
-                found.remove(&(name, topic_partition.partition))
+            let take = |position: &PeekPosition<'_>| {
+                let name = StrBytes::from_string(position.topic.to_owned());
+                found.remove(&(name, position.partition))
             };
             let missing = || Err(KafkaError::of(code::UNKNOWN_PARTITION));
-            topic_partitions
+            positions
                 .iter()
                 .map(take)
                 .map(|data| data.map_or_else(missing, batches))
@@ -137,9 +134,7 @@ pub(super) fn fetch_request<'a>(
 }
 
 fn batches(data: PartitionData) -> Result<PartitionBatches, KafkaError> {
-    if data.error_code != 0 {
-        return Err(KafkaError::of(data.error_code.into()));
-    }
+    KafkaError::check(data.error_code)?;
     let aborted = aborted(&data);
     Ok(PartitionBatches {
         batches: data.records.unwrap_or_default(),

@@ -19,7 +19,8 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use super::create_topic::{check, topic_name};
+use super::create_topic::check;
+use super::metadata::topic_name;
 use super::query_budget::ANY_VERSION;
 use super::{GroupKind, QueryBudget, coordinators};
 use crate::kafka::error::{KafkaError, code, is_connection_failure, is_coordinator_change};

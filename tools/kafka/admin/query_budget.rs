@@ -27,7 +27,7 @@ pub struct QueryBudget<'a> {
     whole: Duration,
     /// How long each was waited for.
     spent: HashMap<i32, Duration>,
-    /// How long it was slept between questions.
+    /// Time spent in pauses between retries.
     paused: Duration,
     interrupted: &'a dyn Fn() -> bool,
     unresponsive: HashMap<i32, KafkaError>,
@@ -74,7 +74,7 @@ impl<'a> QueryBudget<'a> {
         self.whole.saturating_sub(spent)
     }
 
-    /// Gives a broker its whole time again.
+    /// Resets a broker's spent time.
     pub fn renew(&mut self, broker: i32) {
         self.spent.remove(&broker);
     }
@@ -97,7 +97,7 @@ impl<'a> QueryBudget<'a> {
             .copied()
     }
 
-    /// Waits before a question is asked for the time after `attempt`; false where there is no sense in it.
+    /// Waits before retry `attempt`; false if no retry is left.
     pub fn pause(&mut self, attempt: u32) -> bool {
         attempt < RETRIES && self.pause_for_coordinator(attempt)
     }

@@ -5,12 +5,13 @@
 //! since version 1 (KIP-1226), which kafka-protocol does not have yet. The
 //! messages are small and written out here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::BufMut;
 
-use super::groups::{ask_coordinators, checked, not_in_answer};
+use super::groups::{
+    GROUPS_A_REQUEST, ask_coordinators, chunks_by_broker, not_in_answer, place_by_name,
+};
 use super::handmade::{handmade, put_text, put_varint};
 use super::query_budget::{ANY_VERSION, QueryBudget};
 use super::share_response::{Group, ShareOffsetsResponse};
@@ -30,9 +31,6 @@ pub struct SharePosition {
     pub error: Option<KafkaError>,
 }
 
-/// The most groups in one request.
-const GROUPS_A_REQUEST: usize = 200;
-
 /// Where each of `groups` is, by its name and its coordinator; in their order.
 pub fn share_offsets(
     wire: &mut Wire<'_>,
@@ -51,15 +49,8 @@ fn share_offsets_once(
     groups: &[(&str, i32)],
     budget: &mut QueryBudget<'_>,
 ) -> Vec<Result<Vec<SharePosition>, KafkaError>> {
-    let mut by_broker: HashMap<i32, Vec<usize>> = HashMap::new();
-    for (index, (_, broker)) in groups.iter().enumerate() {
-        by_broker.entry(*broker).or_default().push(index);
-    }
-    let mut chunks: Vec<(i32, Vec<usize>)> = Vec::new();
-    for (broker, indices) in by_broker {
-        let parts = indices.chunks(GROUPS_A_REQUEST);
-        chunks.extend(parts.map(|part| (broker, part.to_vec())));
-    }
+    let coordinators = groups.iter().map(|group| group.1).enumerate();
+    let chunks = chunks_by_broker(coordinators, GROUPS_A_REQUEST);
     let requests = chunks.iter().map(|(broker, chunk)| {
         let name = |&index: &usize| groups[index].0.to_owned();
         let groups = chunk.iter().map(name).collect();
@@ -69,25 +60,17 @@ fn share_offsets_once(
     let missing = |(name, _): &(&str, i32)| Err(not_in_answer(name));
     let mut answers: Vec<_> = groups.iter().map(missing).collect();
     for ((_, chunk), reply) in chunks.iter().zip(replies) {
-        match reply {
-            Ok(reply) => {
-                let named = reply.groups.into_iter();
-                let mut by_name: HashMap<String, Group> =
-                    named.map(|group| (group.id.clone(), group)).collect();
-                for &index in chunk {
-                    if let Some(group) = by_name.remove(groups[index].0) {
-                        answers[index] = checked(group.error_code).map(|()| positions(group));
-                    }
-                }
-            }
-            Err(error) => {
-                for &index in chunk {
-                    answers[index] = Err(error.clone());
-                }
-            }
-        }
+        let described = reply.map(|reply| reply.groups.into_iter().map(described).collect());
+        place_by_name(&mut answers, chunk, |index| groups[index].0, described);
     }
     answers
+}
+
+/// A group's name, and where it is unless the broker can't say.
+fn described(group: Group) -> (String, Result<Vec<SharePosition>, KafkaError>) {
+    let name = group.id.clone();
+    let described = KafkaError::check(group.error_code).map(|()| positions(group));
+    (name, described)
 }
 
 fn positions(group: Group) -> Vec<SharePosition> {
@@ -99,7 +82,7 @@ fn positions(group: Group) -> Vec<SharePosition> {
             partition: partition.id,
             start: (partition.start >= 0).then_some(partition.start),
             lag: (partition.lag >= 0).then_some(partition.lag),
-            error: checked(partition.error_code).err(),
+            error: KafkaError::of_answer(partition.error_code),
         }));
     }
     positions
@@ -144,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lag_is_told_since_version_1() {
+    fn the_lag_is_reported_from_version_1() {
         for (version, lag, expected) in
             [(0, &[][..], None), (1, &[0, 0, 0, 0, 0, 0, 0, 9], Some(9))]
         {

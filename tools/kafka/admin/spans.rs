@@ -40,7 +40,7 @@ struct OpenSpan<'a> {
 }
 
 /// Hands every message of each span to `take`, with the span's place in `spans`; returns which spans were read to their
-/// end. It takes the permission to read.
+/// end. Requires READ on the topics.
 pub(super) fn read_spans(
     wire: &mut Wire<'_>,
     metadata: &Metadata,
@@ -93,7 +93,7 @@ fn read<'a>(
     isolation: Isolation,
     budget: &mut QueryBudget<'_>,
 ) -> Vec<(OpenSpan<'a>, Result<PartitionBatches, KafkaError>)> {
-    let topic_partition = |one: &OpenSpan<'a>| PeekPosition {
+    let peek_position = |one: &OpenSpan<'a>| PeekPosition {
         topic: &one.span.topic,
         partition: one.span.partition,
         offset: one.next,
@@ -101,7 +101,7 @@ fn read<'a>(
     };
     let lists: Vec<_> = open
         .chunks(IN_ONE_REQUEST)
-        .map(|chunk| (leader, chunk.iter().map(topic_partition).collect()))
+        .map(|chunk| (leader, chunk.iter().map(peek_position).collect()))
         .collect();
     let answers = peek(wire, &lists, isolation, budget);
     open.into_iter()
@@ -125,7 +125,7 @@ impl OpenSpan<'_> {
         });
         let unreadable = |reason| KafkaError::new(code::BAD_MESSAGE, reason);
         match summary
-            .map_err(|error| unreadable(error.reason()))?
+            .map_err(|error| unreadable(error.to_string()))?
             .next_offset
         {
             Some(next) => self.next = next.max(self.next + 1),

@@ -9,10 +9,9 @@ mod leaders;
 mod scan;
 mod since;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::metadata::{Metadata, Topics, metadata_over};
+use super::metadata::{Metadata, metadata_of};
 use super::offsets::Isolation;
 use super::query_budget::QueryBudget;
 use crate::kafka::error::{KafkaError, is_leader_change};
@@ -64,7 +63,8 @@ pub fn first_unread(
             break;
         }
         let again: Vec<Position> = moved.iter().map(|&at| positions[at].clone()).collect();
-        let Some(newer) = metadata_of(wire, &again, budget.interrupted()) else {
+        let topics = again.iter().map(|position| position.topic.to_string());
+        let Ok(newer) = metadata_of(wire, topics, budget.interrupted()) else {
             break;
         };
         let asked = ask_leaders(wire, &again, &newer, budget);
@@ -73,15 +73,4 @@ pub fn first_unread(
         }
     }
     answers
-}
-
-/// Who leads the partitions now; `None` where nobody says so.
-fn metadata_of(
-    wire: &mut Wire<'_>,
-    positions: &[Position],
-    interrupted: &dyn Fn() -> bool,
-) -> Option<Metadata> {
-    let names: BTreeSet<String> = positions.iter().map(|p| p.topic.to_string()).collect();
-    let names: Vec<String> = names.into_iter().collect();
-    metadata_over(wire, Topics::Named(&names), interrupted).ok()
 }

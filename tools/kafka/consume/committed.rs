@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::kafka::Client;
-use crate::kafka::admin::{QueryBudget, Topics, committed, coordinators, metadata_over};
+use crate::kafka::admin::metadata::metadata_of;
+use crate::kafka::admin::{QueryBudget, committed, coordinators};
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::error::KafkaError;
 use crate::kafka::types::TopicPartition;
@@ -21,11 +22,9 @@ pub(crate) fn committed_offsets(
         ConsumeError::Failed(KafkaError::new(error.code, reason))
     };
     let wanted: HashSet<(&str, i32)> = partitions.iter().map(|(t, p)| (t.as_str(), *p)).collect();
-    let mut names: Vec<String> = partitions.iter().map(|(topic, _)| topic.clone()).collect();
-    names.sort_unstable();
-    names.dedup();
     let mut wire = Wire::new(client);
-    let metadata = metadata_over(&mut wire, Topics::Named(&names), interrupted)?;
+    let topics = partitions.iter().map(|(topic, _)| topic.clone());
+    let metadata = metadata_of(&mut wire, topics, interrupted)?;
     let mut budget = QueryBudget::new(client.first_contact(), interrupted);
     budget = budget.among(metadata.broker_ids());
     let found = coordinators(&mut wire, std::slice::from_ref(&group), &mut budget);

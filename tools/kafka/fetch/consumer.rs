@@ -85,7 +85,7 @@ impl<'c> FetchConsumer<'c> {
     }
 
     /// A consumer without partitions: a group [assigns](FetchConsumer::assign) and [releases](FetchConsumer::release) them.
-    pub fn of_member(
+    pub fn for_group(
         client: Arc<Client>,
         options: &Options,
         wants_headers: bool,

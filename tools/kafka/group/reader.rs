@@ -36,7 +36,7 @@ impl Reader {
         if membership.uses_librdkafka {
             return Reader::Librdkafka(MessageReader::new(client, wants_headers));
         }
-        let consumer = FetchConsumer::of_member(Arc::clone(client), options, wants_headers);
+        let consumer = FetchConsumer::for_group(Arc::clone(client), options, wants_headers);
         Reader::Fetch(Box::new(consumer))
     }
 

@@ -16,7 +16,7 @@ use super::request;
 use super::settings::ProduceSettings;
 use super::transaction::COORDINATOR_VERSIONS;
 use crate::kafka::admin::groups::{CoordinatorType, coordinator_of, find_coordinator};
-use crate::kafka::admin::metadata::{OLDEST, metadata_request, rows};
+use crate::kafka::admin::metadata::{Metadata, OLDEST, metadata_request};
 use crate::kafka::client::Client;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::{
@@ -288,7 +288,7 @@ impl Driver<'_> {
             }
             Pending::Metadata => {
                 let metadata = result.and_then(RawResponse::decode::<MetadataRequest>);
-                let metadata = metadata.map(rows);
+                let metadata = metadata.map(Metadata::from_response);
                 let accumulator = &mut self.shared.lock().accumulator;
                 match metadata {
                     Ok(metadata) => accumulator.metadata_received(&metadata, now),
@@ -298,13 +298,10 @@ impl Driver<'_> {
             Pending::ProducerId => {
                 let response = result.and_then(RawResponse::decode::<InitProducerIdRequest>);
                 let producer = response.and_then(|response| {
-                    match KafkaError::of_answer(response.error_code) {
-                        Some(error) => Err(error),
-                        None => Ok(accumulator::ProducerId {
-                            id: response.producer_id.0,
-                            epoch: response.producer_epoch,
-                        }),
-                    }
+                    KafkaError::check(response.error_code).map(|()| accumulator::ProducerId {
+                        id: response.producer_id.0,
+                        epoch: response.producer_epoch,
+                    })
                 });
                 let mut state = self.shared.lock();
                 state.accumulator.handle_producer_id(producer, now);

@@ -9,7 +9,7 @@ use super::accumulator::{Accumulator, Appended, Now};
 use super::driver::{self, Shared, State};
 use super::settings::{self, ProduceSettings};
 use super::{Enqueued, Failure, TICK_MS, TopicId, Totals, Undelivered, may_be_created_yet};
-use crate::kafka::admin::metadata::{OLDEST, metadata_request, rows};
+use crate::kafka::admin::metadata::{Metadata, OLDEST, metadata_request};
 use crate::kafka::client::{Client, ContactError, Role};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::options::Options;
@@ -132,7 +132,7 @@ impl Producer {
                 }
                 Err(error) => return Err(error),
             };
-            let metadata = rows(response);
+            let metadata = Metadata::from_response(response);
             let mut state = self.lock();
             let now = Instant::now();
             state.accumulator.update_metadata(&metadata, now);

@@ -20,7 +20,7 @@ use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::accumulator::ProducerId;
 use super::accumulator::transaction::{
-    CONCURRENT_BACKOFF, TransactionState, fenced, is_fencing, is_passing,
+    CONCURRENT_BACKOFF, TransactionState, fenced, is_fencing, is_retriable,
 };
 use super::{Producer, Totals};
 use crate::ack::GroupMetadata;
@@ -344,9 +344,8 @@ impl Producer {
                 Some(id) => {
                     let target = Target::Broker(id);
                     let answer = exchange(&mut wire, target, &versions, waiting, build.clone());
-                    answer.and_then(|response| match i32::from(error_code(&response)) {
-                        code::NONE => Ok(Some(response)),
-                        error => Err(KafkaError::of(error)),
+                    answer.and_then(|response| {
+                        KafkaError::check(error_code(&response)).map(|()| Some(response))
                     })
                 }
             };
@@ -365,7 +364,8 @@ impl Producer {
                 self.lock().accumulator.set_fatal(fenced(&error));
             }
             let is_concurrent = error.code == code::CONCURRENT_TRANSACTIONS;
-            if !is_concurrent && !is_passing(error.code) || Instant::now() >= limit || !waiting() {
+            if !is_concurrent && !is_retriable(error.code) || Instant::now() >= limit || !waiting()
+            {
                 return Err(self.explain(error));
             }
             if is_concurrent {

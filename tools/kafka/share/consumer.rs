@@ -19,7 +19,7 @@ use super::{
 };
 use crate::kafka::Client;
 use crate::kafka::admin::groups::coordinator_of;
-use crate::kafka::admin::metadata::{self, Metadata};
+use crate::kafka::admin::metadata::Metadata;
 use crate::kafka::consume::ConsumeError;
 use crate::kafka::consume::topics::resolve;
 use crate::kafka::error::{KafkaError, code};
@@ -282,7 +282,7 @@ impl<'c> ShareConsumer<'c> {
             }
             PendingRequest::Metadata => {
                 match result.and_then(RawResponse::decode::<MetadataRequest>) {
-                    Ok(reply) => self.update_metadata(&metadata::rows(reply), now),
+                    Ok(reply) => self.update_metadata(&Metadata::from_response(reply), now),
                     Err(_) => self.topics.refresh_soon(now),
                 }
             }

@@ -12,7 +12,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::request::PartitionId;
-use crate::kafka::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
+use crate::kafka::error::{KafkaError, code, is_coordinator_change, is_transient};
 
 /// The pause after a request that failed.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
@@ -224,7 +224,7 @@ impl ShareMember {
     }
 
     fn retry(&mut self, error: KafkaError, now: Instant) -> Result<(), KafkaError> {
-        if !is_coordinator_change(error.code) && !is_connection_failure(error.code) {
+        if !is_transient(error.code) {
             return Err(error);
         }
         self.cause = Some(error);

@@ -8,14 +8,12 @@ use kafka_protocol::messages::{FetchRequest, FetchResponse};
 
 use super::{Answer, Isolation, Position, scan};
 use crate::kafka::admin::metadata::Metadata;
-use crate::kafka::admin::peek::{PeekPosition, fetch_request};
+use crate::kafka::admin::peek::{PeekPosition, VERSIONS, fetch_request};
 use crate::kafka::admin::query_budget::QueryBudget;
 use crate::kafka::batch::BatchDecoder;
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::wire::Wire;
 
-/// The versions that name topics by their names; from 13 on it is their ids.
-const VERSIONS: std::ops::RangeInclusive<i16> = 4..=12;
 /// How much of a partition is asked for at first: a batch or a few.
 const FIRST_BYTES: i32 = 16 * 1024;
 /// How much at most.
@@ -47,17 +45,16 @@ pub(super) fn ask_leaders(
         let requests = requests.collect();
         let replies = budget.fan_out::<FetchRequest, _>(wire, &VERSIONS, requests);
         for ((call, indices), reply) in calls.iter().zip(replies) {
-            let reply = reply.and_then(|reply| match i32::from(reply.error_code) {
-                code::NONE => Ok(reply),
-                error_code => Err(KafkaError::of(error_code)),
-            });
-            match reply {
+            let checked =
+                reply.and_then(|reply| KafkaError::check(reply.error_code).map(|()| reply));
+            match checked {
                 // The broker throttles a client that is over its quota.
                 Ok(reply) if reply.responses.is_empty() => {
                     budget.rest(call.0, reply.throttle_time_ms);
                 }
                 Ok(reply) => {
-                    let is_empty = take(reply, indices, &mut parts, &mut decoder, &mut answers);
+                    let is_empty =
+                        handle_response(reply, indices, &mut parts, &mut decoder, &mut answers);
                     if is_empty {
                         budget.rest(call.0, EMPTY_PAUSE_MS);
                     }
@@ -113,9 +110,9 @@ impl<'a> PartitionSearch<'a> {
     ) -> Vec<PartitionSearch<'a>> {
         let key = |index: &usize| {
             let position = &positions[*index];
-            let topic_partition = (&position.topic, position.partition, position.isolation);
-            let topic_partition = (topic_partition, position.not_after_ms);
-            (topic_partition, position.offset, position.until)
+            let reader = (position.isolation, position.not_after_ms);
+            let search_key = (&position.topic, position.partition, reader);
+            (search_key, position.offset, position.until)
         };
         let mut order: Vec<usize> = (0..positions.len()).collect();
         order.sort_by_key(key);
@@ -172,7 +169,7 @@ impl<'a> PartitionSearch<'a> {
 
     /// What a broker sent of this partition; `is_first` where it stood first in the request, and `is_full` where
     /// the answer as a whole had no room for more. Tells whether it should have sent something and did not.
-    fn take(
+    fn handle_partition(
         &mut self,
         data: &PartitionData,
         is_first: bool,
@@ -187,7 +184,7 @@ impl<'a> PartitionSearch<'a> {
             code::NONE => {}
             // Deleted since it was asked where the log starts.
             code::OFFSET_OUT_OF_RANGE if data.log_start_offset > asked => {
-                scan::pass(&mut self.pending, data.log_start_offset, answers);
+                scan::advance_to(&mut self.pending, data.log_start_offset, answers);
                 return false;
             }
             error_code => {
@@ -209,7 +206,7 @@ impl<'a> PartitionSearch<'a> {
             }
             // The log ends here for this reader.
             Ok(_) if log_end(data, self.isolation) <= asked => {
-                scan::pass(&mut self.pending, i64::MAX, answers);
+                scan::advance_to(&mut self.pending, i64::MAX, answers);
             }
             Ok(_) => {
                 self.empty_answers += 1;
@@ -227,7 +224,7 @@ impl<'a> PartitionSearch<'a> {
                 return is_first;
             }
             Err(error) => {
-                let error = KafkaError::new(code::BAD_MESSAGE, error.reason());
+                let error = KafkaError::new(code::BAD_MESSAGE, error.to_string());
                 self.fail(&error, answers);
             }
         }
@@ -276,7 +273,7 @@ fn request(isolation: Isolation, indices: &[usize], parts: &[PartitionSearch<'_>
 }
 
 /// Tells whether the partition that stood first should have had something and did not.
-fn take(
+fn handle_response(
     reply: FetchResponse,
     indices: &[usize],
     parts: &mut [PartitionSearch<'_>],
@@ -290,7 +287,7 @@ fn take(
     };
     // A partition's share may be cut by what is left: from a half on the answer may have been full.
     let is_full = partitions(&reply) >= ANSWER_BYTES as usize / 2;
-    let topic_partitions: BTreeMap<(&str, i32), usize> = indices
+    let index_of_partition: BTreeMap<(&str, i32), usize> = indices
         .iter()
         .map(|&index| ((&**parts[index].topic, parts[index].partition), index))
         .collect();
@@ -298,7 +295,7 @@ fn take(
     for topic in reply.responses {
         for data in topic.partitions {
             if let Some(&index) =
-                topic_partitions.get(&(topic.topic.as_str(), data.partition_index))
+                index_of_partition.get(&(topic.topic.as_str(), data.partition_index))
             {
                 found.push((index, data));
             }
@@ -307,7 +304,8 @@ fn take(
     let first = indices.first().copied();
     let mut is_empty = false;
     for (index, data) in found {
-        is_empty |= parts[index].take(&data, Some(index) == first, is_full, decoder, answers);
+        is_empty |=
+            parts[index].handle_partition(&data, Some(index) == first, is_full, decoder, answers);
     }
     is_empty
 }
@@ -343,7 +341,7 @@ mod tests {
         let mut decoder = BatchDecoder::new(1 << 20);
         let mut take = |part: &mut PartitionSearch<'_>, end| {
             let mut answers = [None];
-            part.take(&nothing(end), true, false, &mut decoder, &mut answers);
+            part.handle_partition(&nothing(end), true, false, &mut decoder, &mut answers);
             let [answer] = answers;
             answer
         };

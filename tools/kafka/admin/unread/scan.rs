@@ -50,7 +50,7 @@ pub(super) fn scan(
             })?;
         }
         covered = covered.max(batch.next_offset());
-        pass(pending, covered, answers);
+        advance_to(pending, covered, answers);
         if pending.is_empty() {
             break;
         }
@@ -83,7 +83,7 @@ fn answer(
 }
 
 /// Nothing before `covered` was for this reader: what asked for it goes on there, or has its answer.
-pub(super) fn pass(pending: &mut Vec<Pending>, covered: i64, answers: &mut [Option<Answer>]) {
+pub(super) fn advance_to(pending: &mut Vec<Pending>, covered: i64, answers: &mut [Option<Answer>]) {
     pending.retain_mut(|pending| {
         pending.offset = pending.offset.max(covered);
         if pending.offset < pending.until {

@@ -21,7 +21,7 @@ use crate::kafka::wire::Wire;
 
 /// The first offset in each span whose record is dated from `since_ms` to `until_ms`; in their order.
 ///
-/// None where there is no such record. Where a record is dated later, it takes the permission to read.
+/// None where there is no such record. Where a record is dated later, it requires READ on the topic.
 pub fn first_in_window(
     wire: &mut Wire<'_>,
     spans: &[LogSpan],
@@ -114,7 +114,7 @@ pub const MOST_OFFSETS: i64 = 100_000;
 
 /// How many messages of each span are dated after `until_ms`; none for a span of more than 100,000 offsets.
 ///
-/// It takes the permission to read.
+/// Requires READ on the topics.
 pub fn count_after(
     wire: &mut Wire<'_>,
     spans: &[LogSpan],
@@ -131,7 +131,7 @@ pub fn count_after(
 /// Offset and time of the message with the earliest time in each span; none for a span of more than 100,000 offsets,
 /// or of messages without a time.
 ///
-/// It takes the permission to read.
+/// Requires READ on the topics.
 pub fn earliest_in(
     wire: &mut Wire<'_>,
     spans: &[LogSpan],
@@ -154,7 +154,7 @@ pub fn earliest_in(
 /// Offset and time of the last message of those with the latest time in each span, of committed ones that are dated
 /// `latest_ms` at most.
 ///
-/// It takes the permission to read.
+/// Requires READ on the topics.
 pub fn newest_in(
     wire: &mut Wire<'_>,
     spans: &[LogSpan],

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::messages::{ListOffsetsRequest, MetadataRequest};
 
 use super::{CurrentResponse, FetchConsumer};
-use crate::kafka::admin::metadata::{OLDEST, metadata_request, rows};
+use crate::kafka::admin::metadata::{Metadata, OLDEST, metadata_request};
 use crate::kafka::error::{KafkaError, code};
 use crate::kafka::fetch::fetcher::{FetchPlan, FetcherRequest, ResetPlan};
 use crate::kafka::fetch::offset_lookup::OffsetLookup;
@@ -53,7 +53,9 @@ impl FetchConsumer<'_> {
             }
             (PendingRequest::Metadata, result) => {
                 match result.and_then(RawResponse::decode::<MetadataRequest>) {
-                    Ok(response) => self.fetcher.update_metadata(&rows(response), now),
+                    Ok(response) => self
+                        .fetcher
+                        .update_metadata(&Metadata::from_response(response), now),
                     Err(_) => self.fetcher.metadata_failed(now),
                 }
             }

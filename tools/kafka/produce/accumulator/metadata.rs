@@ -97,7 +97,7 @@ impl Accumulator {
                 continue;
             }
             if row.leader != partition.leader {
-                partition.sequences.distrust();
+                partition.sequences.require_first_ack_alone();
                 partition.leader = row.leader;
                 // Another leader need not be waited for.
                 partition.paused_until = None;

@@ -127,7 +127,7 @@ impl Partition {
                 .partition_point(|other| other.first < batch.first);
             self.queue.insert(at, batch);
         }
-        self.sequences.disturb();
+        self.sequences.require_renumbering();
     }
 
     /// Waits before the next attempt, longer after each failure in a row.

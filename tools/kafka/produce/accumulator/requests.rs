@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::batch::Batch;
 use super::{Accumulator, Broker, Identity, ProducerId};
-use crate::kafka::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
+use crate::kafka::error::{KafkaError, code, is_transient};
 
 /// The size of a request, unless a single batch is larger.
 const REQUEST_BYTES: usize = 4 * 1024 * 1024;
@@ -163,7 +163,7 @@ impl Accumulator {
                 self.identity = Identity::Assigned(producer);
                 self.identity_failures = 0;
             }
-            Err(error) if is_passing(error.code) => {
+            Err(error) if is_transient(error.code) => {
                 self.identity_failures += 1;
                 let backoff = self.settings.backoff_after(self.identity_failures);
                 self.identity = Identity::Wanted(Some(now + backoff));
@@ -184,10 +184,6 @@ impl Accumulator {
 fn find(ready: &[(i32, bool)], broker: i32) -> Option<bool> {
     let found = ready.iter().find(|(id, _)| *id == broker);
     found.map(|(_, is_ready)| *is_ready)
-}
-
-fn is_passing(code: i32) -> bool {
-    is_connection_failure(code) || is_coordinator_change(code)
 }
 
 impl Broker {

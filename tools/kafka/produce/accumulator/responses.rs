@@ -44,7 +44,7 @@ enum Reaction {
 }
 
 impl Reaction {
-    fn to(code: i32) -> Reaction {
+    fn for_error(code: i32) -> Reaction {
         match code {
             code::OUT_OF_ORDER_SEQUENCE_NUMBER
             | code::UNKNOWN_PRODUCER_ID
@@ -187,7 +187,7 @@ impl Accumulator {
         let state = &mut self.topics[topic].partitions[partition];
         state.in_flight -= 1;
         batch.may_be_stored |= is_ambiguous(error.code);
-        let mut reaction = Reaction::to(error.code);
+        let mut reaction = Reaction::for_error(error.code);
         if self.fatal.is_some() {
             reaction = Reaction::Fail;
         }
@@ -218,7 +218,7 @@ impl Accumulator {
                     batch.last_error = Some(error.clone());
                 }
                 state.sequences.refused(&batch);
-                if is_transactional && state.sequences.is_lost() {
+                if is_transactional && state.sequences.needs_epoch_bump() {
                     // The epoch is the coordinator's: only another transaction can begin again.
                     return self.fail_batch(topic, partition, batch, error);
                 }
@@ -230,7 +230,7 @@ impl Accumulator {
             Reaction::Split => {
                 // The limit of batches was lowered for this record.
                 state.batch_bytes = self.settings.batch_bytes;
-                let error = named(error, refused.first());
+                let error = record_error(error, refused.first());
                 self.fail_batch(topic, partition, batch, &error);
             }
             Reaction::Retry | Reaction::Renumber | Reaction::Fail => {
@@ -266,7 +266,7 @@ impl Accumulator {
         if is_too_large && !batch.is_split {
             state.partitions[partition].limit_batches(batch.size());
         }
-        state.partitions[partition].sequences.disturb();
+        state.partitions[partition].sequences.require_renumbering();
         let mut records = batch.decode(&state.name, partition as i32, error);
         self.memory -= batch.memory;
         let mut parts = Vec::new();
@@ -283,7 +283,7 @@ impl Accumulator {
                 match entry {
                     None => kept.push(record),
                     Some(entry) => {
-                        let error = named(error, Some(entry));
+                        let error = record_error(error, Some(entry));
                         failed = Some(error.clone());
                         self.report.failed_alone(Undelivered { error, ..record });
                     }
@@ -302,7 +302,7 @@ impl Accumulator {
 }
 
 /// The error of one record, with what the broker says of it.
-fn named(error: &KafkaError, record: Option<&(i32, Option<String>)>) -> KafkaError {
+fn record_error(error: &KafkaError, record: Option<&(i32, Option<String>)>) -> KafkaError {
     match record {
         Some((_, Some(reason))) => {
             let text = KafkaError::of(error.code);

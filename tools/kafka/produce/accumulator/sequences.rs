@@ -43,7 +43,7 @@ impl Sequences {
     }
 
     /// Another broker leads the partition: it may not know this producer.
-    pub(super) fn distrust(&mut self) {
+    pub(super) fn require_first_ack_alone(&mut self) {
         self.acked_at = None;
     }
 
@@ -118,19 +118,19 @@ impl Sequences {
     }
 
     /// A batch came back and will be sent again.
-    pub(super) fn disturb(&mut self) {
+    pub(super) fn require_renumbering(&mut self) {
         self.is_disturbed = true;
         self.acked_at = None;
     }
 
     /// Whether the broker refuses a number that it should expect.
-    pub(super) fn is_lost(&self) -> bool {
+    pub(super) fn needs_epoch_bump(&self) -> bool {
         self.needs_bump
     }
 
     /// The broker refused the number of a batch: it does not expect what was acknowledged before it.
     pub(super) fn refused(&mut self, batch: &Batch) {
-        self.disturb();
+        self.require_renumbering();
         let is_expected = |(producer, sequence): (ProducerId, i32)| {
             Some(producer) == self.producer && sequence == self.acked_end
         };
@@ -140,7 +140,7 @@ impl Sequences {
     /// A batch was given up. If it may be stored, its numbers must not be used again.
     pub(super) fn given_up(&mut self, batch: &Batch) {
         if batch.stamp.is_some() {
-            self.disturb();
+            self.require_renumbering();
             self.needs_bump |= batch.may_be_stored;
         }
     }

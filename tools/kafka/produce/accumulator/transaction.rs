@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use super::{Accumulator, Identity, ProducerId};
-use crate::kafka::error::{KafkaError, code, is_connection_failure, is_coordinator_change};
+use crate::kafka::error::{KafkaError, code, is_transient};
 
 #[derive(Debug, Default)]
 pub(in crate::kafka::produce) struct TransactionState {
@@ -152,7 +152,7 @@ impl Accumulator {
         transaction.is_requested = false;
         match result {
             Ok(coordinator) => transaction.coordinator = Some(coordinator),
-            Err(error) if is_passing(error.code) => {
+            Err(error) if is_retriable(error.code) => {
                 transaction.failures += 1;
                 transaction.not_before = Some(now + settings.backoff_after(transaction.failures));
             }
@@ -183,7 +183,7 @@ impl Accumulator {
             Err(error) => error,
         };
         let is_new_topic = error.code == code::UNKNOWN_TOPIC_OR_PARTITION;
-        if error.code == code::CONCURRENT_TRANSACTIONS || is_new_topic || is_passing(error.code) {
+        if error.code == code::CONCURRENT_TRANSACTIONS || is_new_topic || is_retriable(error.code) {
             // The coordinator has not completed the transaction before yet: mostly a matter of milliseconds.
             transaction.failures += 1;
             let backoff = settings.backoff_after(transaction.failures);
@@ -192,7 +192,7 @@ impl Accumulator {
                 _ => backoff,
             };
             transaction.not_before = Some(now + backoff);
-            if is_passing(error.code) {
+            if is_retriable(error.code) {
                 transaction.coordinator = None;
             }
             for partition in partitions {
@@ -212,9 +212,9 @@ impl Accumulator {
 pub(in crate::kafka::produce) const CONCURRENT_BACKOFF: std::time::Duration =
     std::time::Duration::from_millis(20);
 
-/// Whether the coordinator or its connection is away for a while.
-pub(in crate::kafka::produce) fn is_passing(code: i32) -> bool {
-    is_connection_failure(code) || is_coordinator_change(code) || code == code::BAD_MESSAGE
+/// Whether another answer may come later, from this coordinator or another.
+pub(in crate::kafka::produce) fn is_retriable(code: i32) -> bool {
+    is_transient(code) || code == code::BAD_MESSAGE
 }
 
 /// Whether the coordinator takes another producer for the owner of the transactional.id.
