@@ -246,7 +246,7 @@ impl Verifier {
             message = Some(Message::new(record.offset, record.timestamp_ms));
             ControlFlow::Break(())
         });
-        let unreadable = |error: BatchError| KafkaError::new(code::BAD_MESSAGE, error.reason());
+        let unreadable = |error: BatchError| KafkaError::new(code::BAD_MESSAGE, error.to_string());
         let next_offset = summary.map_err(unreadable)?.next_offset;
         Ok(FirstMessage {
             message,

@@ -36,7 +36,7 @@ pub use values::Values;
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
     /// Message format v0 or v1; librdkafka's own consumer reads it.
-    #[error("message format v{0} is from before Kafka 0.11 and is not read this way")]
+    #[error("message format v{0} is from before Kafka 0.11 and is not read")]
     OldFormat(i8),
     /// A message format newer than v2.
     #[error("message format v{0} is not known")]
@@ -60,16 +60,4 @@ pub enum BatchError {
         index: i32,
         problem: &'static str,
     },
-}
-
-impl BatchError {
-    /// The reason for programs that have no other way to read the batch.
-    pub fn reason(&self) -> String {
-        match self {
-            BatchError::OldFormat(version) => {
-                format!("message format v{version} is from before Kafka 0.11 and is not read")
-            }
-            other => other.to_string(),
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use bytes::Bytes;
 
 use super::Codec;
-use super::header::{CHECKED_FROM, HEADER_BYTES, bit};
+use super::header::{CHECKED_FROM, HEADER_BYTES, PREFIX_BYTES, bit};
 use crate::record::Header;
 
 /// The longest varint of 64 bits, and of a length.
@@ -154,9 +154,6 @@ impl RecordBatch {
         })
     }
 }
-
-/// Base offset and length; the length counts the bytes after them.
-const PREFIX_BYTES: usize = 12;
 
 /// A batch that takes no more records.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use super::codec::Codec;
 use super::{BatchError, RawRecord};
 
 /// Base offset and length; the length counts the bytes after them.
-const PREFIX_BYTES: usize = 12;
+pub(super) const PREFIX_BYTES: usize = 12;
 pub(super) const HEADER_BYTES: usize = 61;
 /// The checksum covers the bytes from here on.
 pub(super) const CHECKED_FROM: usize = 21;
