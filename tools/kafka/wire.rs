@@ -331,13 +331,7 @@ impl<'c> Wire<'c> {
         result: Result<ResponseBody, KafkaError>,
     ) -> RequestResult {
         let result = match (result, self.in_flight.remove(&id)) {
-            (Ok(body), Some(sent)) => Ok(RawResponse {
-                api: sent.api,
-                version: sent.version,
-                broker: sent.broker,
-                broker_name: sent.broker_name,
-                body,
-            }),
+            (Ok(body), Some(request)) => Ok(RawResponse { request, body }),
             (Ok(_), None) => Err(KafkaError::new(
                 code::BAD_MESSAGE,
                 "an answer to no request",

@@ -336,10 +336,7 @@ impl<'c> ShareConsumer<'c> {
             }
         }
         for (id, range, error) in outcome.refused {
-            // A gap has no record that could come again.
-            if range.kind != Acknowledgement::Gap {
-                self.refuse(id, range, error);
-            }
+            self.refuse(id, range, error);
         }
         if outcome.wants_metadata {
             self.topics.refresh_soon(now);
@@ -366,6 +363,10 @@ impl<'c> ShareConsumer<'c> {
     }
 
     fn refuse(&mut self, id: PartitionId, range: AckRange, error: KafkaError) {
+        // A gap has no record that could come again.
+        if range.kind == Acknowledgement::Gap {
+            return;
+        }
         self.refused.push(Refused {
             topic: self.topics.name(id.0),
             partition: id.1,
@@ -404,9 +405,7 @@ impl<'c> ShareConsumer<'c> {
         let sessions = self.sessions.values_mut();
         let stranded: Vec<_> = sessions.flat_map(ShareSession::take_stranded).collect();
         for (id, range) in stranded {
-            if range.kind != Acknowledgement::Gap {
-                self.refuse(id, range, KafkaError::of(code::NOT_LEADER));
-            }
+            self.refuse(id, range, KafkaError::of(code::NOT_LEADER));
         }
     }
 
@@ -458,9 +457,7 @@ impl<'c> ShareConsumer<'c> {
             .flat_map(ShareSession::take_unanswered);
         let unanswered: Vec<(PartitionId, AckRange)> = unanswered.collect();
         for (id, range) in unanswered {
-            if range.kind != Acknowledgement::Gap {
-                self.refuse(id, range, KafkaError::of(code::TIMED_OUT));
-            }
+            self.refuse(id, range, KafkaError::of(code::TIMED_OUT));
         }
         self.refused
     }

@@ -1,6 +1,7 @@
 //! The membership of a share group (KIP-932): heartbeats to its coordinator, which assigns partitions. Pure.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -251,16 +252,7 @@ pub(super) fn heartbeat(
 
 /// A random UUID in the form of Kafka's `Uuid.java`.
 pub(super) fn new_id() -> String {
-    let mut bytes = [0; 16];
-    // A system without it has a clock and process ids.
-    let read = std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
-    if read.is_err() {
-        let now = std::time::SystemTime::now();
-        let since = now
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        bytes = (since.as_nanos() ^ (u128::from(std::process::id()) << 96)).to_be_bytes();
-    }
-    URL_SAFE_NO_PAD.encode(bytes)
+    // The keys of a hasher are random: the standard library has them from the system.
+    let random = || u128::from(RandomState::new().build_hasher().finish());
+    URL_SAFE_NO_PAD.encode((random() << 64 | random()).to_be_bytes())
 }

@@ -10,27 +10,25 @@ use crate::kafka::error::{KafkaError, code};
 
 /// A response as it was received.
 pub struct RawResponse {
-    pub(super) api: i16,
-    pub(super) version: i16,
-    pub(super) broker: i32,
-    pub(super) broker_name: String,
+    /// The request that it answers.
+    pub(super) request: InFlightRequest,
     pub(super) body: ResponseBody,
 }
 
 impl RawResponse {
     /// The version of the request and of its response.
     pub fn version(&self) -> i16 {
-        self.version
+        self.request.version
     }
 
     /// The id of the broker that answered, -1 if the connection was opened before it was known.
     pub fn broker(&self) -> i32 {
-        self.broker
+        self.request.broker
     }
 
     /// librdkafka's name for the broker, `host:port/id`; empty for a request to a broker by its id.
     pub fn broker_name(&self) -> &str {
-        &self.broker_name
+        &self.request.broker_name
     }
 
     pub fn body(&self) -> &[u8] {
@@ -39,8 +37,8 @@ impl RawResponse {
 
     /// The response as kafka-protocol decodes it; byte strings in it share the memory of the response.
     pub fn decode<R: Request>(self) -> Result<R::Response, KafkaError> {
-        debug_assert_eq!(self.api, R::KEY, "the response is of another API");
-        let (version, broker) = (self.version, self.broker);
+        debug_assert_eq!(self.request.api, R::KEY, "the response is of another API");
+        let (version, broker) = (self.request.version, self.request.broker);
         let malformed = |why: &str| {
             let api = api_name(R::KEY);
             let reason =

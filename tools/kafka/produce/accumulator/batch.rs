@@ -10,7 +10,7 @@ use super::sequences::ProducerId;
 use crate::kafka::batch::{BatchDecoder, Batches, Codec, ProducerStamp, RecordBatch, SealedBatch};
 use crate::kafka::error::KafkaError;
 use crate::kafka::produce::Undelivered;
-use crate::record::Header;
+use crate::record::Record;
 
 /// The opaque numbers of records in their order, which are mostly consecutive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,11 +157,8 @@ impl Batch {
         error: &KafkaError,
     ) -> Vec<Undelivered> {
         let may_be_stored = self.may_be_stored;
-        let mut opaques = self.opaques.clone();
-        let ranges = std::mem::take(&mut opaques.ranges);
-        let mut opaques = ranges
-            .into_iter()
-            .flat_map(|(first, count)| first..first + u64::from(count));
+        let opaques = self.opaques.clone();
+        let mut opaques = opaques.iter();
         let mut records = Vec::with_capacity(self.count as usize);
         let Ok(sealed) = self.seal(Codec::None, -1) else {
             return records;
@@ -171,18 +168,19 @@ impl Batch {
             let flow = decoder.records(&batch, |record| {
                 let mut headers = Vec::new();
                 record.headers.read(&mut headers);
-                let owned =
-                    |header: &Header<'_>| (header.name.to_vec(), header.value.map(<[u8]>::to_vec));
-                records.push(Undelivered {
-                    opaque: opaques.next().unwrap_or_default(),
-                    topic: topic.to_owned(),
-                    error: error.clone(),
-                    may_be_stored,
-                    partition: Some(partition),
+                let record = Record {
                     timestamp_ms: Some(record.timestamp_ms),
-                    key: record.key.map(<[u8]>::to_vec),
-                    value: record.value.map(<[u8]>::to_vec),
-                    headers: headers.iter().map(owned).collect(),
+                    key: record.key,
+                    value: record.value,
+                    headers: &headers,
+                    ..Record::default()
+                };
+                let opaque = opaques.next().unwrap_or_default();
+                let (topic, error) = (topic.to_owned(), error.clone());
+                let copy = Undelivered::refused(&record, opaque, topic, Some(partition), error);
+                records.push(Undelivered {
+                    may_be_stored,
+                    ..copy
                 });
                 ControlFlow::Continue(())
             });
