@@ -297,44 +297,21 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::tests::{CODECS, DecodedRecord, any_bytes, decoded};
     use super::super::{BatchDecoder, Batches};
     use super::*;
 
-    type OwnedRecord = (
-        i64,
-        Option<Vec<u8>>,
-        Option<Vec<u8>>,
-        Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    );
-
-    fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
-        proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200))
-    }
-
-    fn record() -> impl Strategy<Value = OwnedRecord> {
-        let header = (proptest::collection::vec(any::<u8>(), 0..9), bytes());
+    /// A record whose offset is still to be set.
+    fn record() -> impl Strategy<Value = DecodedRecord> {
+        let header = (proptest::collection::vec(any::<u8>(), 0..9), any_bytes());
+        let headers = proptest::collection::vec(header, 0..3);
         let time = prop_oneof![Just(0), -3..3i64, 0..2_000_000_000_000i64];
-        (
-            time,
-            bytes(),
-            bytes(),
-            proptest::collection::vec(header, 0..3),
-        )
+        (Just(0), time, any_bytes(), any_bytes(), headers)
     }
 
-    fn codec() -> impl Strategy<Value = Codec> {
-        prop_oneof![
-            Just(Codec::None),
-            Just(Codec::Gzip),
-            Just(Codec::Snappy),
-            Just(Codec::Lz4),
-            Just(Codec::Zstd)
-        ]
-    }
-
-    fn encode(records: &[OwnedRecord]) -> RecordBatch {
+    fn encode(records: &[DecodedRecord]) -> RecordBatch {
         let mut batch = RecordBatch::new(vec![7; 5]);
-        for (time, key, value, headers) in records {
+        for (_, time, key, value, headers) in records {
             let headers: Vec<Header<'_>> = headers
                 .iter()
                 .map(|(name, value)| Header::new(name, value.as_deref()))
@@ -350,8 +327,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded_the_same(
-            records in proptest::collection::vec(record(), 1..40), codec in codec(), is_transactional: bool
+            mut records in proptest::collection::vec(record(), 1..40),
+            codec in prop::sample::select(&CODECS),
+            is_transactional: bool,
         ) {
+            for (offset, record) in records.iter_mut().enumerate() {
+                record.0 = offset as i64;
+            }
             let stamp = ProducerStamp { producer_id: 5, producer_epoch: 3, base_sequence: 77, is_transactional };
             let mut sealed = encode(&records).seal(codec, -1).expect("it can be compressed");
             sealed.stamp(ProducerStamp::NONE);
@@ -361,21 +343,13 @@ mod tests {
             prop_assert!(batches.next().is_none() && batches.rest().is_empty());
             prop_assert!(batch.check().is_ok());
             prop_assert_eq!((batch.producer_id, batch.is_transactional()), (5, is_transactional));
-            let mut decoded: Vec<OwnedRecord> = Vec::new();
+            let mut read = Vec::new();
             let flow = BatchDecoder::new(1 << 20).records(&batch, |record| {
-                let mut headers = Vec::new();
-                assert!(record.headers.read(&mut headers));
-                let headers = headers.iter().map(|h| (h.name.to_vec(), h.value.map(<[u8]>::to_vec)));
-                decoded.push((
-                    record.timestamp_ms,
-                    record.key.map(<[u8]>::to_vec),
-                    record.value.map(<[u8]>::to_vec),
-                    headers.collect(),
-                ));
+                read.push(decoded(&record));
                 ControlFlow::Continue(())
             });
             prop_assert!(flow.is_ok());
-            prop_assert_eq!(decoded, records);
+            prop_assert_eq!(read, records);
         }
     }
 

@@ -8,7 +8,7 @@ use super::build::{self, BatchBuilder, TestRecord};
 use super::*;
 use crate::record::Header;
 
-const CODECS: [Codec; 5] = [
+pub(super) const CODECS: [Codec; 5] = [
     Codec::None,
     Codec::Gzip,
     Codec::Snappy,
@@ -18,7 +18,7 @@ const CODECS: [Codec; 5] = [
 const LIMIT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Offset, timestamp, key, value, headers.
-type DecodedRecord = (
+pub(super) type DecodedRecord = (
     i64,
     i64,
     Option<Vec<u8>>,
@@ -26,7 +26,7 @@ type DecodedRecord = (
     Vec<(Vec<u8>, Option<Vec<u8>>)>,
 );
 
-fn decoded(record: &RawRecord<'_>) -> DecodedRecord {
+pub(super) fn decoded(record: &RawRecord<'_>) -> DecodedRecord {
     let mut headers = Vec::new();
     assert!(record.headers.read(&mut headers), "the headers add up");
     let decoded = |header: &Header<'_>| (header.name.to_vec(), header.value.map(<[u8]>::to_vec));
@@ -317,7 +317,7 @@ fn a_visitor_that_breaks_stops_the_batch() {
     }
 }
 
-fn any_bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
+pub(super) fn any_bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
     proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200))
 }
 

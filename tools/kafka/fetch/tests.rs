@@ -4,111 +4,69 @@ mod delivery;
 mod fetcher;
 mod response;
 
-/// Writes a Fetch response.
-pub(super) struct ResponseBuilder {
-    version: i16,
-    body: Vec<u8>,
-}
+use bytes::BytesMut;
+use kafka_protocol::messages::fetch_response::{
+    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData,
+};
+use kafka_protocol::messages::{FetchResponse, TopicName};
+use kafka_protocol::protocol::{Encodable as _, StrBytes};
 
 /// One partition of a response.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PartitionBuilder {
-    pub(super) id: i32,
-    pub(super) error: i16,
-    pub(super) high_watermark: i64,
-    pub(super) last_stable_offset: i64,
-    pub(super) aborted: Vec<(i64, i64)>,
-    pub(super) preferred_replica: Option<i32>,
-    pub(super) diverging: Option<(i32, i64)>,
-    pub(super) records: Vec<u8>,
+struct PartitionBuilder {
+    id: i32,
+    error: i16,
+    high_watermark: i64,
+    last_stable_offset: i64,
+    aborted: Vec<(i64, i64)>,
+    preferred_replica: Option<i32>,
+    diverging: Option<(i32, i64)>,
+    records: Vec<u8>,
 }
 
-pub(super) fn topic_id(name: &str) -> uuid::Uuid {
+fn topic_id(name: &str) -> uuid::Uuid {
     uuid::Uuid::from_u128(name.bytes().map(u128::from).sum())
 }
 
-impl ResponseBuilder {
-    fn is_flexible(&self) -> bool {
-        self.version >= 12
-    }
+/// The body of a response with these partitions of one topic.
+fn response_body(version: i16, topic: &str, partitions: &[PartitionBuilder]) -> Vec<u8> {
+    let topic_response = FetchableTopicResponse::default()
+        .with_partitions(partitions.iter().map(|part| part.data(version)).collect());
+    let topic_response = match version {
+        13.. => topic_response.with_topic_id(topic_id(topic)),
+        _ => topic_response.with_topic(TopicName(StrBytes::from_string(topic.to_owned()))),
+    };
+    let response = FetchResponse::default()
+        .with_throttle_time_ms(7)
+        .with_responses(vec![topic_response]);
+    let mut body = BytesMut::new();
+    response.encode(&mut body, version).expect("encoded");
+    body.to_vec()
+}
 
-    fn count(&mut self, count: usize) {
-        if self.is_flexible() {
-            assert!(count < 127 * 128, "two bytes are enough for tests");
-            let number = count + 1;
-            if number >= 0x80 {
-                self.body.push(number as u8 | 0x80);
-                self.body.push((number >> 7) as u8);
-            } else {
-                self.body.push(number as u8);
-            }
-        } else {
-            self.body.extend((count as i32).to_be_bytes());
+impl PartitionBuilder {
+    /// With the fields that this version has.
+    fn data(&self, version: i16) -> PartitionData {
+        let aborted = self.aborted.iter().map(|&(producer, first)| {
+            AbortedTransaction::default()
+                .with_producer_id(producer.into())
+                .with_first_offset(first)
+        });
+        let mut data = PartitionData::default()
+            .with_partition_index(self.id)
+            .with_error_code(self.error)
+            .with_high_watermark(self.high_watermark)
+            .with_last_stable_offset(self.last_stable_offset)
+            .with_aborted_transactions(Some(aborted.collect()))
+            .with_records(Some(self.records.clone().into()));
+        if let Some(replica) = self.preferred_replica.filter(|_| version >= 11) {
+            data.preferred_read_replica = replica.into();
         }
-    }
-
-    fn tags(&mut self) {
-        if self.is_flexible() {
-            self.body.push(0);
+        if let Some((epoch, offset)) = self.diverging.filter(|_| version >= 12) {
+            data.diverging_epoch = EpochEndOffset::default()
+                .with_epoch(epoch)
+                .with_end_offset(offset);
         }
-    }
-
-    /// The body of a response with these partitions of one topic.
-    pub(super) fn of(version: i16, topic: &str, partitions: &[PartitionBuilder]) -> Vec<u8> {
-        let mut response = ResponseBuilder {
-            version,
-            body: Vec::new(),
-        };
-        response.body.extend(7i32.to_be_bytes());
-        if version >= 7 {
-            response.body.extend([0; 6]);
-        }
-        response.count(1);
-        match version {
-            13.. => response.body.extend(topic_id(topic).as_bytes()),
-            12 => response.count(topic.len()),
-            _ => response.body.extend((topic.len() as i16).to_be_bytes()),
-        }
-        if version < 13 {
-            response.body.extend(topic.as_bytes());
-        }
-        response.count(partitions.len());
-        for partition in partitions {
-            response.partition(partition);
-        }
-        response.tags();
-        response.tags();
-        response.body
-    }
-
-    fn partition(&mut self, partition: &PartitionBuilder) {
-        self.body.extend(partition.id.to_be_bytes());
-        self.body.extend(partition.error.to_be_bytes());
-        self.body.extend(partition.high_watermark.to_be_bytes());
-        self.body.extend(partition.last_stable_offset.to_be_bytes());
-        if self.version >= 5 {
-            self.body.extend(0i64.to_be_bytes());
-        }
-        self.count(partition.aborted.len());
-        for (producer, first) in &partition.aborted {
-            self.body.extend(producer.to_be_bytes());
-            self.body.extend(first.to_be_bytes());
-            self.tags();
-        }
-        if self.version >= 11 {
-            self.body
-                .extend(partition.preferred_replica.unwrap_or(-1).to_be_bytes());
-        }
-        self.count(partition.records.len());
-        self.body.extend(&partition.records);
-        match partition.diverging {
-            Some((epoch, offset)) if self.is_flexible() => {
-                self.body.extend([1, 0, 13]);
-                self.body.extend(epoch.to_be_bytes());
-                self.body.extend(offset.to_be_bytes());
-                self.tags();
-            }
-            _ => self.tags(),
-        }
+        data
     }
 }

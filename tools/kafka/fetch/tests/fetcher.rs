@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::super::fetcher::{CompletedFetch, FetchPlan, Fetcher, LogOffsets};
 use super::super::response::FetchResponse;
 use super::super::settings::{FetchSettings, ResetPolicy};
-use super::{PartitionBuilder, ResponseBuilder};
+use super::{PartitionBuilder, response_body};
 use crate::kafka::admin::Isolation;
 use crate::kafka::admin::metadata::{Broker, Metadata, Partition, Topic};
 use crate::kafka::batch::AbortedTransactions;
@@ -95,7 +95,7 @@ impl FetcherTest {
     }
 
     fn respond(&mut self, plan: &FetchPlan, parts: &[PartitionBuilder]) -> Vec<CompletedFetch> {
-        let body = ResponseBuilder::of(12, "t", parts);
+        let body = response_body(12, "t", parts);
         let mut response = FetchResponse::parse(&body, 12).expect("well-formed");
         response.throttle_ms = 0;
         self.fetcher
@@ -304,7 +304,7 @@ fn a_broken_connection_is_retried_with_a_growing_backoff() {
 fn a_throttled_client_pauses() {
     let mut test = FetcherTest::of(settings(), &[(1, 0)]);
     let plan = test.one_plan();
-    let body = ResponseBuilder::of(12, "t", &[data(0, 0, 1)]);
+    let body = response_body(12, "t", &[data(0, 0, 1)]);
     let mut response = FetchResponse::parse(&body, 12).expect("well-formed");
     response.throttle_ms = 300;
     test.fetcher

@@ -6,7 +6,7 @@ use kafka_protocol::protocol::Decodable;
 use proptest::prelude::*;
 
 use super::super::response::{FetchResponse, TopicRef};
-use super::{PartitionBuilder, ResponseBuilder, topic_id};
+use super::{PartitionBuilder, response_body, topic_id};
 
 fn parts() -> Vec<PartitionBuilder> {
     vec![
@@ -33,7 +33,7 @@ fn parts() -> Vec<PartitionBuilder> {
 #[test]
 fn every_version_is_parsed_as_kafka_protocol_decodes_it() {
     for version in 4..=13 {
-        let body = ResponseBuilder::of(version, "orders", &parts());
+        let body = response_body(version, "orders", &parts());
         let response = FetchResponse::parse(&body, version).expect("well-formed");
         let mut bytes = Bytes::from(body.clone());
         let schema = SchemaResponse::decode(&mut bytes, version).expect("well-formed");
@@ -74,7 +74,7 @@ fn every_version_is_parsed_as_kafka_protocol_decodes_it() {
 #[test]
 fn a_cut_response_is_an_error_with_its_position() {
     for version in [4, 11, 12, 13] {
-        let body = ResponseBuilder::of(version, "orders", &parts());
+        let body = response_body(version, "orders", &parts());
         for cut in 0..body.len() {
             let error = FetchResponse::parse(&body[..cut], version).expect_err("a part is missing");
             assert!(error.to_string().contains(&format!("of {cut}")), "{error}");
@@ -88,7 +88,7 @@ proptest! {
         version in 4..=13i16,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
     ) {
-        let mut body = ResponseBuilder::of(version, "orders", &parts());
+        let mut body = response_body(version, "orders", &parts());
         for (at, byte) in changes {
             let at = at.index(body.len());
             body[at] = byte;

@@ -73,6 +73,21 @@ fn unknown_topic(topic: &str, code: i32) -> Metadata {
     }
 }
 
+/// The same error for each partition, and the records that are refused; nothing is stored.
+fn response(plan: &ProducePlan, error: i32, records: &[(i32, Option<String>)]) -> ProduceResult {
+    let partitions = plan.batches.iter().map(|planned| PartitionResult {
+        topic: "t".to_owned(),
+        partition: planned.partition as i32,
+        error,
+        message: None,
+        records: records.to_vec(),
+    });
+    ProduceResult {
+        partitions: partitions.collect(),
+        throttle_ms: 0,
+    }
+}
+
 /// An accumulator with a clock of its own.
 struct Trial {
     accumulator: Accumulator,
@@ -137,6 +152,11 @@ impl Trial {
             }
             all.extend(plans);
         }
+    }
+
+    /// A broker responds to a request.
+    fn answer(&mut self, plan: ProducePlan, result: ProduceResult) {
+        self.accumulator.handle_response(plan, result, self.now);
     }
 
     fn advance(&mut self, ms: u64) {
@@ -236,14 +256,14 @@ fn send_all(
             }
         } else if let Some(mut plan) = in_flight.pop_front() {
             let result = match fault {
-                Fault::Refused(error) => ModelBroker::refuse(&plan, error),
+                Fault::Refused(error) => response(&plan, error, &[]),
                 Fault::Ambiguous(error) => {
                     let result = broker.handle(&mut plan);
                     ModelBroker::say(result, error)
                 }
                 _ => broker.handle(&mut plan),
             };
-            trial.accumulator.handle_response(plan, result, trial.now);
+            trial.answer(plan, result);
         }
         assert!(step < 19_999, "it does not end: {:?}", trial.totals());
     }

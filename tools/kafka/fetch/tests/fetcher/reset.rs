@@ -111,7 +111,7 @@ fn a_truncated_log_is_an_error_or_is_read_from_the_point_of_divergence() {
 fn a_throttle_is_capped_and_a_contradicted_offset_is_retried_with_backoff() {
     let mut test = FetcherTest::of(settings(), &[(1, 0)]);
     let plan = test.one_plan();
-    let body = ResponseBuilder::of(12, "t", &[data(0, 0, 1)]);
+    let body = response_body(12, "t", &[data(0, 0, 1)]);
     let mut response = FetchResponse::parse(&body, 12).expect("well-formed");
     response.throttle_ms = i32::MAX;
     test.fetcher

@@ -61,20 +61,6 @@ impl ModelBroker {
         result
     }
 
-    /// The same error for each partition; nothing is stored.
-    pub(super) fn refuse(plan: &ProducePlan, error: i32) -> ProduceResult {
-        let partitions = plan.batches.iter().map(|planned| PartitionResult {
-            topic: "t".to_owned(),
-            partition: planned.partition as i32,
-            error,
-            ..PartitionResult::default()
-        });
-        ProduceResult {
-            partitions: partitions.collect(),
-            throttle_ms: 0,
-        }
-    }
-
     /// Says this error of what was stored.
     pub(super) fn say(mut result: ProduceResult, error: i32) -> ProduceResult {
         for partition in &mut result.partitions {

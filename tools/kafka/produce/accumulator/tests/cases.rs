@@ -8,20 +8,6 @@ use super::*;
 use crate::kafka::batch::Batches;
 use crate::kafka::produce::request;
 
-fn response(plan: &ProducePlan, error: i32, records: &[(i32, Option<String>)]) -> ProduceResult {
-    let partitions = plan.batches.iter().map(|planned| PartitionResult {
-        topic: "t".to_owned(),
-        partition: planned.partition as i32,
-        error,
-        message: None,
-        records: records.to_vec(),
-    });
-    ProduceResult {
-        partitions: partitions.collect(),
-        throttle_ms: 0,
-    }
-}
-
 fn opaques(plan: &ProducePlan) -> Vec<Vec<u64>> {
     let batches = plan.batches.iter();
     batches
@@ -37,9 +23,7 @@ fn a_batch_is_sent_when_it_is_full_or_has_lingered() {
     }
     let plans = trial.accumulator.plan(trial.now, &mut |_| true);
     assert_eq!(opaques(&plans[0]), [(0..10).collect::<Vec<_>>()]);
-    trial
-        .accumulator
-        .handle_response(plans.into_iter().next().expect("one"), ok(1), trial.now);
+    trial.answer(plans.into_iter().next().expect("one"), ok(1));
     assert!(trial.accumulator.plan(trial.now, &mut |_| true).is_empty());
     let linger_end = trial.now + Duration::from_millis(5);
     assert_eq!(trial.accumulator.next_wake(trial.now), Some(linger_end));
@@ -72,9 +56,7 @@ fn the_first_batch_of_a_partition_is_alone_and_five_follow() {
         1,
         "a broker does not see a gap before its first batch"
     );
-    trial
-        .accumulator
-        .handle_response(plans.remove(0), ok(1), trial.now);
+    trial.answer(plans.remove(0), ok(1));
     assert_eq!(trial.plan().len(), 5);
 }
 
@@ -138,10 +120,10 @@ fn records_that_the_broker_names_fail_alone_and_the_others_are_sent_in_order() {
     let plan = trial.plan().remove(0);
     let refused = [(1, Some("no key".to_owned())), (3, None)];
     let result = response(&plan, code::INVALID_RECORD, &refused);
-    trial.accumulator.handle_response(plan, result, trial.now);
+    trial.answer(plan, result);
     let plan = trial.plan().remove(0);
     assert_eq!(opaques(&plan), [[0, 2, 4]]);
-    trial.accumulator.handle_response(plan, ok(1), trial.now);
+    trial.answer(plan, ok(1));
     assert_eq!(trial.totals(), (5, 3, 2));
     let failures = &trial.accumulator.report.failures;
     assert_eq!((failures[0].opaque, failures[1].opaque), (1, 3));
@@ -161,7 +143,7 @@ fn without_gaps_the_first_refused_record_ends_the_producer_and_a_late_one_does_n
     }
     let plan = trial.plan().remove(0);
     let result = response(&plan, code::INVALID_RECORD, &[(1, None)]);
-    trial.accumulator.handle_response(plan, result, trial.now);
+    trial.answer(plan, result);
     assert!(trial.plan().is_empty());
     assert_eq!(trial.totals(), (5, 0, 5));
     let fatal = trial.accumulator.fatal().expect("fatal");
@@ -221,11 +203,11 @@ fn a_retry_has_the_same_sequence_number_and_a_refused_batch_leaves_no_gap() {
     trial.advance(100);
     let plan = trial.plan().remove(0);
     assert_eq!(plan.batches[0].batch.stamp, stamp);
-    trial.accumulator.handle_response(plan, ok(1), trial.now);
+    trial.answer(plan, ok(1));
     trial.append(Some(0), "unwanted");
     let plan = trial.plan().remove(0);
     let refused = response(&plan, code::TOPIC_AUTHORIZATION_FAILED, &[]);
-    trial.accumulator.handle_response(plan, refused, trial.now);
+    trial.answer(plan, refused);
     trial.append(Some(0), "c");
     let plan = trial.plan().remove(0);
     let producer = ProducerId { id: 7, epoch: 0 };
@@ -289,7 +271,7 @@ fn memory_is_bounded_and_a_full_queue_sends_what_it_has() {
         let Some(plan) = plans.into_iter().next() else {
             break;
         };
-        trial.accumulator.handle_response(plan, ok(1), trial.now);
+        trial.answer(plan, ok(1));
     }
     assert_eq!(trial.accumulator.memory, 0);
     trial.append(Some(0), &"x".repeat(600));
@@ -355,9 +337,7 @@ fn a_throttled_broker_is_left_alone() {
         throttle_ms: 500,
         ..ok(1)
     };
-    trial
-        .accumulator
-        .handle_response(plan, throttled, trial.now);
+    trial.answer(plan, throttled);
     trial.append(Some(0), "w");
     assert!(trial.plan().is_empty());
     trial.advance(500);
