@@ -309,7 +309,7 @@ fn is_broken<T>(answer: &Result<T, KafkaError>, has_others: bool) -> bool {
 }
 
 /// What a coordinator is asked for: `CoordinatorType` of Kafka.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::kafka) enum CoordinatorType {
     Group = 0,
     /// From v1 on.

@@ -13,8 +13,8 @@ use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    EndTxnRequest, FindCoordinatorRequest, GroupId, InitProducerIdRequest, TopicName,
-    TransactionalId, TxnOffsetCommitRequest,
+    EndTxnRequest, GroupId, InitProducerIdRequest, TopicName, TransactionalId,
+    TxnOffsetCommitRequest,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
@@ -38,13 +38,6 @@ const TICK: Duration = Duration::from_millis(50);
 const UNLIMITED: Duration = Duration::from_secs(86_400);
 /// How long to wait for batches in flight before an abort.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Whose coordinator.
-#[derive(Clone, Debug)]
-enum Coordinator {
-    Transaction,
-    Group(String),
-}
 
 impl Producer {
     pub fn is_transactional(&self) -> bool {
@@ -105,16 +98,17 @@ impl Producer {
         let timeout_ms = timeout.as_millis().min(i32::MAX as u128) as i32;
         // A producer with an id gets the next epoch, unless it was fenced (KIP-360).
         let versions = if known.is_some() { 3..=4 } else { 0..=4 };
+        let of_id = id.clone();
         let build = move |_| {
             let known = known.unwrap_or(ProducerId { id: -1, epoch: -1 });
             InitProducerIdRequest::default()
-                .with_transactional_id(Some(id.clone()))
+                .with_transactional_id(Some(of_id.clone()))
                 .with_transaction_timeout_ms(timeout_ms)
                 .with_producer_id(known.id.into())
                 .with_producer_epoch(known.epoch)
         };
         let response = self.ask::<InitProducerIdRequest>(
-            &Coordinator::Transaction,
+            (CoordinatorType::Transaction, &id),
             versions,
             &mut || true,
             build,
@@ -200,7 +194,7 @@ impl Producer {
                 .with_group_id(of_group.clone())
         };
         self.ask::<AddOffsetsToTxnRequest>(
-            &Coordinator::Transaction,
+            (CoordinatorType::Transaction, &id),
             0..=3,
             waiting,
             build,
@@ -218,7 +212,7 @@ impl Producer {
             .with_topics(offset_rows(positions));
         // 3 is the first version with the member and its generation.
         self.ask::<TxnOffsetCommitRequest>(
-            &Coordinator::Group(metadata.group.clone()),
+            (CoordinatorType::Group, &metadata.group),
             3..=3,
             waiting,
             move |_| request.clone(),
@@ -296,15 +290,16 @@ impl Producer {
         // The coordinator knows nothing of a transaction without contents.
         if has_contents {
             let (id, producer) = (self.transactional_id()?, self.producer_id()?);
+            let of_id = id.clone();
             let build = move |_| {
                 EndTxnRequest::default()
-                    .with_transactional_id(id.clone())
+                    .with_transactional_id(of_id.clone())
                     .with_producer_id(producer.id.into())
                     .with_producer_epoch(producer.epoch)
                     .with_committed(is_commit)
             };
             self.ask::<EndTxnRequest>(
-                &Coordinator::Transaction,
+                (CoordinatorType::Transaction, &id),
                 0..=3,
                 waiting,
                 build,
@@ -318,7 +313,7 @@ impl Producer {
     /// Asks a coordinator until it answers with success or an error that stays.
     fn ask<R: Request>(
         &mut self,
-        whose: &Coordinator,
+        (kind, key): (CoordinatorType, &str),
         versions: std::ops::RangeInclusive<i16>,
         waiting: &mut dyn FnMut() -> bool,
         build: impl Fn(i16) -> R + Clone + 'static,
@@ -326,21 +321,19 @@ impl Producer {
     ) -> Result<R::Response, KafkaError> {
         let settings = self.lock().accumulator.settings.clone();
         let limit = Instant::now() + settings.delivery_timeout.unwrap_or(UNLIMITED);
-        let mut coordinator = match whose {
-            Coordinator::Transaction => self.coordinator(),
-            Coordinator::Group(_) => None,
+        let mut coordinator = match kind {
+            CoordinatorType::Transaction => self.coordinator(),
+            CoordinatorType::Group => None,
         };
         let client = std::sync::Arc::clone(&self.client);
         let mut wire = Wire::new(&client);
         let mut failures = 0;
         loop {
             let answer = match coordinator {
-                None => self
-                    .find_coordinator(&mut wire, whose, waiting)
-                    .map(|found| {
-                        coordinator = Some(found);
-                        None
-                    }),
+                None => ask_for_coordinator(&mut wire, kind, key, waiting).map(|found| {
+                    coordinator = Some(found);
+                    None
+                }),
                 Some(id) => {
                     let target = Target::Broker(id);
                     let answer = exchange(&mut wire, target, &versions, waiting, build.clone());
@@ -351,7 +344,7 @@ impl Producer {
             };
             let error = match answer {
                 Ok(Some(response)) => {
-                    if let Coordinator::Transaction = whose {
+                    if kind == CoordinatorType::Transaction {
                         self.set_coordinator(coordinator);
                     }
                     return Ok(response);
@@ -377,30 +370,18 @@ impl Producer {
             }
         }
     }
+}
 
-    fn find_coordinator(
-        &self,
-        wire: &mut Wire<'_>,
-        whose: &Coordinator,
-        waiting: &mut dyn FnMut() -> bool,
-    ) -> Result<i32, KafkaError> {
-        let (kind, key) = match whose {
-            Coordinator::Transaction => {
-                let id = self.transactional_id()?;
-                (CoordinatorType::Transaction, id.to_string())
-            }
-            Coordinator::Group(group) => (CoordinatorType::Group, group.clone()),
-        };
-        let build = move |version| find_coordinator(kind, &key, version);
-        let response = exchange::<FindCoordinatorRequest>(
-            wire,
-            Target::Any,
-            &COORDINATOR_VERSIONS,
-            waiting,
-            build,
-        )?;
-        coordinator_of(&response)
-    }
+fn ask_for_coordinator(
+    wire: &mut Wire<'_>,
+    kind: CoordinatorType,
+    key: &str,
+    waiting: &mut dyn FnMut() -> bool,
+) -> Result<i32, KafkaError> {
+    let key = key.to_owned();
+    let build = move |version| find_coordinator(kind, &key, version);
+    let response = exchange(wire, Target::Any, &COORDINATOR_VERSIONS, waiting, build)?;
+    coordinator_of(&response)
 }
 
 /// One request and its response.
