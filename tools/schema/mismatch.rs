@@ -10,6 +10,8 @@ pub struct Mismatch {
     /// The steps from the inside to the outside.
     steps: Vec<Step>,
     reason: String,
+    /// The value fits more than one branch of a union.
+    pub(super) is_ambiguous: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,15 @@ impl Mismatch {
         Mismatch {
             steps: Vec::new(),
             reason: reason.into(),
+            is_ambiguous: false,
+        }
+    }
+
+    /// The value fits more than one branch of a union.
+    pub(super) fn ambiguous(reason: String) -> Mismatch {
+        Mismatch {
+            is_ambiguous: true,
+            ..Mismatch::new(reason)
         }
     }
 

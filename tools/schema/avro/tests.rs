@@ -246,6 +246,14 @@ fn a_value_inside_a_branch_that_fits_two_says_so_whatever_is_beside_the_branch()
             );
         }
     }
+    let record = |name: &str, kind: &serde_json::Value| json!({"type": "record", "name": name, "fields": [{"name": "f", "type": kind}]});
+    let numbers = json!(["double", "float"]);
+    let union = schema(&json!([record("A", &json!("null")), record("B", &numbers)]));
+    let error = encoded(&union, r#"{"f": 0.5}"#, JsonStyle::Plain).expect_err("either");
+    assert!(
+        error.contains("fits double and float of the union"),
+        "{error}"
+    );
 }
 
 #[test]

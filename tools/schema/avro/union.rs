@@ -89,15 +89,18 @@ impl Walk<'_> {
                 out.truncate(end);
                 Ok(())
             }
-            // The one branch of this sort says more than the list of all.
-            (None, 1) => Err(refused.remove(0)),
-            (None, _) => Err(self.unexpected(node, value)),
+            (None, count) => {
+                // What fits but for a choice within it, or is the one branch of this sort, says more than the list of all.
+                let best = refused.iter().position(|it| it.is_ambiguous);
+                let best = best.or_else(|| (count == 1).then_some(0));
+                Err(best.map_or_else(|| self.unexpected(node, value), |at| refused.remove(at)))
+            }
         }
     }
 
     fn ambiguous(&self, one: usize, other: usize) -> Mismatch {
         let [one, other] = [one, other].map(|branch| &self.schema.nodes[branch].tag);
-        Mismatch::new(format!(
+        Mismatch::ambiguous(format!(
             "fits {one} and {other} of the union: write {{\"{one}\": ...}} or {{\"{other}\": ...}}"
         ))
     }
