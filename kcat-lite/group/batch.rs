@@ -91,11 +91,6 @@ impl Batch {
         self.count >= exec.batch_records || self.spool.total_bytes() >= exec.batch_bytes
     }
 
-    /// Writes the last of it out, so that its command need not wait for that.
-    pub(super) fn complete(&mut self) -> io::Result<()> {
-        self.spool.complete()
-    }
-
     /// Whether it has waited long enough for more.
     pub(super) fn is_due(&self, exec: &Exec) -> bool {
         self.is_full(exec) || self.begun.elapsed() >= exec.batch_wait
@@ -128,6 +123,13 @@ impl Batch {
     /// Whether any of its partitions is.
     pub(super) fn is_assigned(&self, assigned: &BTreeMap<TopicPartition, u64>) -> bool {
         self.assigned(assigned).next().is_some()
+    }
+
+    /// Where its assigned partitions stand as long as it has not begun.
+    pub(super) fn starts(&self, assigned: &BTreeMap<TopicPartition, u64>) -> Positions {
+        self.assigned(assigned)
+            .map(|(topic_partition, span)| (topic_partition.clone(), span.first))
+            .collect()
     }
 
     /// What to commit when it is done.

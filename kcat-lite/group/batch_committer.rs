@@ -21,6 +21,7 @@ pub(super) struct BatchCommitter {
     has_failed: bool,
     /// The assigned partitions, each with the number of its assignment.
     assigned: BTreeMap<TopicPartition, u64>,
+    /// Counts the changes of the assignment, which are its number.
     assignments: u64,
     /// Ends of partitions, after transaction markers that follow the last record.
     ends: Positions,
@@ -64,6 +65,44 @@ impl BatchCommitter {
         self.assigned.get(topic_partition).copied().unwrap_or(0)
     }
 
+    /// How often the assignment has changed.
+    pub(super) fn assignments(&self) -> u64 {
+        self.assignments
+    }
+
+    /// The next offset of a partition to read.
+    pub(super) fn next_offset(&self, topic_partition: &TopicPartition) -> Option<i64> {
+        self.read.get(topic_partition).copied()
+    }
+
+    /// Where the partitions of a batch stand that has not begun.
+    pub(super) fn starts(&self, batch: &Batch) -> Positions {
+        batch.starts(&self.assigned)
+    }
+
+    /// Makes sure that partitions are this member's, by committing where they stand.
+    ///
+    /// # Errors
+    /// As [`BatchCommitter::commit`].
+    pub(super) fn confirm(
+        &mut self,
+        consumer: &mut Consumer<'_>,
+        starts: &Positions,
+    ) -> Result<()> {
+        match consumer.commit(starts) {
+            // The group's event says so later.
+            Err(GroupError::Lost { .. }) => self.forget_assignment(),
+            confirmed => confirmed?,
+        }
+        Ok(())
+    }
+
+    /// No batch of this assignment may start any more.
+    fn forget_assignment(&mut self) {
+        self.assignments += 1;
+        self.assigned.clear();
+    }
+
     /// Whether any partition of the batch is still assigned as it was when the batch was read.
     pub(super) fn is_assigned(&self, batch: &Batch) -> bool {
         batch.is_assigned(&self.assigned)
@@ -80,6 +119,7 @@ impl BatchCommitter {
     }
 
     pub(super) fn revoke(&mut self, partitions: &[TopicPartition]) {
+        self.assignments += 1;
         for topic_partition in partitions {
             self.assigned.remove(topic_partition);
             self.ends.remove(topic_partition);
@@ -122,7 +162,7 @@ impl BatchCommitter {
         match consumer.commit(&positions) {
             Err(GroupError::Lost { .. }) => {
                 // The group's event says so later; until then no other batch of this assignment may start.
-                self.assigned.clear();
+                self.forget_assignment();
                 for batch in batches.iter().map(Batch::describe) {
                     message(format_args!(
                         "the group has given the partitions of a batch away before its commit was confirmed: \

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tools::cli::message;
 
-use super::batch::{Batch, KEEP};
+use super::batch::Batch;
 use super::child_guard::{ChildGuard, GuardedChild};
 use crate::config::Exec;
 
@@ -16,6 +16,8 @@ use crate::config::Exec;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// What a batch takes beside the bytes of its records, about.
+const BATCH_BYTES: u64 = 512;
 
 /// The batches of all partitions, or with `--parallel` of one partition.
 #[derive(Default)]
@@ -23,8 +25,12 @@ pub(super) struct BatchQueue {
     /// Records are added to this one.
     pub(super) open: Option<Batch>,
     /// Complete; the first one is the next to run.
-    pub(super) ready: VecDeque<Batch>,
+    ready: VecDeque<Batch>,
+    /// The memory that these take.
+    ready_bytes: u64,
     pub(super) running: Option<Running>,
+    /// Whether its partition is not read, because there is no room for more batches.
+    pub(super) is_paused: bool,
 }
 
 impl BatchQueue {
@@ -38,18 +44,27 @@ impl BatchQueue {
     }
 
     /// Lets the open batch wait for its command.
-    pub(super) fn complete(&mut self) -> Result<()> {
-        if let Some(mut batch) = self.open.take() {
-            batch.complete().context(KEEP)?;
+    pub(super) fn complete(&mut self) {
+        if let Some(batch) = self.open.take() {
+            self.ready_bytes += bytes_of(&batch);
             self.ready.push_back(batch);
         }
-        Ok(())
     }
 
-    /// When the batch was begun whose command may start now.
-    pub(super) fn next_begun(&self) -> Option<Instant> {
-        let next = self.ready.front().filter(|_| self.running.is_none());
-        next.map(Batch::begun)
+    /// The batch whose command may start now.
+    pub(super) fn next(&self) -> Option<&Batch> {
+        self.ready.front().filter(|_| self.running.is_none())
+    }
+
+    pub(super) fn take_next(&mut self) -> Option<Batch> {
+        let batch = self.ready.pop_front()?;
+        self.ready_bytes -= bytes_of(&batch);
+        Some(batch)
+    }
+
+    /// The memory of the complete batches that wait; 0 if there is none.
+    pub(super) fn ready_bytes(&self) -> u64 {
+        self.ready_bytes
     }
 
     /// Drops the batches that no command runs on and that `which` selects; returns their number of records.
@@ -61,10 +76,15 @@ impl BatchQueue {
             .into_iter()
             .partition(&which);
         self.ready = ready.into();
+        self.ready_bytes = self.ready.iter().map(bytes_of).sum();
         dropped.extend(self.open.take_if(|batch| which(batch)));
         dropped.extend(waiting.map(|running| running.batch));
         dropped.iter().map(Batch::count).sum()
     }
+}
+
+fn bytes_of(batch: &Batch) -> u64 {
+    batch.total_bytes() + BATCH_BYTES
 }
 
 /// The state of a command.
@@ -121,8 +141,9 @@ impl Running {
                 let pause = pause.min(LONGEST_PAUSE);
                 self.tries += 1;
                 message(format_args!(
-                    "--exec: {status}; trying again in {} s",
-                    pause.as_secs()
+                    "--exec: {status}; trying again in {} s: {}",
+                    pause.as_secs(),
+                    self.batch.describe()
                 ));
                 self.state = State::Pausing(Instant::now() + pause);
             }
@@ -132,6 +153,14 @@ impl Running {
             State::Pausing(_) => {}
         }
         Ok(None)
+    }
+
+    /// Kills the command, and what it has started.
+    pub(super) fn kill(&mut self, guard: &mut ChildGuard) -> Result<()> {
+        if let State::Running(child) = &mut self.state {
+            guard.kill(child).context("--exec: sh")?;
+        }
+        Ok(())
     }
 
     /// What becomes readable when the command ends.

@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tools::kafka::process::spawn_isolated;
 
 const SCRIPT: &str = "trap '' INT TERM HUP QUIT
@@ -68,6 +68,14 @@ impl ChildGuard {
             self.report('-', &guarded.child)?;
         }
         Ok(status)
+    }
+
+    /// Kills a command and its children.
+    pub(crate) fn kill(&mut self, guarded: &mut GuardedChild) -> io::Result<()> {
+        // It may have ended just now.
+        let _ = kill_process_group(Pid::from_child(&guarded.child), Signal::KILL);
+        guarded.child.wait()?;
+        self.report('-', &guarded.child)
     }
 
     fn report(&mut self, change: char, child: &Child) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tools::cli::signals::Signals;
 use tools::cli::{Exit, message};
-use tools::kafka::group::Stop;
+use tools::kafka::group::{Positions, Stop};
 use tools::kafka::types::TopicPartition;
 use tools::record::Record;
 
@@ -19,10 +19,10 @@ use super::consumer::{Consumer, Delivery, IDLE_MS, Next, RunState, position};
 use crate::config::{Exec, Group};
 use crate::output::{BadRecord, EncodeRefusal, Encoding};
 
-/// The most complete batches that wait for their commands with `--parallel`; each has an open file.
-const WAITING_BATCHES: usize = 100;
-/// The most bytes of them, about.
+/// The memory for complete batches that wait for their commands with `--parallel`, about; partitions have equal shares.
 const WAITING_BYTES: u64 = 64 * 1024 * 1024;
+/// After a longer turn this program may have been suspended, and the group may have given its partitions away.
+const LONG_TURN: Duration = Duration::from_secs(2);
 
 /// Reads batches and runs the command on each, until the end, the count, a signal or a failure.
 pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit> {
@@ -38,6 +38,9 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit
         topic_partition: (String::new(), -1),
         queue: 0,
         committer: BatchCommitter::new(config.options.verbosity > 0),
+        assignments: 0,
+        last_turn: Instant::now(),
+        is_in_doubt: false,
     };
     runner.run_and_leave(consumer)
 }
@@ -61,6 +64,11 @@ struct BatchRunner<'a> {
     topic_partition: TopicPartition,
     queue: usize,
     committer: BatchCommitter,
+    /// The changes of the assignment that were seen.
+    assignments: u64,
+    last_turn: Instant,
+    /// Whether the assignment has to be confirmed before a command starts.
+    is_in_doubt: bool,
 }
 
 impl BatchRunner<'_> {
@@ -74,8 +82,23 @@ impl BatchRunner<'_> {
         for (_, queue) in &mut self.queues {
             queue.drop_waiting(|_| true);
         }
-        let ended = self.run_to_end(&mut consumer, None, None);
-        let ends = self.committer.commit_ends(&mut consumer);
+        let mut ended = self.run_to_end(&mut consumer, None, None);
+        while let Err(error) = &ended
+            && error.is::<CommandFailed>()
+            && !self.is_idle(None)
+        {
+            // One that fails is no reason to kill the others.
+            let others = self.run_to_end(&mut consumer, None, None);
+            if let Err(other) = others {
+                message(format_args!(
+                    "{:#}",
+                    std::mem::replace(&mut ended, Err(other)).unwrap_err()
+                ));
+            }
+        }
+        if ended.is_ok() {
+            ended = self.committer.commit_ends(&mut consumer).map(|()| true);
+        }
         consumer.member.leave();
         worked?;
         match ended {
@@ -83,7 +106,6 @@ impl BatchRunner<'_> {
             Err(error) if is_signal_of(&error, consumer.run.signals) => message(error),
             ended => drop(ended?),
         }
-        ends?;
         Ok(Exit::Done)
     }
 
@@ -96,15 +118,36 @@ impl BatchRunner<'_> {
         if let Some(failed) = failed {
             return Err(failed.into());
         }
-        // Another member reads the records of revoked partitions.
-        for (_, queue) in &mut self.queues {
-            let dropped = queue.drop_waiting(|batch| !self.committer.is_assigned(batch));
-            consumer.run.left = consumer.run.left.saturating_add(dropped);
-        }
         let exec = self.exec;
-        self.close(|batch| batch.is_due(exec))?;
+        self.close(|batch| batch.is_due(exec));
+        self.confirm_assignment(consumer)?;
+        if self.committer.assignments() != self.assignments {
+            self.assignments = self.committer.assignments();
+            // Another member reads the records of revoked partitions.
+            for (_, queue) in &mut self.queues {
+                let dropped = queue.drop_waiting(|batch| !self.committer.is_assigned(batch));
+                consumer.run.left = consumer.run.left.saturating_add(dropped);
+            }
+        }
         self.start_ready()?;
         self.committer.commit_ends(consumer)
+    }
+
+    /// After a turn so long that the group may have given the partitions away, makes sure of them before a command starts.
+    fn confirm_assignment(&mut self, consumer: &mut Consumer<'_>) -> Result<()> {
+        let last_turn = std::mem::replace(&mut self.last_turn, Instant::now());
+        self.is_in_doubt |= last_turn.elapsed() > LONG_TURN;
+        if !self.is_in_doubt {
+            return Ok(());
+        }
+        let queues = self.queues.iter().map(|(_, queue)| queue);
+        let next = queues.filter_map(|queue| Some(self.committer.starts(queue.next()?)));
+        let starts: Positions = next.flatten().collect();
+        if !starts.is_empty() {
+            self.committer.confirm(consumer, &starts)?;
+            self.is_in_doubt = false;
+        }
+        Ok(())
     }
 
     /// Takes the batches whose commands succeeded; returns the first failure.
@@ -130,11 +173,15 @@ impl BatchRunner<'_> {
                         Some(_) => batch.way_past(self.group),
                     };
                     let batch = batch.describe();
-                    failed.get_or_insert(CommandFailed {
+                    let failure = CommandFailed {
                         status,
                         batch,
                         hint,
-                    });
+                    };
+                    match failed {
+                        None => failed = Some(failure),
+                        Some(_) => message(failure),
+                    }
                 }
             }
         }
@@ -150,16 +197,17 @@ impl BatchRunner<'_> {
         let mut slots = self.exec.parallel.saturating_sub(busy);
         while slots > 0 {
             let queues = self.queues.iter_mut().map(|(_, queue)| queue);
-            let waiting = queues.filter_map(|queue| Some((queue.next_begun()?, queue)));
+            let waiting = queues.filter_map(|queue| Some((queue.next()?.begun(), queue)));
             let oldest = waiting.min_by_key(|(begun, _)| *begun);
             let Some((_, queue)) = oldest else { break };
-            if let Some(batch) = queue.ready.pop_front() {
+            if let Some(batch) = queue.take_next() {
                 queue.running = Some(Running::start(batch, self.exec, &mut self.guard)?);
                 slots -= 1;
             }
         }
         let exec = self.exec;
-        self.close(|batch| batch.is_full(exec))
+        self.close(|batch| batch.is_full(exec));
+        Ok(())
     }
 
     /// Whether nothing of these partitions, or of all, waits or runs.
@@ -179,7 +227,7 @@ impl BatchRunner<'_> {
         let until = limit.map(|limit| Instant::now() + limit);
         loop {
             if partitions.is_none() || self.exec.parallel == 1 {
-                self.close(|_| true)?;
+                self.close(|_| true);
             }
             self.run_batches(consumer, false)?;
             if self.is_idle(partitions) {
@@ -206,7 +254,7 @@ impl BatchRunner<'_> {
         }
         if !self.is_idle(None) {
             // No more records: complete the open batches.
-            self.close(|_| true)?;
+            self.close(|_| true);
             self.start_ready()?;
             return Ok(false);
         }
@@ -240,31 +288,59 @@ impl BatchRunner<'_> {
         })
     }
 
-    /// Whether one more complete batch may wait for its command. One is enough where they run one after the other; the
-    /// records of a partition come in large blocks, which must not keep other partitions from being read.
-    fn has_room(&self) -> bool {
-        let most = if self.exec.parallel == 1 {
-            1
-        } else {
-            WAITING_BATCHES
-        };
-        let waiting = self.queues.iter().flat_map(|(_, queue)| &queue.ready);
-        let (mut count, mut bytes) = (0, 0);
-        for batch in waiting {
-            (count, bytes) = (count + 1, bytes + batch.total_bytes());
+    /// Whether one more complete batch of a queue may wait for its command. One is enough where they run one after the
+    /// other. Else the records of a partition come in large blocks, which must not keep other partitions from being read.
+    fn has_room(&self, queue: &BatchQueue) -> bool {
+        let waiting = queue.ready_bytes();
+        if self.exec.parallel == 1 {
+            return waiting == 0;
         }
-        count < most && bytes < WAITING_BYTES
+        let all = self.queues.iter().map(|(_, queue)| queue.ready_bytes());
+        (waiting == 0 || waiting < self.share_bytes()) && all.sum::<u64>() < WAITING_BYTES
     }
 
-    /// Whether a batch is full and there is no room for it, so that reading pauses.
+    fn share_bytes(&self) -> u64 {
+        WAITING_BYTES / self.queues.len().max(1) as u64
+    }
+
+    /// Pauses partitions for whose full batches there is no room, and reads those again that have half of their share.
+    fn pause_and_resume(&mut self, consumer: &mut Consumer<'_>) {
+        if self.exec.parallel == 1 {
+            return;
+        }
+        for index in 0..self.queues.len() {
+            let queue = &self.queues[index].1;
+            let is_full = queue.is_full(self.exec);
+            let pauses = is_full && !self.has_room(queue);
+            let resumes = !is_full && queue.ready_bytes() <= self.share_bytes() / 2;
+            let (Some(topic_partition), queue) = &mut self.queues[index] else {
+                continue;
+            };
+            if queue.is_paused && resumes {
+                consumer.member.resume(topic_partition);
+                queue.is_paused = false;
+            } else if !queue.is_paused
+                && pauses
+                && let Some(offset) = self.committer.next_offset(topic_partition)
+            {
+                queue.is_paused = consumer.member.pause(topic_partition, offset);
+            }
+        }
+    }
+
+    /// Whether a batch is full, there is no room for it, and its partition can't be paused alone.
     fn is_congested(&self) -> bool {
-        let mut queues = self.queues.iter();
-        queues.any(|(_, queue)| queue.is_full(self.exec)) && !self.has_room()
+        let queues = self.queues.iter().map(|(_, queue)| queue);
+        let mut full = queues.filter(|queue| queue.is_full(self.exec) && !queue.is_paused);
+        full.any(|queue| !self.has_room(queue))
     }
 
     /// Whether records may come that there is room for.
     fn is_reading(&self, consumer: &Consumer<'_>) -> bool {
-        consumer.run.left > 0 && !self.is_congested() && !consumer.member.has_read_all()
+        consumer.run.left > 0
+            && !self.is_congested()
+            && !consumer.member.has_read_all()
+            && !consumer.member.is_paused()
     }
 
     /// Waits for the end of a command; returns for how long to wait for the group instead, where there is none.
@@ -282,14 +358,13 @@ impl BatchRunner<'_> {
     }
 
     /// Completes the open batches that `which` selects, as long as there is room.
-    fn close(&mut self, which: impl Fn(&Batch) -> bool) -> Result<()> {
+    fn close(&mut self, which: impl Fn(&Batch) -> bool) {
         for index in 0..self.queues.len() {
-            let open = self.queues[index].1.open.as_ref();
-            if open.is_some_and(&which) && self.has_room() {
-                self.queues[index].1.complete()?;
+            let queue = &self.queues[index].1;
+            if queue.open.as_ref().is_some_and(&which) && self.has_room(queue) {
+                self.queues[index].1.complete();
             }
         }
-        Ok(())
     }
 }
 
@@ -300,6 +375,7 @@ impl Delivery for BatchRunner<'_> {
         if self.is_done(consumer)? {
             return Ok(Next::End);
         }
+        self.pause_and_resume(consumer);
         Ok(if self.is_reading(consumer) {
             Next::Read(self.tick_ms())
         } else {
@@ -337,9 +413,9 @@ impl Delivery for BatchRunner<'_> {
         if !batch.is_full(self.exec) {
             return Ok(true);
         }
-        let has_room = self.has_room();
+        let has_room = self.has_room(&self.queues[self.queue].1);
         if has_room {
-            self.queues[self.queue].1.complete()?;
+            self.queues[self.queue].1.complete();
         }
         Ok(has_room)
     }
@@ -377,12 +453,40 @@ impl Delivery for BatchRunner<'_> {
             }
         }
         let limit = Some(consumer.drain_limit);
-        if !lost && !self.run_to_end(consumer, Some(partitions), limit)? {
-            message(
-                "the group takes partitions away from a batch that is not done: its records come again",
-            );
-        }
+        let is_drained = !lost && self.run_to_end(consumer, Some(partitions), limit)?;
         self.committer.revoke(partitions);
+        for (key, queue) in &mut self.queues {
+            queue.is_paused &= !is_of(key.as_ref(), Some(partitions));
+        }
+        if is_drained {
+            return Ok(());
+        }
+        self.kill_lost(partitions)
+    }
+}
+
+impl BatchRunner<'_> {
+    /// Kills the commands of partitions that other members read now: nothing of theirs is committed, and an old batch
+    /// must not end after a newer one.
+    fn kill_lost(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        for (key, queue) in &mut self.queues {
+            let is_concerned = is_of(key.as_ref(), Some(partitions));
+            let Some(running) = queue.running.as_mut().filter(|_| is_concerned) else {
+                continue;
+            };
+            let batch = running.batch.describe();
+            let is_lost = !self.committer.is_assigned(&running.batch);
+            let what = if is_lost {
+                running.kill(&mut self.guard)?;
+                queue.running = None;
+                "its command was killed, and its records come again"
+            } else {
+                "its records of these partitions come again"
+            };
+            message(format_args!(
+                "the group takes partitions away from a batch that is not done; {what}: {batch}"
+            ));
+        }
         Ok(())
     }
 }

@@ -55,13 +55,6 @@ impl Spool {
         Ok(())
     }
 
-    /// Writes what is collected, and gives the memory back that it was collected in.
-    pub(crate) fn complete(&mut self) -> io::Result<()> {
-        self.write_out()?;
-        self.buffer = Vec::new();
-        Ok(())
-    }
-
     fn write_out(&mut self) -> io::Result<()> {
         if self.is_in_memory && self.total_bytes() > MEMORY_BYTES {
             let mut file = tempfile::tempfile()?;

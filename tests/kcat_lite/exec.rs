@@ -206,6 +206,106 @@ fn as_many_commands_run_as_are_asked_for_although_each_partition_has_many_batche
     );
 }
 
+/// Regression: a hundred batches of one partition waited, and no other partition was read.
+#[test]
+fn no_partition_waits_for_the_many_small_batches_of_another() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 4, 20_000);
+    let command = "sleep 0.05; echo p${KAFKA_FIRST##*$KAFKA_TOPIC:}";
+    let mut running = exec(kafka, &session::unique("fair"), &topic, command)
+        .args(["-q", "--parallel", "4", "--batch", "20"])
+        .start();
+    for partition in 0..4 {
+        running.stdout_until(format!("p{partition}:100\n"), SOON);
+    }
+    running.signal(Signal::TERM);
+    running.wait().succeeds();
+}
+
+/// Regression: one that failed after a signal had the others killed.
+#[test]
+fn a_command_that_fails_after_a_signal_lets_the_others_come_to_their_end() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 4, 10);
+    let group = session::unique("fails");
+    let command = "echo begun; case ${KAFKA_FIRST##*$KAFKA_TOPIC:} in [12]:*) sleep 1; exit 5;; esac; sleep 3; cat";
+    let mut running = exec(kafka, &group, &topic, command)
+        .args(["--parallel", "4", "--batch", "10"])
+        .start();
+    running.stdout_until("begun\nbegun\nbegun\nbegun\n", SOON);
+    running.signal(Signal::TERM);
+    let output = running.wait().fails_with(2);
+    let output = [1, 2].into_iter().fold(output, |output, partition| {
+        output.stderr_has(format!("not committed: 10 records ({topic}:{partition}:0"))
+    });
+    output.expect(|it| it.lines().len() == 4 + 20, "both others ended");
+    assert_eq!(
+        kafka.committed(&group, &topic),
+        BTreeMap::from([(0, 10), (3, 10)])
+    );
+}
+
+/// Regression: it ran on beside the command of the member that had got its partition.
+#[test]
+fn a_command_whose_partition_is_given_away_is_killed() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 1, 10);
+    let folder = session::folder("given-away");
+    let group = session::unique("given-away");
+    let member = |command: &str| {
+        let member = exec(kafka, &group, &topic, command).inside(&folder);
+        member.args(["-X", "max.poll.interval.ms=6000"])
+    };
+    let mut first = member("echo $$ >began; sleep 20; touch ended").start();
+    wait_for_pid(&folder.join("began"));
+    let mut second = member("cat").start();
+    second.stdout_until("9\n", Duration::from_secs(30));
+    first.stderr_until("its command was killed", SOON);
+    for mut member in [first, second] {
+        member.signal(Signal::TERM);
+        member.wait().succeeds();
+    }
+    assert!(!folder.join("ended").exists());
+    assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 10)]));
+}
+
+/// Regression: a batch that waited began although another member had processed it.
+#[test]
+fn a_member_that_was_suspended_begins_no_batch_that_another_has_processed() {
+    let Some(kafka) = shared_kafka() else { return };
+    let topic = numbered(kafka, 1, 0);
+    let folder = session::folder("stale");
+    let group = session::unique("stale");
+    let member = |name: &str| {
+        let member = exec(
+            kafka,
+            &group,
+            &topic,
+            &format!("cat >/dev/null; echo {name} >>log"),
+        );
+        member
+            .args(["-v", "-X", "session.timeout.ms=2000"])
+            .inside(&folder)
+    };
+    let mut first = member("first").args(["--batch-wait", "3s"]).start();
+    first.stderr_until("assigned", SOON);
+    kafka.produce(&topic, &[Record::of("x")]);
+    std::thread::sleep(Duration::from_secs(1));
+    first.signal(Signal::STOP);
+    let mut second = member("second").args(["--batch", "1"]).start();
+    second.stderr_until("done: ", Duration::from_secs(30));
+    first.signal(Signal::CONT);
+    std::thread::sleep(Duration::from_secs(3));
+    for mut member in [first, second] {
+        member.signal(Signal::TERM);
+        member.wait().succeeds();
+    }
+    assert_eq!(
+        std::fs::read_to_string(folder.join("log")).unwrap(),
+        "second\n"
+    );
+}
+
 /// Regression: the open batch of each partition had a file, and a topic of many partitions more than may be open.
 #[test]
 fn a_topic_may_have_more_partitions_than_files_may_be_open() {

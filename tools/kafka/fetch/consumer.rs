@@ -126,9 +126,29 @@ impl<'c> FetchConsumer<'c> {
 
     /// Stops reading a partition; its records that have arrived are dropped.
     pub fn release(&mut self, (topic, partition): &TopicPartition) {
-        let Some(index) = self.fetcher.release(topic, *partition) else {
-            return;
-        };
+        if let Some(index) = self.fetcher.release(topic, *partition) {
+            self.drop_arrived(index);
+        }
+    }
+
+    /// Stops reading a partition for now; [`FetchConsumer::resume`] continues at `offset`, the next one to be delivered.
+    pub fn pause(&mut self, (topic, partition): &TopicPartition, offset: i64) {
+        if let Some(index) = self.fetcher.pause(topic, *partition, offset) {
+            self.drop_arrived(index);
+        }
+    }
+
+    /// Reads a paused partition again.
+    pub fn resume(&mut self, (topic, partition): &TopicPartition) {
+        self.fetcher.unpause(topic, *partition);
+    }
+
+    /// Whether every partition that has more to read is paused.
+    pub fn is_paused(&self) -> bool {
+        self.fetcher.is_paused()
+    }
+
+    fn drop_arrived(&mut self, index: usize) {
         if let Some(current) = &mut self.current {
             current.fetches.retain(|fetch| fetch.partition != index);
         }

@@ -19,6 +19,8 @@ use crate::kafka::ffi;
 
 /// How long leaving may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same if no broker can be reached.
+const OUTAGE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often it is looked at whether the consumer has closed.
 const CHECK_EVERY: Duration = Duration::from_millis(5);
 /// A close that takes longer may wait for an answer to an event.
@@ -38,7 +40,12 @@ pub(super) fn leave(handle: &Arc<GroupHandle>) {
         // The group finds out by its session's time-out.
         return;
     }
-    let until = Instant::now() + LEAVE_TIMEOUT;
+    let limit = if handle.client.all_brokers_down() {
+        OUTAGE_TIMEOUT
+    } else {
+        LEAVE_TIMEOUT
+    };
+    let until = Instant::now() + limit;
     while let Err(RecvTimeoutError::Timeout) = has_ended.recv_timeout(CHECK_EVERY) {
         let is_late = Instant::now() >= until;
         if is_late || handle.is_closed() {

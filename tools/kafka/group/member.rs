@@ -36,6 +36,16 @@ pub fn tune(options: &mut Options, membership: &Membership) {
     // The default of 1 s makes a full queue stand still for as long.
     options.set_default("fetch.queue.backoff.ms", "5");
     set_fetch_wait(options, membership.stop != Stop::Never);
+    if let Some(session_ms) = options
+        .get("session.timeout.ms")
+        .and_then(|ms| ms.parse::<u64>().ok())
+    {
+        // The default of 3 s lets a session of 3 s end again and again.
+        options.set_default(
+            "heartbeat.interval.ms",
+            &(session_ms / 3).clamp(1, 3000).to_string(),
+        );
+    }
     // Refuse damaged records.
     options.set_default("check.crcs", "true");
     // The member decides where a partition without a commit begins; a position whose records were deleted
@@ -189,6 +199,21 @@ impl Member {
             return Ok(Some(Polled::Error(error)));
         }
         Ok(None)
+    }
+
+    /// Stops reading a partition for now; `offset` is the next one to be delivered. False: librdkafka reads, and goes on.
+    pub fn pause(&mut self, topic_partition: &TopicPartition, offset: i64) -> bool {
+        self.reader.pause(topic_partition, offset)
+    }
+
+    /// Reads a paused partition again.
+    pub fn resume(&mut self, topic_partition: &TopicPartition) {
+        self.reader.resume(topic_partition);
+    }
+
+    /// Whether every partition that has more to read is paused.
+    pub fn is_paused(&self) -> bool {
+        self.reader.is_paused()
     }
 
     /// Whether the group has assigned partitions to this member, possibly none.

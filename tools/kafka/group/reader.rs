@@ -112,6 +112,26 @@ impl Reader {
         }
     }
 
+    /// Stops reading a partition until [`Reader::resume`], which continues at `offset`; whether this reader can do that.
+    pub(super) fn pause(&mut self, topic_partition: &TopicPartition, offset: i64) -> bool {
+        match self {
+            Reader::Fetch(reader) => reader.pause(topic_partition, offset),
+            Reader::Librdkafka(_) => return false,
+        }
+        true
+    }
+
+    pub(super) fn resume(&mut self, topic_partition: &TopicPartition) {
+        if let Reader::Fetch(reader) = self {
+            reader.resume(topic_partition);
+        }
+    }
+
+    /// Whether every partition that has more to read is paused.
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(self, Reader::Fetch(reader) if reader.is_paused())
+    }
+
     /// Stops reading a partition.
     pub(super) fn release(&mut self, topic_partition: &TopicPartition) {
         match self {

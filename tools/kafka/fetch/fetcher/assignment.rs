@@ -51,8 +51,7 @@ impl Fetcher {
 
     /// Stops reading a partition; nothing of it is reported any more.
     pub(crate) fn release(&mut self, topic: &str, id: i32) -> Option<usize> {
-        let topic_index = self.topics.iter().position(|t| t.name == topic)?;
-        let &index = self.partition_indexes.get(&(topic_index, id))?;
+        let index = self.index_of(topic, id)?;
         let partition = &mut self.partitions[index];
         partition.in_flight = None;
         partition.is_finished = true;
@@ -61,6 +60,44 @@ impl Fetcher {
         self.errors
             .retain(|error| !is_of_partition(error, topic, id));
         Some(index)
+    }
+
+    fn index_of(&self, topic: &str, id: i32) -> Option<usize> {
+        let topic = self.topics.iter().position(|it| it.name == topic)?;
+        self.partition_indexes.get(&(topic, id)).copied()
+    }
+
+    /// Stops reading a partition for now, and continues before the record at `offset`; `None` if it was read to its bound.
+    pub(crate) fn pause(&mut self, topic: &str, id: i32, offset: i64) -> Option<usize> {
+        let index = self.index_of(topic, id)?;
+        let partition = &mut self.partitions[index];
+        if partition.is_finished {
+            return None;
+        }
+        // What has arrived behind the offset is dropped, and a late response is ignored.
+        partition.in_flight = None;
+        partition.position = Position::At { offset, epoch: -1 };
+        partition.is_paused = true;
+        partition.stalled_since = None;
+        if let Some(end) = partition.end
+            && offset >= end
+        {
+            self.at_bound.push((index, end));
+        }
+        Some(index)
+    }
+
+    /// Reads a paused partition again.
+    pub(crate) fn unpause(&mut self, topic: &str, id: i32) {
+        if let Some(index) = self.index_of(topic, id) {
+            self.partitions[index].is_paused = false;
+        }
+    }
+
+    /// Whether nothing can be read because of pauses.
+    pub(crate) fn is_paused(&self) -> bool {
+        let mut open = self.partitions.iter().filter(|it| !it.is_finished);
+        self.at_bound.is_empty() && !self.is_done() && open.all(|partition| partition.is_paused)
     }
 
     /// The partitions that were assigned and not released.

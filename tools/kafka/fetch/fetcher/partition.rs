@@ -37,6 +37,8 @@ pub(crate) struct Partition {
     pub(super) stalled_since: Option<Instant>,
     pub(super) is_stall_reported: bool,
     pub(super) is_finished: bool,
+    /// Not to be fetched, as long as the caller has no room for its records.
+    pub(super) is_paused: bool,
     /// The group has assigned it to another member; finished as well.
     pub(super) is_released: bool,
 }
@@ -98,6 +100,7 @@ impl Partition {
             stalled_since: None,
             is_stall_reported: false,
             is_finished: false,
+            is_paused: false,
             is_released: false,
         }
     }
@@ -105,6 +108,7 @@ impl Partition {
     /// The broker to fetch from, and what; `None` if nothing can be fetched now.
     pub(super) fn plan(&mut self, index: usize, now: Instant) -> Option<(i32, PartitionPlan)> {
         if self.is_finished
+            || self.is_paused
             || self.in_flight.is_some()
             || self.paused_until.is_some_and(|at| now < at)
         {

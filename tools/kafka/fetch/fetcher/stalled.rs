@@ -18,7 +18,7 @@ impl Fetcher {
         for (index, partition) in self.partitions.iter_mut().enumerate() {
             // A throttled partition was reported, and one that is not fetched is not stalled.
             let is_awaited = partition.in_flight.is_some() || partition.leader.is_none();
-            if partition.is_finished || !is_awaited {
+            if partition.is_finished || partition.is_paused || !is_awaited {
                 continue;
             }
             let since = *partition.stalled_since.get_or_insert(now);
