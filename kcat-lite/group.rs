@@ -10,6 +10,7 @@ mod ack;
 mod batch;
 mod batch_committer;
 mod batch_queue;
+mod batch_queues;
 pub(crate) mod child_guard;
 mod consumer;
 mod exec;

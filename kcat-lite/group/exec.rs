@@ -13,14 +13,13 @@ use tools::record::Record;
 
 use super::batch::{Batch, KEEP};
 use super::batch_committer::BatchCommitter;
-use super::batch_queue::{BatchQueue, Ended, Running};
+use super::batch_queue::{Ended, Running};
+use super::batch_queues::BatchQueues;
 use super::child_guard::ChildGuard;
 use super::consumer::{Consumer, Delivery, IDLE_MS, Next, RunState, position};
 use crate::config::{Exec, Group};
 use crate::output::{BadRecord, EncodeRefusal, Encoding};
 
-/// The memory for complete batches that wait for their commands with `--parallel`, about; partitions have equal shares.
-const WAITING_BYTES: u64 = 64 * 1024 * 1024;
 /// After a longer turn this program may have been suspended, and the group may have given its partitions away.
 const LONG_TURN: Duration = Duration::from_secs(2);
 
@@ -34,9 +33,7 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit
         group: &config.name,
         guard: ChildGuard::start().context("--exec: sh")?,
         encoding: Encoding::new(&config.output, false)?,
-        queues: Vec::new(),
-        topic_partition: (String::new(), -1),
-        queue: 0,
+        queues: BatchQueues::new(exec),
         committer: BatchCommitter::new(config.options.verbosity > 0),
         assignments: 0,
         last_turn: Instant::now(),
@@ -59,10 +56,7 @@ struct BatchRunner<'a> {
     group: &'a str,
     guard: ChildGuard,
     encoding: Encoding,
-    queues: Vec<(Option<TopicPartition>, BatchQueue)>,
-    /// The partition of the last record, likely that of the next one, and its queue.
-    topic_partition: TopicPartition,
-    queue: usize,
+    queues: BatchQueues<'a>,
     committer: BatchCommitter,
     /// The changes of the assignment that were seen.
     assignments: u64,
@@ -79,27 +73,32 @@ impl BatchRunner<'_> {
             worked = self.run_to_end(&mut consumer, None, None).and(worked);
         }
         // Running commands may finish, whatever ended the run: never half a batch.
-        for (_, queue) in &mut self.queues {
-            queue.drop_waiting(|_| true);
-        }
+        self.queues.drop_waiting(|_| true);
         let mut ended = self.run_to_end(&mut consumer, None, None);
-        while let Err(error) = &ended
-            && error.is::<CommandFailed>()
+        // A command that fails is no reason to kill the others.
+        while ended
+            .as_ref()
+            .is_err_and(anyhow::Error::is::<CommandFailed>)
             && !self.is_idle(None)
         {
-            // One that fails is no reason to kill the others.
-            let others = self.run_to_end(&mut consumer, None, None);
-            if let Err(other) = others {
-                message(format_args!(
-                    "{:#}",
-                    std::mem::replace(&mut ended, Err(other)).unwrap_err()
-                ));
+            if let Err(error) = self.run_to_end(&mut consumer, None, None) {
+                let is_command = error.is::<CommandFailed>();
+                message(format_args!("{error:#}"));
+                if !is_command {
+                    break;
+                }
             }
         }
         if ended.is_ok() {
             ended = self.committer.commit_ends(&mut consumer).map(|()| true);
         }
         consumer.member.leave();
+        if worked.is_err()
+            && let Err(other) = &ended
+            && other.is::<CommandFailed>()
+        {
+            message(format_args!("{other:#}"));
+        }
         worked?;
         match ended {
             // Ctrl-C in a terminal goes to the command as well.
@@ -119,15 +118,15 @@ impl BatchRunner<'_> {
             return Err(failed.into());
         }
         let exec = self.exec;
-        self.close(|batch| batch.is_due(exec));
+        self.queues.close(|batch| batch.is_due(exec));
         self.confirm_assignment(consumer)?;
         if self.committer.assignments() != self.assignments {
             self.assignments = self.committer.assignments();
             // Another member reads the records of revoked partitions.
-            for (_, queue) in &mut self.queues {
-                let dropped = queue.drop_waiting(|batch| !self.committer.is_assigned(batch));
-                consumer.run.left = consumer.run.left.saturating_add(dropped);
-            }
+            let committer = &self.committer;
+            let is_lost = |batch: &Batch| !committer.is_assigned(batch);
+            let dropped = self.queues.drop_waiting(is_lost);
+            consumer.run.left = consumer.run.left.saturating_add(dropped);
         }
         self.start_ready()?;
         self.committer.commit_ends(consumer)
@@ -140,7 +139,7 @@ impl BatchRunner<'_> {
         if !self.is_in_doubt {
             return Ok(());
         }
-        let queues = self.queues.iter().map(|(_, queue)| queue);
+        let queues = self.queues.iter();
         let next = queues.filter_map(|queue| Some(self.committer.starts(queue.next()?)));
         let starts: Positions = next.flatten().collect();
         if !starts.is_empty() {
@@ -154,7 +153,7 @@ impl BatchRunner<'_> {
     fn collect_ended(&mut self, signals: &Signals) -> Result<Option<CommandFailed>> {
         let may_retry = signals.caught().is_none();
         let mut failed = None;
-        for (_, queue) in &mut self.queues {
+        for queue in self.queues.iter_mut() {
             let Some(running) = &mut queue.running else {
                 continue;
             };
@@ -191,30 +190,23 @@ impl BatchRunner<'_> {
     /// Starts commands for complete batches. At most `--parallel` batches run or wait for their commit: a crash or a
     /// lost session repeats no more.
     fn start_ready(&mut self) -> Result<()> {
-        let queues = self.queues.iter();
-        let running = queues.filter(|(_, queue)| queue.running.is_some());
-        let busy = running.count() + self.committer.batches();
-        let mut slots = self.exec.parallel.saturating_sub(busy);
-        while slots > 0 {
-            let queues = self.queues.iter_mut().map(|(_, queue)| queue);
-            let waiting = queues.filter_map(|queue| Some((queue.next()?.begun(), queue)));
-            let oldest = waiting.min_by_key(|(begun, _)| *begun);
-            let Some((_, queue)) = oldest else { break };
+        let exec = self.exec;
+        let busy = self.queues.running().count() + self.committer.batches();
+        for _ in busy..exec.parallel {
+            let Some(queue) = self.queues.oldest() else {
+                break;
+            };
             if let Some(batch) = queue.take_next() {
-                queue.running = Some(Running::start(batch, self.exec, &mut self.guard)?);
-                slots -= 1;
+                queue.running = Some(Running::start(batch, exec, &mut self.guard)?);
             }
         }
-        let exec = self.exec;
-        self.close(|batch| batch.is_full(exec));
+        self.queues.close(|batch| batch.is_full(exec));
         Ok(())
     }
 
-    /// Whether nothing of these partitions, or of all, waits or runs.
+    /// Whether nothing of these partitions, or of all, waits, runs or is to be committed.
     fn is_idle(&self, partitions: Option<&[TopicPartition]>) -> bool {
-        let queues = self.queues.iter();
-        let mut queues = queues.filter(|(key, _)| is_of(key.as_ref(), partitions));
-        self.committer.batches() == 0 && queues.all(|(_, queue)| queue.is_idle())
+        self.committer.batches() == 0 && self.queues.is_idle(partitions)
     }
 
     /// Runs the remaining batches of these partitions, or of all, for at most `limit`; returns whether all have ended.
@@ -227,7 +219,7 @@ impl BatchRunner<'_> {
         let until = limit.map(|limit| Instant::now() + limit);
         loop {
             if partitions.is_none() || self.exec.parallel == 1 {
-                self.close(|_| true);
+                self.queues.close(|_| true);
             }
             self.run_batches(consumer, false)?;
             if self.is_idle(partitions) {
@@ -254,7 +246,7 @@ impl BatchRunner<'_> {
         }
         if !self.is_idle(None) {
             // No more records: complete the open batches.
-            self.close(|_| true);
+            self.queues.close(|_| true);
             self.start_ready()?;
             return Ok(false);
         }
@@ -265,80 +257,15 @@ impl BatchRunner<'_> {
         if self.committer.is_waiting() {
             return 1;
         }
-        let queues = self.queues.iter();
-        let running = queues.filter_map(|(_, queue)| queue.running.as_ref());
         let batch_ms = self.exec.batch_wait.as_millis().clamp(1, IDLE_MS as u128);
-        running
-            .map(Running::tick_ms)
-            .min()
-            .unwrap_or(batch_ms as i32)
-    }
-
-    /// The queue of the current partition.
-    fn find_queue(&mut self) -> usize {
-        let topic_partition = &self.topic_partition;
-        let is_shared = self.exec.parallel == 1;
-        let is_it =
-            |key: &Option<TopicPartition>| is_shared || key.as_ref() == Some(topic_partition);
-        let found = self.queues.iter().position(|(key, _)| is_it(key));
-        found.unwrap_or_else(|| {
-            let key = (!is_shared).then(|| topic_partition.clone());
-            self.queues.push((key, BatchQueue::default()));
-            self.queues.len() - 1
-        })
-    }
-
-    /// Whether one more complete batch of a queue may wait for its command. One is enough where they run one after the
-    /// other. Else the records of a partition come in large blocks, which must not keep other partitions from being read.
-    fn has_room(&self, queue: &BatchQueue) -> bool {
-        let waiting = queue.ready_bytes();
-        if self.exec.parallel == 1 {
-            return waiting == 0;
-        }
-        let all = self.queues.iter().map(|(_, queue)| queue.ready_bytes());
-        (waiting == 0 || waiting < self.share_bytes()) && all.sum::<u64>() < WAITING_BYTES
-    }
-
-    fn share_bytes(&self) -> u64 {
-        WAITING_BYTES / self.queues.len().max(1) as u64
-    }
-
-    /// Pauses partitions for whose full batches there is no room, and reads those again that have half of their share.
-    fn pause_and_resume(&mut self, consumer: &mut Consumer<'_>) {
-        if self.exec.parallel == 1 {
-            return;
-        }
-        for index in 0..self.queues.len() {
-            let queue = &self.queues[index].1;
-            let is_full = queue.is_full(self.exec);
-            let pauses = is_full && !self.has_room(queue);
-            let resumes = !is_full && queue.ready_bytes() <= self.share_bytes() / 2;
-            let (Some(topic_partition), queue) = &mut self.queues[index] else {
-                continue;
-            };
-            if queue.is_paused && resumes {
-                consumer.member.resume(topic_partition);
-                queue.is_paused = false;
-            } else if !queue.is_paused
-                && pauses
-                && let Some(offset) = self.committer.next_offset(topic_partition)
-            {
-                queue.is_paused = consumer.member.pause(topic_partition, offset);
-            }
-        }
-    }
-
-    /// Whether a batch is full, there is no room for it, and its partition can't be paused alone.
-    fn is_congested(&self) -> bool {
-        let queues = self.queues.iter().map(|(_, queue)| queue);
-        let mut full = queues.filter(|queue| queue.is_full(self.exec) && !queue.is_paused);
-        full.any(|queue| !self.has_room(queue))
+        let ticks = self.queues.running().map(Running::tick_ms);
+        ticks.min().unwrap_or(batch_ms as i32)
     }
 
     /// Whether records may come that there is room for.
     fn is_reading(&self, consumer: &Consumer<'_>) -> bool {
         consumer.run.left > 0
-            && !self.is_congested()
+            && !self.queues.is_congested()
             && !consumer.member.has_read_all()
             && !consumer.member.is_paused()
     }
@@ -346,25 +273,13 @@ impl BatchRunner<'_> {
     /// Waits for the end of a command; returns for how long to wait for the group instead, where there is none.
     fn wait_for_command(&self, consumer: &Consumer<'_>) -> i32 {
         let wait_ms = self.tick_ms();
-        let running = self.queues.iter();
-        let running = running.filter_map(|(_, queue)| queue.running.as_ref());
-        let pidfds: Vec<_> = running.filter_map(Running::pidfd).collect();
+        let pidfds: Vec<_> = self.queues.running().filter_map(Running::pidfd).collect();
         if pidfds.is_empty() || self.committer.is_waiting() {
             return wait_ms;
         }
         // Without poll(2) the next turn finds the same.
         let _ = consumer.run.signals.wait_for_any(&pidfds, wait_ms as u64);
         0
-    }
-
-    /// Completes the open batches that `which` selects, as long as there is room.
-    fn close(&mut self, which: impl Fn(&Batch) -> bool) {
-        for index in 0..self.queues.len() {
-            let queue = &self.queues[index].1;
-            if queue.open.as_ref().is_some_and(&which) && self.has_room(queue) {
-                self.queues[index].1.complete();
-            }
-        }
     }
 }
 
@@ -375,7 +290,7 @@ impl Delivery for BatchRunner<'_> {
         if self.is_done(consumer)? {
             return Ok(Next::End);
         }
-        self.pause_and_resume(consumer);
+        self.queues.pause_and_resume(consumer, &self.committer);
         Ok(if self.is_reading(consumer) {
             Next::Read(self.tick_ms())
         } else {
@@ -385,13 +300,8 @@ impl Delivery for BatchRunner<'_> {
 
     fn record(&mut self, run: &mut RunState<'_>, record: &Record<'_>) -> Result<bool> {
         let (topic, partition, offset) = position(record)?;
-        if self.topic_partition.1 != partition || self.topic_partition.0 != topic {
-            self.topic_partition = (topic.to_owned(), partition);
-            self.queue = self.find_queue();
-        }
-        let topic_partition = &self.topic_partition;
+        let (topic_partition, queue) = self.queues.of_record(topic, partition);
         let assignment = self.committer.assignment(topic_partition);
-        let queue = &mut self.queues[self.queue].1;
         let batch = queue.open.get_or_insert_with(Batch::new);
         let start = batch.buffer().len();
         let ambiguous = self.encoding.ambiguous();
@@ -413,11 +323,7 @@ impl Delivery for BatchRunner<'_> {
         if !batch.is_full(self.exec) {
             return Ok(true);
         }
-        let has_room = self.has_room(&self.queues[self.queue].1);
-        if has_room {
-            self.queues[self.queue].1.complete();
-        }
-        Ok(has_room)
+        Ok(self.queues.complete_last())
     }
 
     fn end(
@@ -446,17 +352,13 @@ impl Delivery for BatchRunner<'_> {
         lost: bool,
     ) -> Result<()> {
         // Batches of one partition that have not begun are the next member's.
-        for (key, queue) in &mut self.queues {
-            if key.is_some() && is_of(key.as_ref(), Some(partitions)) {
-                let dropped = queue.drop_waiting(|_| true);
-                consumer.run.left = consumer.run.left.saturating_add(dropped);
-            }
-        }
+        let dropped = self.queues.drop_waiting_of(partitions);
+        consumer.run.left = consumer.run.left.saturating_add(dropped);
         let limit = Some(consumer.drain_limit);
         let is_drained = !lost && self.run_to_end(consumer, Some(partitions), limit)?;
         self.committer.revoke(partitions);
-        for (key, queue) in &mut self.queues {
-            queue.is_paused &= !is_of(key.as_ref(), Some(partitions));
+        for queue in self.queues.of_partitions(partitions) {
+            queue.is_paused = false;
         }
         if is_drained {
             return Ok(());
@@ -469,9 +371,8 @@ impl BatchRunner<'_> {
     /// Kills the commands of partitions that other members read now: nothing of theirs is committed, and an old batch
     /// must not end after a newer one.
     fn kill_lost(&mut self, partitions: &[TopicPartition]) -> Result<()> {
-        for (key, queue) in &mut self.queues {
-            let is_concerned = is_of(key.as_ref(), Some(partitions));
-            let Some(running) = queue.running.as_mut().filter(|_| is_concerned) else {
+        for queue in self.queues.of_partitions(partitions) {
+            let Some(running) = &mut queue.running else {
                 continue;
             };
             let batch = running.batch.describe();
@@ -488,14 +389,6 @@ impl BatchRunner<'_> {
             ));
         }
         Ok(())
-    }
-}
-
-/// Whether a queue may hold records of these partitions: that of one of them, or of all.
-fn is_of(key: Option<&TopicPartition>, partitions: Option<&[TopicPartition]>) -> bool {
-    match (key, partitions) {
-        (Some(key), Some(partitions)) => partitions.contains(key),
-        _ => true,
     }
 }
 

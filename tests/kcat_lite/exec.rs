@@ -249,24 +249,34 @@ fn a_command_that_fails_after_a_signal_lets_the_others_come_to_their_end() {
 #[test]
 fn a_command_whose_partition_is_given_away_is_killed() {
     let Some(kafka) = shared_kafka() else { return };
-    let topic = numbered(kafka, 1, 10);
+    let topic = numbered(kafka, 2, 10);
     let folder = session::folder("given-away");
     let group = session::unique("given-away");
-    let member = |command: &str| {
-        let member = exec(kafka, &group, &topic, command).inside(&folder);
-        member.args(["-X", "max.poll.interval.ms=6000"])
+    // Only the first command of a partition takes long.
+    let command =
+        "mkdir p${KAFKA_FIRST##*$KAFKA_TOPIC:} && { echo $$ >began; sleep 25; touch ended; }; cat";
+    let member = || {
+        exec(kafka, &group, &topic, command)
+            .args(["--parallel", "2", "-X", "max.poll.interval.ms=6000"])
+            .inside(&folder)
     };
-    let mut first = member("echo $$ >began; sleep 20; touch ended").start();
+    let mut first = member().start();
     wait_for_pid(&folder.join("began"));
-    let mut second = member("cat").start();
-    second.stdout_until("9\n", Duration::from_secs(30));
+    let mut second = member().start();
     first.stderr_until("its command was killed", SOON);
+    // Each has one of the partitions.
+    for member in [&mut first, &mut second] {
+        member.stdout_until("9\n", Duration::from_secs(30));
+    }
     for mut member in [first, second] {
         member.signal(Signal::TERM);
         member.wait().succeeds();
     }
     assert!(!folder.join("ended").exists());
-    assert_eq!(kafka.committed(&group, &topic), BTreeMap::from([(0, 10)]));
+    assert_eq!(
+        kafka.committed(&group, &topic),
+        BTreeMap::from([(0, 10), (1, 10)])
+    );
 }
 
 /// Regression: a batch that waited began although another member had processed it.

@@ -88,6 +88,8 @@ pub(crate) trait Cluster {
         let mut config = self.config();
         config
             .set("linger.ms", "0")
+            // A batch that a partition refuses while it is made would be sent again behind the next ones.
+            .set("max.in.flight.requests.per.connection", "1")
             .set("queue.buffering.max.messages", "2000000");
         for (name, value) in properties {
             config.set(*name, *value);

@@ -75,6 +75,28 @@ fn a_partition_that_comes_back_is_read_from_its_new_position() {
 }
 
 #[test]
+fn a_paused_partition_is_not_read_and_continues_at_the_offset_that_was_given() {
+    let mut test = member(&[0, 1], Some(9));
+    let plan = test.one_plan();
+    test.fetcher.pause("t", 0, 2);
+    assert!(!test.fetcher.is_paused());
+    // What arrives late for it is dropped.
+    let completed = test.respond(&plan, &[data(0, 0, 5), data(1, 0, 3)]);
+    assert_eq!(completed.len(), 1);
+    let plan = test.one_plan();
+    assert_eq!(offsets(&plan), [(1, 3)]);
+    test.fetcher.pause("t", 1, 3);
+    assert!(test.fetcher.is_paused() && !test.fetcher.is_done());
+    test.fetcher.unpause("t", 0);
+    assert!(!test.fetcher.is_paused());
+    test.respond(&plan, &[]);
+    assert_eq!(offsets(&test.one_plan()), [(0, 2)]);
+    // Paused behind its last record it is at its end all the same.
+    let index = test.fetcher.pause("t", 0, 9);
+    assert_eq!(test.fetcher.next_at_bound(), index.map(|index| (index, 9)));
+}
+
+#[test]
 fn an_error_of_a_released_partition_is_not_reported() {
     let mut test = member(&[0, 1], None);
     let plan = test.one_plan();
