@@ -78,6 +78,22 @@ fn a_file_that_is_not_there_is_named_and_the_others_arrive() {
     assert_eq!(cluster.values(&topic), ["one", "three"]);
 }
 
+/// The cause was left out.
+#[test]
+fn a_file_that_can_t_be_read_is_named_with_its_cause_and_what_of_it_was_sent() {
+    let cluster = any();
+    let topic = cluster.topic("unreadable", 1, &[]);
+    let folder = session::folder("unreadable");
+    let produce = |args: &[&str]| {
+        let produce = produce(&*cluster, &topic).args(args);
+        produce.inside(&folder).run().fails_with(2)
+    };
+    for args in [&["-l", "."][..], &["."]] {
+        produce(args).stderr_has(".: ").stderr_has("Is a directory");
+    }
+    produce(&["-l", "."]).stderr_has("nothing of it was sent");
+}
+
 #[test]
 fn a_line_file_is_read_like_stdin() {
     let cluster = any();

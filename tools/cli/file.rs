@@ -64,6 +64,17 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
+    /// Regression: the name was that of the process id, which is the same in each container.
+    #[test]
+    fn what_a_killed_run_has_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = format!(".klag.prom.{}", std::process::id());
+        fs::write(folder.path().join(&left), "half").unwrap();
+        replace(&folder.path().join("klag.prom"), b"new").unwrap();
+        assert_eq!(fs::read(folder.path().join(left)).unwrap(), b"half");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
     #[test]
     fn a_link_is_followed_and_permissions_stay() {
         use std::os::unix::fs::symlink;
