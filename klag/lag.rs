@@ -123,6 +123,7 @@ impl LagNote {
 
 impl fmt::Display for LagNote {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let partitions = |n: u32| count(n.into(), "partition");
         match self {
             LagNote::Unanswered(reason) | LagNote::Gone(reason) | LagNote::Over(reason) => {
                 out.write_str(reason)
@@ -151,24 +152,13 @@ impl fmt::Display for LagNote {
                 "the first unread record is {} in the future",
                 format_duration_ms(*by_ms)
             ),
-            LagNote::UnknownPartitions(n) => {
-                write!(out, "{} unknown", count(u64::from(*n), "partition"))
-            }
-            LagNote::UnknownTimes(n) => write!(
-                out,
-                "time lag of {} unknown",
-                count(u64::from(*n), "partition")
-            ),
+            LagNote::UnknownPartitions(n) => write!(out, "{} unknown", partitions(*n)),
+            LagNote::UnknownTimes(n) => write!(out, "time lag of {} unknown", partitions(*n)),
             LagNote::UnknownRate(rate, reason) => {
                 write!(out, "{} rate unknown: {reason}", rate.name())
             }
             LagNote::UnknownRates(rate, n) => {
-                write!(
-                    out,
-                    "{} rate of {} unknown",
-                    rate.name(),
-                    count(u64::from(*n), "partition")
-                )
+                write!(out, "{} rate of {} unknown", rate.name(), partitions(*n))
             }
             LagNote::NewestDeleted => {
                 out.write_str("when something was last produced is unknown: all was deleted")

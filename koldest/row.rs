@@ -159,9 +159,11 @@ fn sum_forecast(rows: &[Row]) -> Option<Forecast> {
         limited_by: tightest.limited_by.filter(|_| is_known),
         keeps_min_ms: every(|one| one.keeps_min_ms).and_then(|all| all.into_iter().min()),
         keeps_max_ms: every(|one| one.keeps_max_ms).and_then(|all| all.into_iter().max()),
-        full_in_ms: (all.iter().filter(|_| is_known))
+        full_in_ms: all
+            .iter()
             .filter_map(|one| one.full_in_ms)
-            .min(),
+            .min()
+            .filter(|_| is_known),
     })
 }
 

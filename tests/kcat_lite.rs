@@ -9,7 +9,8 @@
 //! - [`added`]: where a group begins; [`outages`]: a cluster that goes away; [`generations`]: a member that does.
 //! - [`command`]: the command of `--exec` as a process.
 //! - [`share`]: a job queue; [`share_kills`]: the same with workers killed one after another.
-//! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was dealt with; [`kills`]: the same with members killed at random.
+//! - [`exec`], [`ack`], [`ack_lines`]: pipes that commit what was processed; [`exec_members`]: while members come and go;
+//!   [`kills`]: while they are killed at random.
 //! - [`transactions`]: `--txn` where transactions are aborted.
 //! - [`fault_table`]: what the pages say of each death.
 //! - [`list`], [`query`], [`mock`]: `-L`, `-Q`, `-M`; [`commit`]: `--commit`.
@@ -28,6 +29,7 @@ mod consume;
 mod delivery;
 mod engines;
 mod exec;
+mod exec_members;
 mod fault_table;
 mod faults;
 mod generations;

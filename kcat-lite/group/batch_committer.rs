@@ -21,8 +21,9 @@ pub(super) struct BatchCommitter {
     has_failed: bool,
     /// The assigned partitions, each with the number of its assignment.
     assigned: BTreeMap<TopicPartition, u64>,
-    /// Counts the changes of the assignment, which are its number.
     assignments: u64,
+    /// Whether partitions were taken away, whose batches must not start.
+    has_shrunk: bool,
     /// Ends of partitions, after transaction markers that follow the last record.
     ends: Positions,
     /// The next offsets to read, and the committed ones.
@@ -39,6 +40,7 @@ impl BatchCommitter {
             has_failed: false,
             assigned: BTreeMap::new(),
             assignments: 0,
+            has_shrunk: false,
             ends: Positions::new(),
             read: Positions::new(),
             committed: Positions::new(),
@@ -65,9 +67,9 @@ impl BatchCommitter {
         self.assigned.get(topic_partition).copied().unwrap_or(0)
     }
 
-    /// How often the assignment has changed.
-    pub(super) fn assignments(&self) -> u64 {
-        self.assignments
+    /// Whether partitions were taken away since the last call.
+    pub(super) fn take_has_shrunk(&mut self) -> bool {
+        std::mem::take(&mut self.has_shrunk)
     }
 
     /// The next offset of a partition to read.
@@ -99,7 +101,7 @@ impl BatchCommitter {
 
     /// No batch of this assignment may start any more.
     fn forget_assignment(&mut self) {
-        self.assignments += 1;
+        self.has_shrunk = true;
         self.assigned.clear();
     }
 
@@ -119,7 +121,7 @@ impl BatchCommitter {
     }
 
     pub(super) fn revoke(&mut self, partitions: &[TopicPartition]) {
-        self.assignments += 1;
+        self.has_shrunk = true;
         for topic_partition in partitions {
             self.assigned.remove(topic_partition);
             self.ends.remove(topic_partition);

@@ -9,8 +9,8 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-use tools::kafka::process::spawn_isolated;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tools::kafka::process::{kill_group, spawn_isolated};
 
 const SCRIPT: &str = "trap '' INT TERM HUP QUIT
 groups=' '
@@ -72,9 +72,7 @@ impl ChildGuard {
 
     /// Kills a command and its children.
     pub(crate) fn kill(&mut self, guarded: &mut GuardedChild) -> io::Result<()> {
-        // It may have ended just now.
-        let _ = kill_process_group(Pid::from_child(&guarded.child), Signal::KILL);
-        guarded.child.wait()?;
+        kill_group(&mut guarded.child)?;
         self.report('-', &guarded.child)
     }
 

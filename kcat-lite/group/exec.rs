@@ -35,7 +35,6 @@ pub(super) fn run(config: &Group, exec: &Exec, signals: &Signals) -> Result<Exit
         encoding: Encoding::new(&config.output, false)?,
         queues: BatchQueues::new(exec),
         committer: BatchCommitter::new(config.options.verbosity > 0),
-        assignments: 0,
         last_turn: Instant::now(),
         is_in_doubt: false,
     };
@@ -58,8 +57,6 @@ struct BatchRunner<'a> {
     encoding: Encoding,
     queues: BatchQueues<'a>,
     committer: BatchCommitter,
-    /// The changes of the assignment that were seen.
-    assignments: u64,
     last_turn: Instant,
     /// Whether the assignment has to be confirmed before a command starts.
     is_in_doubt: bool,
@@ -120,8 +117,7 @@ impl BatchRunner<'_> {
         let exec = self.exec;
         self.queues.close(|batch| batch.is_due(exec));
         self.confirm_assignment(consumer)?;
-        if self.committer.assignments() != self.assignments {
-            self.assignments = self.committer.assignments();
+        if self.committer.take_has_shrunk() {
             // Another member reads the records of revoked partitions.
             let committer = &self.committer;
             let is_lost = |batch: &Batch| !committer.is_assigned(batch);

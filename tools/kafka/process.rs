@@ -5,6 +5,8 @@ use std::ffi::c_int;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 
+use rustix::process::{Pid, Signal, kill_process_group};
+
 unsafe extern "C" {
     safe fn kafkautils_closed_at_start() -> c_int;
 }
@@ -23,6 +25,13 @@ pub fn closed_at_start() -> Option<&'static str> {
 pub fn spawn_isolated(command: &mut Command) -> std::io::Result<Child> {
     keep_descriptors();
     command.process_group(0).spawn()
+}
+
+/// Kills a command of [`spawn_isolated`] and what it has started, and waits for it.
+pub fn kill_group(child: &mut Child) -> std::io::Result<()> {
+    // It may have ended just now.
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    child.wait().map(drop)
 }
 
 /// Hands no descriptor on but the first three: librdkafka opens some without `O_CLOEXEC`.

@@ -9,12 +9,11 @@
 
 use std::ffi::{CString, c_char, c_void};
 use std::io::Read as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
 use super::client::is_closing;
@@ -136,7 +135,7 @@ fn run(command: &str, is_cancelled: &dyn Fn() -> bool) -> Result<String, String>
                 std::thread::sleep(POLL_INTERVAL);
             }
             Ok(status) => {
-                kill_group(&mut child);
+                let _ = process::kill_group(&mut child);
                 let seconds = COMMAND_TIMEOUT.as_secs();
                 let what = match status {
                     None => "the command for it did not end",
@@ -152,14 +151,6 @@ fn run(command: &str, is_cancelled: &dyn Fn() -> bool) -> Result<String, String>
         .map_err(|_| "it could not be read".to_owned())?;
     let printed = printed.map_err(|error| error.to_string())?;
     String::from_utf8(printed).map_err(|_| "it is not text".to_owned())
-}
-
-fn kill_group(child: &mut Child) {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // It may have ended just now.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    drop(child.wait());
 }
 
 impl Token {

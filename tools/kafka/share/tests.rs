@@ -33,6 +33,15 @@ fn opened(now: Instant) -> ShareSession {
     session
 }
 
+/// The response to acknowledgements for P0, one of which has lost its lock.
+fn lost_lock() -> PartitionResponse {
+    PartitionResponse {
+        id: P0,
+        ack_error: Some(KafkaError::of(code::INVALID_RECORD_STATE)),
+        ..PartitionResponse::default()
+    }
+}
+
 fn acks_of(request: Option<SessionRequest>) -> (i32, Acks) {
     match request {
         Some(request) if request.records == 0 => (request.epoch, request.partitions),
@@ -86,13 +95,8 @@ fn an_error_for_acknowledgements_that_were_not_sent_changes_nothing() {
     let mut session = opened(now);
     session.acknowledge(P1, accept(3));
     assert!(session.next_request(0, now).is_some());
-    let wrong = PartitionResponse {
-        id: P0,
-        ack_error: Some(KafkaError::of(code::INVALID_RECORD_STATE)),
-        ..PartitionResponse::default()
-    };
     let response = ShareResponse {
-        partitions: vec![wrong],
+        partitions: vec![lost_lock()],
         ..ShareResponse::default()
     };
     let outcome = session.handle_response(Ok(response), now);
@@ -109,11 +113,6 @@ fn one_lost_lock_costs_only_its_own_acknowledgement() {
     for offset in [5, 6, 7] {
         session.acknowledge(P0, accept(offset));
     }
-    let lost = || PartitionResponse {
-        id: P0,
-        ack_error: Some(KafkaError::of(code::INVALID_RECORD_STATE)),
-        ..PartitionResponse::default()
-    };
     let mut refused = Vec::new();
     let mut sent = Vec::new();
     while let Some(request) = session.next_request(0, now) {
@@ -128,7 +127,7 @@ fn one_lost_lock_costs_only_its_own_acknowledgement() {
             .any(|range| (range.first..=range.last).contains(&6));
         sent.push(ranges);
         let response = ShareResponse {
-            partitions: has_lost.then(lost).into_iter().collect(),
+            partitions: has_lost.then(lost_lock).into_iter().collect(),
             ..ShareResponse::default()
         };
         let outcome = session.handle_response(Ok(response), now);
